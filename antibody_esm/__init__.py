@@ -1,0 +1,93 @@
+"""Trustworthy predictions of antibody non-specificity from protein language model embeddings.
+
+The public names are loaded on first use, so that ``import antibody_esm`` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from antibody_esm.data.dataset import Dataset
+    from antibody_esm.data.sources import load_dataset
+    from antibody_esm.embedding import embed
+    from antibody_esm.errors import AntibodyESMError, CheckpointError, DatasetError, SequenceError, StoreError
+    from antibody_esm.plm.extractor import Extractor
+    from antibody_esm.predictor import Predictor
+    from antibody_esm.specs import (
+        ExtractorSpec,
+        GaussianProcessSpec,
+        KNeighborsSpec,
+        LinearSVMSpec,
+        LogisticRegressionSpec,
+        RandomForestSpec,
+        RuntimeSpec,
+        SplitSpec,
+        TrainSpec,
+        XGBoostSpec,
+    )
+    from antibody_esm.store.store import EmbeddingStore
+    from antibody_esm.trainer import Trainer
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "AntibodyESMError": "errors",
+    "CheckpointError": "errors",
+    "Dataset": "data.dataset",
+    "DatasetError": "errors",
+    "EmbeddingStore": "store.store",
+    "Extractor": "plm.extractor",
+    "ExtractorSpec": "specs",
+    "GaussianProcessSpec": "specs",
+    "KNeighborsSpec": "specs",
+    "LinearSVMSpec": "specs",
+    "LogisticRegressionSpec": "specs",
+    "Predictor": "predictor",
+    "RandomForestSpec": "specs",
+    "RuntimeSpec": "specs",
+    "SequenceError": "errors",
+    "SplitSpec": "specs",
+    "StoreError": "errors",
+    "TrainSpec": "specs",
+    "Trainer": "trainer",
+    "XGBoostSpec": "specs",
+    "embed": "embedding",
+    "load_dataset": "data.sources",
+}
+
+__all__ = [
+    "AntibodyESMError",
+    "CheckpointError",
+    "Dataset",
+    "DatasetError",
+    "EmbeddingStore",
+    "Extractor",
+    "ExtractorSpec",
+    "GaussianProcessSpec",
+    "KNeighborsSpec",
+    "LinearSVMSpec",
+    "LogisticRegressionSpec",
+    "Predictor",
+    "RandomForestSpec",
+    "RuntimeSpec",
+    "SequenceError",
+    "SplitSpec",
+    "StoreError",
+    "TrainSpec",
+    "Trainer",
+    "XGBoostSpec",
+    "embed",
+    "load_dataset",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

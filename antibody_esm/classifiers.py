@@ -1,0 +1,72 @@
+"""A classifier spec becomes an unfitted scikit-learn pipeline.
+
+Every classifier runs on one thread, so that its numbers do not depend on how many cores a machine has.
+"""
+
+from math import sqrt
+from typing import TYPE_CHECKING, Any
+
+from antibody_esm.specs import (
+    ClassifierSpec,
+    GaussianProcessSpec,
+    KNeighborsSpec,
+    LinearSVMSpec,
+    LogisticRegressionSpec,
+    RandomForestSpec,
+    XGBoostSpec,
+)
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+
+def build(spec: ClassifierSpec, dim: int) -> "Pipeline":
+    """Return an unfitted pipeline with the steps ``scale`` (where the spec asks for it) and ``classify``.
+
+    Parameters
+    ----------
+    spec
+        Any classifier spec.
+    dim
+        Number of features, on which the starting point of a Gaussian process depends.
+    """
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    steps: list[tuple[str, Any]] = [("classify", _estimator(spec, dim))]
+    if getattr(spec, "standardize", False):
+        steps.insert(0, ("scale", StandardScaler()))
+    return Pipeline(steps)
+
+
+def _estimator(spec: ClassifierSpec, dim: int) -> Any:
+    options = spec.model_dump(exclude={"format", "kind", "standardize"})
+    match spec:
+        case LogisticRegressionSpec():
+            from sklearn.linear_model import LogisticRegression
+
+            return LogisticRegression(**options)
+        case XGBoostSpec():
+            from xgboost import XGBClassifier
+
+            return XGBClassifier(**options, n_jobs=1)
+        case RandomForestSpec():
+            from sklearn.ensemble import RandomForestClassifier
+
+            return RandomForestClassifier(**options, n_jobs=1)
+        case GaussianProcessSpec():
+            from sklearn.gaussian_process import GaussianProcessClassifier
+            from sklearn.gaussian_process.kernels import RBF
+
+            scale = options.pop("length_scale") or sqrt(dim)
+            return GaussianProcessClassifier(1.0 * RBF(scale, (scale / 1e3, scale * 1e3)), **options, n_jobs=1)
+        case LinearSVMSpec():
+            from sklearn.calibration import CalibratedClassifierCV
+            from sklearn.svm import LinearSVC
+
+            folds = options.pop("calibration_folds")
+            return CalibratedClassifierCV(LinearSVC(**options), method="sigmoid", cv=folds, n_jobs=1)
+        case KNeighborsSpec():
+            from sklearn.neighbors import KNeighborsClassifier
+
+            return KNeighborsClassifier(**options, n_jobs=1)

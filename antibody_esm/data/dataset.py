@@ -1,0 +1,234 @@
+"""Labelled antibodies, with where they come from."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antibody_esm.errors import DatasetError
+from antibody_esm.sequences import normalise
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Chain = Literal["heavy", "light"]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a data set comes from, and what was done to it.
+
+    Printed, it is a small table.
+    """
+
+    source: str
+    rule: str = ""
+    """What made a label 0 or 1."""
+    citation: str = ""
+    licence: str = ""
+    sha256: dict[str, str] = field(default_factory=dict)
+    """Digest of each source file."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """Rows after each step."""
+
+    def __str__(self) -> str:
+        lines = {"source": self.source, "rule": self.rule, "citation": self.citation, "licence": self.licence}
+        lines |= {f"sha256 of {name}": digest for name, digest in self.sha256.items()}
+        lines |= {name: str(count) for name, count in self.counts.items()}
+        width = max(map(len, lines))
+        return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items() if text)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset:
+    """Antibodies with a measured property.
+
+    Sequences are brought into normal form (upper case, no outer white space) on construction.
+
+    Parameters
+    ----------
+    ids
+        ``n`` distinct names.
+    heavy, light
+        ``n`` amino acid sequences of each chain, or of the part of it that is to be embedded; None where a chain was
+        not sequenced.
+    label
+        ``(n,)`` numbers; 0 and 1 for classification. None if nothing was measured.
+    groups
+        ``n`` names of what should stay together in a split (a study, a donor, a clone); None if there are none.
+    chain
+        Which chain `sequences` gives.
+    provenance
+        Where it comes from; part of the digest.
+
+    Raises
+    ------
+    DatasetError
+        If lengths differ, ids repeat, labels are not numbers or are missing.
+    SequenceError
+        If a sequence is not made of amino acids and X.
+
+    Examples
+    --------
+    >>> data = Dataset(ids=["a", "b"], heavy=["EVQLV", "qvqlq"], label=[0, 1])
+    >>> data
+    Dataset(2 antibodies, 1 positive)
+    >>> data.sequences
+    ['EVQLV', 'QVQLQ']
+    """
+
+    ids: Sequence[str]
+    heavy: Sequence[str | None] | None = None
+    light: Sequence[str | None] | None = None
+    label: NDArray[np.float64] | Sequence[float] | None = None
+    groups: Sequence[str] | None = None
+    provenance: Provenance = Provenance("given in Python")
+    chain: Chain = "heavy"
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__  # frozen for everyone else
+        put(self, "ids", tuple(str(one) for one in self.ids))
+        if self.heavy is None and self.light is None:
+            raise DatasetError("a data set needs heavy or light chains")
+        put(self, "heavy", _chains(self.heavy))
+        put(self, "light", _chains(self.light))
+        put(self, "groups", None if self.groups is None else tuple(str(one) for one in self.groups))
+        put(self, "label", None if self.label is None else _numbers(self.label, self.ids))
+        for name in ("heavy", "light", "label", "groups"):
+            column = getattr(self, name)
+            if column is not None and len(column) != len(self.ids):
+                raise DatasetError(f"{len(self.ids)} ids but {len(column)} values of {name}", column=name)
+        if len(set(self.ids)) != len(self.ids):
+            row, one = _first_repeat(self.ids)
+            raise DatasetError(f"id {one!r} in row {row} was there before; ids must be distinct", row=row, column="id")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        parts = [f"{len(self)} antibodies"]
+        if self.label is not None:
+            binary = set(np.unique(self.label)) <= {0.0, 1.0}
+            parts.append(f"{int(np.sum(self.label))} positive" if binary else "numeric labels")
+        if self.groups is not None:
+            parts.append(f"{len(set(self.groups))} groups")
+        return f"Dataset({', '.join(parts)})"
+
+    @property
+    def sequences(self) -> list[str]:
+        """What is embedded: the sequences of `chain`.
+
+        Raises
+        ------
+        DatasetError
+            If any antibody lacks that chain.
+        """
+        chains: Sequence[str | None] | None = getattr(self, self.chain)
+        if chains is None:
+            raise DatasetError(f"this data set has no {self.chain} chains", column=self.chain)
+        absent = [i for i, one in enumerate(chains) if one is None]
+        if absent:
+            raise DatasetError(
+                f"{len(absent)} antibodies have no {self.chain} chain: {_rows(absent, self.ids)}",
+                row=absent[0],
+                column=self.chain,
+            )
+        return [one for one in chains if one is not None]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over ids, chains, labels, groups, the chosen chain and the provenance."""
+        content = {
+            "ids": self.ids,
+            "heavy": self.heavy,
+            "light": self.light,
+            "label": None if self.label is None else [repr(float(one)) for one in self.label],
+            "groups": self.groups,
+            "chain": self.chain,
+            "provenance": self.provenance.__dict__,
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def binary_labels(self) -> NDArray[np.int64]:
+        """Return the labels ``(n,)`` as 0 and 1.
+
+        Raises
+        ------
+        DatasetError
+            If there are none, if any is neither 0 nor 1, or if all are alike.
+        """
+        if self.label is None:
+            raise DatasetError("this data set has no labels", column="label")
+        label = np.asarray(self.label)
+        values = np.unique(label)
+        if set(values) - {0.0, 1.0}:
+            shown = ", ".join(f"{value:g}" for value in values[:5]) + (", ..." if len(values) > 5 else "")
+            raise DatasetError(f"a classifier needs the labels 0 and 1, these are {shown}", column="label")
+        if len(values) < 2:
+            raise DatasetError(f"a classifier needs both classes, every label here is {values[0]:g}", column="label")
+        return label.astype(np.int64)
+
+    def subset(self, rows: Iterable[int] | NDArray[Any]) -> "Dataset":
+        """Return the antibodies at these indices, or where a boolean mask is true, in that order."""
+        kept = np.arange(len(self))[np.asarray(rows)]
+
+        def pick(column: Sequence[Any] | None) -> list[Any] | None:
+            return None if column is None else [column[i] for i in kept]
+
+        return Dataset(
+            ids=[self.ids[i] for i in kept],
+            heavy=pick(self.heavy),
+            light=pick(self.light),
+            label=None if self.label is None else np.asarray(self.label)[kept],
+            groups=pick(self.groups),
+            provenance=self.provenance,
+            chain=self.chain,
+        )
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return a DataFrame with the columns id, heavy, light, label and group, without those that are absent."""
+        import pandas as pd
+
+        columns = {"id": self.ids, "heavy": self.heavy, "light": self.light, "label": self.label, "group": self.groups}
+        return pd.DataFrame({name: column for name, column in columns.items() if column is not None})
+
+
+def _chains(chains: Sequence[str | None] | None) -> tuple[str | None, ...] | None:
+    if chains is None:
+        return None
+    # A stand-in keeps the row numbers of an error those of the input.
+    normal = normalise("X" if one is None else one for one in chains)
+    return tuple(None if one is None else new for one, new in zip(chains, normal, strict=True))
+
+
+def _numbers(label: Any, ids: Sequence[str]) -> NDArray[np.float64]:
+    try:
+        numbers = np.array([np.nan if one is None else float(one) for one in label], np.float64)
+    except (TypeError, ValueError) as error:
+        raise DatasetError(f"labels must be numbers (0 and 1 for classification): {error}", column="label") from error
+    absent = np.flatnonzero(np.isnan(numbers)).tolist()
+    if absent:
+        raise DatasetError(f"{len(absent)} labels are missing: {_rows(absent, ids)}", row=absent[0], column="label")
+    if not np.isfinite(numbers).all():
+        row = int(np.flatnonzero(~np.isfinite(numbers))[0])
+        raise DatasetError(f"the label in row {row} is not finite", row=row, column="label")
+    numbers.setflags(write=False)
+    return numbers
+
+
+def _rows(rows: list[int], ids: Sequence[str]) -> str:
+    shown = ", ".join(f"row {row} ({ids[row]})" if row < len(ids) else f"row {row}" for row in rows[:10])
+    return shown + (f" and {len(rows) - 10} more" if len(rows) > 10 else "")
+
+
+def _first_repeat(ids: Sequence[str]) -> tuple[int, str]:
+    seen: set[str] = set()
+    for row, one in enumerate(ids):
+        if one in seen:
+            return row, one
+        seen.add(one)
+    raise AssertionError("no id repeats")

@@ -1,0 +1,210 @@
+"""A table in a file or a DataFrame becomes a Dataset."""
+
+import gzip
+import hashlib
+import io
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from antibody_esm.data.dataset import Chain, Dataset, Provenance
+from antibody_esm.errors import DatasetError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+_FASTA = (".fasta", ".fa", ".faa", ".fas")
+_MISSING = frozenset({"", "na", "n/a", "nan", "none", "null", "<na>"})
+
+
+def read_dataset(
+    source: "str | Path | pd.DataFrame",
+    *,
+    id: str | None = None,  # noqa: A002  the name of the column, as in the data set
+    heavy: str | None = None,
+    light: str | None = None,
+    label: str | None = None,
+    groups: str | None = None,
+    chain: Chain | None = None,
+    labels: "str | Path | pd.DataFrame | Mapping[str, float] | None" = None,
+) -> Dataset:
+    """Read labelled antibodies; see `antibody_esm.load_dataset` for the parameters."""
+    import pandas as pd
+
+    path = None if isinstance(source, pd.DataFrame) else Path(source).expanduser()
+    if path is not None and _suffix(path) in _FASTA:
+        frame = _read_fasta(path)
+        if labels is None:
+            raise DatasetError("a FASTA file has no labels; give labels=, a table or a mapping from id to label", path)
+        frame["label"] = _labels_of(frame["id"], labels, id or "id", label or "label", path)
+        frame = frame.rename(columns={"sequence": chain or "heavy"})
+        id = label = None  # noqa: A001  now the frame's own
+    else:
+        if labels is not None:
+            raise DatasetError("labels= goes with a FASTA file; name the column of a table with label=", path)
+        frame = source if isinstance(source, pd.DataFrame) else read_table(path)  # type: ignore[arg-type]
+
+    def column(name: str | None, default: str) -> "pd.Series[Any] | None":
+        if name is None and default not in frame.columns:
+            return None
+        return _column(frame, name or default, path)
+
+    if len(frame) == 0:
+        raise DatasetError("there are no rows", path)
+    heavy_chains, light_chains = column(heavy, "heavy"), column(light, "light")
+    if heavy_chains is None and light_chains is None:
+        raise DatasetError(f"no column with sequences; name one with heavy= or light=. {_there(frame)}", path)
+    if chain is None:
+        chain = "light" if heavy_chains is None else "heavy"
+    ids, label_column, group_column = column(id, "id"), _column(frame, label or "label", path), column(groups, "groups")
+    try:
+        return Dataset(
+            ids=[str(i) for i in range(len(frame))] if ids is None else [str(one) for one in ids],
+            heavy=None if heavy_chains is None else _sequences(heavy_chains, required=chain == "heavy"),
+            light=None if light_chains is None else _sequences(light_chains, required=chain == "light"),
+            label=[_number(one, row, label_column.name, path) for row, one in enumerate(label_column)],  # type: ignore[misc]
+            groups=None if group_column is None else [str(one) for one in group_column],
+            provenance=_provenance(path, len(frame)),
+            chain=chain,
+        )
+    except DatasetError as error:
+        if path is None or error.path is not None:
+            raise
+        raise DatasetError(str(error), path, error.row, error.column) from error
+
+
+def read_table(path: Path) -> "pd.DataFrame":
+    """Read a CSV, TSV or Parquet file, as text where the format has no types; leading ``#`` lines are left out.
+
+    Raises
+    ------
+    DatasetError
+        If the file cannot be read, or its name ends in none of the known ways.
+    """
+    import pandas as pd
+
+    suffix = _suffix(path)
+    if suffix not in (*_SEPARATORS, ".parquet"):
+        known = ", ".join((*_SEPARATORS, ".parquet", *_FASTA))
+        raise DatasetError(f"not a table this package reads; its name should end in one of {known} (.gz allowed)", path)
+    content = _bytes(path)
+    try:
+        if suffix == ".parquet":
+            return pd.read_parquet(io.BytesIO(content))
+        text = _without_comments(content.decode("utf-8-sig"))
+        # As text, and nothing is "not available": NA is a dipeptide, and NAN a CDR.
+        with warnings.catch_warnings():  # a row longer than the header would lose its end with a warning only
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(
+                io.StringIO(text), sep=_SEPARATORS[suffix], dtype=str, keep_default_na=False, index_col=False
+            )
+    except pd.errors.EmptyDataError as error:
+        raise DatasetError("the file is empty", path) from error
+    except (ValueError, OSError, pd.errors.ParserWarning) as error:
+        raise DatasetError(f"cannot be read as a table: {error}", path) from error
+
+
+def _read_fasta(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+    from Bio.SeqIO.FastaIO import SimpleFastaParser
+
+    try:
+        text = _without_comments(_bytes(path).decode("utf-8-sig"))
+    except ValueError as error:
+        raise DatasetError(f"cannot be read as text: {error}", path) from error
+    if text.strip() and not text.lstrip().startswith(">"):
+        raise DatasetError("a FASTA file begins with '>'", path)
+    records = [((title.split() or [""])[0], sequence) for title, sequence in SimpleFastaParser(io.StringIO(text))]
+    return pd.DataFrame(records, columns=["id", "sequence"])
+
+
+def _labels_of(ids: "pd.Series[Any]", labels: Any, id_column: str, label_column: str, path: Path) -> list[Any]:
+    """Return a label for each id, None where there is none, from a mapping or a table."""
+    import pandas as pd
+
+    if not isinstance(labels, Mapping):
+        where = None if isinstance(labels, pd.DataFrame) else Path(labels).expanduser()
+        table = labels if where is None else read_table(where)
+        names = [str(one) for one in _column(table, id_column, where)]
+        if len(set(names)) != len(names):
+            raise DatasetError("an id occurs twice, so its label is ambiguous", where, column=id_column)
+        labels = dict(zip(names, _column(table, label_column, where), strict=True))
+    by_id = {str(name): value for name, value in labels.items()}
+    unknown = sorted(by_id.keys() - set(ids))
+    if unknown:
+        raise DatasetError(f"{len(unknown)} labels belong to no sequence, the first to {unknown[0]!r}", path)
+    return [by_id.get(one) for one in ids]
+
+
+def _column(frame: "pd.DataFrame", name: str, path: Path | None) -> "pd.Series[Any]":
+    if name not in frame.columns:
+        raise DatasetError(f"there is no column {name!r}. {_there(frame)}", path, column=name)
+    found = frame[name]
+    if found.ndim != 1:
+        raise DatasetError(f"there are {found.shape[1]} columns named {name!r}", path, column=name)
+    return found
+
+
+def _there(frame: "pd.DataFrame") -> str:
+    return f"There are: {', '.join(map(str, frame.columns))}"
+
+
+def _sequences(column: "pd.Series[Any]", required: bool) -> list[str | None]:
+    """Return sequences; a missing one is None, or stays what it is where that must be an error."""
+    return [None if not required and _is_missing(one) else one for one in column]
+
+
+def _is_missing(value: Any) -> bool:
+    import pandas as pd
+
+    return bool(pd.isna(value)) or (isinstance(value, str) and not value.strip())
+
+
+def _number(value: Any, row: int, column: Any, path: Path | None) -> float | None:
+    import pandas as pd
+
+    if not isinstance(value, str):
+        return None if pd.isna(value) else float(value)
+    text = value.strip().lower()
+    if text in _MISSING:
+        return None
+    if text in ("true", "false"):
+        return float(text == "true")
+    try:
+        return float(text)
+    except ValueError:
+        raise DatasetError(
+            f"the label in row {row} is {value!r}; labels must be numbers (0 and 1 for classification)",
+            path,
+            row,
+            str(column),
+        ) from None
+
+
+def _suffix(path: Path) -> str:
+    return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if path.suffix.lower() == ".gz" else content
+    except FileNotFoundError as error:
+        raise DatasetError("there is no such file", path) from error
+    except (OSError, EOFError) as error:
+        raise DatasetError(f"cannot be read: {error}", path) from error
+
+
+def _without_comments(text: str) -> str:
+    lines = text.splitlines(keepends=True)
+    first = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    return "".join(lines[first:])
+
+
+def _provenance(path: Path | None, rows: int) -> Provenance:
+    if path is None:
+        return Provenance("a DataFrame", counts={"rows read": rows})
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Provenance(path.name, sha256={path.name: digest}, counts={"rows read": rows})

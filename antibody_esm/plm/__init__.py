@@ -1,0 +1,1 @@
+"""Protein language models: from a name to vectors."""

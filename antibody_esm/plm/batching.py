@@ -1,0 +1,34 @@
+"""Sequences become batches of one length each, so that no batch needs padding or a mask."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from math import ceil
+
+
+def batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
+    """Return the indices of the sequences, grouped into batches of equal length, longest first.
+
+    No batch has a single row, for which matrix libraries take another path, and that moves the last bit: a length that
+    occurs once is a batch that names its sequence twice.
+
+    Parameters
+    ----------
+    lengths
+        Tokens of each sequence.
+    batch_tokens
+        Tokens in one batch, at most, where that does not leave a row alone.
+
+    Examples
+    --------
+    >>> batches([3, 9, 3, 3], batch_tokens=6)
+    [[1, 1], [0, 2, 3]]
+    """
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    made = []
+    for length, group in groupby(order, key=lambda i: lengths[i]):
+        rows = list(group)
+        if len(rows) == 1:
+            rows *= 2
+        count = min(ceil(len(rows) / max(2, batch_tokens // length)), len(rows) // 2)
+        made += [rows[len(rows) * i // count : len(rows) * (i + 1) // count] for i in range(count)]
+    return made

@@ -1,0 +1,249 @@
+"""Model name and revision become files on disk, and the digest of their bytes.
+
+What is digested is what is loaded: `Checkpoint.staged` hands transformers a folder that holds the digested files and
+nothing else, so no stray file beside them (an adapter, a script) can move an embedding unnoticed.
+"""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from antibody_esm.errors import CheckpointError
+
+TOKENIZER_FILES = (
+    "added_tokens.json",
+    "merges.txt",
+    "sentencepiece.bpe.model",
+    "special_tokens_map.json",
+    "spiece.model",
+    "spm.model",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "vocab.json",
+    "vocab.txt",
+)
+
+# In the order in which transformers looks for them.
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+
+
+class _Packaged(NamedTuple):
+    """A model whose files lie inside an installed Python package, which is never imported."""
+
+    package: str
+    folder: str
+    tokenizer: str
+    extra: str
+
+
+_PACKAGED = {
+    "antiberty": _Packaged("antiberty", "trained_models/AntiBERTy_md_smooth", "trained_models/vocab.txt", "quickstart")
+}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The files of one language model."""
+
+    model: str
+    revision: str | None
+    files: dict[str, Path]
+    """Every file that can move an embedding, by the name it is loaded under."""
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The model's ``config.json``."""
+        try:
+            config = json.loads(self.files["config.json"].read_bytes())
+        except (OSError, ValueError) as error:
+            raise self.error(f"its config.json cannot be read: {error}") from error
+        if not isinstance(config, dict):
+            raise self.error("its config.json is not a JSON object")
+        return config
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the names and bytes of all files, as they are now."""
+        whole = hashlib.sha256()
+        for name in sorted(self.files):
+            try:
+                whole.update(f"{name}\0{_file_digest(self.files[name])}\n".encode())
+            except OSError as error:
+                raise self.error(f"its file {name} cannot be read: {error}") from error
+        return whole.hexdigest()
+
+    @property
+    def layers(self) -> int:
+        """Number of layers, which is the index of the last hidden state."""
+        return self._size("num_hidden_layers", "num_layers", "n_layers", "n_layer")
+
+    @property
+    def dim(self) -> int:
+        """Length of a hidden state."""
+        return self._size("hidden_size", "d_model", "dim", "n_embd")
+
+    def _size(self, *names: str) -> int:
+        for name in names:
+            if isinstance(self.config.get(name), int):
+                return int(self.config[name])
+        raise self.error(f"its config.json names none of {', '.join(names)}")
+
+    @contextmanager
+    def staged(self) -> Iterator[Path]:
+        """Give a temporary folder in which exactly the digested files lie, as links."""
+        with tempfile.TemporaryDirectory(prefix="antibody_esm-") as name:
+            folder = Path(name)
+            for file, path in self.files.items():
+                try:
+                    (folder / file).symlink_to(path.resolve())
+                except OSError:  # Windows allows links to administrators only
+                    shutil.copyfile(path, folder / file)
+            yield folder
+
+    def error(self, problem: str) -> CheckpointError:
+        """Return an error that names this checkpoint."""
+        return CheckpointError(f"checkpoint {self.model!r}: {problem}", self.model, self.revision)
+
+
+def locate(model: str, revision: str | None = None) -> Checkpoint:
+    """Find a model's files: in an installed package, a local folder, or on the Hugging Face hub (downloading them).
+
+    Raises
+    ------
+    CheckpointError
+        If the model is neither on disk nor reachable; the message says how to get it.
+    """
+    if model in _PACKAGED:
+        return _packaged(model, revision)
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        if revision is not None:
+            raise CheckpointError(f"{model!r} is a local folder and has no revision {revision!r}", model, revision)
+        return _in_folder(folder, model, None)
+    return _in_folder(_from_hub(model, revision), model, revision)
+
+
+def _packaged(model: str, revision: str | None) -> Checkpoint:
+    place = _PACKAGED[model]
+    found = importlib.util.find_spec(place.package)  # looks, and imports nothing
+    if found is None or not found.submodule_search_locations:
+        raise CheckpointError(
+            f"the weights of {model!r} come with a package that is not installed; "
+            f'run: pip install "antibody_esm[{place.extra}]"',
+            model,
+            revision,
+        )
+    version = importlib.metadata.version(place.package)
+    if revision not in (None, version):
+        raise CheckpointError(f"{model!r} is installed as {version}, not {revision}", model, revision)
+    root = Path(found.submodule_search_locations[0])
+    inside = _in_folder(root / place.folder, model, revision)
+    tokenizer = root / place.tokenizer
+    return Checkpoint(model, revision, {**inside.files, tokenizer.name: tokenizer})
+
+
+def _in_folder(folder: Path, model: str, revision: str | None) -> Checkpoint:
+    checkpoint = Checkpoint(model, revision, {"config.json": folder / "config.json"})
+    if not (folder / "config.json").is_file():
+        raise checkpoint.error(f"there is no config.json in {folder}")
+    weights = next((name for name in _WEIGHTS if (folder / name).is_file()), None)
+    if weights is None:
+        raise checkpoint.error(f"there are no weights in {folder}; expected one of {', '.join(_WEIGHTS)}")
+    names = {"config.json", weights, *_shards(folder / weights, checkpoint)}
+    names |= {name for name in TOKENIZER_FILES if (folder / name).is_file()}
+    missing = sorted(name for name in names if not (folder / name).is_file())
+    if missing:
+        raise checkpoint.error(f"its weights are incomplete: {', '.join(missing)} missing from {folder}")
+    return Checkpoint(model, revision, {name: folder / name for name in sorted(names)})
+
+
+def _shards(index: Path, checkpoint: Checkpoint) -> set[str]:
+    if not index.name.endswith(".index.json"):
+        return set()
+    try:
+        shards = set(json.loads(index.read_bytes())["weight_map"].values())
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise checkpoint.error(f"its {index.name} cannot be read: {error!r}") from error
+    if any(Path(shard).name != shard for shard in shards):
+        raise checkpoint.error(f"its {index.name} points outside its folder")
+    return shards
+
+
+def _from_hub(model: str, revision: str | None) -> Path:
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    how = (
+        f"fetch it where there is a network with: hf download {model}"
+        f"{f' --revision {revision}' if revision else ''}\n"
+        "or give a local folder with config, weights and tokenizer files: ExtractorSpec(model='path/to/folder')"
+    )
+
+    def fetch(weights: str) -> Path:
+        wanted = ["config.json", *TOKENIZER_FILES, weights]
+        return Path(huggingface_hub.snapshot_download(model, revision=revision, allow_patterns=wanted))
+
+    try:
+        folder = fetch("model*.safetensors*")
+        if not any((folder / name).is_file() for name in _WEIGHTS):  # a model published in both forms comes in one
+            folder = fetch("pytorch_model*.bin*")
+    except (LocalEntryNotFoundError, HFValidationError, HfHubHTTPError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(
+            f"checkpoint {model!r} is neither on disk nor can it be downloaded ({reason});\n{how}", model, revision
+        ) from error
+    return folder
+
+
+# --- digests of files, remembered ------------------------------------------------------------------------------------
+
+_YOUNG = 2.0
+"""Seconds within which a second write may leave a file's times as they were, so that its digest is not remembered."""
+
+
+def _file_digest(path: Path) -> str:
+    path = path.resolve()
+    before = path.stat()
+    note = _note(path, before)
+    try:
+        remembered = note.read_text()
+        if len(remembered) == 64:
+            return remembered
+    except OSError:
+        pass
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    after = path.stat()
+    settled = abs(time.time() - max(after.st_mtime, after.st_ctime)) > _YOUNG
+    if settled and _note(path, after) == note:
+        _remember(note, digest)
+    return digest
+
+
+def _note(path: Path, stat: os.stat_result) -> Path:
+    import pooch
+
+    identity = f"{path}\0{stat.st_dev}\0{stat.st_ino}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ctime_ns}"
+    return Path(pooch.os_cache("antibody_esm")) / "digests" / hashlib.sha256(identity.encode()).hexdigest()
+
+
+def _remember(note: Path, digest: str) -> None:
+    try:
+        note.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.NamedTemporaryFile("w", dir=note.parent, delete=False) as file:
+            file.write(digest)
+        Path(file.name).replace(note)
+    except OSError:
+        pass  # a cache that cannot be written costs a second reading of the file, not its result

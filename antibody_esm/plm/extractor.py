@@ -1,0 +1,244 @@
+"""Run a language model over sequences."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antibody_esm import presets
+from antibody_esm.plm.batching import batches
+from antibody_esm.plm.checkpoints import Checkpoint
+from antibody_esm.plm.families import Vocabulary, family_of, max_length, vocabulary_of
+from antibody_esm.plm.pooling import pool
+from antibody_esm.plm.resolution import find, resolve
+from antibody_esm.sequences import normalise, refuse_longer
+from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec, RuntimeSpec
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Extractor:
+    """A language model that turns sequences into vectors.
+
+    On one CPU a sequence's vector is the same bit for bit whatever its batch, its place and the number of workers:
+    batches hold sequences of one length, so there is no padding and no mask, and every worker uses one torch thread.
+
+    Parameters
+    ----------
+    spec
+        A preset's name, a local folder, or an `ExtractorSpec`.
+    runtime
+        Device, workers and progress bar, none of which changes a vector.
+
+    Attributes
+    ----------
+    computed
+        Sequences that went through the language model since this object was made.
+
+    Examples
+    --------
+    >>> extractor = Extractor("antiberty")
+    >>> extractor.embed(["EVQLVESGGGLVQPGG", "QVQLQQSGAELARPGA"]).shape
+    (2, 512)
+    """
+
+    def __init__(self, spec: str | Path | ExtractorSpec, runtime: RuntimeSpec | None = None) -> None:
+        self.spec = presets.extractor(spec)
+        self.runtime = runtime or RuntimeSpec()
+        self.computed = 0
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.spec!r}, {self.runtime!r})"
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint:
+        """The model's files; found when first asked for."""
+        return find(self.spec)
+
+    @cached_property
+    def resolved(self) -> ResolvedExtractorSpec:
+        """The address of this extractor's rows in a store."""
+        return resolve(self.spec)
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self.checkpoint.dim
+
+    def embed(self, sequences: Iterable[str]) -> NDArray[np.float32]:
+        """Return one vector per sequence, in input order.
+
+        Parameters
+        ----------
+        sequences
+            ``n`` amino acid sequences; X is an unknown residue.
+
+        Returns
+        -------
+        ``(n, dim)``, float32. Nothing is stored; see `antibody_esm.embed` for that.
+
+        Raises
+        ------
+        SequenceError
+            If any sequence is not made of amino acids and X, or is longer than `max_length`; nothing has run by then.
+        CheckpointError
+            If the model cannot be found, read or trusted.
+        """
+        sequences = self.check(sequences)
+        unique = list(dict.fromkeys(sequences))
+        vectors = np.empty((len(unique), self.dim), np.float32)
+        for indices, rows in self.stream(unique):
+            vectors[indices] = rows
+        place = {sequence: i for i, sequence in enumerate(unique)}
+        return vectors[[place[sequence] for sequence in sequences]]
+
+    @property
+    def max_length(self) -> int:
+        """Longest sequence in residues."""
+        limit = max_length(self.checkpoint)
+        return min(self.spec.max_length or limit, limit)
+
+    def check(self, sequences: Iterable[str]) -> list[str]:
+        """Return the sequences in normal form, or raise a SequenceError that lists every bad row. Runs no model."""
+        sequences = normalise(sequences)
+        if not self.spec.truncation:
+            refuse_longer(sequences, self.max_length)
+        return sequences
+
+    def stream(self, sequences: list[str]) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
+        """Give vectors as batches finish, in any order.
+
+        Parameters
+        ----------
+        sequences
+            Distinct sequences in normal form, as `check` returns them.
+
+        Yields
+        ------
+        Indices of ``b`` sequences, and their vectors ``(b, dim)``, float32.
+        """
+        if not sequences:
+            return
+        import joblib
+        from tqdm.auto import tqdm
+
+        self._model  # noqa: B018  loaded here, once, not by several workers at once
+        longest = self.max_length
+        cut = [sequence[:longest] for sequence in sequences]
+        added = self._vocabulary.added
+        todo = batches([len(sequence) + added for sequence in cut], self.runtime.batch_tokens)
+        workers = self.runtime.workers or _usable_cores()
+        if self._device.type != "cpu":
+            workers = 1
+        hidden = None if self.runtime.progress is None else not self.runtime.progress
+        with (
+            _torch_threads_restored(),
+            tqdm(total=len(sequences), desc=self.spec.model, unit="seq", delay=1, disable=hidden) as bar,
+        ):
+            work = joblib.Parallel(n_jobs=workers, prefer="threads", return_as="generator_unordered")
+            for indices, rows in work(joblib.delayed(self._run)(batch, cut) for batch in todo):
+                self.computed += len(indices)
+                bar.update(len(indices))
+                yield indices, rows
+
+    def _run(self, batch: list[int], sequences: list[str]) -> tuple[list[int], NDArray[np.float32]]:
+        import torch
+
+        if self._device.type == "cpu" and torch.get_num_threads() != 1:
+            torch.set_num_threads(1)
+        spec, vocabulary = self.resolved, self._vocabulary
+        tokens = torch.from_numpy(vocabulary.encode([sequences[i] for i in batch])).to(self._device)
+        excluded = spec.special_tokens == "exclude"
+        prefix, suffix = (len(vocabulary.prefix), len(vocabulary.suffix)) if excluded else (0, 0)
+        with torch.inference_mode():
+            last = spec.layer == self.checkpoint.layers
+            output = self._model(input_ids=tokens, output_hidden_states=not last)
+            states = output.last_hidden_state if last else output.hidden_states[spec.layer]
+            rows: NDArray[np.float32] = pool(states, spec.pooling, prefix, suffix).cpu().numpy()
+        if not np.isfinite(rows).all():
+            raise self.checkpoint.error(f"its vectors are not finite in {spec.precision}; try precision='float32'")
+        if batch[0] == batch[-1]:  # a lone sequence ran as two copies
+            return batch[:1], rows[:1]
+        return batch, rows
+
+    @cached_property
+    def _device(self) -> "torch.device":
+        import torch
+
+        name = self.runtime.device
+        if name == "auto":
+            name = "cuda" if torch.cuda.is_available() else "cpu"
+        return torch.device(name)
+
+    @cached_property
+    def _vocabulary(self) -> Vocabulary:
+        vocabulary = vocabulary_of(self.checkpoint)
+        if self.spec.pooling == "cls" and not vocabulary.prefix:
+            raise self.checkpoint.error("its tokenizer adds no start token, so there is no 'cls' pooling")
+        return vocabulary
+
+    @cached_property
+    def _model(self) -> Any:
+        import torch
+        from transformers import AutoModel
+
+        self._vocabulary  # noqa: B018  proved before the weights are read
+        family = family_of(self.checkpoint)
+        with self.checkpoint.staged() as folder, _quiet_transformers():
+            try:
+                model, report = AutoModel.from_pretrained(
+                    folder,
+                    dtype=getattr(torch, self.spec.precision),
+                    trust_remote_code=False,
+                    local_files_only=True,
+                    weights_only=True,
+                    output_loading_info=True,
+                    **dict(family.model_options),
+                )
+            except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
+                raise self.checkpoint.error(f"its weights cannot be loaded: {error}") from error
+        missing = [key for key in report["missing_keys"] if not key.startswith(family.recomputed)]
+        if missing or report["mismatched_keys"]:
+            names = ", ".join(sorted(map(str, [*missing, *report["mismatched_keys"]]))[:5])
+            raise self.checkpoint.error(f"its weights do not fit its config.json; they would be random in {names}")
+        if self.checkpoint.digest != self.resolved.digest:
+            raise self.checkpoint.error("its files changed while they were in use")
+        return model.to(self._device).eval()
+
+
+def _usable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _torch_threads_restored() -> Iterator[None]:
+    import torch
+
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Hide the loading bar and the table of weights no embedding passes through; what matters is checked instead."""
+    from transformers.utils import logging
+
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()

@@ -1,0 +1,159 @@
+"""What differs between families of language models: spacing, special tokens, parts that may be missing, length.
+
+To add a family, add a row to `_FAMILIES` and a tiny checkpoint to `antibody_esm.testing`; see the developer guide.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antibody_esm.plm.checkpoints import Checkpoint
+from antibody_esm.sequences import ALPHABET, AMINO_ACIDS
+
+
+@dataclass(frozen=True)
+class Family:
+    """How models of one ``model_type`` read a protein."""
+
+    separator: str | None
+    """What the tokenizer wants between residues; None where that is found out by trying."""
+    model_options: tuple[tuple[str, Any], ...] = ()
+    """Arguments of the model class which leave out parts that no embedding passes through."""
+    recomputed: tuple[str, ...] = ()
+    """Weights that a checkpoint may lack, since the model computes them or an embedding does not use them."""
+    position_offset: str | None = None
+    """Configuration key of the position table's first row in use, less one; None where that is row 0."""
+
+
+_BERT = Family(separator=" ", model_options=(("add_pooling_layer", False),))
+
+_FAMILIES = {
+    "esm": Family(
+        separator="",
+        model_options=(("add_pooling_layer", False),),
+        recomputed=("rotary_embeddings.inv_freq", "contact_head.", "embeddings.position_ids"),
+        position_offset="pad_token_id",
+    ),
+    "bert": _BERT,
+    "roformer": Family(separator=" ", recomputed=("encoder.embed_positions.weight",)),
+}
+_OTHER = Family(separator=None)
+
+
+def family_of(checkpoint: Checkpoint) -> Family:
+    """Return how this checkpoint's family reads a protein."""
+    return _FAMILIES.get(str(checkpoint.config.get("model_type")), _OTHER)
+
+
+def max_length(checkpoint: Checkpoint) -> int:
+    """Return the longest sequence in residues, leaving room for a start and an end token."""
+    positions = checkpoint.config.get("max_position_embeddings")
+    if not isinstance(positions, int):
+        return 2**31 - 1  # relative positions: any length
+    offset = family_of(checkpoint).position_offset
+    used = 0 if offset is None else int(checkpoint.config.get(offset) or 0) + 1
+    return positions - used - 2
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """A tokenizer, proved to be a plain table: ``prefix + ids of the residues + suffix``."""
+
+    prefix: tuple[int, ...]
+    suffix: tuple[int, ...]
+    ids: NDArray[np.int64]
+    """``(128,)``, token by ASCII code of the residue."""
+
+    @property
+    def added(self) -> int:
+        """Number of tokens that the tokenizer adds to any sequence."""
+        return len(self.prefix) + len(self.suffix)
+
+    def encode(self, sequences: list[str]) -> NDArray[np.int64]:
+        """Return the tokens ``(n, length + added)`` of sequences of one length."""
+        letters = np.frombuffer("".join(sequences).encode("ascii"), np.uint8).reshape(len(sequences), -1)
+        tokens = np.empty((len(sequences), letters.shape[1] + self.added), np.int64)
+        start, stop = len(self.prefix), tokens.shape[1] - len(self.suffix)
+        tokens[:, :start] = self.prefix
+        tokens[:, start:stop] = self.ids[letters]
+        tokens[:, stop:] = self.suffix
+        return tokens
+
+
+def vocabulary_of(checkpoint: Checkpoint) -> Vocabulary:
+    """Load a checkpoint's tokenizer and prove that it reads proteins.
+
+    The proof: the twenty amino acids map to twenty distinct tokens, none of them the unknown one; X maps to one token;
+    and for every ordered pair of residues the tokenizer gives the same tokens as the table that stands for it.
+
+    Raises
+    ------
+    CheckpointError
+        If any of this fails, as it does with a vocabulary that was not read (every residue unknown) or lower-cased.
+    """
+    tokenizer = _tokenizer(checkpoint)
+    separator = family_of(checkpoint).separator
+    problems = []
+    for candidate in ("", " ") if separator is None else (separator,):
+        try:
+            return _prove(tokenizer, candidate)
+        except ValueError as error:
+            problems.append(str(error))
+    raise checkpoint.error(f"its tokenizer does not read proteins: {'; '.join(problems)}")
+
+
+def _tokenizer(checkpoint: Checkpoint) -> Any:
+    from transformers import AutoTokenizer
+
+    # A vocabulary without a configuration says nothing of case, and transformers then lower-cases every residue away.
+    options = {} if "tokenizer_config.json" in checkpoint.files else {"do_lower_case": False}
+    with checkpoint.staged() as folder:
+        try:
+            return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **options)
+        except (OSError, ValueError, ImportError, KeyError) as error:
+            raise checkpoint.error(f"its tokenizer cannot be loaded: {error}") from error
+
+
+def _prove(tokenizer: Any, separator: str) -> Vocabulary:
+    def tokens(residues: str) -> list[int]:
+        return list(tokenizer(separator.join(residues))["input_ids"])
+
+    # Where three tokens differ between two three-residue probes, the residues stand.
+    one, two = tokens("ACD"), tokens("EFG")
+    if len(one) != len(two):
+        raise ValueError("'ACD' and 'EFG' give different numbers of tokens")
+    differ = [i for i, (a, b) in enumerate(zip(one, two, strict=True)) if a != b]
+    if len(differ) != 3 or differ[2] - differ[0] != 2:
+        raise ValueError(f"'ACD' and 'EFG' differ in {len(differ)} tokens, not in three neighbouring ones")
+    prefix, suffix = tuple(one[: differ[0]]), tuple(one[differ[2] + 1 :])
+
+    ids = np.full(128, -1, np.int64)
+    for residue in ALPHABET:
+        found = tokens(residue)
+        if len(found) != len(prefix) + 1 + len(suffix):
+            raise ValueError(f"{residue!r} alone gives {len(found)} tokens")
+        ids[ord(residue)] = found[len(prefix)]
+    twenty = ids[[ord(residue) for residue in AMINO_ACIDS]]
+    if len(set(twenty.tolist())) != len(AMINO_ACIDS):
+        raise ValueError("the twenty amino acids do not have twenty distinct tokens")
+    if tokenizer.unk_token_id in twenty:
+        raise ValueError("an amino acid is the unknown token")
+    taken = {*twenty.tolist(), *tokenizer.all_special_ids} - {tokenizer.unk_token_id}
+    if ids[ord("X")] in taken:
+        raise ValueError("X has the token of an amino acid, or one that means something else")
+
+    vocabulary = Vocabulary(prefix, suffix, ids)
+    for probe in _pairs():
+        if tokens(probe) != vocabulary.encode([probe])[0].tolist():
+            raise ValueError(f"tokens depend on their neighbours, for example in {probe!r}")
+    return vocabulary
+
+
+def _pairs() -> Iterator[str]:
+    """Give short sequences in which every ordered pair of residues occurs."""
+    for first in ALPHABET:
+        yield "".join(chain.from_iterable((first, second) for second in ALPHABET))

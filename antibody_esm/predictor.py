@@ -1,0 +1,234 @@
+"""A fitted classifier with all that is needed to trust it: saved, loaded, applied."""
+
+import hashlib
+import json
+import platform
+import secrets
+import warnings
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from antibody_esm.data.dataset import Dataset
+from antibody_esm.embedding import as_store, embed
+from antibody_esm.errors import StoreError
+from antibody_esm.plm.extractor import Extractor
+from antibody_esm.reports.report import Report, evaluation_report
+from antibody_esm.specs import RuntimeSpec, TrainSpec
+from antibody_esm.store.store import Store
+
+FORMAT = 1
+"""Layout of a saved model. Raise it when an older version of this package would misread a newer model."""
+
+_MANIFEST = "manifest.json"
+_CLASSIFIER = "classifier.skops"
+_RECORDED = ("antibody_esm", "joblib", "numpy", "pydantic", "scikit-learn", "skops", "torch", "transformers", "xgboost")
+
+_TRUSTED = frozenset(
+    {
+        "sklearn.calibration._CalibratedClassifier",
+        "sklearn.calibration._SigmoidCalibration",
+        "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
+        "sklearn.gaussian_process.kernels.ConstantKernel",
+        "sklearn.gaussian_process.kernels.Product",
+        "sklearn.gaussian_process.kernels.RBF",
+        "sklearn.metrics._dist_metrics.EuclideanDistance64",
+        "sklearn.metrics._dist_metrics.ManhattanDistance64",
+        "sklearn.neighbors._kd_tree.KDTree",
+        "sklearn.tree._tree.Tree",
+        "xgboost.core.Booster",
+        "xgboost.sklearn.XGBClassifier",
+    }
+)
+"""Types which the classifiers of this package consist of, beyond those that skops trusts by itself."""
+
+
+class Predictor:
+    """A fitted classifier and the spec of the language model whose vectors it reads.
+
+    `Trainer.fit` and `Predictor.load` make it.
+
+    Attributes
+    ----------
+    spec
+        What was trained, with the language model pinned to its bytes.
+    classifier
+        The fitted scikit-learn pipeline; class 1 is positive.
+    data
+        Source, digest and size of the training data.
+    metrics
+        What cross-validation had found, as `Report.to_dict` gives it; None if none was run.
+    """
+
+    def __init__(
+        self,
+        spec: TrainSpec,
+        classifier: Any,
+        data: dict[str, Any],
+        metrics: dict[str, Any] | None = None,
+        *,
+        store: str | Path | Store | None = None,
+        runtime: RuntimeSpec | None = None,
+        extractor: Extractor | None = None,
+    ) -> None:
+        self.spec = spec
+        self.classifier = classifier
+        self.data = data
+        self.metrics = metrics
+        self.store = as_store(store)
+        self.extractor = extractor or Extractor(spec.extractor, runtime)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.spec!r})"
+
+    def predict(self, sequences: Iterable[str] | Dataset) -> NDArray[np.int64]:
+        """Return the class ``(n,)`` of each sequence, 0 or 1.
+
+        Raises
+        ------
+        SequenceError
+            If any sequence is not made of amino acids and X, or is too long; nothing has run by then.
+        CheckpointError
+            If the language model is needed and its files are not the ones of the training.
+        """
+        return np.asarray(self.classifier.predict(self._features(sequences)), np.int64)
+
+    def predict_proba(self, sequences: Iterable[str] | Dataset) -> NDArray[np.float64]:
+        """Return the probability ``(n, 2)`` of class 0 and class 1 for each sequence; raises as `predict` does."""
+        return np.asarray(self.classifier.predict_proba(self._features(sequences)), np.float64)
+
+    def evaluate(self, data: Dataset) -> Report:
+        """Return the scores on labelled data that had no part in training.
+
+        Raises
+        ------
+        DatasetError
+            If the labels are not 0 and 1, both present.
+        """
+        data.binary_labels()  # before any work
+        features = self._features(data)
+        probability = np.asarray(self.classifier.predict_proba(features), np.float64)[:, 1]
+        return evaluation_report(self.spec, data, np.asarray(self.classifier.predict(features), np.int64), probability)
+
+    def _features(self, sequences: Iterable[str] | Dataset) -> NDArray[np.float64]:
+        given = sequences.sequences if isinstance(sequences, Dataset) else list(_refuse_text(sequences))
+        if not given:
+            return np.empty((0, self.classifier.n_features_in_))
+        return features(given, self.extractor, self.store)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the model to a folder, and return it.
+
+        The folder holds ``manifest.json`` (format number, spec, fingerprints, versions, digests of the data and of the
+        classifier, metrics) and ``classifier.skops``. Neither can run code when it is loaded.
+        """
+        import skops.io
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        content = skops.io.dumps(self.classifier)
+        manifest = {
+            "format": FORMAT,
+            "spec": json.loads(self.spec.model_dump_json()),
+            "fingerprints": {
+                "train": self.spec.fingerprint,
+                "extractor": self.spec.extractor.resolve().fingerprint,
+                "classifier": self.spec.classifier.fingerprint,
+                "split": self.spec.split.fingerprint,
+            },
+            "classifier_sha256": hashlib.sha256(content).hexdigest(),
+            "data": self.data,
+            "metrics": self.metrics,
+            "versions": {"python": platform.python_version()} | {name: version(name) for name in _RECORDED},
+        }
+        _replace(folder / _CLASSIFIER, content)
+        _replace(folder / _MANIFEST, json.dumps(manifest, indent=2, allow_nan=False).encode())
+        return folder
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        store: str | Path | Store | None = None,
+        runtime: RuntimeSpec | None = None,
+    ) -> "Predictor":
+        """Read a saved model. The language model is not loaded before a sequence needs it.
+
+        Parameters
+        ----------
+        folder
+            What `save` was given.
+        store
+            Where vectors are looked up and kept; None keeps them in memory.
+        runtime
+            Device, workers and progress bar.
+
+        Raises
+        ------
+        StoreError
+            If the folder is not a saved model, is of another format, was changed, or holds types that no classifier
+            of this package consists of. Nothing in it is executed.
+        """
+        import skops.io
+
+        folder = Path(folder)
+        path = folder / _MANIFEST
+        try:
+            manifest = json.loads(path.read_bytes())
+            if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+                raise StoreError(f"this version reads models of format {FORMAT}", path)
+            content = (folder / _CLASSIFIER).read_bytes()
+            if hashlib.sha256(content).hexdigest() != manifest["classifier_sha256"]:
+                raise StoreError("not the classifier that its manifest describes", folder / _CLASSIFIER)
+            spec = TrainSpec.model_validate_json(json.dumps(manifest["spec"]))
+            if spec.fingerprint != manifest["fingerprints"]["train"]:
+                raise StoreError("its spec is not the one it was saved with", path)
+            data, metrics, versions = manifest["data"], manifest["metrics"], manifest["versions"]
+        except OSError as error:
+            raise StoreError(f"not a saved model: {error.strerror}", error.filename or path) from error
+        except (ValidationError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"not the manifest of a saved model: {error!r}", path) from error
+        _warn_of_versions(versions)
+        unknown = sorted(set(skops.io.get_untrusted_types(data=content)) - _TRUSTED)
+        if unknown:
+            raise StoreError(f"holds types that are not trusted: {', '.join(unknown)}", folder / _CLASSIFIER)
+        classifier = skops.io.loads(content, trusted=sorted(_TRUSTED))
+        return cls(spec, classifier, data, metrics, store=store, runtime=runtime)
+
+
+def features(sequences: list[str], extractor: Extractor, store: Store) -> NDArray[np.float64]:
+    """Return what a classifier reads ``(n, dim)``: vectors in float64, in which solvers converge as they should."""
+    return embed(sequences, extractor, store).astype(np.float64)
+
+
+def _refuse_text(sequences: Iterable[str]) -> Iterable[str]:
+    if isinstance(sequences, str):
+        raise TypeError("expected a list of sequences, got one string; write [sequence]")
+    return sequences
+
+
+def _replace(path: Path, content: bytes) -> None:
+    unfinished = path.with_name(f"{path.name}-{secrets.token_hex(8)}.tmp")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _warn_of_versions(saved: dict[str, str]) -> None:
+    minor: Callable[[str], list[str]] = lambda text: text.split(".")[:2]  # noqa: E731
+    for name in ("scikit-learn", "xgboost"):
+        if name in saved and minor(saved[name]) != minor(version(name)):
+            warnings.warn(
+                f"the classifier was saved with {name} {saved[name]} and is read with {version(name)}; "
+                "predictions may differ",
+                UserWarning,
+                stacklevel=3,
+            )

@@ -1,0 +1,85 @@
+"""Named specs: the one place that binds a name to values."""
+
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
+
+from antibody_esm.specs import (
+    ClassifierSpec,
+    ExtractorSpec,
+    GaussianProcessSpec,
+    KNeighborsSpec,
+    LinearSVMSpec,
+    LogisticRegressionSpec,
+    RandomForestSpec,
+    Spec,
+    XGBoostSpec,
+)
+
+_ESM1V = "facebook/esm1v_t33_650M_UR90S_{}"  # five checkpoints, alike but for the seed (doi:10.1101/2021.07.09.450648)
+
+EXTRACTORS = MappingProxyType(
+    {
+        "esm1v": ExtractorSpec(model=_ESM1V.format(1)),
+        **{f"esm1v_{seed}": ExtractorSpec(model=_ESM1V.format(seed)) for seed in range(1, 6)},
+        # doi:10.1126/science.ade2574
+        "esm2_8m": ExtractorSpec(model="facebook/esm2_t6_8M_UR50D"),
+        "esm2_35m": ExtractorSpec(model="facebook/esm2_t12_35M_UR50D"),
+        "esm2_150m": ExtractorSpec(model="facebook/esm2_t30_150M_UR50D"),
+        "esm2_650m": ExtractorSpec(model="facebook/esm2_t33_650M_UR50D"),
+        "esm2_3b": ExtractorSpec(model="facebook/esm2_t36_3B_UR50D"),
+        "antiberty": ExtractorSpec(model="antiberty", revision="0.1.3"),  # arXiv:2112.07782
+        "antiberta2": ExtractorSpec(model="alchemab/antiberta2"),
+        "protbert": ExtractorSpec(model="Rostlab/prot_bert"),  # doi:10.1109/TPAMI.2021.3095381
+    }
+)
+"""Language models by name."""
+
+CLASSIFIERS: MappingProxyType[str, ClassifierSpec] = MappingProxyType(
+    {
+        "logreg": LogisticRegressionSpec(),
+        "xgboost": XGBoostSpec(),
+        "random_forest": RandomForestSpec(),
+        "gaussian_process": GaussianProcessSpec(),
+        "linear_svm": LinearSVMSpec(),
+        "knn": KNeighborsSpec(),
+    }
+)
+"""Classifiers by name; each name is the spec's ``kind``."""
+
+DEFAULT_EXTRACTOR = "antiberty"
+DEFAULT_CLASSIFIER = "logreg"
+
+_S = TypeVar("_S", bound=Spec)
+
+
+def extractor(choice: str | Path | ExtractorSpec) -> ExtractorSpec:
+    """Return the spec of a preset's name, a local folder, or a spec as it is.
+
+    Raises
+    ------
+    ValueError
+        If a name is no preset; the message lists them.
+    """
+    if isinstance(choice, Path) or (isinstance(choice, str) and Path(choice).is_dir() and choice not in EXTRACTORS):
+        return ExtractorSpec(model=str(choice))
+    return _choose(choice, EXTRACTORS, ExtractorSpec, "extractor", "or ExtractorSpec(model=...) for any other model")
+
+
+def classifier(choice: str | ClassifierSpec) -> ClassifierSpec:
+    """Return the spec of a preset's name, or a spec as it is.
+
+    Raises
+    ------
+    ValueError
+        If a name is no preset; the message lists them.
+    """
+    return _choose(choice, CLASSIFIERS, Spec, "classifier", "or a classifier spec")  # type: ignore[return-value]
+
+
+def _choose(choice: object, presets: MappingProxyType[str, _S], kind: type[_S], group: str, otherwise: str) -> _S:
+    if isinstance(choice, kind):
+        return choice
+    if isinstance(choice, str) and choice in presets:
+        return presets[choice]
+    raise ValueError(f"unknown {group} {choice!r}; choose one of {', '.join(presets)}, {otherwise}")

@@ -1,0 +1,202 @@
+"""The result of a cross-validation or of a test, as text, table, JSON and page."""
+
+import html
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antibody_esm.data.dataset import Dataset
+from antibody_esm.evaluation.cross_validation import CrossValidation
+from antibody_esm.evaluation.metrics import score
+from antibody_esm.specs import TrainSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LABELS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "f1": "F1",
+    "mcc": "Matthews correlation",
+    "roc_auc": "ROC AUC",
+    "pr_auc": "PR AUC",
+}
+
+
+@dataclass(frozen=True, repr=False)
+class Report:
+    """Scores and predictions on one data set. ``str(report)`` is a table.
+
+    Attributes
+    ----------
+    spec
+        What was trained.
+    source
+        Where the antibodies come from.
+    scores
+        Metric to its values: ``(n_folds,)`` from cross-validation, ``(1,)`` from a test.
+    predictions
+        One row an antibody: id, label, prediction, probability of class 1, and from cross-validation the fold in which
+        it was tested.
+    notes
+        What a reader should know before the numbers.
+    """
+
+    spec: TrainSpec
+    source: str
+    scores: dict[str, NDArray[np.float64]]
+    predictions: "pd.DataFrame"
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_cross_validation(self) -> bool:
+        """Whether the scores come from folds."""
+        return "fold" in self.predictions
+
+    @property
+    def out_of_fold(self) -> "pd.DataFrame":
+        """The predictions, each by a classifier that had not seen the antibody."""
+        if not self.is_cross_validation:
+            raise AttributeError("a test on other data has no folds; see .predictions")
+        return self.predictions
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return the scores with one row a metric: one column a fold, then ``mean`` and ``sd``; or ``score``."""
+        import pandas as pd
+
+        frame = pd.DataFrame(self.scores).T.rename_axis("metric")
+        if not self.is_cross_validation:
+            return frame.set_axis(["score"], axis=1)
+        folds = frame.set_axis([f"fold {number}" for number in frame.columns], axis=1)
+        return folds.assign(mean=folds.mean(axis=1), sd=folds.std(axis=1, ddof=1))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return scores, counts and notes as plain JSON values; an undefined score is None."""
+        summary: dict[str, Any] = {}
+        for metric, row in self.to_frame().iterrows():
+            values = {str(name): _plain(value) for name, value in row.items()}
+            folds = [values.pop(name) for name in list(values) if name.startswith("fold ")]
+            summary[str(metric)] = values | ({"folds": folds} if folds else {})
+        return {
+            "source": self.source,
+            "antibodies": len(self.predictions),
+            "positives": int(self.predictions["label"].sum()),
+            "scores": summary,
+            "notes": list(self.notes),
+        }
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def __str__(self) -> str:
+        frame = self._summary()
+        width = max(map(len, _LABELS.values())) + 2
+        lines = [self._title(), self._counts(), "", "".join([" " * width, *(f"{name:>8}" for name in frame)])]
+        for metric, row in frame.iterrows():
+            lines.append("".join([f"{_LABELS[str(metric)]:<{width}}", *(f"{value:>8.3f}" for value in row)]))
+        return "\n".join([*lines, *(f"\n{note}" for note in self.notes)])
+
+    def _repr_html_(self) -> str:
+        frame = self._summary()
+        head = "".join(f"<th>{name}</th>" for name in frame)
+        body = "".join(
+            f"<tr><th scope='row'>{_LABELS[str(metric)]}</th>"
+            + "".join(f"<td>{value:.3f}</td>" for value in row)
+            + "</tr>"
+            for metric, row in frame.iterrows()
+        )
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
+        return (
+            f"<h3>{html.escape(self._title())}</h3><p>{html.escape(self._counts())}</p>"
+            f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
+        )
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write the report as one page that loads nothing else, and return its path."""
+        path = Path(path)
+        path.write_text(_PAGE.format(title=html.escape(self._title()), body=self._repr_html_()), encoding="utf-8")
+        return path
+
+    def _summary(self) -> "pd.DataFrame":
+        frame = self.to_frame()
+        return frame[["mean", "sd"]] if self.is_cross_validation else frame
+
+    def _title(self) -> str:
+        what = "Cross-validation" if self.is_cross_validation else "Test"
+        return f"{what} of {self.spec.extractor.model} + {self.spec.classifier.kind}"
+
+    def _counts(self) -> str:
+        n, positives = len(self.predictions), int(self.predictions["label"].sum())
+        folds = f", {self.spec.split.folds} stratified folds" if self.is_cross_validation else ""
+        return f"{n} antibodies, {positives} positive ({positives / n:.0%}){folds}"
+
+
+def cross_validation_report(spec: TrainSpec, data: Dataset, found: CrossValidation) -> Report:
+    """Return the report of a cross-validation."""
+    import pandas as pd
+
+    predictions = pd.DataFrame(
+        {
+            "id": data.ids,
+            "label": data.binary_labels(),
+            "fold": found.fold,
+            "prediction": found.prediction,
+            "probability": found.probability,
+        }
+    )
+    return Report(spec, data.provenance.source, found.scores, predictions, (_majority(data), *_repeats(data)))
+
+
+def evaluation_report(
+    spec: TrainSpec, data: Dataset, prediction: NDArray[np.int64], probability: NDArray[np.float64]
+) -> Report:
+    """Return the report of a test on data that had no part in training."""
+    import pandas as pd
+
+    label = data.binary_labels()
+    predictions = pd.DataFrame({"id": data.ids, "label": label, "prediction": prediction, "probability": probability})
+    scores = {metric: np.array([value]) for metric, value in score(label, prediction, probability).items()}
+    return Report(spec, data.provenance.source, scores, predictions, (_majority(data),))
+
+
+def _majority(data: Dataset) -> str:
+    share = float(np.mean(data.binary_labels()))
+    return f"Always naming the larger class would have an accuracy of {max(share, 1 - share):.3f}."
+
+
+def _repeats(data: Dataset) -> list[str]:
+    """Say how many sequences stand in more than one row, since folds may then test what they trained on."""
+    sequences = data.sequences
+    repeated = [one for one, count in Counter(sequences).items() if count > 1]
+    if not repeated:
+        return []
+    labels: dict[str, set[int]] = {}
+    for sequence, label in zip(sequences, data.binary_labels().tolist(), strict=True):
+        labels.setdefault(sequence, set()).add(label)
+    rows = sum(one in set(repeated) for one in sequences)
+    contradictory = sum(len(labels[one]) > 1 for one in repeated)
+    return [
+        f"{rows} antibodies share their sequence with another one ({len(repeated)} sequences, {contradictory} with\n"
+        "contradictory labels); where such a group is split between folds, scores flatter."
+    ]
+
+
+def _plain(value: Any) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 2rem auto; padding: 0 1rem; }}
+table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
+th, td {{ padding: .3rem .8rem; text-align: right; border-bottom: 1px solid #8884; }}
+th[scope=row] {{ text-align: left; font-weight: normal; }}
+</style></head><body>{body}</body></html>
+"""

@@ -1,0 +1,269 @@
+"""Frozen specifications of everything that changes a number, each with a stable fingerprint.
+
+What must not change a number lives in `RuntimeSpec`, which has no fingerprint: the type decides, so there is no list of
+exclusions to forget.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Share = Annotated[float, Field(gt=0, le=1)]
+ClassWeight = Literal["balanced"] | None
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
+
+    def __repr_args__(self) -> Any:
+        # What differs from the default, as scikit-learn does: short, and evaluates to an equal spec.
+        fields = type(self).model_fields
+        return [(name, value) for name, value in self if fields[name].is_required() or value != fields[name].default]
+
+    def __str__(self) -> str:
+        return repr(self)  # pydantic's own str() is made for people only
+
+
+class Spec(_Frozen):
+    """What identifies a computation: two equal specs give equal numbers.
+
+    Specs are immutable and hashable, refuse unknown fields, and can be written down: ``eval(repr(spec)) == spec``.
+    """
+
+    format: Literal[1] = 1
+    """Version of the algorithm behind the spec. Raise it when the same fields begin to give other numbers: every
+    fingerprint of the type then changes, and nothing stored before is used again."""
+
+    @property
+    def canonical_json(self) -> str:
+        """The text that is hashed: type and all fields, sorted, without white space, in ASCII."""
+        return json.dumps(
+            {"type": type(self).__name__, **_canonical(self.model_dump(mode="json"))},
+            sort_keys=True,
+            separators=(",", ":"),
+            allow_nan=False,
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of `canonical_json`, 64 hexadecimal digits; reads no file, same in every process and platform."""
+        return hashlib.sha256(self.canonical_json.encode("ascii")).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _canonical(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    return value + 0.0 if isinstance(value, float) else value  # -0.0 equals 0.0, so both must print alike
+
+
+Pooling = Literal["mean", "max", "cls"]
+Precision = Literal["float32", "bfloat16", "float16"]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class ResolvedExtractorSpec(Spec):
+    """An `ExtractorSpec` in which names have become bytes: the address of rows in a store.
+
+    `ExtractorSpec.resolve` makes it; users seldom do.
+    """
+
+    digest: Digest
+    """SHA-256 over the names and bytes of the weight, config and tokenizer files."""
+    layer: NonNegativeInt
+    pooling: Pooling = "mean"
+    special_tokens: Literal["exclude", "include"] = "exclude"
+    precision: Precision = "float32"
+    truncate_to: PositiveInt | None = None
+    """Residues a sequence is cut to; None where nothing is ever cut."""
+
+    def resolve(self) -> Self:
+        """Return self."""
+        return self
+
+
+class ExtractorSpec(Spec):
+    """Which language model turns a sequence into which vector.
+
+    Examples
+    --------
+    >>> ExtractorSpec(model="facebook/esm2_t6_8M_UR50D", layer=4)
+    ExtractorSpec(model='facebook/esm2_t6_8M_UR50D', layer=4)
+    """
+
+    model: Annotated[str, Field(min_length=1)]
+    """Name on the Hugging Face hub, a local folder, or ``"antiberty"`` (weights from the ``[quickstart]`` extra)."""
+    revision: str | None = None
+    """Branch, tag or commit on the hub; None is its main branch. Local folders have none."""
+    digest: Digest | None = None
+    """Pin the files to these bytes: any others are a CheckpointError. `pin` fills it in."""
+    layer: int | None = None
+    """Hidden state, counted as transformers does: 0 the embeddings, 1 after the first layer, None or -1 the last."""
+    pooling: Pooling = "mean"
+    """How residue vectors become one: their mean, their maximum per dimension, or the first special token's vector."""
+    special_tokens: Literal["exclude", "include"] = "exclude"
+    """Whether mean and max run over the tokens which the tokenizer added (start, end) as well."""
+    precision: Precision = "float32"
+    """Number format of weights and arithmetic; vectors are returned as float32 always."""
+    max_length: PositiveInt | None = None
+    """Longest sequence in residues; None is what the model was built for."""
+    truncation: bool = False
+    """Cut longer sequences to `max_length` instead of refusing them."""
+
+    def resolve(self) -> ResolvedExtractorSpec:
+        """Return the address of this spec's rows, reading the model's files.
+
+        Raises
+        ------
+        CheckpointError
+            If the files cannot be found or read, are not the pinned ones, or have no such layer.
+        """
+        from antibody_esm.plm.resolution import resolve
+
+        return resolve(self)
+
+    def pin(self) -> "ExtractorSpec":
+        """Return the same spec with digest and layer filled in, so that a store answers even where no weights are."""
+        resolved = self.resolve()
+        limit = resolved.truncate_to or self.max_length
+        return self.model_copy(update={"digest": resolved.digest, "layer": resolved.layer, "max_length": limit})
+
+
+class LogisticRegressionSpec(Spec):
+    """Logistic regression with an L2 penalty."""
+
+    kind: Literal["logreg"] = "logreg"
+    C: PositiveFloat = 1.0
+    """Inverse strength of the penalty."""
+    max_iter: PositiveInt = 1000
+    solver: Literal["lbfgs", "newton-cholesky", "liblinear", "saga"] = "lbfgs"
+    class_weight: ClassWeight = None
+    standardize: bool = False
+    """Scale every feature to mean 0 and variance 1 on the training folds."""
+    random_state: Seed = 0
+
+
+class XGBoostSpec(Spec):
+    """Gradient-boosted trees (doi:10.1145/2939672.2939785)."""
+
+    kind: Literal["xgboost"] = "xgboost"
+    n_estimators: PositiveInt = 100
+    max_depth: PositiveInt = 6
+    learning_rate: Share = 0.3
+    min_child_weight: NonNegativeFloat = 1.0
+    subsample: Share = 1.0
+    colsample_bytree: Share = 1.0
+    reg_alpha: NonNegativeFloat = 0.0
+    reg_lambda: NonNegativeFloat = 1.0
+    scale_pos_weight: PositiveFloat = 1.0
+    random_state: Seed = 0
+
+
+class RandomForestSpec(Spec):
+    """Random forest (doi:10.1023/A:1010933404324)."""
+
+    kind: Literal["random_forest"] = "random_forest"
+    n_estimators: PositiveInt = 100
+    max_depth: PositiveInt | None = None
+    max_features: Literal["sqrt", "log2"] | Share = "sqrt"
+    min_samples_leaf: PositiveInt = 1
+    class_weight: ClassWeight = None
+    random_state: Seed = 0
+
+
+class GaussianProcessSpec(Spec):
+    """Gaussian process classification with an RBF kernel, whose amplitude and length scale are fitted."""
+
+    kind: Literal["gaussian_process"] = "gaussian_process"
+    length_scale: PositiveFloat | None = None
+    """Where the fit of the length scale begins; None is the square root of the number of features."""
+    n_restarts_optimizer: NonNegativeInt = 0
+    standardize: bool = True
+    random_state: Seed = 0
+
+
+class LinearSVMSpec(Spec):
+    """Linear support vector machine; probabilities by Platt scaling within the training data."""
+
+    kind: Literal["linear_svm"] = "linear_svm"
+    C: PositiveFloat = 1.0
+    max_iter: PositiveInt = 10_000
+    class_weight: ClassWeight = None
+    calibration_folds: Annotated[int, Field(ge=2)] = 5
+    standardize: bool = True
+    random_state: Seed = 0
+
+
+class KNeighborsSpec(Spec):
+    """Vote of the nearest training antibodies in embedding space."""
+
+    kind: Literal["knn"] = "knn"
+    n_neighbors: PositiveInt = 5
+    weights: Literal["uniform", "distance"] = "uniform"
+    metric: Literal["euclidean", "cosine", "manhattan"] = "euclidean"
+    standardize: bool = False
+
+
+ClassifierSpec = Annotated[
+    LogisticRegressionSpec | XGBoostSpec | RandomForestSpec | GaussianProcessSpec | LinearSVMSpec | KNeighborsSpec,
+    Field(discriminator="kind"),
+]
+"""Any classifier; in JSON the field ``kind`` says which."""
+
+
+class SplitSpec(Spec):
+    """How cross-validation divides a data set: stratified folds, by default ten and shuffled."""
+
+    folds: Annotated[int, Field(ge=2)] = 10
+    shuffle: bool = True
+    random_state: Seed = 0
+
+
+class TrainSpec(Spec):
+    """Everything that decides what a training run finds, given the data."""
+
+    extractor: ExtractorSpec
+    classifier: ClassifierSpec = LogisticRegressionSpec()
+    split: SplitSpec = SplitSpec()
+
+    @classmethod
+    def compose(cls, overrides: Sequence[str] = ()) -> "TrainSpec":
+        """Return the spec that ``antibody-train`` with these overrides would run.
+
+        Parameters
+        ----------
+        overrides
+            ``"model=esm2_650m"`` and ``"classifier=xgboost"`` choose presets, ``"classifier.n_estimators=200"`` sets a
+            field.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            If a group, key or value is unknown; the message names the choices.
+
+        Examples
+        --------
+        >>> TrainSpec.compose(["model=esm2_8m", "split.folds=5"]).split
+        SplitSpec(folds=5)
+        """
+        from antibody_esm.cli.compose import compose
+
+        return compose(overrides).train
+
+
+class RuntimeSpec(_Frozen):
+    """How to run: everything that must not change a number, and so has no fingerprint."""
+
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
+    """``auto`` is the first CUDA device if there is one, else the CPU."""
+    workers: PositiveInt | None = None
+    """Threads that run the language model, each with one torch thread; None is one per usable core."""
+    batch_tokens: PositiveInt = 2048
+    """Tokens in a batch, at most; a batch has two sequences at least."""
+    progress: bool | None = None
+    """Show a progress bar on work longer than a second; None is only where somebody looks (terminal, notebook)."""

@@ -1,0 +1,179 @@
+"""Read the arrays of a joblib file from a source that may not be trusted: nothing runs, nothing large is allocated."""
+
+import os
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from joblib.numpy_pickle import NumpyUnpickler
+from numpy.typing import NDArray
+
+from antibody_esm.errors import StoreError
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """Where an array lies in a file whose size has been checked to hold it."""
+
+    path: Path
+    offset: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def end(self) -> int:
+        """First byte behind the array."""
+        return self.offset + _bytes(self.shape, self.dtype)
+
+    def map(self) -> NDArray[Any]:
+        """Map the array into memory, read-only. The map keeps one file descriptor until it is dropped."""
+        if self.end == self.offset:
+            return np.empty(self.shape, self.dtype)
+        return np.memmap(self.path, dtype=self.dtype, mode="r", offset=self.offset, shape=self.shape)
+
+
+def locate_arrays(path: Path, dtypes: dict[str, np.dtype[Any]]) -> dict[str, StoredArray]:
+    """Return where the named arrays lie in a file that ``joblib.dump`` wrote from a dictionary of arrays.
+
+    Parameters
+    ----------
+    dtypes
+        The names that the file must hold, each with the one type allowed for it.
+
+    Raises
+    ------
+    StoreError
+        If the file holds anything else, asks for any code, or announces more than it has.
+    """
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            found = _Reader(path, _Bounded(file, size), size, set(dtypes.values())).load()
+            end = file.tell()
+    except KeyError as error:
+        raise StoreError(f"not a segment of an embedding store: an array has no {error}", path) from error
+    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, IndexError) as error:
+        raise StoreError(f"not a segment of an embedding store: {error}", path) from error
+    except OSError as error:
+        raise StoreError(f"cannot be read: {error.strerror}", path) from error
+    if not isinstance(found, dict) or found.keys() != dtypes.keys():
+        raise StoreError(f"not a segment of an embedding store: it should hold {', '.join(dtypes)}", path)
+    for name, dtype in dtypes.items():
+        if not isinstance(found[name], StoredArray) or found[name].dtype != dtype:
+            raise StoreError(f"not a segment of an embedding store: {name} is no {dtype} array", path)
+    if end != size:
+        raise StoreError("not a segment of an embedding store: it has bytes beyond its arrays", path)
+    return found
+
+
+def _bytes(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
+    count = dtype.itemsize
+    for side in shape:
+        count *= side
+    return count
+
+
+class _Bounded:
+    """A file that is never read beyond its end, so that a forged length allocates nothing."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self.tell, self.seek, self._read, self._size = file.tell, file.seek, file.read, size
+
+    def read(self, count: int) -> bytes:
+        left = self._size - self.tell()
+        if not 0 <= count <= left:
+            raise EOFError(f"{count} bytes are announced where {left} are left")
+        return self._read(count)
+
+    def readline(self) -> bytes:
+        raise pickle.UnpicklingError("it has lines, which arrays have not")
+
+
+class _DType:
+    """Stands for numpy.dtype, whose own state can be set from a pickle to more than a type."""
+
+    def __init__(self, name: Any, *_: Any) -> None:
+        self.name = name
+        self.byte_order: Any = "|"
+
+    def __setstate__(self, state: Any) -> None:
+        self.byte_order = state[1]
+
+
+class _Array:
+    """Stands for joblib's NumpyArrayWrapper."""
+
+    state: dict[str, Any]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.state = state
+
+    def place(self, path: Path, file: _Bounded, size: int, dtypes: set[np.dtype[Any]]) -> StoredArray:
+        """Return where the array lies, once all that is said of it fits the file."""
+        shape, wanted = self.state["shape"], self.state["dtype"]
+        said = f"{wanted.byte_order}{wanted.name}"
+        dtype = next((one for one in dtypes if one.newbyteorder("<").str == said), None)
+        if dtype is None or self.state["order"] != "C":
+            raise ValueError(f"an array of type {said:.20} is not allowed")
+        if type(shape) is not tuple or not all(type(side) is int and side >= 0 for side in shape):
+            raise ValueError("an array's shape is no tuple of sizes")
+        padding = file.read(1)[0]
+        array = StoredArray(path, file.tell() + padding, shape, dtype)
+        if array.end > size:
+            raise ValueError(f"an array of shape {shape} does not fit into {size} bytes")
+        file.seek(array.end)
+        return array
+
+
+class _NotCallable:
+    """Stands for numpy.ndarray, which is named in a file, and never called."""
+
+
+_NAMES = {
+    ("joblib.numpy_pickle", "NumpyArrayWrapper"): _Array,
+    ("numpy", "dtype"): _DType,
+    ("numpy", "ndarray"): _NotCallable(),
+}
+
+_OPCODES = b"\x80 \x95 } \x94 ( \x8c \x93 ) \x81 K M J \x8a \x85 \x86 \x87 t h j R b N \x88 \x89 u s .".split(
+    b" "
+)  # what joblib needs to write a dictionary of arrays, and no more
+
+
+class _Reader(NumpyUnpickler):  # type: ignore[misc]
+    """Joblib's reader, cut down to three names and to the operations that a dictionary of arrays takes."""
+
+    dispatch = {code[0]: NumpyUnpickler.dispatch[code[0]] for code in _OPCODES}  # noqa: RUF012
+
+    def __init__(self, path: Path, file: _Bounded, size: int, dtypes: set[np.dtype[Any]]) -> None:
+        super().__init__(str(path), file, ensure_native_byte_order=False)
+        self._place = path, file, size, dtypes
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _NAMES:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no part of an array")
+        return _NAMES[module, name]
+
+    def load_newobj(self) -> None:
+        if self.stack[-2] is not _Array or self.stack[-1] != ():
+            raise pickle.UnpicklingError("it makes an object that is no array")
+        self.stack[-2:] = [_Array()]
+
+    def load_reduce(self) -> None:
+        if self.stack[-2] is not _DType:
+            raise pickle.UnpicklingError("it calls something")
+        self.stack[-2:] = [_DType(*self.stack[-1])]
+
+    def load_build(self) -> None:
+        state, instance = self.stack.pop(), self.stack[-1]
+        if not isinstance(instance, _Array | _DType):
+            raise pickle.UnpicklingError("it changes something that is no array")
+        instance.__setstate__(state)
+        if isinstance(instance, _Array):
+            self.stack[-1] = instance.place(*self._place)
+
+    dispatch[pickle.NEWOBJ[0]] = load_newobj
+    dispatch[pickle.REDUCE[0]] = load_reduce
+    dispatch[pickle.BUILD[0]] = load_build

@@ -1,0 +1,142 @@
+"""Thin wiring of extractor, store and classifier."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antibody_esm import presets
+from antibody_esm.classifiers import build
+from antibody_esm.data.dataset import Dataset
+from antibody_esm.embedding import as_store
+from antibody_esm.evaluation.cross_validation import cross_validate
+from antibody_esm.plm.extractor import Extractor
+from antibody_esm.predictor import Predictor, features
+from antibody_esm.reports.report import Report, cross_validation_report
+from antibody_esm.specs import ClassifierSpec, ExtractorSpec, RuntimeSpec, SplitSpec, TrainSpec
+from antibody_esm.store.store import Store
+
+
+class Trainer:
+    """Train and cross-validate one classifier on the vectors of one language model.
+
+    Parameters
+    ----------
+    extractor
+        Language model: a preset's name, a local folder, or an `ExtractorSpec`.
+    classifier
+        A preset's name or a classifier spec.
+    split
+        Folds of the cross-validation; by default ten, stratified and shuffled.
+    store
+        An `EmbeddingStore` or its folder, so that nothing is ever computed twice; None keeps vectors in memory for the
+        life of this object.
+    runtime
+        Device, workers and progress bar, none of which changes a number.
+
+    Attributes
+    ----------
+    spec
+        The three specs in one; its fingerprint identifies the run, given the data.
+    predictor_
+        What the last `fit` returned.
+
+    Examples
+    --------
+    >>> from antibody_esm import Trainer, load_dataset
+    >>> data = load_dataset("boughter_flu_cdrs")
+    >>> trainer = Trainer(extractor="antiberty", classifier="logreg")
+    >>> report = trainer.cross_validate(data)
+    >>> predictor = trainer.fit(data)
+    >>> predictor.predict_proba(["GFTFSSYAISGSGGSTAKDRGGYYFDY"]).shape
+    (1, 2)
+    """
+
+    def __init__(
+        self,
+        extractor: str | Path | ExtractorSpec = presets.DEFAULT_EXTRACTOR,
+        classifier: str | ClassifierSpec = presets.DEFAULT_CLASSIFIER,
+        split: SplitSpec | None = None,
+        *,
+        store: str | Path | Store | None = None,
+        runtime: RuntimeSpec | None = None,
+    ) -> None:
+        self.spec = TrainSpec(
+            extractor=presets.extractor(extractor),
+            classifier=presets.classifier(classifier),
+            split=split or SplitSpec(),
+        )
+        self.store = as_store(store)
+        self.extractor = Extractor(self.spec.extractor, runtime)
+        self._report: tuple[str, Report] | None = None  # digest of the data, and what cross-validation found on it
+
+    @classmethod
+    def from_spec(
+        cls, spec: TrainSpec, *, store: str | Path | Store | None = None, runtime: RuntimeSpec | None = None
+    ) -> "Trainer":
+        """Return the trainer of a `TrainSpec`."""
+        return cls(spec.extractor, spec.classifier, spec.split, store=store, runtime=runtime)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.spec!r})"
+
+    def cross_validate(self, data: Dataset) -> Report:
+        """Return scores on every fold and the out-of-fold predictions.
+
+        Raises
+        ------
+        DatasetError
+            If the labels are not 0 and 1, or a class has fewer antibodies than there are folds.
+        SequenceError, CheckpointError, StoreError
+            As `antibody_esm.embed` does.
+        """
+        label = data.binary_labels()
+        X = self._features(data)
+        found = cross_validate(
+            build(self.spec.classifier, X.shape[1]), X, label, self.spec.split, self.extractor.runtime.workers
+        )
+        report = cross_validation_report(self.spec, data, found)
+        self._report = data.digest, report
+        return report
+
+    def fit(self, data: Dataset) -> Predictor:
+        """Fit on all of the data, and return the predictor, which is also kept as ``predictor_``.
+
+        If `cross_validate` was run on the same data before, its scores are saved with the model. Raises as
+        `cross_validate` does.
+        """
+        label = data.binary_labels()
+        X = self._features(data)
+        classifier = build(self.spec.classifier, X.shape[1]).fit(X, label)
+        known = self._report is not None and self._report[0] == data.digest
+        self.predictor_ = Predictor(
+            self.spec.model_copy(update={"extractor": self.spec.extractor.pin()}),
+            classifier,
+            {
+                "source": data.provenance.source,
+                "digest": data.digest,
+                "antibodies": len(data),
+                "positives": int(label.sum()),
+            },
+            self._report[1].to_dict() if known and self._report is not None else None,
+            store=self.store,
+            extractor=self.extractor,
+        )
+        return self.predictor_
+
+    def evaluate(self, data: Dataset) -> Report:
+        """Return the scores of the last `fit` on other data.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If `fit` was not called before.
+        """
+        if not hasattr(self, "predictor_"):
+            from sklearn.exceptions import NotFittedError
+
+            raise NotFittedError("this Trainer is not fitted yet; call fit(data) before evaluate(data)")
+        return self.predictor_.evaluate(data)
+
+    def _features(self, data: Dataset) -> NDArray[np.float64]:
+        return features(data.sequences, self.extractor, self.store)
