@@ -1,11 +1,13 @@
 """Sequences become batches of one length each, so that no batch needs padding or a mask."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from math import ceil
 
 
-def batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
+def batches(
+    lengths: Sequence[int], batch_tokens: int, alone: Callable[[int], bool] = lambda length: False
+) -> list[list[int]]:
     """Return the indices of the sequences, grouped into batches of equal length, longest first.
 
     No batch has a single row, for which matrix libraries take another path, and that moves the last bit: a length that
@@ -17,6 +19,8 @@ def batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
         Tokens of each sequence.
     batch_tokens
         Tokens in one batch, at most, where that does not leave a row alone.
+    alone
+        Whether sequences of a length must each be a batch of their own.
 
     Examples
     --------
@@ -27,8 +31,9 @@ def batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
     made = []
     for length, group in groupby(order, key=lambda i: lengths[i]):
         rows = list(group)
-        if len(rows) == 1:
-            rows *= 2
+        if len(rows) == 1 or alone(length):
+            made += [[row, row] for row in rows]
+            continue
         count = min(ceil(len(rows) / max(2, batch_tokens // length)), len(rows) // 2)
         made += [rows[len(rows) * i // count : len(rows) * (i + 1) // count] for i in range(count)]
     return made

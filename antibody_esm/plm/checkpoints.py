@@ -21,18 +21,21 @@ from typing import Any, NamedTuple
 
 from antibody_esm.errors import CheckpointError
 
-TOKENIZER_FILES = (
-    "added_tokens.json",
-    "merges.txt",
+VOCABULARY_FILES = (
     "sentencepiece.bpe.model",
-    "special_tokens_map.json",
     "spiece.model",
     "spm.model",
     "tokenizer.json",
     "tokenizer.model",
-    "tokenizer_config.json",
     "vocab.json",
     "vocab.txt",
+)
+TOKENIZER_FILES = (
+    *VOCABULARY_FILES,
+    "added_tokens.json",
+    "merges.txt",
+    "special_tokens_map.json",
+    "tokenizer_config.json",
 )
 
 # In the order in which transformers looks for them.

@@ -132,7 +132,7 @@ class Extractor:
         longest = self.max_length
         cut = [sequence[:longest] for sequence in sequences]
         added = self._vocabulary.added
-        todo = batches([len(sequence) + added for sequence in cut], self.runtime.batch_tokens)
+        todo = batches([len(sequence) + added for sequence in cut], self.runtime.batch_tokens, self._must_run_alone)
         workers = self.runtime.workers or _usable_cores()
         if self._device.type != "cpu":
             workers = 1
@@ -146,6 +146,17 @@ class Extractor:
                 self.computed += len(indices)
                 bar.update(len(indices))
                 yield indices, rows
+
+    def _must_run_alone(self, tokens: int) -> bool:
+        """Return whether a row of so many tokens would depend on its place in a batch.
+
+        Attention without a fused kernel multiplies matrices of ``(tokens, tokens)``, one a head, which lie one behind the
+        other. Where those of a sequence do not fill a multiple of 16 bytes, the next sequence's are aligned otherwise,
+        and the matrix library's choice by alignment moves the last bit. Alone, a sequence always lies in one place.
+        """
+        fused = self._model.config._attn_implementation != "eager"
+        heads = int(self.checkpoint.config.get("num_attention_heads", 1))
+        return not fused and heads * tokens * tokens % 4 != 0
 
     def _run(self, batch: list[int], sequences: list[str]) -> tuple[list[int], NDArray[np.float32]]:
         import torch
@@ -185,7 +196,10 @@ class Extractor:
 
     @cached_property
     def _model(self) -> Any:
+        from pickle import UnpicklingError
+
         import torch
+        from safetensors import SafetensorError
         from transformers import AutoModel
 
         self._vocabulary  # noqa: B018  proved before the weights are read
@@ -199,14 +213,24 @@ class Extractor:
                     local_files_only=True,
                     weights_only=True,
                     output_loading_info=True,
+                    ignore_mismatched_sizes=True,  # they come back in the report, and are refused below
                     **dict(family.model_options),
                 )
-            except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
+            except (
+                OSError,
+                ValueError,
+                RuntimeError,
+                ImportError,
+                KeyError,
+                UnpicklingError,
+                SafetensorError,
+            ) as error:
                 raise self.checkpoint.error(f"its weights cannot be loaded: {error}") from error
-        missing = [key for key in report["missing_keys"] if not key.startswith(family.recomputed)]
-        if missing or report["mismatched_keys"]:
-            names = ", ".join(sorted(map(str, [*missing, *report["mismatched_keys"]]))[:5])
-            raise self.checkpoint.error(f"its weights do not fit its config.json; they would be random in {names}")
+        unfit = {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
+        unfit = {name for name in unfit if not name.startswith(family.recomputed)}
+        if unfit:
+            shown = ", ".join(sorted(unfit)[:5])
+            raise self.checkpoint.error(f"its weights do not fit its config.json; they would be random in {shown}")
         if self.checkpoint.digest != self.resolved.digest:
             raise self.checkpoint.error("its files changed while they were in use")
         return model.to(self._device).eval()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.plm.checkpoints import Checkpoint
+from antibody_esm.plm.checkpoints import VOCABULARY_FILES, Checkpoint
 from antibody_esm.sequences import ALPHABET, AMINO_ACIDS
 
 
@@ -109,6 +109,8 @@ def vocabulary_of(checkpoint: Checkpoint) -> Vocabulary:
 def _tokenizer(checkpoint: Checkpoint) -> Any:
     from transformers import AutoTokenizer
 
+    if not checkpoint.files.keys() & set(VOCABULARY_FILES):
+        raise checkpoint.error(f"it has no tokenizer; expected one of {', '.join(VOCABULARY_FILES)}")
     # A vocabulary without a configuration says nothing of case, and transformers then lower-cases every residue away.
     options = {} if "tokenizer_config.json" in checkpoint.files else {"do_lower_case": False}
     with checkpoint.staged() as folder:

@@ -1,0 +1,46 @@
+"""Fixtures: tiny checkpoints, one of each family, and a world without a hub or a shared cache."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+# Read by huggingface_hub when it is imported: nothing listens on the discard port, so no test can reach a hub.
+os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="antibody_esm-hf-")
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="antibody_esm-cache-")
+
+from hypothesis import HealthCheck, settings  # noqa: E402
+
+from antibody_esm import ExtractorSpec  # noqa: E402
+from antibody_esm.testing import tiny_checkpoint  # noqa: E402
+
+settings.register_profile(
+    "antibody_esm", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("antibody_esm")
+
+FAMILIES = ("esm", "esm1v", "bert", "roformer")
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("checkpoints")
+    return {family: tiny_checkpoint(family, root / family) for family in FAMILIES}
+
+
+@pytest.fixture(params=FAMILIES)
+def family(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def checkpoint(checkpoints: dict[str, Path], family: str) -> Path:
+    return checkpoints[family]
+
+
+@pytest.fixture(scope="session")
+def tiny(checkpoints: dict[str, Path]) -> ExtractorSpec:
+    """Some language model, where it does not matter which."""
+    return ExtractorSpec(model=str(checkpoints["esm"]))

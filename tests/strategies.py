@@ -1,0 +1,139 @@
+"""Hypothesis strategies of the package's own types."""
+
+import string
+
+from hypothesis import strategies as st
+
+from antibody_esm import (
+    ExtractorSpec,
+    GaussianProcessSpec,
+    KNeighborsSpec,
+    LinearSVMSpec,
+    LogisticRegressionSpec,
+    RandomForestSpec,
+    RuntimeSpec,
+    SplitSpec,
+    TrainSpec,
+    XGBoostSpec,
+)
+from antibody_esm.sequences import ALPHABET
+from antibody_esm.specs import ResolvedExtractorSpec
+
+seeds = st.integers(0, 2**32 - 1)
+positive_ints = st.integers(1, 10**6)
+positive_floats = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
+floats_from_0 = st.floats(min_value=0, allow_infinity=False)
+shares = st.floats(min_value=0, max_value=1, exclude_min=True)
+class_weights = st.sampled_from([None, "balanced"])
+digests = st.text("0123456789abcdef", min_size=64, max_size=64)
+names = st.text(string.ascii_letters + string.digits + "_-./", min_size=1, max_size=30)
+
+
+def sequences(min_size: int = 1, max_size: int = 30) -> st.SearchStrategy[str]:
+    return st.text(ALPHABET, min_size=min_size, max_size=max_size)
+
+
+extractors = st.builds(
+    ExtractorSpec,
+    model=names,
+    revision=st.none() | names,
+    digest=st.none() | digests,
+    layer=st.none() | st.integers(-40, 40),
+    pooling=st.sampled_from(["mean", "max", "cls"]),
+    special_tokens=st.sampled_from(["exclude", "include"]),
+    precision=st.sampled_from(["float32", "bfloat16", "float16"]),
+    max_length=st.none() | positive_ints,
+    truncation=st.booleans(),
+)
+resolved_extractors = st.builds(
+    ResolvedExtractorSpec,
+    digest=digests,
+    layer=st.integers(0, 40),
+    pooling=st.sampled_from(["mean", "max", "cls"]),
+    special_tokens=st.sampled_from(["exclude", "include"]),
+    precision=st.sampled_from(["float32", "bfloat16", "float16"]),
+    truncate_to=st.none() | positive_ints,
+)
+logistic_regressions = st.builds(
+    LogisticRegressionSpec,
+    C=positive_floats,
+    max_iter=positive_ints,
+    solver=st.sampled_from(["lbfgs", "newton-cholesky", "liblinear", "saga"]),
+    class_weight=class_weights,
+    standardize=st.booleans(),
+    random_state=seeds,
+)
+xgboosts = st.builds(
+    XGBoostSpec,
+    n_estimators=positive_ints,
+    max_depth=positive_ints,
+    learning_rate=shares,
+    min_child_weight=floats_from_0,
+    subsample=shares,
+    colsample_bytree=shares,
+    reg_alpha=floats_from_0,
+    reg_lambda=floats_from_0,
+    scale_pos_weight=positive_floats,
+    random_state=seeds,
+)
+random_forests = st.builds(
+    RandomForestSpec,
+    n_estimators=positive_ints,
+    max_depth=st.none() | positive_ints,
+    max_features=st.sampled_from(["sqrt", "log2"]) | shares,
+    min_samples_leaf=positive_ints,
+    class_weight=class_weights,
+    random_state=seeds,
+)
+gaussian_processes = st.builds(
+    GaussianProcessSpec,
+    length_scale=st.none() | positive_floats,
+    n_restarts_optimizer=st.integers(0, 100),
+    standardize=st.booleans(),
+    random_state=seeds,
+)
+linear_svms = st.builds(
+    LinearSVMSpec,
+    C=positive_floats,
+    max_iter=positive_ints,
+    class_weight=class_weights,
+    calibration_folds=st.integers(2, 100),
+    standardize=st.booleans(),
+    random_state=seeds,
+)
+nearest_neighbours = st.builds(
+    KNeighborsSpec,
+    n_neighbors=positive_ints,
+    weights=st.sampled_from(["uniform", "distance"]),
+    metric=st.sampled_from(["euclidean", "cosine", "manhattan"]),
+    standardize=st.booleans(),
+)
+classifiers = st.one_of(
+    logistic_regressions, xgboosts, random_forests, gaussian_processes, linear_svms, nearest_neighbours
+)
+splits = st.builds(SplitSpec, folds=st.integers(2, 1000), shuffle=st.booleans(), random_state=seeds)
+trains = st.builds(TrainSpec, extractor=extractors, classifier=classifiers, split=splits)
+
+by_type = {
+    "ExtractorSpec": extractors,
+    "ResolvedExtractorSpec": resolved_extractors,
+    "LogisticRegressionSpec": logistic_regressions,
+    "XGBoostSpec": xgboosts,
+    "RandomForestSpec": random_forests,
+    "GaussianProcessSpec": gaussian_processes,
+    "LinearSVMSpec": linear_svms,
+    "KNeighborsSpec": nearest_neighbours,
+    "SplitSpec": splits,
+    "TrainSpec": trains,
+}
+"""Every type of spec by its name."""
+
+specs = st.one_of(*by_type.values())
+
+runtimes = st.builds(
+    RuntimeSpec,
+    device=st.sampled_from(["auto", "cpu", "mps", "cuda", "cuda:1"]),
+    workers=st.none() | positive_ints,
+    batch_tokens=positive_ints,
+    progress=st.none() | st.booleans(),
+)

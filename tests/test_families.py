@@ -1,0 +1,99 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoTokenizer
+
+import strategies
+from antibody_esm import CheckpointError, Extractor
+from antibody_esm.plm.checkpoints import locate
+from antibody_esm.plm.families import family_of, max_length, vocabulary_of
+from antibody_esm.sequences import AMINO_ACIDS
+
+
+@pytest.fixture
+def mine(checkpoint: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(checkpoint, tmp_path / "mine"))
+
+
+@settings(max_examples=20)
+@given(st.data())
+def test_the_table_gives_the_tokens_of_the_tokenizer(checkpoint: Path, family: str, data: st.DataObject) -> None:
+    found = locate(str(checkpoint))
+    vocabulary, tokenizer = vocabulary_of(found), AutoTokenizer.from_pretrained(checkpoint)
+    separator = "" if family.startswith("esm") else " "
+    length = data.draw(st.integers(1, 40))
+    for sequence in data.draw(st.lists(strategies.sequences(length, length), min_size=1, max_size=5)):
+        assert vocabulary.encode([sequence])[0].tolist() == tokenizer(separator.join(sequence))["input_ids"]
+
+
+def test_rows_of_a_batch_are_encoded_each_by_itself(checkpoint: Path) -> None:
+    vocabulary = vocabulary_of(locate(str(checkpoint)))
+    both = vocabulary.encode(["ACX", "WYV"])
+    assert both.tolist() == [*vocabulary.encode(["ACX"]).tolist(), *vocabulary.encode(["WYV"]).tolist()]
+
+
+def test_x_is_the_unknown_token_of_antiberty_and_is_kept() -> None:
+    vocabulary = vocabulary_of(locate("antiberty"))
+    assert (vocabulary.prefix, vocabulary.suffix) == ((2,), (3,))
+    assert vocabulary.encode(["AXC"])[0].tolist() == [2, 5, 1, 6, 3]
+
+
+@pytest.mark.parametrize(("family", "residues"), [("esm", 1022), ("esm1v", 1022), ("bert", 510), ("roformer", 254)])
+def test_the_longest_sequence_runs_and_one_residue_more_is_refused(
+    checkpoints: dict[str, Path], family: str, residues: int
+) -> None:
+    assert max_length(locate(str(checkpoints[family]))) == residues
+    extractor = Extractor(checkpoints[family])
+    assert extractor.embed(["A" * residues]).shape == (1, 32)
+    with pytest.raises(ValueError, match=f"{residues + 1} residues, {residues} are allowed"):
+        extractor.embed(["A" * (residues + 1)])
+
+
+def test_a_vocabulary_that_makes_every_residue_unknown_is_refused(mine: Path, family: str) -> None:
+    # The trap: transformers embeds such sequences without complaint, all residues alike.
+    tokens = (mine / "vocab.txt").read_text().split("\n")
+    (mine / "vocab.txt").write_text("\n".join(f"{token}{token}" if token in AMINO_ACIDS else token for token in tokens))
+    with pytest.raises(CheckpointError, match="its tokenizer does not read proteins"):
+        vocabulary_of(locate(str(mine)))
+
+
+def test_a_vocabulary_that_confuses_two_residues_is_refused(mine: Path) -> None:
+    text = (mine / "vocab.txt").read_text().split("\n")
+    text[text.index("W")] = "qq"
+    (mine / "vocab.txt").write_text("\n".join(text))
+    with pytest.raises(CheckpointError, match="its tokenizer does not read proteins"):
+        Extractor(mine).embed(["EVQL"])
+
+
+@pytest.mark.parametrize("family", ["bert", "roformer"])
+def test_a_tokenizer_that_lower_cases_is_refused(mine: Path) -> None:
+    configuration = json.loads((mine / "tokenizer_config.json").read_text()) | {"do_lower_case": True}
+    (mine / "tokenizer_config.json").write_text(json.dumps(configuration))
+    with pytest.raises(CheckpointError, match="its tokenizer does not read proteins"):
+        vocabulary_of(locate(str(mine)))
+
+
+@pytest.mark.parametrize("family", ["bert"])
+def test_a_vocabulary_without_configuration_is_read_with_its_case(mine: Path) -> None:
+    (mine / "tokenizer_config.json").unlink()
+    assert len(set(vocabulary_of(locate(str(mine))).encode(list(AMINO_ACIDS))[:, 1])) == 20
+
+
+@pytest.mark.parametrize("family", ["bert"])
+def test_an_unknown_family_is_tried_with_and_without_spaces(mine: Path) -> None:
+    known = vocabulary_of(locate(str(mine)))
+    config = json.loads((mine / "config.json").read_text()) | {"model_type": "megatron-bert"}
+    (mine / "config.json").write_text(json.dumps(config))
+    other = locate(str(mine))
+    assert family_of(other).separator is None
+    assert (vocabulary_of(other).ids == known.ids).all()
+
+
+def test_a_checkpoint_without_a_tokenizer_is_an_error(mine: Path) -> None:
+    (mine / "vocab.txt").unlink()
+    with pytest.raises(CheckpointError, match="it has no tokenizer; expected one of .*vocab.txt"):
+        vocabulary_of(locate(str(mine)))

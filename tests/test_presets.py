@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import pytest
+
+from antibody_esm import ExtractorSpec, LogisticRegressionSpec, XGBoostSpec, presets
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("esm1v", "esm1v_1", "esm1v_2", "esm1v_3", "esm1v_4", "esm1v_5"),
+        *("esm2_8m", "esm2_35m", "esm2_150m", "esm2_650m", "esm2_3b", "antiberty", "antiberta2", "protbert"),
+    ],
+)
+def test_a_language_model_has_a_name(name: str) -> None:
+    assert presets.extractor(name) == presets.EXTRACTORS[name]
+
+
+def test_esm1v_is_the_first_of_five_different_checkpoints() -> None:
+    assert presets.extractor("esm1v") == presets.extractor("esm1v_1")
+    assert len({presets.extractor(f"esm1v_{seed}").fingerprint for seed in range(1, 6)}) == 5
+
+
+def test_a_classifier_preset_is_named_by_its_kind() -> None:
+    assert all(spec.kind == name for name, spec in presets.CLASSIFIERS.items())
+    assert presets.classifier("xgboost") == XGBoostSpec()
+
+
+def test_specs_and_folders_are_choices_too(tmp_path: Path) -> None:
+    spec, classifier = ExtractorSpec(model="m", layer=3), LogisticRegressionSpec(C=2)
+    assert presets.extractor(spec) is spec
+    assert presets.classifier(classifier) is classifier
+    assert presets.extractor(tmp_path) == presets.extractor(str(tmp_path)) == ExtractorSpec(model=str(tmp_path))
+
+
+def test_an_unknown_name_is_an_error_that_lists_the_names() -> None:
+    with pytest.raises(ValueError, match=r"unknown extractor 'esm3'; choose one of esm1v, .*protbert"):
+        presets.extractor("esm3")
+    with pytest.raises(ValueError, match="unknown classifier 'svm'; choose one of logreg, xgboost"):
+        presets.classifier("svm")
+
+
+def test_presets_cannot_be_changed_by_accident() -> None:
+    with pytest.raises(TypeError):
+        presets.EXTRACTORS["mine"] = ExtractorSpec(model="m")  # type: ignore[index]

@@ -1,0 +1,62 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import strategies
+from antibody_esm import SequenceError
+from antibody_esm.sequences import ALPHABET, normalise, refuse_longer
+
+
+@given(st.lists(strategies.sequences()))
+def test_normalising_twice_is_normalising_once(sequences: list[str]) -> None:
+    once = normalise(sequences)
+    assert normalise(once) == once == sequences
+
+
+@given(strategies.sequences(), st.sampled_from(["", " ", "\t", "\n", " \r\n"]))
+def test_case_and_outer_space_do_not_matter(sequence: str, space: str) -> None:
+    assert normalise([f"{space}{sequence.lower()}{space}"]) == [sequence]
+
+
+@given(st.lists(strategies.sequences(), min_size=1), st.data())
+def test_every_character_outside_of_the_alphabet_is_an_error_that_says_where(
+    sequences: list[str], data: st.DataObject
+) -> None:
+    bad = data.draw(st.characters().filter(lambda c: c not in ALPHABET + ALPHABET.lower() and not c.isspace()))
+    row = data.draw(st.integers(0, len(sequences) - 1))
+    place = data.draw(st.integers(0, len(sequences[row])))
+    sequences[row] = sequences[row][:place] + bad + sequences[row][place:]
+    with pytest.raises(SequenceError) as caught:
+        normalise(sequences)
+    assert caught.value.rows == ((row, place, bad),)
+
+
+@pytest.mark.parametrize("bad", ["B", "J", "O", "U", "Z", "-", ".", "*", "1", "E Q", "ß", "ſ", "ı", "É", "Ａ", "\x00"])
+def test_gaps_stops_digits_and_letters_that_become_residues_when_upper_cased_are_refused(bad: str) -> None:
+    with pytest.raises(SequenceError):
+        normalise([f"EV{bad}L"])
+
+
+@pytest.mark.parametrize("bad", ["", " ", "\n\t", None, float("nan"), 3, b"EVQL", ["EVQL"]])
+def test_what_is_no_sequence_is_refused(bad: object) -> None:
+    with pytest.raises(SequenceError) as caught:
+        normalise(["EVQL", bad])  # type: ignore[list-item]
+    assert caught.value.index == 1
+
+
+def test_all_bad_rows_are_reported_together_at_the_place_they_had_in_the_input() -> None:
+    with pytest.raises(SequenceError) as caught:
+        normalise(["EVQL", "  E*V-", "", "EV QL"])
+    assert caught.value.rows == ((1, 3, "*"), (1, 5, "-"), (2, 0, ""), (3, 2, " "))
+
+
+def test_one_string_is_not_a_list_of_sequences() -> None:
+    with pytest.raises(TypeError, match="got one string"):
+        normalise("EVQL")
+
+
+def test_sequences_that_are_too_long_are_listed_with_the_first_residue_beyond() -> None:
+    refuse_longer(["AAAA", "A"], 4)
+    with pytest.raises(SequenceError, match="6 residues, 4 are allowed") as caught:
+        refuse_longer(["AAAA", "AAAADE", "AAAAC"], 4)
+    assert caught.value.rows == ((1, 4, "D"), (2, 4, "C"))

@@ -1,0 +1,196 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+import antibody_esm.specs
+import strategies
+from antibody_esm import (
+    ExtractorSpec,
+    GaussianProcessSpec,
+    KNeighborsSpec,
+    LinearSVMSpec,
+    LogisticRegressionSpec,
+    RandomForestSpec,
+    RuntimeSpec,
+    SplitSpec,
+    TrainSpec,
+    XGBoostSpec,
+)
+from antibody_esm.specs import ClassifierSpec, ResolvedExtractorSpec, Spec
+
+
+def test_the_strategies_cover_every_spec_and_every_field() -> None:
+    defined = {
+        name for name, one in vars(antibody_esm.specs).items() if isinstance(one, type) and issubclass(one, Spec)
+    } - {"Spec"}
+    assert strategies.by_type.keys() == defined
+
+
+@pytest.mark.parametrize("name", strategies.by_type)
+@given(data=st.data())
+@settings(max_examples=60)
+def test_every_field_changes_the_fingerprint(name: str, data: st.DataObject) -> None:
+    one = data.draw(strategies.by_type[name])
+    for field in type(one).model_fields.keys() - {"format", "kind"}:
+        other = data.draw(
+            strategies.by_type[name].filter(lambda other, field=field: getattr(other, field) != getattr(one, field))
+        )
+        changed = one.model_copy(update={field: getattr(other, field)})
+        assert changed.fingerprint != one.fingerprint, field
+
+
+@given(strategies.specs, strategies.specs)
+def test_specs_have_one_fingerprint_exactly_if_they_are_equal(one: Spec, other: Spec) -> None:
+    assert (one.fingerprint == other.fingerprint) == (one == other)
+
+
+def test_a_thousand_specs_have_a_thousand_fingerprints() -> None:
+    specs = {
+        XGBoostSpec(n_estimators=n, max_depth=depth, random_state=seed)
+        for n in range(1, 11)
+        for depth in range(1, 11)
+        for seed in range(10)
+    }
+    assert len({spec.fingerprint for spec in specs}) == len(specs) == 1000
+
+
+@given(strategies.specs)
+def test_a_spec_can_be_written_down(spec: Spec) -> None:
+    written = eval(repr(spec), vars(antibody_esm.specs).copy())  # noqa: S307
+    assert written == spec
+    assert written.fingerprint == spec.fingerprint
+    assert str(spec) == repr(spec)
+
+
+@given(strategies.specs)
+def test_a_spec_survives_json(spec: Spec) -> None:
+    assert type(spec).model_validate_json(spec.model_dump_json()).fingerprint == spec.fingerprint
+
+
+@given(strategies.specs)
+def test_canonical_json_is_ascii_sorted_and_dense(spec: Spec) -> None:
+    text = spec.canonical_json
+    assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"))
+    assert text.isascii()
+
+
+@given(strategies.runtimes)
+def test_runtime_has_no_fingerprint_and_no_spec_has_a_field_for_it(runtime: RuntimeSpec) -> None:
+    assert not hasattr(runtime, "fingerprint")
+    assert not isinstance(runtime, Spec)
+    for spec in Spec.__subclasses__():
+        assert RuntimeSpec not in {field.annotation for field in spec.model_fields.values()}
+
+
+def test_the_fingerprint_is_the_same_in_a_fresh_process_with_another_hash_seed() -> None:
+    spec = TrainSpec(extractor=ExtractorSpec(model="é/ß", layer=-1), classifier=LogisticRegressionSpec(C=1e-17))
+    program = f"from antibody_esm.specs import *; print({spec!r}.fingerprint)"
+    for seed in ("1", "2"):
+        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONIOENCODING": "utf-8"}
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == spec.fingerprint
+
+
+def test_minus_zero_and_integers_are_the_numbers_they_equal() -> None:
+    assert XGBoostSpec(reg_alpha=-0.0).fingerprint == XGBoostSpec(reg_alpha=0).fingerprint
+    assert LogisticRegressionSpec(C=2).fingerprint == LogisticRegressionSpec(C=2.0).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("spec", "fields"),
+    [
+        (LogisticRegressionSpec, {"penalty": "l1"}),
+        (LogisticRegressionSpec, {"C": 0}),
+        (LogisticRegressionSpec, {"C": float("inf")}),
+        (LogisticRegressionSpec, {"C": float("nan")}),
+        (LogisticRegressionSpec, {"C": True}),
+        (LogisticRegressionSpec, {"C": "1"}),
+        (LogisticRegressionSpec, {"random_state": -1}),
+        (LogisticRegressionSpec, {"format": 2}),
+        (XGBoostSpec, {"n_estimators": 10.0}),
+        (XGBoostSpec, {"subsample": 1.5}),
+        (SplitSpec, {"folds": 1}),
+        (ExtractorSpec, {"model": ""}),
+        (ExtractorSpec, {"model": "m", "pooling": "sum"}),
+        (ExtractorSpec, {"model": "m", "digest": "abc"}),
+        (ExtractorSpec, {"model": "m", "batch_size": 8}),
+        (RuntimeSpec, {"device": "tpu"}),
+        (RuntimeSpec, {"workers": 0}),
+    ],
+)
+def test_unknown_fields_and_bad_values_are_refused(spec: type, fields: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        spec(**fields)
+
+
+@given(strategies.specs)
+def test_specs_are_frozen_and_hashable(spec: Spec) -> None:
+    assert len({spec, spec.model_copy()}) == 1
+    with pytest.raises(ValidationError):
+        spec.format = 1
+
+
+def test_a_classifier_is_chosen_by_its_kind() -> None:
+    adapter = TypeAdapter(ClassifierSpec)
+    assert adapter.validate_python({"kind": "knn", "n_neighbors": 3}) == KNeighborsSpec(n_neighbors=3)
+    with pytest.raises(ValidationError, match="does not match any of the expected tags"):
+        adapter.validate_python({"kind": "perceptron"})
+
+
+def test_defaults_are_the_fields() -> None:
+    assert LogisticRegressionSpec().model_dump(exclude={"format", "kind"}) == {
+        "C": 1.0,
+        "max_iter": 1000,
+        "solver": "lbfgs",
+        "class_weight": None,
+        "standardize": False,
+        "random_state": 0,
+    }
+    assert (SplitSpec().folds, SplitSpec().shuffle) == (10, True)
+    assert (ExtractorSpec(model="m").pooling, ExtractorSpec(model="m").truncation) == ("mean", False)
+
+
+def test_every_classifier_that_draws_numbers_has_a_seed() -> None:
+    for spec in (LogisticRegressionSpec, XGBoostSpec, RandomForestSpec, GaussianProcessSpec, LinearSVMSpec, SplitSpec):
+        assert "random_state" in spec.model_fields
+
+
+GOLDEN_FINGERPRINTS = [
+    (
+        ExtractorSpec(model="facebook/esm2_t33_650M_UR50D"),
+        "41077a98d3ef0f02ab46d34f49ee729d30bb1398a0f94fac8ba7b24baf5b1155",
+    ),
+    (
+        ResolvedExtractorSpec(digest="0" * 64, layer=33),
+        "5ec31003cf0c0152d25cc2edf09d6496d454eaf1a3d366e117790a1ca600a0f9",
+    ),
+    (LogisticRegressionSpec(), "86546e8db2ec291211506a5ad1b1b63c3f837bd452ff44d7cade4e463fbac90a"),
+    (XGBoostSpec(), "87059033a881dae446d52e88c91c69ae44a5f571d7a39dd0501672e893fcdf53"),
+    (RandomForestSpec(), "c3606afe6a0198c2a22bab57425cb641edbec355be30531188a9a618e72425d6"),
+    (GaussianProcessSpec(), "8a94a555509811d503f4b449640cb925343e3e647962c327da003d65838a01c0"),
+    (LinearSVMSpec(), "264e7ad0beb03256defa3bcb7576100e569d182e00ec29479584fd5ff5e06255"),
+    (KNeighborsSpec(), "34b3e423479746d86ed019400f1de8ad8cbc8498aca81b1928a5b73dde06f9a1"),
+    (SplitSpec(), "f1273c36c5b6038bf8499b6740e4ce0cae3098dff4134012799f4a975a9d0915"),
+    (
+        TrainSpec(extractor=ExtractorSpec(model="antiberty", revision="0.1.3")),
+        "c8f87f01ed24adf7becb9b7bdfd3071926e3630f95eef7fbbfc195d61ae7b86e",
+    ),
+]
+
+
+@pytest.mark.parametrize(("spec", "fingerprint"), GOLDEN_FINGERPRINTS, ids=lambda one: type(one).__name__)
+def test_fingerprints_stay_what_they_are(spec: Spec, fingerprint: str) -> None:
+    # If this fails, a default or a field has changed: stores and saved models out there are no longer found.
+    assert spec.fingerprint == fingerprint
+
+
+def test_a_fingerprint_is_pinned_for_every_type_of_spec() -> None:
+    assert {type(spec).__name__ for spec, _ in GOLDEN_FINGERPRINTS} == strategies.by_type.keys()
