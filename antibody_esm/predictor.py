@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -175,8 +176,6 @@ class Predictor:
             If the folder is not a saved model, is of another format, was changed, or holds types that no classifier
             of this package consists of. Nothing in it is executed.
         """
-        import skops.io
-
         folder = Path(folder)
         path = folder / _MANIFEST
         try:
@@ -195,16 +194,30 @@ class Predictor:
         except (ValidationError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"not the manifest of a saved model: {error!r}", path) from error
         _warn_of_versions(versions)
-        unknown = sorted(set(skops.io.get_untrusted_types(data=content)) - _TRUSTED)
-        if unknown:
-            raise StoreError(f"holds types that are not trusted: {', '.join(unknown)}", folder / _CLASSIFIER)
-        classifier = skops.io.loads(content, trusted=sorted(_TRUSTED))
+        classifier = _classifier(content, folder / _CLASSIFIER)
         return cls(spec, classifier, data, metrics, store=store, runtime=runtime)
 
 
 def features(sequences: list[str], extractor: Extractor, store: Store) -> NDArray[np.float64]:
     """Return what a classifier reads ``(n, dim)``: vectors in float64, in which solvers converge as they should."""
     return embed(sequences, extractor, store).astype(np.float64)
+
+
+def _classifier(content: bytes, path: Path) -> Any:
+    """Return the classifier in these bytes, of which nothing is built before all of its types are known."""
+    import skops.io
+    from sklearn.pipeline import Pipeline
+
+    try:
+        unknown = sorted(set(skops.io.get_untrusted_types(data=content)) - _TRUSTED)
+        if unknown:
+            raise StoreError(f"holds types that are not trusted: {', '.join(unknown)}", path)
+        classifier = skops.io.loads(content, trusted=sorted(_TRUSTED))
+    except (BadZipFile, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(f"not a classifier: {error}", path) from error
+    if not isinstance(classifier, Pipeline) or list(getattr(classifier, "classes_", [])) != [0, 1]:
+        raise StoreError("not a fitted pipeline with the classes 0 and 1", path)
+    return classifier
 
 
 def _refuse_text(sequences: Iterable[str]) -> Iterable[str]:

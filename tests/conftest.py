@@ -11,10 +11,10 @@ os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="antibody_esm-hf-")
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="antibody_esm-cache-")
 
-from hypothesis import HealthCheck, settings  # noqa: E402
+from hypothesis import HealthCheck, settings
 
-from antibody_esm import ExtractorSpec  # noqa: E402
-from antibody_esm.testing import tiny_checkpoint  # noqa: E402
+from antibody_esm import ExtractorSpec
+from antibody_esm.testing import tiny_checkpoint
 
 settings.register_profile(
     "antibody_esm", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]

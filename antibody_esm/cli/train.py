@@ -45,7 +45,7 @@ OVERRIDES are key=value:
 
 \b
 Examples:
-  antibody-train model=esm2_650m classifier=xgboost classifier.n_estimators=200
+  antibody-train model=esm2_8m classifier=xgboost classifier.n_estimators=200
   antibody-train data=mine.csv data.heavy=vh data.label=psr split.folds=5
   antibody-train --multirun model=esm2_8m,antiberty classifier=logreg,xgboost
 """

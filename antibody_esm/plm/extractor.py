@@ -150,9 +150,10 @@ class Extractor:
     def _must_run_alone(self, tokens: int) -> bool:
         """Return whether a row of so many tokens would depend on its place in a batch.
 
-        Attention without a fused kernel multiplies matrices of ``(tokens, tokens)``, one a head, which lie one behind the
-        other. Where those of a sequence do not fill a multiple of 16 bytes, the next sequence's are aligned otherwise,
-        and the matrix library's choice by alignment moves the last bit. Alone, a sequence always lies in one place.
+        Attention without a fused kernel multiplies matrices of ``(tokens, tokens)``, one a head, which lie one behind
+        the other. Where those of a sequence do not fill a multiple of 16 bytes, the next sequence's are aligned
+        otherwise, and the matrix library's choice by alignment moves the last bit. Alone, a sequence always lies in one
+        place.
         """
         fused = self._model.config._attn_implementation != "eager"
         heads = int(self.checkpoint.config.get("num_attention_heads", 1))

@@ -1,6 +1,7 @@
 """The result of a cross-validation or of a test, as text, table, JSON and page."""
 
 import html
+import textwrap
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +99,7 @@ class Report:
         lines = [self._title(), self._counts(), "", "".join([" " * width, *(f"{name:>8}" for name in frame)])]
         for metric, row in frame.iterrows():
             lines.append("".join([f"{_LABELS[str(metric)]:<{width}}", *(f"{value:>8.3f}" for value in row)]))
-        return "\n".join([*lines, *(f"\n{note}" for note in self.notes)])
+        return "\n".join([*lines, *("\n" + textwrap.fill(note, 80) for note in self.notes)])
 
     def _repr_html_(self) -> str:
         frame = self._summary()
@@ -180,7 +181,7 @@ def _repeats(data: Dataset) -> list[str]:
     rows = sum(one in set(repeated) for one in sequences)
     contradictory = sum(len(labels[one]) > 1 for one in repeated)
     return [
-        f"{rows} antibodies share their sequence with another one ({len(repeated)} sequences, {contradictory} with\n"
+        f"{rows} antibodies share their sequence with another one ({len(repeated)} sequences, {contradictory} with "
         "contradictory labels); where such a group is split between folds, scores flatter."
     ]
 

@@ -117,9 +117,7 @@ class EmbeddingStore:
         found = self.get(spec, normal)
         missing = list(dict.fromkeys(sequence for sequence in normal if sequence not in found))
         if missing:
-            raise StoreError(
-                f"{len(missing)} sequences have no row for this spec, the first is {missing[0]}", self.root
-            )
+            raise StoreError(f"{len(missing)} sequences have no row here, the first is {missing[0]}", self.root)
         return np.stack([found[sequence] for sequence in normal]) if normal else np.empty((0, 0), np.float32)
 
     def put(self, spec: AnySpec, sequences: Sequence[str], rows: NDArray[np.float32]) -> None:
@@ -142,7 +140,8 @@ class EmbeddingStore:
             return
         resolved = spec.resolve()
         folder = self._folder(resolved)
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.mkdir(exist_ok=True, mode=0o700)
         if not _matches(folder, resolved):
             _write_description(folder, spec, resolved)
         segments.write(folder, [_key(sequence) for sequence in normal], rows, bytes.fromhex(resolved.fingerprint))

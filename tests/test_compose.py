@@ -1,0 +1,157 @@
+import sys
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from typer.testing import CliRunner
+
+from antibody_esm import ExtractorSpec, LogisticRegressionSpec, SplitSpec, TrainSpec, XGBoostSpec, presets
+from antibody_esm.cli.compose import compose, sweep
+from antibody_esm.cli.train import app
+
+models = st.sampled_from([*presets.EXTRACTORS]).map("model={}".format)
+classifiers = st.sampled_from([*presets.CLASSIFIERS]).map("classifier={}".format)
+values = st.one_of(
+    st.integers(2, 50).map("split.folds={}".format),
+    st.booleans().map(lambda value: f"split.shuffle={str(value).lower()}"),
+    st.integers(0, 2**32 - 1).map("split.random_state={}".format),
+    st.integers(-9, 9).map("extractor.layer={}".format),
+    st.sampled_from(["mean", "max", "cls"]).map("extractor.pooling={}".format),
+    st.sampled_from(["null", "main", "v1.0", "'08e4846e'"]).map("extractor.revision={}".format),
+    st.integers(0, 99).map("classifier.random_state={}".format),
+    st.integers(1, 99).map("runtime.workers={}".format),
+    st.sampled_from(["null", "store/", "'a b'"]).map("store={}".format),
+)
+overrides = st.lists(st.one_of(models, classifiers, values), max_size=6).filter(
+    lambda given: not any("classifier=knn" in one for one in given)  # it has no random_state
+)
+
+
+@given(overrides)
+@settings(max_examples=40)
+def test_compose_gives_exactly_what_the_command_gives(given_overrides: list[str]) -> None:
+    run = compose(given_overrides)
+    assert TrainSpec.compose(given_overrides) == run.train
+    shown = CliRunner().invoke(app, [*given_overrides, "--cfg", "job"])
+    assert shown.exit_code == 0, shown.output
+    configuration = yaml.safe_load(shown.stdout)
+    rest = {name: configuration.pop(name) for name in ("data", "store", "output", "runtime")}
+    assert TrainSpec.model_validate(configuration).fingerprint == run.train.fingerprint
+    assert rest == {name: run.to_dict()[name] for name in rest}
+
+
+def test_nothing_said_is_the_embedded_default() -> None:
+    run = compose()
+    assert run.train == TrainSpec(extractor=presets.EXTRACTORS["antiberty"])
+    assert run.train.classifier == LogisticRegressionSpec()
+    assert (run.data.source, run.store) == ("boughter_flu_cdrs", "embeddings/")
+
+
+@pytest.mark.parametrize(
+    ("given_overrides", "expected"),
+    [
+        (["model=esm2_650m"], {"extractor": presets.EXTRACTORS["esm2_650m"]}),
+        (["classifier=xgboost", "classifier.n_estimators=200"], {"classifier": XGBoostSpec(n_estimators=200)}),
+        (["classifier.n_estimators=200", "classifier=xgboost"], {"classifier": XGBoostSpec(n_estimators=200)}),
+        (["classifier.C=1e-3"], {"classifier": LogisticRegressionSpec(C=0.001)}),
+        (["classifier.class_weight=balanced"], {"classifier": LogisticRegressionSpec(class_weight="balanced")}),
+        (["split.folds=5", "split.folds=4"], {"split": SplitSpec(folds=4)}),
+        (["++split.folds=5"], {"split": SplitSpec(folds=5)}),
+        (
+            ["extractor.layer=-1", "extractor.pooling=max"],
+            {"extractor": ExtractorSpec(model="antiberty", revision="0.1.3", layer=-1, pooling="max")},
+        ),
+        (
+            ["extractor.model=me/mine", "extractor.revision=v1"],
+            {"extractor": ExtractorSpec(model="me/mine", revision="v1")},
+        ),
+        (["extractor.layer=3", "extractor.model=me/mine"], {"extractor": ExtractorSpec(model="me/mine", layer=3)}),
+    ],
+)
+def test_overrides_reach_the_spec(given_overrides: list[str], expected: dict[str, object]) -> None:
+    spec = TrainSpec.compose(given_overrides)
+    assert {name: getattr(spec, name) for name in expected} == expected
+
+
+def test_settings_of_the_run_stay_outside_of_the_spec() -> None:
+    run = compose(["data=mine.csv", "data.heavy=vh", "store=null", "runtime.workers=1", "output=out"])
+    assert (run.data.source, run.data.heavy, run.store, run.runtime.workers, run.output) == (
+        "mine.csv",
+        "vh",
+        None,
+        1,
+        "out",
+    )
+    assert run.train == TrainSpec.compose()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model=esm3", "choose one of esm1v, .*, protbert"),
+        ("model=3", "choose one of esm1v"),
+        ("classifier=svm", "choose one of logreg, xgboost, random_forest"),
+        ("modell=antiberty", r"unknown key; choose one of model, classifier, extractor\.\*, .*, store"),
+        ("classifier.penalty=l1", r"unknown key; choose one of classifier\.C, classifier\.max_iter"),
+        ("classifier.n_estimators=5", r"unknown key; choose one of classifier\.C"),
+        ("extractor.pool=mean", r"unknown key; choose one of extractor\.model, .*extractor\.pooling"),
+        ("split=5", r"unknown key; choose one of split\.folds"),
+        ("store.root=x", "unknown key; choose store"),
+        ("runtime.fast=1", r"unknown key; choose one of runtime\.device"),
+        ("data.column=x", r"unknown key; choose one of data\.source"),
+        ("classifier.kind=knn", "unknown key"),
+        ("classifier.format=2", "unknown key"),
+        ("+classifier.C=2", "only key=value is understood"),
+        ("~classifier", "only key=value is understood"),
+        ("model@other=antiberty", "only key=value is understood"),
+        ("model=antiberty,esm2_8m", "several values need --multirun"),
+        ("a=b=c", "not key=value"),
+        ("antiberty", "not key=value"),
+        ("", "not key=value"),
+        ("classifier.C=high", "valid number"),
+        ("classifier.C=-1", "greater than 0"),
+        ("classifier.C=inf", "finite"),
+        ("split.folds=2.5", "valid integer"),
+        ("split.shuffle=3", "valid boolean"),
+        ("extractor.pooling=sum", "'mean', 'max' or 'cls'"),
+        ("extractor.model=3", "valid string"),
+        ("extractor={a:1}", "unknown key"),
+        ("chain=light", "unknown key"),
+    ],
+)
+def test_what_is_not_understood_is_an_error_that_names_the_choices(override: str, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        TrainSpec.compose([override])
+    shown = CliRunner().invoke(app, [override, "--cfg", "job"])
+    assert shown.exit_code == 2
+    assert shown.stderr.startswith("error: ")
+    assert not shown.stdout
+
+
+def test_a_sweep_is_the_product_of_its_values() -> None:
+    assert sweep(["model=esm2_8m,antiberty", "split.folds=5", "classifier=logreg,xgboost"]) == [
+        ["model=esm2_8m", "split.folds=5", "classifier=logreg"],
+        ["model=esm2_8m", "split.folds=5", "classifier=xgboost"],
+        ["model=antiberty", "split.folds=5", "classifier=logreg"],
+        ["model=antiberty", "split.folds=5", "classifier=xgboost"],
+    ]
+    assert sweep(["split.random_state=range(3)"]) == [[f"split.random_state={seed}"] for seed in range(3)]
+    assert sweep([]) == [[]]
+
+
+@pytest.mark.parametrize("override", ["classifier.C=interval(0,1)", "model=glob(esm*)"])
+def test_a_sweep_without_a_list_of_values_is_an_error(override: str) -> None:
+    with pytest.raises(ValidationError):
+        sweep([override])
+
+
+def test_composing_leaves_no_state_behind() -> None:
+    before = set(sys.modules)
+    compose(["model=esm2_8m"])
+    assert compose() == compose([])
+    assert not {name for name in set(sys.modules) - before if "torch" in name or "sklearn" in name}
+    from hydra.core.global_hydra import GlobalHydra
+
+    assert not GlobalHydra.instance().is_initialized()

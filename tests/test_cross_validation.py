@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict, cross_val_score
+
+from antibody_esm import SplitSpec
+from antibody_esm.evaluation.cross_validation import cross_validate
+
+GENERATOR = np.random.default_rng(0)
+X = GENERATOR.normal(size=(60, 4))
+Y = (X[:, 0] + GENERATOR.normal(size=60) > 0).astype(np.int64)
+
+
+@pytest.mark.parametrize("workers", [1, 2, None])
+def test_scores_and_predictions_are_those_of_scikit_learn(workers: int | None) -> None:
+    found = cross_validate(LogisticRegression(), X, Y, SplitSpec(folds=5, random_state=3), workers)
+    splitter = StratifiedKFold(5, shuffle=True, random_state=3)
+    for metric, name in (("accuracy", "accuracy"), ("roc_auc", "roc_auc"), ("pr_auc", "average_precision")):
+        np.testing.assert_allclose(
+            found.scores[metric], cross_val_score(LogisticRegression(), X, Y, cv=splitter, scoring=name)
+        )
+    expected = cross_val_predict(LogisticRegression(), X, Y, cv=splitter, method="predict_proba")[:, 1]
+    np.testing.assert_allclose(found.probability, expected)
+    assert np.array_equal(found.prediction, (expected > 0.5).astype(int))
+    for number, (_, test) in enumerate(splitter.split(X, Y)):
+        assert (found.fold[test] == number).all()
+
+
+def test_no_row_is_predicted_by_a_classifier_that_has_seen_it() -> None:
+    # Features that name the row: a nearest neighbour that had seen it would always be right.
+    from sklearn.neighbors import KNeighborsClassifier
+
+    label = GENERATOR.integers(0, 2, 60)
+    found = cross_validate(KNeighborsClassifier(1), np.arange(60.0)[:, None] * 10, label, SplitSpec(folds=10))
+    assert found.scores["accuracy"].mean() < 0.75
+
+
+def test_the_classifier_that_is_given_stays_unfitted() -> None:
+    classifier = LogisticRegression()
+    cross_validate(classifier, X, Y, SplitSpec(folds=2))
+    assert not hasattr(classifier, "coef_")

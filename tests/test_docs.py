@@ -1,0 +1,95 @@
+"""README, docstrings and documentation say what is true."""
+
+import doctest
+import importlib
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import antibody_esm
+
+ROOT = Path(__file__).parent.parent
+MODULES = [
+    module.name
+    for module in pkgutil.walk_packages(antibody_esm.__path__, "antibody_esm.")
+    if not module.name.endswith("cli.train")
+]
+
+
+def python_blocks(path: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), flags=re.S | re.M)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    module = importlib.import_module(name)
+    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
+    assert doctest.testmod(module, optionflags=flags).failed == 0
+
+
+def test_the_first_five_lines_of_the_readme_run_and_save_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = python_blocks(ROOT / "README.md")[0]
+    assert len(first.splitlines()) == 6  # an import and five lines
+    exec(first, {})  # noqa: S102
+    assert capsys.readouterr().out.strip() in (ROOT / "README.md").read_text()
+    assert (tmp_path / "model" / "manifest.json").exists()
+
+
+def test_the_first_screen_of_the_readme_names_the_two_commands() -> None:
+    screen = "\n".join((ROOT / "README.md").read_text().splitlines()[:40])
+    assert screen.index("make run") < screen.index("make test") < screen.index("```python") < screen.index("accuracy")
+
+
+def test_every_python_block_of_the_readme_is_python() -> None:
+    for block in python_blocks(ROOT / "README.md"):
+        compile(block, "README.md", "exec")
+
+
+def test_the_tutorial_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = python_blocks(ROOT / "docs" / "tutorial.md")
+    assert len(blocks) >= 5
+    namespace: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, "tutorial.md", "exec"), namespace)  # noqa: S102
+
+
+def test_the_site_builds_without_warnings(tmp_path: Path) -> None:
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "true"}
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "WARNING" not in done.stderr
+    assert (tmp_path / "site" / "index.html").exists()
+
+
+def test_the_site_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    configuration = (ROOT / "mkdocs.yml").read_text()
+    assert "font: false" in configuration
+    assert not re.search(r"https?://[^\s]*\.(js|css)", configuration)
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    text = "\n".join(path.read_text() for path in (ROOT / "docs").glob("reference*"))
+    for name in antibody_esm.__all__:
+        assert re.search(rf"\b{name}\b", text) or f"antibody_esm.{antibody_esm._HOME[name]}" in text, name
+
+
+def test_decision_records_are_short() -> None:
+    for path in (ROOT / "docs" / "decisions").glob("0*.md"):
+        assert len(path.read_text().splitlines()) <= 40, path.name

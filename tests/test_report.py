@@ -1,0 +1,71 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from antibody_esm import Dataset, ExtractorSpec, SplitSpec, TrainSpec
+from antibody_esm.evaluation.cross_validation import CrossValidation
+from antibody_esm.reports.report import Report, cross_validation_report, evaluation_report
+
+SPEC = TrainSpec(extractor=ExtractorSpec(model="a<b>"), split=SplitSpec(folds=2))
+DATA = Dataset(ids=["a", "b", "c", "d"], heavy=["EV", "QV", "EV", "AA"], label=[0, 1, 1, 0])
+FOUND = CrossValidation(
+    scores={name: np.array([0.5, 1.0]) for name in ("accuracy", "balanced_accuracy", "f1", "mcc", "roc_auc", "pr_auc")},
+    fold=np.array([0, 0, 1, 1]),
+    prediction=np.array([0, 0, 1, 0]),
+    probability=np.array([0.1, 0.4, 0.9, 0.2]),
+)
+
+
+@pytest.fixture
+def report() -> Report:
+    return cross_validation_report(SPEC, DATA, FOUND)
+
+
+def test_the_table_gives_mean_and_standard_deviation_over_folds(report: Report) -> None:
+    frame = report.to_frame()
+    assert list(frame) == ["fold 0", "fold 1", "mean", "sd"]
+    assert frame.loc["accuracy", "mean"] == 0.75
+    assert frame.loc["accuracy", "sd"] == pytest.approx(np.std([0.5, 1.0], ddof=1))
+    assert "accuracy                 0.750   0.354" in str(report)
+
+
+def test_the_text_fits_a_terminal(report: Report) -> None:
+    assert all(len(line) <= 80 for line in str(report).splitlines())
+    assert repr(report) == str(report)
+
+
+def test_repeated_and_contradictory_sequences_are_said(report: Report) -> None:
+    assert "2 antibodies share their sequence with another one (1 sequences, 1 with\ncontradictory" in str(report)
+    assert "accuracy of 0.500" in str(report)
+
+
+def test_undefined_scores_are_shown_as_such_and_are_null_in_json() -> None:
+    data = Dataset(ids=["a", "b"], heavy=["EV", "QV"], label=[0, 1])
+    report = evaluation_report(SPEC, data, np.array([0, 1]), np.array([0.1, 0.8]))
+    broken = Report(SPEC, "x", report.scores | {"roc_auc": np.array([np.nan])}, report.predictions)
+    assert "nan" in str(broken)
+    assert json.loads(json.dumps(broken.to_dict(), allow_nan=False))["scores"]["roc_auc"] == {"score": None}
+
+
+def test_the_dictionary_holds_every_fold(report: Report) -> None:
+    found = report.to_dict()
+    assert found["scores"]["mcc"] == {"mean": 0.75, "sd": pytest.approx(0.35355339), "folds": [0.5, 1.0]}
+    assert (found["antibodies"], found["positives"]) == (4, 2)
+
+
+def test_the_page_stands_alone_and_escapes_what_it_is_given(report: Report, tmp_path: Path) -> None:
+    page = report.to_html(tmp_path / "report.html").read_text()
+    assert "a&lt;b&gt;" in page
+    assert "<b>" not in page
+    assert "http" not in page
+    assert "0.750" in page
+
+
+def test_out_of_fold_predictions_are_a_frame_of_ids(report: Report) -> None:
+    expected = pd.DataFrame(
+        {"id": ["a", "b", "c", "d"], "label": [0, 1, 1, 0], "fold": [0, 0, 1, 1], "prediction": [0, 0, 1, 0]}
+    )
+    pd.testing.assert_frame_equal(report.out_of_fold.drop(columns="probability"), expected)

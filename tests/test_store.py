@@ -1,0 +1,207 @@
+import json
+import multiprocessing
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import strategies
+from antibody_esm import EmbeddingStore, ExtractorSpec, StoreError
+from antibody_esm.specs import ResolvedExtractorSpec
+from antibody_esm.store.store import MemoryStore
+
+SPEC = ExtractorSpec(model="any", digest="0" * 64, layer=6)
+OTHER = ExtractorSpec(model="any", digest="1" * 64, layer=6)
+
+
+def rows_of(sequences: list[str], dim: int = 4) -> np.ndarray:
+    """A row that can be told from every other: what must come back."""
+    return np.array([[*map(float, f"{hash(sequence) % 10**dim:0{dim}d}")] for sequence in sequences], np.float32)
+
+
+@given(st.lists(strategies.sequences(), unique=True, min_size=1), st.data())
+@settings(max_examples=30)
+def test_put_then_get_is_identity_in_any_order_and_any_subset(
+    tmp_path_factory: pytest.TempPathFactory, sequences: list[str], data: st.DataObject
+) -> None:
+    root = tmp_path_factory.mktemp("store")
+    for store in (EmbeddingStore(root), MemoryStore()):
+        cut = data.draw(st.integers(0, len(sequences)))
+        store.put(SPEC, sequences[:cut], rows_of(sequences[:cut]) if cut else np.empty((0, 4)))
+        store.put(SPEC, sequences[cut:], rows_of(sequences[cut:]) if cut < len(sequences) else np.empty((0, 4)))
+        wanted = data.draw(st.permutations(sequences))[: data.draw(st.integers(1, len(sequences)))]
+        found = store.get(SPEC, [*wanted, wanted[0].lower(), "W" * 31])
+        assert found.keys() == set(wanted)
+        assert np.array_equal(np.stack([found[one] for one in wanted]), rows_of(wanted))
+    assert np.array_equal(EmbeddingStore(root).gather(SPEC, [*wanted, wanted[0]]), rows_of([*wanted, wanted[0]]))
+    assert EmbeddingStore(root).count(SPEC) == len(sequences)
+
+
+@given(one=strategies.resolved_extractors, other=strategies.resolved_extractors)
+@settings(max_examples=30)
+def test_two_specs_never_share_a_row(
+    tmp_path_factory: pytest.TempPathFactory, one: ResolvedExtractorSpec, other: ResolvedExtractorSpec
+) -> None:
+    root = tmp_path_factory.mktemp("store")
+    for store in (EmbeddingStore(root), MemoryStore()):
+        store.put(one, ["EVQL"], rows_of(["EVQL"]))
+        assert (store.get(other, ["EVQL"]) != {}) == (one == other)
+
+
+def test_making_and_asking_a_store_touches_no_disk(tmp_path: Path) -> None:
+    store = EmbeddingStore(tmp_path / "store")
+    assert store.get(SPEC, ["EVQL"]) == {}
+    assert store.count(SPEC) == 0
+    assert not (tmp_path / "store").exists()
+
+
+def test_folders_are_private_to_the_user(tmp_path: Path) -> None:
+    EmbeddingStore(tmp_path / "a" / "store").put(SPEC, ["EVQL"], rows_of(["EVQL"]))
+    for folder in (tmp_path / "a" / "store", tmp_path / "a" / "store" / SPEC.resolve().fingerprint):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_the_whole_spec_lies_beside_the_rows_and_is_compared(tmp_path: Path) -> None:
+    store = EmbeddingStore(tmp_path)
+    store.put(SPEC, ["EVQL"], rows_of(["EVQL"]))
+    store.put(OTHER, ["EVQL"], rows_of(["QVQL"]))
+    mine, other = tmp_path / SPEC.resolve().fingerprint, tmp_path / OTHER.resolve().fingerprint
+    description = json.loads((mine / "spec.json").read_text())
+    assert description["spec"] == json.loads(SPEC.resolve().canonical_json)
+    assert description["written_as"]["model"] == "any"
+    (mine / "spec.json").write_bytes((other / "spec.json").read_bytes())
+    for use in (lambda: store.get(SPEC, ["EVQL"]), lambda: store.put(SPEC, ["AA"], rows_of(["AA"]))):
+        with pytest.raises(StoreError, match="of another extractor") as caught:
+            use()
+        assert caught.value.path == mine / "spec.json"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": 2}', b"\xff"])
+def test_a_description_that_is_none_is_an_error(tmp_path: Path, content: bytes) -> None:
+    store = EmbeddingStore(tmp_path)
+    store.put(SPEC, ["EVQL"], rows_of(["EVQL"]))
+    (tmp_path / SPEC.resolve().fingerprint / "spec.json").write_bytes(content)
+    with pytest.raises(StoreError):
+        store.get(SPEC, ["EVQL"])
+
+
+def test_a_flipped_byte_in_a_row_is_noticed_said_and_not_used(tmp_path: Path) -> None:
+    store = EmbeddingStore(tmp_path)
+    sequences = ["EVQL", "QVQL", "AAAA"]
+    store.put(SPEC, sequences, rows_of(sequences))
+    (segment,) = tmp_path.rglob("*.joblib")
+    content = segment.read_bytes()
+    place = content.index(rows_of(["QVQL"]).tobytes())
+    segment.write_bytes(content[: place + 2] + b"\x55" + content[place + 3 :])
+    with pytest.warns(RuntimeWarning, match="1 damaged rows were not used"):
+        found = EmbeddingStore(tmp_path).get(SPEC, sequences)
+    assert found.keys() == {"EVQL", "AAAA"}
+    store.put(SPEC, ["QVQL"], rows_of(["QVQL"]))
+    assert np.array_equal(EmbeddingStore(tmp_path).gather(SPEC, sequences), rows_of(sequences))
+
+
+def test_a_segment_moved_to_another_spec_is_not_used(tmp_path: Path) -> None:
+    store = EmbeddingStore(tmp_path)
+    store.put(SPEC, ["EVQL"], rows_of(["EVQL"]))
+    store.put(OTHER, ["QVQL"], rows_of(["QVQL"]))
+    (segment,) = (tmp_path / SPEC.resolve().fingerprint).glob("*.joblib")
+    segment.rename(tmp_path / OTHER.resolve().fingerprint / segment.name)
+    with pytest.warns(RuntimeWarning, match="1 damaged rows"):
+        assert EmbeddingStore(tmp_path).get(OTHER, ["EVQL"]) == {}
+
+
+def test_what_was_not_finished_is_not_read(tmp_path: Path) -> None:
+    store = EmbeddingStore(tmp_path)
+    store.put(SPEC, ["EVQL"], rows_of(["EVQL"]))
+    (segment,) = tmp_path.rglob("*.joblib")
+    segment.with_suffix(".tmp").write_bytes(segment.read_bytes()[:50])
+    assert EmbeddingStore(tmp_path).count(SPEC) == 1
+
+
+def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = EmbeddingStore(tmp_path)
+    store.put(SPEC, ["EVQL"], rows_of(["EVQL"]))
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        store.put(SPEC, ["QVQL"], rows_of(["QVQL"]))
+    monkeypatch.undo()
+    assert EmbeddingStore(tmp_path).get(SPEC, ["EVQL", "QVQL"]).keys() == {"EVQL"}
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize(
+    "rows", [np.ones(4), np.ones((2, 4)), np.full((1, 4), np.nan), np.full((1, 4), np.inf), np.ones((1, 4, 1))]
+)
+def test_what_is_not_one_finite_row_a_sequence_is_refused(tmp_path: Path, rows: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="row"):
+        EmbeddingStore(tmp_path).put(SPEC, ["EVQL"], rows)
+
+
+def test_gather_names_what_is_missing(tmp_path: Path) -> None:
+    store = EmbeddingStore(tmp_path)
+    store.put(SPEC, ["EVQL"], rows_of(["EVQL"]))
+    with pytest.raises(StoreError, match="2 sequences have no row here, the first is AA"):
+        store.gather(SPEC, ["EVQL", "AA", "AC", "AA"])
+
+
+def _write(root: str, number: int) -> None:
+    store = EmbeddingStore(root)
+    for sequence in ("A" * (1 + number), "C" * (1 + number), "W"):
+        store.put(SPEC, [sequence], np.full((1, 4), len(sequence), np.float32))
+
+
+def test_many_processes_may_write_at_once_and_a_reader_sees_what_is_finished(tmp_path: Path) -> None:
+    reader = EmbeddingStore(tmp_path)
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    writers = [context.Process(target=_write, args=(str(tmp_path), number)) for number in range(4)]
+    for writer in writers:
+        writer.start()
+    while any(writer.is_alive() for writer in writers):
+        for sequence, row in reader.get(SPEC, ["A", "AA", "CCC", "W"]).items():
+            assert (row == len(sequence)).all()
+    for writer in writers:
+        writer.join()
+        assert writer.exitcode == 0
+    assert reader.count(SPEC) == 9
+    everything = ["A" * n for n in range(1, 5)] + ["C" * n for n in range(1, 5)] + ["W"]
+    assert reader.gather(SPEC, everything)[:, 0].tolist() == [1, 2, 3, 4, 1, 2, 3, 4, 1]
+
+
+def test_a_killed_run_keeps_what_it_had_finished(tiny: ExtractorSpec, tmp_path: Path) -> None:
+    program = (
+        "import sys, time; from antibody_esm import *\n"
+        f"spec, sequences = {tiny!r}, ['A' * n for n in range(1, 200)]\n"
+        "from antibody_esm.plm import extractor\n"
+        "whole = extractor.Extractor._run\n"
+        "def slow(*arguments): time.sleep(.01); return whole(*arguments)\n"
+        "extractor.Extractor._run = slow\n"
+        f"embed(sequences, spec, {str(tmp_path)!r}, RuntimeSpec(workers=1))\n"
+    )
+    run = subprocess.Popen([sys.executable, "-c", program])
+    store, sequences = EmbeddingStore(tmp_path), ["A" * n for n in range(1, 200)]
+    deadline = time.monotonic() + 120
+    while store.count(tiny) < 5 and run.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    kept = store.count(tiny)
+    assert 5 <= kept < len(sequences)
+
+    from antibody_esm import Extractor, embed
+
+    extractor = Extractor(tiny)
+    rows = embed(sequences, extractor, tmp_path)
+    assert extractor.computed == len(sequences) - kept
+    assert np.array_equal(rows, Extractor(tiny).embed(sequences))

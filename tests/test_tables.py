@@ -1,0 +1,190 @@
+import gzip
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import strategies
+from antibody_esm import Dataset, DatasetError, SequenceError, load_dataset
+
+FRAME = pd.DataFrame(
+    {"name": ["a", "b"], "vh": ["EVQL", "QVQL"], "vl": ["DIQ", "EIV"], "psr": [0, 1], "donor": ["x", "y"]}
+)
+COLUMNS = {"id": "name", "heavy": "vh", "light": "vl", "label": "psr", "groups": "donor"}
+
+
+def write(frame: pd.DataFrame, path: Path) -> Path:
+    if ".parquet" in path.name:
+        frame.to_parquet(path)
+        return path
+    text = frame.to_csv(index=False, sep="\t" if ".tsv" in path.name else ",")
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.csv.gz", "a.parquet", "A.CSV"])
+def test_every_kind_of_table_gives_the_same_antibodies(tmp_path: Path, name: str) -> None:
+    data = load_dataset(write(FRAME, tmp_path / name), **COLUMNS)  # type: ignore[arg-type]
+    same = load_dataset(FRAME, **COLUMNS)  # type: ignore[arg-type]
+    for one in (data, same):
+        assert (one.ids, one.heavy, one.light, one.groups) == (("a", "b"), ("EVQL", "QVQL"), ("DIQ", "EIV"), ("x", "y"))
+        assert one.binary_labels().tolist() == [0, 1]
+    assert data.provenance.source == name
+    assert set(data.provenance.sha256) == {name}
+
+
+@given(st.lists(strategies.sequences(), min_size=1, max_size=5))
+def test_what_is_written_is_what_is_read_even_where_it_looks_like_nothing(
+    tmp_path_factory: pytest.TempPathFactory, sequences: list[str]
+) -> None:
+    sequences = [*sequences, "NA", "NAN", "NLL", "nan"]  # pandas takes some of these for missing values
+    frame = pd.DataFrame({"heavy": sequences, "label": [0] * len(sequences)})
+    for name in ("a.csv", "a.parquet"):
+        path = write(frame, tmp_path_factory.mktemp("table") / name)
+        assert load_dataset(path).sequences == [sequence.upper() for sequence in sequences]
+
+
+def test_columns_of_the_usual_names_are_found_and_rows_without_ids_numbered(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("label,heavy\n1,EVQL\n0,QVQL\n")
+    data = load_dataset(path)
+    assert (data.ids, data.sequences, data.light, data.groups) == (("0", "1"), ["EVQL", "QVQL"], None, None)
+    path.write_text("label,light\n1,DIQ\n0,EIV\n")
+    assert load_dataset(path).sequences == ["DIQ", "EIV"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_comments_byte_order_marks_and_line_ends_of_other_systems_are_read(
+    tmp_path: Path, encoding: str, newline: str
+) -> None:
+    lines = ["# made by", "# another tool, 2020", "id,heavy,label", "#1,EVQL,1", "b,QVQL,0", ""]
+    path = tmp_path / "a.csv"
+    path.write_bytes(newline.join(lines).encode(encoding))
+    assert load_dataset(path).ids == ("#1", "b"), "only leading lines are comments"
+
+
+def test_a_missing_column_lists_those_there_are(tmp_path: Path) -> None:
+    path = write(FRAME, tmp_path / "a.csv")
+    with pytest.raises(DatasetError, match="no column 'VH'. There are: name, vh, vl, psr, donor") as caught:
+        load_dataset(path, heavy="VH", label="psr")
+    assert (caught.value.path, caught.value.column) == (path, "VH")
+    with pytest.raises(DatasetError, match="no column with sequences.*There are: name, vh"):
+        load_dataset(path, label="psr")
+    with pytest.raises(DatasetError, match="no column 'label'"):
+        load_dataset(path, heavy="vh")
+
+
+@pytest.mark.parametrize("missing", ["", " ", "NA", "nan", "None"])
+def test_missing_labels_are_an_error_that_names_file_and_rows(tmp_path: Path, missing: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"id,heavy,label\na,EVQL,1\nb,QVQL,{missing}\n")
+    with pytest.raises(DatasetError, match=r"a\.csv: 1 labels are missing: row 1 \(b\)") as caught:
+        load_dataset(path)
+    assert (caught.value.path, caught.value.row, caught.value.column) == (path, 1, "label")
+
+
+def test_labels_in_words_are_an_error_but_truth_values_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("heavy,label\nEVQL,True\nQVQL,false\n")
+    assert load_dataset(path).binary_labels().tolist() == [1, 0]
+    path.write_text("heavy,label\nEVQL,1\nQVQL,polyreactive\n")
+    with pytest.raises(DatasetError, match="label in row 1 is 'polyreactive'; labels must be numbers"):
+        load_dataset(path)
+
+
+def test_a_missing_sequence_is_an_error_in_the_embedded_chain_and_none_in_the_other(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("heavy,light,label\nEVQL,,1\nQVQL,DIQ,0\n")
+    assert load_dataset(path).light == (None, "DIQ")
+    with pytest.raises(SequenceError) as caught:
+        load_dataset(path, chain="light")
+    assert caught.value.index == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"", "the file is empty"),
+        ("a.csv", b"heavy,label\n", "there are no rows"),
+        ("a.csv", b"# only comments\n", "the file is empty"),
+        ("a.csv", b"heavy,label\nEVQL,1,extra\n", "cannot be read as a table"),
+        ("a.csv", b'heavy,label\nEVQL,1\n"unclosed,1\n', "cannot be read as a table"),
+        ("a.csv", b"\xff\xfe\x00", "cannot be read as a table"),
+        ("a.csv.gz", b"not gzip", "cannot be read"),
+        ("a.parquet", b"not parquet", "cannot be read as a table"),
+        ("a.xlsx", b"", r"not a table this package reads; .*\.csv, \.tsv"),
+        ("a.csv", b"heavy,heavy,label\nEVQL,QVQL,1\n", ""),
+        ("a.csv", b"id,heavy,label\na,EVQL,1\na,QVQL,0\n", "id 'a' in row 1 was there before"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_an_error_that_names_the_file(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    if not message:  # pandas renames the second of two columns of one name, which nobody asked for
+        assert load_dataset(path).sequences == ["EVQL"]
+        return
+    with pytest.raises(DatasetError, match=message) as caught:
+        load_dataset(path)
+    assert caught.value.path == path
+
+
+def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="there is no such file"):
+        load_dataset(tmp_path / "a.csv")
+
+
+FASTA = ">a first antibody\nEVQL\nVESG\n>b\nqvql\n"
+
+
+@pytest.fixture
+def fasta(tmp_path: Path) -> Path:
+    path = tmp_path / "a.fasta"
+    path.write_text(FASTA)
+    return path
+
+
+def test_fasta_is_read_with_labels_from_a_mapping_a_frame_or_a_table(fasta: Path, tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text("id,label\nb,1\na,0\n")
+    for labels in ({"a": 0, "b": 1}, pd.DataFrame({"id": ["b", "a"], "label": [1, 0]}), table):
+        data = load_dataset(fasta, labels=labels)  # type: ignore[arg-type]
+        assert (data.ids, data.sequences) == (("a", "b"), ["EVQLVESG", "QVQL"])
+        assert data.binary_labels().tolist() == [0, 1]
+    light = load_dataset(fasta, labels={"a": 0, "b": 1}, chain="light")
+    assert (light.heavy, light.light) == (None, ("EVQLVESG", "QVQL"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (None, "give labels="),
+        ({"a": 0}, r"1 labels are missing: row 1 \(b\)"),
+        ({"a": 0, "b": 1, "c": 1}, "1 labels belong to no sequence, the first to 'c'"),
+        (pd.DataFrame({"id": ["a", "a"], "label": [0, 1]}), "an id occurs twice"),
+    ],
+)
+def test_fasta_labels_must_fit(fasta: Path, labels: object, message: str) -> None:
+    with pytest.raises(DatasetError, match=message):
+        load_dataset(fasta, labels=labels)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["EVQL\n>a\nEVQL\n", "id,heavy\n"])
+def test_text_before_the_first_record_is_an_error_and_not_lost(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.fa"
+    path.write_text(text)
+    with pytest.raises(DatasetError, match="begins with '>'"):
+        load_dataset(path, labels={"a": 1})
+
+
+def test_a_data_set_can_be_written_and_read_back(tmp_path: Path) -> None:
+    data = load_dataset("boughter_flu_cdrs")
+    data.to_frame().to_csv(tmp_path / "a.csv", index=False)
+    back = load_dataset(tmp_path / "a.csv")
+    assert isinstance(back, Dataset)
+    assert (back.ids, back.heavy, back.light) == (data.ids, data.heavy, data.light)
+    assert (back.binary_labels() == data.binary_labels()).all()

@@ -1,0 +1,194 @@
+"""What a user of the shell sees; subprocesses only where the process itself is what is tested."""
+
+import csv
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from antibody_esm import ExtractorSpec, Predictor, TrainSpec, load_dataset
+from antibody_esm.cli.train import app
+
+SCRIPT = Path(sys.executable).with_name("antibody-train")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    load_dataset("boughter_flu_cdrs").subset(range(160, 210)).to_frame().to_csv("mine.csv", index=False)
+    return tmp_path
+
+
+def train(*overrides: str) -> Result:
+    return CliRunner().invoke(app, list(overrides), catch_exceptions=False)
+
+
+@pytest.fixture
+def common(tiny: ExtractorSpec) -> list[str]:
+    return [f"extractor.model={tiny.model}", "data=mine.csv", "split.folds=3"]
+
+
+def test_a_run_writes_all_that_is_needed_to_know_what_it_was(here: Path, common: list[str]) -> None:
+    done = train(*common, "classifier.C=2", "output=out")
+    assert done.exit_code == 0, done.output
+    out = here / "out"
+    assert {path.name for path in out.iterdir()} == {
+        "config.yaml",
+        "overrides.yaml",
+        "train.log",
+        "metrics.json",
+        "out_of_fold.csv",
+        "model",
+    }
+    configuration = yaml.safe_load((out / "config.yaml").read_text())
+    assert configuration["classifier"]["C"] == 2.0
+    assert yaml.safe_load((out / "overrides.yaml").read_text()) == [*common, "classifier.C=2", "output=out"]
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["fingerprint"] == TrainSpec.compose([*common, "classifier.C=2"]).fingerprint
+    assert len(metrics["scores"]["roc_auc"]["folds"]) == 3
+    needed = len(set(load_dataset("mine.csv").sequences))
+    assert metrics["embeddings"] == {"needed": needed, "computed": needed}
+    with (out / "out_of_fold.csv").open() as file:
+        assert [row["id"] for row in csv.DictReader(file)] == list(load_dataset("mine.csv").ids)
+    log = (out / "train.log").read_text()
+    assert f"{needed} needed, 0 from the store, {needed} computed" in log
+    assert "accuracy" in log
+    found = Predictor.load(out / "model", store="embeddings/").predict_proba(load_dataset("mine.csv"))
+    assert np.isfinite(found).all()
+    assert "Results: out" in done.stdout
+
+
+def test_a_second_run_computes_nothing_and_writes_another_folder(here: Path, common: list[str]) -> None:
+    first, second = train(*common), train(*common, "classifier=knn")
+    assert "0 computed" not in first.stdout
+    assert "0 computed" in second.stdout
+    assert len(list((here / "outputs").glob("*/*"))) == 2
+
+
+def test_multirun_runs_every_combination_and_sums_up(here: Path, common: list[str]) -> None:
+    done = train("--multirun", *common, "classifier=logreg,knn", "split.random_state=0,1")
+    assert done.exit_code == 0, done.output
+    (summary,) = (here / "multirun").rglob("summary.csv")
+    rows = list(csv.DictReader(summary.read_text().splitlines()))
+    assert len(rows) == 4
+    assert [row["overrides"].split()[-2:] for row in rows] == [
+        ["classifier=logreg", "split.random_state=0"],
+        ["classifier=logreg", "split.random_state=1"],
+        ["classifier=knn", "split.random_state=0"],
+        ["classifier=knn", "split.random_state=1"],
+    ]
+    for number, row in enumerate(rows):
+        metrics = json.loads((summary.parent / str(number) / "metrics.json").read_text())
+        assert float(row["roc_auc"]) == metrics["scores"]["roc_auc"]["mean"]
+        assert metrics["embeddings"]["computed"] == (0 if number else metrics["embeddings"]["needed"])
+
+
+def test_a_run_of_a_sweep_that_fails_is_said_and_the_others_are_done(here: Path, common: list[str]) -> None:
+    done = train("-m", *common, "data.label=label,psr")
+    assert done.exit_code == 1
+    assert "there is no column 'psr'" in done.stderr
+    (summary,) = (here / "multirun").rglob("summary.csv")
+    assert [row["failed"] for row in csv.DictReader(summary.read_text().splitlines())] == ["False", "True"]
+
+
+def test_a_sweep_with_a_bad_value_runs_nothing(here: Path, common: list[str]) -> None:
+    assert train("-m", *common, "classifier=logreg,svm").exit_code == 2
+    assert not (here / "multirun").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data=no.csv", "error: no.csv: there is no such file"),
+        ("data=nothing", "unknown data set 'nothing'; choose one of boughter_flu_cdrs"),
+        ("data.heavy=VH", "there is no column 'VH'. There are: id, heavy, light, label"),
+        ("extractor.model=facebook/esm2_t6_8M_UR50D", "hf download facebook/esm2_t6_8M_UR50D"),
+        ("split.folds=40", "40 folds need at least 40 antibodies of each class"),
+    ],
+)
+def test_an_error_is_a_message_and_not_a_traceback(here: Path, common: list[str], override: str, message: str) -> None:
+    done = train(*common, override, "output=out")
+    assert done.exit_code == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.output
+    assert message.removeprefix("error: ") in (here / "out" / "train.log").read_text(), "and it is in the log"
+
+
+def test_the_configuration_is_shown_without_running(here: Path) -> None:
+    shown = train("--cfg", "job", "model=esm2_650m")
+    assert yaml.safe_load(shown.stdout)["extractor"]["model"] == "facebook/esm2_t33_650M_UR50D"
+    assert [path.name for path in here.iterdir()] == ["mine.csv"]
+
+
+def test_help_names_the_choices_and_fits_a_terminal() -> None:
+    shown = CliRunner(env={"COLUMNS": "80"}).invoke(app, ["--help"])
+    assert "esm2_650m" in shown.stdout
+    assert "random_forest" in shown.stdout
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+
+
+def test_logging_is_left_as_it_was(here: Path, common: list[str]) -> None:
+    before = logging.getLogger("antibody_esm").handlers[:], logging.getLogger("antibody_esm").level
+    train(*common, "output=out")
+    assert (logging.getLogger("antibody_esm").handlers[:], logging.getLogger("antibody_esm").level) == before
+
+
+# --- the predecessor's faults, each through every door a user may take -----------------------------------------------
+
+DOORS = {"script": [str(SCRIPT)], "module": [sys.executable, "-m", "antibody_esm.cli.train"]}
+
+
+def run(door: str, *overrides: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONWARNINGS": "error", "COLUMNS": "80"}
+    return subprocess.run([*DOORS[door], *overrides], capture_output=True, text=True, env=environment, check=False)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_regression_group_overrides_reach_the_run(door: str, here: Path) -> None:
+    # The predecessor's console script ignored model=esm2_650m.
+    given = ["model=esm2_650m", "classifier=xgboost", "classifier.n_estimators=7"]
+    shown = yaml.safe_load(run(door, *given, "--cfg", "job").stdout)
+    assert shown["extractor"]["model"] == "facebook/esm2_t33_650M_UR50D"
+    assert (shown["classifier"]["kind"], shown["classifier"]["n_estimators"]) == ("xgboost", 7)
+    spec = TrainSpec.compose(given)
+    assert json.loads(spec.extractor.model_dump_json()) == shown["extractor"]
+    assert json.loads(spec.classifier.model_dump_json()) == shown["classifier"]
+    # And not only the configuration that is shown: the run asks for that model's weights, which are not here.
+    assert "facebook/esm2_t33_650M_UR50D" in run(door, *given).stderr
+
+
+def test_regression_two_backbones_never_share_an_embedding(here: Path, checkpoints: dict[str, Path]) -> None:
+    # The predecessor's cache was keyed by sequences only: every model was scored on the first one's embeddings.
+    results = {}
+    for family in ("esm", "bert"):
+        done = train(f"extractor.model={checkpoints[family]}", "data=mine.csv", "split.folds=3", f"output={family}")
+        assert done.exit_code == 0
+        results[family] = json.loads((here / family / "metrics.json").read_text())
+    assert results["bert"]["embeddings"]["computed"] == results["bert"]["embeddings"]["needed"] > 0
+    assert len(list((here / "embeddings").iterdir())) == 2
+    assert results["esm"]["scores"] != results["bert"]["scores"]
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_regression_no_configuration_warning_is_printed(door: str, here: Path, common: list[str]) -> None:
+    done = run(door, *common, "output=out", "runtime.progress=false")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "warning" not in done.stdout.lower()
+
+
+def test_regression_the_folder_of_the_log_is_created(here: Path, common: list[str]) -> None:
+    assert train(*common, "output=not/yet/there").exit_code == 0
+    assert (here / "not" / "yet" / "there" / "train.log").stat().st_size > 0
+
+
+def test_the_console_script_is_installed() -> None:
+    assert SCRIPT.exists()
+    assert shutil.which("antibody-train", path=SCRIPT.parent)
