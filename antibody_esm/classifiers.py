@@ -20,6 +20,18 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 
+def one_blas_thread() -> Any:
+    """Return a context in which matrix products run on one thread, in whatever thread they are called.
+
+    The order of summation, and with it the last bit, depends on the number of threads. Besides, some of scikit-learn's
+    neighbours set the number for the whole process and back again: with folds side by side one would lift it under the
+    feet of another, which OpenBLAS answers with a warning that it may hang.
+    """
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(limits=1, user_api="blas")
+
+
 def build(spec: ClassifierSpec, dim: int) -> "Pipeline":
     """Return an unfitted pipeline with the steps ``scale`` (where the spec asks for it) and ``classify``.
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from antibody_esm.classifiers import one_blas_thread
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.embedding import as_store, embed
 from antibody_esm.errors import StoreError
@@ -97,11 +98,11 @@ class Predictor:
         CheckpointError
             If the language model is needed and its files are not the ones of the training.
         """
-        return np.asarray(self.classifier.predict(self._features(sequences)), np.int64)
+        return self._apply(self._features(sequences))[0]
 
     def predict_proba(self, sequences: Iterable[str] | Dataset) -> NDArray[np.float64]:
         """Return the probability ``(n, 2)`` of class 0 and class 1 for each sequence; raises as `predict` does."""
-        return np.asarray(self.classifier.predict_proba(self._features(sequences)), np.float64)
+        return self._apply(self._features(sequences))[1]
 
     def evaluate(self, data: Dataset) -> Report:
         """Return the scores on labelled data that had no part in training.
@@ -112,9 +113,15 @@ class Predictor:
             If the labels are not 0 and 1, both present.
         """
         data.binary_labels()  # before any work
-        features = self._features(data)
-        probability = np.asarray(self.classifier.predict_proba(features), np.float64)[:, 1]
-        return evaluation_report(self.spec, data, np.asarray(self.classifier.predict(features), np.int64), probability)
+        prediction, probability = self._apply(self._features(data))
+        return evaluation_report(self.spec, data, prediction, probability[:, 1])
+
+    def _apply(self, X: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return classes ``(n,)`` and probabilities ``(n, 2)``."""
+        if len(X) == 0:
+            return np.empty(0, np.int64), np.empty((0, 2))
+        with one_blas_thread():
+            return self.classifier.predict(X), np.asarray(self.classifier.predict_proba(X), np.float64)
 
     def _features(self, sequences: Iterable[str] | Dataset) -> NDArray[np.float64]:
         given = sequences.sequences if isinstance(sequences, Dataset) else list(_refuse_text(sequences))

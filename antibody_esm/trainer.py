@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm import presets
-from antibody_esm.classifiers import build
+from antibody_esm.classifiers import build, one_blas_thread
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.embedding import as_store
 from antibody_esm.evaluation.cross_validation import cross_validate
@@ -107,7 +107,8 @@ class Trainer:
         """
         label = data.binary_labels()
         X = self._features(data)
-        classifier = build(self.spec.classifier, X.shape[1]).fit(X, label)
+        with one_blas_thread():
+            classifier = build(self.spec.classifier, X.shape[1]).fit(X, label)
         known = self._report is not None and self._report[0] == data.digest
         self.predictor_ = Predictor(
             self.spec.model_copy(update={"extractor": self.spec.extractor.pin()}),

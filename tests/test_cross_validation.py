@@ -1,7 +1,10 @@
+from typing import ClassVar
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict, cross_val_score
+from threadpoolctl import threadpool_info
 
 from antibody_esm import SplitSpec
 from antibody_esm.evaluation.cross_validation import cross_validate
@@ -33,6 +36,24 @@ def test_no_row_is_predicted_by_a_classifier_that_has_seen_it() -> None:
     label = GENERATOR.integers(0, 2, 60)
     found = cross_validate(KNeighborsClassifier(1), np.arange(60.0)[:, None] * 10, label, SplitSpec(folds=10))
     assert found.scores["accuracy"].mean() < 0.75
+
+
+class Probe(LogisticRegression):
+    """Says how many threads a matrix product would have."""
+
+    seen: ClassVar[set[int]] = set()
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> "Probe":
+        self.seen |= {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+        return super().fit(X, y)
+
+
+def test_folds_side_by_side_do_not_change_the_threads_under_each_others_feet() -> None:
+    # scikit-learn's neighbours switch them for the whole process and back again; OpenBLAS then warned of a deadlock.
+    before = threadpool_info()
+    cross_validate(Probe(), X, Y, SplitSpec(folds=5), workers=2)
+    assert Probe.seen == {1}
+    assert threadpool_info() == before
 
 
 def test_the_classifier_that_is_given_stays_unfitted() -> None:

@@ -34,4 +34,5 @@ def test_a_notebook_runs(path: Path, tmp_path: Path) -> None:
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert outputs
-    assert not [output for output in outputs if output.get("name") == "stderr"]
+    errors = [output["text"] for output in outputs if output.get("name") == "stderr"]
+    assert [text for text in errors if "seq/s" not in text] == [], "only a progress bar may stand there"

@@ -1,5 +1,6 @@
 import json
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -234,9 +235,17 @@ def test_files_that_change_while_they_are_in_use_are_an_error(mine: Path) -> Non
 
 
 def test_progress_is_shown_on_request_and_not_in_a_log(tiny: ExtractorSpec, capfd: pytest.CaptureFixture[str]) -> None:
+    whole = Extractor._run
     Extractor(tiny, RuntimeSpec(progress=None)).embed(["EVQL"])
     Extractor(tiny, RuntimeSpec(progress=False)).embed(["EVQL"])
     assert capfd.readouterr() == ("", "")
+    runtime = RuntimeSpec(progress=True, workers=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Extractor, "_run", lambda self, batch, cut: (time.sleep(0.6), whole(self, batch, cut))[1])
+        Extractor(tiny, runtime).embed(["EVQL", "QV", "A"])
+    shown = capfd.readouterr().err
+    assert "/3 [" in shown
+    assert "seq" in shown
 
 
 def test_making_an_extractor_touches_nothing() -> None:

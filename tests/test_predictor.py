@@ -47,6 +47,7 @@ def test_save_then_load_predicts_equally(tiny: ExtractorSpec, store: Path, tmp_p
 
 
 def test_probabilities_have_a_column_a_class_and_no_sequences_no_rows(predictor: Predictor) -> None:
+    assert (predictor.predict([]).shape, predictor.predict_proba([]).shape) == ((0,), (0, 2))
     found = predictor.predict_proba(["EVQL", "qvql "])
     assert found.shape == (2, 2)
     np.testing.assert_allclose(found.sum(axis=1), 1)

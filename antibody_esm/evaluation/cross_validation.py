@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.classifiers import one_blas_thread
 from antibody_esm.evaluation.metrics import METRICS, score
 from antibody_esm.evaluation.splits import folds
 from antibody_esm.specs import SplitSpec
@@ -52,7 +53,8 @@ def cross_validate(
 
     divided = folds(split, label)
     # Threads: what takes long here (trees, solvers, matrix products) runs outside of Python.
-    results = Parallel(n_jobs=workers or -1, prefer="threads")(delayed(run)(*one) for one in divided)
+    with one_blas_thread():
+        results = Parallel(n_jobs=workers or -1, prefer="threads")(delayed(run)(*one) for one in divided)
     fold = np.empty(len(label), np.int64)
     prediction = np.empty(len(label), np.int64)
     probability = np.empty(len(label), np.float64)

@@ -1,6 +1,7 @@
 """Run a language model over sequences."""
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -126,7 +127,6 @@ class Extractor:
         if not sequences:
             return
         import joblib
-        from tqdm.auto import tqdm
 
         self._model  # noqa: B018  loaded here, once, not by several workers at once
         longest = self.max_length
@@ -136,10 +136,9 @@ class Extractor:
         workers = self.runtime.workers or _usable_cores()
         if self._device.type != "cpu":
             workers = 1
-        hidden = None if self.runtime.progress is None else not self.runtime.progress
         with (
             _torch_threads_restored(),
-            tqdm(total=len(sequences), desc=self.spec.model, unit="seq", delay=1, disable=hidden) as bar,
+            _progress_bar(len(sequences), self.spec.model, self.runtime.progress) as bar,
         ):
             work = joblib.Parallel(n_jobs=workers, prefer="threads", return_as="generator_unordered")
             for indices, rows in work(joblib.delayed(self._run)(batch, cut) for batch in todo):
@@ -239,6 +238,19 @@ class Extractor:
 
 def _usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _progress_bar(total: int, title: str, shown: bool | None) -> Any:
+    """Return a bar that appears after a second; where it was not asked for, only if somebody looks."""
+    import warnings
+
+    with warnings.catch_warnings():  # a notebook without ipywidgets gets the bar as text, and needs no advice
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        from tqdm.auto import tqdm
+
+    if shown is None:
+        shown = sys.stderr.isatty() or "ipykernel" in sys.modules
+    return tqdm(total=total, desc=title, unit="seq", delay=1, disable=not shown)
 
 
 @contextmanager
