@@ -128,6 +128,7 @@ class Extractor:
             return
         import joblib
 
+        tqdm = _tqdm()
         self._model  # noqa: B018  loaded here, once, not by several workers at once
         longest = self.max_length
         cut = [sequence[:longest] for sequence in sequences]
@@ -138,7 +139,7 @@ class Extractor:
             workers = 1
         with (
             _torch_threads_restored(),
-            _progress_bar(len(sequences), self.spec.model, self.runtime.progress) as bar,
+            tqdm(total=len(sequences), desc=self.spec.model, unit="seq", delay=1, disable=not self._watched) as bar,
         ):
             work = joblib.Parallel(n_jobs=workers, prefer="threads", return_as="generator_unordered")
             for indices, rows in work(joblib.delayed(self._run)(batch, cut) for batch in todo):
@@ -177,6 +178,12 @@ class Extractor:
         if batch[0] == batch[-1]:  # a lone sequence ran as two copies
             return batch[:1], rows[:1]
         return batch, rows
+
+    @property
+    def _watched(self) -> bool:
+        """Whether a progress bar has somebody who looks at it, or was asked for."""
+        asked = self.runtime.progress
+        return sys.stderr.isatty() or "ipykernel" in sys.modules if asked is None else asked
 
     @cached_property
     def _device(self) -> "torch.device":
@@ -240,17 +247,17 @@ def _usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _progress_bar(total: int, title: str, shown: bool | None) -> Any:
-    """Return a bar that appears after a second; where it was not asked for, only if somebody looks."""
+def _tqdm() -> Any:
+    """Return the progress bar, imported before transformers does it, and without advice on ipywidgets.
+
+    A notebook that lacks them gets the bar as text, which is good enough.
+    """
     import warnings
 
-    with warnings.catch_warnings():  # a notebook without ipywidgets gets the bar as text, and needs no advice
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="IProgress not found")
         from tqdm.auto import tqdm
-
-    if shown is None:
-        shown = sys.stderr.isatty() or "ipykernel" in sys.modules
-    return tqdm(total=total, desc=title, unit="seq", delay=1, disable=not shown)
+    return tqdm
 
 
 @contextmanager
