@@ -236,10 +236,10 @@ def _file_digest(path: Path) -> str:
 
 
 def _note(path: Path, stat: os.stat_result) -> Path:
-    import pooch
+    import platformdirs
 
     identity = f"{path}\0{stat.st_dev}\0{stat.st_ino}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ctime_ns}"
-    return Path(pooch.os_cache("antibody_esm")) / "digests" / hashlib.sha256(identity.encode()).hexdigest()
+    return platformdirs.user_cache_path("antibody_esm") / "digests" / hashlib.sha256(identity.encode()).hexdigest()
 
 
 def _remember(note: Path, digest: str) -> None:
