@@ -19,7 +19,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 docs: $(VENV)/.dev
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 benchmark: $(VENV)/.dev
 	$(BIN)/python -m pytest benchmarks -o python_files="benchmark_*.py" -o python_functions="benchmark_*" -o filterwarnings=default -s

@@ -62,14 +62,17 @@ def embed(
     if spec.max_length is not None and not spec.truncation:
         refuse_longer(normal, spec.max_length)
     unique = list(dict.fromkeys(normal))
-    rows = store.get(extractor.resolved, unique)
+    # Pinned once: files that change from here on cannot lend their address to this model's rows.
+    pinned = extractor.pinned
+    rows = store.get(pinned, unique)
     missing = [sequence for sequence in unique if sequence not in rows]
     if missing:
         extractor.check(normal)
-        for indices, vectors in extractor.stream(missing):
-            done = [missing[i] for i in indices]
-            store.put(spec, done, vectors)
-            rows.update(zip(done, vectors, strict=True))
+        with store.writing(pinned) as put:
+            for indices, vectors in extractor.stream(missing):
+                done = [missing[i] for i in indices]
+                put(done, vectors)
+                rows.update(zip(done, vectors, strict=True))
     return np.stack([rows[sequence] for sequence in normal])
 
 

@@ -39,6 +39,9 @@ def normalise(sequences: Iterable[str]) -> list[str]:
     """
     if isinstance(sequences, str | bytes):
         raise TypeError("expected a list of sequences, got one string; write [sequence]")
+    sequences = list(sequences)
+    if _all_normal(sequences):
+        return sequences
     normal: list[str] = []
     bad: list[tuple[BadResidue, str]] = []
     for index, sequence in enumerate(sequences):
@@ -48,6 +51,15 @@ def normalise(sequences: Iterable[str]) -> list[str]:
             normal.append(sequence.strip().upper())
     _refuse(bad)
     return normal
+
+
+def _all_normal(sequences: list[Any]) -> bool:
+    """Return whether there is nothing to do, for a hundred thousand sequences in the time of one look."""
+    try:
+        joined = "".join(sequences).encode("ascii")
+    except (TypeError, UnicodeEncodeError):
+        return False
+    return "" not in sequences and not joined.translate(None, ALPHABET.encode("ascii"))
 
 
 def refuse_longer(sequences: list[str], limit: int) -> None:

@@ -129,7 +129,10 @@ class ExtractorSpec(Spec):
 
     def pin(self) -> "ExtractorSpec":
         """Return the same spec with digest and layer filled in, so that a store answers even where no weights are."""
-        resolved = self.resolve()
+        return self.pinned_to(self.resolve())
+
+    def pinned_to(self, resolved: ResolvedExtractorSpec) -> "ExtractorSpec":
+        """Return the same spec with digest and layer as they were resolved."""
         limit = resolved.truncate_to or self.max_length
         return self.model_copy(update={"digest": resolved.digest, "layer": resolved.layer, "max_length": limit})
 

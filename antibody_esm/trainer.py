@@ -111,7 +111,7 @@ class Trainer:
             classifier = build(self.spec.classifier, X.shape[1]).fit(X, label)
         known = self._report is not None and self._report[0] == data.digest
         self.predictor_ = Predictor(
-            self.spec.model_copy(update={"extractor": self.spec.extractor.pin()}),
+            self.spec.model_copy(update={"extractor": self.extractor.pinned}),
             classifier,
             {
                 "source": data.provenance.source,

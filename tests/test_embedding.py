@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 import strategies
 from antibody_esm import CheckpointError, EmbeddingStore, Extractor, ExtractorSpec, RuntimeSpec, SequenceError, embed
+from antibody_esm.testing import tiny_checkpoint
 
 RUNTIME = RuntimeSpec(workers=1)
 
@@ -94,6 +95,19 @@ def test_damaged_rows_are_computed_again(tiny: ExtractorSpec, tmp_path: Path) ->
 def test_a_model_that_is_gone_is_an_error_and_not_another_model(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError):
         embed(["EVQL"], ExtractorSpec(model=str(tmp_path / "gone")), tmp_path / "store")
+
+
+def test_a_model_edited_under_a_running_process_does_not_lend_its_address_to_the_rows_of_the_old_one(
+    tmp_path: Path,
+) -> None:
+    folder = tiny_checkpoint("esm", tmp_path / "model", seed=0)
+    extractor = Extractor(folder)
+    embed(["EVQL"], extractor, tmp_path / "store")
+    tiny_checkpoint("esm", folder, seed=1)
+    old = embed(["QVQL"], extractor, tmp_path / "store")
+    new = embed(["QVQL"], folder, tmp_path / "store")
+    assert not np.array_equal(old, new)
+    assert np.array_equal(new, Extractor(folder).embed(["QVQL"]))
 
 
 def test_a_store_may_be_given_as_an_object(tiny: ExtractorSpec, tmp_path: Path) -> None:

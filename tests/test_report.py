@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from antibody_esm import Dataset, ExtractorSpec, SplitSpec, TrainSpec
+from antibody_esm import Dataset, ExtractorSpec, LogisticRegressionSpec, SplitSpec, TrainSpec
 from antibody_esm.evaluation.cross_validation import CrossValidation
 from antibody_esm.reports.report import Report, cross_validation_report, evaluation_report
 
@@ -40,6 +40,17 @@ def test_the_text_fits_a_terminal(report: Report) -> None:
 def test_repeated_and_contradictory_sequences_are_said(report: Report) -> None:
     assert "2 antibodies share their sequence with another one (1 sequences, 1 with\ncontradictory" in str(report)
     assert "accuracy of 0.500" in str(report)
+
+
+def test_groups_that_are_not_kept_together_are_said() -> None:
+    data = Dataset(ids=["a", "b", "c", "d"], heavy=["EV", "QV", "EV", "AA"], label=[0, 1, 1, 0], groups=["x"] * 4)
+    assert "Groups were not kept together" in str(cross_validation_report(SPEC, data, FOUND))
+
+
+def test_the_title_tells_two_layers_and_two_penalties_apart() -> None:
+    spec = TrainSpec(extractor=ExtractorSpec(model="m", layer=3), classifier=LogisticRegressionSpec(C=2))
+    report = evaluation_report(spec, DATA, np.array([0, 1, 1, 0]), np.array([0.1, 0.8, 0.9, 0.2]))
+    assert str(report).startswith("Test of m (layer=3) + logreg (C=2.0)\n")
 
 
 def test_undefined_scores_are_shown_as_such_and_are_null_in_json() -> None:

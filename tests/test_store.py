@@ -126,6 +126,55 @@ def test_what_was_not_finished_is_not_read(tmp_path: Path) -> None:
     assert EmbeddingStore(tmp_path).count(SPEC) == 1
 
 
+def test_many_small_segments_become_few_and_no_row_is_lost_meanwhile(tmp_path: Path) -> None:
+    store, reader, sequences = EmbeddingStore(tmp_path), EmbeddingStore(tmp_path), ["A" * n for n in range(1, 101)]
+    with store.writing(SPEC) as put:
+        for done, sequence in enumerate(sequences, 1):
+            put([sequence], rows_of([sequence]))
+            assert len(list(tmp_path.rglob("*.joblib"))) < 2 * 16
+            assert reader.count(SPEC) == done
+            assert np.array_equal(reader.gather(SPEC, sequences[:done]), rows_of(sequences[:done]))
+    assert len(list(tmp_path.rglob("*.joblib"))) == 1
+    assert np.array_equal(reader.gather(SPEC, sequences), rows_of(sequences))
+    assert np.array_equal(EmbeddingStore(tmp_path).gather(SPEC, sequences[::-1]), rows_of(sequences[::-1]))
+
+
+def test_segments_are_merged_even_when_the_work_is_interrupted(tmp_path: Path) -> None:
+    def work() -> None:
+        with EmbeddingStore(tmp_path).writing(SPEC) as put:
+            put(["A"], rows_of(["A"]))
+            put(["C"], rows_of(["C"]))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert len(list(tmp_path.rglob("*.joblib"))) == 1
+    assert EmbeddingStore(tmp_path).count(SPEC) == 2
+
+
+def test_a_damaged_row_is_read_from_an_older_segment_that_has_it_too(tmp_path: Path) -> None:
+    for _ in range(2):
+        EmbeddingStore(tmp_path).put(SPEC, ["EVQL"], rows_of(["EVQL"]))
+    newest = max(tmp_path.rglob("*.joblib"))
+    content = newest.read_bytes()
+    place = content.index(rows_of(["EVQL"]).tobytes())
+    newest.write_bytes(content[:place] + b"\x55" + content[place + 1 :])
+    with pytest.warns(RuntimeWarning, match="1 damaged rows"):
+        assert np.array_equal(EmbeddingStore(tmp_path).gather(SPEC, ["EVQL"]), rows_of(["EVQL"]))
+    assert EmbeddingStore(tmp_path).count(SPEC) == 1
+
+
+def test_a_damaged_row_is_not_carried_into_a_merged_segment(tmp_path: Path) -> None:
+    with EmbeddingStore(tmp_path).writing(SPEC) as put:
+        put(["EVQL"], rows_of(["EVQL"]))
+        (segment,) = tmp_path.rglob("*.joblib")
+        content = segment.read_bytes()
+        place = content.index(rows_of(["EVQL"]).tobytes())
+        segment.write_bytes(content[:place] + b"\x55" + content[place + 1 :])
+        put(["QVQL"], rows_of(["QVQL"]))
+    assert EmbeddingStore(tmp_path).get(SPEC, ["EVQL", "QVQL"]).keys() == {"QVQL"}
+
+
 def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = EmbeddingStore(tmp_path)
     store.put(SPEC, ["EVQL"], rows_of(["EVQL"]))

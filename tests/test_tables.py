@@ -118,6 +118,8 @@ def test_a_missing_sequence_is_an_error_in_the_embedded_chain_and_none_in_the_ot
         ("a.xlsx", b"", r"not a table this package reads; .*\.csv, \.tsv"),
         ("a.csv", b"heavy,heavy,label\nEVQL,QVQL,1\n", ""),
         ("a.csv", b"id,heavy,label\na,EVQL,1\na,QVQL,0\n", "id 'a' in row 1 was there before"),
+        ("a.csv", b"id,heavy,label\na,EVQL,1\n,QVQL,0\n", "1 rows have no 'id', the first is row 1"),
+        ("a.csv", b"groups,heavy,label\n,EVQL,1\na,QVQL,0\n", "1 rows have no 'groups', the first is row 0"),
     ],
 )
 def test_a_table_that_cannot_be_read_is_an_error_that_names_the_file(

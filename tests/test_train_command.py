@@ -91,6 +91,18 @@ def test_multirun_runs_every_combination_and_sums_up(here: Path, common: list[st
         assert metrics["embeddings"]["computed"] == (0 if number else metrics["embeddings"]["needed"])
 
 
+def test_a_sweep_keeps_to_the_folder_it_is_given(here: Path, common: list[str]) -> None:
+    assert train("-m", *common, "classifier=logreg,knn", "output=mine").exit_code == 0
+    assert {path.name for path in (here / "mine").iterdir()} == {"0", "1", "summary.csv"}
+    assert not (here / "multirun").exists()
+
+
+def test_a_run_that_fails_does_not_leave_the_results_of_an_earlier_one(here: Path, common: list[str]) -> None:
+    assert train(*common, "output=out").exit_code == 0
+    assert train(*common, "output=out", "split.folds=45").exit_code == 1
+    assert {path.name for path in (here / "out").iterdir()} == {"config.yaml", "overrides.yaml", "train.log"}
+
+
 def test_a_run_of_a_sweep_that_fails_is_said_and_the_others_are_done(here: Path, common: list[str]) -> None:
     done = train("-m", *common, "data.label=label,psr")
     assert done.exit_code == 1

@@ -18,6 +18,7 @@ from antibody_esm import (
     TrainSpec,
     load_dataset,
 )
+from antibody_esm.testing import tiny_checkpoint
 
 DATA = load_dataset("boughter_flu_cdrs").subset(range(150, 220))
 
@@ -92,6 +93,15 @@ def test_presets_specs_and_a_train_spec_make_the_same_trainer() -> None:
     spec = TrainSpec.compose(["model=esm2_8m", "classifier=xgboost", "split.folds=4"])
     assert Trainer("esm2_8m", "xgboost", SplitSpec(folds=4)).spec == Trainer.from_spec(spec).spec == spec
     assert Trainer().spec == TrainSpec.compose()
+
+
+def test_a_predictor_is_pinned_to_the_model_it_was_trained_on(tmp_path: Path) -> None:
+    folder = tiny_checkpoint("esm", tmp_path / "model", seed=0)
+    digest = ExtractorSpec(model=str(folder)).resolve().digest
+    trainer = Trainer(folder)
+    trainer.cross_validate(DATA)
+    tiny_checkpoint("esm", folder, seed=1)
+    assert trainer.fit(DATA).spec.extractor.digest == digest
 
 
 def test_making_a_trainer_touches_nothing(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ and no state outside of these functions, so that a notebook may call them too.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
-from typing import Any
+from typing import Annotated, Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
@@ -38,9 +38,9 @@ class Run(_Frozen):
 
     train: TrainSpec
     data: DataSettings = DataSettings()
-    store: str | None = "embeddings/"
+    store: Annotated[str, Field(min_length=1)] | None = "embeddings/"
     """Folder of the `EmbeddingStore`; null keeps vectors in memory."""
-    output: str | None = Field(default=None)
+    output: Annotated[str, Field(min_length=1)] | None = None
     """Folder of this run's results; null makes one under ``outputs/`` by date and time."""
     runtime: RuntimeSpec = RuntimeSpec()
 
@@ -119,7 +119,8 @@ def _parse(text: str) -> Override:
     try:
         one = OverridesParser.create().parse_override(text)
     except HydraException as error:
-        raise _invalid(text.partition("=")[0], text, f"not key=value: {str(error).splitlines()[0]}") from error
+        problem = f"not key=value ({str(error).splitlines()[0]}); quote a value of odd characters: key='...'"
+        raise _invalid(text.partition("=")[0], text, problem) from error
     if one.package is not None or one.type not in (OverrideType.CHANGE, OverrideType.FORCE_ADD):
         raise _invalid(one.key_or_group, text, "only key=value is understood here")
     return one
@@ -133,7 +134,8 @@ def _defaults(chosen: Mapping[str, Any]) -> dict[str, Any]:
     branches = {}
     for group, (branch, choices) in GROUPS.items():
         if not isinstance(chosen[group], str) or chosen[group] not in choices:
-            raise _invalid(group, chosen[group], f"choose one of {', '.join(choices)}")
+            otherwise = ", or extractor.model=<name or folder>" if group == "model" else ""
+            raise _invalid(group, chosen[group], f"choose one of {', '.join(choices)}{otherwise}")
         branches[branch] = _tree(choices[chosen[group]])
     run = Run(train=TrainSpec(extractor=ExtractorSpec(model="any")))
     return {**run.to_dict(), "split": _tree(SplitSpec()), **branches}

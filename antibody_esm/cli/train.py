@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -80,12 +81,11 @@ def train(
 
 
 def _run_all(runs: list[Run], jobs: list[list[str]]) -> bool:
-    root = _fresh("multirun")
+    root = Path(runs[0].output) if runs[0].output else _fresh("multirun")
     results = []
     for number, (run, job) in enumerate(zip(runs, jobs, strict=True)):
         print(f"\n[{number + 1}/{len(runs)}] {' '.join(job)}")  # noqa: T201
-        folder = Path(run.output) / str(number) if run.output else root / str(number)
-        metrics = _run_one(run, job, folder)
+        metrics = _run_one(run, job, root / str(number))
         means = {name: row["mean"] for name, row in metrics["scores"].items()} if metrics else {}
         results.append({"run": number, "overrides": " ".join(job), "failed": metrics is None, **means})
     root.mkdir(parents=True, exist_ok=True)
@@ -104,6 +104,9 @@ def _run_one(run: Run, overrides: list[str], folder: Path) -> dict[str, Any] | N
     from antibody_esm.trainer import Trainer
 
     folder.mkdir(parents=True, exist_ok=True)
+    for earlier in ("metrics.json", "out_of_fold.csv", "train.log"):  # a run that fails must not seem to have found it
+        (folder / earlier).unlink(missing_ok=True)
+    shutil.rmtree(folder / "model", ignore_errors=True)
     (folder / "config.yaml").write_text(_yaml(run.to_dict()), encoding="utf-8")
     (folder / "overrides.yaml").write_text(_yaml(overrides), encoding="utf-8")
     with _log_to(folder / "train.log"):

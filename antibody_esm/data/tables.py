@@ -61,11 +61,11 @@ def read_dataset(
     ids, label_column, group_column = column(id, "id"), _column(frame, label or "label", path), column(groups, "groups")
     try:
         return Dataset(
-            ids=[str(i) for i in range(len(frame))] if ids is None else [str(one) for one in ids],
+            ids=[str(i) for i in range(len(frame))] if ids is None else _names(ids, path),
             heavy=None if heavy_chains is None else _sequences(heavy_chains, required=chain == "heavy"),
             light=None if light_chains is None else _sequences(light_chains, required=chain == "light"),
             label=[_number(one, row, label_column.name, path) for row, one in enumerate(label_column)],  # type: ignore[misc]
-            groups=None if group_column is None else [str(one) for one in group_column],
+            groups=None if group_column is None else _names(group_column, path),
             provenance=_provenance(path, len(frame)),
             chain=chain,
         )
@@ -154,6 +154,17 @@ def _there(frame: "pd.DataFrame") -> str:
 def _sequences(column: "pd.Series[Any]", required: bool) -> list[str | None]:
     """Return sequences; a missing one is None, or stays what it is where that must be an error."""
     return [None if not required and _is_missing(one) else one for one in column]
+
+
+def _names(column: "pd.Series[Any]", path: Path | None) -> list[str]:
+    """Return ids or groups as text; a missing one would make strangers of one name."""
+    missing = [row for row, one in enumerate(column) if _is_missing(one)]
+    if missing:
+        name = str(column.name)
+        raise DatasetError(
+            f"{len(missing)} rows have no {name!r}, the first is row {missing[0]}", path, missing[0], name
+        )
+    return [str(one) for one in column]
 
 
 def _is_missing(value: Any) -> bool:

@@ -68,6 +68,11 @@ class Extractor:
         return resolve(self.spec)
 
     @property
+    def pinned(self) -> ExtractorSpec:
+        """The spec, pinned to the model that this extractor runs, whatever becomes of its files."""
+        return self.spec.pinned_to(self.resolved)
+
+    @property
     def dim(self) -> int:
         """Length of a vector."""
         return self.checkpoint.dim

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.evaluation.cross_validation import CrossValidation
 from antibody_esm.evaluation.metrics import score
-from antibody_esm.specs import TrainSpec
+from antibody_esm.specs import Spec, TrainSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,7 +128,8 @@ class Report:
 
     def _title(self) -> str:
         what = "Cross-validation" if self.is_cross_validation else "Test"
-        return f"{what} of {self.spec.extractor.model} + {self.spec.classifier.kind}"
+        extractor = _named(self.spec.extractor.model, self.spec.extractor, {"model", "revision", "digest"})
+        return f"{what} of {extractor} + {_named(self.spec.classifier.kind, self.spec.classifier, {'kind'})}"
 
     def _counts(self) -> str:
         n, positives = len(self.predictions), int(self.predictions["label"].sum())
@@ -149,7 +150,9 @@ def cross_validation_report(spec: TrainSpec, data: Dataset, found: CrossValidati
             "probability": found.probability,
         }
     )
-    return Report(spec, data.provenance.source, found.scores, predictions, (_majority(data), *_repeats(data)))
+    return Report(
+        spec, data.provenance.source, found.scores, predictions, (_majority(data), *_groups(data), *_repeats(data))
+    )
 
 
 def evaluation_report(
@@ -162,6 +165,18 @@ def evaluation_report(
     predictions = pd.DataFrame({"id": data.ids, "label": label, "prediction": prediction, "probability": probability})
     scores = {metric: np.array([value]) for metric, value in score(label, prediction, probability).items()}
     return Report(spec, data.provenance.source, scores, predictions, (_majority(data),))
+
+
+def _named(name: str, spec: Spec, told: set[str]) -> str:
+    """Return a name with the fields that differ from their defaults, but for those that are told by the name."""
+    changed = ", ".join(f"{field}={value!r}" for field, value in spec.__repr_args__() if field not in told)
+    return f"{name} ({changed})" if changed else name
+
+
+def _groups(data: Dataset) -> list[str]:
+    if data.groups is None:
+        return []
+    return ["Groups were not kept together: antibodies of one group may stand in several folds."]
 
 
 def _majority(data: Dataset) -> str:

@@ -3,14 +3,13 @@
 import os
 import secrets
 import time
-import zlib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
 from numpy.typing import NDArray
+from xxhash import xxh3_64_intdigest
 
 from antibody_esm.errors import StoreError
 from antibody_esm.store.arrays import locate_arrays
@@ -18,10 +17,15 @@ from antibody_esm.store.arrays import locate_arrays
 SUFFIX = ".joblib"
 KEY_BYTES = 32
 
+Keys = NDArray[np.uint8]
+"""``(n, KEY_BYTES)``"""
+Rows = NDArray[np.float32]
+"""``(n, dim)``"""
+
 _DTYPES: dict[str, np.dtype[Any]] = {
     "keys": np.dtype("uint8"),
     "rows": np.dtype("float32"),
-    "checksums": np.dtype("uint32"),
+    "checksums": np.dtype("uint64"),
 }
 
 
@@ -38,50 +42,55 @@ class Segment:
         arrays = locate_arrays(path, _DTYPES)
         self.path = path
         self._rows = arrays["rows"]
-        self._checksums = np.array(arrays["checksums"].map())
+        self.keys: Keys = np.array(arrays["keys"].map())
+        self._checksums: NDArray[np.uint64] = np.array(arrays["checksums"].map())
         n = len(self._checksums)
-        if arrays["keys"].shape != (n, KEY_BYTES) or len(self._rows.shape) != 2 or self._rows.shape[0] != n:
+        if self.keys.shape != (n, KEY_BYTES) or len(self._rows.shape) != 2 or self._rows.shape[0] != n:
             raise StoreError("its keys, rows and checksums differ in number", path)
-        keys = arrays["keys"].map().tobytes()
-        self.places = {keys[i : i + KEY_BYTES]: i // KEY_BYTES for i in range(0, len(keys), KEY_BYTES)}
 
-    def read(self, keys: Iterable[bytes], salt: bytes) -> dict[bytes, NDArray[np.float32]]:
-        """Return the rows of these keys, without those whose bytes are not the ones that were written.
+    @property
+    def dim(self) -> int:
+        """Length of a row."""
+        return self._rows.shape[1]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self._rows.end
+
+    def read(self, places: NDArray[np.int64], salt: int) -> tuple[Rows, NDArray[np.bool_]]:
+        """Return the rows at these places, and for each whether its bytes are the ones that were written.
 
         Parameters
         ----------
-        keys
-            Keys of this segment.
+        places
+            Rows of this segment, from 0.
         salt
             The salt it was written with.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the file was replaced by a larger one that holds its rows.
         """
-        rows = self._rows.map()
-        found = {key: np.array(rows[self.places[key]]) for key in keys}
-        return {
-            key: row for key, row in found.items() if _checksum(salt, key, row) == self._checksums[self.places[key]]
-        }
+        rows = np.take(self._rows.map(), places, axis=0)
+        return rows, checksums(rows, self.keys[places], salt) == self._checksums[places]
 
 
-def write(folder: Path, keys: list[bytes], rows: NDArray[np.float32], salt: bytes) -> Path:
+def write(folder: Path, keys: Keys, rows: Rows, salt: int) -> Path:
     """Write a segment under a temporary name, flush it to the disk, rename it, and return its path.
 
     Parameters
     ----------
     folder
         Where the segment goes.
-    keys
-        ``n`` keys of `KEY_BYTES` bytes.
-    rows
-        ``(n, dim)``, float32.
+    keys, rows
+        One key a row.
     salt
         What the rows belong to: a segment moved elsewhere does not pass its checksums there.
     """
     rows = np.ascontiguousarray(rows, np.float32)
-    arrays = {
-        "keys": np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), KEY_BYTES),
-        "rows": rows,
-        "checksums": np.array([_checksum(salt, key, row) for key, row in zip(keys, rows, strict=True)], np.uint32),
-    }
+    arrays = {"keys": np.ascontiguousarray(keys), "rows": rows, "checksums": checksums(rows, keys, salt)}
     name = f"{time.time_ns():020d}-{secrets.token_hex(8)}"
     unfinished, finished = folder / f"{name}.tmp", folder / f"{name}{SUFFIX}"
     try:
@@ -95,5 +104,15 @@ def write(folder: Path, keys: list[bytes], rows: NDArray[np.float32], salt: byte
     return finished
 
 
-def _checksum(salt: bytes, key: bytes, row: NDArray[np.float32]) -> int:
-    return zlib.crc32(row.data, zlib.crc32(key, zlib.crc32(salt)))
+def checksums(rows: Rows, keys: Keys, salt: int) -> NDArray[np.uint64]:
+    """Return the XXH3 hash ``(n,)`` of each row, seeded with its key and the salt."""
+    seeds = (prefixes(keys) ^ np.uint64(salt)).tolist()
+    size = rows.shape[1] * rows.itemsize
+    view = memoryview(rows.tobytes() if rows.size == 0 else rows.reshape(-1).view(np.uint8).data)
+    found = [xxh3_64_intdigest(view[i * size : (i + 1) * size], seed) for i, seed in enumerate(seeds)]
+    return np.array(found, np.uint64)
+
+
+def prefixes(keys: Keys) -> NDArray[np.uint64]:
+    """Return the first eight bytes of each key as a number ``(n,)``, the same on every platform."""
+    return np.ascontiguousarray(keys[:, :8]).view("<u8").ravel().astype(np.uint64)

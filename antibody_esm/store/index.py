@@ -1,0 +1,48 @@
+"""Where the row of a key lies among many segments."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antibody_esm.store.segments import KEY_BYTES, Keys, Segment, prefixes
+
+
+class Index:
+    """The keys of some segments, in an order that makes them quick to find.
+
+    Parameters
+    ----------
+    segments
+        Newest first: of two rows with one key, the one in the first segment is found first.
+    """
+
+    def __init__(self, segments: Sequence[Segment]) -> None:
+        self.segments = list(segments)
+        keys = np.concatenate([segment.keys for segment in self.segments] or [np.empty((0, KEY_BYTES), np.uint8)])
+        counts = [len(segment.keys) for segment in self.segments]
+        order = np.argsort(prefixes(keys), kind="stable")
+        self._keys = keys[order]
+        self._prefixes = prefixes(self._keys)
+        self.segment = np.repeat(np.arange(len(counts)), counts)[order]
+        """``(entries,)``, number of the segment that holds an entry."""
+        self.place = np.concatenate([np.arange(count) for count in counts] or [np.empty(0, np.int64)])[order]
+        """``(entries,)``, row of the segment that is an entry."""
+
+    def find(self, keys: Keys) -> NDArray[np.int64]:
+        """Return the first entry ``(n,)`` of each key, -1 where there is none."""
+        return self._checked(np.searchsorted(self._prefixes, prefixes(keys)), keys)
+
+    def next(self, entries: NDArray[np.int64], keys: Keys) -> NDArray[np.int64]:
+        """Return the entry after each of these that has the same key, -1 where there is none."""
+        return self._checked(entries + 1, keys)
+
+    def count(self) -> int:
+        """Return the number of different keys."""
+        return len(np.unique(self._keys, axis=0)) if len(self._keys) else 0
+
+    def _checked(self, entries: NDArray[np.int64], keys: Keys) -> NDArray[np.int64]:
+        inside = entries < len(self._keys)
+        same = np.zeros(len(entries), bool)
+        same[inside] = (self._keys[entries[inside]] == keys[inside]).all(axis=1)
+        return np.where(same, entries, -1)
