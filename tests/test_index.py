@@ -14,7 +14,6 @@ class Held:
 
 
 def keys(numbers: list[int]) -> Keys:
-    # Few different beginnings, so that keys share their first eight bytes and must be told apart by the rest.
     rows = [bytes([number % 3] * 8 + [number] * (KEY_BYTES - 8)) for number in numbers]
     return np.frombuffer(b"".join(rows), np.uint8).reshape(len(numbers), KEY_BYTES)
 

@@ -58,7 +58,7 @@ class Segment:
         """Bytes of the file."""
         return self._rows.end
 
-    def read(self, places: NDArray[np.int64], salt: int) -> tuple[Rows, NDArray[np.bool_]]:
+    def read(self, places: NDArray[np.int64], salt: int, out: Rows | None = None) -> tuple[Rows, NDArray[np.bool_]]:
         """Return the rows at these places, and for each whether its bytes are the ones that were written.
 
         Parameters
@@ -67,13 +67,20 @@ class Segment:
             Rows of this segment, from 0.
         salt
             The salt it was written with.
+        out
+            Where to put the rows, without another copy.
 
         Raises
         ------
         FileNotFoundError
             If the file was replaced by a larger one that holds its rows.
         """
-        rows = np.take(self._rows.map(), places, axis=0)
+        rows = np.empty((len(places), self.dim), np.float32) if out is None else out
+        stored = self._rows.map()
+        if len(places) and places[-1] - places[0] == len(places) - 1 and (np.diff(places) == 1).all():
+            rows[:] = stored[places[0] : places[-1] + 1]
+        else:
+            np.take(stored, places, axis=0, out=rows, mode="clip")  # "raise" would copy once more
         return rows, checksums(rows, self.keys[places], salt) == self._checksums[places]
 
 

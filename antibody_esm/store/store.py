@@ -229,8 +229,11 @@ class EmbeddingStore:
         while (entries >= 0).any():
             for number in np.unique(index.segment[entries[entries >= 0]]):
                 here = np.flatnonzero((entries >= 0) & (index.segment[entries] == number))
-                found, sound = index.segments[number].read(index.place[entries[here]], _salt(resolved))
-                rows[here[sound]] = found[sound]
+                together = here[-1] - here[0] == len(here) - 1
+                into = rows[here[0] : here[-1] + 1] if together else None
+                found, sound = index.segments[number].read(index.place[entries[here]], _salt(resolved), into)
+                if not together:
+                    rows[here] = found
                 present[here[sound]] = True
                 damaged[here[~sound]] = True
             left = np.flatnonzero((entries >= 0) & ~present)  # damaged here; perhaps an older segment has them too
