@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,15 @@ def test_a_model_that_is_not_reachable_names_the_download_and_the_local_folder()
 def test_a_name_that_no_hub_can_have_is_a_checkpoint_error_too(name: str) -> None:
     with pytest.raises(CheckpointError, match="neither on disk nor can it be downloaded"):
         locate(name)
+
+
+def test_a_commit_that_was_downloaded_before_needs_no_network(checkpoints: dict[str, Path]) -> None:
+    commit = "a" * 40
+    cached = Path(os.environ["HF_HOME"]) / "hub" / "models--me--mine" / "snapshots" / commit
+    shutil.copytree(checkpoints["esm"], cached)
+    before = time.monotonic()
+    assert locate("me/mine", commit).digest == locate(str(checkpoints["esm"])).digest
+    assert time.monotonic() - before < 5, "it asked the hub, and asked again"
 
 
 def test_a_local_folder_has_no_revision(mine: Path) -> None:

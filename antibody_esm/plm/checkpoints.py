@@ -9,11 +9,12 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -194,13 +195,25 @@ def _from_hub(model: str, revision: str | None) -> Path:
         "or give a local folder with config, weights and tokenizer files: ExtractorSpec(model='path/to/folder')"
     )
 
-    def fetch(weights: str) -> Path:
+    def fetch(weights: str, *, cached_only: bool = False) -> Path:
         wanted = ["config.json", *TOKENIZER_FILES, weights]
-        return Path(huggingface_hub.snapshot_download(model, revision=revision, allow_patterns=wanted))
+        return Path(
+            huggingface_hub.snapshot_download(
+                model, revision=revision, allow_patterns=wanted, local_files_only=cached_only
+            )
+        )
 
+    def complete(folder: Path) -> bool:
+        return any((folder / name).is_file() for name in _WEIGHTS)
+
+    if revision is not None and re.fullmatch("[0-9a-f]{40}", revision):  # a commit does not move: no need to ask
+        with suppress(LocalEntryNotFoundError, HFValidationError):
+            folder = fetch("*", cached_only=True)
+            if complete(folder):
+                return folder
     try:
         folder = fetch("model*.safetensors*")
-        if not any((folder / name).is_file() for name in _WEIGHTS):  # a model published in both forms comes in one
+        if not complete(folder):  # a model published in both forms comes in one
             folder = fetch("pytorch_model*.bin*")
     except (LocalEntryNotFoundError, HFValidationError, HfHubHTTPError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
