@@ -82,10 +82,9 @@ class Row(NamedTuple):
         )
 
 
-HEADER = f"""
-{"":<10} {"":>9} {"seq/s":>11} {"seq/s":>10} {"":>8} {"":>11} {"of peak":>9} {"of peak":>9} {"peak":>8} {"largest":>11}
-{"model":<10} {"sequences":>9} {"plain loop":>11} {"Extractor":>10} {"ratio":>8} {"range":>11} {"plain":>9} {"Extractor":>9} \
-{"GFLOP/s":>8} {"difference":>11}"""
+HEADER = """
+                            seq/s      seq/s                         of peak   of peak     peak     largest
+model      sequences   plain loop  Extractor    ratio       range      plain Extractor  GFLOP/s  difference"""
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +97,7 @@ def table() -> Iterator[list[Row]]:
 
 @pytest.fixture(scope="module")
 def pool() -> list[str]:
-    """Shuffled real heavy variable domains where the folder with the public data is, else the bundled heavy CDR loops."""
+    """Real heavy variable domains, shuffled, where the public data lie on disk; else the bundled heavy CDR loops."""
     beside = Path(__file__).parents[2] / "shared" / "data"
     file = Path(os.environ.get("ANTIBODY_ESM_DATA", beside)) / "boughter" / "predecessor" / "VH_only_boughter.csv"
     if file.is_file():
