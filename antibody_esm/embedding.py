@@ -1,6 +1,6 @@
 """Sequences become vectors: from the store where they are known, else from the language model, once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.sequences import normalise, refuse_longer
 from antibody_esm.specs import ExtractorSpec, RuntimeSpec
+from antibody_esm.store.sharing import Choose, Keep
 from antibody_esm.store.store import EmbeddingStore, MemoryStore, Store
 
 
@@ -61,19 +62,13 @@ def embed(
         return np.empty((0, extractor.dim), np.float32)
     if spec.max_length is not None and not spec.truncation:
         refuse_longer(normal, spec.max_length)
-    unique = list(dict.fromkeys(normal))
-    # Pinned once: files that change from here on cannot lend their address to this model's rows.
-    pinned = extractor.pinned
-    rows = store.get(pinned, unique)
-    missing = [sequence for sequence in unique if sequence not in rows]
-    if missing:
+
+    def compute(missing: list[str], choose: Choose, keep: Keep) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
         extractor.check(normal)
-        with store.writing(pinned) as put:
-            for indices, vectors in extractor.stream(missing):
-                done = [missing[i] for i in indices]
-                put(done, vectors)
-                rows.update(zip(done, vectors, strict=True))
-    return np.stack([rows[sequence] for sequence in normal])
+        return extractor.stream(missing, choose, keep)
+
+    # Pinned once: files that change from here on cannot lend their address to this model's rows.
+    return store.fill(extractor.pinned, normal, compute)
 
 
 def as_store(store: str | Path | Store | None) -> Store:

@@ -64,6 +64,7 @@ def _canonical(value: Any) -> Any:
 
 Pooling = Literal["mean", "max", "cls"]
 Precision = Literal["float32", "bfloat16", "float16"]
+Storage = Literal["float32", "float16", "int8"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -79,6 +80,7 @@ class ResolvedExtractorSpec(Spec):
     pooling: Pooling = "mean"
     special_tokens: Literal["exclude", "include"] = "exclude"
     precision: Precision = "float32"
+    storage: Storage = "float32"
     truncate_to: PositiveInt | None = None
     """Residues a sequence is cut to; None where nothing is ever cut."""
 
@@ -110,6 +112,9 @@ class ExtractorSpec(Spec):
     """Whether mean and max run over the tokens which the tokenizer added (start, end) as well."""
     precision: Precision = "float32"
     """Number format of weights and arithmetic; vectors are returned as float32 always."""
+    storage: Storage = "float32"
+    """Number format of a vector once it is computed: float16 takes half the disk, int8 (with a scale for each vector) a
+    quarter. The vector is rounded whether or not it is stored, so a store never changes a result."""
     max_length: PositiveInt | None = None
     """Longest sequence in residues; None is what the model was built for."""
     truncation: bool = False

@@ -42,6 +42,7 @@ extractors = st.builds(
     pooling=st.sampled_from(["mean", "max", "cls"]),
     special_tokens=st.sampled_from(["exclude", "include"]),
     precision=st.sampled_from(["float32", "bfloat16", "float16"]),
+    storage=st.sampled_from(["float32", "float16", "int8"]),
     max_length=st.none() | positive_ints,
     truncation=st.booleans(),
 )
@@ -52,6 +53,7 @@ resolved_extractors = st.builds(
     pooling=st.sampled_from(["mean", "max", "cls"]),
     special_tokens=st.sampled_from(["exclude", "include"]),
     precision=st.sampled_from(["float32", "bfloat16", "float16"]),
+    storage=st.sampled_from(["float32", "float16", "int8"]),
     truncate_to=st.none() | positive_ints,
 )
 logistic_regressions = st.builds(

@@ -17,7 +17,7 @@ ROOT = Path(antibody_esm.__file__).parent
 LAYERS = [
     {"errors"},
     {"sequences", "specs"},
-    {"presets", "numbering"},
+    {"presets", "numbering", "quantisation"},
     {"data", "store", "plm", "classifiers"},
     {"embedding"},
     {"evaluation"},

@@ -37,7 +37,7 @@ def test_arrays_come_back_as_joblib_wrote_them(path: Path, one: list[int], other
     arrays = {"a": generator.integers(0, 255, one, np.uint8), "b": generator.random(other, np.float32)}
     path.write_bytes(dumped(arrays))
     found = locate_arrays(path, DTYPES)
-    assert all(np.array_equal(found[name].map(), arrays[name]) for name in arrays)
+    assert all(np.array_equal(found[name].read(), arrays[name]) for name in arrays)
 
 
 class Evil:
@@ -98,7 +98,7 @@ def test_a_changed_byte_is_an_error_or_changes_values_only(path: Path, place: in
         found = locate_arrays(path, DTYPES)
     except StoreError:
         return
-    assert found["a"].map().nbytes + found["b"].map().nbytes <= len(GOOD)
+    assert found["a"].read().nbytes + found["b"].read().nbytes <= len(GOOD)
 
 
 @given(st.binary(max_size=200))
@@ -137,5 +137,20 @@ def test_an_absurd_length_of_text_is_an_error_and_allocates_nothing(path: Path) 
 
 
 def test_a_missing_file_is_an_error_that_says_so(path: Path) -> None:
-    with pytest.raises(StoreError, match="No such file"):
+    with pytest.raises(FileNotFoundError):
+        locate_arrays(path, DTYPES)
+
+
+def test_a_link_a_folder_and_a_pipe_are_errors_and_nothing_waits(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_bytes(GOOD)
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match="symbolic link"):
+        locate_arrays(path, DTYPES)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(StoreError, match="not a file"):
+        locate_arrays(path, DTYPES)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StoreError, match="not a file"):
         locate_arrays(path, DTYPES)

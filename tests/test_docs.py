@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(antibody_esm.__path__, "antibody_esm.")
-    if not module.name.endswith("cli.train")
+    if not module.name.endswith(("cli.train", "cli.app"))
 ]
 
 

@@ -166,11 +166,11 @@ def test_every_classifier_that_draws_numbers_has_a_seed() -> None:
 GOLDEN_FINGERPRINTS = [
     (
         ExtractorSpec(model="facebook/esm2_t33_650M_UR50D"),
-        "41077a98d3ef0f02ab46d34f49ee729d30bb1398a0f94fac8ba7b24baf5b1155",
+        "e98285c4cbab2121d523d67117b51db1a33d399c9a7f5da4be6a850998a3177e",
     ),
     (
         ResolvedExtractorSpec(digest="0" * 64, layer=33),
-        "5ec31003cf0c0152d25cc2edf09d6496d454eaf1a3d366e117790a1ca600a0f9",
+        "3a1ea99bd0a89633f655f40319a1fde713a704c3c0273e0ed83bbab8398e8be3",
     ),
     (LogisticRegressionSpec(), "86546e8db2ec291211506a5ad1b1b63c3f837bd452ff44d7cade4e463fbac90a"),
     (XGBoostSpec(), "87059033a881dae446d52e88c91c69ae44a5f571d7a39dd0501672e893fcdf53"),
@@ -181,7 +181,7 @@ GOLDEN_FINGERPRINTS = [
     (SplitSpec(), "f1273c36c5b6038bf8499b6740e4ce0cae3098dff4134012799f4a975a9d0915"),
     (
         TrainSpec(extractor=ExtractorSpec(model="antiberty", revision="0.1.3")),
-        "c8f87f01ed24adf7becb9b7bdfd3071926e3630f95eef7fbbfc195d61ae7b86e",
+        "156bc7389f24cd7f24881b26395c5cd04e58c6c53b056d42e1366261c2e4f2bd",
     ),
 ]
 

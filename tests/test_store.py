@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,15 @@ from hypothesis import strategies as st
 import strategies
 from antibody_esm import EmbeddingStore, ExtractorSpec, StoreError
 from antibody_esm.specs import ResolvedExtractorSpec
+from antibody_esm.store.folder import Folder, Writer
 from antibody_esm.store.store import MemoryStore
 
 SPEC = ExtractorSpec(model="any", digest="0" * 64, layer=6)
 OTHER = ExtractorSpec(model="any", digest="1" * 64, layer=6)
+
+
+def writing(root: Path) -> AbstractContextManager[Writer]:
+    return Folder(root, SPEC.resolve()).writing(SPEC)
 
 
 def rows_of(sequences: list[str], dim: int = 4) -> np.ndarray:
@@ -127,10 +133,10 @@ def test_what_was_not_finished_is_not_read(tmp_path: Path) -> None:
 
 
 def test_many_small_segments_become_few_and_no_row_is_lost_meanwhile(tmp_path: Path) -> None:
-    store, reader, sequences = EmbeddingStore(tmp_path), EmbeddingStore(tmp_path), ["A" * n for n in range(1, 101)]
-    with store.writing(SPEC) as put:
+    reader, sequences = EmbeddingStore(tmp_path), ["A" * n for n in range(1, 101)]
+    with writing(tmp_path) as writer:
         for done, sequence in enumerate(sequences, 1):
-            put([sequence], rows_of([sequence]))
+            writer.put([sequence], rows_of([sequence]))
             assert len(list(tmp_path.rglob("*.joblib"))) < 2 * 16
             assert reader.count(SPEC) == done
             assert np.array_equal(reader.gather(SPEC, sequences[:done]), rows_of(sequences[:done]))
@@ -141,9 +147,9 @@ def test_many_small_segments_become_few_and_no_row_is_lost_meanwhile(tmp_path: P
 
 def test_segments_are_merged_even_when_the_work_is_interrupted(tmp_path: Path) -> None:
     def work() -> None:
-        with EmbeddingStore(tmp_path).writing(SPEC) as put:
-            put(["A"], rows_of(["A"]))
-            put(["C"], rows_of(["C"]))
+        with writing(tmp_path) as writer:
+            writer.put(["A"], rows_of(["A"]))
+            writer.put(["C"], rows_of(["C"]))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -165,13 +171,15 @@ def test_a_damaged_row_is_read_from_an_older_segment_that_has_it_too(tmp_path: P
 
 
 def test_a_damaged_row_is_not_carried_into_a_merged_segment(tmp_path: Path) -> None:
-    with EmbeddingStore(tmp_path).writing(SPEC) as put:
-        put(["EVQL"], rows_of(["EVQL"]))
+    with writing(tmp_path) as writer:
+        writer.put(["EVQL"], rows_of(["EVQL"]))
         (segment,) = tmp_path.rglob("*.joblib")
         content = segment.read_bytes()
         place = content.index(rows_of(["EVQL"]).tobytes())
         segment.write_bytes(content[:place] + b"\x55" + content[place + 1 :])
-        put(["QVQL"], rows_of(["QVQL"]))
+        writer.put(["QVQL"], rows_of(["QVQL"]))
+        with pytest.warns(RuntimeWarning, match="1 damaged rows were left out"):
+            writer.tidy()
     assert EmbeddingStore(tmp_path).get(SPEC, ["EVQL", "QVQL"]).keys() == {"QVQL"}
 
 
@@ -183,7 +191,7 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytes
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(StoreError, match="cannot be written: No space left"):
         store.put(SPEC, ["QVQL"], rows_of(["QVQL"]))
     monkeypatch.undo()
     assert EmbeddingStore(tmp_path).get(SPEC, ["EVQL", "QVQL"]).keys() == {"EVQL"}

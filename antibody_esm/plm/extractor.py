@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from antibody_esm.plm.checkpoints import Checkpoint
 from antibody_esm.plm.families import Vocabulary, family_of, max_length, vocabulary_of
 from antibody_esm.plm.pooling import pool
 from antibody_esm.plm.resolution import find, resolve
+from antibody_esm.quantisation import rounded
 from antibody_esm.sequences import normalise, refuse_longer
 from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec, RuntimeSpec
 
@@ -117,13 +118,24 @@ class Extractor:
             refuse_longer(sequences, self.max_length)
         return sequences
 
-    def stream(self, sequences: list[str]) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
+    def stream(
+        self,
+        sequences: list[str],
+        choose: Callable[[list[list[int]]], Iterable[list[int]]] = iter,
+        keep: Callable[[list[int], NDArray[np.float32]], None] | None = None,
+    ) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
         """Give vectors as batches finish, in any order.
 
         Parameters
         ----------
         sequences
             Distinct sequences in normal form, as `check` returns them.
+        choose
+            Given all batches, each a list of indices, gives those to run one after the other, in any order and with any
+            index left out. It is asked for a batch when a worker is about to need one.
+        keep
+            Called with indices and vectors by the worker that has computed them, before it begins another batch: one
+            batch a worker is lost when the process ends.
 
         Yields
         ------
@@ -139,6 +151,13 @@ class Extractor:
         cut = [sequence[:longest] for sequence in sequences]
         added = self._vocabulary.added
         todo = batches([len(sequence) + added for sequence in cut], self.runtime.batch_tokens, self._must_run_alone)
+
+        def run(batch: list[int]) -> tuple[list[int], NDArray[np.float32]]:
+            indices, rows = self._run(batch, cut)
+            if keep is not None:
+                keep(indices, rows)
+            return indices, rows
+
         workers = self.runtime.workers or _usable_cores()
         if self._device.type != "cpu":
             workers = 1
@@ -147,10 +166,11 @@ class Extractor:
             tqdm(total=len(sequences), desc=self.spec.model, unit="seq", delay=1, disable=not self._watched) as bar,
         ):
             work = joblib.Parallel(n_jobs=workers, prefer="threads", return_as="generator_unordered")
-            for indices, rows in work(joblib.delayed(self._run)(batch, cut) for batch in todo):
+            for indices, rows in work(joblib.delayed(run)(_never_one(batch)) for batch in choose(todo)):
                 self.computed += len(indices)
                 bar.update(len(indices))
                 yield indices, rows
+            bar.total = bar.n  # somebody else computes the others
 
     def _must_run_alone(self, tokens: int) -> bool:
         """Return whether a row of so many tokens would depend on its place in a batch.
@@ -180,6 +200,10 @@ class Extractor:
             rows: NDArray[np.float32] = pool(states, spec.pooling, prefix, suffix).cpu().numpy()
         if not np.isfinite(rows).all():
             raise self.checkpoint.error(f"its vectors are not finite in {spec.precision}; try precision='float32'")
+        try:
+            rows = rounded(rows, spec.storage)
+        except ValueError as error:
+            raise self.checkpoint.error(f"its vectors cannot be kept in this storage: {error}") from error
         if batch[0] == batch[-1]:  # a lone sequence ran as two copies
             return batch[:1], rows[:1]
         return batch, rows
@@ -246,6 +270,10 @@ class Extractor:
         if self.checkpoint.digest != self.resolved.digest:
             raise self.checkpoint.error("its files changed while they were in use")
         return model.to(self._device).eval()
+
+
+def _never_one(batch: list[int]) -> list[int]:
+    return batch if len(batch) > 1 else batch * 2
 
 
 def _usable_cores() -> int:

@@ -34,6 +34,7 @@ def resolve(spec: ExtractorSpec) -> ResolvedExtractorSpec:
         pooling=spec.pooling,
         special_tokens=spec.special_tokens,
         precision=spec.precision,
+        storage=spec.storage,
         truncate_to=truncate_to,
     )
 

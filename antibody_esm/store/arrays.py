@@ -1,8 +1,13 @@
 """Read the arrays of a joblib file from a source that may not be trusted: nothing runs, nothing large is allocated."""
 
+import errno
 import os
 import pickle
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,6 +16,40 @@ from joblib.numpy_pickle import NumpyUnpickler
 from numpy.typing import NDArray
 
 from antibody_esm.errors import StoreError
+
+
+class CutOffError(StoreError):
+    """A file that ends too early, or announces too much."""
+
+    def __init__(self, message: str, path: Path, needed: int) -> None:
+        super().__init__(message, path)
+        self.needed = needed
+        """Bytes that the file would have to have, as far as it says."""
+
+
+class _TooShortError(Exception):
+    def __init__(self, message: str, needed: int) -> None:
+        super().__init__(message)
+        self.needed = needed
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[FileIO]:
+    """Open a file for reading, without a buffer; a symbolic link, a pipe or a folder is a StoreError."""
+    try:
+        number = os.open(path, _READING)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise StoreError("is a symbolic link, which may point anywhere", path) from error
+        raise
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise StoreError("is not a file", path)
+    with FileIO(number, "rb") as file:
+        yield file
+
+
+_READING = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 @dataclass(frozen=True)
@@ -27,11 +66,34 @@ class StoredArray:
         """First byte behind the array."""
         return self.offset + _bytes(self.shape, self.dtype)
 
-    def map(self) -> NDArray[Any]:
-        """Map the array into memory, read-only. The map keeps one file descriptor until it is dropped."""
-        if self.end == self.offset:
-            return np.empty(self.shape, self.dtype)
-        return np.memmap(self.path, dtype=self.dtype, mode="r", offset=self.offset, shape=self.shape)
+    def read(self) -> NDArray[Any]:
+        """Return the whole array.
+
+        Raises
+        ------
+        OSError
+            If the file has gone, or cannot be read.
+        EOFError
+            If it has become shorter.
+        """
+        array = np.empty(self.shape, self.dtype)
+        with opened(self.path) as file:
+            self.read_rows(file, 0, array)
+        return array
+
+    def read_rows(self, file: FileIO, first: int, out: NDArray[Any]) -> None:
+        """Fill a C-contiguous array ``(n, ...)`` with the rows from ``first`` on.
+
+        Reading, unlike a mapping into memory, gives an error and no crash where a file becomes shorter or goes away on
+        another host.
+        """
+        view = memoryview(out.reshape(-1).view(np.uint8).data) if out.size else memoryview(b"")
+        file.seek(self.offset + first * _bytes(self.shape[1:], self.dtype))
+        while view:
+            count = file.readinto(view)
+            if not count:
+                raise EOFError(f"{self.path} has become shorter")
+            view = view[count:]
 
 
 def locate_arrays(path: Path, dtypes: dict[str, np.dtype[Any]]) -> dict[str, StoredArray]:
@@ -44,20 +106,24 @@ def locate_arrays(path: Path, dtypes: dict[str, np.dtype[Any]]) -> dict[str, Sto
 
     Raises
     ------
+    CutOffError
+        If the file ends before its arrays do.
     StoreError
-        If the file holds anything else, asks for any code, or announces more than it has.
+        If it holds anything else, asks for any code, or is no regular file.
+    OSError
+        If it cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
+        with opened(path) as raw, BufferedReader(raw) as file:
+            size = os.fstat(raw.fileno()).st_size
             found = _Reader(path, _Bounded(file, size), size, set(dtypes.values())).load()
             end = file.tell()
     except KeyError as error:
         raise StoreError(f"not a segment of an embedding store: an array has no {error}", path) from error
+    except _TooShortError as error:
+        raise CutOffError(f"not a segment of an embedding store: {error}", path, error.needed) from error
     except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, IndexError) as error:
         raise StoreError(f"not a segment of an embedding store: {error}", path) from error
-    except OSError as error:
-        raise StoreError(f"cannot be read: {error.strerror}", path) from error
     if not isinstance(found, dict) or found.keys() != dtypes.keys():
         raise StoreError(f"not a segment of an embedding store: it should hold {', '.join(dtypes)}", path)
     for name, dtype in dtypes.items():
@@ -83,8 +149,10 @@ class _Bounded:
 
     def read(self, count: int) -> bytes:
         left = self._size - self.tell()
-        if not 0 <= count <= left:
-            raise EOFError(f"{count} bytes are announced where {left} are left")
+        if count > left:
+            raise _TooShortError(f"{count} bytes are announced where {left} are left", self.tell() + count)
+        if count < 0:
+            raise pickle.UnpicklingError("it announces less than nothing")
         return self._read(count)
 
     def readline(self) -> bytes:
@@ -122,7 +190,7 @@ class _Array:
         padding = file.read(1)[0]
         array = StoredArray(path, file.tell() + padding, shape, dtype)
         if array.end > size:
-            raise ValueError(f"an array of shape {shape} does not fit into {size} bytes")
+            raise _TooShortError(f"an array of shape {shape} does not fit into {size} bytes", array.end)
         file.seek(array.end)
         return array
 

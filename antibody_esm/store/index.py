@@ -48,5 +48,6 @@ class Index:
     def _checked(self, entries: NDArray[np.int64], keys: Keys) -> NDArray[np.int64]:
         inside = entries < len(self._keys)
         same = np.zeros(len(entries), bool)
-        same[inside] = (self._keys[entries[inside]] == keys[inside]).all(axis=1)
+        mine, asked = self._keys[entries[inside]].view(np.uint64), np.ascontiguousarray(keys[inside]).view(np.uint64)
+        same[inside] = (mine == asked).all(axis=1)
         return np.where(same, entries, -1)

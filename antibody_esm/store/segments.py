@@ -1,18 +1,24 @@
 """A segment: rows with their keys and checksums in one joblib file, complete or absent, and never changed."""
 
+import hashlib
 import os
+import re
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
 from numpy.typing import NDArray
-from xxhash import xxh3_64_intdigest
+from xxhash import xxh3_64, xxh3_64_intdigest
 
 from antibody_esm.errors import StoreError
-from antibody_esm.store.arrays import locate_arrays
+from antibody_esm.quantisation import DTYPES, Codes, Scales, decode, encode
+from antibody_esm.specs import Storage
+from antibody_esm.store.arrays import CutOffError, locate_arrays, opened
 
 SUFFIX = ".joblib"
 KEY_BYTES = 32
@@ -22,11 +28,16 @@ Keys = NDArray[np.uint8]
 Rows = NDArray[np.float32]
 """``(n, dim)``"""
 
-_DTYPES: dict[str, np.dtype[Any]] = {
-    "keys": np.dtype("uint8"),
-    "rows": np.dtype("float32"),
-    "checksums": np.dtype("uint64"),
-}
+_NAME = re.compile(r"(\d{20})-(\d+)-[0-9a-f]{16}\.joblib")
+
+_AT_ONCE = 2 * 2**20
+"""Bytes that are read, checked and decoded together: few enough to stay in a processor's cache."""
+_WORTH_SKIPPING = 64 * 2**10
+"""Bytes between two wanted rows that are read and dropped rather than skipped."""
+
+
+class DamagedError(StoreError):
+    """A segment that is not what was written: cut off, or changed in place. Its rows count as absent."""
 
 
 class Segment:
@@ -34,19 +45,36 @@ class Segment:
 
     Raises
     ------
+    DamagedError
+        If the file is shorter than its name says and ends too early, or as long as that and not what `write` writes,
+        or holds rows in another number format.
     StoreError
-        If the file is not what `write` writes.
+        If it is not what `write` writes, and never was.
+    OSError
+        If the file has gone, or cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
-        arrays = locate_arrays(path, _DTYPES)
+    def __init__(self, path: Path, storage: Storage) -> None:
         self.path = path
-        self._rows = arrays["rows"]
-        self.keys: Keys = np.array(arrays["keys"].map())
-        self._checksums: NDArray[np.uint64] = np.array(arrays["checksums"].map())
-        n = len(self._checksums)
-        if self.keys.shape != (n, KEY_BYTES) or len(self._rows.shape) != 2 or self._rows.shape[0] != n:
-            raise StoreError("its keys, rows and checksums differ in number", path)
+        self._storage = storage
+        try:
+            arrays = locate_arrays(path, _dtypes(storage))
+            self._rows = arrays["rows"]
+            self.keys: Keys = arrays["keys"].read()
+            self._checksums: NDArray[np.uint64] = arrays["checksums"].read()
+            self._scales: Scales | None = arrays["scales"].read() if "scales" in arrays else None
+            self._sequences, self._ends = arrays["sequences"], arrays["ends"]
+            n = len(self._checksums)
+            numbers = {len(self._ends.shape), len(self._sequences.shape), len(self._checksums.shape)}
+            columns = n > 0 and self.keys.shape == (n, KEY_BYTES) and self._rows.shape[:-1] == self._ends.shape == (n,)
+            self.intact = _digest(self.keys, self._checksums, self._scales) == path.stem[-16:]
+            """Whether keys and checksums are those that were written; if not, rows of unknown keys are lost."""
+            if not columns or numbers != {1} or (self._scales is not None and self._scales.shape != (n,)):
+                raise StoreError("its keys, rows and checksums differ in number", path)
+        except StoreError as error:
+            if _was_sound(path, error) or _is_of_another_storage(path, storage):
+                raise DamagedError("is cut off, damaged, or of another folder", path) from error
+            raise
 
     @property
     def dim(self) -> int:
@@ -56,70 +84,216 @@ class Segment:
     @property
     def size(self) -> int:
         """Bytes of the file."""
-        return self._rows.end
+        return self._rows.end  # but for what ends a pickle
 
-    def read(self, places: NDArray[np.int64], salt: int, out: Rows | None = None) -> tuple[Rows, NDArray[np.bool_]]:
-        """Return the rows at these places, and for each whether its bytes are the ones that were written.
+    @property
+    def written(self) -> int:
+        """When it was written, in nanoseconds since 1970; 0 if its name does not say."""
+        return stamp(self.path)
+
+    def read(self, places: NDArray[np.int64], salt: int, out: Rows, into: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Read rows, and return for each whether its bytes are the ones that were written.
 
         Parameters
         ----------
         places
-            Rows of this segment, from 0.
+            ``(k,)``, rows of this segment, from 0.
         salt
             The salt it was written with.
-        out
-            Where to put the rows, without another copy.
+        out, into
+            Array ``(n, dim)``, and the rows of it ``(k,)`` that are filled.
 
         Raises
         ------
-        FileNotFoundError
-            If the file was replaced by a larger one that holds its rows.
+        OSError
+            If the file has gone, since a larger one holds its rows, or cannot be read.
         """
-        rows = np.empty((len(places), self.dim), np.float32) if out is None else out
-        stored = self._rows.map()
-        if len(places) and places[-1] - places[0] == len(places) - 1 and (np.diff(places) == 1).all():
-            rows[:] = stored[places[0] : places[-1] + 1]
-        else:
-            np.take(stored, places, axis=0, out=rows, mode="clip")  # "raise" would copy once more
-        return rows, checksums(rows, self.keys[places], salt) == self._checksums[places]
+        order = np.argsort(places, kind="stable")
+        places, into = places[order], into[order]
+        spans = list(self._spans(places))
+        seeds = _seeds(self.keys[places], None if self._scales is None else self._scales[places], salt)
+        sound = np.zeros(len(places), bool)
+
+        most = max((int(places[stop - 1] - places[start]) + 1 for start, stop in spans), default=0)
+        buffer = np.empty((most, self.dim), DTYPES[self._storage])  # one, which stays in the processor's cache
+        with opened(self.path) as file, suppress(EOFError):
+            for start, stop in spans:
+                here, to = places[start:stop], _as_slice(into[start:stop])
+                codes = buffer[: here[-1] - here[0] + 1]
+                self._rows.read_rows(file, int(here[0]), codes)
+                codes = codes[_as_slice(here - here[0])]
+                sound[start:stop] = _hashes(codes, seeds[start:stop]) == self._checksums[here]
+                out[to] = decode(codes, None if self._scales is None else self._scales[here])
+        back = np.empty_like(sound)
+        back[order] = sound
+        return back
+
+    def read_all(self, salt: int) -> tuple[Rows, NDArray[np.bool_]]:
+        """Return all rows ``(n, dim)``, and for each whether its bytes are the ones that were written."""
+        everything = np.arange(len(self.keys))
+        rows = np.empty((len(self.keys), self.dim), np.float32)
+        return rows, self.read(everything, salt, rows, everything)
+
+    def sequences(self) -> list[str]:
+        """Return the sequence of each row; empty where it is not the one that its key was made from."""
+        try:
+            text, ends = self._sequences.read().tobytes(), self._ends.read().tolist()
+        except EOFError:
+            return [""] * len(self.keys)
+        found = [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+        return [
+            sequence.decode("ascii") if hashlib.sha256(sequence).digest() == key else ""
+            for sequence, key in zip(found, as_bytes(self.keys), strict=False)
+        ]
+
+    def _spans(self, places: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+        """Cut sorted places into runs that are read at once."""
+        bytes_of_row = max(1, self.dim * DTYPES[self._storage].itemsize)
+        most, gap = max(1, _AT_ONCE // bytes_of_row), max(1, _WORTH_SKIPPING // bytes_of_row)
+        apart = np.flatnonzero(np.diff(places) > gap) + 1
+        for start, stop in zip([0, *apart.tolist()], [*apart.tolist(), len(places)], strict=True):
+            while start < stop:
+                end = start + int(np.searchsorted(places[start:stop], places[start] + most))
+                yield start, end
+                start = end
 
 
-def write(folder: Path, keys: Keys, rows: Rows, salt: int) -> Path:
+def write(folder: Path, sequences: list[str], rows: Rows, storage: Storage, salt: int, after: int = 0) -> Path:
     """Write a segment under a temporary name, flush it to the disk, rename it, and return its path.
 
     Parameters
     ----------
     folder
         Where the segment goes.
-    keys, rows
-        One key a row.
+    sequences, rows
+        One sequence a row ``(n, dim)``, in normal form.
+    storage
+        Number format of the rows.
     salt
         What the rows belong to: a segment moved elsewhere does not pass its checksums there.
+    after
+        A time in nanoseconds: the segment counts as newer, even if the clock went back since.
     """
-    rows = np.ascontiguousarray(rows, np.float32)
-    arrays = {"keys": np.ascontiguousarray(keys), "rows": rows, "checksums": checksums(rows, keys, salt)}
-    name = f"{time.time_ns():020d}-{secrets.token_hex(8)}"
-    unfinished, finished = folder / f"{name}.tmp", folder / f"{name}{SUFFIX}"
+    codes, scales = encode(rows, storage)
+    keys = keys_of(sequences)
+    checks = _hashes(codes, _seeds(keys, scales, salt))
+    arrays = {
+        "keys": keys,
+        "checksums": checks,
+        "sequences": np.frombuffer("".join(sequences).encode("ascii"), np.uint8),
+        "ends": np.cumsum([len(sequence) for sequence in sequences], dtype=np.uint64),
+        **({} if scales is None else {"scales": scales}),
+        "rows": codes,
+    }
+    unfinished = folder / f"{secrets.token_hex(8)}.tmp"
     try:
         with unfinished.open("xb") as file:
             joblib.dump(arrays, file)
             file.flush()
             os.fsync(file.fileno())
+            size = file.tell()
+        digest = _digest(keys, checks, scales)
+        finished = folder / f"{max(time.time_ns(), after + 1):020d}-{size}-{digest}{SUFFIX}"
         unfinished.rename(finished)
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+    _flush(folder)
     return finished
 
 
-def checksums(rows: Rows, keys: Keys, salt: int) -> NDArray[np.uint64]:
-    """Return the XXH3 hash ``(n,)`` of each row, seeded with its key and the salt."""
-    seeds = (prefixes(keys) ^ np.uint64(salt)).tolist()
-    size = rows.shape[1] * rows.itemsize
-    view = memoryview(rows.tobytes() if rows.size == 0 else rows.reshape(-1).view(np.uint8).data)
-    found = [xxh3_64_intdigest(view[i * size : (i + 1) * size], seed) for i, seed in enumerate(seeds)]
-    return np.array(found, np.uint64)
+def checksums(sequences: list[str], rows: Rows, salt: int) -> NDArray[np.uint64]:
+    """Return the checksum ``(n,)`` of each row, which depends on its sequence and the salt too."""
+    return _hashes(np.ascontiguousarray(rows, np.float32), _seeds(keys_of(sequences), None, salt))
+
+
+def stamp(path: Path) -> int:
+    """Return the time in a segment's name, in nanoseconds since 1970; 0 if there is none."""
+    named = _NAME.fullmatch(path.name)
+    return int(named[1]) if named else 0
+
+
+def keys_of(sequences: list[str]) -> Keys:
+    """Return the SHA-256 ``(n, KEY_BYTES)`` of each sequence."""
+    digests = b"".join([hashlib.sha256(sequence.encode("ascii")).digest() for sequence in sequences])
+    return np.frombuffer(digests, np.uint8).reshape(len(sequences), KEY_BYTES)
+
+
+def as_bytes(keys: Keys) -> list[bytes]:
+    """Return the keys one by one."""
+    together = keys.tobytes()
+    return [together[i : i + KEY_BYTES] for i in range(0, len(together), KEY_BYTES)]
 
 
 def prefixes(keys: Keys) -> NDArray[np.uint64]:
     """Return the first eight bytes of each key as a number ``(n,)``, the same on every platform."""
     return np.ascontiguousarray(keys[:, :8]).view("<u8").ravel().astype(np.uint64)
+
+
+def _as_slice(places: NDArray[np.int64]) -> slice | NDArray[np.int64]:
+    """Return consecutive numbers as a slice, which copies faster, and others as they are."""
+    together = places[-1] - places[0] == len(places) - 1 and (np.diff(places) == 1).all()
+    return slice(int(places[0]), int(places[-1]) + 1) if together else places
+
+
+def _dtypes(storage: Storage) -> dict[str, np.dtype[Any]]:
+    return {
+        "keys": np.dtype("uint8"),
+        "checksums": np.dtype("uint64"),
+        "sequences": np.dtype("uint8"),
+        "ends": np.dtype("uint64"),
+        **({"scales": np.dtype("float32")} if storage == "int8" else {}),
+        "rows": DTYPES[storage],
+    }
+
+
+def _was_sound(path: Path, error: StoreError) -> bool:
+    """Return whether a file that cannot be read is one that `write` wrote, and something happened to since.
+
+    The name tells how long it was. What is shorter, and wrong in any other way than ending too early, is another file.
+    """
+    named = _NAME.fullmatch(path.name)
+    if named is None or path.is_symlink() or not path.is_file():
+        return False
+    size, written = path.stat().st_size, int(named[2])
+    return size == written or (size < written and isinstance(error, CutOffError) and error.needed <= written)
+
+
+def _is_of_another_storage(path: Path, storage: Storage) -> bool:
+    for other in DTYPES.keys() - {storage}:
+        with suppress(StoreError):
+            locate_arrays(path, _dtypes(other))
+            return True
+    return False
+
+
+def _seeds(keys: Keys, scales: Scales | None, salt: int) -> NDArray[np.uint64]:
+    seeds = prefixes(keys) ^ np.uint64(salt)
+    return seeds if scales is None else seeds ^ scales.view(np.uint32).astype(np.uint64)
+
+
+def _digest(keys: Keys, checks: NDArray[np.uint64], scales: Scales | None) -> str:
+    """Return what a segment's name ends in."""
+    hashed = xxh3_64()
+    for array in (keys, checks, scales):
+        if array is not None:
+            hashed.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return hashed.hexdigest()
+
+
+def _hashes(rows: Codes, seeds: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the XXH3 hash ``(n,)`` of each row."""
+    size = rows.shape[1] * rows.itemsize
+    view = memoryview(b"" if rows.size == 0 else rows.reshape(-1).view(np.uint8).data)
+    found = [xxh3_64_intdigest(view[i * size : (i + 1) * size], seed) for i, seed in enumerate(seeds.tolist())]
+    return np.array(found, np.uint64)
+
+
+def _flush(folder: Path) -> None:
+    """Put the folder's entries on the disk, where the system can."""
+    with suppress(OSError):
+        entry = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(entry)
+        finally:
+            os.close(entry)

@@ -1,34 +1,23 @@
 """Vectors addressed by (resolved extractor spec, sequence), on disk or in memory."""
 
-import hashlib
-import json
-import os
-import secrets
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
-from functools import partial
+from collections.abc import Collection, Iterable, Sequence
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.errors import StoreError
+from antibody_esm.quantisation import rounded
 from antibody_esm.sequences import normalise
 from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
-from antibody_esm.store import segments
-from antibody_esm.store.index import Index
-from antibody_esm.store.segments import Keys, Segment
-
-_FORMAT = 1
-"""Layout of a store's folder. Raise it when an older reader would misread a newer folder."""
-
-_MERGED_AT_ONCE = 16
-_LARGEST_MERGE = 256 * 2**20
-"""Bytes of a merged segment at most, and so of the memory that merging takes."""
-
-_PATIENCE = 100
+from antibody_esm.store import maintenance
+from antibody_esm.store.comparison import differences
+from antibody_esm.store.folder import Folder
+from antibody_esm.store.maintenance import Removals, StoreStats, Verification, summary
+from antibody_esm.store.segments import Rows, keys_of
+from antibody_esm.store.sharing import Compute, complete
 
 AnySpec = ExtractorSpec | ResolvedExtractorSpec
 
@@ -40,16 +29,12 @@ class Store(Protocol):
         """Return the rows of the sequences that are present."""
         ...
 
-    def writing(self, spec: AnySpec) -> AbstractContextManager["Put"]:
-        """Return a context that gives a function to add rows with, and tidies up at its end."""
+    def put(self, spec: AnySpec, sequences: Sequence[str], rows: Rows) -> None:
+        """Add rows ``(n, dim)``."""
         ...
 
-
-class Put(Protocol):
-    """Adds rows ``(n, dim)`` of as many sequences."""
-
-    def __call__(self, sequences: Sequence[str], rows: NDArray[np.float32]) -> None:
-        """Add rows."""
+    def fill(self, spec: AnySpec, sequences: Sequence[str], compute: Compute) -> Rows:
+        """Return the rows ``(n, dim)`` of all sequences, in input order; compute and keep those that are absent."""
         ...
 
 
@@ -64,23 +49,29 @@ class MemoryStore:
         rows = self._rows.get(spec.resolve().fingerprint, {})
         return {sequence: rows[sequence] for sequence in normalise(sequences) if sequence in rows}
 
-    def put(self, spec: AnySpec, sequences: Sequence[str], rows: NDArray[np.float32]) -> None:
+    def put(self, spec: AnySpec, sequences: Sequence[str], rows: Rows) -> None:
         """Add rows ``(n, dim)``."""
-        mine = self._rows.setdefault(spec.resolve().fingerprint, {})
-        mine.update(zip(normalise(sequences), rows, strict=True))
+        resolved = spec.resolve()
+        mine = self._rows.setdefault(resolved.fingerprint, {})
+        mine.update(zip(normalise(sequences), rounded(np.asarray(rows, np.float32), resolved.storage), strict=True))
 
-    @contextmanager
-    def writing(self, spec: AnySpec) -> Iterator[Put]:
-        """Give a function that adds rows."""
-        yield partial(self.put, spec.resolve())
+    def fill(self, spec: AnySpec, sequences: Sequence[str], compute: Compute) -> Rows:
+        """Return the rows ``(n, dim)`` of all sequences, in input order, computing those that are absent."""
+        normal, resolved = normalise(sequences), spec.resolve()
+        known = self._rows.get(resolved.fingerprint, {})
+        missing = [sequence for sequence in dict.fromkeys(normal) if sequence not in known]
+        for indices, rows in compute(missing, iter, _keep_nowhere) if missing else ():
+            self.put(resolved, [missing[i] for i in indices], rows)
+        found = self.get(resolved, normal)
+        return np.stack([found[sequence] for sequence in normal]) if normal else np.empty((0, 0), np.float32)
 
 
 class EmbeddingStore:
-    """A folder of vectors, addressed by (extractor spec, sequence), that many processes may share.
+    """A folder of vectors, addressed by (extractor spec, sequence), that many processes and machines may share.
 
-    A sequence's row is found under any data set, fold, order or classifier; another model, layer, pooling or a changed
-    byte in the model's files is another address. Rows are only ever added. A damaged row is noticed, said, and treated
-    as absent, so that it is computed again.
+    The address is the resolved spec, digest of the model's bytes included, and the SHA-256 of the sequence; a change of
+    spec or of the model's files is another address. Rows are only ever added. A damaged row is noticed, said, and
+    treated as absent, so that it is computed again. Readers never wait for writers.
 
     Parameters
     ----------
@@ -99,10 +90,13 @@ class EmbeddingStore:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root).expanduser()
-        self._indices: dict[Path, Index] = {}
+        self._folders: dict[str, Folder] = {}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.root)!r})"
+
+    def __reduce__(self) -> tuple[type["EmbeddingStore"], tuple[Path]]:
+        return type(self), (self.root,)  # another process looks for itself
 
     def get(self, spec: AnySpec, sequences: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Return the rows ``(dim,)`` of the sequences that are present.
@@ -110,13 +104,13 @@ class EmbeddingStore:
         Raises
         ------
         StoreError
-            If the folder of this spec holds rows of another one, or a file that is not a segment.
+            If the folder of this spec holds rows of another one, or a file that was never a segment.
         """
         normal = normalise(sequences)
-        present, rows = self._look_up(spec.resolve(), normal)
-        return {normal[i]: row for i, row in zip(np.flatnonzero(present).tolist(), rows, strict=True)}
+        present, rows = self._folder(spec).read(keys_of(normal))
+        return {normal[i]: rows[i] for i in np.flatnonzero(present).tolist()}
 
-    def gather(self, spec: AnySpec, sequences: Sequence[str]) -> NDArray[np.float32]:
+    def gather(self, spec: AnySpec, sequences: Sequence[str]) -> Rows:
         """Return the rows ``(n, dim)`` of all sequences, in input order.
 
         Raises
@@ -125,196 +119,216 @@ class EmbeddingStore:
             If any is absent; the message says how many, and names the first.
         """
         normal = normalise(sequences)
-        present, rows = self._look_up(spec.resolve(), normal)
+        present, rows = self._folder(spec).read(keys_of(normal))
         if not present.all():
             missing = list(dict.fromkeys(normal[i] for i in np.flatnonzero(~present)))
-            raise StoreError(f"{len(missing)} sequences have no row here, the first is {missing[0]}", self.root)
+            raise StoreError(self._absence(spec, missing), self.root)
         return rows
 
-    def put(self, spec: AnySpec, sequences: Sequence[str], rows: NDArray[np.float32]) -> None:
-        """Add rows ``(n, dim)`` as one segment, which appears complete or not at all.
+    def contains(self, spec: AnySpec, sequences: Sequence[str]) -> NDArray[np.bool_]:
+        """Return which of the sequences ``(n,)`` have a row, damaged or not: no row is read."""
+        return self._folder(spec).index().find(keys_of(normalise(sequences))) >= 0
+
+    def count(self, spec: AnySpec) -> int:
+        """Return the number of sequences that have a row under this spec, damaged or not."""
+        return self._folder(spec).index().count()
+
+    def put(self, spec: AnySpec, sequences: Sequence[str], rows: Rows) -> None:
+        """Add rows ``(n, dim)``; up to 256 MB of them appear together or not at all.
 
         Raises
         ------
         StoreError
-            If the folder of this spec holds rows of another one.
+            If the folder of this spec holds rows of another one, or cannot be written.
         ValueError
             If there is not one finite row for each sequence.
         """
-        with self.writing(spec) as put:
-            put(sequences, rows)
+        normal = normalise(sequences)
+        rows = np.asarray(rows, np.float32)
+        if rows.ndim != 2 or len(rows) != len(normal):
+            raise ValueError(f"expected one row for each of {len(normal)} sequences, got an array {rows.shape}")
+        if not np.isfinite(rows).all():
+            raise ValueError("rows must be finite")
+        if normal:
+            with self._folder(spec).writing(spec) as writer:
+                writer.put(normal, rows)
 
-    @contextmanager
-    def writing(self, spec: AnySpec) -> Iterator[Put]:
-        """Give a function that adds rows as `put` does, many times over.
+    def fill(self, spec: AnySpec, sequences: Sequence[str], compute: Compute) -> Rows:
+        """Return the rows ``(n, dim)`` of all sequences, in input order, computing and keeping those that are absent.
 
-        Each call is on the disk when it returns. Its small segments are merged into larger ones by and by, and at the
-        end: a merged segment is on the disk before those that it replaces go, so that a reader, or a writer that is
-        killed, never misses a row.
+        What another process computes at the same time is left to it, and read when it is there. If that process ends
+        before, its share is computed here.
+
+        Parameters
+        ----------
+        compute
+            `Extractor.stream`, or what behaves like it.
+
+        Raises
+        ------
+        StoreError
+            If the folder of this spec holds rows of another one, or cannot be written.
         """
+        normal = normalise(sequences)
+        unique = list(dict.fromkeys(normal))
+        folder = self._folder(spec)
+        present, rows = folder.read(keys_of(unique))
+        if not present.all():
+            rows = complete(folder, spec, unique, present, rows, compute)
+        if len(unique) == len(normal):
+            return rows
+        place = {sequence: i for i, sequence in enumerate(unique)}
+        return rows[[place[sequence] for sequence in normal]]
+
+    def explain(self, spec: AnySpec, other: AnySpec | None = None) -> list[str]:
+        """Return why two specs have different rows: one line for each field in which their addresses differ.
+
+        Parameters
+        ----------
+        spec
+            What is asked for.
+        other
+            What it is compared with; None is, of the specs that have rows here, the most similar one.
+
+        Returns
+        -------
+        Lines such as ``"model bytes changed"`` or ``"pooling mean -> max"``; none if both have one address, or if there
+        is nothing to compare with. Arrows lead from ``spec`` to ``other``, and from what is stored to ``spec``.
+
+        Examples
+        --------
+        >>> store = EmbeddingStore("embeddings/")
+        >>> mean = ExtractorSpec(model="any", digest="0" * 64, layer=6)
+        >>> store.explain(mean, mean.model_copy(update={"pooling": "max", "digest": "1" * 64}))
+        ['model bytes changed', 'pooling mean -> max']
+        """
+        if other is not None:
+            return differences(spec, other)
+        nearest = self._nearest(spec)
+        return [] if nearest is None else differences(nearest, spec)
+
+    def stats(self) -> StoreStats:
+        """Return rows, disk, age and leftovers of each spec; no row is read. ``print`` shows a table."""
+        return maintenance.stats(self.root)
+
+    def verify(
+        self,
+        extractor: maintenance.Embedder | Iterable[maintenance.Embedder] = (),
+        sample: int = 100,
+        random_state: int = 0,
+    ) -> Verification:
+        """Compare every row of the store with its checksum; with an extractor, compute some of its rows again.
+
+        Parameters
+        ----------
+        extractor
+            One or more `Extractor`, whose rows are checked against what they compute today. The largest absolute
+            difference is 0 on the machine that wrote them, about 1e-6 on another; more means that something changed.
+        sample
+            Rows of each that are computed again, drawn at random; all, if there are fewer.
+        random_state
+            Seed of the draw.
+
+        Returns
+        -------
+        One entry a spec. Nothing is repaired: damaged rows are computed again when they are next asked for.
+        """
+        several = list(extractor) if isinstance(extractor, Iterable) else [extractor]
+        return maintenance.verify(self.root, several, sample, random_state)
+
+    def gc(
+        self,
+        *,
+        keep: Collection[AnySpec] | None = None,
+        older_than: timedelta | None = None,
+        dry_run: bool = True,
+    ) -> Removals:
+        """Remove the rows of specs that nobody wants, and the leftovers of crashes and damage.
+
+        Without ``keep`` and ``older_than`` only leftovers go: files that were not finished a day ago, and damaged ones.
+        A spec that is being written stays.
+
+        Parameters
+        ----------
+        keep
+            Specs that stay; the others go.
+        older_than
+            Specs go to which nothing was added for so long; together with ``keep``, those that are not to be kept.
+        dry_run
+            Only say what would go. Nothing is removed unless this is False.
+
+        Raises
+        ------
+        StoreError
+            If a folder that is to go holds anything but a store's files.
+        """
+        return maintenance.gc(self.root, keep, older_than, dry_run)
+
+    def merge(self, other: "str | Path | EmbeddingStore") -> dict[AnySpec, int]:
+        """Add the sound rows of another store that are absent here, and return how many of each spec there were."""
+        return maintenance.merge(self.root, other.root if isinstance(other, EmbeddingStore) else Path(other))
+
+    def export(self, path: str | Path, spec: AnySpec | None = None) -> int:
+        """Write the rows of one spec to one file, and return how many there are.
+
+        Parameters
+        ----------
+        path
+            ``.parquet`` (columns ``sequence``, ``embedding`` and ``checksum``, which pandas, polars and DuckDB read) or
+            ``.safetensors`` (arrays ``embeddings`` ``(n, dim)``, ``sequences``, ``ends`` and ``checksums``; held in
+            memory as a whole). Rows are float32 in both. An existing file is replaced.
+        spec
+            Whose rows; may be left out where the store holds those of one spec only.
+
+        Raises
+        ------
+        StoreError
+            If there are no rows, or rows of several specs and none is named.
+        ValueError
+            If the path ends otherwise.
+        """
+        from antibody_esm.store import exchange
+
+        found = {folder.spec.fingerprint: (folder, named) for folder, named in maintenance.stored(self.root)}
+        if spec is None:
+            if len(found) != 1:
+                raise StoreError(f"holds rows of {len(found)} specs; name the one to export", self.root)
+            folder, named = next(iter(found.values()))
+        else:
+            folder, named = found.get(spec.resolve().fingerprint) or (self._folder(spec), spec)
+        return exchange.export(folder, named, Path(path))
+
+    def import_file(self, path: str | Path) -> tuple[AnySpec, int]:
+        """Add the rows of a file that `export` wrote; return their spec, and how many were absent here.
+
+        Raises
+        ------
+        StoreError
+            If the file is not one, or is damaged. Rows before the damage have been added.
+        """
+        from antibody_esm.store import exchange
+
+        return exchange.load(self.root, Path(path))
+
+    def _absence(self, spec: AnySpec, missing: list[str]) -> str:
+        said = f"{len(missing)} sequences have no row here, the first is {missing[0]}"
+        if self.count(spec):
+            return said
+        nearest = self._nearest(spec)
+        if nearest is None:
+            return f"{said}; the store is empty"
+        return f"{said}; there are rows of {summary(nearest)}: {', '.join(differences(nearest, spec))}"
+
+    def _nearest(self, spec: AnySpec) -> AnySpec | None:
+        """Return the spec with rows here whose address differs in the fewest fields, the model counting most."""
+        named = [named for folder, named in maintenance.stored(self.root) if folder.index().count()]
+        digest = spec.resolve().digest
+        return min(named, key=lambda one: (one.resolve().digest != digest, len(differences(one, spec))), default=None)
+
+    def _folder(self, spec: AnySpec) -> Folder:
         resolved = spec.resolve()
-        folder = self.root / resolved.fingerprint
-        mine: list[list[Segment]] = [[]]  # segments of this writer, by how often they were merged
-
-        def put(sequences: Sequence[str], rows: NDArray[np.float32]) -> None:
-            normal = normalise(sequences)
-            rows = np.asarray(rows, np.float32)
-            if rows.ndim != 2 or len(rows) != len(normal):
-                raise ValueError(f"expected one row for each of {len(normal)} sequences, got an array {rows.shape}")
-            if not np.isfinite(rows).all():
-                raise ValueError("rows must be finite")
-            if normal:
-                self._prepare(folder, spec, resolved)
-                add(Segment(segments.write(folder, _keys(normal), rows, _salt(resolved))), 0)
-
-        def add(segment: Segment, level: int) -> None:
-            if level == len(mine):
-                mine.append([])
-            mine[level].append(segment)
-            if len(mine[level]) == _MERGED_AT_ONCE and sum(one.size for one in mine[level]) < _LARGEST_MERGE:
-                merged = self._merge(folder, mine[level], resolved)
-                mine[level] = []
-                add(merged, level + 1)
-
-        try:
-            yield put
-        finally:
-            small = [one for level in mine for one in level if one.size < _LARGEST_MERGE // _MERGED_AT_ONCE]
-            if len(small) > 1:
-                self._merge(folder, small, resolved)
-
-    def count(self, spec: AnySpec) -> int:
-        """Return the number of sequences that have a row under this spec."""
-        resolved = spec.resolve()
-        return self._index(self.root / resolved.fingerprint, resolved).count()
-
-    def _prepare(self, folder: Path, spec: AnySpec, resolved: ResolvedExtractorSpec) -> None:
-        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        folder.mkdir(exist_ok=True, mode=0o700)
-        if not _matches(folder, resolved):
-            _write_description(folder, spec, resolved)
-
-    def _merge(self, folder: Path, small: list[Segment], resolved: ResolvedExtractorSpec) -> Segment:
-        """Replace segments by one that holds their rows, without those that are damaged."""
-        keys, rows = [], []
-        for segment in small:
-            found, sound = segment.read(np.arange(len(segment.keys)), _salt(resolved))
-            keys.append(segment.keys[sound])
-            rows.append(found[sound])
-        merged = Segment(segments.write(folder, np.concatenate(keys), np.concatenate(rows), _salt(resolved)))
-        for segment in small:
-            segment.path.unlink(missing_ok=True)
-        return merged
-
-    def _look_up(
-        self, resolved: ResolvedExtractorSpec, sequences: list[str]
-    ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-        """Return which sequences are present ``(n,)``, and the rows of those that are, in input order."""
-        folder = self.root / resolved.fingerprint
-        keys = _keys(sequences)
-        for _ in range(_PATIENCE):
-            try:
-                return self._read(self._index(folder, resolved), keys, resolved)
-            except FileNotFoundError:  # a writer has merged segments meanwhile; their rows are in another one now
-                self._indices.pop(folder, None)
-        raise StoreError(f"segments went away {_PATIENCE} times while they were read", folder)
-
-    def _read(
-        self, index: Index, keys: Keys, resolved: ResolvedExtractorSpec
-    ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-        rows = np.empty((len(keys), index.segments[0].dim if index.segments else 0), np.float32)
-        present = np.zeros(len(keys), bool)
-        entries = index.find(keys)
-        damaged = np.zeros(len(keys), bool)
-        while (entries >= 0).any():
-            for number in np.unique(index.segment[entries[entries >= 0]]):
-                here = np.flatnonzero((entries >= 0) & (index.segment[entries] == number))
-                together = here[-1] - here[0] == len(here) - 1
-                into = rows[here[0] : here[-1] + 1] if together else None
-                found, sound = index.segments[number].read(index.place[entries[here]], _salt(resolved), into)
-                if not together:
-                    rows[here] = found
-                present[here[sound]] = True
-                damaged[here[~sound]] = True
-            left = np.flatnonzero((entries >= 0) & ~present)  # damaged here; perhaps an older segment has them too
-            entries[present] = -1
-            entries[left] = index.next(entries[left], keys[left])
-        if damaged.any():
-            warnings.warn(
-                f"{self.root / resolved.fingerprint}: {damaged.sum()} damaged rows were not used",
-                RuntimeWarning,
-                stacklevel=4,
-            )
-        return present, rows if present.all() else rows[present]
-
-    def _index(self, folder: Path, resolved: ResolvedExtractorSpec) -> Index:
-        """Return the index of a folder as it is now; a segment is opened once, since it never changes."""
-        if not _matches(folder, resolved):
-            return Index([])
-        paths = sorted(folder.glob(f"*{segments.SUFFIX}"), reverse=True)  # newest first
-        known = self._indices.get(folder) or Index([])
-        if [segment.path for segment in known.segments] != paths:
-            opened = {segment.path: segment for segment in known.segments}
-            for path in paths:
-                if path not in opened:
-                    with suppress(_GoneError):
-                        opened[path] = _open(path)
-            known = self._indices[folder] = Index([opened[path] for path in paths if path in opened])
-        return known
+        return self._folders.setdefault(resolved.fingerprint, Folder(self.root, resolved))
 
 
-class _GoneError(Exception):
-    """A segment was merged into another one between being listed and being opened."""
-
-
-def _open(path: Path) -> Segment:
-    try:
-        return Segment(path)
-    except StoreError as error:
-        if not path.exists():
-            raise _GoneError from error
-        raise
-
-
-def _keys(sequences: list[str]) -> Keys:
-    digests = b"".join([hashlib.sha256(sequence.encode("ascii")).digest() for sequence in sequences])
-    return np.frombuffer(digests, np.uint8).reshape(len(sequences), segments.KEY_BYTES)
-
-
-def _salt(resolved: ResolvedExtractorSpec) -> int:
-    return int(resolved.fingerprint[:16], 16)
-
-
-def _description(folder: Path) -> Path:
-    return folder / "spec.json"
-
-
-def _matches(folder: Path, resolved: ResolvedExtractorSpec) -> bool:
-    """Return whether the folder is this spec's, False where it does not exist; another spec's is a StoreError."""
-    path = _description(folder)
-    try:
-        found: Any = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return False
-    except ValueError as error:
-        raise StoreError(f"not the description of an extractor: {error}", path) from error
-    expected = json.loads(resolved.canonical_json)
-    if not isinstance(found, dict) or found.get("format") != _FORMAT:
-        raise StoreError(f"written in another format than {_FORMAT}", path)
-    if found.get("spec") != expected:
-        raise StoreError("the rows in this folder are of another extractor than its name says", path)
-    return True
-
-
-def _write_description(folder: Path, spec: AnySpec, resolved: ResolvedExtractorSpec) -> None:
-    named = json.loads(spec.canonical_json)
-    text = json.dumps(
-        {"format": _FORMAT, "spec": json.loads(resolved.canonical_json), "written_as": named}, indent=2, sort_keys=True
-    )
-    path = _description(folder)
-    unfinished = path.with_name(f"spec-{secrets.token_hex(8)}.tmp")
-    with unfinished.open("x") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+def _keep_nowhere(indices: list[int], rows: Rows) -> None:
+    """Keep nothing: the caller does."""

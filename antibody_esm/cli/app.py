@@ -1,0 +1,28 @@
+"""``antibody-esm``: everything but training, from the shell."""
+
+import typer
+
+from antibody_esm.cli import store
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Protein language model embeddings of antibodies.",
+)
+app.add_typer(store.app, name="store")
+
+
+@app.callback()
+def _group() -> None:
+    """Keep the names of subcommands, however few there are."""
+
+
+def main() -> None:
+    """Run ``antibody-esm``."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

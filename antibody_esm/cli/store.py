@@ -1,0 +1,165 @@
+"""``antibody-esm store``: look at a store, check it, clean it, and move its rows."""
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from antibody_esm.cli.compose import compose
+from antibody_esm.errors import AntibodyESMError
+from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
+from antibody_esm.store.maintenance import stored, summary
+from antibody_esm.store.store import EmbeddingStore
+
+AnySpec = ExtractorSpec | ResolvedExtractorSpec
+
+_HELP = """Look at a store of embeddings, check and clean it.
+
+\b
+A SPEC is one of
+  the first digits of its fingerprint, as stats prints them
+  overrides as of antibody-train: "model=esm2_8m extractor.pooling=max"
+"""
+
+app = typer.Typer(no_args_is_help=True, help=_HELP, rich_markup_mode=None)
+
+Folder = Annotated[Path, typer.Option("--store", "-s", help="Folder of the store.")]
+_DEFAULT = Path("embeddings")
+
+
+@app.command()
+def stats(store: Folder = _DEFAULT) -> None:
+    """Rows, disk and age of each spec. No row is read."""
+    with _told():
+        print(_existing(store).stats())  # noqa: T201
+
+
+@app.command()
+def verify(
+    store: Folder = _DEFAULT,
+    recompute: Annotated[int, typer.Option(min=0, help="Rows of each spec to compute again with its model.")] = 0,
+) -> None:
+    """Compare every row with its checksum.
+
+    With --recompute, some are compared with what their model computes today too. Ends with 1 if any row is damaged.
+    """
+    with _told():
+        opened = _existing(store)
+        extractors = []
+        if recompute:
+            from antibody_esm.plm.extractor import Extractor
+
+            extractors = [Extractor(named) for _, named in stored(store) if isinstance(named, ExtractorSpec)]
+        found = opened.verify(extractors, sample=recompute)
+        print(found)  # noqa: T201
+    if not found.sound:
+        raise typer.Exit(1)
+
+
+@app.command()
+def explain(
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="What is asked for.")],
+    other: Annotated[
+        str | None,
+        typer.Argument(metavar="OTHER", help="What it is compared with; the nearest in the store if absent."),
+    ] = None,
+    store: Folder = _DEFAULT,
+) -> None:
+    """Say why two specs have different rows, or one has none."""
+    with _told():
+        one, two = _spec(store, spec), None if other is None else _spec(store, other)
+        lines = EmbeddingStore(store).explain(one, two)
+        if two is None and EmbeddingStore(store).count(one):
+            lines = [f"{EmbeddingStore(store).count(one):,} rows of it are here"]
+        print("\n".join(lines) or ("no difference" if two is not None else "the store is empty"))  # noqa: T201
+
+
+@app.command()
+def gc(
+    store: Folder = _DEFAULT,
+    keep: Annotated[
+        list[str] | None, typer.Option(metavar="SPEC", help="Keep this spec and remove others; may be repeated.")
+    ] = None,
+    older_than: Annotated[
+        float | None, typer.Option(metavar="DAYS", min=0, help="Remove specs to which nothing was added for so long.")
+    ] = None,
+    delete: Annotated[bool, typer.Option("--delete", help="Do it. Without this, only say what would go.")] = False,
+) -> None:
+    """Remove leftovers of crashes, and specs nobody wants."""
+    with _told():
+        kept = None if not keep else [_spec(store, text) for text in keep]
+        age = None if older_than is None else timedelta(days=older_than)
+        print(_existing(store).gc(keep=kept, older_than=age, dry_run=not delete))  # noqa: T201
+        if not delete:
+            print("nothing was removed; --delete does it")  # noqa: T201
+
+
+@app.command()
+def merge(
+    other: Annotated[Path, typer.Argument(help="Folder of the store whose rows are added; it is only read.")],
+    store: Folder = _DEFAULT,
+) -> None:
+    """Add the sound rows of another store that are absent here."""
+    with _told():
+        for spec, count in EmbeddingStore(store).merge(other).items():
+            print(f"{count:>12,} rows added: {summary(spec)}")  # noqa: T201
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="Ends in .parquet or .safetensors.")],
+    spec: Annotated[
+        str | None, typer.Option(metavar="SPEC", help="Whose rows; needed where the store has several.")
+    ] = None,
+    store: Folder = _DEFAULT,
+) -> None:
+    """Write the rows of one spec to one file."""
+    with _told():
+        count = _existing(store).export(file, None if spec is None else _spec(store, spec))
+        print(f"{count:,} rows written to {file}")  # noqa: T201
+
+
+@app.command("import")
+def import_(file: Annotated[Path, typer.Argument(help="What export wrote.")], store: Folder = _DEFAULT) -> None:
+    """Add the rows of a file that export wrote."""
+    with _told():
+        spec, count = EmbeddingStore(store).import_file(file)
+        print(f"{count:>12,} rows added: {summary(spec)}")  # noqa: T201
+
+
+def _existing(store: Path) -> EmbeddingStore:
+    if not store.is_dir():
+        raise typer.BadParameter(f"{store} is no folder", param_hint="--store")
+    return EmbeddingStore(store)
+
+
+def _spec(store: Path, text: str) -> AnySpec:
+    if "=" in text:
+        return compose(text.split()).train.extractor
+    named = [named for folder, named in stored(store) if folder.spec.fingerprint.startswith(text)]
+    if len(named) != 1 or not text:
+        raise typer.BadParameter(f"{len(named)} specs in {store} have a fingerprint that begins with {text!r}")
+    return named[0]
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say errors and warnings in a line each."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)  # noqa: T201
+            yield
+    except ValidationError as error:
+        for one in error.errors():
+            print(f"error: {one['msg']} (given: {one['input']})", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(2) from error
+    except (AntibodyESMError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(1) from error

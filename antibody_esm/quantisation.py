@@ -1,0 +1,66 @@
+"""How vectors are written down in fewer bytes than float32, and what they are afterwards."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antibody_esm.specs import Storage
+
+DTYPES: dict[Storage, np.dtype[np.float32] | np.dtype[np.float16] | np.dtype[np.int8]] = {
+    "float32": np.dtype(np.float32),
+    "float16": np.dtype(np.float16),
+    "int8": np.dtype(np.int8),
+}
+
+Codes = NDArray[np.float32] | NDArray[np.float16] | NDArray[np.int8]
+Scales = NDArray[np.float32]
+
+_LARGEST = 127
+_KEPT = np.uint32(0xFFFFFF80)
+"""Bits of a scale that are kept: 17 of the mantissa, so that 127 times the scale is a float32 too."""
+
+
+def encode(rows: NDArray[np.float32], storage: Storage) -> tuple[Codes, Scales | None]:
+    """Return what is written for rows ``(n, dim)``: codes of that shape and, for int8, one scale a row ``(n,)``.
+
+    float16 rounds each number to the nearest of 11 bits, a relative error of at most 2**-11 above 6e-5. int8 rounds it
+    to a multiple of the row's scale, which is its largest absolute value divided by 127, rounded up: an error of at
+    most 0.4 % of that value, wherever in the row. Encoding what `decode` gave changes nothing more.
+
+    Raises
+    ------
+    ValueError
+        If a number is too large for float16 (65504) or not finite.
+    """
+    rows = np.ascontiguousarray(rows, np.float32)
+    if storage == "int8":
+        largest = np.abs(rows).max(axis=1, initial=0)
+        scales = _scales(largest)
+        with np.errstate(over="ignore"):
+            if not np.isfinite(scales * np.float32(_LARGEST)).all():
+                raise ValueError("rows must be finite in int8")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            codes = np.where(scales[:, None] > 0, np.rint(rows / scales[:, None]), 0)
+        return np.clip(codes, -_LARGEST, _LARGEST).astype(np.int8), scales
+    with np.errstate(over="ignore"):
+        codes = rows.astype(DTYPES[storage], copy=False)
+    if not np.isfinite(codes).all():
+        raise ValueError(f"rows must be finite in {storage}")
+    return codes, None
+
+
+def decode(codes: Codes, scales: Scales | None = None) -> NDArray[np.float32]:
+    """Return the rows ``(n, dim)`` that codes and scales stand for, as float32."""
+    rows = codes.astype(np.float32, copy=False)
+    return rows if scales is None else rows * scales[:, None]
+
+
+def rounded(rows: NDArray[np.float32], storage: Storage) -> NDArray[np.float32]:
+    """Return rows ``(n, dim)`` as they are after being written and read."""
+    return rows if storage == "float32" else decode(*encode(rows, storage))
+
+
+def _scales(largest: NDArray[np.float32]) -> Scales:
+    exact = largest / np.float32(_LARGEST)
+    rounded_up = ((exact.view(np.uint32) + ~_KEPT) & _KEPT).view(np.float32)
+    tiny = np.finfo(np.float32).tiny  # below it, numbers have fewer bits
+    return np.where((largest > 0) & (exact < tiny), tiny, rounded_up)

@@ -1,0 +1,188 @@
+"""Who computes what: writers of one folder say which sequences they have taken, so that few are computed twice.
+
+Each writer has a file of its own, to which it appends the keys it takes, and reads those of the others. There is no
+lock, hence nothing to wait for or to be left behind: a claim decides only who computes, never whether a row is right.
+Where two writers take one sequence in the same moment, or a network folder shows one's claim late to the other, both
+compute it.
+"""
+
+import hashlib
+import os
+import re
+import secrets
+import socket
+import stat
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from antibody_esm.errors import StoreError
+from antibody_esm.store.arrays import opened
+from antibody_esm.store.segments import KEY_BYTES
+
+FOLDER = "claims"
+SUFFIX = ".claim"
+
+_NAME = re.compile(r"[0-9a-f]{16}-\d{1,10}-[0-9a-f]{16}\.claim")
+
+_BEAT = 10.0
+"""Seconds between two signs of life."""
+_STALE = 60.0
+"""Seconds without a sign of life, by the file server's clock, after which a writer's claims are void."""
+
+_MOST = 2**25
+"""Bytes of a claim that are read at once."""
+
+
+class Claims:
+    """A writer's claims on one folder, from `open` to `close`.
+
+    Parameters
+    ----------
+    folder
+        Folder of the spec; it exists.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / FOLDER
+        self._path = self._folder / f"{_host()}-{os.getpid()}-{secrets.token_hex(8)}{SUFFIX}"
+        self._others: dict[str, _Other] = {}
+        self._ended = threading.Event()
+        self._beating = threading.Thread(target=self._beat, name="antibody_esm-claims", daemon=True)
+
+    def open(self) -> None:
+        """Begin to be seen by others.
+
+        Raises
+        ------
+        OSError
+            If the folder cannot be written.
+        """
+        self._append([])
+        self._beating.start()
+
+    def close(self) -> None:
+        """Give up all claims."""
+        self._ended.set()
+        self._beating.join()
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
+
+    def take(self, keys: Sequence[bytes]) -> list[bool]:
+        """Claim those of the keys that no other writer has claimed, and return which they are."""
+        mine = _free(keys, self._look().values())
+        wanted = [key for key, own in zip(keys, mine, strict=True) if own]
+        if not wanted:
+            return mine
+        self._append(wanted)
+        # Whoever claimed the same in between sees ours too: of the two, the first by name goes on.
+        before = [other for name, other in self._look().items() if name < self._path.name]
+        return [own and free for own, free in zip(mine, _free(keys, before), strict=True)]
+
+    def _append(self, keys: Sequence[bytes]) -> None:
+        make_folder(self._folder)
+        with self._path.open("ab") as file:  # closed each time: only then must a network folder show it to others
+            file.write(b"".join(keys))
+
+    def _look(self) -> "dict[str, _Other]":
+        """Return the other writers that are alive, with their claims as they are now."""
+        now = self._now()
+        found = {}
+        with suppress(FileNotFoundError):
+            for path in self._folder.glob(f"*{SUFFIX}"):
+                if path.name == self._path.name or not _NAME.fullmatch(path.name):
+                    continue
+                other = self._others.get(path.name) or _Other(path)
+                with suppress(FileNotFoundError):
+                    if _is_alive(path, now):
+                        other.read()
+                        found[path.name] = other
+                    else:
+                        path.unlink()
+        self._others = found
+        return found
+
+    def _now(self) -> float:
+        """Return the file server's time, as far as it is known: our own file's last sign of life."""
+        try:
+            return self._path.stat().st_mtime
+        except FileNotFoundError:  # we were taken for dead
+            self._append([])
+            return self._path.stat().st_mtime
+
+    def _beat(self) -> None:
+        while not self._ended.wait(_BEAT):
+            with suppress(OSError):
+                os.utime(self._path)
+
+
+class _Other:
+    """Another writer's claims."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.keys: set[bytes] = set()
+        self._read = 0
+
+    def read(self) -> None:
+        with opened(self.path) as file:
+            file.seek(self._read)
+            new = file.read(_MOST)
+        whole = len(new) // KEY_BYTES * KEY_BYTES
+        self._read += whole
+        self.keys.update(new[i : i + KEY_BYTES] for i in range(0, whole, KEY_BYTES))
+
+
+def writers(folder: Path) -> int:
+    """Return how many writers of a spec's folder are alive, as far as can be seen."""
+    now, count = time.time(), 0
+    for path in (folder / FOLDER).glob(f"*{SUFFIX}"):
+        with suppress(FileNotFoundError):
+            count += bool(_NAME.fullmatch(path.name)) and _is_alive(path, now)
+    return count
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, for whom the one around it is; a symbolic link in its place is a StoreError."""
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        if path.is_symlink() or not path.is_dir():
+            raise StoreError("is not a folder of its own", path) from None
+    else:
+        with suppress(OSError):
+            path.chmod(stat.S_IMODE(path.parent.stat().st_mode))
+
+
+def _is_alive(path: Path, now: float) -> bool:
+    host, process, _ = path.name.split("-")
+    if host == _host() and not _runs(int(process)):
+        return False
+    return now - path.lstat().st_mtime < _STALE
+
+
+def _free(keys: Sequence[bytes], others: Iterable[_Other]) -> list[bool]:
+    claimed = [other.keys for other in others if other.keys]
+    return [not any(key in one for one in claimed) for key in keys]
+
+
+def _host() -> str:
+    """Return what tells this machine, and on Linux this container, from others that share the folder."""
+    name = socket.gethostname()
+    with suppress(OSError):
+        name += os.readlink("/proc/self/ns/pid")  # noqa: PTH115  not a path of files
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
+def _runs(process: int) -> bool:
+    if os.name != "posix":  # asking is not possible there without ending it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

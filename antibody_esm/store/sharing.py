@@ -1,0 +1,118 @@
+"""Fill the gaps of a folder, while others may be doing the same: few rows are computed twice, none is lost."""
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antibody_esm.errors import StoreError
+from antibody_esm.quantisation import rounded
+from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
+from antibody_esm.store.claims import Claims
+from antibody_esm.store.folder import Folder, writable
+from antibody_esm.store.segments import Rows, as_bytes, keys_of
+
+logger = logging.getLogger("antibody_esm")
+
+Choose = Callable[[list[list[int]]], Iterable[list[int]]]
+"""Given all batches, each a list of indices, gives those to compute now."""
+Keep = Callable[[list[int], Rows], None]
+"""Stores the rows of some indices."""
+Compute = Callable[[list[str], Choose, Keep], Iterable[tuple[list[int], Rows]]]
+"""Computes rows of sequences, as `Extractor.stream` does: of the batches that are chosen, each kept when it is done."""
+
+_AT_ONCE = 256
+"""Batches that a writer claims together, at most."""
+_CLAIM_SECONDS = 1.0
+"""What a writer claims together should take about so long."""
+_LONGEST_PAUSE = 1.0
+
+
+def complete(
+    folder: Folder,
+    named: ExtractorSpec | ResolvedExtractorSpec,
+    sequences: list[str],
+    present: NDArray[np.bool_],
+    rows: Rows,
+    compute: Compute,
+) -> Rows:
+    """Return the rows ``(n, dim)`` of distinct sequences, of which some are not there yet.
+
+    Parameters
+    ----------
+    named
+        The spec as the user gave it.
+    present, rows
+        What `Folder.read` found; both are filled in.
+    """
+    keys = keys_of(sequences)
+
+    def fill(places: NDArray[np.intp], found: Rows) -> None:
+        nonlocal rows
+        if not rows.shape[1]:
+            rows = np.empty((len(sequences), found.shape[1]), np.float32)
+        if len(places):
+            if found.shape[1] != rows.shape[1]:
+                raise StoreError(f"has rows of {rows.shape[1]} numbers, and got {found.shape[1]}", folder.path)
+            rows[places] = found
+            present[places] = True
+
+    pause = 0.02
+    with folder.writing(named) as writer:
+        while True:
+            seen = folder.known
+            missing = np.flatnonzero(~present)
+            asked = [sequences[i] for i in missing]
+
+            def keep(indices: list[int], found: Rows, asked: list[str] = asked) -> None:
+                writer.put([asked[i] for i in indices], found)
+
+            claims = Claims(folder.path)
+            work = compute(asked, _unclaimed(folder, claims, as_bytes(keys[missing]), seen), keep)
+            folder.describe(named)
+            with writable(folder.path):
+                claims.open()
+            try:
+                for indices, found in work:
+                    fill(missing[indices], rounded(found, folder.spec.storage))
+            finally:
+                claims.close()
+            missing = np.flatnonzero(~present)
+            if not len(missing):
+                return rows
+            there, found = folder.read(keys[missing])
+            fill(missing[there], found[there])
+            if present.all():
+                return rows
+            logger.info("waiting for %d sequences that others compute", (~present).sum())
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _unclaimed(folder: Folder, claims: Claims, keys: list[bytes], seen: set[Path]) -> Choose:
+    """Return what chooses, of all batches, those whose rows nobody else computes or has stored meanwhile."""
+
+    def choose(todo: list[list[int]]) -> Iterator[list[int]]:
+        done: set[bytes] = set()
+        start = random.randrange(len(todo))  # noqa: S311  several writers begin in several places
+        todo = todo[start:] + todo[:start]
+        at_once = 1
+        while todo:
+            began = time.monotonic()
+            batches, todo = todo[:at_once], todo[at_once:]
+            indices = list(dict.fromkeys(i for batch in batches for i in batch))
+            try:
+                mine = claims.take([keys[i] for i in indices])
+                done |= folder.new_keys(seen)
+            except (OSError, StoreError):  # a claim saves work, and no more; what is wrong will show when rows are put
+                mine = [True] * len(indices)
+            free = {i for i, own in zip(indices, mine, strict=True) if own and keys[i] not in done}
+            yield from filter(None, ([i for i in batch if i in free] for batch in batches))
+            quick = time.monotonic() - began < _CLAIM_SECONDS
+            at_once = min(2 * at_once, _AT_ONCE) if quick else max(at_once // 2, 1)
+
+    return choose
