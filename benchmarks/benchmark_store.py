@@ -31,7 +31,7 @@ ROUNDS = 5
 SPEC = ExtractorSpec(model="any", digest="0" * 64, layer=33)
 
 CHILD = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
 import joblib, numpy as np
 from antibody_esm import EmbeddingStore, ExtractorSpec
@@ -44,7 +44,9 @@ def load(sequences):
     with (folder / "calls").open("a") as file:
         file.write("called\\n")
     return np.load(folder / "rows.npy")
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def peak():
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
 before, began = peak(), time.perf_counter()
 if way == "store":
     store = EmbeddingStore(folder / "store")

@@ -63,6 +63,24 @@ def test_the_tutorial_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytes
         exec(compile(block, "tutorial.md", "exec"), namespace)  # noqa: S102
 
 
+def test_the_page_of_the_store_runs_and_names_tests_that_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = ROOT / "docs" / "store.md"
+    (block,) = python_blocks(page)
+    exec(compile(block, "store.md", "exec"), {})  # noqa: S102
+    said = capsys.readouterr().out
+    assert "['pooling mean -> max']" in said
+    assert "1 specs, 2 rows" in said
+    assert "2 rows computed again" in said
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
+    named = re.findall(r"`(test_\w+)(\.py)?`", page.read_text(encoding="utf-8"))
+    assert len(named) > 10
+    for name, file in named:
+        assert (ROOT / "tests" / f"{name}.py").exists() if file else f"def {name}(" in tests, name
+
+
 def test_the_site_builds_without_warnings(tmp_path: Path) -> None:
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "true"}
     done = subprocess.run(

@@ -1,11 +1,8 @@
 import json
 import multiprocessing
 import os
-import signal
 import stat
-import subprocess
 import sys
-import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -234,31 +231,3 @@ def test_many_processes_may_write_at_once_and_a_reader_sees_what_is_finished(tmp
     assert reader.count(SPEC) == 9
     everything = ["A" * n for n in range(1, 5)] + ["C" * n for n in range(1, 5)] + ["W"]
     assert reader.gather(SPEC, everything)[:, 0].tolist() == [1, 2, 3, 4, 1, 2, 3, 4, 1]
-
-
-def test_a_killed_run_keeps_what_it_had_finished(tiny: ExtractorSpec, tmp_path: Path) -> None:
-    program = (
-        "import sys, time; from antibody_esm import *\n"
-        f"spec, sequences = {tiny!r}, ['A' * n for n in range(1, 200)]\n"
-        "from antibody_esm.plm import extractor\n"
-        "whole = extractor.Extractor._run\n"
-        "def slow(*arguments): time.sleep(.01); return whole(*arguments)\n"
-        "extractor.Extractor._run = slow\n"
-        f"embed(sequences, spec, {str(tmp_path)!r}, RuntimeSpec(workers=1))\n"
-    )
-    run = subprocess.Popen([sys.executable, "-c", program])
-    store, sequences = EmbeddingStore(tmp_path), ["A" * n for n in range(1, 200)]
-    deadline = time.monotonic() + 120
-    while store.count(tiny) < 5 and run.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    run.send_signal(signal.SIGKILL)
-    run.wait()
-    kept = store.count(tiny)
-    assert 5 <= kept < len(sequences)
-
-    from antibody_esm import Extractor, embed
-
-    extractor = Extractor(tiny)
-    rows = embed(sequences, extractor, tmp_path)
-    assert extractor.computed == len(sequences) - kept
-    assert np.array_equal(rows, Extractor(tiny).embed(sequences))

@@ -5,11 +5,12 @@ import json
 import os
 import secrets
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,14 @@ _MANY = 64
 """Small segments of earlier writers from which on a writer merges them too."""
 _PATIENCE = 100
 
+_READERS = 4
+"""Segments that are read at the same time."""
+_WORTH_THREADS = 2**25
+"""Bytes of rows from which on several are."""
+
 _GONE = {errno.ENOENT, errno.ESTALE}
+
+T = TypeVar("T")
 
 Found = tuple[NDArray[np.bool_], Rows]
 """Which of ``n`` keys have a row ``(n,)``, and ``(n, dim)``, of which the rows that are absent mean nothing."""
@@ -128,29 +136,43 @@ class Folder:
             done.update(keys[i] for i in keep)
             yield [sequences[i] for i in keep], rows[keep], int((~(sound & named)).sum())
 
-    def describe(self, named: ExtractorSpec | ResolvedExtractorSpec) -> None:
-        """Make the folder, with its description, where there is none."""
+    def in_place(self, named: ExtractorSpec | ResolvedExtractorSpec, act: Callable[[], T]) -> T:
+        """Make the folder where there is none, and do something that writes to it.
+
+        Where somebody removes the folder meanwhile, it is made again.
+
+        Raises
+        ------
+        StoreError
+            If it is another spec's, or cannot be written.
+        """
         with writable(self.path):
-            if not self.root.is_dir():
-                self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            make_folder(self.path)
-            if self._exists():
-                return
-            text = json.dumps(
-                {
-                    "format": FORMAT,
-                    "spec": json.loads(self.spec.canonical_json),
-                    "written_as": json.loads(named.canonical_json),
-                },
-                indent=2,
-                sort_keys=True,
-            )
-            unfinished = self.path / f"{secrets.token_hex(8)}.tmp"
-            with unfinished.open("x") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(self.path / DESCRIPTION)
+            for _ in range(_PATIENCE):
+                with suppress(FileNotFoundError):
+                    if not self._exists():
+                        self._make(named)
+                    return act()
+            raise FileNotFoundError(errno.ENOENT, "it was removed again and again")
+
+    def _make(self, named: ExtractorSpec | ResolvedExtractorSpec) -> None:
+        if not self.root.is_dir():
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self.path)
+        text = json.dumps(
+            {
+                "format": FORMAT,
+                "spec": json.loads(self.spec.canonical_json),
+                "written_as": json.loads(named.canonical_json),
+            },
+            indent=2,
+            sort_keys=True,
+        )
+        unfinished = self.path / f"{secrets.token_hex(8)}.tmp"
+        with unfinished.open("x") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(self.path / DESCRIPTION)
 
     def _exists(self) -> bool:
         """Return whether the folder is there; one that is another spec's is a StoreError."""
@@ -199,10 +221,15 @@ class Folder:
         asked = np.flatnonzero(entries >= 0)
         while len(asked):
             holders = index.segment[entries[asked]]
-            for number in np.unique(holders):
-                here = asked[holders == number]
-                segment = index.segments[number]
-                sound = segment.read(index.place[entries[here]], self.salt, rows, here)
+            parts = [(index.segments[number], asked[holders == number]) for number in np.unique(holders)]
+
+            def read(part: tuple[Segment, NDArray[np.intp]], entries: NDArray[np.int64] = entries) -> NDArray[np.bool_]:
+                segment, here = part
+                return segment.read(index.place[entries[here]], self.salt, rows, here)
+
+            with ThreadPoolExecutor(min(len(parts), _READERS)) as pool:
+                found = list(pool.map(read, parts) if rows.nbytes > _WORTH_THREADS else map(read, parts))
+            for (segment, here), sound in zip(parts, found, strict=True):
                 present[here] = sound
                 if not sound.all():
                     message = f"{segment.path}: {(~sound).sum()} damaged rows were not used"
@@ -273,15 +300,7 @@ class Writer:
             self._put(sequences[start : start + at_once], rows[start : start + at_once])
 
     def _put(self, sequences: list[str], rows: Rows) -> None:
-        with writable(self._folder.path):
-            for attempt in range(_PATIENCE):
-                self._folder.describe(self._named)
-                try:
-                    segment = self._folder.write(sequences, rows)
-                    break
-                except FileNotFoundError:  # the folder was removed while it was written to
-                    if attempt == _PATIENCE - 1:
-                        raise
+        segment = self._folder.in_place(self._named, lambda: self._folder.write(sequences, rows))
         with self._lock:
             self._add(segment, 0)
 

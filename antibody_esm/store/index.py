@@ -25,9 +25,10 @@ class Index:
         self.segments = list(segments)
         keys = np.concatenate([segment.keys for segment in self.segments] or [np.empty((0, KEY_BYTES), np.uint8)])
         counts = [len(segment.keys) for segment in self.segments]
-        order = np.argsort(prefixes(keys), kind="stable")
-        self._keys = keys[order]
-        self._prefixes = prefixes(self._keys)
+        unsorted = prefixes(keys)
+        order = np.argsort(unsorted, kind="stable")
+        self._keys = np.take(_words(keys), order, axis=0)
+        self._prefixes = np.take(unsorted, order)
         self.segment = np.repeat(np.arange(len(counts)), counts)[order]
         """``(entries,)``, number of the segment that holds an entry."""
         self.place = np.concatenate([np.arange(count) for count in counts] or [np.empty(0, np.int64)])[order]
@@ -35,7 +36,11 @@ class Index:
 
     def find(self, keys: Keys) -> NDArray[np.int64]:
         """Return the first entry ``(n,)`` of each key, -1 where there is none."""
-        return self._checked(np.searchsorted(self._prefixes, prefixes(keys)), keys)
+        asked = prefixes(keys)
+        order = np.argsort(asked)  # neighbours are found in one place of memory
+        entries = np.empty(len(keys), np.int64)
+        entries[order] = np.searchsorted(self._prefixes, np.take(asked, order))
+        return self._checked(entries, keys)
 
     def next(self, entries: NDArray[np.int64], keys: Keys) -> NDArray[np.int64]:
         """Return the entry after each of these that has the same key, -1 where there is none."""
@@ -46,8 +51,16 @@ class Index:
         return len(np.unique(self._prefixes))
 
     def _checked(self, entries: NDArray[np.int64], keys: Keys) -> NDArray[np.int64]:
-        inside = entries < len(self._keys)
-        same = np.zeros(len(entries), bool)
-        mine, asked = self._keys[entries[inside]].view(np.uint64), np.ascontiguousarray(keys[inside]).view(np.uint64)
-        same[inside] = (mine == asked).all(axis=1)
-        return np.where(same, entries, -1)
+        if not len(self._keys):
+            return np.full(len(entries), -1)
+        mine = np.take(self._keys, entries, axis=0, mode="clip")
+        equal = (mine == _words(keys)).view(np.uint32).ravel() == _ALL_FOUR
+        return np.where(equal & (entries < len(self._keys)), entries, -1)
+
+
+_ALL_FOUR = np.ones(4, bool).view(np.uint32)[0]
+
+
+def _words(keys: Keys) -> NDArray[np.uint64]:
+    """Return keys as four numbers each ``(n, 4)``, which are quicker to move and to compare."""
+    return np.ascontiguousarray(keys).view(np.uint64)

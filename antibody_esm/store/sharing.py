@@ -13,7 +13,7 @@ from antibody_esm.errors import StoreError
 from antibody_esm.quantisation import rounded
 from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
 from antibody_esm.store.claims import Claims
-from antibody_esm.store.folder import Folder, writable
+from antibody_esm.store.folder import Folder
 from antibody_esm.store.segments import Rows, as_bytes, keys_of
 
 logger = logging.getLogger("antibody_esm")
@@ -73,9 +73,7 @@ def complete(
 
             claims = Claims(folder.path)
             work = compute(asked, _unclaimed(folder, claims, as_bytes(keys[missing]), seen), keep)
-            folder.describe(named)
-            with writable(folder.path):
-                claims.open()
+            folder.in_place(named, claims.open)
             try:
                 for indices, found in work:
                     fill(missing[indices], rounded(found, folder.spec.storage))

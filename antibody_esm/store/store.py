@@ -69,7 +69,7 @@ class MemoryStore:
 class EmbeddingStore:
     """A folder of vectors, addressed by (extractor spec, sequence), that many processes and machines may share.
 
-    The address is the resolved spec, digest of the model's bytes included, and the SHA-256 of the sequence; a change of
+    The address is the resolved spec, digest of the model's bytes included, and a hash of the sequence; a change of
     spec or of the model's files is another address. Rows are only ever added. A damaged row is noticed, said, and
     treated as absent, so that it is computed again. Readers never wait for writers.
 
@@ -147,8 +147,6 @@ class EmbeddingStore:
         rows = np.asarray(rows, np.float32)
         if rows.ndim != 2 or len(rows) != len(normal):
             raise ValueError(f"expected one row for each of {len(normal)} sequences, got an array {rows.shape}")
-        if not np.isfinite(rows).all():
-            raise ValueError("rows must be finite")
         if normal:
             with self._folder(spec).writing(spec) as writer:
                 writer.put(normal, rows)
