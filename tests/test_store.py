@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import strategies
 from antibody_esm import EmbeddingStore, ExtractorSpec, StoreError
 from antibody_esm.specs import ResolvedExtractorSpec
+from antibody_esm.store.claims import Claims
 from antibody_esm.store.folder import Folder, Writer
 from antibody_esm.store.store import MemoryStore
 
@@ -70,6 +71,19 @@ def test_folders_are_private_to_the_user(tmp_path: Path) -> None:
     EmbeddingStore(tmp_path / "a" / "store").put(SPEC, ["EVQL"], rows_of(["EVQL"]))
     for folder in (tmp_path / "a" / "store", tmp_path / "a" / "store" / SPEC.resolve().fingerprint):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_folders_are_private_in_a_public_one_and_shared_in_one_that_is_shared(tmp_path: Path) -> None:
+    for mode, expected in ((0o755, 0o700), (0o777, 0o777), (0o2770, 0o2770)):
+        root = tmp_path / str(mode)
+        root.mkdir()
+        root.chmod(mode)
+        EmbeddingStore(root).put(SPEC, ["EVQL"], rows_of(["EVQL"]))
+        folder = root / SPEC.resolve().fingerprint
+        claims = Claims(folder)
+        claims.open()
+        claims.close()
+        assert [stat.S_IMODE(one.stat().st_mode) for one in (folder, folder / "claims")] == [expected] * 2
 
 
 def test_the_whole_spec_lies_beside_the_rows_and_is_compared(tmp_path: Path) -> None:

@@ -145,15 +145,20 @@ def writers(folder: Path) -> int:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, for whom the one around it is; a symbolic link in its place is a StoreError."""
+    """Make a folder: private, or where the one around it may be written by a group, with the permissions of that.
+
+    A symbolic link in its place is a StoreError.
+    """
     try:
         path.mkdir(mode=0o700)
     except FileExistsError:
         if path.is_symlink() or not path.is_dir():
             raise StoreError("is not a folder of its own", path) from None
     else:
-        with suppress(OSError):
-            path.chmod(stat.S_IMODE(path.parent.stat().st_mode))
+        around = stat.S_IMODE(path.parent.stat().st_mode)
+        if around & stat.S_IWGRP:
+            with suppress(OSError):
+                path.chmod(around)
 
 
 def _is_alive(path: Path, now: float) -> bool:

@@ -106,7 +106,7 @@ def _unclaimed(folder: Folder, claims: Claims, keys: list[bytes], seen: set[Path
             try:
                 mine = claims.take([keys[i] for i in indices])
                 done |= folder.new_keys(seen)
-            except (OSError, StoreError):  # a claim saves work, and no more; what is wrong will show when rows are put
+            except (OSError, StoreError, Warning):  # claims only save work; what is wrong shows when rows are put
                 mine = [True] * len(indices)
             free = {i for i, own in zip(indices, mine, strict=True) if own and keys[i] not in done}
             yield from filter(None, ([i for i in batch if i in free] for batch in batches))
