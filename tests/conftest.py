@@ -13,8 +13,9 @@ os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="antibody_esm-cache-")
 
 from hypothesis import HealthCheck, settings
 
-from antibody_esm import ExtractorSpec
+from antibody_esm import EmbeddingStore, ExtractorSpec
 from antibody_esm.testing import tiny_checkpoint
+from stores import MAX, SEQUENCES, SPEC, rows_of
 
 settings.register_profile(
     "antibody_esm", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
@@ -44,3 +45,12 @@ def checkpoint(checkpoints: dict[str, Path], family: str) -> Path:
 def tiny(checkpoints: dict[str, Path]) -> ExtractorSpec:
     """Some language model, where it does not matter which."""
     return ExtractorSpec(model=str(checkpoints["esm"]))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> EmbeddingStore:
+    """A store with rows of two specs, four of `SPEC` and two longer ones of `MAX`."""
+    store = EmbeddingStore(tmp_path / "store")
+    store.put(SPEC, SEQUENCES, rows_of(SEQUENCES))
+    store.put(MAX, SEQUENCES[:2], rows_of(SEQUENCES[:2], 5))
+    return store

@@ -2,6 +2,7 @@ import io
 import os
 import pickle
 import struct
+import time
 from pathlib import Path
 
 import joblib
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from joblib.numpy_pickle import NumpyArrayWrapper, NumpyPickler
 
 from antibody_esm import StoreError
 from antibody_esm.store.arrays import locate_arrays
@@ -30,7 +32,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "file.joblib"
 
 
-@given(st.lists(st.integers(0, 5), min_size=1, max_size=3), st.lists(st.integers(0, 300), min_size=1, max_size=3))
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=2), st.lists(st.integers(0, 300), min_size=1, max_size=2))
 @settings(max_examples=40)
 def test_arrays_come_back_as_joblib_wrote_them(path: Path, one: list[int], other: list[int]) -> None:
     generator = np.random.default_rng(0)
@@ -153,4 +155,37 @@ def test_a_link_a_folder_and_a_pipe_are_errors_and_nothing_waits(path: Path, tmp
     path.unlink()
     path.mkdir()
     with pytest.raises(StoreError, match="not a file"):
+        locate_arrays(path, DTYPES)
+
+
+def pickled(*operations: bytes) -> bytes:
+    return b"\x80\x04" + b"".join(operations) + b"."
+
+
+def test_a_nested_tuple_is_neither_written_out_nor_hashed(path: Path) -> None:
+    """Each level names the one below twice: written out it has 2**levels parts."""
+    nested = b")\x94" + b"".join(b"h" + bytes([i]) + b"h" + bytes([i]) + b"\x86\x94" for i in range(60))
+    as_key = pickled(b"}", nested, b"K\x01s")
+    as_name = pickled(b"\x8c\x05numpy\x8c\x05dtype\x93", nested, b"\x85R")
+    began = time.monotonic()
+    for content in (as_key, as_name):
+        path.write_bytes(content)
+        with pytest.raises(StoreError):
+            locate_arrays(path, DTYPES)
+    assert time.monotonic() - began < 30, "not 2**60 steps"
+
+
+@pytest.mark.parametrize("shape", [(), (0, 2**70), (2**50,), (1,) * 70, (2, 300, 1)])
+def test_a_shape_that_numpy_cannot_hold_is_an_error(path: Path, shape: tuple[int, ...]) -> None:
+    class Pickler(NumpyPickler):
+        def _create_array_wrapper(self, array: np.ndarray) -> NumpyArrayWrapper:
+            wrapper = super()._create_array_wrapper(array)
+            if array.shape == (2, 300):
+                wrapper.shape = shape
+            return wrapper
+
+    file = io.BytesIO()
+    Pickler(file, protocol=4).dump({"a": np.zeros((1, 1), np.uint8), "b": np.ones((2, 300), np.float32)})
+    path.write_bytes(file.getvalue())
+    with pytest.raises(StoreError):
         locate_arrays(path, DTYPES)

@@ -50,3 +50,9 @@ def test_a_key_that_only_begins_like_another_is_not_found() -> None:
 def test_no_segments_hold_nothing() -> None:
     assert Index([]).find(keys([1, 2])).tolist() == [-1, -1]
     assert Index([]).count() == 0
+
+
+def test_a_segment_is_superseded_if_newer_ones_hold_each_of_its_keys() -> None:
+    held = [Held(keys(one)) for one in ([0], [1, 2], [0, 1], [], [0, 2])]
+    assert Index(held).superseded() == [held[2], held[3], held[4]]  # type: ignore[arg-type]
+    assert Index([]).superseded() == []

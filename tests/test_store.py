@@ -12,23 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import strategies
-from antibody_esm import EmbeddingStore, ExtractorSpec, StoreError
+from antibody_esm import EmbeddingStore, StoreError
 from antibody_esm.specs import ResolvedExtractorSpec
+from antibody_esm.store import writer as adding
 from antibody_esm.store.claims import Claims
-from antibody_esm.store.folder import Folder, Writer
+from antibody_esm.store.folder import Folder
 from antibody_esm.store.store import MemoryStore
-
-SPEC = ExtractorSpec(model="any", digest="0" * 64, layer=6)
-OTHER = ExtractorSpec(model="any", digest="1" * 64, layer=6)
+from stores import OTHER, SPEC, rows_of
 
 
-def writing(root: Path) -> AbstractContextManager[Writer]:
-    return Folder(root, SPEC.resolve()).writing(SPEC)
-
-
-def rows_of(sequences: list[str], dim: int = 4) -> np.ndarray:
-    """A row that can be told from every other: what must come back."""
-    return np.array([[*map(float, f"{hash(sequence) % 10**dim:0{dim}d}")] for sequence in sequences], np.float32)
+def writing(root: Path) -> AbstractContextManager[adding.Writer]:
+    return adding.writing(Folder(root, SPEC.resolve()), SPEC)
 
 
 @given(st.lists(strategies.sequences(), unique=True, min_size=1), st.data())
@@ -170,9 +164,8 @@ def test_segments_are_merged_even_when_the_work_is_interrupted(tmp_path: Path) -
 
 
 def test_a_damaged_row_is_read_from_an_older_segment_that_has_it_too(tmp_path: Path) -> None:
-    for _ in range(2):
-        EmbeddingStore(tmp_path).put(SPEC, ["EVQL"], rows_of(["EVQL"]))
-    newest = max(tmp_path.rglob("*.joblib"))
+    EmbeddingStore(tmp_path).put(SPEC, ["EVQL"], rows_of(["EVQL"]))
+    newest = Folder(tmp_path, SPEC.resolve()).write(["EVQL"], rows_of(["EVQL"])).path
     content = newest.read_bytes()
     place = content.index(rows_of(["EVQL"]).tobytes())
     newest.write_bytes(content[:place] + b"\x55" + content[place + 1 :])
@@ -245,3 +238,15 @@ def test_many_processes_may_write_at_once_and_a_reader_sees_what_is_finished(tmp
     assert reader.count(SPEC) == 9
     everything = ["A" * n for n in range(1, 5)] + ["C" * n for n in range(1, 5)] + ["W"]
     assert reader.gather(SPEC, everything)[:, 0].tolist() == [1, 2, 3, 4, 1, 2, 3, 4, 1]
+
+
+def test_a_store_in_memory_shares_none_with_its_callers(tmp_path: Path) -> None:
+    for store in (MemoryStore(), EmbeddingStore(tmp_path)):
+        rows = rows_of(["EVQL"])
+        expected = rows.copy()
+        store.put(SPEC, ["EVQL"], rows)
+        rows[:] = 0
+        store.get(SPEC, ["EVQL"])["EVQL"][:] = 7
+        assert np.array_equal(store.get(SPEC, ["EVQL"])["EVQL"], expected[0])
+        with pytest.raises(ValueError, match="finite"):
+            store.put(SPEC, ["AAAA"], np.full((1, 4), np.nan))

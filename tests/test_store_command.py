@@ -63,13 +63,13 @@ def test_explain_takes_fingerprints_and_overrides(root: Path, tiny: ExtractorSpe
 def test_gc_removes_only_with_delete(root: Path) -> None:
     names = prefixes(root)
     said = run("gc", "--keep", names["mean"]).output
-    assert "1 items" in said
+    assert "1 item, " in said
     assert "nothing was removed; --delete does it" in said
     assert "2 specs" in run("stats").output
     assert "removed" in run("gc", "--keep", names["mean"], "--delete").output
     assert "1 specs, 3 rows" in run("stats").output
-    assert "0 items" in run("gc", "--older-than", "1", "--delete").output
-    assert "1 items" in run("gc", "--older-than", "0", "--delete").output
+    assert "0 items, " in run("gc", "--older-than", "1", "--delete").output
+    assert "1 item, " in run("gc", "--older-than", "0", "--delete").output
     assert "0 specs" in run("stats").output
 
 

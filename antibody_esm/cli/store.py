@@ -12,9 +12,9 @@ import typer
 from pydantic import ValidationError
 
 from antibody_esm.cli.compose import compose
-from antibody_esm.errors import AntibodyESMError
+from antibody_esm.errors import AntibodyESMError, CheckpointError
 from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
-from antibody_esm.store.maintenance import stored, summary
+from antibody_esm.store.inspection import stored, summary
 from antibody_esm.store.store import EmbeddingStore
 
 AnySpec = ExtractorSpec | ResolvedExtractorSpec
@@ -55,7 +55,14 @@ def verify(
         if recompute:
             from antibody_esm.plm.extractor import Extractor
 
-            extractors = [Extractor(named) for _, named in stored(store) if isinstance(named, ExtractorSpec)]
+            for _, named in stored(store):
+                if isinstance(named, ExtractorSpec):
+                    try:
+                        extractors.append(Extractor(named))
+                        extractors[-1].checkpoint  # noqa: B018  found now, or not at all
+                    except CheckpointError as error:
+                        extractors.pop()
+                        print(f"warning: none of its rows is computed again: {error}", file=sys.stderr)  # noqa: T201
         found = opened.verify(extractors, sample=recompute)
         print(found)  # noqa: T201
     if not found.sound:
@@ -94,7 +101,7 @@ def gc(
     """Remove leftovers of crashes, and specs nobody wants."""
     with _told():
         kept = None if not keep else [_spec(store, text) for text in keep]
-        age = None if older_than is None else timedelta(days=older_than)
+        age = None if older_than is None else timedelta(days=min(older_than, 1e6))
         print(_existing(store).gc(keep=kept, older_than=age, dry_run=not delete))  # noqa: T201
         if not delete:
             print("nothing was removed; --delete does it")  # noqa: T201

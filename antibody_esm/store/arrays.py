@@ -163,11 +163,17 @@ class _DType:
     """Stands for numpy.dtype, whose own state can be set from a pickle to more than a type."""
 
     def __init__(self, name: Any, *_: Any) -> None:
-        self.name = name
-        self.byte_order: Any = "|"
+        self.name = _short(name)
+        self.byte_order = "|"
 
     def __setstate__(self, state: Any) -> None:
-        self.byte_order = state[1]
+        self.byte_order = _short(state[1])
+
+
+def _short(text: Any) -> str:
+    if type(text) is not str or len(text) > 8:
+        raise ValueError("the type of an array has no short name")
+    return text
 
 
 class _Array:
@@ -181,11 +187,15 @@ class _Array:
     def place(self, path: Path, file: _Bounded, size: int, dtypes: set[np.dtype[Any]]) -> StoredArray:
         """Return where the array lies, once all that is said of it fits the file."""
         shape, wanted = self.state["shape"], self.state["dtype"]
-        said = f"{wanted.byte_order}{wanted.name}"
+        if not isinstance(wanted, _DType):
+            raise ValueError("an array has no type")
+        said = wanted.byte_order + wanted.name
         dtype = next((one for one in dtypes if one.newbyteorder("<").str == said), None)
         if dtype is None or self.state["order"] != "C":
-            raise ValueError(f"an array of type {said:.20} is not allowed")
-        if type(shape) is not tuple or not all(type(side) is int and side >= 0 for side in shape):
+            raise ValueError(f"an array of type {said} is not allowed")
+        if type(shape) is not tuple or len(shape) not in (1, 2):
+            raise ValueError("an array has neither one nor two sides")
+        if not all(type(side) is int and 0 <= side < _LONGEST for side in shape):
             raise ValueError("an array's shape is no tuple of sizes")
         padding = file.read(1)[0]
         array = StoredArray(path, file.tell() + padding, shape, dtype)
@@ -193,6 +203,10 @@ class _Array:
             raise _TooShortError(f"an array of shape {shape} does not fit into {size} bytes", array.end)
         file.seek(array.end)
         return array
+
+
+_LONGEST = 2**48
+"""No side of an array is so long, and the product of two is a number that numpy can hold."""
 
 
 class _NotCallable:
@@ -224,6 +238,20 @@ class _Reader(NumpyUnpickler):  # type: ignore[misc]
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no part of an array")
         return _NAMES[module, name]
 
+    def load_setitem(self) -> None:
+        value, name = self.stack.pop(), self.stack.pop()
+        self._set(name, value)
+
+    def load_setitems(self) -> None:
+        items = self.pop_mark()
+        for name, value in zip(items[::2], items[1::2], strict=True):
+            self._set(name, value)
+
+    def _set(self, name: Any, value: Any) -> None:
+        if type(name) is not str or type(self.stack[-1]) is not dict:
+            raise pickle.UnpicklingError("it names something by what is no name")
+        self.stack[-1][name] = value
+
     def load_newobj(self) -> None:
         if self.stack[-2] is not _Array or self.stack[-1] != ():
             raise pickle.UnpicklingError("it makes an object that is no array")
@@ -242,6 +270,8 @@ class _Reader(NumpyUnpickler):  # type: ignore[misc]
         if isinstance(instance, _Array):
             self.stack[-1] = instance.place(*self._place)
 
+    dispatch[pickle.SETITEM[0]] = load_setitem
+    dispatch[pickle.SETITEMS[0]] = load_setitems
     dispatch[pickle.NEWOBJ[0]] = load_newobj
     dispatch[pickle.REDUCE[0]] = load_reduce
     dispatch[pickle.BUILD[0]] = load_build

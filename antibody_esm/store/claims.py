@@ -6,20 +6,21 @@ Where two writers take one sequence in the same moment, or a network folder show
 compute it.
 """
 
+import errno
 import hashlib
 import os
 import re
 import secrets
 import socket
-import stat
 import threading
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
-from antibody_esm.errors import StoreError
 from antibody_esm.store.arrays import opened
+from antibody_esm.store.permissions import make_folder, share
 from antibody_esm.store.segments import KEY_BYTES
 
 FOLDER = "claims"
@@ -47,7 +48,8 @@ class Claims:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / FOLDER
-        self._path = self._folder / f"{_host()}-{os.getpid()}-{secrets.token_hex(8)}{SUFFIX}"
+        self._process = os.getpid()
+        self._path = self._folder / f"{_host()}-{self._process}-{secrets.token_hex(8)}{SUFFIX}"
         self._others: dict[str, _Other] = {}
         self._ended = threading.Event()
         self._beating = threading.Thread(target=self._beat, name="antibody_esm-claims", daemon=True)
@@ -65,6 +67,8 @@ class Claims:
 
     def close(self) -> None:
         """Give up all claims."""
+        if os.getpid() != self._process:  # a child that was forked meanwhile: they are its parent's
+            return
         self._ended.set()
         self._beating.join()
         with suppress(OSError):
@@ -84,23 +88,26 @@ class Claims:
     def _append(self, keys: Sequence[bytes]) -> None:
         make_folder(self._folder)
         with self._path.open("ab") as file:  # closed each time: only then must a network folder show it to others
+            share(file.fileno(), self._folder)
             file.write(b"".join(keys))
 
     def _look(self) -> "dict[str, _Other]":
         """Return the other writers that are alive, with their claims as they are now."""
         now = self._now()
         found = {}
-        with suppress(FileNotFoundError):
-            for path in self._folder.glob(f"*{SUFFIX}"):
-                if path.name == self._path.name or not _NAME.fullmatch(path.name):
-                    continue
-                other = self._others.get(path.name) or _Other(path)
-                with suppress(FileNotFoundError):
-                    if _is_alive(path, now):
-                        other.read()
-                        found[path.name] = other
-                    else:
-                        path.unlink()
+        for path in self._folder.glob(f"*{SUFFIX}"):
+            if path.name == self._path.name or not _NAME.fullmatch(path.name):
+                continue
+            other = self._others.get(path.name) or _Other(path)
+            try:
+                if _is_alive(path, now):
+                    other.read()
+                    found[path.name] = other
+                else:
+                    path.unlink()
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ESTALE):
+                    raise
         self._others = found
         return found
 
@@ -135,30 +142,35 @@ class _Other:
         self.keys.update(new[i : i + KEY_BYTES] for i in range(0, whole, KEY_BYTES))
 
 
-def writers(folder: Path) -> int:
-    """Return how many writers of a spec's folder are alive, as far as can be seen."""
-    now, count = time.time(), 0
+def writers(folder: Path, now: float | None = None) -> int:
+    """Return how many writers of a spec's folder are alive, as far as can be seen.
+
+    Parameters
+    ----------
+    now
+        The time by the clock that stamps the folder's files, as `clock` gives it; None is this machine's.
+    """
+    now, count = time.time() if now is None else now, 0
     for path in (folder / FOLDER).glob(f"*{SUFFIX}"):
         with suppress(FileNotFoundError):
             count += bool(_NAME.fullmatch(path.name)) and _is_alive(path, now)
     return count
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder: private, or where the one around it may be written by a group, with the permissions of that.
+def clock(folder: Path) -> float:
+    """Return the time by the clock that stamps a folder's files, which is a server's on a network folder.
 
-    A symbolic link in its place is a StoreError.
+    Raises
+    ------
+    OSError
+        If the folder cannot be written.
     """
+    probe = folder / f"{secrets.token_hex(8)}.tmp"
     try:
-        path.mkdir(mode=0o700)
-    except FileExistsError:
-        if path.is_symlink() or not path.is_dir():
-            raise StoreError("is not a folder of its own", path) from None
-    else:
-        around = stat.S_IMODE(path.parent.stat().st_mode)
-        if around & stat.S_IWGRP:
-            with suppress(OSError):
-                path.chmod(around)
+        probe.touch(exist_ok=False)
+        return probe.stat().st_mtime
+    finally:
+        probe.unlink(missing_ok=True)
 
 
 def _is_alive(path: Path, now: float) -> bool:
@@ -173,10 +185,12 @@ def _free(keys: Sequence[bytes], others: Iterable[_Other]) -> list[bool]:
     return [not any(key in one for one in claimed) for key in keys]
 
 
+@cache
 def _host() -> str:
-    """Return what tells this machine, and on Linux this container, from others that share the folder."""
+    """Return what tells this machine since it was started, and on Linux this container, from others."""
     name = socket.gethostname()
     with suppress(OSError):
+        name += Path("/proc/sys/kernel/random/boot_id").read_text()
         name += os.readlink("/proc/self/ns/pid")  # noqa: PTH115  not a path of files
     return hashlib.sha256(name.encode()).hexdigest()[:16]
 
@@ -184,9 +198,11 @@ def _host() -> str:
 def _runs(process: int) -> bool:
     if os.name != "posix":  # asking is not possible there without ending it
         return True
+    if process == 0:  # to a signal, a group of processes
+        return False
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True

@@ -1,8 +1,9 @@
-"""The rows of one spec as one file that other programs read, and back."""
+"""Rows move: from another store, and as one file that other programs read and back."""
 
 import json
 import secrets
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,41 @@ from antibody_esm.sequences import normalise
 from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
 from antibody_esm.store import segments
 from antibody_esm.store.folder import FORMAT, Folder, writable
-from antibody_esm.store.maintenance import add, read_specs
+from antibody_esm.store.inspection import read_specs, stored
 from antibody_esm.store.segments import Rows
+from antibody_esm.store.writer import writing
 
 _KEY = "antibody_esm"
 _AT_ONCE = 4096
-"""Rows that are written or read together."""
+"""Rows that are written or read together, at most."""
+_LARGEST_BLOCK = 2**26
+"""Bytes of rows that are read together, at most."""
+_LARGEST_GROUP = 2**31
+"""Bytes of rows that another file may hold in one piece: `export` writes fewer."""
 
 SUFFIXES = (".parquet", ".safetensors")
+
+
+def merge(root: Path, other: Path) -> dict[ExtractorSpec | ResolvedExtractorSpec, int]:
+    """Add the sound rows of another store that are absent here."""
+    if other.resolve() == root.resolve():
+        raise StoreError("cannot be merged with itself", root)
+    if not other.is_dir():
+        raise StoreError("is no store", other)
+    return {named: add(Folder(root, theirs.spec), named, _sound(theirs)) for theirs, named in stored(other)}
+
+
+def add(folder: Folder, named: ExtractorSpec | ResolvedExtractorSpec, blocks: Iterable[tuple[list[str], Rows]]) -> int:
+    """Add those rows of some blocks that are absent from a folder, and return how many there were."""
+    count = 0
+    with writing(folder, named) as writer:
+        for sequences, rows in blocks:
+            absent = np.flatnonzero(~folder.read(segments.keys_of(normalise(sequences))).present)
+            for start in range(0, len(absent), _AT_ONCE):
+                part = absent[start : start + _AT_ONCE]
+                writer.put([sequences[i] for i in part], rows[part])
+            count += len(absent)
+    return count
 
 
 def export(folder: Folder, named: ExtractorSpec | ResolvedExtractorSpec, path: Path) -> int:
@@ -36,7 +64,7 @@ def export(folder: Folder, named: ExtractorSpec | ResolvedExtractorSpec, path: P
         }
     )
     with writable(path), _appearing_whole(path) as unfinished:
-        blocks = ((sequences, rows) for sequences, rows, _ in folder.sound_rows() if sequences)
+        blocks = _sound(folder)
         if path.suffix == ".parquet":
             return _write_parquet(unfinished, description, blocks, folder.salt)
         return _write_safetensors(unfinished, description, blocks, folder.salt)
@@ -54,10 +82,21 @@ def load(root: Path, path: Path) -> tuple[ExtractorSpec | ResolvedExtractorSpec,
         resolved, named = read_specs(fields)
         if fields.get("fingerprint") != resolved.fingerprint:
             raise StoreError("is damaged: its spec is not what was written", path)
-    except ValueError as error:  # pydantic's and json's are both
+    except (ValueError, RecursionError) as error:  # pydantic's and json's are ValueErrors
         raise StoreError(f"not rows of an embedding store: {error}", path) from error
     folder = Folder(root, resolved)
     return named, add(folder, named, blocks(folder.salt))
+
+
+def _sound(folder: Folder) -> Iterator[tuple[list[str], Rows]]:
+    """Give the sound rows of a folder, and say how many others there were."""
+    damaged = 0
+    for sequences, rows, bad in folder.sound_rows():
+        damaged += bad
+        if sequences:
+            yield sequences, rows
+    if damaged:
+        warnings.warn(f"{folder.path}: {damaged} damaged rows were left out", RuntimeWarning, stacklevel=2)
 
 
 def _write_parquet(path: Path, description: str, blocks: Iterator[tuple[list[str], Rows]], salt: int) -> int:
@@ -96,6 +135,10 @@ def _read_parquet(path: Path) -> tuple[bytes, Any]:
         vector = schema.field("embedding").type
         if not pa.types.is_fixed_size_list(vector) or vector.value_type != pa.float32():
             raise StoreError("not rows of an embedding store: embedding is no list of float32", path)
+        groups = [file.metadata.row_group(i).total_byte_size for i in range(file.num_row_groups)]
+        at_once = min(_AT_ONCE, _LARGEST_BLOCK // (4 * max(1, vector.list_size)))
+        if not vector.list_size or not at_once or max(groups, default=0) > _LARGEST_GROUP:
+            raise StoreError("not rows of an embedding store: its rows are too large, or have no numbers", path)
         if schema.field("sequence").type != pa.string() or schema.field("checksum").type != pa.uint64():
             raise StoreError("not rows of an embedding store: its columns are of other types", path)
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
@@ -103,7 +146,7 @@ def _read_parquet(path: Path) -> tuple[bytes, Any]:
 
     def blocks(salt: int) -> Iterator[tuple[list[str], Rows]]:
         try:
-            for batch in file.iter_batches(_AT_ONCE, columns=["sequence", "embedding", "checksum"]):
+            for batch in file.iter_batches(at_once, columns=["sequence", "embedding", "checksum"]):
                 vectors, checksums = batch.column("embedding"), batch.column("checksum")
                 if any(column.null_count for column in (*batch.columns, vectors.flatten())):
                     raise StoreError("is damaged: it has rows that are empty", path)

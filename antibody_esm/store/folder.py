@@ -4,13 +4,13 @@ import errno
 import json
 import os
 import secrets
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,35 +19,44 @@ from antibody_esm.errors import StoreError
 from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
 from antibody_esm.store import segments
 from antibody_esm.store.arrays import opened
-from antibody_esm.store.claims import make_folder
 from antibody_esm.store.index import Index
+from antibody_esm.store.permissions import make_folder, share
 from antibody_esm.store.segments import DamagedError, Keys, Rows, Segment, as_bytes
 
 FORMAT = 1
 """Layout of a store's folder. Raise it when an older reader would misread a newer folder."""
 
 DESCRIPTION = "spec.json"
-DAMAGED = ".damaged"
 
 _LARGEST_DESCRIPTION = 2**20
-_MERGED_AT_ONCE = 16
-_LARGEST_MERGE = 256 * 2**20
-"""Bytes of a merged segment at most, and so of the memory that merging takes."""
-_MANY = 64
-"""Small segments of earlier writers from which on a writer merges them too."""
-_PATIENCE = 100
+_PATIENCE = 30
+"""How often a folder that changes while it is looked at is looked at again, with pauses that grow to some seconds."""
+_LONGEST_PAUSE = 0.2
 
 _READERS = 4
 """Segments that are read at the same time."""
 _WORTH_THREADS = 2**25
 """Bytes of rows from which on several are."""
 
-_GONE = {errno.ENOENT, errno.ESTALE}
+GONE = {errno.ENOENT, errno.ESTALE}
+"""What the system says of a file that somebody else has removed."""
 
 T = TypeVar("T")
 
-Found = tuple[NDArray[np.bool_], Rows]
-"""Which of ``n`` keys have a row ``(n,)``, and ``(n, dim)``, of which the rows that are absent mean nothing."""
+
+class Found(NamedTuple):
+    """What a folder has of ``n`` keys."""
+
+    present: NDArray[np.bool_]
+    """``(n,)``, which of them have a sound row."""
+    rows: Rows
+    """``(present.sum(), dim)``, in the order of the keys; ``dim`` is 0 if there are none."""
+    segments: frozenset[Path]
+    """Where was looked."""
+
+
+class _GoneError(Exception):
+    """A segment was there, and is not any more."""
 
 
 class Folder:
@@ -73,34 +82,50 @@ class Folder:
         self.holed: set[Path] = set()
         """Segments of which some rows are damaged, as far as they were seen."""
 
-    def index(self) -> Index:
-        """Return the index of the segments that there are now; a segment is opened once, since it never changes."""
-        if not self._exists():
-            return Index([])
-        paths = sorted(self.path.glob(f"*{segments.SUFFIX}"), reverse=True)  # newest first
-        self._newest = max([self._newest, *map(segments.stamp, paths)])
-        self.damaged &= set(paths)
-        if [one.path for one in self._known.segments] != [path for path in paths if path not in self.damaged]:
-            opened_before = {one.path: one for one in self._known.segments}
-            found = [opened_before.get(path) or self._open(path) for path in paths if path not in self.damaged]
-            self._known = Index(self._of_one_width([one for one in found if one is not None]))
-        return self._known
+    def index(self, *, anew: bool = False) -> Index:
+        """Return the index of the segments that there are now.
+
+        A segment is opened once, since it never changes. Where a writer merges segments between their being listed and
+        opened, they are listed again: their rows are in another one by then.
+
+        Parameters
+        ----------
+        anew
+            Open every segment again.
+        """
+        for pause in _pauses():
+            if not self._exists():
+                return Index([])
+            paths = sorted(self.path.glob(f"*{segments.SUFFIX}"), reverse=True)  # newest first
+            self._newest = max([self._newest, *map(segments.stamp, paths)])
+            self.damaged &= set(paths)
+            known = self._known
+            if not anew and [one.path for one in known.segments] == [one for one in paths if one not in self.damaged]:
+                return known
+            opened_before = {} if anew else {one.path: one for one in known.segments}
+            wanted = [path for path in paths if path not in self.damaged]
+            try:
+                found = [opened_before.get(path) or self._open(path) for path in wanted]
+            except _GoneError:
+                time.sleep(pause)
+                continue
+            index = Index(self._of_one_width([one for one in found if one is not None]))
+            self._known = index  # other threads may replace it at any time
+            return index
+        raise StoreError(f"segments went away {_PATIENCE} times while they were opened", self.path)
 
     def read(self, keys: Keys) -> Found:
-        """Return which keys ``(n, KEY_BYTES)`` have a sound row, and the rows."""
-        for _ in range(_PATIENCE):
+        """Return which keys ``(n, KEY_BYTES)`` have a sound row, and these rows."""
+        anew = False
+        for pause in _pauses():
             try:
-                return self._read(self.index(), keys)
+                return self._read(self.index(anew=anew), keys)
             except OSError as error:  # a writer has merged segments meanwhile; their rows are in another one now
-                if error.errno not in _GONE:
+                if error.errno not in GONE:
                     raise StoreError(f"cannot be read: {error.strerror}", error.filename or self.path) from error
-                self._known = Index([])
+                anew = True
+                time.sleep(pause)
         raise StoreError(f"segments went away {_PATIENCE} times while they were read", self.path)
-
-    @property
-    def known(self) -> set[Path]:
-        """The segments that were there when the folder was last looked at."""
-        return {one.path for one in self._known.segments}
 
     def new_keys(self, seen: set[Path]) -> set[bytes]:
         """Return the keys of segments that are not among those seen, and add these to them."""
@@ -108,33 +133,39 @@ class Folder:
         seen.update(one.path for one in new)
         return {key for one in new for key in as_bytes(one.keys)}
 
-    @contextmanager
-    def writing(self, named: ExtractorSpec | ResolvedExtractorSpec) -> Iterator["Writer"]:
-        """Give a writer, and merge its small segments at the end, come what may."""
-        writer = Writer(self, named)
-        try:
-            yield writer
-        finally:
-            with suppress(OSError):  # every row is on the disk by now; what is not tidied up today will be another day
-                writer.tidy()
+    def dim(self) -> int:
+        """Return the length of the rows that are here; 0 if there are none that are sound."""
+        return next((one.dim for one in self.index().segments if one.read_all(self.salt)[1].any()), 0)
+
+    def holds_newer(self, segment: Segment) -> bool:
+        """Return whether newer segments hold a sound row for each key of a segment, which is then not needed."""
+        newer = [one for one in self.index().segments if one.path.name > segment.path.name]
+        index = Index(newer)
+        return bool((index.find(segment.keys) >= 0).all()) and bool(self._read(index, segment.keys).present.all())
 
     def sound_rows(self) -> Iterator[tuple[list[str], Rows, int]]:
         """Give, segment by segment and newest first, sequences and rows ``(k, dim)``, each sequence once.
 
-        The third is how many rows of the segment, or sequences of it, are damaged.
+        The third is how many rows of the segment, or sequences of it, are damaged. What writers merge meanwhile is
+        followed to where it has gone.
         """
-        done: set[bytes] = set()
-        for segment in self.index().segments:
-            try:
-                sequences = segment.sequences()
-                rows, sound = segment.read_all(self.salt)
-            except FileNotFoundError:
-                continue
-            named = np.array([sequence != "" for sequence in sequences])
-            keys = as_bytes(segment.keys)
-            keep = [i for i in np.flatnonzero(sound & named).tolist() if keys[i] not in done]
-            done.update(keys[i] for i in keep)
-            yield [sequences[i] for i in keep], rows[keep], int((~(sound & named)).sum())
+        given: set[bytes] = set()
+        seen: set[Path] = set()
+        while new := [one for one in self.index(anew=bool(seen)).segments if one.path not in seen]:
+            seen.update(one.path for one in new)
+            for segment in new:
+                try:
+                    sequences = segment.sequences()
+                    rows, sound = segment.read_all(self.salt)
+                except OSError as error:
+                    if error.errno not in GONE:
+                        raise StoreError(f"cannot be read: {error.strerror}", segment.path) from error
+                    continue
+                named = np.array([sequence != "" for sequence in sequences])
+                keys = as_bytes(segment.keys)
+                keep = [i for i in np.flatnonzero(sound & named).tolist() if keys[i] not in given]
+                given.update(keys[i] for i in keep)
+                yield [sequences[i] for i in keep], rows[keep], int((~(sound & named)).sum())
 
     def in_place(self, named: ExtractorSpec | ResolvedExtractorSpec, act: Callable[[], T]) -> T:
         """Make the folder where there is none, and do something that writes to it.
@@ -147,11 +178,15 @@ class Folder:
             If it is another spec's, or cannot be written.
         """
         with writable(self.path):
-            for _ in range(_PATIENCE):
-                with suppress(FileNotFoundError):
+            for pause in _pauses():
+                try:
                     if not self._exists():
                         self._make(named)
                     return act()
+                except OSError as error:
+                    if error.errno not in GONE:
+                        raise
+                    time.sleep(pause)
             raise FileNotFoundError(errno.ENOENT, "it was removed again and again")
 
     def _make(self, named: ExtractorSpec | ResolvedExtractorSpec) -> None:
@@ -171,6 +206,7 @@ class Folder:
         with unfinished.open("x") as file:
             file.write(text)
             file.flush()
+            share(file.fileno(), self.path)
             os.fsync(file.fileno())
         unfinished.replace(self.path / DESCRIPTION)
 
@@ -186,20 +222,20 @@ class Folder:
         return found is not None
 
     def _open(self, path: Path) -> Segment | None:
-        """Return a segment; None if it has just been merged into another one, or is damaged, which is said once."""
+        """Return a segment; None if it is damaged, which is said once."""
         try:
             segment = Segment(path, self.spec.storage)
-            if not segment.intact:
-                self._say(path, f"{path}: its keys are damaged; rows whose keys are lost count as absent", self.holed)
         except DamagedError as error:
-            self._say(path, f"{error}; its rows count as absent", self.damaged)
+            self.say(path, f"{error}; its rows count as absent", self.damaged)
             return None
-        except EOFError:  # it has just become shorter, which will be seen the next time
-            return None
+        except EOFError as error:  # it has just become shorter, which will be seen the next time
+            raise _GoneError from error
         except OSError as error:
-            if error.errno in _GONE:
-                return None
+            if error.errno in GONE:
+                raise _GoneError from error
             raise StoreError(f"cannot be read: {error.strerror}", path) from error
+        if not segment.intact:
+            self.say(path, f"{path}: its keys are damaged; rows whose keys are lost count as absent", self.holed)
         return segment
 
     def _of_one_width(self, found: list[Segment]) -> list[Segment]:
@@ -209,19 +245,20 @@ class Folder:
         ours = [one for one in found if one.read_all(self.salt)[1].any()]
         for one in found:
             if one not in ours:
-                self._say(one.path, f"{one.path}: its rows are of another folder; they count as absent", self.damaged)
+                self.say(one.path, f"{one.path}: its rows are of another folder; they count as absent", self.damaged)
         if len({one.dim for one in ours}) > 1:
             raise StoreError("it holds rows of several lengths", self.path)
         return ours
 
     def _read(self, index: Index, keys: Keys) -> Found:
-        rows = np.empty((len(keys), index.segments[0].dim if index.segments else 0), np.float32)
-        present = np.zeros(len(keys), bool)
         entries = index.find(keys)
         asked = np.flatnonzero(entries >= 0)
-        while len(asked):
-            holders = index.segment[entries[asked]]
-            parts = [(index.segments[number], asked[holders == number]) for number in np.unique(holders)]
+        rows = np.empty((len(asked), index.segments[0].dim if len(asked) else 0), np.float32)
+        sound = np.zeros(len(asked), bool)
+        entries, left = entries[asked], np.arange(len(asked))
+        while len(left):
+            holders = index.segment[entries[left]]
+            parts = [(index.segments[number], left[holders == number]) for number in np.unique(holders)]
 
             def read(part: tuple[Segment, NDArray[np.intp]], entries: NDArray[np.int64] = entries) -> NDArray[np.bool_]:
                 segment, here = part
@@ -229,119 +266,32 @@ class Folder:
 
             with ThreadPoolExecutor(min(len(parts), _READERS)) as pool:
                 found = list(pool.map(read, parts) if rows.nbytes > _WORTH_THREADS else map(read, parts))
-            for (segment, here), sound in zip(parts, found, strict=True):
-                present[here] = sound
-                if not sound.all():
-                    message = f"{segment.path}: {(~sound).sum()} damaged rows were not used"
-                    self._say(segment.path, message, self.holed)
-            left = asked[~present[asked]]  # damaged here; perhaps an older segment has them too
-            entries[left] = index.next(entries[left], keys[left])
-            asked = left[entries[left] >= 0]
-        return present, rows
+            for (segment, here), good in zip(parts, found, strict=True):
+                sound[here] = good
+                if not good.all():
+                    message = f"{segment.path}: {(~good).sum()} damaged rows were not used"
+                    self.say(segment.path, message, self.holed)
+            left = left[~sound[left]]  # damaged here; perhaps an older segment has them too
+            entries[left] = index.next(entries[left], keys[asked[left]])
+            left = left[entries[left] >= 0]
+        present = np.zeros(len(keys), bool)
+        present[asked[sound]] = True
+        rows = rows if sound.all() else rows[sound]
+        where = frozenset(one.path for one in index.segments)
+        return Found(present, rows if len(rows) else np.empty((0, 0), np.float32), where)
 
-    def _say(self, path: Path, message: str, kind: set[Path]) -> None:
-        if path not in self.damaged | self.holed:
-            warnings.warn(message, RuntimeWarning, stacklevel=2)
+    def say(self, path: Path, message: str, kind: set[Path]) -> None:
+        """Warn of a segment, once, and remember which kind it is."""
+        new = path not in self.damaged | self.holed
         kind.add(path)
-
-    def merge(self, small: list[Segment]) -> Segment | None:
-        """Replace segments by one that holds their rows, without those that are damaged; None if none is left.
-
-        The merged one is on the disk before the others go. Those that have gone already were merged by somebody else.
-        """
-        sequences: dict[str, NDArray[np.float32]] = {}
-        read = []
-        for segment in sorted(small, key=lambda one: one.path.name):  # a newer row takes the place of an older one
-            try:
-                text = segment.sequences()
-                rows, sound = segment.read_all(self.salt)
-            except OSError as error:
-                if error.errno not in _GONE:
-                    raise
-                continue
-            bad = int((~sound).sum()) + sum(1 for one in text if not one)
-            if bad:
-                self._say(segment.path, f"{segment.path}: {bad} damaged rows were left out", self.holed)
-            sequences.update((text[i], rows[i]) for i in np.flatnonzero(sound) if text[i])
-            read.append(segment)
-        merged = None
-        if sequences:
-            merged = self.write(list(sequences), np.stack(list(sequences.values())))
-        for segment in read:
-            segment.path.unlink(missing_ok=True)
-        return merged
+        if new:
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
 
     def write(self, sequences: list[str], rows: Rows) -> Segment:
         """Write one segment, newer than all that were seen here."""
         path = segments.write(self.path, sequences, rows, self.spec.storage, self.salt, self._newest)
         self._newest = segments.stamp(path)
         return Segment(path, self.spec.storage)
-
-
-class Writer:
-    """Adds rows to a folder. Its small segments are merged into larger ones by and by.
-
-    A merged segment is on the disk before those that it replaces go, so that a reader, or a writer that is killed,
-    never misses a row.
-    """
-
-    def __init__(self, folder: Folder, named: ExtractorSpec | ResolvedExtractorSpec) -> None:
-        folder.index()  # so that what is written counts as newer than all that is there
-        self._folder = folder
-        self._named = named
-        self._lock = Lock()
-        self._levels: list[list[Segment]] = [[]]
-        """Segments of this writer, by how often they were merged."""
-
-    def put(self, sequences: list[str], rows: Rows) -> None:
-        """Add rows ``(n, dim)``; they are on the disk when this returns."""
-        at_once = max(1, _LARGEST_MERGE // max(1, rows[:1].nbytes))
-        for start in range(0, len(rows), at_once):
-            self._put(sequences[start : start + at_once], rows[start : start + at_once])
-
-    def _put(self, sequences: list[str], rows: Rows) -> None:
-        segment = self._folder.in_place(self._named, lambda: self._folder.write(sequences, rows))
-        with self._lock:
-            self._add(segment, 0)
-
-    def tidy(self) -> None:
-        """Merge what is small, and put damaged segments out of the way, where this writer has written at all."""
-        if not any(self._levels):
-            return
-        everything = [one for one in self._folder.index().segments if _is_small(one)]
-        mine = [one for level in self._levels for one in level if _is_small(one)]
-        holed = [one for one in self._folder.index().segments if one.path in self._folder.holed]
-        self._merge(everything if len(everything) > _MANY else mine)
-        for segment in holed:  # what is missing in it has been computed again, if it was wanted
-            self._folder.merge([segment])
-        for path in self._folder.damaged:
-            with suppress(FileNotFoundError):
-                path.rename(path.with_suffix(DAMAGED))
-
-    def _add(self, segment: Segment, level: int) -> None:
-        if level == len(self._levels):
-            self._levels.append([])
-        mine = self._levels[level]
-        mine.append(segment)
-        if len(mine) == _MERGED_AT_ONCE and sum(one.size for one in mine) < _LARGEST_MERGE:
-            with suppress(OSError):  # a disk that is too full to merge may still have room for rows
-                merged = self._folder.merge(mine)
-                self._levels[level] = []
-                if merged is not None:
-                    self._add(merged, level + 1)
-
-    def _merge(self, small: list[Segment]) -> None:
-        """Merge segments, as many at once as memory should hold."""
-        batch: list[Segment] = []
-        size = 0
-        for segment in small:
-            if batch and size + segment.size > _LARGEST_MERGE:
-                self._folder.merge(batch)
-                batch, size = [], 0
-            batch.append(segment)
-            size += segment.size
-        if len(batch) > 1:
-            self._folder.merge(batch)
 
 
 def described(path: Path) -> dict[str, Any] | None:
@@ -352,7 +302,7 @@ def described(path: Path) -> dict[str, Any] | None:
             text = file.read(_LARGEST_DESCRIPTION)
         found = json.loads(text)
     except OSError as error:
-        if error.errno in _GONE:
+        if error.errno in GONE:
             return None
         raise StoreError(f"cannot be read: {error.strerror}", path) from error
     except (ValueError, RecursionError) as error:
@@ -371,5 +321,5 @@ def writable(path: Path) -> Iterator[None]:
         raise StoreError(f"cannot be written: {error.strerror or error}", path) from error
 
 
-def _is_small(segment: Segment) -> bool:
-    return segment.size < _LARGEST_MERGE // _MERGED_AT_ONCE
+def _pauses() -> Iterator[float]:
+    return (min(0.001 * 1.4**n, _LONGEST_PAUSE) for n in range(_PATIENCE))

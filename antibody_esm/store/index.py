@@ -50,6 +50,13 @@ class Index:
         """Return the number of different keys."""
         return len(np.unique(self._prefixes))
 
+    def superseded(self) -> list[Segment]:
+        """Return the segments of which every key is in a newer one too, as far as the first eight bytes tell."""
+        first = np.ones(len(self._prefixes), bool)
+        first[1:] = self._prefixes[1:] != self._prefixes[:-1]
+        needed = set(np.unique(self.segment[first]).tolist())
+        return [segment for number, segment in enumerate(self.segments) if number not in needed]
+
     def _checked(self, entries: NDArray[np.int64], keys: Keys) -> NDArray[np.int64]:
         if not len(self._keys):
             return np.full(len(entries), -1)

@@ -19,6 +19,7 @@ from antibody_esm.errors import StoreError
 from antibody_esm.quantisation import DTYPES, Codes, Scales, decode, encode
 from antibody_esm.specs import Storage
 from antibody_esm.store.arrays import CutOffError, locate_arrays, opened
+from antibody_esm.store.permissions import share
 
 SUFFIX = ".joblib"
 KEY_BYTES = 32
@@ -29,6 +30,9 @@ Rows = NDArray[np.float32]
 """``(n, dim)``"""
 
 _NAME = re.compile(r"(\d{20})-(\d+)-[0-9a-f]{16}\.joblib")
+
+_LAST = 2**63
+"""No time in a name is later: in nanoseconds, the year 2262."""
 
 _AT_ONCE = 2 * 2**20
 """Bytes that are read, checked and decoded together: few enough to stay in a processor's cache."""
@@ -60,17 +64,17 @@ class Segment:
         try:
             arrays = locate_arrays(path, _dtypes(storage))
             self._rows = arrays["rows"]
+            n = self._rows.shape[0]
+            shapes = {"keys": (n, KEY_BYTES), "checksums": (n,), "ends": (n,), "scales": (n,)}
+            alike = all(arrays[name].shape == shape for name, shape in shapes.items() if name in arrays)
+            if not alike or 0 in self._rows.shape or len(self._rows.shape) != 2 or len(arrays["sequences"].shape) != 1:
+                raise StoreError("its keys, rows and checksums differ in number", path)
             self.keys: Keys = arrays["keys"].read()
             self._checksums: NDArray[np.uint64] = arrays["checksums"].read()
             self._scales: Scales | None = arrays["scales"].read() if "scales" in arrays else None
             self._sequences, self._ends = arrays["sequences"], arrays["ends"]
-            n = len(self._checksums)
-            numbers = {len(self._ends.shape), len(self._sequences.shape), len(self._checksums.shape)}
-            columns = n > 0 and self.keys.shape == (n, KEY_BYTES) and self._rows.shape[:-1] == self._ends.shape == (n,)
             self.intact = _digest(self.keys, self._checksums, self._scales) == path.stem[-16:]
             """Whether keys and checksums are those that were written; if not, rows of unknown keys are lost."""
-            if not columns or numbers != {1} or (self._scales is not None and self._scales.shape != (n,)):
-                raise StoreError("its keys, rows and checksums differ in number", path)
         except StoreError as error:
             if _was_sound(path, error) or _is_of_another_storage(path, storage):
                 raise DamagedError("is cut off, damaged, or of another folder", path) from error
@@ -118,12 +122,15 @@ class Segment:
         buffer = np.empty((most, self.dim), DTYPES[self._storage])  # one, which stays in the processor's cache
         with opened(self.path) as file, suppress(EOFError):
             for start, stop in spans:
-                here, to = places[start:stop], _as_slice(into[start:stop])
-                codes = buffer[: here[-1] - here[0] + 1]
+                here, wanted = places[start:stop], _as_slice(places[start:stop] - places[start])
+                to = _as_slice(into[start:stop])
+                straight = out.dtype == buffer.dtype and isinstance(wanted, slice) and isinstance(to, slice)
+                codes = out[to] if straight else buffer[: here[-1] - here[0] + 1]
                 self._rows.read_rows(file, int(here[0]), codes)
-                codes = codes[_as_slice(here - here[0])]
+                codes = codes[wanted]
                 sound[start:stop] = _hashes(codes, seeds[start:stop]) == self._checksums[here]
-                out[to] = decode(codes, None if self._scales is None else self._scales[here])
+                if not straight:
+                    out[to] = decode(codes, None if self._scales is None else self._scales[here])
         back = np.empty_like(sound)
         back[order] = sound
         return back
@@ -190,6 +197,7 @@ def write(folder: Path, sequences: list[str], rows: Rows, storage: Storage, salt
         with unfinished.open("xb") as file:
             joblib.dump(arrays, file)
             file.flush()
+            share(file.fileno(), folder)
             os.fsync(file.fileno())
             size = file.tell()
         digest = _digest(keys, checks, scales)
@@ -208,9 +216,9 @@ def checksums(sequences: list[str], rows: Rows, salt: int) -> NDArray[np.uint64]
 
 
 def stamp(path: Path) -> int:
-    """Return the time in a segment's name, in nanoseconds since 1970; 0 if there is none."""
+    """Return the time in a segment's name, in nanoseconds since 1970; 0 if there is none that a clock can show."""
     named = _NAME.fullmatch(path.name)
-    return int(named[1]) if named else 0
+    return int(named[1]) if named and int(named[1]) < _LAST else 0
 
 
 def keys_of(sequences: list[str]) -> Keys:

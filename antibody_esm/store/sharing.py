@@ -13,8 +13,9 @@ from antibody_esm.errors import StoreError
 from antibody_esm.quantisation import rounded
 from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
 from antibody_esm.store.claims import Claims
-from antibody_esm.store.folder import Folder
+from antibody_esm.store.folder import Folder, Found
 from antibody_esm.store.segments import Rows, as_bytes, keys_of
+from antibody_esm.store.writer import writing
 
 logger = logging.getLogger("antibody_esm")
 
@@ -36,8 +37,7 @@ def complete(
     folder: Folder,
     named: ExtractorSpec | ResolvedExtractorSpec,
     sequences: list[str],
-    present: NDArray[np.bool_],
-    rows: Rows,
+    found: Found,
     compute: Compute,
 ) -> Rows:
     """Return the rows ``(n, dim)`` of distinct sequences, of which some are not there yet.
@@ -46,44 +46,47 @@ def complete(
     ----------
     named
         The spec as the user gave it.
-    present, rows
-        What `Folder.read` found; both are filled in.
+    found
+        What `Folder.read` gave for them.
     """
     keys = keys_of(sequences)
+    present, seen = found.present.copy(), found.segments
+    rows = np.empty((len(sequences), found.rows.shape[1]), np.float32)
+    rows[present] = found.rows
 
-    def fill(places: NDArray[np.intp], found: Rows) -> None:
+    def fill(places: NDArray[np.intp], new: Rows) -> None:
         nonlocal rows
-        if not rows.shape[1]:
-            rows = np.empty((len(sequences), found.shape[1]), np.float32)
         if len(places):
-            if found.shape[1] != rows.shape[1]:
-                raise StoreError(f"has rows of {rows.shape[1]} numbers, and got {found.shape[1]}", folder.path)
-            rows[places] = found
+            if not present.any():
+                rows = np.empty((len(sequences), new.shape[1]), np.float32)
+            if new.shape[1] != rows.shape[1]:
+                raise StoreError(f"has rows of {rows.shape[1]} numbers, and got {new.shape[1]}", folder.path)
+            rows[places] = new
             present[places] = True
 
     pause = 0.02
-    with folder.writing(named) as writer:
+    with writing(folder, named) as writer:
         while True:
-            seen = folder.known
             missing = np.flatnonzero(~present)
             asked = [sequences[i] for i in missing]
 
-            def keep(indices: list[int], found: Rows, asked: list[str] = asked) -> None:
-                writer.put([asked[i] for i in indices], found)
+            def keep(indices: list[int], new: Rows, asked: list[str] = asked) -> None:
+                writer.put([asked[i] for i in indices], new)
 
             claims = Claims(folder.path)
-            work = compute(asked, _unclaimed(folder, claims, as_bytes(keys[missing]), seen), keep)
+            work = compute(asked, _unclaimed(folder, claims, as_bytes(keys[missing]), set(seen)), keep)
             folder.in_place(named, claims.open)
             try:
-                for indices, found in work:
-                    fill(missing[indices], rounded(found, folder.spec.storage))
+                for indices, new in work:
+                    fill(missing[indices], rounded(new, folder.spec.storage))
             finally:
                 claims.close()
             missing = np.flatnonzero(~present)
             if not len(missing):
                 return rows
-            there, found = folder.read(keys[missing])
-            fill(missing[there], found[there])
+            there = folder.read(keys[missing])
+            fill(missing[there.present], there.rows)
+            seen = there.segments
             if present.all():
                 return rows
             logger.info("waiting for %d sequences that others compute", (~present).sum())

@@ -12,12 +12,14 @@ from antibody_esm.errors import StoreError
 from antibody_esm.quantisation import rounded
 from antibody_esm.sequences import normalise
 from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
-from antibody_esm.store import maintenance
+from antibody_esm.store import cleaning, exchange, inspection
+from antibody_esm.store.cleaning import Removals
 from antibody_esm.store.comparison import differences
 from antibody_esm.store.folder import Folder
-from antibody_esm.store.maintenance import Removals, StoreStats, Verification, summary
+from antibody_esm.store.inspection import StoreStats, Verification, stored, summary
 from antibody_esm.store.segments import Rows, keys_of
 from antibody_esm.store.sharing import Compute, complete
+from antibody_esm.store.writer import writing
 
 AnySpec = ExtractorSpec | ResolvedExtractorSpec
 
@@ -47,13 +49,18 @@ class MemoryStore:
     def get(self, spec: AnySpec, sequences: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Return the rows of the sequences that are present."""
         rows = self._rows.get(spec.resolve().fingerprint, {})
-        return {sequence: rows[sequence] for sequence in normalise(sequences) if sequence in rows}
+        return {sequence: rows[sequence].copy() for sequence in normalise(sequences) if sequence in rows}
 
     def put(self, spec: AnySpec, sequences: Sequence[str], rows: Rows) -> None:
-        """Add rows ``(n, dim)``."""
+        """Add rows ``(n, dim)``; raises ValueError as `EmbeddingStore.put` does."""
         resolved = spec.resolve()
+        normal, rows = _one_row_each(normalise(sequences), rows)
+        if not np.isfinite(rows).all():
+            raise ValueError("rows must be finite")
         mine = self._rows.setdefault(resolved.fingerprint, {})
-        mine.update(zip(normalise(sequences), rounded(np.asarray(rows, np.float32), resolved.storage), strict=True))
+        for sequence, row in zip(normal, rounded(rows, resolved.storage), strict=True):
+            mine[sequence] = row.copy()
+            mine[sequence].setflags(write=False)
 
     def fill(self, spec: AnySpec, sequences: Sequence[str], compute: Compute) -> Rows:
         """Return the rows ``(n, dim)`` of all sequences, in input order, computing those that are absent."""
@@ -62,8 +69,8 @@ class MemoryStore:
         missing = [sequence for sequence in dict.fromkeys(normal) if sequence not in known]
         for indices, rows in compute(missing, iter, _keep_nowhere) if missing else ():
             self.put(resolved, [missing[i] for i in indices], rows)
-        found = self.get(resolved, normal)
-        return np.stack([found[sequence] for sequence in normal]) if normal else np.empty((0, 0), np.float32)
+        known = self._rows.get(resolved.fingerprint, {})
+        return np.stack([known[sequence] for sequence in normal]) if normal else np.empty((0, 0), np.float32)
 
 
 class EmbeddingStore:
@@ -106,9 +113,9 @@ class EmbeddingStore:
         StoreError
             If the folder of this spec holds rows of another one, or a file that was never a segment.
         """
-        normal = normalise(sequences)
-        present, rows = self._folder(spec).read(keys_of(normal))
-        return {normal[i]: rows[i] for i in np.flatnonzero(present).tolist()}
+        normal = list(dict.fromkeys(normalise(sequences)))
+        found = self._folder(spec).read(keys_of(normal))
+        return {normal[i]: row for i, row in zip(np.flatnonzero(found.present).tolist(), found.rows, strict=True)}
 
     def gather(self, spec: AnySpec, sequences: Sequence[str]) -> Rows:
         """Return the rows ``(n, dim)`` of all sequences, in input order.
@@ -119,11 +126,11 @@ class EmbeddingStore:
             If any is absent; the message says how many, and names the first.
         """
         normal = normalise(sequences)
-        present, rows = self._folder(spec).read(keys_of(normal))
-        if not present.all():
-            missing = list(dict.fromkeys(normal[i] for i in np.flatnonzero(~present)))
+        found = self._folder(spec).read(keys_of(normal))
+        if not found.present.all():
+            missing = list(dict.fromkeys(normal[i] for i in np.flatnonzero(~found.present)))
             raise StoreError(self._absence(spec, missing), self.root)
-        return rows
+        return found.rows
 
     def contains(self, spec: AnySpec, sequences: Sequence[str]) -> NDArray[np.bool_]:
         """Return which of the sequences ``(n,)`` have a row, damaged or not: no row is read."""
@@ -139,16 +146,13 @@ class EmbeddingStore:
         Raises
         ------
         StoreError
-            If the folder of this spec holds rows of another one, or cannot be written.
+            If the folder of this spec holds rows of another one or of another length, or cannot be written.
         ValueError
-            If there is not one finite row for each sequence.
+            If there is not one finite row for each sequence, or a sequence has two that differ.
         """
-        normal = normalise(sequences)
-        rows = np.asarray(rows, np.float32)
-        if rows.ndim != 2 or len(rows) != len(normal):
-            raise ValueError(f"expected one row for each of {len(normal)} sequences, got an array {rows.shape}")
+        normal, rows = _one_row_each(normalise(sequences), rows)
         if normal:
-            with self._folder(spec).writing(spec) as writer:
+            with writing(self._folder(spec), spec) as writer:
                 writer.put(normal, rows)
 
     def fill(self, spec: AnySpec, sequences: Sequence[str], compute: Compute) -> Rows:
@@ -170,9 +174,8 @@ class EmbeddingStore:
         normal = normalise(sequences)
         unique = list(dict.fromkeys(normal))
         folder = self._folder(spec)
-        present, rows = folder.read(keys_of(unique))
-        if not present.all():
-            rows = complete(folder, spec, unique, present, rows, compute)
+        found = folder.read(keys_of(unique))
+        rows = found.rows if found.present.all() else complete(folder, spec, unique, found, compute)
         if len(unique) == len(normal):
             return rows
         place = {sequence: i for i, sequence in enumerate(unique)}
@@ -207,11 +210,11 @@ class EmbeddingStore:
 
     def stats(self) -> StoreStats:
         """Return rows, disk, age and leftovers of each spec; no row is read. ``print`` shows a table."""
-        return maintenance.stats(self.root)
+        return inspection.stats(self.root)
 
     def verify(
         self,
-        extractor: maintenance.Embedder | Iterable[maintenance.Embedder] = (),
+        extractor: inspection.Embedder | Iterable[inspection.Embedder] = (),
         sample: int = 100,
         random_state: int = 0,
     ) -> Verification:
@@ -229,10 +232,11 @@ class EmbeddingStore:
 
         Returns
         -------
-        One entry a spec. Nothing is repaired: damaged rows are computed again when they are next asked for.
+        One entry a spec, and what could not be looked at. Nothing is repaired: damaged rows are computed again when
+        they are next asked for.
         """
         several = list(extractor) if isinstance(extractor, Iterable) else [extractor]
-        return maintenance.verify(self.root, several, sample, random_state)
+        return inspection.verify(self.root, several, sample, random_state)
 
     def gc(
         self,
@@ -260,11 +264,11 @@ class EmbeddingStore:
         StoreError
             If a folder that is to go holds anything but a store's files.
         """
-        return maintenance.gc(self.root, keep, older_than, dry_run)
+        return cleaning.gc(self.root, keep, older_than, dry_run)
 
     def merge(self, other: "str | Path | EmbeddingStore") -> dict[AnySpec, int]:
         """Add the sound rows of another store that are absent here, and return how many of each spec there were."""
-        return maintenance.merge(self.root, other.root if isinstance(other, EmbeddingStore) else Path(other))
+        return exchange.merge(self.root, EmbeddingStore(other).root if isinstance(other, str | Path) else other.root)
 
     def export(self, path: str | Path, spec: AnySpec | None = None) -> int:
         """Write the rows of one spec to one file, and return how many there are.
@@ -285,9 +289,7 @@ class EmbeddingStore:
         ValueError
             If the path ends otherwise.
         """
-        from antibody_esm.store import exchange
-
-        found = {folder.spec.fingerprint: (folder, named) for folder, named in maintenance.stored(self.root)}
+        found = {folder.spec.fingerprint: (folder, named) for folder, named in stored(self.root)}
         if spec is None:
             if len(found) != 1:
                 raise StoreError(f"holds rows of {len(found)} specs; name the one to export", self.root)
@@ -304,8 +306,6 @@ class EmbeddingStore:
         StoreError
             If the file is not one, or is damaged. Rows before the damage have been added.
         """
-        from antibody_esm.store import exchange
-
         return exchange.load(self.root, Path(path))
 
     def _absence(self, spec: AnySpec, missing: list[str]) -> str:
@@ -319,7 +319,7 @@ class EmbeddingStore:
 
     def _nearest(self, spec: AnySpec) -> AnySpec | None:
         """Return the spec with rows here whose address differs in the fewest fields, the model counting most."""
-        named = [named for folder, named in maintenance.stored(self.root) if folder.index().count()]
+        named = [one.spec for one in inspection.stats(self.root).specs if one.rows]
         digest = spec.resolve().digest
         return min(named, key=lambda one: (one.resolve().digest != digest, len(differences(one, spec))), default=None)
 
@@ -330,3 +330,17 @@ class EmbeddingStore:
 
 def _keep_nowhere(indices: list[int], rows: Rows) -> None:
     """Keep nothing: the caller does."""
+
+
+def _one_row_each(sequences: list[str], rows: Rows) -> tuple[list[str], Rows]:
+    """Return distinct sequences with a row each ``(n, dim)``; anything else is a ValueError."""
+    rows = np.asarray(rows, np.float32)
+    if rows.ndim != 2 or len(rows) != len(sequences) or (len(rows) and not rows.shape[1]):
+        raise ValueError(f"expected one row for each of {len(sequences)} sequences, got an array {rows.shape}")
+    if len(set(sequences)) == len(sequences):
+        return sequences, rows
+    first: dict[str, int] = {}
+    for i, sequence in enumerate(sequences):
+        if not np.array_equal(rows[first.setdefault(sequence, i)], rows[i]):
+            raise ValueError(f"two rows for one sequence, {sequence}, differ")
+    return list(first), rows[list(first.values())]

@@ -1,0 +1,175 @@
+"""Rows are added to a folder: in small segments at first, which are merged into larger ones by and by.
+
+A merged segment is on the disk before those that it replaces go, so that a reader, or a writer that is killed, never
+misses a row.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+
+from antibody_esm.errors import StoreError
+from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
+from antibody_esm.store.folder import GONE, Folder
+from antibody_esm.store.segments import Rows, Segment
+
+DAMAGED = ".damaged"
+
+_MERGED_AT_ONCE = 16
+_LARGEST_MERGE = 256 * 2**20
+"""Bytes of rows, as float32, that are merged at most, and so about half of the memory that merging takes."""
+_MANY = 64
+"""Small segments of earlier writers from which on a writer merges them too."""
+
+
+@contextmanager
+def writing(folder: Folder, named: ExtractorSpec | ResolvedExtractorSpec) -> Iterator["Writer"]:
+    """Give a writer of a folder, and merge its small segments at the end, come what may."""
+    writer = Writer(folder, named)
+    try:
+        yield writer
+    finally:
+        # Every row is on the disk by now; what is not tidied up today will be another day.
+        with suppress(OSError, StoreError, Warning):
+            writer.tidy()
+
+
+class Writer:
+    """Adds rows to a folder.
+
+    Parameters
+    ----------
+    folder
+        Where to.
+    named
+        The spec as the user gave it, for the description of a folder that is new.
+    """
+
+    def __init__(self, folder: Folder, named: ExtractorSpec | ResolvedExtractorSpec) -> None:
+        there = folder.index().segments  # looked at, so that what is written counts as newer than all that is there
+        self._folder = folder
+        self._named = named
+        self._dim = there[0].dim if there else 0
+        self._lock = Lock()
+        self._levels: list[list[Segment]] = [[]]
+        """Segments of this writer, by how often they were merged."""
+
+    def put(self, sequences: list[str], rows: Rows) -> None:
+        """Add rows ``(n, dim)``; they are on the disk when this returns.
+
+        Raises
+        ------
+        StoreError
+            If the rows that are there have another length; nothing is written then.
+        """
+        if rows.shape[1] != self._dim:
+            there = self._folder.dim()
+            if there not in (0, rows.shape[1]):
+                raise StoreError(f"has rows of {there} numbers, and got {rows.shape[1]}", self._folder.path)
+            self._dim = rows.shape[1]
+        at_once = max(1, _LARGEST_MERGE // max(1, rows[:1].nbytes))
+        for start in range(0, len(rows), at_once):
+            self._put(sequences[start : start + at_once], rows[start : start + at_once])
+
+    def _put(self, sequences: list[str], rows: Rows) -> None:
+        segment = self._folder.in_place(self._named, lambda: self._folder.write(sequences, rows))
+        with self._lock:
+            self._add(segment, 0)
+
+    def _add(self, segment: Segment, level: int) -> None:
+        if level == len(self._levels):
+            self._levels.append([])
+        mine = self._levels[level]
+        mine.append(segment)
+        if len(mine) % _MERGED_AT_ONCE == 0 and sum(map(_weight, mine)) < _LARGEST_MERGE:
+            with suppress(OSError, StoreError):  # a disk that is too full to merge may still have room for rows
+                merged = merge(self._folder, mine)
+                self._levels[level] = []
+                if merged is not None:
+                    self._add(merged, level + 1)
+
+    def tidy(self) -> None:
+        """Merge what is small, and put damaged segments out of the way, where this writer has written at all."""
+        if not any(self._levels):
+            return
+        there = [one for one in self._folder.index().segments if _may_be_removed(one.path)]
+        small = [one for one in there if _is_small(one)]
+        mine = [one for level in self._levels for one in level if _is_small(one)]
+        self._merge(small if len(small) > _MANY else mine)
+        for segment in [one for one in there if one.path in self._folder.holed]:
+            merge(self._folder, [segment])  # what is missing in it has been computed again, if it was wanted
+        for path in sorted(self._folder.damaged):
+            with suppress(FileNotFoundError):
+                path.rename(path.with_suffix(DAMAGED))
+        for segment in self._folder.index().superseded():
+            if _may_be_removed(segment.path) and self._folder.holds_newer(segment):
+                segment.path.unlink(missing_ok=True)
+
+    def _merge(self, small: list[Segment]) -> None:
+        """Merge segments, as many at once as memory should hold."""
+        batch: list[Segment] = []
+        for segment in small:
+            if batch and sum(map(_weight, batch)) + _weight(segment) > _LARGEST_MERGE:
+                merge(self._folder, batch)
+                batch = []
+            batch.append(segment)
+        if len(batch) > 1:
+            merge(self._folder, batch)
+
+
+def merge(folder: Folder, small: list[Segment]) -> Segment | None:
+    """Replace segments by one that holds their rows, without those that are damaged; None if none is left.
+
+    Those that have gone already were merged by somebody else, who may be at it just now: then both write a segment, and
+    `Writer.tidy` removes the older one.
+    """
+    place: dict[str, int] = {}
+    rows = np.empty((sum(len(one.keys) for one in small), small[0].dim), np.float32)
+    read, filled = [], 0
+    for segment in sorted(small, key=lambda one: one.path.name):  # a newer row takes the place of an older one
+        try:
+            sequences = segment.sequences()
+            found, sound = segment.read_all(folder.salt)
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
+            continue
+        kept = [i for i in np.flatnonzero(sound).tolist() if sequences[i]]
+        if len(kept) < len(sequences):
+            message = f"{segment.path}: {len(sequences) - len(kept)} damaged rows were left out"
+            folder.say(segment.path, message, folder.holed)
+        rows[filled : filled + len(kept)] = found[kept]
+        place.update((sequences[i], filled + number) for number, i in enumerate(kept))
+        filled += len(kept)
+        read.append(segment)
+    merged = None
+    if place:
+        newest = list(place.values())
+        merged = folder.write(list(place), rows[:filled] if len(newest) == filled else rows[newest])
+    for segment in read:
+        segment.path.unlink(missing_ok=True)
+    return merged
+
+
+def _weight(segment: Segment) -> int:
+    return len(segment.keys) * segment.dim * 4
+
+
+def _is_small(segment: Segment) -> bool:
+    return _weight(segment) < _LARGEST_MERGE // _MERGED_AT_ONCE
+
+
+def _may_be_removed(path: Path) -> bool:
+    """Return whether the system lets this user remove a file: not another's, in a folder with the sticky bit."""
+    if os.name != "posix":
+        return True
+    try:
+        folder, file, user = path.parent.stat(), path.lstat(), os.geteuid()
+    except OSError:
+        return False
+    return not folder.st_mode & stat.S_ISVTX or user in (0, folder.st_uid, file.st_uid)
