@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEPENDENCIES := pyproject.toml constraints.txt
 
-.PHONY: run test stress lint docs benchmark clean
+.PHONY: run test stress lint docs cards benchmark clean
 
 run: $(VENV)/.quickstart
 	$(BIN)/antibody-train
@@ -24,6 +24,10 @@ lint: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# The pages of the public data sets, from their provenance; the tests see that they are up to date.
+cards: $(VENV)/.dev
+	$(BIN)/python -m antibody_esm.data.cards docs/data
 
 benchmark: $(VENV)/.dev
 	$(BIN)/python -m pytest benchmarks -o python_files="benchmark_*.py" -o python_functions="benchmark_*" -o filterwarnings=default -s

@@ -11,6 +11,11 @@ os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="antibody_esm-hf-")
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="antibody_esm-cache-")
 
+# The published files of the data sets, which are not part of this repository, lie beside it.
+os.environ["ANTIBODY_ESM_DATA"] = os.environ.get(
+    "ANTIBODY_ESM_DATA", str(Path(__file__).parent.parent.parent / "shared" / "data")
+)
+
 from hypothesis import HealthCheck, settings
 
 from antibody_esm import EmbeddingStore, ExtractorSpec
@@ -45,6 +50,15 @@ def checkpoint(checkpoints: dict[str, Path], family: str) -> Path:
 def tiny(checkpoints: dict[str, Path]) -> ExtractorSpec:
     """Some language model, where it does not matter which."""
     return ExtractorSpec(model=str(checkpoints["esm"]))
+
+
+@pytest.fixture(scope="session")
+def published() -> Path:
+    """The folder of published files."""
+    folder = Path(os.environ["ANTIBODY_ESM_DATA"])
+    if not folder.is_dir():
+        pytest.skip("the published files of the data sets are not here; name their folder in ANTIBODY_ESM_DATA")
+    return folder
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import antibody_esm
+from antibody_esm.data.cards import card
 
 ROOT = Path(__file__).parent.parent
 MODULES = [
@@ -79,6 +80,22 @@ def test_the_page_of_the_store_runs_and_names_tests_that_are_there(
     assert len(named) > 10
     for name, file in named:
         assert (ROOT / "tests" / f"{name}.py").exists() if file else f"def {name}(" in tests, name
+
+
+def test_the_page_of_the_data_sets_runs_and_its_audit_is_the_real_one(
+    published: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs" / "data" / "index.md").read_text(encoding="utf-8")
+    namespace: dict[str, object] = {}
+    for block in python_blocks(ROOT / "docs" / "data" / "index.md"):
+        exec(compile(block, "data/index.md", "exec"), namespace)  # noqa: S102
+    (shown,) = re.findall(r"^```text\n(.*?)^```", page, flags=re.S | re.M)
+    assert shown in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["boughter", "jain", "shehata", "harvey"])
+def test_the_page_of_a_data_set_is_what_its_provenance_says(published: Path, name: str) -> None:
+    assert card(name) == (ROOT / "docs" / "data" / f"{name}.md").read_text(encoding="utf-8"), "run: make cards"
 
 
 def test_the_site_builds_without_warnings(tmp_path: Path) -> None:

@@ -28,10 +28,10 @@ def test_its_files_are_byte_for_byte_those_of_the_package_they_come_from() -> No
 
 
 def test_an_unknown_name_lists_the_names() -> None:
-    with pytest.raises(DatasetError, match="unknown data set 'boughter'; choose one of boughter_flu_cdrs"):
-        load_dataset("boughter")
+    with pytest.raises(DatasetError, match="unknown data set 'bougter'; choose one of boughter, boughter_flu_cdrs"):
+        load_dataset("bougter")
 
 
 def test_columns_of_a_public_data_set_are_its_own() -> None:
-    with pytest.raises(DatasetError, match="only chain= applies"):
+    with pytest.raises(DatasetError, match="only chain=, fragment= and labels= apply"):
         load_dataset("boughter_flu_cdrs", label="psr")

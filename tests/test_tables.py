@@ -1,13 +1,15 @@
+import bz2
 import gzip
+import lzma
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import strategies
-from antibody_esm import Dataset, DatasetError, SequenceError, load_dataset
+from antibody_esm import Dataset, DatasetError, load_dataset
 
 FRAME = pd.DataFrame(
     {"name": ["a", "b"], "vh": ["EVQL", "QVQL"], "vl": ["DIQ", "EIV"], "psr": [0, 1], "donor": ["x", "y"]}
@@ -99,9 +101,9 @@ def test_a_missing_sequence_is_an_error_in_the_embedded_chain_and_none_in_the_ot
     path = tmp_path / "a.csv"
     path.write_text("heavy,light,label\nEVQL,,1\nQVQL,DIQ,0\n")
     assert load_dataset(path).light == (None, "DIQ")
-    with pytest.raises(SequenceError) as caught:
+    with pytest.raises(DatasetError) as caught:
         load_dataset(path, chain="light")
-    assert caught.value.index == 0
+    assert (caught.value.path, caught.value.row, caught.value.column) == (path, 0, "light")
 
 
 @pytest.mark.parametrize(
@@ -115,8 +117,8 @@ def test_a_missing_sequence_is_an_error_in_the_embedded_chain_and_none_in_the_ot
         ("a.csv", b"\xff\xfe\x00", "cannot be read as a table"),
         ("a.csv.gz", b"not gzip", "cannot be read"),
         ("a.parquet", b"not parquet", "cannot be read as a table"),
-        ("a.xlsx", b"", r"not a table this package reads; .*\.csv, \.tsv"),
-        ("a.csv", b"heavy,heavy,label\nEVQL,QVQL,1\n", ""),
+        ("a.xlsx", b"", r"not a table that can be read; .*\.csv, \.tsv"),
+        ("a.csv", b"heavy,heavy,label\nEVQL,QVQL,1\n", "there are 2 columns named 'heavy'"),
         ("a.csv", b"id,heavy,label\na,EVQL,1\na,QVQL,0\n", "id 'a' in row 1 was there before"),
         ("a.csv", b"id,heavy,label\na,EVQL,1\n,QVQL,0\n", "1 rows have no 'id', the first is row 1"),
         ("a.csv", b"groups,heavy,label\n,EVQL,1\na,QVQL,0\n", "1 rows have no 'groups', the first is row 0"),
@@ -190,3 +192,81 @@ def test_a_data_set_can_be_written_and_read_back(tmp_path: Path) -> None:
     assert isinstance(back, Dataset)
     assert (back.ids, back.heavy, back.light) == (data.ids, data.heavy, data.light)
     assert (back.binary_labels() == data.binary_labels()).all()
+
+
+DRESSED = (
+    b"\xef\xbb\xbfid,heavy,label\r\na, EVQL VESG ,0\r\nb,qvqlqqsg*,1\r\n",
+    b"# made by hand\nid,heavy,label\na,EVQLVESG,0\nb,QVQLQQSG,1",
+    b'id,heavy,label\n"a","EVQL\nVESG",0\nb,"QVQL QQSG",1\n',
+    b"id,heavy,label\ra,EVQLVESG,0\rb,QVQLQQSG,1\r",
+)
+
+
+@pytest.mark.parametrize("content", DRESSED)
+@pytest.mark.parametrize("suffix", ["", ".gz", ".bz2", ".xz"])
+def test_a_table_is_read_in_every_dress(tmp_path: Path, content: bytes, suffix: str) -> None:
+    path = tmp_path / f"a.csv{suffix}"
+    path.write_bytes({"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}[suffix](content))
+    data = load_dataset(path)
+    assert data.sequences == ["EVQLVESG", "QVQLQQSG"]
+    assert data.ids == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "row", "column", "message"),
+    [
+        ("a.csv", b"id;heavy;label\na;EVQL;0\n", None, None, "seem to be separated by ';', where ',' is expected"),
+        ("a.csv", b"id\theavy\tlabel\na\tEVQL\t0\n", None, None, "separated by '\\\\t'"),
+        ("a.tsv", b"id,heavy,label\na,EVQL,0\n", None, None, "separated by ',', where '\\\\t' is expected"),
+        ("a.csv", b"id,heavy,label\na,EVQL,0\nb,EV*QL,1\n", 1, "heavy", "row 1, position 2: '\\*'"),
+        ("a.csv", b"id,heavy,label\na,EVQL,0\nb,EV-QL,1\n", 1, "heavy", "row 1, position 2: '-'"),
+        ("a.csv", b"id,heavy,label\na,EVQL,0\na,QVQL,1\n", 1, "id", "id 'a' in row 1 was there before"),
+        ("a.csv", b"id,heavy,label\na,EVQL,0\nb,QVQL,high\n", 1, "label", "the label in row 1 is 'high'"),
+        ("a.csv", b"id,heavy,label\na,EVQL,0\nb,QVQL,\n", 1, "label", "labels are missing"),
+        ("a.csv", b"id,heavy,label\na,EVQL,0\nb,,1\n", 1, "heavy", "row 1, position 0: empty"),
+        ("a.csv", b"id,heavy,label\na,EVQL,0\nb\n", 1, "heavy", "row 1, position 0: empty"),
+        ("a.csv", b"id,heavy,label\n,EVQL,0\n", 0, "id", "1 rows have no 'id'"),
+        ("a.csv", b"id,heavy,label\n", None, None, "there are no rows"),
+        ("a.csv", b"", None, None, "the file is empty"),
+        ("a.csv", b"id,id,heavy,label\na,b,EVQL,0\n", None, "id", "2 columns named 'id'"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_said_by_file_row_and_column(
+    tmp_path: Path, name: str, content: bytes, row: int | None, column: str | None, message: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=message) as caught:
+        load_dataset(path)
+    assert (caught.value.path, caught.value.row, caught.value.column) == (path, row, column)
+    assert str(path) in str(caught.value)
+
+
+@given(
+    st.sampled_from(["a.csv", "a.tsv", "a.fasta", "a.parquet", "a.csv.gz", "a.tsv.bz2", "a.fa.xz"]),
+    st.one_of(
+        st.binary(max_size=200),
+        st.text(max_size=200).map(str.encode),
+        st.text('id,heavy;label\n\r\t"# >EVQL01*-', max_size=200).map(lambda text: f"id,heavy,label\n{text}".encode()),
+        st.sampled_from(DRESSED),
+    ),
+    st.tuples(st.floats(0, 1), st.binary(max_size=5)),
+)
+@settings(max_examples=400)
+def test_any_bytes_are_a_data_set_or_an_error_that_names_the_file(
+    tmp_path_factory: pytest.TempPathFactory, name: str, content: bytes, change: tuple[float, bytes]
+) -> None:
+    at = int(change[0] * len(content))
+    content = content[:at] + change[1] + content[at + len(change[1]) :]
+    path = tmp_path_factory.mktemp("fuzz") / name
+    if at % 3:
+        compress = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}.get(path.suffix, bytes)
+        content = compress(content)
+    path.write_bytes(content)
+    try:
+        data = load_dataset(path, labels={"a": 0} if name.startswith("a.fa") else None)
+    except DatasetError as error:
+        assert error.path == path  # noqa: PT017  a data set is as good as an error here
+    else:
+        assert len(data) > 0
+        assert data.label is not None

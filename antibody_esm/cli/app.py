@@ -2,7 +2,7 @@
 
 import typer
 
-from antibody_esm.cli import store
+from antibody_esm.cli import data, store
 
 app = typer.Typer(
     add_completion=False,
@@ -11,6 +11,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Protein language model embeddings of antibodies.",
 )
+app.add_typer(data.app, name="data")
 app.add_typer(store.app, name="store")
 
 

@@ -1,18 +1,15 @@
 """``antibody-esm store``: look at a store, check it, clean it, and move its rows."""
 
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from antibody_esm.cli.compose import compose
-from antibody_esm.errors import AntibodyESMError, CheckpointError
+from antibody_esm.cli.told import told
+from antibody_esm.errors import CheckpointError
 from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
 from antibody_esm.store.inspection import stored, summary
 from antibody_esm.store.store import EmbeddingStore
@@ -36,7 +33,7 @@ _DEFAULT = Path("embeddings")
 @app.command()
 def stats(store: Folder = _DEFAULT) -> None:
     """Rows, disk and age of each spec. No row is read."""
-    with _told():
+    with told():
         print(_existing(store).stats())  # noqa: T201
 
 
@@ -49,7 +46,7 @@ def verify(
 
     With --recompute, some are compared with what their model computes today too. Ends with 1 if any row is damaged.
     """
-    with _told():
+    with told():
         opened = _existing(store)
         extractors = []
         if recompute:
@@ -79,7 +76,7 @@ def explain(
     store: Folder = _DEFAULT,
 ) -> None:
     """Say why two specs have different rows, or one has none."""
-    with _told():
+    with told():
         one, two = _spec(store, spec), None if other is None else _spec(store, other)
         lines = EmbeddingStore(store).explain(one, two)
         if two is None and EmbeddingStore(store).count(one):
@@ -99,7 +96,7 @@ def gc(
     delete: Annotated[bool, typer.Option("--delete", help="Do it. Without this, only say what would go.")] = False,
 ) -> None:
     """Remove leftovers of crashes, and specs nobody wants."""
-    with _told():
+    with told():
         kept = None if not keep else [_spec(store, text) for text in keep]
         age = None if older_than is None else timedelta(days=min(older_than, 1e6))
         print(_existing(store).gc(keep=kept, older_than=age, dry_run=not delete))  # noqa: T201
@@ -113,7 +110,7 @@ def merge(
     store: Folder = _DEFAULT,
 ) -> None:
     """Add the sound rows of another store that are absent here."""
-    with _told():
+    with told():
         for spec, count in EmbeddingStore(store).merge(other).items():
             print(f"{count:>12,} rows added: {summary(spec)}")  # noqa: T201
 
@@ -127,7 +124,7 @@ def export(
     store: Folder = _DEFAULT,
 ) -> None:
     """Write the rows of one spec to one file."""
-    with _told():
+    with told():
         count = _existing(store).export(file, None if spec is None else _spec(store, spec))
         print(f"{count:,} rows written to {file}")  # noqa: T201
 
@@ -135,7 +132,7 @@ def export(
 @app.command("import")
 def import_(file: Annotated[Path, typer.Argument(help="What export wrote.")], store: Folder = _DEFAULT) -> None:
     """Add the rows of a file that export wrote."""
-    with _told():
+    with told():
         spec, count = EmbeddingStore(store).import_file(file)
         print(f"{count:>12,} rows added: {summary(spec)}")  # noqa: T201
 
@@ -153,20 +150,3 @@ def _spec(store: Path, text: str) -> AnySpec:
     if len(named) != 1 or not text:
         raise typer.BadParameter(f"{len(named)} specs in {store} have a fingerprint that begins with {text!r}")
     return named[0]
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Say errors and warnings in a line each."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("always")
-            warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)  # noqa: T201
-            yield
-    except ValidationError as error:
-        for one in error.errors():
-            print(f"error: {one['msg']} (given: {one['input']})", file=sys.stderr)  # noqa: T201
-        raise typer.Exit(2) from error
-    except (AntibodyESMError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        raise typer.Exit(1) from error

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,7 +17,9 @@ from antibody_esm.sequences import normalise
 if TYPE_CHECKING:
     import pandas as pd
 
-Chain = Literal["heavy", "light"]
+    from antibody_esm.data.audit import Audit
+
+Chain = Literal["heavy", "light", "both"]
 
 
 @dataclass(frozen=True)
@@ -34,13 +38,26 @@ class Provenance:
     """Digest of each source file."""
     counts: dict[str, int] = field(default_factory=dict)
     """Rows after each step."""
+    dropped: dict[str, str] = field(default_factory=dict)
+    """Id of each row that was left out, and why."""
 
     def __str__(self) -> str:
         lines = {"source": self.source, "rule": self.rule, "citation": self.citation, "licence": self.licence}
-        lines |= {f"sha256 of {name}": digest for name, digest in self.sha256.items()}
-        lines |= {name: str(count) for name, count in self.counts.items()}
-        width = max(map(len, lines))
-        return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items() if text)
+        lines |= {name: f"{count:,}" for name, count in self.counts.items()}
+        lines |= {f"dropped: {reason}": f"{count:,}" for reason, count in self.reasons().items()}
+        lines |= {f"SHA-256 {name}": digest for name, digest in self.sha256.items()}
+        width = min(max(map(len, lines)), 48)
+        return "\n".join(
+            textwrap.fill(
+                text, max(80, width + 66), initial_indent=f"{name:<{width}}  ", subsequent_indent=" " * (width + 2)
+            )
+            for name, text in lines.items()
+            if text
+        )
+
+    def reasons(self) -> dict[str, int]:
+        """Return how many rows were left out for each reason, most first."""
+        return dict(Counter(self.dropped.values()).most_common())
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,9 +78,13 @@ class Dataset:
     groups
         ``n`` names of what should stay together in a split (a study, a donor, a clone); None if there are none.
     chain
-        Which chain `sequences` gives.
+        Which chain `sequences` gives; ``both`` is heavy and light, one behind the other.
     provenance
         Where it comes from; part of the digest.
+    measurements
+        Further measured values ``(n,)`` by name, NaN where there is none.
+    fragment
+        Which part of the chains they are; None as given. `cut` fills it in.
 
     Raises
     ------
@@ -88,6 +109,8 @@ class Dataset:
     groups: Sequence[str] | None = None
     provenance: Provenance = Provenance("given in Python")
     chain: Chain = "heavy"
+    measurements: Mapping[str, NDArray[np.float64] | Sequence[float]] = field(default_factory=dict)
+    fragment: str | None = None
 
     def __post_init__(self) -> None:
         put = object.__setattr__  # frozen for everyone else
@@ -98,8 +121,9 @@ class Dataset:
         put(self, "light", _chains(self.light))
         put(self, "groups", None if self.groups is None else tuple(str(one) for one in self.groups))
         put(self, "label", None if self.label is None else _numbers(self.label, self.ids))
-        for name in ("heavy", "light", "label", "groups"):
-            column = getattr(self, name)
+        put(self, "measurements", {name: _measured(name, values) for name, values in self.measurements.items()})
+        columns = {name: getattr(self, name) for name in ("heavy", "light", "label", "groups")} | {**self.measurements}
+        for name, column in columns.items():
             if column is not None and len(column) != len(self.ids):
                 raise DatasetError(f"{len(self.ids)} ids but {len(column)} values of {name}", column=name)
         if len(set(self.ids)) != len(self.ids):
@@ -127,21 +151,26 @@ class Dataset:
         DatasetError
             If any antibody lacks that chain.
         """
-        chains: Sequence[str | None] | None = getattr(self, self.chain)
+        if self.chain == "both":
+            return [one + other for one, other in zip(self._every("heavy"), self._every("light"), strict=True)]
+        return self._every(self.chain)
+
+    def _every(self, chain: str) -> list[str]:
+        chains: Sequence[str | None] | None = getattr(self, chain)
         if chains is None:
-            raise DatasetError(f"this data set has no {self.chain} chains", column=self.chain)
+            raise DatasetError(f"this data set has no {chain} chains", column=chain)
         absent = [i for i, one in enumerate(chains) if one is None]
         if absent:
             raise DatasetError(
-                f"{len(absent)} antibodies have no {self.chain} chain: {_rows(absent, self.ids)}",
+                f"{len(absent)} antibodies have no {chain} chain: {_rows(absent, self.ids)}",
                 row=absent[0],
-                column=self.chain,
+                column=chain,
             )
         return [one for one in chains if one is not None]
 
     @property
     def digest(self) -> str:
-        """SHA-256 over ids, chains, labels, groups, the chosen chain and the provenance."""
+        """SHA-256 over ids, chains, labels, groups, measurements, the chosen chain, fragment and the provenance."""
         content = {
             "ids": self.ids,
             "heavy": self.heavy,
@@ -149,6 +178,8 @@ class Dataset:
             "label": None if self.label is None else [repr(float(one)) for one in self.label],
             "groups": self.groups,
             "chain": self.chain,
+            "fragment": self.fragment,
+            "measurements": {name: [repr(float(one)) for one in values] for name, values in self.measurements.items()},
             "provenance": self.provenance.__dict__,
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -187,13 +218,73 @@ class Dataset:
             groups=pick(self.groups),
             provenance=self.provenance,
             chain=self.chain,
+            measurements={name: np.asarray(values)[kept] for name, values in self.measurements.items()},
+            fragment=self.fragment,
         )
 
+    def cut(
+        self,
+        fragment: str,
+        *,
+        species: Sequence[str] | None = None,
+        drop: bool = False,
+        workers: int | None = None,
+    ) -> "Dataset":
+        """Return the data with each chain cut to its part of a fragment, by IMGT numbering.
+
+        Parameters
+        ----------
+        fragment
+            ``VH``, ``VL``, ``H-CDR1`` to ``L-CDR3``, ``H-CDRs``, ``L-CDRs``, ``H-FWRs``, ``L-FWRs``, ``VH+VL``,
+            ``All-CDRs``, ``All-FWRs``, ``Full`` or ``VHH``; regions are joined in the order of the sequence.
+        species
+            Whose profiles the numbering compares with; None is human and mouse, for VHH alpaca too.
+        drop
+            Leave antibodies out that have not the whole fragment, with the reason in the provenance, instead of
+            refusing.
+        workers
+            Threads; None is one per usable core.
+
+        Raises
+        ------
+        DatasetError
+            If antibodies have not the whole fragment; the message lists them.
+
+        Examples
+        --------
+        >>> vh = "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYC"
+        >>> Dataset(ids=["trastuzumab"], heavy=[vh + "SRWGGDGFYAMDYWGQGTLVTVSS"]).cut("H-CDR3").sequences
+        ['SRWGGDGFYAMDY']
+        """
+        from antibody_esm.data.fragments import cut
+
+        return cut(self, fragment, species=species, drop=drop, workers=workers)
+
+    def audit(
+        self, other: "Dataset | None" = None, *, identities: Sequence[float] = (0.95, 0.9, 0.8), numbering: bool = True
+    ) -> "Audit":
+        """Return what is wrong with the data, or doubtful; ``print`` shows a table.
+
+        Parameters
+        ----------
+        other
+            A test set, whose overlap with this one is looked for too.
+        identities
+            At which sequences are counted as near-duplicates; the largest but one, or the only one, for overlap.
+        numbering
+            Whether to number the chains, to find truncated domains and chains in the wrong column. That takes some 10
+            ms a sequence the first time.
+        """
+        from antibody_esm.data.audit import audit
+
+        return audit(self, other, identities, numbering)
+
     def to_frame(self) -> "pd.DataFrame":
-        """Return a DataFrame with the columns id, heavy, light, label and group, without those that are absent."""
+        """Return a DataFrame with id, heavy, light, label, group and the measurements, without what is absent."""
         import pandas as pd
 
         columns = {"id": self.ids, "heavy": self.heavy, "light": self.light, "label": self.label, "group": self.groups}
+        columns |= {**self.measurements}
         return pd.DataFrame({name: column for name, column in columns.items() if column is not None})
 
 
@@ -216,6 +307,15 @@ def _numbers(label: Any, ids: Sequence[str]) -> NDArray[np.float64]:
     if not np.isfinite(numbers).all():
         row = int(np.flatnonzero(~np.isfinite(numbers))[0])
         raise DatasetError(f"the label in row {row} is not finite", row=row, column="label")
+    numbers.setflags(write=False)
+    return numbers
+
+
+def _measured(name: str, values: Any) -> NDArray[np.float64]:
+    try:
+        numbers = np.array(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise DatasetError(f"measurements of {name} must be numbers: {error}", column=name) from error
     numbers.setflags(write=False)
     return numbers
 

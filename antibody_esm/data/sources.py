@@ -2,11 +2,16 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from antibody_esm.data.boughter import boughter
 from antibody_esm.data.dataset import Chain, Dataset, Provenance
+from antibody_esm.data.harvey import harvey
+from antibody_esm.data.jain import jain
+from antibody_esm.data.shehata import shehata
 from antibody_esm.data.tables import read_dataset
 from antibody_esm.errors import DatasetError
 
@@ -23,22 +28,42 @@ def load_dataset(
     label: str | None = None,
     groups: str | None = None,
     chain: Chain | None = None,
+    fragment: str | None = None,
     labels: "str | Path | pd.DataFrame | Mapping[str, float] | None" = None,
 ) -> Dataset:
     """Load a public data set by its name, or a table of your own.
 
+    Public data sets are downloaded once and checked by SHA-256, or read from the folder that the environment variable
+    ``ANTIBODY_ESM_DATA`` names:
+
+    ``boughter``
+        678 antibodies of influenza, HIV and mouse IgA studies; 0: binds no ligand of a panel, 1: four or more.
+        ``labels="count"``: number of ligands, 1,004 antibodies; ``"predecessor"``: see `data.boughter`.
+    ``jain``
+        137 clinical-stage antibodies, with twelve assays; 1: a flag in PSR, BVP or ELISA. ``labels="psr"``, ``"hic"``
+        and so on: the assay's values; ``"psr_flag"``: 1 beyond its threshold; ``"flag_groups"``: flags, 0 to 4.
+    ``shehata``
+        398 antibodies of B cells, seven of them polyspecific. ``labels="psr"``: the score.
+    ``harvey``
+        48 nanobodies and their binding in percent. ``labels="moderate"``, ``"high"``: 1 from that class on.
+    ``boughter_flu_cdrs``
+        358 influenza antibodies, three loops a chain, that come with this package.
+
     Parameters
     ----------
     source
-        The name of a data set (``"boughter_flu_cdrs"``); the path of a CSV, TSV, Parquet or FASTA file, gzipped or not,
+        The name of a data set; the path of a CSV, TSV, Parquet or FASTA file, gzipped or not,
         with or without leading ``#`` lines; or a DataFrame.
     id, heavy, light, label, groups
         Names of the table's columns. Without them, columns of just these names are taken where they exist, and rows
         without ids are numbered from 0. Labels must be there.
     chain
-        Which chain is embedded; by default heavy, where there is one.
+        Which chain is embedded; by default heavy, where there is one. ``both`` joins heavy and light.
+    fragment
+        Part of the chains that is embedded, such as ``"H-CDR3"`` or ``"VH+VL"``; see `Dataset.cut`.
     labels
-        For FASTA: a table with the columns ``id`` and `label`, or a mapping from id to label.
+        For a public data set: which labels. For FASTA: a table with the columns ``id`` and `label`, or a mapping from
+        id to label.
 
     Returns
     -------
@@ -49,27 +74,33 @@ def load_dataset(
     ------
     DatasetError
         If there is no such name or file, a column is not there (the message lists those that are), or labels are
-        missing or not numbers (the message names the rows).
-    SequenceError
-        If a sequence is not made of amino acids and X; every such row is listed.
+        missing or not numbers, or a sequence is not made of amino acids and X (the message names the rows).
 
     Examples
     --------
     >>> load_dataset("boughter_flu_cdrs")
     Dataset(358 antibodies, 173 positive)
     """
+    if chain is not None and fragment is not None:
+        raise DatasetError("a fragment says which chain it is of; give chain= or fragment=")
     if isinstance(source, str) and source in _NAMED:
-        if any(given is not None for given in (id, heavy, light, label, groups, labels)):
-            raise DatasetError(f"{source!r} is a public data set; only chain= applies to it")
-        return _NAMED[source](chain or "heavy")
+        if any(given is not None for given in (id, heavy, light, label, groups)):
+            raise DatasetError(f"{source!r} is a public data set; only chain=, fragment= and labels= apply to it")
+        if labels is not None and not isinstance(labels, str):
+            raise DatasetError(f"labels= of {source!r} is a name")
+        data = _NAMED[source](*(() if labels is None else (labels,)))
+        return data.cut(fragment) if fragment else replace(data, chain=chain or "heavy")
     if isinstance(source, str) and "." not in Path(source).name and not Path(source).exists():
         known = ", ".join(_NAMED)
         raise DatasetError(f"unknown data set {source!r}; choose one of {known}, or give the path of a table")
-    return read_dataset(source, id=id, heavy=heavy, light=light, label=label, groups=groups, chain=chain, labels=labels)
+    data = read_dataset(source, id=id, heavy=heavy, light=light, label=label, groups=groups, chain=chain, labels=labels)
+    return data.cut(fragment) if fragment else data
 
 
-def _boughter_flu_cdrs(chain: Chain) -> Dataset:
+def _boughter_flu_cdrs(labels: str = "published") -> Dataset:
     """Influenza antibodies of Boughter et al. 2020: the three CDR loops of each chain, joined."""
+    if labels != "published":
+        raise DatasetError(f"unknown labels {labels!r} of 'boughter_flu_cdrs'; there are only the published ones")
     folder = files("antibody_esm.data") / "boughter_flu_cdrs"
     ids, heavy, light, label, digests, counts = [], [], [], [], {}, {}
     for name, meaning, value in (("flu_mono", "specific", 0), ("flu_poly", "polyreactive", 1)):
@@ -89,7 +120,6 @@ def _boughter_flu_cdrs(chain: Chain) -> Dataset:
         heavy=heavy,
         light=light,
         label=label,
-        chain=chain,
         provenance=Provenance(
             source="influenza antibodies, CDR loops 1-3 of each chain joined; package aims-immune 0.9.3",
             rule="0: binds 0 or 1 ligands of the panel, 1: binds 2 or more",
@@ -101,4 +131,10 @@ def _boughter_flu_cdrs(chain: Chain) -> Dataset:
     )
 
 
-_NAMED: dict[str, Callable[[Chain], Dataset]] = {"boughter_flu_cdrs": _boughter_flu_cdrs}
+_NAMED: dict[str, Callable[..., Dataset]] = {
+    "boughter": boughter,
+    "boughter_flu_cdrs": _boughter_flu_cdrs,
+    "harvey": harvey,
+    "jain": jain,
+    "shehata": shehata,
+}

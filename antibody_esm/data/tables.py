@@ -1,21 +1,33 @@
 """A table in a file or a DataFrame becomes a Dataset."""
 
+import bz2
+import csv
 import gzip
 import hashlib
 import io
+import lzma
 import warnings
-from collections.abc import Mapping
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from antibody_esm.data.dataset import Chain, Dataset, Provenance
-from antibody_esm.errors import DatasetError
+from antibody_esm.errors import DatasetError, SequenceError
+from antibody_esm.sequences import normalise
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 _FASTA = (".fasta", ".fa", ".faa", ".fas")
+_COMPRESSED: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.decompress,
+    ".bz2": bz2.decompress,
+    ".xz": lzma.decompress,
+}
+_SHOWN = 10
 _MISSING = frozenset({"", "na", "n/a", "nan", "none", "null", "<na>"})
 
 
@@ -62,8 +74,8 @@ def read_dataset(
     try:
         return Dataset(
             ids=[str(i) for i in range(len(frame))] if ids is None else _names(ids, path),
-            heavy=None if heavy_chains is None else _sequences(heavy_chains, required=chain == "heavy"),
-            light=None if light_chains is None else _sequences(light_chains, required=chain == "light"),
+            heavy=_sequences(heavy_chains, path, required=chain in ("heavy", "both")),
+            light=_sequences(light_chains, path, required=chain in ("light", "both")),
             label=[_number(one, row, label_column.name, path) for row, one in enumerate(label_column)],  # type: ignore[misc]
             groups=None if group_column is None else _names(group_column, path),
             provenance=_provenance(path, len(frame)),
@@ -88,12 +100,14 @@ def read_table(path: Path) -> "pd.DataFrame":
     suffix = _suffix(path)
     if suffix not in (*_SEPARATORS, ".parquet"):
         known = ", ".join((*_SEPARATORS, ".parquet", *_FASTA))
-        raise DatasetError(f"not a table this package reads; its name should end in one of {known} (.gz allowed)", path)
+        packed = ", ".join(_COMPRESSED)
+        raise DatasetError(f"not a table that can be read; names of tables end in {known}, then perhaps {packed}", path)
     content = _bytes(path)
     try:
         if suffix == ".parquet":
             return pd.read_parquet(io.BytesIO(content))
         text = _without_comments(content.decode("utf-8-sig"))
+        _check_header(text, _SEPARATORS[suffix], path)
         # As text, and nothing is "not available": NA is a dipeptide, and NAN a CDR.
         with warnings.catch_warnings():  # a row longer than the header would lose its end with a warning only
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -102,8 +116,28 @@ def read_table(path: Path) -> "pd.DataFrame":
             )
     except pd.errors.EmptyDataError as error:
         raise DatasetError("the file is empty", path) from error
-    except (ValueError, OSError, pd.errors.ParserWarning) as error:
+    except DatasetError:
+        raise
+    except (ValueError, OSError, NotImplementedError, csv.Error, pd.errors.ParserWarning) as error:
         raise DatasetError(f"cannot be read as a table: {error}", path) from error
+
+
+def read_sequences(path: Path, column: str | None = None) -> Iterator[tuple[str, Any]]:
+    """Give the name of each sequence of a FASTA file or table, and the sequence as it stands there.
+
+    Parameters
+    ----------
+    column
+        Column of the table; None is the first that there is of sequence, heavy, light.
+    """
+    frame = _read_fasta(path) if _suffix(path) in _FASTA else read_table(path)
+    usual = [name for name in ("sequence", "heavy", "light") if name in frame.columns]
+    if column is None and not usual:
+        raise DatasetError(f"no column with sequences; name one. {_there(frame)}", path)
+    sequences = _column(frame, column or usual[0], path)
+    names = frame["id"] if "id" in frame.columns else range(len(frame))
+    for name, sequence in zip(names, sequences, strict=True):
+        yield str(name), _without_dressing(sequence)
 
 
 def _read_fasta(path: Path) -> "pd.DataFrame":
@@ -118,6 +152,21 @@ def _read_fasta(path: Path) -> "pd.DataFrame":
         raise DatasetError("a FASTA file begins with '>'", path)
     records = [((title.split() or [""])[0], sequence) for title, sequence in SimpleFastaParser(io.StringIO(text))]
     return pd.DataFrame(records, columns=["id", "sequence"])
+
+
+def _check_header(text: str, separator: str, path: Path) -> None:
+    """Refuse a table whose columns are separated otherwise than its name says, or named alike."""
+    names = next(csv.reader(io.StringIO(text, newline=None), delimiter=separator), [])
+    others = [other for other in (",", ";", "\t", "|") if other != separator and other in (names or [""])[0]]
+    if len(names) == 1 and others:
+        raise DatasetError(
+            f"its columns seem to be separated by {others[0]!r}, where {separator!r} is expected; "
+            "give a DataFrame that was read with the right separator",
+            path,
+        )
+    twice = [name for name, count in Counter(names).items() if count > 1 and name]
+    if twice:
+        raise DatasetError(f"there are {names.count(twice[0])} columns named {twice[0]!r}", path, column=twice[0])
 
 
 def _labels_of(ids: "pd.Series[Any]", labels: Any, id_column: str, label_column: str, path: Path) -> list[Any]:
@@ -151,9 +200,34 @@ def _there(frame: "pd.DataFrame") -> str:
     return f"There are: {', '.join(map(str, frame.columns))}"
 
 
-def _sequences(column: "pd.Series[Any]", required: bool) -> list[str | None]:
-    """Return sequences; a missing one is None, or stays what it is where that must be an error."""
-    return [None if not required and _is_missing(one) else one for one in column]
+def _sequences(column: "pd.Series[Any] | None", path: Path | None, required: bool) -> list[str | None] | None:
+    """Return sequences in normal form; a missing one is None, or an error where it is required."""
+    if column is None:
+        return None
+    given = {row: _without_dressing(one) for row, one in enumerate(column) if required or not _is_missing(one)}
+    try:
+        normal = dict(zip(given, normalise(given.values()), strict=True))
+    except SequenceError as error:
+        rows = list(given)
+        told = [
+            f"row {rows[one.index]}, position {one.position}: {reason}"
+            for one, reason in zip(error.rows, error.reasons, strict=True)
+        ]
+        more = f"\n  and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
+        raise DatasetError(
+            f"column {column.name!r} holds what is not made of the 20 amino acids and X:\n  "
+            + "\n  ".join(told[:_SHOWN])
+            + more,
+            path,
+            rows[error.index],
+            str(column.name),
+        ) from error
+    return [normal.get(row) for row in range(len(column))]
+
+
+def _without_dressing(sequence: Any) -> Any:
+    """Return a sequence without the white space in it and the stop behind it, which people leave there."""
+    return "".join(sequence.split()).removesuffix("*") if isinstance(sequence, str) else sequence
 
 
 def _names(column: "pd.Series[Any]", path: Path | None) -> list[str]:
@@ -195,16 +269,16 @@ def _number(value: Any, row: int, column: Any, path: Path | None) -> float | Non
 
 
 def _suffix(path: Path) -> str:
-    return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
+    return (path.with_suffix("") if path.suffix.lower() in _COMPRESSED else path).suffix.lower()
 
 
 def _bytes(path: Path) -> bytes:
     try:
         content = path.read_bytes()
-        return gzip.decompress(content) if path.suffix.lower() == ".gz" else content
+        return _COMPRESSED.get(path.suffix.lower(), bytes)(content)
     except FileNotFoundError as error:
         raise DatasetError("there is no such file", path) from error
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
         raise DatasetError(f"cannot be read: {error}", path) from error
 
 

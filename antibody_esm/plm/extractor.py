@@ -1,6 +1,5 @@
 """Run a language model over sequences."""
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -158,7 +157,7 @@ class Extractor:
                 keep(indices, rows)
             return indices, rows
 
-        workers = self.runtime.workers or _usable_cores()
+        workers = self.runtime.workers or joblib.cpu_count()
         if self._device.type != "cpu":
             workers = 1
         with (
@@ -274,10 +273,6 @@ class Extractor:
 
 def _never_one(batch: list[int]) -> list[int]:
     return batch if len(batch) > 1 else batch * 2
-
-
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _tqdm() -> Any:

@@ -2,7 +2,6 @@
 
 import html
 import textwrap
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.data.audit import Audit, repeats
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.evaluation.cross_validation import CrossValidation
 from antibody_esm.evaluation.metrics import score
@@ -45,6 +45,8 @@ class Report:
         it was tested.
     notes
         What a reader should know before the numbers.
+    audit
+        What `Dataset.audit` finds in the data without numbering or comparing them.
     """
 
     spec: TrainSpec
@@ -52,6 +54,7 @@ class Report:
     scores: dict[str, NDArray[np.float64]]
     predictions: "pd.DataFrame"
     notes: tuple[str, ...] = ()
+    audit: Audit | None = None
 
     @property
     def is_cross_validation(self) -> bool:
@@ -88,6 +91,7 @@ class Report:
             "positives": int(self.predictions["label"].sum()),
             "scores": summary,
             "notes": list(self.notes),
+            "audit": {one.check: one.count for one in self.audit.findings} if self.audit else {},
         }
 
     def __repr__(self) -> str:
@@ -113,8 +117,17 @@ class Report:
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
         return (
             f"<h3>{html.escape(self._title())}</h3><p>{html.escape(self._counts())}</p>"
-            f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
+            f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>{notes}{self._audit_html()}"
         )
+
+    def _audit_html(self) -> str:
+        if self.audit is None:
+            return ""
+        rows = "".join(
+            f"<tr><th scope='row'>{html.escape(one.check)}</th><td>{one.count:,}</td><td>{one.unit}</td></tr>"
+            for one in self.audit.findings
+        )
+        return f"<h4>The data</h4><table><tbody>{rows}</tbody></table>"
 
     def to_html(self, path: str | Path) -> Path:
         """Write the report as one page that loads nothing else, and return its path."""
@@ -150,9 +163,8 @@ def cross_validation_report(spec: TrainSpec, data: Dataset, found: CrossValidati
             "probability": found.probability,
         }
     )
-    return Report(
-        spec, data.provenance.source, found.scores, predictions, (_majority(data), *_groups(data), *_repeats(data))
-    )
+    notes = (_majority(data), *_groups(data), *_repeats(data))
+    return Report(spec, data.provenance.source, found.scores, predictions, notes, _audit(data))
 
 
 def evaluation_report(
@@ -164,7 +176,11 @@ def evaluation_report(
     label = data.binary_labels()
     predictions = pd.DataFrame({"id": data.ids, "label": label, "prediction": prediction, "probability": probability})
     scores = {metric: np.array([value]) for metric, value in score(label, prediction, probability).items()}
-    return Report(spec, data.provenance.source, scores, predictions, (_majority(data),))
+    return Report(spec, data.provenance.source, scores, predictions, (_majority(data),), _audit(data))
+
+
+def _audit(data: Dataset) -> Audit:
+    return data.audit(identities=(), numbering=False)
 
 
 def _named(name: str, spec: Spec, told: set[str]) -> str:
@@ -186,18 +202,13 @@ def _majority(data: Dataset) -> str:
 
 def _repeats(data: Dataset) -> list[str]:
     """Say how many sequences stand in more than one row, since folds may then test what they trained on."""
-    sequences = data.sequences
-    repeated = [one for one, count in Counter(sequences).items() if count > 1]
+    repeated, label = repeats(data.sequences), data.binary_labels()
     if not repeated:
         return []
-    labels: dict[str, set[int]] = {}
-    for sequence, label in zip(sequences, data.binary_labels().tolist(), strict=True):
-        labels.setdefault(sequence, set()).add(label)
-    rows = sum(one in set(repeated) for one in sequences)
-    contradictory = sum(len(labels[one]) > 1 for one in repeated)
+    contradictory = sum(len(set(label[rows].tolist())) > 1 for rows in repeated)
     return [
-        f"{rows} antibodies share their sequence with another one ({len(repeated)} sequences, {contradictory} with "
-        "contradictory labels); where such a group is split between folds, scores flatter."
+        f"{sum(map(len, repeated))} antibodies share their sequence with another one ({len(repeated)} sequences, "
+        f"{contradictory} with contradictory labels); where such a group is split between folds, scores flatter."
     ]
 
 

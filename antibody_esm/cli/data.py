@@ -1,0 +1,138 @@
+"""``antibody-esm data``: number sequences, and look for what is wrong with a data set."""
+
+import csv
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from antibody_esm.cli.told import told
+from antibody_esm.data.sources import load_dataset
+from antibody_esm.data.tables import read_sequences
+from antibody_esm.errors import SequenceError
+from antibody_esm.numbering import REGIONS, SPECIES, Domain, number
+from antibody_esm.sequences import normalise
+
+app = typer.Typer(
+    no_args_is_help=True, help="Number sequences, and audit data sets.", rich_markup_mode=None, name="data"
+)
+
+_COLUMNS = (
+    *(
+        "id",
+        "row",
+        "domain",
+        "chain",
+        "species",
+        "v_gene",
+        "v_identity",
+        "j_gene",
+        "j_identity",
+        "start",
+        "end",
+        "score",
+    ),
+    *(region.lower() for region in REGIONS),
+    *("sequence", "positions", "problems"),
+)
+_AT_ONCE = 512
+
+
+@app.command("number")
+def number_command(
+    file: Annotated[Path, typer.Argument(help="FASTA, CSV, TSV or Parquet; .gz, .bz2 and .xz too.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="CSV file, one row a variable domain.")],
+    column: Annotated[str | None, typer.Option(help="Column of the sequences in a table.")] = None,
+    species: Annotated[
+        list[str] | None, typer.Option(help="Profiles to compare with; may be repeated. Human and mouse if absent.")
+    ] = None,
+) -> None:
+    """IMGT regions, germline genes and chain type of every sequence.
+
+    A sequence that cannot be numbered has a row that says why; the others are done.
+    """
+    from tqdm import tqdm
+
+    with told():
+        rows = list(read_sequences(file, column))
+        bad = 0
+        with out.open("w", newline="") as lines, tqdm(total=len(rows), unit="seq", delay=1, disable=None) as bar:
+            table = csv.DictWriter(lines, _COLUMNS)
+            table.writeheader()
+            for part in _parts(enumerate(rows)):
+                for row, (name, _), domains, problem in _numbered(part, tuple(species or SPECIES)):
+                    if problem:
+                        bad += 1
+                        print(f"row {row} ({name}): {problem}", file=sys.stderr)  # noqa: T201
+                        table.writerow({"id": name, "row": row, "problems": problem})
+                    for place, domain in enumerate(domains):
+                        table.writerow({"id": name, "row": row, "domain": place + 1, **_described(domain)})
+                bar.update(len(part))
+        print(f"{len(rows) - bad:,} of {len(rows):,} sequences numbered, written to {out}")  # noqa: T201
+
+
+@app.command()
+def audit(
+    file: Annotated[str, typer.Argument(help="A table, or the name of a public data set.")],
+    against: Annotated[str | None, typer.Option(help="A test set, whose overlap is looked for.")] = None,
+    heavy: Annotated[str | None, typer.Option(help="Column of the heavy chains.")] = None,
+    light: Annotated[str | None, typer.Option(help="Column of the light chains.")] = None,
+    label: Annotated[str | None, typer.Option(help="Column of the labels.")] = None,
+    groups: Annotated[str | None, typer.Option(help="Column of the groups.")] = None,
+    id_: Annotated[str | None, typer.Option("--id", help="Column of the ids.")] = None,
+    identity: Annotated[
+        list[float] | None, typer.Option(min=0.5, max=1, help="Of near-duplicates; may be repeated.")
+    ] = None,
+    numbering: Annotated[bool, typer.Option(help="Number the chains, to find truncated and swapped ones.")] = True,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV file of all findings with their rows.")] = None,
+) -> None:
+    """Duplicates, contradictions, overlap with a test set, and more.
+
+    Columns are taken by these options for both files.
+    """
+    with told():
+        columns: dict[str, Any] = {"id": id_, "heavy": heavy, "light": light, "label": label, "groups": groups}
+        data = load_dataset(file, **columns)
+        other = None if against is None else load_dataset(against, **columns)
+        found = data.audit(other, identities=tuple(identity or (0.95, 0.9, 0.8)), numbering=numbering)
+        print(found)  # noqa: T201
+        if out is not None:
+            frame = found.to_frame()
+            frame["rows"] = [" ".join(map(str, rows)) for rows in frame["rows"]]
+            frame.to_csv(out, index=False)
+
+
+def _parts(rows: Any) -> Iterator[list[tuple[int, tuple[str, Any]]]]:
+    rows = iter(rows)
+    while part := list(islice(rows, _AT_ONCE)):
+        yield part
+
+
+def _numbered(
+    part: list[tuple[int, tuple[str, Any]]], species: tuple[str, ...]
+) -> Iterator[tuple[int, tuple[str, Any], tuple[Domain, ...], str]]:
+    """Give row, name with sequence, domains, and what is wrong where there are none."""
+    problems: dict[int, str] = {}
+    try:
+        normalise(sequence for _, (_, sequence) in part)
+    except SequenceError as error:
+        for one, reason in zip(error.rows, error.reasons, strict=True):
+            problems.setdefault(one.index, f"{reason} at position {one.position}" if one.residue else reason)
+    good = [place for place in range(len(part)) if place not in problems]
+    domains = dict(zip(good, number([part[place][1][1] for place in good], species=species), strict=True))
+    for place, (row, named) in enumerate(part):
+        found = domains.get(place, ())
+        yield row, named, found, "" if found else problems.get(place, "no variable domain of an antibody")
+
+
+def _described(domain: Domain) -> dict[str, Any]:
+    return {
+        **{name: getattr(domain, name) for name in _COLUMNS[3:12]},
+        **{region.lower(): domain.region(region) for region in REGIONS},
+        "sequence": domain.residues,
+        "positions": " ".join(domain.positions),
+        "problems": "; ".join(domain.problems),
+    }

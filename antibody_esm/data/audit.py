@@ -1,0 +1,245 @@
+"""What is wrong with labelled antibodies, or doubtful, before anybody trains on them."""
+
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from antibody_esm.data.dataset import Dataset
+from antibody_esm.data.identity import cluster, similar_pairs
+from antibody_esm.errors import DatasetError
+from antibody_esm.numbering import NANOBODY_SPECIES, best, number
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_DOMAIN = 80
+"""Residues from which on a sequence is expected to be a whole variable domain."""
+_FENCE = 3.0
+"""Interquartile ranges beyond the quartiles at which a length is an outlier (Tukey's outer fence)."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked for."""
+
+    check: str
+    """What was looked for."""
+    count: int
+    """How many of `unit` were found."""
+    unit: str
+    rows: tuple[int, ...] = ()
+    """Rows of the data set that are concerned, from 0."""
+    detail: str = ""
+    serious: bool = False
+    """Whether scores are wrong, or flatter, if nothing is done."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What `Dataset.audit` found; as text, a table of 80 columns.
+
+    Attributes
+    ----------
+    findings
+        One for each check, also where nothing was found.
+    overlap
+        Pairs of a row of this data set and a row of the other, at or above the identity that was asked for.
+    """
+
+    antibodies: int
+    findings: tuple[Finding, ...]
+    overlap: "pd.DataFrame | None" = field(default=None, repr=False)
+
+    def __getitem__(self, check: str) -> Finding:
+        return next(one for one in self.findings if one.check == check)
+
+    @property
+    def serious(self) -> tuple[Finding, ...]:
+        """Findings that make scores wrong or flattering."""
+        return tuple(one for one in self.findings if one.serious and one.count)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return one row a check: check, count, unit, rows, detail, serious."""
+        import pandas as pd
+
+        return pd.DataFrame([one.__dict__ | {"rows": list(one.rows)} for one in self.findings])
+
+    def __str__(self) -> str:
+        lines = [f"{self.antibodies:,} antibodies"]
+        for one in self.findings:
+            mark = "!" if one.serious and one.count else " "
+            unit = one.unit.removesuffix("s") if one.count == 1 else one.unit
+            told = f"{one.count:,} {unit}" + (f": {one.detail}" if one.detail and one.count else "")
+            lines += textwrap.wrap(told, 80, initial_indent=f"{mark} {one.check:<29} ", subsequent_indent=" " * 32)
+        if self.serious:
+            lines.append("! makes scores wrong or flattering, if nothing is done")
+        return "\n".join(lines)
+
+
+def audit(data: Dataset, other: Dataset | None, identities: Sequence[float], numbering: bool) -> Audit:
+    """Return what is wrong with a data set, and what it shares with another; see `Dataset.audit`."""
+    sequences = data.sequences
+    findings = [*_repeats(data, sequences), *_near(sequences, identities)]
+    overlap = None
+    if other is not None:
+        at = sorted(identities, reverse=True)[min(1, len(identities) - 1)] if identities else 1.0
+        shared, overlap = _overlap(data, sequences, other, at)
+        findings += shared
+    findings.append(_unknown(sequences))
+    if numbering and np.median([len(sequence) for sequence in sequences]) >= _DOMAIN:
+        for chain in ("heavy", "light"):
+            findings += _numbered(data, chain)
+    findings += [_lengths(sequences), *_balance(data)]
+    return Audit(len(data), tuple(findings), overlap)
+
+
+def repeats(sequences: Sequence[str]) -> list[list[int]]:
+    """Return the rows of each sequence that occurs more than once."""
+    rows_of: dict[str, list[int]] = {}
+    for row, sequence in enumerate(sequences):
+        rows_of.setdefault(sequence, []).append(row)
+    return [rows for rows in rows_of.values() if len(rows) > 1]
+
+
+def _repeats(data: Dataset, sequences: list[str]) -> list[Finding]:
+    repeated = repeats(sequences)
+    further = [row for rows in repeated for row in rows[1:]]
+    found = [
+        Finding(
+            "exact duplicates",
+            len(further),
+            "rows",
+            tuple(further),
+            f"of {len(repeated)} sequences that occur more than once",
+            serious=True,
+        )
+    ]
+    label = np.asarray(data.label if data.label is not None else ())
+    if len(label) and set(label.tolist()) <= {0.0, 1.0}:
+        contradictory = [rows for rows in repeated if len(set(label[rows].tolist())) > 1]
+        concerned = tuple(row for rows in contradictory for row in rows)
+        found.append(
+            Finding(
+                "contradictory labels",
+                len(contradictory),
+                "sequences",
+                concerned,
+                f"in {len(concerned)} rows",
+                serious=True,
+            )
+        )
+    return found
+
+
+def _near(sequences: list[str], identities: Sequence[float]) -> list[Finding]:
+    found = []
+    for threshold in sorted(identities, reverse=True):
+        cluster_of = cluster(sequences, threshold)
+        sizes = np.bincount(cluster_of)
+        together = np.flatnonzero(sizes[cluster_of] > 1)
+        found.append(
+            Finding(
+                f"near-duplicates at {threshold:.0%}",
+                len(together),
+                "rows",
+                tuple(together.tolist()),
+                f"in {(sizes > 1).sum()} clusters, the largest of {sizes.max()}; {len(sizes)} clusters in all",
+            )
+        )
+    return found
+
+
+def _overlap(
+    data: Dataset, sequences: list[str], other: Dataset, threshold: float
+) -> tuple[list[Finding], "pd.DataFrame"]:
+    import pandas as pd
+
+    theirs = other.sequences
+    both = set(sequences) & set(theirs)
+    exact = tuple(row for row, sequence in enumerate(sequences) if sequence in both)
+    pairs = similar_pairs(sequences, theirs, threshold)
+    table = pd.DataFrame(
+        {
+            "id": [data.ids[row] for row in pairs.query.tolist()],
+            "other_id": [other.ids[row] for row in pairs.target.tolist()],
+            "identity": pairs.identity,
+        }
+    )
+    near = Counter(pairs.target.tolist())
+    return [
+        Finding("sequences of both sets", len(both), "sequences", exact, serious=True),
+        Finding(
+            f"pairs of both at {threshold:.0%}",
+            len(table),
+            "pairs",
+            tuple(sorted(set(pairs.query.tolist()))),
+            f"{len(near)} of the other set's {len(other)} antibodies",
+            serious=True,
+        ),
+    ], table
+
+
+def _unknown(sequences: list[str]) -> Finding:
+    rows = tuple(row for row, sequence in enumerate(sequences) if "X" in sequence)
+    leading = sum(sequences[row].startswith("X") for row in rows)
+    return Finding("unknown residues (X)", len(rows), "rows", rows, f"{leading} begin with X")
+
+
+def _numbered(data: Dataset, chain: Literal["heavy", "light"]) -> list[Finding]:
+    column = getattr(data, chain)
+    given = {} if column is None else {row: one for row, one in enumerate(column) if one is not None}
+    if not given or (data.chain != "both" and data.chain != chain):
+        return []
+    wrong: list[int] = []
+    absent: list[int] = []
+    cut: dict[int, str] = {}
+    for row, domains in zip(given, number(given.values(), species=NANOBODY_SPECIES), strict=True):
+        domain = best(domains, chain)
+        if domain is None:
+            (wrong if domains else absent).append(row)
+        elif domain.problems:
+            cut[row] = domain.problems[0]
+    kinds = Counter("begin late" if one.startswith("begins") else one for one in cut.values())
+    return [
+        Finding(f"no variable domain, {chain}", len(absent), "rows", tuple(absent), serious=True),
+        Finding(f"wrong chain, {chain}", len(wrong), "rows", tuple(wrong), serious=True),
+        Finding(
+            f"doubtful domain, {chain}",
+            len(cut),
+            "rows",
+            tuple(cut),
+            "; ".join(f"{count} {kind}" for kind, count in kinds.most_common(4)),
+        ),
+    ]
+
+
+def _lengths(sequences: list[str]) -> Finding:
+    lengths = np.array([len(sequence) for sequence in sequences])
+    low, middle, high = np.percentile(lengths, [25, 50, 75])
+    fence = _FENCE * max(high - low, 1)
+    rows = tuple(np.flatnonzero((lengths < low - fence) | (lengths > high + fence)).tolist())
+    return Finding(
+        "unusual lengths", len(rows), "rows", rows, f"median {middle:.0f} residues, {lengths.min()} to {lengths.max()}"
+    )
+
+
+def _balance(data: Dataset) -> list[Finding]:
+    try:
+        label = data.binary_labels()
+    except DatasetError:
+        return []
+    found = [Finding("positives", int(label.sum()), "rows", (), f"{label.mean():.0%} of all")]
+    if data.groups is not None:
+        groups = np.array(data.groups)
+        for group in sorted(set(data.groups)):
+            inside = label[groups == group]
+            found.append(
+                Finding(
+                    f"positives in {group[:15]}", int(inside.sum()), "rows", (), f"{inside.mean():.0%} of {len(inside)}"
+                )
+            )
+    return found

@@ -1,0 +1,209 @@
+"""Antibodies of Boughter et al. 2020, from the DNA of six studies, with the number of ligands that each bound.
+
+Ligands are those of a polyreactivity ELISA (DNA, insulin, lipopolysaccharide and others; four to seven, depending on
+the study). Two studies are published with Y (two or more) and N only. For one of them, mouse IgA, another file of the
+same authors gives loops with counts, from which counts are found again; the other, HIV of ``plos``, has none.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+from antibody_esm.data.dataset import Dataset, Provenance
+from antibody_esm.data.downloads import RawFile, fetch
+from antibody_esm.data.translation import read_dna, variable_domains
+from antibody_esm.errors import DatasetError
+from antibody_esm.numbering import Domain
+
+Labels = Literal["graded", "count", "predecessor"]
+
+MANY = 4
+"""Ligands from which on an antibody counts as polyreactive; its opposite is none, and those between are left out."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """One of the six."""
+
+    heavy: str
+    light: str
+    labels: str
+    family: str
+    predecessor: str
+    """What the predecessor of this package called it."""
+
+
+STUDIES = {
+    "flu": Study("flu_fastaH.txt", "flu_fastaL.txt", "flu_NumReact.txt", "influenza", "flu"),
+    "nat_hiv": Study("nat_hiv_fastaH.txt", "nat_hiv_fastaL.txt", "nat_hiv_NumReact.txt", "HIV", "hiv_nat"),
+    "nat_cntrl": Study("nat_cntrl_fastaH.txt", "nat_cntrl_fastaL.txt", "nat_cntrl_NumReact.txt", "HIV", "hiv_cntrl"),
+    "plos_hiv": Study("plos_hiv_fastaH.txt", "plos_hiv_fastaL.txt", "plos_hiv_YN.txt", "HIV", "hiv_plos"),
+    "gut_hiv": Study("gut_hiv_fastaH.txt", "gut_hiv_fastaL.txt", "gut_hiv_NumReact.txt", "HIV", "gut_hiv"),
+    "mouse": Study("mouse_fastaH.dat", "mouse_fastaL.dat", "mouse_YN.txt", "mouse", "mouse_iga"),
+}
+"""In the order in which the predecessor joined them."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One antibody as it was published."""
+
+    id: str
+    study: str
+    heavy: str
+    light: str
+    label: str
+    """Number of ligands, or Y or N."""
+
+
+def boughter(labels: Labels = "graded") -> Dataset:
+    """Return the antibodies with one kind of label.
+
+    Parameters
+    ----------
+    labels
+        ``graded``: 0 for no ligand, 1 for four or more, the others left out. ``count``: the number of ligands.
+        ``predecessor``: the 914 rows that this package's predecessor trained on, with the labels that it gave them,
+        which for two studies stand for something else than the rule says.
+
+    Returns
+    -------
+    Heavy and light variable domains; `groups` is the family of the study (influenza, HIV, mouse).
+    """
+    if labels == "predecessor":
+        from antibody_esm.data.predecessor import predecessor
+
+        return predecessor()
+    if labels not in ("graded", "count"):
+        raise DatasetError(f"unknown labels {labels!r} of 'boughter'; choose one of graded, count, predecessor")
+    records, files = read_records()
+    pairs = list(
+        zip(*(variable_domains([getattr(one, c) for one in records]) for c in ("heavy", "light")), strict=True)
+    )
+    aims = fetch("boughter/aims/mouse_IgA.dat")
+    files.append(aims)
+    counts_of = counts_by_loops(aims)
+
+    counts: dict[str, int] = {"antibodies": len(records)}
+    dropped: dict[str, str] = {}
+    kept: list[tuple[Record, Domain, Domain, int]] = []
+    for record, pair in zip(records, pairs, strict=True):
+        heavy, light = _in_order(*pair)
+        ligands = ligands_of(record, heavy, light, counts_of)
+        reason = _unusable(heavy, "heavy") or _unusable(light, "light")
+        if reason is None and isinstance(ligands, str):
+            reason = ligands
+        if reason is not None or heavy is None or light is None or isinstance(ligands, str):
+            dropped[record.id] = reason or ""
+        elif labels == "graded" and 0 < ligands < MANY:
+            dropped[record.id] = f"1 to {MANY - 1} ligands"
+        else:
+            kept.append((record, heavy, light, ligands))
+    reasons = Counter(dropped.values())
+    between = reasons[f"1 to {MANY - 1} ligands"]
+    ungraded = sum(count for reason, count in reasons.items() if reason in _UNGRADED)
+    counts["with both variable domains whole"] = len(kept) + between + ungraded
+    counts["with a number of ligands"] = len(kept) + between
+    rule = "number of ligands bound"
+    if labels == "graded":
+        counts |= {
+            "no ligand": sum(not ligands for *_, ligands in kept),
+            f"{MANY} ligands or more": sum(ligands >= MANY for *_, ligands in kept),
+        }
+        rule = f"0: binds no ligand of the panel, 1: binds {MANY} or more; 1 to {MANY - 1} are left out"
+    return Dataset(
+        ids=[record.id for record, *_ in kept],
+        heavy=[heavy.residues for _, heavy, *_ in kept],
+        light=[light.residues for _, _, light, _ in kept],
+        label=[float(ligands >= MANY) if labels == "graded" else ligands for *_, ligands in kept],
+        groups=[STUDIES[record.study].family for record, *_ in kept],
+        provenance=provenance(
+            f"{rule}. Mouse antibodies: counted by the loops CDR-H3 and CDR-L3 in mouse_IgA.dat, and only where that "
+            "agrees with the published Y (two or more) or N",
+            files,
+            counts,
+            dropped,
+        ),
+    )
+
+
+_UNGRADED = ("published as Y or N only", "loops without a count", "the count contradicts the published Y or N")
+
+
+def ligands_of(
+    record: Record, heavy: Domain | None, light: Domain | None, counts_of: dict[tuple[str, str], int]
+) -> int | str:
+    """Return the number of ligands, or why it is not known."""
+    if record.label.isdigit():
+        return int(record.label)
+    if record.study != "mouse":
+        return _UNGRADED[0]
+    count = None if heavy is None or light is None else counts_of.get((heavy.cdr3, light.cdr3))
+    if count is None:
+        return _UNGRADED[1]
+    return count if (count >= 2) == (record.label == "Y") else _UNGRADED[2]
+
+
+def counts_by_loops(file: RawFile) -> dict[tuple[str, str], int]:
+    """Return the ligands of each pair of CDR-H3 and CDR-L3 in a file of loops L1 L2 L3 H1 H2 H3 and a count."""
+    found: dict[tuple[str, str], int] = {}
+    for row, line in enumerate(file.path.read_text(encoding="ascii").splitlines()):
+        *loops, count = line.split()
+        if len(loops) != 6:
+            raise DatasetError(f"six loops and a count are expected, there are {len(loops) + 1} values", file.path, row)
+        key = (_without_anchors(loops[5]), _without_anchors(loops[2]))
+        if key in found:
+            raise DatasetError("loops that were there before", file.path, row)
+        found[key] = int(float(count))
+    return found
+
+
+def _without_anchors(loop: str) -> str:
+    """Return a third loop from position 105 to 117: without the residue behind it, and the cysteine before some."""
+    return re.sub("^[A-Z]?C(?=[A-Z]{4})", "", loop[:-1])
+
+
+def _in_order(heavy: Domain | None, light: Domain | None) -> tuple[Domain | None, Domain | None]:
+    """Return heavy and light domain; two records of influenza have them in each other's file."""
+    if heavy is not None and light is not None and heavy.chain != "H" and light.chain == "H":
+        return light, heavy
+    return heavy, light
+
+
+def _unusable(domain: Domain | None, chain: str) -> str | None:
+    if domain is None:
+        return f"no {chain} variable domain"
+    if (domain.chain == "H") != (chain == "heavy"):
+        return f"another chain where the {chain} one should be"
+    if not domain.is_complete:
+        return f"{chain} variable domain not whole"
+    return None if domain.has_loops else f"{chain} loop missing, or with X"
+
+
+def read_records() -> tuple[list[Record], list[RawFile]]:
+    """Return every antibody in the order of the files, and the files."""
+    records, files = [], []
+    for name, study in STUDIES.items():
+        heavy, light, labels = (fetch(f"boughter/raw/{file}") for file in (study.heavy, study.light, study.labels))
+        values = [value for value in labels.path.read_text(encoding="ascii").split() if value != "reacts"]
+        chains = read_dna(heavy.path), read_dna(light.path)
+        if not len(values) == len(chains[0]) == len(chains[1]):
+            raise DatasetError(f"{name}: chains and labels differ in number", labels.path)
+        files += [heavy, light, labels]
+        for row, (one, other, value) in enumerate(zip(*chains, values, strict=True)):
+            records.append(Record(f"{study.predecessor}_{row + 1:06d}", name, one, other, value.upper()))
+    return records, files
+
+
+def provenance(rule: str, files: list[RawFile], counts: dict[str, int], dropped: dict[str, str]) -> Provenance:
+    """Return the provenance of one kind of label."""
+    return Provenance(
+        source="boughter: DNA of six studies, AIMS_manuscripts at 2772b8ec",
+        rule=rule,
+        citation="Boughter et al., eLife 2020, doi:10.7554/eLife.61393",
+        licence="MIT (the files), CC BY 4.0 (the article)",
+        sha256={f"{file.path.parent.name}/{file.path.name}": file.sha256 for file in files},
+        counts=counts,
+        dropped=dropped,
+    )

@@ -1,0 +1,73 @@
+"""The raw files of public data sets: from their source or a local folder, and byte for byte what they should be."""
+
+import hashlib
+import os
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+from antibody_esm.errors import DatasetError
+
+VARIABLE = "ANTIBODY_ESM_DATA"
+"""Environment variable with the path of a local folder that holds the files, in the layout of ``registry.txt``."""
+
+
+class RawFile(NamedTuple):
+    """A file, and the digest of what it holds."""
+
+    path: Path
+    sha256: str
+
+
+def fetch(name: str) -> RawFile:
+    """Return a raw file of ``registry.txt``; see `download`."""
+    sha256, url = registry()[name]
+    return download(name, url, sha256)
+
+
+def download(name: str, url: str, sha256: str) -> RawFile:
+    """Return a raw file: from the folder that ``ANTIBODY_ESM_DATA`` names, or from its source.
+
+    What is downloaded is kept in the user's cache folder.
+
+    Raises
+    ------
+    DatasetError
+        If the file cannot be had, or is not the one that it should be.
+    """
+    folder = os.environ.get(VARIABLE)
+    if not folder:
+        return RawFile(_downloaded(name, url, sha256), sha256)
+    path = Path(folder).expanduser() / name
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DatasetError(f"cannot be read ({error.strerror}); {VARIABLE} is {folder}", path) from error
+    if found != sha256:
+        raise DatasetError(f"is not the published file: its SHA-256 is {found}, not {sha256}", path)
+    return RawFile(path, sha256)
+
+
+@cache
+def registry() -> dict[str, tuple[str, str]]:
+    """Return the SHA-256 and the address of each file of ``registry.txt``, which is in pooch's format."""
+    lines = (files("antibody_esm.data") / "registry.txt").read_text(encoding="ascii").splitlines()
+    found = (line.split() for line in lines)
+    return {name: (digest.removeprefix("sha256:"), url) for name, digest, url in found}
+
+
+def _downloaded(name: str, url: str, sha256: str) -> Path:
+    import platformdirs
+    import pooch
+
+    pooch.get_logger().setLevel("WARNING")
+    path = platformdirs.user_cache_path("antibody_esm") / "data" / name
+    try:
+        return Path(pooch.retrieve(url, f"sha256:{sha256}", path.name, path.parent))
+    except (OSError, ValueError) as error:  # the network's and the disk's errors; a wrong digest is a ValueError
+        reason = str(error).splitlines()[0]
+        raise DatasetError(
+            f"{name} cannot be had from {url} ({reason}); or set {VARIABLE} to a folder that holds it"
+        ) from error

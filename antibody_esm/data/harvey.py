@@ -1,0 +1,119 @@
+"""Nanobodies of Harvey et al. 2022: 48 measured one by one, and 141,474 sorted by the ten thousand."""
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from antibody_esm.data.dataset import Dataset, Provenance
+from antibody_esm.data.downloads import RawFile, download, fetch
+from antibody_esm.errors import DatasetError
+
+MODERATE, HIGH = 6.236923, 60.022029
+"""Percent of the highest clone's binding from which on the authors call polyreactivity moderate, and high."""
+
+_POSITION = re.compile(r"\d+[A-Z]?")
+_FOLDER = (
+    "https://raw.githubusercontent.com/debbiemarkslab/nanobody-polyreactivity/"
+    "e0f0a31943564bf43a3c62164eaf0837775d0f04/backend/app/experiments/"
+)
+_SORTED = {"low_polyreactivity_high_throughput.csv": 0, "high_polyreactivity_high_throughput.csv": 1}
+
+
+def harvey(labels: str = "psr") -> Dataset:
+    """Return the 48 nanobodies with one kind of label.
+
+    Parameters
+    ----------
+    labels
+        ``psr``: binding to the polyspecificity reagent, in percent of the highest clone. ``moderate``, ``high``: 1 from
+        the authors' limit of moderate or of high polyreactivity on.
+    """
+    file = fetch("harvey/low_throughput.csv")
+    with file.path.open(encoding="utf-8-sig", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    score = np.array([float(row["Biorep average"]) for row in rows])
+    limits = {"moderate": MODERATE, "high": HIGH}
+    if labels not in (*limits, "psr"):
+        raise DatasetError(f"unknown labels {labels!r} of 'harvey'; choose psr, moderate or high")
+    told = f"1: from {limits[labels]:.1f} % of it on" if labels in limits else "mean of three replicates"
+    return Dataset(
+        ids=[row["ID"] for row in rows],
+        heavy=[_sequence(row) for row in rows],
+        label=score if labels == "psr" else (score >= limits[labels]).astype(float),
+        measurements={"psr": score},
+        provenance=replace(
+            _PROVENANCE,
+            rule=f"binding to the polyspecificity reagent, in percent of the highest clone; {told}",
+            sha256={file.path.name: file.sha256},
+            counts={"nanobodies": len(rows)},
+        ),
+    )
+
+
+def stream_harvey(sha256: dict[str, str] | None = None, rows: int = 10_000) -> Iterator[Dataset]:
+    """Give the 141,474 sorted nanobodies, some thousands at a time: label 0 for the pool that bound least, 1 for most.
+
+    Parameters
+    ----------
+    sha256
+        Digests of ``low_polyreactivity_high_throughput.csv`` and ``high_polyreactivity_high_throughput.csv``, which you
+        have reason to trust. This package was built where they could not be fetched, so it knows none, and takes no
+        file whose content nobody vouches for.
+    rows
+        Nanobodies at a time.
+
+    Yields
+    ------
+    Data sets of up to `rows` nanobodies; their ids are the file's row numbers.
+
+    Raises
+    ------
+    DatasetError
+        If a digest is missing, a file cannot be had or is another one, or a row cannot be read.
+    """
+    absent = [name for name in _SORTED if name not in (sha256 or {})]
+    if absent:
+        raise DatasetError(f"give the SHA-256 of {' and '.join(absent)}: sha256={{name: digest}}")
+    files = {name: download(f"harvey/{name}", _FOLDER + name, (sha256 or {})[name]) for name in _SORTED}
+    for name, label in _SORTED.items():
+        yield from _stream(files[name], label, rows)
+
+
+def _stream(file: RawFile, label: int, rows: int) -> Iterator[Dataset]:
+    kind = "high" if label else "low"
+    with file.path.open(encoding="utf-8-sig", newline="") as lines:
+        table = enumerate(csv.DictReader(lines))
+        while block := list(islice(table, rows)):
+            yield Dataset(
+                ids=[f"{kind}_{number}" for number, _ in block],
+                heavy=[_sequence(row, file.path, number) for number, row in block],
+                label=[label] * len(block),
+                provenance=replace(
+                    _PROVENANCE,
+                    source=f"harvey: sorted nanobodies, {file.path.name}",
+                    rule="0: of the pool that bound least, 1: of the pool that bound most",
+                    sha256={file.path.name: file.sha256},
+                    counts={"nanobodies": len(block)},
+                ),
+            )
+
+
+def _sequence(row: dict[str, str], path: Path | None = None, number: int | None = None) -> str:
+    """Return the sequence in a row with one column a position, insertions included."""
+    positions = [name for name in row if name and _POSITION.fullmatch(name)]
+    found = "".join(row[name] or "" for name in positions).replace("-", "")
+    if len(positions) < 128 or not found:
+        raise DatasetError("has no residues in columns 1 to 128", path, number)
+    return found
+
+
+_PROVENANCE = Provenance(
+    source="harvey: nanobodies measured one by one",
+    citation="Harvey et al., Nat Commun 2022, 13:7554, doi:10.1038/s41467-022-35276-4",
+    licence="MIT (the files), CC BY 4.0 (the article)",
+)

@@ -1,0 +1,254 @@
+"""How alike two sequences are, and which sequences are so alike that they belong together.
+
+Identity is ``1 - d / n``, with ``d`` the Levenshtein distance (substitutions, insertions and deletions of one residue
+each) and ``n`` the length of the shorter sequence; it is 0 where that is less. Both are compared from end to end, so
+identity implies coverage: at 0.9 the longer one has at most a tenth more residues. X is a letter like any other.
+
+No pair at or above a threshold is missed. Pairs are left out only where they cannot reach it: an edit changes at most
+two of a sequence's pairs of neighbouring residues, so sequences that share too few of those need no alignment (the
+q-gram lemma, doi:10.1016/0304-3975(92)90143-4). One matrix product counts what the sequences of two blocks share.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+_LETTERS = "ACDEFGHIKLMNPQRSTVWYX"
+_Q = 2
+_MOST_OFTEN = 3
+"""A pair of residues is told apart by how often it occurs in a sequence, up to so many times."""
+_FEATURES = 576
+"""How many of these are counted: those in which the sequences differ most. Any choice of them misses no pair."""
+_ROWS, _COLUMNS = 2048, 8192
+"""Sequences of two blocks that are compared at once."""
+_ALIGNED_AT_ONCE = 2**18
+
+
+class Pairs(NamedTuple):
+    """Pairs of sequences whose identity is at or above a threshold."""
+
+    query: NDArray[np.int64]
+    """``(n,)``, row of the one sequence."""
+    target: NDArray[np.int64]
+    """``(n,)``, row of the other."""
+    identity: NDArray[np.float64]
+    """``(n,)``, 0 to 1."""
+
+
+def identity(one: str, other: str) -> float:
+    """Return the identity of two sequences, 0 to 1.
+
+    Examples
+    --------
+    >>> identity("EVQLVESGGG", "EVQLVQSGGG"), identity("EVQLVESGGG", "EVQLVESGG")
+    (0.9, 0.8888888888888888)
+    """
+    from rapidfuzz.distance import Levenshtein
+
+    return float(_identity(np.array(Levenshtein.distance(one, other)), np.array(min(len(one), len(other)))))
+
+
+def similar_pairs(queries: Sequence[str], targets: Sequence[str], threshold: float = 0.9) -> Pairs:
+    """Return every pair of a query and a target whose identity is at or above a threshold.
+
+    Parameters
+    ----------
+    queries, targets
+        Sequences in normal form.
+    threshold
+        Identity, above 0 and up to 1.
+
+    Returns
+    -------
+    In the order of the queries, then of the targets.
+
+    Examples
+    --------
+    >>> similar_pairs(["EVQLVESGGG"], ["EVQLVQSGGG", "DIQMTQSPSS", "EVQLVESGGG"]).target.tolist()
+    [0, 2]
+    """
+    found = [
+        _aligned(queries, rows, targets, columns, threshold)
+        for rows, columns in _candidates(_Profiles(queries, targets), threshold)
+    ]
+    query, target, same = (np.concatenate(part) for part in zip(_NO_PAIRS, *found, strict=True))
+    order = np.lexsort((target, query))
+    return Pairs(query[order].astype(np.int64), target[order].astype(np.int64), same[order])
+
+
+def cluster(sequences: Sequence[str], threshold: float = 0.9) -> NDArray[np.int64]:
+    """Return which cluster each sequence belongs to.
+
+    Clusters are connected components: two sequences at or above the threshold are always in one, and so are those
+    that a chain of such pairs joins.
+
+    Parameters
+    ----------
+    sequences
+        ``n`` sequences in normal form.
+    threshold
+        Identity, above 0 and up to 1.
+
+    Returns
+    -------
+    Numbers ``(n,)`` from 0, in the order in which clusters first occur.
+
+    Examples
+    --------
+    >>> cluster(["EVQLVESGGG", "DIQMTQSPSS", "EVQLVQSGGG"]).tolist()
+    [0, 1, 0]
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    unique = list(dict.fromkeys(sequences))
+    component = np.arange(len(unique))
+    for rows, columns in _candidates(_Profiles(unique), threshold):
+        for start in range(0, len(rows), _ALIGNED_AT_ONCE):
+            one, other = rows[start : start + _ALIGNED_AT_ONCE], columns[start : start + _ALIGNED_AT_ONCE]
+            apart = component[one] != component[other]  # those that are joined already need no alignment
+            near = _aligned(unique, one[apart], unique, other[apart], threshold)
+            if len(near.query):
+                joined = component[near.query], component[near.target]
+                graph = coo_array((np.ones(len(near.query), np.int8), joined), shape=(len(unique), len(unique)))
+                component = connected_components(graph, directed=False)[1][component]
+    place = {sequence: i for i, sequence in enumerate(unique)}
+    _, first, number = np.unique(
+        component[[place[sequence] for sequence in sequences]], return_index=True, return_inverse=True
+    )
+    cluster_of: NDArray[np.int64] = np.argsort(np.argsort(first))[number]
+    return cluster_of
+
+
+def nearest(queries: Sequence[str], targets: Sequence[str]) -> Pairs:
+    """Return, for each query, the most similar target (the first of equals), and their identity.
+
+    Examples
+    --------
+    >>> nearest(["EVQLVESGGG"], ["DIQMTQSPSS", "EVQLVQSGGA"])
+    Pairs(query=array([0]), target=array([1]), identity=array([0.8]))
+    """
+    from rapidfuzz.distance import Levenshtein
+    from rapidfuzz.process import cdist
+
+    if not len(targets):
+        raise ValueError("there is nothing to be near to")
+    lengths = np.array([len(one) for one in targets])
+    best, value = np.empty(len(queries), np.int64), np.empty(len(queries))
+    for start in range(0, len(queries), 256):
+        some = queries[start : start + 256]
+        shorter = np.minimum.outer([len(one) for one in some], lengths)
+        same = _identity(cdist(some, targets, scorer=Levenshtein.distance, dtype=np.int32, workers=-1), shorter)
+        best[start : start + 256], value[start : start + 256] = same.argmax(axis=1), same.max(axis=1)
+    return Pairs(np.arange(len(queries)), best, value)
+
+
+_NO_PAIRS = Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+
+
+def _identity(distance: NDArray[Any], shorter: NDArray[np.int64]) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = np.clip(1 - distance / np.maximum(shorter, 1), 0, 1)
+    return found
+
+
+def _most_edits(length: NDArray[np.int64], threshold: float) -> NDArray[np.int64]:
+    """Return how many edits leave the identity of sequences, the shorter of which has this length, at the threshold."""
+    if not 0 < threshold <= 1:
+        raise ValueError(f"an identity threshold lies above 0 and is at most 1, got {threshold}")
+    most: NDArray[np.int64] = np.floor((1 - threshold) * length + 1e-9).astype(np.int64)
+    return most
+
+
+def _aligned(
+    queries: Sequence[str],
+    rows: NDArray[np.int64],
+    targets: Sequence[str],
+    columns: NDArray[np.int64],
+    threshold: float,
+) -> Pairs:
+    """Return those of some pairs that are at or above the threshold."""
+    from rapidfuzz.distance import Levenshtein
+    from rapidfuzz.process import cpdist
+
+    if not len(rows):
+        return _NO_PAIRS
+    one, other = [queries[i] for i in rows.tolist()], [targets[j] for j in columns.tolist()]
+    shorter = np.minimum([len(a) for a in one], [len(b) for b in other])
+    allowed = _most_edits(shorter, threshold)
+    distance = cpdist(
+        one, other, scorer=Levenshtein.distance, score_cutoff=int(allowed.max()), dtype=np.int32, workers=-1
+    )
+    near = distance <= allowed
+    return Pairs(rows[near], columns[near], _identity(distance[near], shorter[near]))
+
+
+class _Profiles:
+    """Which pairs of neighbouring residues sequences hold, and how often, as a table of 0 and 1; sorted by length."""
+
+    def __init__(self, queries: Sequence[str], targets: Sequence[str] | None = None) -> None:
+        """Without targets, every sequence is compared with every other one once."""
+        self.within = targets is None
+        self.query = _Sorted(queries)
+        self.target = self.query if targets is None else _Sorted(targets)
+        share = (self.query.share + self.target.share) / 2
+        told_apart = np.argsort(-share * (1 - share), kind="stable")[:_FEATURES]
+        for one in {id(one): one for one in (self.query, self.target)}.values():
+            one.keep(np.sort(told_apart))
+
+
+class _Sorted:
+    def __init__(self, sequences: Sequence[str]) -> None:
+        lengths = np.array([len(sequence) for sequence in sequences], np.int64)
+        self.order = np.argsort(lengths, kind="stable")
+        self.lengths = lengths[self.order]
+        self.counts = _counts([sequences[i] for i in self.order.tolist()])
+        self.share = self.counts.sum(axis=0) / max(1, len(sequences))
+
+    def keep(self, features: NDArray[np.int64]) -> None:
+        self.counts = np.ascontiguousarray(self.counts[:, features])
+        self.totals = self.counts.sum(axis=1, dtype=np.float32)
+
+
+def _counts(sequences: list[str]) -> NDArray[np.uint8]:
+    """Return ``(n, features)``: whether a sequence holds a pair of residues at least once, twice, and so on."""
+    letters = np.zeros(256, np.int64)
+    letters[list(_LETTERS.encode())] = np.arange(len(_LETTERS))
+    kinds = len(_LETTERS) ** _Q
+    table = np.zeros((len(sequences), kinds * _MOST_OFTEN), np.uint8)
+    for start in range(0, len(sequences), 4096):
+        part = sequences[start : start + 4096]
+        codes = letters[np.frombuffer("".join(part).encode("ascii"), np.uint8)]
+        row = np.repeat(np.arange(len(part)), [len(sequence) for sequence in part])
+        inside = row[1:] == row[:-1]
+        kind = (codes[:-1] * len(_LETTERS) + codes[1:])[inside]
+        found = np.bincount(row[1:][inside] * kinds + kind, minlength=len(part) * kinds).reshape(len(part), kinds)
+        for often in range(_MOST_OFTEN):
+            table[start : start + len(part), often * kinds : (often + 1) * kinds] = found > often
+    return table
+
+
+def _candidates(profiles: _Profiles, threshold: float) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Give rows of queries and of targets that may be at or above the threshold, block by block."""
+    query, target = profiles.query, profiles.target
+    for i in range(0, len(query.order), _ROWS):
+        rows = slice(i, i + _ROWS)
+        counts = query.counts[rows].astype(np.float32)
+        shortest, longest = int(query.lengths[rows][0]), int(query.lengths[rows][-1])
+        for j in range(i if profiles.within else 0, len(target.order), _COLUMNS):
+            columns = slice(j, j + _COLUMNS)
+            lengths = target.lengths[columns]
+            if int(lengths[0]) - longest > _most_edits(query.lengths[rows][-1:], threshold)[0]:
+                break
+            if shortest - int(lengths[-1]) > _most_edits(lengths[-1:], threshold)[0]:
+                continue
+            shorter = np.minimum(lengths, longest)
+            needed = target.totals[columns] - _Q * _most_edits(shorter, threshold).astype(np.float32)
+            shared = counts @ target.counts[columns].astype(np.float32).T
+            row, column = np.nonzero(shared >= needed)
+            allowed = _Q * _most_edits(np.minimum(query.lengths[rows][row], lengths[column]), threshold)
+            possible = shared[row, column] >= query.totals[rows][row] - allowed
+            if profiles.within:
+                possible &= row + i < column + j
+            yield query.order[row[possible] + i], target.order[column[possible] + j]

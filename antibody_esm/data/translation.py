@@ -1,0 +1,85 @@
+"""DNA of an antibody chain becomes protein: the reading frame is found by what it gives, not assumed."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from antibody_esm.errors import DatasetError
+from antibody_esm.numbering import Domain, best, number
+
+_SHORTEST = 60
+"""Residues of the shortest open stretch that could hold most of a variable domain."""
+_LONGEST = 450
+
+_SIGNS = (
+    r"W[VIFYL][RKQ]Q",  # framework 2 of heavy chains, behind the conserved tryptophan
+    r"W[YF][QLR][QH]",  # and of light chains
+    r"[ED]D.A.[YH][YFHLS]C",  # the end of framework 3
+    r"[WF]G.G",  # the beginning of framework 4
+)
+
+
+def read_dna(path: Path) -> list[str]:
+    """Return the sequences of a FASTA file in its order, upper case; titles may be missing or repeat.
+
+    Raises
+    ------
+    DatasetError
+        If a sequence holds a letter that stands for no nucleotide.
+    """
+    from Bio.SeqIO.FastaIO import SimpleFastaParser
+
+    with path.open(encoding="ascii", errors="replace") as lines:
+        found = ["".join(sequence.split()).upper() for _, sequence in SimpleFastaParser(lines)]
+    for row, sequence in enumerate(found):
+        if not set(sequence) <= set("ACGTRYSWKMBDHVN"):
+            raise DatasetError(f"record {row} is not DNA", path, row)
+    return found
+
+
+def translate(dna: str) -> str:
+    """Return the protein of the first reading frame: ``*`` a stop, X a codon that stands for more than one residue.
+
+    Examples
+    --------
+    >>> translate("GAGGTNCAGTGAC")
+    'EVQ*'
+    """
+    from Bio.Seq import Seq
+
+    protein = str(Seq(dna[: len(dna) // 3 * 3]).translate())
+    return re.sub("[BZJ]", "X", protein)  # letters for one of two residues, which no language model knows
+
+
+def open_stretches(dna: str) -> list[str]:
+    """Return what lies between stops in the three forward frames, the likeliest to be an antibody first.
+
+    Examples
+    --------
+    >>> open_stretches("GAGGTGCAGCTGGTG" * 20)[0][:10]
+    'EVQLVEVQLV'
+    """
+    parts = [part for frame in range(3) for part in translate(dna[frame:]).split("*")]
+    parts = [part[:_LONGEST] for part in parts if len(part.strip("X")) >= _SHORTEST]
+    return sorted(parts, key=lambda part: (-sum(bool(re.search(sign, part)) for sign in _SIGNS), -len(part)))
+
+
+def variable_domains(records: Sequence[str]) -> list[Domain | None]:
+    """Return, for each DNA sequence, the variable domain that scores highest in any frame; None if there is none.
+
+    Where the likeliest stretch holds a whole domain, the others are not looked at: on the sequences of Boughter et al.
+    2020 that gives the same domains as numbering every stretch of every frame.
+    """
+    stretches = [open_stretches(dna) for dna in records]
+    found: list[Domain | None] = [None] * len(records)
+
+    def look(wanted: list[tuple[int, str]]) -> None:
+        for (row, _), domains in zip(wanted, number([part for _, part in wanted]), strict=True):
+            new, old = best(domains), found[row]
+            if new is not None and (old is None or new.score > old.score):
+                found[row] = new
+
+    look([(row, parts[0]) for row, parts in enumerate(stretches) if parts])
+    doubtful = [row for row, domain in enumerate(found) if domain is None or not domain.is_complete]
+    look([(row, part) for row in doubtful for part in stretches[row][1:]])
+    return found

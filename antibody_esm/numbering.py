@@ -1,0 +1,307 @@
+"""IMGT numbering of antibody chains: variable domains, their regions, germline genes and species.
+
+The work is done by anarcism, which aligns to the profiles of ANARCI (doi:10.1093/bioinformatics/btv552). Its rhesus
+profiles put the second cysteine one position too far in every heavy and kappa chain that was tried, a fault of the
+profiles themselves, so species are chosen here: human and mouse, and alpaca where nanobodies are expected.
+
+Numbering takes some 20 ms a chain. Results are kept in the user's cache folder, and computed once.
+"""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from antibody_esm.sequences import normalise
+
+if TYPE_CHECKING:
+    from anarcism import DomainResult
+
+Region = Literal["FR1", "CDR1", "FR2", "CDR2", "FR3", "CDR3", "FR4"]
+
+REGIONS: dict[Region, tuple[int, int]] = {
+    "FR1": (1, 26),
+    "CDR1": (27, 38),
+    "FR2": (39, 55),
+    "CDR2": (56, 65),
+    "FR3": (66, 104),
+    "CDR3": (105, 117),
+    "FR4": (118, 128),
+}
+"""First and last IMGT position of each region (doi:10.1016/S0145-305X(02)00039-3)."""
+
+CDRS: tuple[Region, ...] = ("CDR1", "CDR2", "CDR3")
+FRAMEWORKS: tuple[Region, ...] = ("FR1", "FR2", "FR3", "FR4")
+
+SPECIES = ("human", "mouse")
+"""Whose profiles a chain is compared with."""
+NANOBODY_SPECIES = ("human", "mouse", "alpaca")
+"""The same, where nanobodies are expected."""
+
+_CHAINS: tuple[Literal["H", "K", "L"], ...] = ("H", "K", "L")
+_CONSERVED = ((23, "C"), (41, "W"), (104, "C"))
+_FORMAT = 1
+"""Raise it when what `number` gives for a sequence changes, so that nothing cached before is used."""
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A variable domain in a sequence.
+
+    Examples
+    --------
+    >>> (trastuzumab,), = number([
+    ...     "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYC"
+    ...     "SRWGGDGFYAMDYWGQGTLVTVSS"
+    ... ])
+    >>> trastuzumab.chain, trastuzumab.cdr1, trastuzumab.cdr2, trastuzumab.cdr3
+    ('H', 'GFNIKDTY', 'IYPTNGYT', 'SRWGGDGFYAMDY')
+    >>> trastuzumab.v_gene, trastuzumab.problems
+    ('IGHV3-66*01', ())
+    """
+
+    chain: Literal["H", "K", "L"]
+    start: int
+    """Where it begins in the sequence, from 0."""
+    residues: str
+    positions: tuple[str, ...]
+    """IMGT position of each residue, insertions by a letter (``"111A"``), in the order of the sequence."""
+    filled: int
+    """Residues at its beginning that are not aligned, and fill framework 1 up: X often, or those of a primer."""
+    score: float
+    """Of the alignment, in bits."""
+    species: str
+    """Of the germline genes."""
+    v_gene: str | None
+    v_identity: float | None
+    """To the V gene, 0 to 1."""
+    j_gene: str | None
+    j_identity: float | None
+
+    @property
+    def end(self) -> int:
+        """First residue of the sequence behind the domain."""
+        return self.start + len(self.residues)
+
+    @cached_property
+    def numbers(self) -> tuple[int, ...]:
+        """IMGT position of each residue without the letter of an insertion, 1 to 128."""
+        return tuple(int(one.rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")) for one in self.positions)
+
+    def span(self, region: Region) -> tuple[int, int]:
+        """Return where a region begins and ends, as indices into `residues`."""
+        first, last = REGIONS[region]
+        begin = sum(number < first for number in self.numbers)
+        return begin, begin + sum(first <= number <= last for number in self.numbers)
+
+    def region(self, region: Region) -> str:
+        """Return the residues of a region; none if it is missing."""
+        begin, end = self.span(region)
+        return self.residues[begin:end]
+
+    @property
+    def cdr1(self) -> str:
+        """Positions 27 to 38."""
+        return self.region("CDR1")
+
+    @property
+    def cdr2(self) -> str:
+        """Positions 56 to 65."""
+        return self.region("CDR2")
+
+    @property
+    def cdr3(self) -> str:
+        """Positions 105 to 117; the conserved cysteine and tryptophan beside it are not part of it."""
+        return self.region("CDR3")
+
+    @cached_property
+    def problems(self) -> tuple[str, ...]:
+        """What makes a part of the numbering doubtful, in words."""
+        found = []
+        if self.numbers[self.filled] > 2:
+            found.append(f"begins at position {self.numbers[self.filled]}")
+        if self.numbers[-1] < REGIONS["FR4"][0]:
+            found.append("no FR4, so that the end of CDR3 is not known")
+        elif self.numbers[-1] < 126:
+            found.append(f"ends at position {self.numbers[-1]}")
+        found += [f"no {name}" for name in CDRS if not self.region(name)]
+        at = dict(zip(self.positions, self.residues, strict=True))
+        found += [
+            f"{at[str(number)]} at position {number}, where {residue} is conserved"
+            for number, residue in _CONSERVED
+            if at.get(str(number), residue) not in (residue, "X")
+        ]
+        return tuple(found)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it is aligned from position 1 or 2 to 126 or later."""
+        return self.numbers[self.filled] <= 2 and self.numbers[-1] >= 126
+
+    @property
+    def has_loops(self) -> bool:
+        """Whether all three loops are there, and hold no X."""
+        loops = [self.region(name) for name in CDRS]
+        return all(loops) and not any("X" in loop for loop in loops)
+
+
+def number(
+    sequences: Iterable[str], *, species: Sequence[str] = SPECIES, workers: int | None = None
+) -> list[tuple[Domain, ...]]:
+    """Return the variable domains of each sequence, in the order of the sequence; none where there is no antibody.
+
+    Parameters
+    ----------
+    sequences
+        ``n`` amino acid sequences; constant domains, leader peptides and linkers may be there.
+    species
+        Whose profiles and germline genes are compared with: any of alpaca, cow, human, mouse, pig, rabbit, rat.
+    workers
+        Threads; None is one per usable core.
+
+    Raises
+    ------
+    SequenceError
+        If a sequence is not made of amino acids and X; nothing has run by then.
+    ValueError
+        If there is no such species.
+    """
+    import anarcism
+    import joblib
+
+    unknown = set(species) - set(anarcism.species())
+    if unknown or not species:
+        known = ", ".join(sorted(anarcism.species()))
+        raise ValueError(f"unknown species {', '.join(sorted(unknown)) or '(none)'}; choose from {known}")
+    normal = normalise(sequences)
+    unique = list(dict.fromkeys(normal))
+    with closing(_Cache(species)) as cache:
+        found = cache.get(unique)
+        absent = [sequence for sequence in unique if sequence not in found]
+        for start in range(0, len(absent), _BATCH):
+            batch = absent[start : start + _BATCH]
+            results = anarcism.number_sequences(
+                [("", sequence) for sequence in batch],
+                workers=workers or joblib.cpu_count(),
+                allowed_chains=list(_CHAINS),
+                allowed_species=list(species),
+                alternative_hit_count=0,
+                assign_germline=True,
+            )
+            new = {one: _domains(one, result.domains) for one, result in zip(batch, results, strict=True)}
+            cache.put(new)
+            found |= new
+    return [found[sequence] for sequence in normal]
+
+
+def best(domains: Sequence[Domain], chain: Literal["heavy", "light"] | None = None) -> Domain | None:
+    """Return the domain with the highest score, of one kind of chain or of both; None if there is none."""
+    wanted = {"heavy": ("H",), "light": ("K", "L"), None: _CHAINS}[chain]
+    return max((one for one in domains if one.chain in wanted), key=lambda one: one.score, default=None)
+
+
+def _domains(sequence: str, found: "Sequence[DomainResult]") -> tuple[Domain, ...]:
+    domains: list[Domain] = []
+    for one in found:
+        residues = [(residue.position, residue.insertion_code) for residue in one.numbering]
+        start, end, chain = one.start, one.end, one.chain_type
+        position = residues[0][0] - 1
+        while not domains and start > 0 and position > 0:
+            if not (position == 10 and chain == "H"):  # where heavy chains have a gap
+                start -= 1
+                residues.insert(0, (position, ""))
+            position -= 1
+        germline = one.germline
+        domains.append(
+            Domain(
+                chain=chain,  # type: ignore[arg-type]  # of those that were allowed
+                start=start,
+                residues=sequence[start:end],
+                positions=tuple(f"{number}{letter}" for number, letter in residues),
+                filled=one.start - start,
+                score=round(one.bit_score, 3),
+                species=germline.species if germline else one.species,
+                v_gene=germline.v_gene if germline else None,
+                v_identity=germline.v_identity if germline else None,
+                j_gene=germline.j_gene if germline else None,
+                j_identity=germline.j_identity if germline else None,
+            )
+        )
+    return tuple(domains)
+
+
+class _Cache:
+    """Domains of sequences that were numbered before; a cache that cannot be used costs time, and nothing else."""
+
+    def __init__(self, species: Sequence[str]) -> None:
+        self._rules = json.dumps([_FORMAT, version("anarcism"), sorted(set(species))])
+        self._database: sqlite3.Connection | None = None
+        with suppress(OSError, sqlite3.Error):
+            folder = _cache_folder()
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._database = sqlite3.connect(folder / "numbering.sqlite", timeout=30)
+            self._database.execute(
+                "CREATE TABLE IF NOT EXISTS domains (key BLOB PRIMARY KEY, found TEXT) WITHOUT ROWID"
+            )
+
+    def get(self, sequences: Sequence[str]) -> dict[str, tuple[Domain, ...]]:
+        """Return what is known of some sequences."""
+        found = {}
+        for sequence, text in self._rows(sequences):
+            with suppress(ValueError, TypeError, KeyError):  # not what `put` wrote: as if it were not there
+                domains = tuple(_domain(fields) for fields in json.loads(text[_DIGEST:]))
+                if text[:_DIGEST] == _digest(sequence, text[_DIGEST:]):
+                    found[sequence] = domains
+        return found
+
+    def put(self, found: dict[str, tuple[Domain, ...]]) -> None:
+        """Remember the domains of some sequences."""
+        texts = {one: json.dumps([asdict(domain) for domain in domains]) for one, domains in found.items()}
+        rows = [(self._key(one), _digest(one, text) + text) for one, text in texts.items()]
+        if self._database is not None:
+            with suppress(sqlite3.Error), self._database:
+                self._database.executemany("INSERT OR REPLACE INTO domains VALUES (?, ?)", rows)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._database is not None:
+            self._database.close()
+
+    def _rows(self, sequences: Sequence[str]) -> Iterator[tuple[str, str]]:
+        if self._database is None:
+            return
+        with suppress(sqlite3.Error):
+            for sequence in sequences:
+                row = self._database.execute(
+                    "SELECT found FROM domains WHERE key = ?", (self._key(sequence),)
+                ).fetchone()
+                if row is not None:
+                    yield sequence, row[0]
+
+    def _key(self, sequence: str) -> bytes:
+        return hashlib.sha256(f"{self._rules}\0{sequence}".encode()).digest()
+
+
+_DIGEST = 16
+
+
+def _digest(sequence: str, text: str) -> str:
+    """Return what tells that a text is the one that was written of a sequence."""
+    return hashlib.sha256(f"{sequence}\0{text}".encode()).hexdigest()[:_DIGEST]
+
+
+def _domain(fields: dict[str, object]) -> Domain:
+    return Domain(**{**fields, "positions": tuple(fields["positions"])})  # type: ignore[arg-type]
+
+
+def _cache_folder() -> Path:
+    import platformdirs
+
+    return platformdirs.user_cache_path("antibody_esm")

@@ -1,0 +1,82 @@
+import csv
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner, Result
+
+from antibody_esm.cli.app import app
+from chains import HEAVY, LIGHT, LINKER, LYSOZYME
+
+
+def run(*arguments: object, fails: int = 0) -> Result:
+    done = CliRunner().invoke(app, ["data", *map(str, arguments)], terminal_width=80)
+    assert done.exit_code == fails, done.output
+    return done
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_every_sequence_is_numbered_and_the_bad_ones_are_said_by_row(tmp_path: Path) -> None:
+    fasta, out = tmp_path / "in.fasta", tmp_path / "out.csv"
+    fasta.write_text(
+        f">heavy\n{HEAVY[:60]}\n{HEAVY[60:]}\n>bad\nEV-QL\n>scFv\n{HEAVY}{LINKER}{LIGHT}\n>none\n{LYSOZYME}\n"
+    )
+    done = run("number", fasta, "-o", out)
+    assert done.stdout.startswith("2 of 4 sequences numbered")
+    assert done.stderr.splitlines() == [
+        "row 1 (bad): '-' at position 2",
+        "row 3 (none): no variable domain of an antibody",
+    ]
+    rows = rows_of(out)
+    assert [(row["id"], row["row"], row["domain"], row["chain"]) for row in rows] == [
+        ("heavy", "0", "1", "H"),
+        ("bad", "1", "", ""),
+        ("scFv", "2", "1", "H"),
+        ("scFv", "2", "2", "K"),
+        ("none", "3", "", ""),
+    ]
+    assert (rows[0]["cdr3"], rows[0]["v_gene"], rows[0]["sequence"]) == ("SRWGGDGFYAMDY", "IGHV3-66*01", HEAVY)
+    assert "".join(rows[0][f"{name}"] for name in ("fr1", "cdr1", "fr2", "cdr2", "fr3", "cdr3", "fr4")) == HEAVY
+    assert rows[1]["problems"] == "'-' at position 2"
+    assert len(rows[0]["positions"].split()) == len(HEAVY)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv.gz", "a.parquet"])
+def test_a_table_is_numbered_by_its_column(tmp_path: Path, name: str) -> None:
+    table = pd.DataFrame({"id": ["x", "y"], "vh": [HEAVY, LIGHT]})
+    path = tmp_path / name
+    if name.endswith("parquet"):
+        table.to_parquet(path)
+    else:
+        table.to_csv(path, index=False, sep="\t" if ".tsv" in name else ",")
+    run("number", path, "--column", "vh", "-o", tmp_path / "out.csv")
+    assert [row["chain"] for row in rows_of(tmp_path / "out.csv")] == ["H", "K"]
+    assert (
+        "no column with sequences; name one. There are: id, vh"
+        in run("number", path, "-o", tmp_path / "out.csv", fails=1).stderr
+    )
+
+
+def test_an_audit_of_two_tables(tmp_path: Path) -> None:
+    train, test = tmp_path / "train.csv", tmp_path / "test.csv"
+    train.write_text(f"vh,sticky\n{HEAVY},0\n{HEAVY},1\n{LIGHT},1\n")
+    test.write_text(f"vh,sticky\n{HEAVY},0\n")
+    columns = ("--heavy", "vh", "--label", "sticky")
+    done = run("audit", train, "--against", test, *columns, "-o", tmp_path / "out.csv")
+    assert all(len(line) <= 80 for line in done.stdout.splitlines())
+    found = {row["check"]: row for row in rows_of(tmp_path / "out.csv")}
+    assert found["exact duplicates"]["rows"] == "1"
+    assert found["contradictory labels"]["count"] == "1"
+    assert found["sequences of both sets"]["rows"] == "0 1"
+    assert found["wrong chain, heavy"]["rows"] == "2"
+    assert "near-duplicates at 99%" in run("audit", train, *columns, "--identity", "0.99").stdout
+    assert "no column 'heavy'" in run("audit", train, "--heavy", "heavy", fails=1).stderr
+    assert "domain" not in run("audit", train, *columns, "--no-numbering").stdout
+
+
+def test_an_audit_of_public_sets(published: Path) -> None:
+    assert "46 rows: 34% of all" in run("audit", "jain", "--against", "shehata", "--no-numbering").stdout
