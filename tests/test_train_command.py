@@ -66,6 +66,16 @@ def test_a_run_writes_all_that_is_needed_to_know_what_it_was(here: Path, common:
     assert "Results: out" in done.stdout
 
 
+def test_a_public_set_its_fragment_and_its_labels_are_chosen_from_the_shell(
+    here: Path, common: list[str], published: Path
+) -> None:
+    done = train(*common, "data=jain", "data.fragment=H-CDR3", "data.labels=psr_flag", "output=out")
+    assert done.exit_code == 0, done.output
+    assert "137 antibodies, 28 positive" in done.output
+    metrics = json.loads((here / "out" / "metrics.json").read_text())
+    assert metrics["data_digest"] == load_dataset("jain", fragment="H-CDR3", labels="psr_flag").digest
+
+
 def test_a_second_run_computes_nothing_and_writes_another_folder(here: Path, common: list[str]) -> None:
     first, second = train(*common), train(*common, "classifier=knn")
     assert "0 computed" not in first.stdout

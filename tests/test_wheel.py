@@ -22,7 +22,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_the_package_its_data_types_and_licences(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    for name in ("py.typed", "trainer.py", "data/boughter_flu_cdrs/flu_mono.csv", "data/boughter_flu_cdrs/LICENSE"):
+    for name in (
+        "py.typed",
+        "trainer.py",
+        "data/boughter_flu_cdrs/flu_mono.csv",
+        "data/boughter_flu_cdrs/LICENSE",
+        "data/registry.txt",
+    ):
         assert f"antibody_esm/{name}" in names
     licences = {name for name in names if ".dist-info/licenses/" in name}
     assert len(licences) == 2

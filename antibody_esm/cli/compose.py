@@ -30,6 +30,7 @@ class DataSettings(_Frozen):
     label: str | None = None
     groups: str | None = None
     chain: Chain | None = None
+    fragment: str | None = None
     labels: str | None = None
 
 

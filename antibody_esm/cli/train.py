@@ -39,6 +39,7 @@ OVERRIDES are key=value:
   classifier=  {_wrapped(presets.CLASSIFIERS)}
   data=        name of a data set, or path of a table
   data.*       its columns: data.id=, data.heavy=, data.light=, data.label=
+               its part and its labels: data.fragment=, data.labels=
   extractor.*  classifier.*  split.*  runtime.*
                fields of the specs; --cfg job shows all
   store=       folder of embeddings, embeddings/ by default
@@ -48,6 +49,7 @@ OVERRIDES are key=value:
 Examples:
   antibody-train model=esm2_8m classifier=xgboost classifier.n_estimators=200
   antibody-train data=mine.csv data.heavy=vh data.label=psr split.folds=5
+  antibody-train data=boughter data.fragment=H-CDRs
   antibody-train --multirun model=esm2_8m,antiberty classifier=logreg,xgboost
 """
 

@@ -147,7 +147,7 @@ def _near(sequences: list[str], identities: Sequence[float]) -> list[Finding]:
                 len(together),
                 "rows",
                 tuple(together.tolist()),
-                f"in {(sizes > 1).sum()} clusters, the largest of {sizes.max()}; {len(sizes)} clusters in all",
+                f"in {(sizes > 1).sum()} of {len(sizes)} clusters, the largest of {sizes.max()}",
             )
         )
     return found
