@@ -28,9 +28,14 @@ EXTRACTORS = MappingProxyType(
         "esm2_150m": ExtractorSpec(model="facebook/esm2_t30_150M_UR50D"),
         "esm2_650m": ExtractorSpec(model="facebook/esm2_t33_650M_UR50D"),
         "esm2_3b": ExtractorSpec(model="facebook/esm2_t36_3B_UR50D"),
+        "esm1b": ExtractorSpec(model="facebook/esm1b_t33_650M_UR50S"),  # doi:10.1073/pnas.2016239118
         "antiberty": ExtractorSpec(model="antiberty", revision="0.1.3"),  # arXiv:2112.07782
         "antiberta2": ExtractorSpec(model="alchemab/antiberta2"),
+        "igbert": ExtractorSpec(model="Exscientia/IgBert"),  # doi:10.1371/journal.pcbi.1012646
         "protbert": ExtractorSpec(model="Rostlab/prot_bert"),  # doi:10.1109/TPAMI.2021.3095381
+        "prott5": ExtractorSpec(model="Rostlab/prot_t5_xl_half_uniref50-enc"),
+        "ankh_base": ExtractorSpec(model="ElnaggarLab/ankh-base"),  # arXiv:2301.06568
+        "ankh_large": ExtractorSpec(model="ElnaggarLab/ankh-large"),
     }
 )
 """Language models by name."""

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from antibody_esm.sequences import AMINO_ACIDS
 
-Kind = Literal["esm", "esm1v", "bert", "roformer"]
+Kind = Literal["esm", "esm1b", "esm1v", "esmc", "bert", "roformer", "prott5", "ankh"]
 
 _ESM_TOKENS = [
     *("<cls>", "<pad>", "<eos>", "<unk>"),
@@ -15,6 +15,16 @@ _ESM_TOKENS = [
     *("<null_1>", "<mask>"),
 ]
 _BERT_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *AMINO_ACIDS]
+_T5_RESIDUES = "ALGVSREDTIPKFQNYMHWCXBOUZ"
+_T5_SPECIAL = ("<pad>", "</s>", "<unk>")
+
+
+class _Parts(NamedTuple):
+    """What a kind is made of."""
+
+    config: Any
+    model: Any
+    write_tokenizer: Callable[[Path], object]
 
 
 def tiny_checkpoint(
@@ -25,8 +35,10 @@ def tiny_checkpoint(
     Parameters
     ----------
     kind
-        ``esm`` (ESM-2: rotary positions), ``esm1v`` (learned positions), ``bert`` (ProtBert; X is a token),
-        ``roformer`` (AntiBERTa2; 256 positions, and X is the unknown token).
+        ``esm`` (ESM-2: rotary positions), ``esm1v`` (learned positions), ``esm1b`` (the same, with a norm before the
+        first layer), ``esmc`` (ESM-C), ``bert`` (ProtBert, IgBert; X is a token), ``roformer`` (AntiBERTa2; 256
+        positions, and X is the unknown token), ``prott5`` (T5 with a sentencepiece model, spaces between residues),
+        ``ankh`` (T5 with a table of bare residues). The T5 are saved whole, with a decoder.
     folder
         Where to write; made if it does not exist.
     layers, dim, heads
@@ -45,25 +57,26 @@ def tiny_checkpoint(
     import transformers
     from transformers.utils import logging
 
-    build: dict[str, Callable[..., Any]] = {"esm": _esm2, "esm1v": _esm1v, "bert": _bert, "roformer": _roformer}
+    build: dict[str, Callable[[Any, dict[str, int]], _Parts]] = {
+        "esm": _esm,
+        "esm1b": lambda library, size: _esm(
+            library, size, position_embedding_type="absolute", emb_layer_norm_before=True
+        ),
+        "esm1v": lambda library, size: _esm(library, size, position_embedding_type="absolute"),
+        "esmc": _esmc,
+        "bert": _bert,
+        "roformer": _roformer,
+        "prott5": _prott5,
+        "ankh": _ankh,
+    }
     if kind not in build:
         raise ValueError(f"unknown kind {kind!r}; choose one of {', '.join(build)}")
-    tokens, tokenizer, config, model_class = build[kind](transformers)
-    config.update(
-        {
-            "vocab_size": len(tokens),
-            "hidden_size": dim,
-            "embedding_size": dim,
-            "num_hidden_layers": layers,
-            "num_attention_heads": heads,
-            "intermediate_size": 4 * dim,
-        }
-    )
+    parts = build[kind](transformers, {"layers": layers, "dim": dim, "heads": heads})
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = model_class(config)
+        model = parts.model(parts.config)
         with torch.no_grad():  # the usual initialisation (biases 0, norms 1) would hide what a test should see
             for parameter in model.parameters():
                 parameter.add_(torch.randn_like(parameter), alpha=0.1)
@@ -74,37 +87,113 @@ def tiny_checkpoint(
     finally:
         if bar:
             logging.enable_progress_bar()
-    (folder / "vocab.txt").write_text("\n".join(tokens), encoding="utf-8")
-    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+    parts.write_tokenizer(folder)
     return folder
 
 
-_Parts = tuple[list[str], dict[str, Any], Any, Any]
+def _size(size: dict[str, int]) -> dict[str, int]:
+    return {
+        "hidden_size": size["dim"],
+        "num_hidden_layers": size["layers"],
+        "num_attention_heads": size["heads"],
+        "intermediate_size": 4 * size["dim"],
+    }
 
 
-def _esm2(transformers: Any, positions: str = "rotary") -> _Parts:
+def _vocabulary(tokens: list[str], **configuration: Any) -> Callable[[Path], object]:
+    def write(folder: Path) -> None:
+        (folder / "vocab.txt").write_text("\n".join(tokens), encoding="utf-8")
+        (folder / "tokenizer_config.json").write_text(json.dumps(configuration), encoding="utf-8")
+
+    return write
+
+
+def _esm(transformers: Any, size: dict[str, int], **options: Any) -> _Parts:
     config = transformers.EsmConfig(
-        position_embedding_type=positions,
+        **{"position_embedding_type": "rotary", "emb_layer_norm_before": False, **options},
+        **_size(size),
+        vocab_size=len(_ESM_TOKENS),
         max_position_embeddings=1026,
         pad_token_id=1,
         mask_token_id=32,
         token_dropout=True,
-        emb_layer_norm_before=False,
     )
-    return _ESM_TOKENS, {"tokenizer_class": "EsmTokenizer"}, config, transformers.EsmModel
+    return _Parts(config, transformers.EsmModel, _vocabulary(_ESM_TOKENS, tokenizer_class="EsmTokenizer"))
 
 
-def _esm1v(transformers: Any) -> _Parts:
-    return _esm2(transformers, "absolute")
+def _esmc(transformers: Any, size: dict[str, int]) -> _Parts:
+    config = transformers.EsmcConfig(vocab_size=64, **_size(size))
+    return _Parts(
+        config, transformers.EsmcForMaskedLM, lambda folder: transformers.EsmcTokenizer().save_pretrained(folder)
+    )
 
 
-def _bert(transformers: Any) -> _Parts:
-    tokenizer = {"tokenizer_class": "BertTokenizer", "do_lower_case": False}
-    config = transformers.BertConfig(max_position_embeddings=512)
-    return [*_BERT_TOKENS, "X"], tokenizer, config, transformers.BertModel
+def _bert(transformers: Any, size: dict[str, int]) -> _Parts:
+    tokens = [*_BERT_TOKENS, "X"]
+    config = transformers.BertConfig(vocab_size=len(tokens), max_position_embeddings=512, **_size(size))
+    tokenizer = _vocabulary(tokens, tokenizer_class="BertTokenizer", do_lower_case=False)
+    return _Parts(config, transformers.BertModel, tokenizer)
 
 
-def _roformer(transformers: Any) -> _Parts:
-    tokenizer = {"tokenizer_class": "RoFormerTokenizer", "do_lower_case": False}
-    config = transformers.RoFormerConfig(max_position_embeddings=256)
-    return _BERT_TOKENS, tokenizer, config, transformers.RoFormerModel
+def _roformer(transformers: Any, size: dict[str, int]) -> _Parts:
+    config = transformers.RoFormerConfig(
+        vocab_size=len(_BERT_TOKENS), embedding_size=size["dim"], max_position_embeddings=256, **_size(size)
+    )
+    tokenizer = _vocabulary(_BERT_TOKENS, tokenizer_class="RoFormerTokenizer", do_lower_case=False)
+    return _Parts(config, transformers.RoFormerModel, tokenizer)
+
+
+def _t5(transformers: Any, size: dict[str, int], **options: Any) -> Any:
+    return transformers.T5Config(
+        d_model=size["dim"],
+        d_kv=size["dim"] // size["heads"] + 4,  # in published ones, heads times this is not the width either
+        d_ff=4 * size["dim"],
+        num_layers=size["layers"],
+        num_decoder_layers=1,
+        num_heads=size["heads"],
+        decoder_start_token_id=0,
+        **options,
+    )
+
+
+def _prott5(transformers: Any, size: dict[str, int]) -> _Parts:
+    def write(folder: Path) -> None:
+        from sentencepiece import sentencepiece_model_pb2
+
+        model: Any = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]  # made by protobuf
+        residues = [(f"▁{residue}", -2.0 - 0.1 * i, 1) for i, residue in enumerate(_T5_RESIDUES)]
+        for piece, score, kind in [("<pad>", 0.0, 3), ("</s>", 0.0, 3), ("<unk>", 0.0, 2), *residues]:
+            entry = model.pieces.add()
+            entry.piece, entry.score, entry.type = piece, score, kind
+        trainer, normaliser = model.trainer_spec, model.normalizer_spec
+        trainer.model_type, trainer.vocab_size = 1, len(model.pieces)
+        trainer.pad_id, trainer.eos_id, trainer.unk_id, trainer.bos_id = 0, 1, 2, -1
+        trainer.pad_piece, trainer.eos_piece, trainer.unk_piece = _T5_SPECIAL
+        normaliser.name = "identity"
+        normaliser.add_dummy_prefix = normaliser.remove_extra_whitespaces = normaliser.escape_whitespaces = True
+        (folder / "spiece.model").write_bytes(model.SerializeToString())
+        (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": False}))
+        further = [f"<extra_id_{i}>" for i in range(100)]
+        special = dict(zip(("pad_token", "eos_token", "unk_token"), _T5_SPECIAL, strict=True))
+        (folder / "special_tokens_map.json").write_text(json.dumps({**special, "additional_special_tokens": further}))
+
+    return _Parts(_t5(transformers, size, vocab_size=128), transformers.T5ForConditionalGeneration, write)
+
+
+def _ankh(transformers: Any, size: dict[str, int]) -> _Parts:
+    def write(folder: Path) -> None:
+        from tokenizers import Tokenizer, models, processors
+
+        pieces = [
+            *((special, 0.0) for special in _T5_SPECIAL),
+            *((one, -2 - 0.1 * i) for i, one in enumerate(_T5_RESIDUES)),
+        ]
+        tokenizer = Tokenizer(models.Unigram(pieces, unk_id=2))
+        tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+        tokenizer.add_special_tokens(list(_T5_SPECIAL))
+        tokenizer.save(str(folder / "tokenizer.json"))
+        special = dict(zip(("pad_token", "eos_token", "unk_token"), _T5_SPECIAL, strict=True))
+        (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "T5Tokenizer", **special}))
+
+    options = {"feed_forward_proj": "gated-gelu", "relative_attention_num_buckets": 64, "tie_word_embeddings": False}
+    return _Parts(_t5(transformers, size, vocab_size=144, **options), transformers.T5ForConditionalGeneration, write)

@@ -28,12 +28,14 @@ settings.register_profile(
 settings.load_profile("antibody_esm")
 
 FAMILIES = ("esm", "esm1v", "bert", "roformer")
+"""Whose checkpoints tests of other rooms take."""
+BACKBONES = (*FAMILIES, "esm1b", "esmc", "prott5", "ankh")
 
 
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("checkpoints")
-    return {family: tiny_checkpoint(family, root / family) for family in FAMILIES}
+    return {family: tiny_checkpoint(family, root / family) for family in BACKBONES}
 
 
 @pytest.fixture(params=FAMILIES)

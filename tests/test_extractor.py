@@ -9,14 +9,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from transformers import AutoModel, AutoTokenizer, BertTokenizer
+from transformers import AutoModel, AutoTokenizer, BertTokenizer, PreTrainedTokenizerFast, T5EncoderModel
 
 import strategies
 from antibody_esm import CheckpointError, Extractor, ExtractorSpec, RuntimeSpec, SequenceError
 from antibody_esm.plm.checkpoints import locate
 from antibody_esm.sequences import ALPHABET
+from conftest import BACKBONES
 
-MODELS = ("esm", "esm1v", "bert", "roformer", "antiberty")
+MODELS = (*BACKBONES, "antiberty")
 
 
 @pytest.fixture(scope="session")
@@ -46,18 +47,25 @@ def plain(extractor: Extractor, sequence: str, layer: int = -1, pooling: str = "
         tokenizer, folder = BertTokenizer(vocab=vocabulary, do_lower_case=False), files["config.json"].parent
     else:
         tokenizer, folder = AutoTokenizer.from_pretrained(extractor.spec.model), Path(extractor.spec.model)
-    if "model" not in PLAIN.setdefault(folder, {}):
-        PLAIN[folder]["model"] = AutoModel.from_pretrained(folder).eval()
-    spaced = "esm" not in folder.name
+    name = folder.name
+    if folder not in PLAIN:
+        whole = T5EncoderModel if name in ("prott5", "ankh") else AutoModel
+        PLAIN[folder] = whole.from_pretrained(folder).eval()
+    if name == "ankh":  # whose tokenizer.json is to be read as it is
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    spaced = name in ("bert", "roformer", "prott5") or extractor.spec.model == "antiberty"
     inputs = tokenizer(" ".join(sequence) if spaced else sequence, return_tensors="pt")
     with torch.no_grad():
-        states = PLAIN[folder]["model"](**inputs, output_hidden_states=True).hidden_states[layer][0]
-    residues = states[1:-1]
+        output = PLAIN[folder](input_ids=inputs["input_ids"], output_hidden_states=True)
+    states = output.hidden_states[layer][0]
+    residues = states[:-1] if name in ("prott5", "ankh") else states[1:-1]
     assert len(residues) == len(sequence)
-    return {"mean": residues.mean(0), "max": residues.max(0).values, "cls": states[0]}[pooling].numpy()
+    return {"mean": residues.mean(0), "max": residues.max(0).values, "cls": states[0], "none": residues}[
+        pooling
+    ].numpy()
 
 
-PLAIN: dict[Path, dict[str, torch.nn.Module]] = {}
+PLAIN: dict[Path, torch.nn.Module] = {}
 
 
 @given(data=st.data())
@@ -72,6 +80,10 @@ def test_an_embedding_equals_a_plain_computation_of_each_sequence(extractor: Ext
 @pytest.mark.parametrize("pooling", ["mean", "max", "cls"])
 def test_every_layer_and_pooling_equals_a_plain_computation(extractor: Extractor, layer: int, pooling: str) -> None:
     sequences = ["EVQLVXSGG", "QVQ", "EVQLVESGG"]
+    if pooling == "cls" and not extractor._vocabulary.prefix:
+        with pytest.raises(CheckpointError, match="adds no start token, so there is no 'cls' pooling"):
+            Extractor(extractor.spec.model_copy(update={"pooling": "cls"})).embed(sequences)
+        return
     rows = variant(extractor, layer=layer, pooling=pooling).embed(sequences)
     for row, sequence in zip(rows, sequences, strict=True):
         np.testing.assert_allclose(row, plain(extractor, sequence, layer, pooling), atol=1e-5, rtol=1e-4)
@@ -104,6 +116,51 @@ def test_every_length_from_1_to_130_has_the_same_bits_alone_and_in_company(extra
     assert np.array_equal(alone, together[1::2])
 
 
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_layers_above_the_one_that_is_asked_for_are_not_computed(extractor: Extractor, layer: int) -> None:
+    sequences = ["EVQLVXSGG", "QVQ", "EVQLVESGG"]
+    spec = extractor.spec.model_copy(update={"layer": layer})
+    cut = Extractor(spec, extractor.runtime)
+    assert np.array_equal(cut.embed(sequences), variant(extractor, layer=layer).embed(sequences)), "bit for bit"
+    ran: set[str] = set()
+    for name, module in cut._model.named_modules():
+        number = name.rpartition(".")[2]
+        if number.isdigit() and name.count(".") <= 2:
+            module.register_forward_hook(lambda *_, number=number: ran.add(number))
+    cut.embed(["EVQLV"])
+    assert len(ran) == max(1, layer)
+
+
+@given(data=st.data())
+@settings(max_examples=6)
+def test_states_of_residues_equal_a_plain_computation_and_their_mean_is_the_embedding(
+    extractor: Extractor, data: st.DataObject
+) -> None:
+    sequences = data.draw(st.lists(strategies.sequences(max_size=30), min_size=1, max_size=5))
+    found = list(extractor.residues(sequences))
+    assert [states.shape for states in found] == [(len(sequence), extractor.dim) for sequence in sequences]
+    for states, sequence, row in zip(found, sequences, extractor.embed(sequences), strict=True):
+        assert states.dtype == np.float32
+        np.testing.assert_allclose(states, plain(extractor, sequence, pooling="none"), atol=1e-5, rtol=1e-4)
+        np.testing.assert_allclose(states.mean(axis=0), row, atol=1e-6, rtol=1e-5)
+
+
+def test_residues_come_in_order_whatever_is_held_at_a_time(
+    tiny: ExtractorSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sequences = ["A" * n + "C" * (n % 3) for n in range(1, 30)] * 2
+    expected = list(Extractor(tiny).residues(sequences))
+    monkeypatch.setattr("antibody_esm.plm.extractor._RESIDUES_AT_ONCE", 7)
+    again = Extractor(tiny.model_copy(update={"layer": 2}), RuntimeSpec(workers=2))
+    for one, other in zip(again.residues(sequences), expected, strict=True):
+        assert np.array_equal(one, other)
+    assert list(Extractor(tiny).residues([])) == []
+    with pytest.raises(SequenceError):
+        Extractor(tiny).residues(["EV-L"])
+    cut = Extractor(tiny.model_copy(update={"max_length": 5, "truncation": True}))
+    assert [len(states) for states in cut.residues(["EVQLVESGG", "EVQ"])] == [5, 3]
+
+
 def test_duplicates_and_case_are_computed_once(tiny: ExtractorSpec) -> None:
     extractor = Extractor(tiny)
     rows = extractor.embed(["EVQL", "QVQ", "evql ", "EVQL"])
@@ -126,6 +183,8 @@ def test_special_tokens_are_pooled_only_on_request(extractor: Extractor) -> None
     included = variant(extractor, special_tokens="include").embed([sequence])[0]
     excluded = extractor.embed([sequence])[0]
     assert not np.allclose(included, excluded, atol=1e-3)
+    if not extractor._vocabulary.prefix:
+        return
     start = variant(extractor, pooling="cls").embed([sequence])[0]
     end = 7 * included - 5 * excluded - start
     assert np.isfinite(end).all()

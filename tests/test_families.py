@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerFast, T5Tokenizer
 
 import strategies
 from antibody_esm import CheckpointError, Extractor
 from antibody_esm.plm.checkpoints import locate
-from antibody_esm.plm.families import family_of, max_length, vocabulary_of
+from antibody_esm.plm.families import _prove, family_of, max_length, vocabulary_of
 from antibody_esm.sequences import AMINO_ACIDS
 
 
@@ -97,3 +97,43 @@ def test_a_checkpoint_without_a_tokenizer_is_an_error(mine: Path) -> None:
     (mine / "vocab.txt").unlink()
     with pytest.raises(CheckpointError, match="it has no tokenizer; expected one of .*vocab.txt"):
         vocabulary_of(locate(str(mine)))
+
+
+def test_what_a_tokenizer_adds_must_be_special(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    """With transformers 5 the T5 class puts an unknown token before the residues of a table that has no spaces."""
+    vocabulary = vocabulary_of(locate(str(checkpoints["ankh"])))
+    assert (vocabulary.prefix, vocabulary.suffix) == ((), (1,))
+    rebuilt = T5Tokenizer.from_pretrained(checkpoints["ankh"])
+    with pytest.raises(ValueError, match="not made of special tokens"):
+        _prove(rebuilt, "")
+
+
+def test_prott5_wants_spaces_and_ankh_none(checkpoints: dict[str, Path]) -> None:
+    for kind, tokenizer, separator in (
+        ("prott5", AutoTokenizer.from_pretrained(checkpoints["prott5"]), " "),
+        ("ankh", PreTrainedTokenizerFast.from_pretrained(checkpoints["ankh"]), ""),
+    ):
+        vocabulary = vocabulary_of(locate(str(checkpoints[kind])))
+        assert vocabulary.encode(["EVXQL"])[0].tolist() == tokenizer(separator.join("EVXQL"))["input_ids"]
+
+
+def test_a_model_that_this_transformers_does_not_know_is_named(mine: Path) -> None:
+    config = json.loads((mine / "config.json").read_text())
+    for further, message in (
+        ({}, "has no model of type 'ablang2'$"),
+        ({"auto_map": {}}, "of its own, which is never run"),
+    ):
+        (mine / "config.json").write_text(json.dumps(config | {"model_type": "ablang2"} | further))
+        with pytest.raises(CheckpointError, match=message):
+            Extractor(mine).embed(["EVQL"])
+
+
+def test_ablang2_says_what_is_missing() -> None:
+    with pytest.raises(
+        CheckpointError, match="'AbLang2' cannot be loaded: its weights are published for its own package"
+    ):
+        locate("AbLang2")
+
+
+def test_a_t5_without_start_token_has_all_positions(checkpoints: dict[str, Path]) -> None:
+    assert Extractor(checkpoints["prott5"]).embed(["A" * 1500]).shape == (1, 32)

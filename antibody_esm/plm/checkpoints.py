@@ -57,6 +57,13 @@ _PACKAGED = {
 }
 
 
+_OWN_PACKAGE = (
+    "its weights are published for its own package, and not as files that transformers reads without remote code, "
+    "which is never run"
+)
+_ELSEWHERE = {"ablang": _OWN_PACKAGE, "ablang2": _OWN_PACKAGE}
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """The files of one language model."""
@@ -131,6 +138,8 @@ def locate(model: str, revision: str | None = None) -> Checkpoint:
     """
     if model in _PACKAGED:
         return _packaged(model, revision)
+    if model.lower() in _ELSEWHERE:
+        raise CheckpointError(f"{model!r} cannot be loaded: {_ELSEWHERE[model.lower()]}", model, revision)
     folder = Path(model).expanduser()
     if folder.is_dir():
         if revision is not None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from antibody_esm import presets
 from antibody_esm.plm.batching import batches
 from antibody_esm.plm.checkpoints import Checkpoint
-from antibody_esm.plm.families import Vocabulary, family_of, max_length, vocabulary_of
+from antibody_esm.plm.families import Vocabulary, family_of, max_length, shorten, vocabulary_of
 from antibody_esm.plm.pooling import pool
 from antibody_esm.plm.resolution import find, resolve
 from antibody_esm.quantisation import rounded
@@ -22,6 +22,11 @@ from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec, RuntimeSpec
 
 if TYPE_CHECKING:
     import torch
+
+T = TypeVar("T")
+
+_RESIDUES_AT_ONCE = 256
+"""Sequences whose residues' states are held in memory together."""
 
 
 class Extractor:
@@ -117,6 +122,51 @@ class Extractor:
             refuse_longer(sequences, self.max_length)
         return sequences
 
+    def residues(self, sequences: Iterable[str]) -> Iterator[NDArray[np.float32]]:
+        """Give the states of each sequence's residues, in input order.
+
+        Parameters
+        ----------
+        sequences
+            ``n`` amino acid sequences; X is an unknown residue.
+
+        Yields
+        ------
+        ``(length, dim)``, float32: one row a residue, without the tokens that the tokenizer adds, of the spec's layer.
+        Some hundred sequences are held in memory at a time, and nothing is stored.
+
+        Raises
+        ------
+        SequenceError, CheckpointError
+            As `embed` does, before the first is given.
+
+        Examples
+        --------
+        >>> [states.shape for states in Extractor("antiberty").residues(["EVQLV", "QVQ"])]
+        [(5, 512), (3, 512)]
+        """
+        checked = self.check(sequences)
+        if checked:
+            self._model  # noqa: B018
+        return self._residues(checked)
+
+    def _residues(self, sequences: list[str]) -> Iterator[NDArray[np.float32]]:
+        prefix = len(self._vocabulary.prefix) if sequences else 0
+        for start in range(0, len(sequences), _RESIDUES_AT_ONCE):
+            part = sequences[start : start + _RESIDUES_AT_ONCE]
+            cut = [sequence[: self.max_length] for sequence in dict.fromkeys(part)]
+            found: dict[str, NDArray[np.float32]] = {}
+
+            def run(batch: list[int], cut: list[str] = cut) -> list[tuple[int, NDArray[np.float32]]]:
+                states = self._states(batch, cut).float().cpu().numpy()
+                return [(i, states[row, prefix : prefix + len(cut[i])].copy()) for row, i in enumerate(batch)]
+
+            with _torch_threads_restored():
+                for states in self._parallel(run, self._batches(cut)):
+                    found |= {cut[i]: rows for i, rows in states}
+            self.computed += len(cut)
+            yield from (found[sequence[: self.max_length]] for sequence in part)
+
     def stream(
         self,
         sequences: list[str],
@@ -142,14 +192,11 @@ class Extractor:
         """
         if not sequences:
             return
-        import joblib
-
         tqdm = _tqdm()
         self._model  # noqa: B018  loaded here, once, not by several workers at once
         longest = self.max_length
         cut = [sequence[:longest] for sequence in sequences]
-        added = self._vocabulary.added
-        todo = batches([len(sequence) + added for sequence in cut], self.runtime.batch_tokens, self._must_run_alone)
+        todo = self._batches(cut)
 
         def run(batch: list[int]) -> tuple[list[int], NDArray[np.float32]]:
             indices, rows = self._run(batch, cut)
@@ -157,19 +204,30 @@ class Extractor:
                 keep(indices, rows)
             return indices, rows
 
-        workers = self.runtime.workers or joblib.cpu_count()
-        if self._device.type != "cpu":
-            workers = 1
         with (
             _torch_threads_restored(),
             tqdm(total=len(sequences), desc=self.spec.model, unit="seq", delay=1, disable=not self._watched) as bar,
         ):
-            work = joblib.Parallel(n_jobs=workers, prefer="threads", return_as="generator_unordered")
-            for indices, rows in work(joblib.delayed(run)(_never_one(batch)) for batch in choose(todo)):
+            for indices, rows in self._parallel(run, choose(todo)):
                 self.computed += len(indices)
                 bar.update(len(indices))
                 yield indices, rows
             bar.total = bar.n  # somebody else computes the others
+
+    def _batches(self, sequences: list[str]) -> list[list[int]]:
+        lengths = [len(sequence) + self._vocabulary.added for sequence in sequences]
+        return batches(lengths, self.runtime.batch_tokens, self._must_run_alone)
+
+    def _parallel(self, run: Callable[[list[int]], T], todo: Iterable[list[int]]) -> Iterator[T]:
+        """Give what each batch comes to, in any order, run by worker threads."""
+        import joblib
+
+        workers = self.runtime.workers or joblib.cpu_count()
+        if self._device.type != "cpu":
+            workers = 1
+        work = joblib.Parallel(n_jobs=workers, prefer="threads", return_as="generator_unordered")
+        found: Iterator[T] = work(joblib.delayed(run)(_never_one(batch)) for batch in todo)
+        return found
 
     def _must_run_alone(self, tokens: int) -> bool:
         """Return whether a row of so many tokens would depend on its place in a batch.
@@ -180,22 +238,30 @@ class Extractor:
         place.
         """
         fused = self._model.config._attn_implementation != "eager"
-        heads = int(self.checkpoint.config.get("num_attention_heads", 1))
+        heads = int(self._model.config.num_attention_heads)
         return not fused and heads * tokens * tokens % 4 != 0
 
-    def _run(self, batch: list[int], sequences: list[str]) -> tuple[list[int], NDArray[np.float32]]:
+    def _states(self, batch: list[int], sequences: list[str]) -> "torch.Tensor":
+        """Return the states ``(b, tokens, dim)`` of the layer that is asked for."""
         import torch
 
         if self._device.type == "cpu" and torch.get_num_threads() != 1:
             torch.set_num_threads(1)
+        tokens = torch.from_numpy(self._vocabulary.encode([sequences[i] for i in batch])).to(self._device)
+        layer = self.resolved.layer
+        with torch.inference_mode():
+            last = layer == self.checkpoint.layers
+            output = self._model(input_ids=tokens, output_hidden_states=not last)
+            return output.last_hidden_state if last else output.hidden_states[layer]
+
+    def _run(self, batch: list[int], sequences: list[str]) -> tuple[list[int], NDArray[np.float32]]:
+        import torch
+
         spec, vocabulary = self.resolved, self._vocabulary
-        tokens = torch.from_numpy(vocabulary.encode([sequences[i] for i in batch])).to(self._device)
         excluded = spec.special_tokens == "exclude"
         prefix, suffix = (len(vocabulary.prefix), len(vocabulary.suffix)) if excluded else (0, 0)
+        states = self._states(batch, sequences)
         with torch.inference_mode():
-            last = spec.layer == self.checkpoint.layers
-            output = self._model(input_ids=tokens, output_hidden_states=not last)
-            states = output.last_hidden_state if last else output.hidden_states[spec.layer]
             rows: NDArray[np.float32] = pool(states, spec.pooling, prefix, suffix).cpu().numpy()
         if not np.isfinite(rows).all():
             raise self.checkpoint.error(f"its vectors are not finite in {spec.precision}; try precision='float32'")
@@ -234,14 +300,14 @@ class Extractor:
         from pickle import UnpicklingError
 
         import torch
+        import transformers
         from safetensors import SafetensorError
-        from transformers import AutoModel
 
         self._vocabulary  # noqa: B018  proved before the weights are read
         family = family_of(self.checkpoint)
         with self.checkpoint.staged() as folder, _quiet_transformers():
             try:
-                model, report = AutoModel.from_pretrained(
+                model, report = getattr(transformers, family.model_class).from_pretrained(
                     folder,
                     dtype=getattr(torch, self.spec.precision),
                     trust_remote_code=False,
@@ -268,6 +334,7 @@ class Extractor:
             raise self.checkpoint.error(f"its weights do not fit its config.json; they would be random in {shown}")
         if self.checkpoint.digest != self.resolved.digest:
             raise self.checkpoint.error("its files changed while they were in use")
+        shorten(model, family, self.resolved.layer)
         return model.to(self._device).eval()
 
 

@@ -27,9 +27,17 @@ class Family:
     """Weights that a checkpoint may lack, since the model computes them or an embedding does not use them."""
     position_offset: str | None = None
     """Configuration key of the position table's first row in use, less one; None where that is row 0."""
+    model_class: str = "AutoModel"
+    """Class of transformers that is the encoder."""
+    verbatim_tokenizer: bool = False
+    """Whether a ``tokenizer.json`` is read as it is, since the class its configuration names would rebuild a part."""
+    layers: str | None = None
+    """Where the layers are in the model, so that those above the last that is asked for can go; None runs all."""
+    final_norm: str | None = None
+    """Where that is which runs once, behind the last layer, and so not where that has gone."""
 
 
-_BERT = Family(separator=" ", model_options=(("add_pooling_layer", False),))
+_BERT = Family(separator=" ", model_options=(("add_pooling_layer", False),), layers="encoder.layer")
 
 _FAMILIES = {
     "esm": Family(
@@ -37,9 +45,19 @@ _FAMILIES = {
         model_options=(("add_pooling_layer", False),),
         recomputed=("rotary_embeddings.inv_freq", "contact_head.", "embeddings.position_ids"),
         position_offset="pad_token_id",
+        layers="encoder.layer",
+        final_norm="encoder.emb_layer_norm_after",
     ),
+    "esmc": Family(separator="", layers="layers", final_norm="norm"),
     "bert": _BERT,
-    "roformer": Family(separator=" ", recomputed=("encoder.embed_positions.weight",)),
+    "roformer": Family(separator=" ", recomputed=("encoder.embed_positions.weight",), layers="encoder.layer"),
+    "t5": Family(
+        separator=None,  # ProtT5 wants spaces, Ankh none
+        model_class="T5EncoderModel",
+        verbatim_tokenizer=True,
+        layers="encoder.block",
+        final_norm="encoder.final_layer_norm",
+    ),
 }
 _OTHER = Family(separator=None)
 
@@ -47,6 +65,24 @@ _OTHER = Family(separator=None)
 def family_of(checkpoint: Checkpoint) -> Family:
     """Return how this checkpoint's family reads a protein."""
     return _FAMILIES.get(str(checkpoint.config.get("model_type")), _OTHER)
+
+
+def shorten(model: Any, family: Family, layers: int) -> None:
+    """Leave out what runs after a number of layers; the states up to there stay what they are, bit for bit.
+
+    The configuration stays whole too: some models scale their states by its number of layers.
+    """
+    if family.layers is None or layers >= len(model.get_submodule(family.layers)):
+        return
+    from torch import nn
+
+    def put(path: str, module: Any) -> None:
+        parent, _, name = path.rpartition(".")
+        setattr(model.get_submodule(parent), name, module)
+
+    put(family.layers, model.get_submodule(family.layers)[: max(1, layers)])  # layer 0 is what enters the first
+    if family.final_norm is not None:
+        put(family.final_norm, nn.Identity())
 
 
 def max_length(checkpoint: Checkpoint) -> int:
@@ -95,6 +131,7 @@ def vocabulary_of(checkpoint: Checkpoint) -> Vocabulary:
     CheckpointError
         If any of this fails, as it does with a vocabulary that was not read (every residue unknown) or lower-cased.
     """
+    _refuse_unknown(checkpoint)
     tokenizer = _tokenizer(checkpoint)
     separator = family_of(checkpoint).separator
     problems = []
@@ -106,8 +143,18 @@ def vocabulary_of(checkpoint: Checkpoint) -> Vocabulary:
     raise checkpoint.error(f"its tokenizer does not read proteins: {'; '.join(problems)}")
 
 
+def _refuse_unknown(checkpoint: Checkpoint) -> None:
+    import transformers
+
+    kind = checkpoint.config.get("model_type")
+    if kind in transformers.CONFIG_MAPPING:
+        return
+    own = "; it comes with code of its own, which is never run" if "auto_map" in checkpoint.config else ""
+    raise checkpoint.error(f"transformers {transformers.__version__} has no model of type {kind!r}{own}")
+
+
 def _tokenizer(checkpoint: Checkpoint) -> Any:
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     if not checkpoint.files.keys() & set(VOCABULARY_FILES):
         raise checkpoint.error(f"it has no tokenizer; expected one of {', '.join(VOCABULARY_FILES)}")
@@ -115,6 +162,8 @@ def _tokenizer(checkpoint: Checkpoint) -> Any:
     options = {} if "tokenizer_config.json" in checkpoint.files else {"do_lower_case": False}
     with checkpoint.staged() as folder:
         try:
+            if family_of(checkpoint).verbatim_tokenizer and "tokenizer.json" in checkpoint.files:
+                return PreTrainedTokenizerFast.from_pretrained(folder)
             return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **options)
         except (OSError, ValueError, ImportError, KeyError) as error:
             raise checkpoint.error(f"its tokenizer cannot be loaded: {error}") from error
@@ -132,6 +181,8 @@ def _prove(tokenizer: Any, separator: str) -> Vocabulary:
     if len(differ) != 3 or differ[2] - differ[0] != 2:
         raise ValueError(f"'ACD' and 'EFG' differ in {len(differ)} tokens, not in three neighbouring ones")
     prefix, suffix = tuple(one[: differ[0]]), tuple(one[differ[2] + 1 :])
+    if not {*prefix, *suffix} <= set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}:
+        raise ValueError("what it adds at the ends is not made of special tokens")
 
     ids = np.full(128, -1, np.int64)
     for residue in ALPHABET:
