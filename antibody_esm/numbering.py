@@ -201,6 +201,11 @@ def number(
     return [found[sequence] for sequence in normal]
 
 
+def method() -> str:
+    """Return what numbers, its version, and that of what is made of its results."""
+    return f"anarcism {version('anarcism')}, {_FORMAT}"
+
+
 def best(domains: Sequence[Domain], chain: Literal["heavy", "light"] | None = None) -> Domain | None:
     """Return the domain with the highest score, of one kind of chain or of both; None if there is none."""
     wanted = {"heavy": ("H",), "light": ("K", "L"), None: _CHAINS}[chain]
@@ -241,7 +246,7 @@ class _Cache:
     """Domains of sequences that were numbered before; a cache that cannot be used costs time, and nothing else."""
 
     def __init__(self, species: Sequence[str]) -> None:
-        self._rules = json.dumps([_FORMAT, version("anarcism"), sorted(set(species))])
+        self._rules = json.dumps([method(), sorted(set(species))])
         self._database: sqlite3.Connection | None = None
         with suppress(OSError, sqlite3.Error):
             folder = _cache_folder()

@@ -9,7 +9,16 @@ import json
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -62,7 +71,8 @@ def _canonical(value: Any) -> Any:
     return value + 0.0 if isinstance(value, float) else value  # -0.0 equals 0.0, so both must print alike
 
 
-Pooling = Literal["mean", "max", "cls"]
+Pooling = Literal["mean", "max", "std", "cls"]
+Region = Literal["all", "cdr1", "cdr2", "cdr3", "cdrs", "frameworks"]
 Precision = Literal["float32", "bfloat16", "float16"]
 Storage = Literal["float32", "float16", "int8"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -78,6 +88,9 @@ class ResolvedExtractorSpec(Spec):
     """SHA-256 over the names and bytes of the weight, config and tokenizer files."""
     layer: NonNegativeInt
     pooling: Pooling = "mean"
+    region: Region = "all"
+    numbering: str | None = None
+    """What numbers the residues of a region, and its version; None for all residues."""
     special_tokens: Literal["exclude", "include"] = "exclude"
     precision: Precision = "float32"
     storage: Storage = "float32"
@@ -107,7 +120,11 @@ class ExtractorSpec(Spec):
     layer: int | None = None
     """Hidden state, counted as transformers does: 0 the embeddings, 1 after the first layer, None or -1 the last."""
     pooling: Pooling = "mean"
-    """How residue vectors become one: their mean, their maximum per dimension, or the first special token's vector."""
+    """How residue vectors become one: their mean, maximum or standard deviation (of a population) per dimension, or the
+    first special token's vector."""
+    region: Region = "all"
+    """Which residues take part, by IMGT numbering of every variable domain in the sequence. The model reads the whole
+    sequence all the same. A sequence without such a region is a SequenceError."""
     special_tokens: Literal["exclude", "include"] = "exclude"
     """Whether mean and max run over the tokens which the tokenizer added (start, end) as well."""
     precision: Precision = "float32"
@@ -119,6 +136,12 @@ class ExtractorSpec(Spec):
     """Longest sequence in residues; None is what the model was built for."""
     truncation: bool = False
     """Cut longer sequences to `max_length` instead of refusing them."""
+
+    @model_validator(mode="after")
+    def _region_has_residues(self) -> Self:
+        if self.region != "all" and (self.pooling == "cls" or self.special_tokens == "include"):
+            raise ValueError("a region consists of residues: it goes with mean, max and std, without special tokens")
+        return self
 
     def resolve(self) -> ResolvedExtractorSpec:
         """Return the address of this spec's rows, reading the model's files.

@@ -33,24 +33,32 @@ def sequences(min_size: int = 1, max_size: int = 30) -> st.SearchStrategy[str]:
     return st.text(ALPHABET, min_size=min_size, max_size=max_size)
 
 
-extractors = st.builds(
-    ExtractorSpec,
+any_extractors = st.builds(
+    dict,
     model=names,
     revision=st.none() | names,
     digest=st.none() | digests,
     layer=st.none() | st.integers(-40, 40),
-    pooling=st.sampled_from(["mean", "max", "cls"]),
+    pooling=st.sampled_from(["mean", "max", "std", "cls"]),
+    region=st.sampled_from(["all", "cdr1", "cdr2", "cdr3", "cdrs", "frameworks"]),
     special_tokens=st.sampled_from(["exclude", "include"]),
     precision=st.sampled_from(["float32", "bfloat16", "float16"]),
     storage=st.sampled_from(["float32", "float16", "int8"]),
     max_length=st.none() | positive_ints,
     truncation=st.booleans(),
 )
+extractors = any_extractors.map(
+    lambda fields: ExtractorSpec(
+        **fields | ({"region": "all"} if fields["pooling"] == "cls" or fields["special_tokens"] == "include" else {})
+    )
+)
 resolved_extractors = st.builds(
     ResolvedExtractorSpec,
     digest=digests,
     layer=st.integers(0, 40),
-    pooling=st.sampled_from(["mean", "max", "cls"]),
+    pooling=st.sampled_from(["mean", "max", "std", "cls"]),
+    region=st.sampled_from(["all", "cdr1", "cdr2", "cdr3", "cdrs", "frameworks"]),
+    numbering=st.none() | names,
     special_tokens=st.sampled_from(["exclude", "include"]),
     precision=st.sampled_from(["float32", "bfloat16", "float16"]),
     storage=st.sampled_from(["float32", "float16", "int8"]),

@@ -166,11 +166,11 @@ def test_every_classifier_that_draws_numbers_has_a_seed() -> None:
 GOLDEN_FINGERPRINTS = [
     (
         ExtractorSpec(model="facebook/esm2_t33_650M_UR50D"),
-        "e98285c4cbab2121d523d67117b51db1a33d399c9a7f5da4be6a850998a3177e",
+        "c340618d992e605615047e54f54ba4ff12d8ec64496f84ee4f0ccfaa840630cc",
     ),
     (
         ResolvedExtractorSpec(digest="0" * 64, layer=33),
-        "3a1ea99bd0a89633f655f40319a1fde713a704c3c0273e0ed83bbab8398e8be3",
+        "86076f69497b6e2be84a5cd07ab4ccb3eb6b28bc3a8fc182106e47cf3969e701",
     ),
     (LogisticRegressionSpec(), "86546e8db2ec291211506a5ad1b1b63c3f837bd452ff44d7cade4e463fbac90a"),
     (XGBoostSpec(), "87059033a881dae446d52e88c91c69ae44a5f571d7a39dd0501672e893fcdf53"),
@@ -181,7 +181,7 @@ GOLDEN_FINGERPRINTS = [
     (SplitSpec(), "f1273c36c5b6038bf8499b6740e4ce0cae3098dff4134012799f4a975a9d0915"),
     (
         TrainSpec(extractor=ExtractorSpec(model="antiberty", revision="0.1.3")),
-        "156bc7389f24cd7f24881b26395c5cd04e58c6c53b056d42e1366261c2e4f2bd",
+        "6db9173bdeab8ee21aded997ed5216ac81349d51626932c8768724deeed2b2c6",
     ),
 ]
 
@@ -194,3 +194,10 @@ def test_fingerprints_stay_what_they_are(spec: Spec, fingerprint: str) -> None:
 
 def test_a_fingerprint_is_pinned_for_every_type_of_spec() -> None:
     assert {type(spec).__name__ for spec, _ in GOLDEN_FINGERPRINTS} == strategies.by_type.keys()
+
+
+@pytest.mark.parametrize("region", ["cdr1", "cdr2", "cdr3", "cdrs", "frameworks"])
+def test_a_region_consists_of_residues(region: str) -> None:
+    for fields in ({"pooling": "cls"}, {"special_tokens": "include"}):
+        with pytest.raises(ValidationError, match="a region consists of residues"):
+            ExtractorSpec(model="m", region=region, **fields)

@@ -15,6 +15,7 @@ from antibody_esm.plm.batching import batches
 from antibody_esm.plm.checkpoints import Checkpoint
 from antibody_esm.plm.families import Vocabulary, family_of, max_length, shorten, vocabulary_of
 from antibody_esm.plm.pooling import pool
+from antibody_esm.plm.regions import places
 from antibody_esm.plm.resolution import find, resolve
 from antibody_esm.quantisation import rounded
 from antibody_esm.sequences import normalise, refuse_longer
@@ -120,6 +121,8 @@ class Extractor:
         sequences = normalise(sequences)
         if not self.spec.truncation:
             refuse_longer(sequences, self.max_length)
+        if self.spec.region != "all":
+            places([sequence[: self.max_length] for sequence in sequences], self.spec.region)
         return sequences
 
     def residues(self, sequences: Iterable[str]) -> Iterator[NDArray[np.float32]]:
@@ -197,9 +200,10 @@ class Extractor:
         longest = self.max_length
         cut = [sequence[:longest] for sequence in sequences]
         todo = self._batches(cut)
+        residues = places(cut, self.spec.region)
 
         def run(batch: list[int]) -> tuple[list[int], NDArray[np.float32]]:
-            indices, rows = self._run(batch, cut)
+            indices, rows = self._run(batch, cut, residues)
             if keep is not None:
                 keep(indices, rows)
             return indices, rows
@@ -254,7 +258,9 @@ class Extractor:
             output = self._model(input_ids=tokens, output_hidden_states=not last)
             return output.last_hidden_state if last else output.hidden_states[layer]
 
-    def _run(self, batch: list[int], sequences: list[str]) -> tuple[list[int], NDArray[np.float32]]:
+    def _run(
+        self, batch: list[int], sequences: list[str], residues: list[NDArray[np.int64]] | None = None
+    ) -> tuple[list[int], NDArray[np.float32]]:
         import torch
 
         spec, vocabulary = self.resolved, self._vocabulary
@@ -262,7 +268,8 @@ class Extractor:
         prefix, suffix = (len(vocabulary.prefix), len(vocabulary.suffix)) if excluded else (0, 0)
         states = self._states(batch, sequences)
         with torch.inference_mode():
-            rows: NDArray[np.float32] = pool(states, spec.pooling, prefix, suffix).cpu().numpy()
+            chosen = None if residues is None else [residues[i] for i in batch]
+            rows: NDArray[np.float32] = pool(states, spec.pooling, prefix, suffix, chosen).cpu().numpy()
         if not np.isfinite(rows).all():
             raise self.checkpoint.error(f"its vectors are not finite in {spec.precision}; try precision='float32'")
         try:

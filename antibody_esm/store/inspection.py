@@ -217,7 +217,8 @@ def read_specs(
     named = ExtractorSpec.model_validate(written)
     if named.truncation == (resolved.truncate_to is not None):
         named = named.pinned_to(resolved)  # and so resolved without its files
-        if named.resolve() == resolved:
+        # Another version of what numbers residues is no contradiction: these rows are of that one.
+        if named.resolve().model_copy(update={"numbering": resolved.numbering}) == resolved:
             return resolved, named
     raise StoreError("the spec was not written as it is said to have been")
 
@@ -291,7 +292,7 @@ def summary(spec: ExtractorSpec | ResolvedExtractorSpec) -> str:
     resolved = spec.resolve()
     model = spec.model if isinstance(spec, ExtractorSpec) else f"model {resolved.digest[:12]}"
     told = [model, f"layer {resolved.layer}", resolved.pooling]
-    for field in type(resolved).model_fields.keys() - {"digest", "layer", "pooling", "format"}:
+    for field in type(resolved).model_fields.keys() - {"digest", "layer", "pooling", "numbering", "format"}:
         if getattr(resolved, field) != type(resolved).model_fields[field].default:
             told.append(f"{field} {getattr(resolved, field)}")
     return "".join(letter if letter.isprintable() else "?" for letter in ", ".join(told))
