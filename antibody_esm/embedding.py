@@ -1,6 +1,6 @@
 """Sequences become vectors: from the store where they are known, else from the language model, once."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +69,90 @@ def embed(
 
     # Pinned once: files that change from here on cannot lend their address to this model's rows.
     return store.fill(extractor.pinned, normal, compute)
+
+
+def embed_views(
+    sequences: Iterable[str],
+    specs: Sequence[ExtractorSpec],
+    store: str | Path | Store | None = None,
+    runtime: RuntimeSpec | None = None,
+) -> list[NDArray[np.float32]]:
+    """Return several vectors a sequence, of several layers, poolings and regions, from one pass of the model.
+
+    Each goes into the store under its own spec, with the same bits as `embed` of that spec gives. Sequences for which
+    any is missing go through the model, once. What is finished is stored some hundred megabytes at a time, so a run
+    that is killed loses more than one of `embed` does; and it does not look at what others compute at the same time.
+
+    Parameters
+    ----------
+    sequences
+        ``n`` amino acid sequences; upper or lower case, X is an unknown residue.
+    specs
+        Of one model, as `ExtractorSpec.views` gives them: they may differ in layer, pooling, region, special tokens and
+        storage.
+    store, runtime
+        As for `embed`.
+
+    Returns
+    -------
+    One array ``(n, dim)`` a spec, float32.
+
+    Raises
+    ------
+    ValueError
+        If the specs differ in anything else, or there is none.
+    SequenceError, CheckpointError, StoreError
+        As `embed` does.
+
+    Examples
+    --------
+    >>> specs = ExtractorSpec(model="antiberty").views([7, 8], ["mean", "std"])
+    >>> [rows.shape for rows in embed_views(["EVQLVESGGGLVQPGG"], specs)]
+    [(1, 512), (1, 512), (1, 512), (1, 512)]
+    """
+    if len({spec.model_copy(update=_OF_A_VIEW) for spec in specs}) != 1:
+        raise ValueError("views are of one model: specs may differ in layer, pooling, region, special_tokens, storage")
+    views = [spec.resolve() for spec in specs]
+    deepest = max(range(len(views)), key=lambda number: views[number].layer)
+    extractor = Extractor(specs[deepest], runtime)
+    normal, store = normalise(sequences), as_store(store)
+    if not normal:
+        return [np.empty((0, extractor.dim), np.float32) for _ in specs]
+    unique = list(dict.fromkeys(normal))
+    pinned = [spec.pinned_to(view) for spec, view in zip(specs, views, strict=True)]
+    known = [store.get(spec, unique) for spec in pinned]
+    missing = [one for one in unique if any(one not in rows for rows in known)]
+    for spec in {spec.region: spec for spec in specs}.values():
+        Extractor(spec, runtime).check(missing)
+
+    waiting: list[tuple[list[str], list[NDArray[np.float32]]]] = []
+
+    def store_waiting() -> None:
+        if waiting:
+            names = [one for some, _ in waiting for one in some]
+            for number, spec in enumerate(pinned):
+                rows = np.concatenate([block[number] for _, block in waiting])
+                new = [i for i, one in enumerate(names) if one not in known[number]]
+                store.put(spec, [names[i] for i in new], rows[new])
+                known[number].update((names[i], rows[i]) for i in new)
+            waiting.clear()
+
+    try:
+        size = 0
+        for indices, rows in extractor.stream_views(missing, views):
+            waiting.append(([missing[i] for i in indices], rows))
+            size += sum(block.nbytes for block in rows)
+            if size > _STORED_AT_ONCE:
+                store_waiting()
+                size = 0
+    finally:
+        store_waiting()
+    return [np.stack([rows[one] for one in normal]) for rows in known]
+
+
+_OF_A_VIEW = {"layer": None, "pooling": "mean", "region": "all", "special_tokens": "exclude", "storage": "float32"}
+_STORED_AT_ONCE = 2**27
+"""Bytes of vectors that are stored together."""
 
 
 def as_store(store: str | Path | Store | None) -> Store:

@@ -155,6 +155,27 @@ class ExtractorSpec(Spec):
 
         return resolve(self)
 
+    def views(
+        self,
+        layers: Sequence[int | None] = (None,),
+        poolings: Sequence[Pooling] = ("mean",),
+        regions: Sequence[Region] = ("all",),
+    ) -> "list[ExtractorSpec]":
+        """Return the same model's specs of every layer, pooling and region; ``cls`` stands for all residues only.
+
+        Examples
+        --------
+        >>> len(ExtractorSpec(model="m").views([11, 12], ["mean", "cls"], ["all", "cdr3"]))
+        6
+        """
+        return [
+            self.model_validate({**dict(self), "layer": layer, "pooling": pooling, "region": region})
+            for layer in layers
+            for pooling in poolings
+            for region in regions
+            if pooling != "cls" or region == "all"
+        ]
+
     def pin(self) -> "ExtractorSpec":
         """Return the same spec with digest and layer filled in, so that a store answers even where no weights are."""
         return self.pinned_to(self.resolve())

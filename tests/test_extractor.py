@@ -300,7 +300,7 @@ def test_progress_is_shown_on_request_and_not_in_a_log(tiny: ExtractorSpec, capf
     assert capfd.readouterr() == ("", "")
     runtime = RuntimeSpec(progress=True, workers=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Extractor, "_run", lambda self, batch, cut: (time.sleep(0.6), whole(self, batch, cut))[1])
+        patch.setattr(Extractor, "_run", lambda self, *given: (time.sleep(0.6), whole(self, *given))[1])
         Extractor(tiny, runtime).embed(["EVQL", "QV", "A"])
     shown = capfd.readouterr().err
     assert "/3 [" in shown

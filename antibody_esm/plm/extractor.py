@@ -1,7 +1,7 @@
 """Run a language model over sequences."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -14,12 +14,13 @@ from antibody_esm import presets
 from antibody_esm.plm.batching import batches
 from antibody_esm.plm.checkpoints import Checkpoint
 from antibody_esm.plm.families import Vocabulary, family_of, max_length, shorten, vocabulary_of
-from antibody_esm.plm.pooling import pool
+from antibody_esm.plm.pooling import gather, groups, pool, pool_groups
 from antibody_esm.plm.regions import places
 from antibody_esm.plm.resolution import find, resolve
+from antibody_esm.plm.taps import Taps
 from antibody_esm.quantisation import rounded
 from antibody_esm.sequences import normalise, refuse_longer
-from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec, RuntimeSpec
+from antibody_esm.specs import ExtractorSpec, Region, ResolvedExtractorSpec, RuntimeSpec
 
 if TYPE_CHECKING:
     import torch
@@ -193,6 +194,36 @@ class Extractor:
         ------
         Indices of ``b`` sequences, and their vectors ``(b, dim)``, float32.
         """
+
+        def kept(indices: list[int], rows: list[NDArray[np.float32]]) -> None:
+            if keep is not None:
+                keep(indices, rows[0])
+
+        for indices, rows in self.stream_views(sequences, [self.resolved], choose, kept):
+            yield indices, rows[0]
+
+    def stream_views(
+        self,
+        sequences: list[str],
+        views: Sequence[ResolvedExtractorSpec],
+        choose: Callable[[list[list[int]]], Iterable[list[int]]] = iter,
+        keep: Callable[[list[int], list[NDArray[np.float32]]], None] | None = None,
+    ) -> Iterator[tuple[list[int], list[NDArray[np.float32]]]]:
+        """Give several vectors of each sequence from one pass of the model, as batches finish, in any order.
+
+        Parameters
+        ----------
+        views
+            Specs that differ from this extractor's in layer, pooling, region, special tokens and storage only, and ask
+            for no layer above its own.
+        sequences, choose, keep
+            As for `stream`; `keep` is given one array a view.
+
+        Yields
+        ------
+        Indices of ``b`` sequences, and for each view their vectors ``(b, dim)``, float32: the same bits as `stream`
+        of that view alone gives.
+        """
         if not sequences:
             return
         tqdm = _tqdm()
@@ -200,10 +231,10 @@ class Extractor:
         longest = self.max_length
         cut = [sequence[:longest] for sequence in sequences]
         todo = self._batches(cut)
-        residues = places(cut, self.spec.region)
+        residues = {region: places(cut, region) for region in dict.fromkeys(view.region for view in views)}
 
-        def run(batch: list[int]) -> tuple[list[int], NDArray[np.float32]]:
-            indices, rows = self._run(batch, cut, residues)
+        def run(batch: list[int]) -> tuple[list[int], list[NDArray[np.float32]]]:
+            indices, rows = self._run(batch, cut, views, residues)
             if keep is not None:
                 keep(indices, rows)
             return indices, rows
@@ -245,40 +276,82 @@ class Extractor:
         heads = int(self._model.config.num_attention_heads)
         return not fused and heads * tokens * tokens % 4 != 0
 
-    def _states(self, batch: list[int], sequences: list[str]) -> "torch.Tensor":
-        """Return the states ``(b, tokens, dim)`` of the layer that is asked for."""
+    def _forward(
+        self,
+        batch: list[int],
+        sequences: list[str],
+        layers: Collection[int],
+        use: "Callable[[int, torch.Tensor], None]",
+    ) -> None:
+        """Run the model once, and use the states ``(b, tokens, dim)`` of some layers as they come."""
         import torch
 
         if self._device.type == "cpu" and torch.get_num_threads() != 1:
             torch.set_num_threads(1)
         tokens = torch.from_numpy(self._vocabulary.encode([sequences[i] for i in batch])).to(self._device)
-        layer = self.resolved.layer
+        last = self.checkpoint.layers
+        inner = [layer for layer in layers if layer != last]
         with torch.inference_mode():
-            last = layer == self.checkpoint.layers
-            output = self._model(input_ids=tokens, output_hidden_states=not last)
-            return output.last_hidden_state if last else output.hidden_states[layer]
+            if not inner:
+                use(last, self._model(input_ids=tokens).last_hidden_state)
+            elif len(layers) == 1 or family_of(self.checkpoint).layers is None:
+                states = self._model(input_ids=tokens, output_hidden_states=True).hidden_states
+                for layer in layers:
+                    use(layer, states[layer])
+            else:  # none is kept for longer than it is used
+                with self._taps.open(inner, use):
+                    output = self._model(input_ids=tokens)
+                if last in layers:
+                    use(last, output.last_hidden_state)
+
+    def _states(self, batch: list[int], sequences: list[str]) -> "torch.Tensor":
+        """Return the states ``(b, tokens, dim)`` of the layer that is asked for."""
+        found: list[torch.Tensor] = []
+        self._forward(batch, sequences, [self.resolved.layer], lambda _, states: found.append(states))
+        return found[0]
+
+    @cached_property
+    def _taps(self) -> Taps:
+        return Taps(self._model, family_of(self.checkpoint))
 
     def _run(
-        self, batch: list[int], sequences: list[str], residues: list[NDArray[np.int64]] | None = None
-    ) -> tuple[list[int], NDArray[np.float32]]:
-        import torch
+        self,
+        batch: list[int],
+        sequences: list[str],
+        views: Sequence[ResolvedExtractorSpec],
+        residues: dict[Region, list[NDArray[np.int64]] | None],
+    ) -> tuple[list[int], list[NDArray[np.float32]]]:
+        found: dict[ResolvedExtractorSpec, NDArray[np.float32]] = {}
+        vocabulary = self._vocabulary
+        prefix, suffix = len(vocabulary.prefix), len(vocabulary.suffix)
+        grouped = {
+            region: groups([every[i] for i in batch], prefix) for region, every in residues.items() if every is not None
+        }
 
-        spec, vocabulary = self.resolved, self._vocabulary
-        excluded = spec.special_tokens == "exclude"
-        prefix, suffix = (len(vocabulary.prefix), len(vocabulary.suffix)) if excluded else (0, 0)
-        states = self._states(batch, sequences)
-        with torch.inference_mode():
-            chosen = None if residues is None else [residues[i] for i in batch]
-            rows: NDArray[np.float32] = pool(states, spec.pooling, prefix, suffix, chosen).cpu().numpy()
+        def use(layer: int, states: "torch.Tensor") -> None:
+            states = states.float()
+            gathered = {region: gather(states, grouped[region]) for region in grouped}
+            for view in views:
+                if view.layer == layer:
+                    if view.region != "all":
+                        rows = pool_groups(gathered[view.region], view.pooling, len(batch))
+                    elif view.pooling == "cls" or view.special_tokens == "include":
+                        rows = pool(states, view.pooling)
+                    else:
+                        rows = pool(states[:, prefix : states.shape[1] - suffix], view.pooling)
+                    found[view] = self._finished(rows.cpu().numpy(), view)
+
+        self._forward(batch, sequences, sorted({view.layer for view in views}), use)
+        alone = batch[0] == batch[-1]  # a lone sequence ran as two copies
+        return batch[:1] if alone else batch, [found[view][:1] if alone else found[view] for view in views]
+
+    def _finished(self, rows: NDArray[np.float32], view: ResolvedExtractorSpec) -> NDArray[np.float32]:
         if not np.isfinite(rows).all():
-            raise self.checkpoint.error(f"its vectors are not finite in {spec.precision}; try precision='float32'")
+            raise self.checkpoint.error(f"its vectors are not finite in {view.precision}; try precision='float32'")
         try:
-            rows = rounded(rows, spec.storage)
+            return rounded(rows, view.storage)
         except ValueError as error:
             raise self.checkpoint.error(f"its vectors cannot be kept in this storage: {error}") from error
-        if batch[0] == batch[-1]:  # a lone sequence ran as two copies
-            return batch[:1], rows[:1]
-        return batch, rows
 
     @property
     def _watched(self) -> bool:
