@@ -44,6 +44,9 @@ SPECIES = ("human", "mouse")
 NANOBODY_SPECIES = ("human", "mouse", "alpaca")
 """The same, where nanobodies are expected."""
 
+LONGEST = 10_000
+"""Residues of the longest sequence that is numbered."""
+
 _CHAINS: tuple[Literal["H", "K", "L"], ...] = ("H", "K", "L")
 _CONSERVED = ((23, "C"), (41, "W"), (104, "C"))
 _FORMAT = 1
@@ -74,7 +77,7 @@ class Domain:
     positions: tuple[str, ...]
     """IMGT position of each residue, insertions by a letter (``"111A"``), in the order of the sequence."""
     filled: int
-    """Residues at its beginning that are not aligned, and fill framework 1 up: X often, or those of a primer."""
+    """Unknown residues (X) at its beginning that are not aligned, and fill framework 1 up."""
     score: float
     """Of the alignment, in bits."""
     species: str
@@ -157,6 +160,8 @@ def number(
 ) -> list[tuple[Domain, ...]]:
     """Return the variable domains of each sequence, in the order of the sequence; none where there is no antibody.
 
+    A sequence of more than 10,000 residues is no antibody, and is not looked at.
+
     Parameters
     ----------
     sequences
@@ -184,6 +189,7 @@ def number(
     unique = list(dict.fromkeys(normal))
     with closing(_Cache(species)) as cache:
         found = cache.get(unique)
+        found |= {sequence: () for sequence in unique if len(sequence) > LONGEST}
         absent = [sequence for sequence in unique if sequence not in found]
         for start in range(0, len(absent), _BATCH):
             batch = absent[start : start + _BATCH]
@@ -218,7 +224,7 @@ def _domains(sequence: str, found: "Sequence[DomainResult]") -> tuple[Domain, ..
         residues = [(residue.position, residue.insertion_code) for residue in one.numbering]
         start, end, chain = one.start, one.end, one.chain_type
         position = residues[0][0] - 1
-        while not domains and start > 0 and position > 0:
+        while start > 0 and position > 0 and sequence[start - 1] == "X":
             if not (position == 10 and chain == "H"):  # where heavy chains have a gap
                 start -= 1
                 residues.insert(0, (position, ""))
@@ -251,7 +257,7 @@ class _Cache:
         with suppress(OSError, sqlite3.Error):
             folder = _cache_folder()
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._database = sqlite3.connect(folder / "numbering.sqlite", timeout=30)
+            self._database = sqlite3.connect(folder / "domains.sqlite", timeout=1)
             self._database.execute(
                 "CREATE TABLE IF NOT EXISTS domains (key BLOB PRIMARY KEY, found TEXT) WITHOUT ROWID"
             )
@@ -271,24 +277,30 @@ class _Cache:
         texts = {one: json.dumps([asdict(domain) for domain in domains]) for one, domains in found.items()}
         rows = [(self._key(one), _digest(one, text) + text) for one, text in texts.items()]
         if self._database is not None:
-            with suppress(sqlite3.Error), self._database:
-                self._database.executemany("INSERT OR REPLACE INTO domains VALUES (?, ?)", rows)
+            try:
+                with self._database:
+                    self._database.executemany("INSERT OR REPLACE INTO domains VALUES (?, ?)", rows)
+            except sqlite3.Error:  # somebody else holds it, or it is damaged: no more waiting for it
+                self.close()
 
     def close(self) -> None:
         """Close the file."""
         if self._database is not None:
             self._database.close()
+            self._database = None
 
     def _rows(self, sequences: Sequence[str]) -> Iterator[tuple[str, str]]:
         if self._database is None:
             return
-        with suppress(sqlite3.Error):
+        try:
             for sequence in sequences:
                 row = self._database.execute(
                     "SELECT found FROM domains WHERE key = ?", (self._key(sequence),)
                 ).fetchone()
                 if row is not None:
                     yield sequence, row[0]
+        except sqlite3.Error:
+            self.close()
 
     def _key(self, sequence: str) -> bytes:
         return hashlib.sha256(f"{self._rules}\0{sequence}".encode()).digest()
@@ -309,4 +321,4 @@ def _domain(fields: dict[str, object]) -> Domain:
 def _cache_folder() -> Path:
     import platformdirs
 
-    return platformdirs.user_cache_path("antibody_esm")
+    return platformdirs.user_cache_path("antibody_esm") / "numbering"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antibody_esm import Dataset, Trainer, load_dataset
+from antibody_esm import Dataset, DatasetError, Trainer, load_dataset
 from antibody_esm.specs import ExtractorSpec, SplitSpec
 from chains import HEAVY, LIGHT, LYSOZYME, NANOBODY
 
@@ -110,3 +110,32 @@ def test_the_findings_are_a_table_and_go_into_reports(tiny: ExtractorSpec, tmp_p
     assert report.to_dict()["audit"]["exact duplicates"] == 6
     page = report.to_html(tmp_path / "report.html").read_text()
     assert "exact duplicates" in page
+
+
+def test_other_parts_are_not_compared() -> None:
+    data = Dataset(ids=["a"], heavy=[HEAVY], light=[LIGHT])
+    for other in (data.cut("H-CDR3"), data.cut("VL")):
+        with pytest.raises(DatasetError, match="overlap is looked for in the same part"):
+            data.audit(other)
+
+
+def test_frameworks_are_not_numbered_as_if_they_were_domains() -> None:
+    frameworks = Dataset(ids=["a", "b"], heavy=[HEAVY, NANOBODY]).cut("H-FWRs").audit()
+    assert not [one.check for one in frameworks.findings if "domain" in one.check]
+
+
+def test_one_class_many_groups_and_close_thresholds_are_told() -> None:
+    count = 5000
+    data = Dataset(
+        ids=[str(i) for i in range(count)],
+        heavy=["A" * (1 + i % 50) for i in range(count)],
+        label=[1] * count,
+        groups=[str(i) for i in range(count)],
+    )
+    audit = data.audit(identities=(0.995, 0.999))
+    assert audit["classes"].serious
+    assert audit["further groups"].count == count - 30
+    assert audit["near-duplicates at 99.5%"].count == audit["near-duplicates at 99.9%"].count == count
+    with pytest.raises(KeyError):
+        audit["typo"]
+    assert data.subset([]).audit().findings == ()

@@ -80,3 +80,25 @@ def test_an_audit_of_two_tables(tmp_path: Path) -> None:
 
 def test_an_audit_of_public_sets(published: Path) -> None:
     assert "46 rows: 34% of all" in run("audit", "jain", "--against", "shehata", "--no-numbering").stdout
+
+
+def test_nothing_that_is_there_is_written_over_by_accident(tmp_path: Path) -> None:
+    table, out = tmp_path / "t.csv", tmp_path / "out.csv"
+    content = f"heavy,label\n{HEAVY},0\n{LIGHT},1\n"
+    table.write_text(content)
+    out.write_text("mine")
+    for command in (("number", table, "-o", table), ("audit", table, "-o", table)):
+        assert "would be written over" in run(*command, fails=1).stderr
+    assert table.read_text() == content
+    run("number", table, "--species", "martian", "-o", out, fails=1)
+    assert out.read_text() == "mine"
+
+
+def test_nothing_to_number_is_an_error_and_what_is_too_long_is_said(tmp_path: Path) -> None:
+    fasta, out = tmp_path / "in.fasta", tmp_path / "out.csv"
+    fasta.write_text("")
+    assert "there are no sequences" in run("number", fasta, "-o", out, fails=1).stderr
+    fasta.write_text(f">long\n{HEAVY}{'A' * 10_001}\n>good\n{HEAVY}\n")
+    assert "row 0 (long): too long to be an antibody" in run("number", fasta, "-o", out).stderr
+    fasta.write_text(">none\nAAAA\n")
+    assert run("number", fasta, "-o", out, fails=1).stdout.startswith("0 of 1 sequences")

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import strategies
-from antibody_esm import Dataset, DatasetError, SequenceError
+from antibody_esm import Dataset, DatasetError, SequenceError, load_dataset
 from antibody_esm.data.dataset import Provenance
 
 
@@ -123,10 +123,48 @@ def test_a_data_set_cannot_be_changed() -> None:
 
 def test_a_data_set_becomes_a_frame() -> None:
     frame = dataset(groups=["x", "x", "y"]).to_frame()
-    assert list(frame) == ["id", "heavy", "label", "group"]
+    assert list(frame) == ["id", "heavy", "label", "groups"]
     assert len(frame) == 3
 
 
 def test_provenance_prints_as_a_table() -> None:
     text = str(Provenance("a file", rule="0 or 1", counts={"rows read": 12}))
     assert text.splitlines() == ["source     a file", "rule       0 or 1", "rows read  12"]
+
+
+def test_a_frame_comes_back_with_its_groups_and_ids_of_an_index_are_kept() -> None:
+    data = Dataset(ids=["a", "b"], heavy=["EV", "QV"], label=[0, 1], groups=["p", "q"], measurements={"psr": [1, 2]})
+    assert load_dataset(data.to_frame()).groups == ("p", "q")
+    indexed = load_dataset(data.to_frame().set_index("id"))
+    assert indexed.ids == ("a", "b")
+
+
+def test_what_cannot_be_a_chain_or_a_measurement_is_refused() -> None:
+    for chain in ("bogus", "ids", ""):
+        with pytest.raises(DatasetError, match="chain is one of heavy, light, both"):
+            Dataset(ids=["a"], heavy=["EV"], chain=chain)  # type: ignore[arg-type]
+    with pytest.raises(DatasetError, match="cannot be named 'label'"):
+        Dataset(ids=["a"], heavy=["EV"], measurements={"label": [1.0]})
+
+
+def test_provenance_is_shared_with_nobody() -> None:
+    one, other = Dataset(ids=["a"], heavy=["EV"]), Dataset(ids=["a"], heavy=["EV"])
+    counts = {"rows": 1}
+    mine = Provenance("mine", counts=counts)
+    counts["rows"] = 2
+    assert mine.counts == {"rows": 1}
+    assert one.digest == other.digest
+
+
+def test_nothing_or_a_generator_of_rows_is_a_subset() -> None:
+    data = Dataset(ids=["a", "b"], heavy=["EV", "QV"])
+    assert len(data.subset([])) == 0
+    assert data.subset(i for i in (1,)).ids == ("b",)
+    assert data.subset(np.array([False, True])).ids == ("b",)
+
+
+def test_both_chains_are_joined() -> None:
+    data = Dataset(ids=["a", "b"], heavy=["EV", "QV"], light=["DI", None], chain="both")
+    assert data.subset([0]).sequences == ["EVDI"]
+    with pytest.raises(DatasetError, match="1 antibodies have no light chain"):
+        data.sequences  # noqa: B018

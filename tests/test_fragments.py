@@ -73,6 +73,10 @@ def test_antibodies_without_the_fragment_are_listed_or_left_out() -> None:
     assert kept.ids == ("good",)
     assert kept.provenance.dropped["swapped"] == "no heavy variable domain"
     assert data.cut("H-CDR1", drop=True).ids == ("good", "cut")
+    assert data.cut("H-CDR3", drop=True).ids == ("good",), "its end is not known"
+    late = Dataset(ids=["a", "b", "c"], heavy=[HEAVY, HEAVY[12:], "MGWSCIILFLVATATGVHS" + HEAVY[5:]])
+    assert late.cut("VH", drop=True).ids == late.cut("H-FWRs", drop=True).ids == ("a",)
+    assert late.cut("H-CDRs").ids == ("a", "b", "c")
     with pytest.raises(DatasetError, match="no antibody has a whole VH"):
         data.subset([1, 2]).cut("VH", drop=True)
 

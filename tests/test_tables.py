@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import strategies
 from antibody_esm import Dataset, DatasetError, load_dataset
+from chains import HEAVY, LIGHT
 
 FRAME = pd.DataFrame(
     {"name": ["a", "b"], "vh": ["EVQL", "QVQL"], "vl": ["DIQ", "EIV"], "psr": [0, 1], "donor": ["x", "y"]}
@@ -270,3 +271,30 @@ def test_any_bytes_are_a_data_set_or_an_error_that_names_the_file(
     else:
         assert len(data) > 0
         assert data.label is not None
+
+
+@pytest.mark.parametrize("label", [pd.Timestamp("2020-01-01"), 1 + 2j, [1], {"a": 1}, "1_0"])
+def test_a_label_that_is_no_number_is_an_error_of_its_row(label: object) -> None:
+    frame = pd.DataFrame({"heavy": ["EV", "QV"], "label": pd.Series([0, label], dtype=object)})
+    with pytest.raises(DatasetError, match="the label in row 1 is") as caught:
+        load_dataset(frame)
+    assert (caught.value.row, caught.value.column) == (1, "label")
+
+
+def test_columns_that_hold_lists_are_errors_too() -> None:
+    frame = pd.DataFrame({"heavy": ["EV", "QV"], "light": [["DI"], ["DV"]], "label": [0, 1]})
+    with pytest.raises(DatasetError, match="column 'light'"):
+        load_dataset(frame)
+    with pytest.raises(DatasetError, match="cannot be found"):
+        load_dataset("~nobody-of-this-name/a.csv")
+
+
+def test_a_fragment_of_a_fasta_file_or_table_is_of_its_own_chain(tmp_path: Path) -> None:
+    path = tmp_path / "a.fasta"
+    path.write_text(f">a\n{HEAVY}GGGGSGGGGSGGGGS{LIGHT}\n")
+    labels = {"a": 1}
+    assert load_dataset(path, labels=labels, fragment="VL").sequences == [LIGHT]
+    assert load_dataset(path, labels=labels, fragment="VH+VL").sequences == [HEAVY + LIGHT]
+    frame = pd.DataFrame({"heavy": [HEAVY, None], "light": [LIGHT, LIGHT], "label": [0, 1]})
+    assert load_dataset(frame, fragment="L-CDR3").sequences == ["QQHYTTPPT"] * 2
+    assert load_dataset(frame, fragment="VH+VL", drop=True).ids == ("0",)

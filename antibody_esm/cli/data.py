@@ -1,6 +1,7 @@
 """``antibody-esm data``: number sequences, and look for what is wrong with a data set."""
 
 import csv
+import secrets
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -12,8 +13,8 @@ import typer
 from antibody_esm.cli.told import told
 from antibody_esm.data.sources import load_dataset
 from antibody_esm.data.tables import read_sequences
-from antibody_esm.errors import SequenceError
-from antibody_esm.numbering import REGIONS, SPECIES, Domain, number
+from antibody_esm.errors import DatasetError, SequenceError
+from antibody_esm.numbering import LONGEST, REGIONS, SPECIES, Domain, number
 from antibody_esm.sequences import normalise
 
 app = typer.Typer(
@@ -57,9 +58,14 @@ def number_command(
     from tqdm import tqdm
 
     with told():
+        _refuse_same(file, out)
         rows = list(read_sequences(file, column))
+        if not rows:
+            raise DatasetError("there are no sequences", file)
+        number([], species=tuple(species or SPECIES))  # unknown ones are refused before anything is written
         bad = 0
-        with out.open("w", newline="") as lines, tqdm(total=len(rows), unit="seq", delay=1, disable=None) as bar:
+        unfinished = out.with_name(f"{out.name}.{secrets.token_hex(4)}.tmp")
+        with unfinished.open("x", newline="") as lines, tqdm(total=len(rows), unit="seq", delay=1, disable=None) as bar:
             table = csv.DictWriter(lines, _COLUMNS)
             table.writeheader()
             for part in _parts(enumerate(rows)):
@@ -71,7 +77,10 @@ def number_command(
                     for place, domain in enumerate(domains):
                         table.writerow({"id": name, "row": row, "domain": place + 1, **_described(domain)})
                 bar.update(len(part))
+        unfinished.replace(out)
         print(f"{len(rows) - bad:,} of {len(rows):,} sequences numbered, written to {out}")  # noqa: T201
+        if bad == len(rows):
+            raise typer.Exit(1)
 
 
 @app.command()
@@ -94,6 +103,9 @@ def audit(
     Columns are taken by these options for both files.
     """
     with told():
+        for table in (file, against):
+            if table is not None and out is not None:
+                _refuse_same(Path(table), out)
         columns: dict[str, Any] = {"id": id_, "heavy": heavy, "light": light, "label": label, "groups": groups}
         data = load_dataset(file, **columns)
         other = None if against is None else load_dataset(against, **columns)
@@ -103,6 +115,11 @@ def audit(
             frame = found.to_frame()
             frame["rows"] = [" ".join(map(str, rows)) for rows in frame["rows"]]
             frame.to_csv(out, index=False)
+
+
+def _refuse_same(file: Path, out: Path) -> None:
+    if out.exists() and file.exists() and out.samefile(file):
+        raise DatasetError("would be written over; give another file to write to", file)
 
 
 def _parts(rows: Any) -> Iterator[list[tuple[int, tuple[str, Any]]]]:
@@ -125,7 +142,8 @@ def _numbered(
     domains = dict(zip(good, number([part[place][1][1] for place in good], species=species), strict=True))
     for place, (row, named) in enumerate(part):
         found = domains.get(place, ())
-        yield row, named, found, "" if found else problems.get(place, "no variable domain of an antibody")
+        none = "too long to be an antibody" if len(str(named[1])) > LONGEST else "no variable domain of an antibody"
+        yield row, named, found, "" if found else problems.get(place, none)
 
 
 def _described(domain: Domain) -> dict[str, Any]:

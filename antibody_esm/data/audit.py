@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 _DOMAIN = 80
 """Residues from which on a sequence is expected to be a whole variable domain."""
+_WHOLE = (None, "VH", "VL", "VHH", "VH+VL", "Full")
+"""Fragments that are whole variable domains."""
+_GROUPS = 30
+"""Groups that are told one by one, at most."""
 _FENCE = 3.0
 """Interquartile ranges beyond the quartiles at which a length is an outlier (Tukey's outer fence)."""
 
@@ -55,7 +59,8 @@ class Audit:
     overlap: "pd.DataFrame | None" = field(default=None, repr=False)
 
     def __getitem__(self, check: str) -> Finding:
-        return next(one for one in self.findings if one.check == check)
+        found = {one.check: one for one in self.findings}
+        return found[check]
 
     @property
     def serious(self) -> tuple[Finding, ...]:
@@ -82,7 +87,12 @@ class Audit:
 
 def audit(data: Dataset, other: Dataset | None, identities: Sequence[float], numbering: bool) -> Audit:
     """Return what is wrong with a data set, and what it shares with another; see `Dataset.audit`."""
+    if other is not None and (data.chain, data.fragment) != (other.chain, other.fragment):
+        ours, theirs = (f"{one.chain} {one.fragment or ''}".strip() for one in (data, other))
+        raise DatasetError(f"the one set is of {ours}, the other of {theirs}; overlap is looked for in the same part")
     sequences = data.sequences
+    if not sequences:
+        return Audit(0, ())
     findings = [*_repeats(data, sequences), *_near(sequences, identities)]
     overlap = None
     if other is not None:
@@ -90,7 +100,8 @@ def audit(data: Dataset, other: Dataset | None, identities: Sequence[float], num
         shared, overlap = _overlap(data, sequences, other, at)
         findings += shared
     findings.append(_unknown(sequences))
-    if numbering and np.median([len(sequence) for sequence in sequences]) >= _DOMAIN:
+    whole = data.fragment in _WHOLE and np.median([len(sequence) for sequence in sequences]) >= _DOMAIN
+    if numbering and whole:
         for chain in ("heavy", "light"):
             findings += _numbered(data, chain)
     findings += [_lengths(sequences), *_balance(data)]
@@ -143,7 +154,7 @@ def _near(sequences: list[str], identities: Sequence[float]) -> list[Finding]:
         together = np.flatnonzero(sizes[cluster_of] > 1)
         found.append(
             Finding(
-                f"near-duplicates at {threshold:.0%}",
+                f"near-duplicates at {100 * threshold:g}%",
                 len(together),
                 "rows",
                 tuple(together.tolist()),
@@ -173,7 +184,7 @@ def _overlap(
     return [
         Finding("sequences of both sets", len(both), "sequences", exact, serious=True),
         Finding(
-            f"pairs of both at {threshold:.0%}",
+            f"pairs of both at {100 * threshold:g}%",
             len(table),
             "pairs",
             tuple(sorted(set(pairs.query.tolist()))),
@@ -228,18 +239,20 @@ def _lengths(sequences: list[str]) -> Finding:
 
 
 def _balance(data: Dataset) -> list[Finding]:
-    try:
-        label = data.binary_labels()
-    except DatasetError:
+    label = np.asarray(data.label if data.label is not None else ())
+    if not len(label) or not set(label.tolist()) <= {0.0, 1.0}:
         return []
-    found = [Finding("positives", int(label.sum()), "rows", (), f"{label.mean():.0%} of all")]
+    one_class = len(set(label.tolist())) == 1
+    share = f"{label.mean():.0%} of all" + (": one class only" if one_class else "")
+    found = [Finding("positives", int(label.sum()), "rows", (), share)]
+    if one_class:
+        found.append(Finding("classes", 1, "class", (), "nothing can be told apart", serious=True))
     if data.groups is not None:
-        groups = np.array(data.groups)
-        for group in sorted(set(data.groups)):
-            inside = label[groups == group]
-            found.append(
-                Finding(
-                    f"positives in {group[:15]}", int(inside.sum()), "rows", (), f"{inside.mean():.0%} of {len(inside)}"
-                )
-            )
+        names, group = np.unique(np.array(data.groups), return_inverse=True)
+        sizes, positives = np.bincount(group), np.bincount(group, weights=label)
+        for number in np.argsort(-sizes, kind="stable")[:_GROUPS] if len(names) > _GROUPS else range(len(names)):
+            share = f"{positives[number] / sizes[number]:.0%} of {sizes[number]}"
+            found.append(Finding(f"positives in {names[number][:15]}", int(positives[number]), "rows", (), share))
+        if len(names) > _GROUPS:
+            found.append(Finding("further groups", len(names) - _GROUPS, "groups"))
     return found

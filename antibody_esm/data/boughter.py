@@ -7,6 +7,7 @@ same authors gives loops with counts, from which counts are found again; the oth
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -81,16 +82,16 @@ def boughter(labels: Labels = "graded") -> Dataset:
     pairs = list(
         zip(*(variable_domains([getattr(one, c) for one in records]) for c in ("heavy", "light")), strict=True)
     )
+    pairs = [_in_order(*pair) for pair in pairs]
     aims = fetch("boughter/aims/mouse_IgA.dat")
     files.append(aims)
-    counts_of = counts_by_loops(aims)
+    mice = MouseCounts(aims, (pair for record, pair in zip(records, pairs, strict=True) if record.study == "mouse"))
 
     counts: dict[str, int] = {"antibodies": len(records)}
     dropped: dict[str, str] = {}
     kept: list[tuple[Record, Domain, Domain, int]] = []
-    for record, pair in zip(records, pairs, strict=True):
-        heavy, light = _in_order(*pair)
-        ligands = ligands_of(record, heavy, light, counts_of)
+    for record, (heavy, light) in zip(records, pairs, strict=True):
+        ligands = ligands_of(record, heavy, light, mice)
         reason = _unusable(heavy, "heavy") or _unusable(light, "light")
         if reason is None and isinstance(ligands, str):
             reason = ligands
@@ -119,8 +120,8 @@ def boughter(labels: Labels = "graded") -> Dataset:
         label=[float(ligands >= MANY) if labels == "graded" else ligands for *_, ligands in kept],
         groups=[STUDIES[record.study].family for record, *_ in kept],
         provenance=provenance(
-            f"{rule}. Mouse antibodies: counted by the loops CDR-H3 and CDR-L3 in mouse_IgA.dat, and only where that "
-            "agrees with the published Y (two or more) or N",
+            f"{rule}. Mouse antibodies: counted by their loops in mouse_IgA.dat, and only where that agrees with the "
+            "published Y (two or more) or N, and fits one antibody",
             files,
             counts,
             dropped,
@@ -128,35 +129,67 @@ def boughter(labels: Labels = "graded") -> Dataset:
     )
 
 
-_UNGRADED = ("published as Y or N only", "loops without a count", "the count contradicts the published Y or N")
+_UNGRADED = (
+    "published as Y or N only",
+    "loops without a count",
+    "loops of several antibodies, of which one was counted",
+    "the count contradicts the published Y or N",
+)
 
 
-def ligands_of(
-    record: Record, heavy: Domain | None, light: Domain | None, counts_of: dict[tuple[str, str], int]
-) -> int | str:
+class MouseCounts:
+    """Ligands of the mouse antibodies, found again by their loops.
+
+    The pair of CDR-H3 and CDR-L3 finds the row, of which there is one for each pair. The other four loops must agree
+    too, but for their ends, where the file and IMGT cut differently: some antibodies share the third loops with one
+    that was counted, and differ in the others. Rows that fit several different antibodies fit none.
+    """
+
+    def __init__(self, file: RawFile, antibodies: Iterable[tuple[Domain | None, Domain | None]]) -> None:
+        self._rows: dict[tuple[str, str], tuple[list[str], int]] = {}
+        for row, line in enumerate(file.path.read_text(encoding="ascii").splitlines()):
+            *loops, count = line.split()
+            if len(loops) != 6:
+                found = len(loops) + 1
+                raise DatasetError(f"six loops and a count are expected, there are {found} values", file.path, row)
+            l1, l2, l3, h1, h2, h3 = loops
+            key = (_without_anchors(h3), _without_anchors(l3))
+            if key in self._rows:
+                raise DatasetError("loops that were there before", file.path, row)
+            self._rows[key] = [l1, l2, h1, h2], int(float(count))
+        different = {
+            (heavy.cdr3, light.cdr3, heavy.residues, light.residues)
+            for heavy, light in antibodies
+            if heavy is not None and light is not None and self._row(heavy, light) is not None
+        }
+        self._fits = Counter((h3, l3) for h3, l3, *_ in different)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def of(self, heavy: Domain | None, light: Domain | None) -> int | str:
+        """Return the number of ligands, or why it is not known."""
+        count = None if heavy is None or light is None else self._row(heavy, light)
+        if heavy is None or light is None or count is None:
+            return _UNGRADED[1]
+        return count if self._fits[heavy.cdr3, light.cdr3] == 1 else _UNGRADED[2]
+
+    def _row(self, heavy: Domain, light: Domain) -> int | None:
+        loops, count = self._rows.get((heavy.cdr3, light.cdr3), ([], 0))
+        mine = (light.cdr1, light.cdr2, heavy.cdr1, heavy.cdr2)
+        if not loops or not all(one in other or other in one for one, other in zip(mine, loops, strict=True)):
+            return None
+        return count
+
+
+def ligands_of(record: Record, heavy: Domain | None, light: Domain | None, mice: MouseCounts) -> int | str:
     """Return the number of ligands, or why it is not known."""
     if record.label.isdigit():
         return int(record.label)
     if record.study != "mouse":
         return _UNGRADED[0]
-    count = None if heavy is None or light is None else counts_of.get((heavy.cdr3, light.cdr3))
-    if count is None:
-        return _UNGRADED[1]
-    return count if (count >= 2) == (record.label == "Y") else _UNGRADED[2]
-
-
-def counts_by_loops(file: RawFile) -> dict[tuple[str, str], int]:
-    """Return the ligands of each pair of CDR-H3 and CDR-L3 in a file of loops L1 L2 L3 H1 H2 H3 and a count."""
-    found: dict[tuple[str, str], int] = {}
-    for row, line in enumerate(file.path.read_text(encoding="ascii").splitlines()):
-        *loops, count = line.split()
-        if len(loops) != 6:
-            raise DatasetError(f"six loops and a count are expected, there are {len(loops) + 1} values", file.path, row)
-        key = (_without_anchors(loops[5]), _without_anchors(loops[2]))
-        if key in found:
-            raise DatasetError("loops that were there before", file.path, row)
-        found[key] = int(float(count))
-    return found
+    count = mice.of(heavy, light)
+    return count if isinstance(count, str) or (count >= 2) == (record.label == "Y") else _UNGRADED[3]
 
 
 def _without_anchors(loop: str) -> str:

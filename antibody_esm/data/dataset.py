@@ -6,7 +6,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,10 @@ class Provenance:
     """Rows after each step."""
     dropped: dict[str, str] = field(default_factory=dict)
     """Id of each row that was left out, and why."""
+
+    def __post_init__(self) -> None:
+        for name in ("sha256", "counts", "dropped"):  # nobody else's
+            object.__setattr__(self, name, dict(getattr(self, name)))
 
     def __str__(self) -> str:
         lines = {"source": self.source, "rule": self.rule, "citation": self.citation, "licence": self.licence}
@@ -114,7 +118,12 @@ class Dataset:
 
     def __post_init__(self) -> None:
         put = object.__setattr__  # frozen for everyone else
+        if self.chain not in get_args(Chain):
+            raise DatasetError(f"chain is one of {', '.join(get_args(Chain))}, not {self.chain!r}")
         put(self, "ids", tuple(str(one) for one in self.ids))
+        taken = sorted({"id", "heavy", "light", "label", "groups"} & set(self.measurements))
+        if taken:
+            raise DatasetError(f"a measurement cannot be named {taken[0]!r}", column=taken[0])
         if self.heavy is None and self.light is None:
             raise DatasetError("a data set needs heavy or light chains")
         put(self, "heavy", _chains(self.heavy))
@@ -205,7 +214,8 @@ class Dataset:
 
     def subset(self, rows: Iterable[int] | NDArray[Any]) -> "Dataset":
         """Return the antibodies at these indices, or where a boolean mask is true, in that order."""
-        kept = np.arange(len(self))[np.asarray(rows)]
+        chosen = np.asarray(rows if isinstance(rows, np.ndarray) else list(rows))
+        kept = np.arange(len(self))[chosen if chosen.size else chosen.astype(np.int64)]
 
         def pick(column: Sequence[Any] | None) -> list[Any] | None:
             return None if column is None else [column[i] for i in kept]
@@ -238,7 +248,8 @@ class Dataset:
             ``VH``, ``VL``, ``H-CDR1`` to ``L-CDR3``, ``H-CDRs``, ``L-CDRs``, ``H-FWRs``, ``L-FWRs``, ``VH+VL``,
             ``All-CDRs``, ``All-FWRs``, ``Full`` or ``VHH``; regions are joined in the order of the sequence.
         species
-            Whose profiles the numbering compares with; None is human and mouse, for VHH alpaca too.
+            Whose profiles the numbering compares with; None is human and mouse, and for VHH alpaca too. For the loops
+            of nanobodies, give ``numbering.NANOBODY_SPECIES``.
         drop
             Leave antibodies out that have not the whole fragment, with the reason in the provenance, instead of
             refusing.
@@ -248,7 +259,7 @@ class Dataset:
         Raises
         ------
         DatasetError
-            If antibodies have not the whole fragment; the message lists them.
+            If antibodies have not the whole fragment, from its first residue to its last; the message lists them.
 
         Examples
         --------
@@ -265,6 +276,8 @@ class Dataset:
     ) -> "Audit":
         """Return what is wrong with the data, or doubtful; ``print`` shows a table.
 
+        Raises DatasetError if the other data set is of another chain or fragment, which would share nothing by that.
+
         Parameters
         ----------
         other
@@ -280,10 +293,13 @@ class Dataset:
         return audit(self, other, identities, numbering)
 
     def to_frame(self) -> "pd.DataFrame":
-        """Return a DataFrame with id, heavy, light, label, group and the measurements, without what is absent."""
+        """Return a DataFrame with id, heavy, light, label, groups and the measurements, without what is absent.
+
+        `load_dataset` reads it back.
+        """
         import pandas as pd
 
-        columns = {"id": self.ids, "heavy": self.heavy, "light": self.light, "label": self.label, "group": self.groups}
+        columns = {"id": self.ids, "heavy": self.heavy, "light": self.light, "label": self.label, "groups": self.groups}
         columns |= {**self.measurements}
         return pd.DataFrame({name: column for name, column in columns.items() if column is not None})
 

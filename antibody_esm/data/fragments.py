@@ -8,6 +8,9 @@ from antibody_esm.data.dataset import Chain, Dataset
 from antibody_esm.errors import DatasetError
 from antibody_esm.numbering import CDRS, FRAMEWORKS, NANOBODY_SPECIES, REGIONS, SPECIES, Domain, Region, best, number
 
+_FR4_TO = 125
+"""Position that a whole domain reaches: light chains end at 127, and published ones may lack a residue or two."""
+
 _ALL: tuple[Region, ...] = tuple(REGIONS)
 
 
@@ -38,8 +41,8 @@ FRAGMENTS = {
     "All-FWRs": Fragment(heavy=FRAMEWORKS, light=FRAMEWORKS),
     "Full": Fragment(heavy=_ALL, light=_ALL),
 }
-"""Fragments by name. ``VHH`` is a nanobody's ``VH`` (numbered with alpaca's profiles too), whose six fragments are VHH,
-H-CDR1 to H-CDR3, H-CDRs and H-FWRs; ``Full`` is another name of ``VH+VL``, as elsewhere in this field."""
+"""Fragments by name. ``VHH`` is a nanobody's ``VH``, whose six fragments are VHH, H-CDR1 to H-CDR3, H-CDRs and H-FWRs;
+``Full`` is another name of ``VH+VL``, as elsewhere in this field."""
 
 
 def cut(
@@ -106,4 +109,12 @@ def _problem(sequence: str | None, domain: Domain | None, chain: str, regions: t
     if domain is None:
         return f"no {chain} variable domain"
     absent = [region for region in regions if not domain.region(region)]
-    return f"{chain} {', '.join(absent)} missing" if absent else None
+    if absent:
+        return f"{chain} {', '.join(absent)} missing"
+    if "FR1" in regions and domain.numbers[0] > 2:
+        return f"{chain} domain begins at position {domain.numbers[0]}"
+    if "CDR3" in regions and domain.numbers[-1] < REGIONS["FR4"][0]:
+        return f"{chain} domain ends in CDR3"
+    if "FR4" in regions and domain.numbers[-1] < _FR4_TO:
+        return f"{chain} domain ends at position {domain.numbers[-1]}"
+    return None

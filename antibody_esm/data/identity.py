@@ -69,6 +69,7 @@ def similar_pairs(queries: Sequence[str], targets: Sequence[str], threshold: flo
     >>> similar_pairs(["EVQLVESGGG"], ["EVQLVQSGGG", "DIQMTQSPSS", "EVQLVESGGG"]).target.tolist()
     [0, 2]
     """
+    queries, targets = list(queries), list(targets)
     found = [
         _aligned(queries, rows, targets, columns, threshold)
         for rows, columns in _candidates(_Profiles(queries, targets), threshold)
@@ -100,6 +101,7 @@ def cluster(sequences: Sequence[str], threshold: float = 0.9) -> NDArray[np.int6
     >>> cluster(["EVQLVESGGG", "DIQMTQSPSS", "EVQLVQSGGG"]).tolist()
     [0, 1, 0]
     """
+    sequences = list(sequences)
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

@@ -22,7 +22,7 @@ def shehata(labels: str = "published") -> Dataset:
     rows = list(csv.DictReader(io.StringIO(file.path.read_text(encoding="utf-8-sig"))))
     score = np.array([float(row["psr_score"]) for row in rows])
     rules = {
-        "published": "the label in the file; it is 1 from a score of 0.365 on and 0 up to 0.309",
+        "published": "the label in the file: 1 for scores of 0.3646 and more, 0 for 0.3093 and less",
         "psr": "binding to the polyspecificity reagent, 0 to 1",
     }
     if labels not in rules:

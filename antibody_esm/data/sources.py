@@ -5,15 +5,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from antibody_esm.data.boughter import boughter
 from antibody_esm.data.dataset import Chain, Dataset, Provenance
+from antibody_esm.data.fragments import FRAGMENTS
 from antibody_esm.data.harvey import harvey
 from antibody_esm.data.jain import jain
 from antibody_esm.data.shehata import shehata
 from antibody_esm.data.tables import read_dataset
 from antibody_esm.errors import DatasetError
+from antibody_esm.numbering import NANOBODY_SPECIES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +31,7 @@ def load_dataset(
     groups: str | None = None,
     chain: Chain | None = None,
     fragment: str | None = None,
+    drop: bool = False,
     labels: "str | Path | pd.DataFrame | Mapping[str, float] | None" = None,
 ) -> Dataset:
     """Load a public data set by its name, or a table of your own.
@@ -37,8 +40,8 @@ def load_dataset(
     ``ANTIBODY_ESM_DATA`` names:
 
     ``boughter``
-        678 antibodies of influenza, HIV and mouse IgA studies; 0: binds no ligand of a panel, 1: four or more.
-        ``labels="count"``: number of ligands, 1,004 antibodies; ``"predecessor"``: see `data.boughter`.
+        669 antibodies of influenza, HIV and mouse IgA studies; 0: binds no ligand of a panel, 1: four or more.
+        ``labels="count"``: number of ligands, 993 antibodies; ``"predecessor"``: see `data.boughter`.
     ``jain``
         137 clinical-stage antibodies, with twelve assays; 1: a flag in PSR, BVP or ELISA. ``labels="psr"``, ``"hic"``
         and so on: the assay's values; ``"psr_flag"``: 1 beyond its threshold; ``"flag_groups"``: flags, 0 to 4.
@@ -61,6 +64,8 @@ def load_dataset(
         Which chain is embedded; by default heavy, where there is one. ``both`` joins heavy and light.
     fragment
         Part of the chains that is embedded, such as ``"H-CDR3"`` or ``"VH+VL"``; see `Dataset.cut`.
+    drop
+        Leave antibodies out that have not the whole fragment, instead of refusing.
     labels
         For a public data set: which labels. For FASTA: a table with the columns ``id`` and `label`, or a mapping from
         id to label.
@@ -89,12 +94,16 @@ def load_dataset(
         if labels is not None and not isinstance(labels, str):
             raise DatasetError(f"labels= of {source!r} is a name")
         data = _NAMED[source](*(() if labels is None else (labels,)))
-        return data.cut(fragment) if fragment else replace(data, chain=chain or "heavy")
+        species = NANOBODY_SPECIES if source == "harvey" else None
+        return data.cut(fragment, species=species, drop=drop) if fragment else replace(data, chain=chain or "heavy")
     if isinstance(source, str) and "." not in Path(source).name and not Path(source).exists():
         known = ", ".join(_NAMED)
         raise DatasetError(f"unknown data set {source!r}; choose one of {known}, or give the path of a table")
-    data = read_dataset(source, id=id, heavy=heavy, light=light, label=label, groups=groups, chain=chain, labels=labels)
-    return data.cut(fragment) if fragment else data
+    columns: dict[str, Any] = {"id": id, "heavy": heavy, "light": light, "label": label, "groups": groups}
+    if fragment is None:
+        return read_dataset(source, **columns, chain=chain, labels=labels)
+    chain = FRAGMENTS[fragment].chain if fragment in FRAGMENTS else None
+    return read_dataset(source, **columns, chain=chain, labels=labels, required=False).cut(fragment, drop=drop)
 
 
 def _boughter_flu_cdrs(labels: str = "published") -> Dataset:

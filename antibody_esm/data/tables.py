@@ -41,27 +41,34 @@ def read_dataset(
     groups: str | None = None,
     chain: Chain | None = None,
     labels: "str | Path | pd.DataFrame | Mapping[str, float] | None" = None,
+    required: bool = True,
 ) -> Dataset:
-    """Read labelled antibodies; see `antibody_esm.load_dataset` for the parameters."""
+    """Read labelled antibodies; see `antibody_esm.load_dataset` for the parameters.
+
+    Every antibody must have the chain that is embedded, unless that is not `required`.
+    """
     import pandas as pd
 
-    path = None if isinstance(source, pd.DataFrame) else Path(source).expanduser()
+    path = None if isinstance(source, pd.DataFrame) else _expanded(source)
     if path is not None and _suffix(path) in _FASTA:
         frame = _read_fasta(path)
         if labels is None:
             raise DatasetError("a FASTA file has no labels; give labels=, a table or a mapping from id to label", path)
         frame["label"] = _labels_of(frame["id"], labels, id or "id", label or "label", path)
-        frame = frame.rename(columns={"sequence": chain or "heavy"})
+        both = frame.rename(columns={"sequence": "heavy"}).assign(light=frame["sequence"])
+        frame = both if chain == "both" else frame.rename(columns={"sequence": chain or "heavy"})
         id = label = None  # noqa: A001  now the frame's own
     else:
         if labels is not None:
             raise DatasetError("labels= goes with a FASTA file; name the column of a table with label=", path)
         frame = source if isinstance(source, pd.DataFrame) else read_table(path)  # type: ignore[arg-type]
+        if any(name is not None and name not in frame.columns for name in frame.index.names):
+            frame = frame.reset_index()  # ids, most often
 
     def column(name: str | None, default: str) -> "pd.Series[Any] | None":
         if name is None and default not in frame.columns:
             return None
-        return _column(frame, name or default, path)
+        return _column(frame, default if name is None else name, path)
 
     if len(frame) == 0:
         raise DatasetError("there are no rows", path)
@@ -70,12 +77,16 @@ def read_dataset(
         raise DatasetError(f"no column with sequences; name one with heavy= or light=. {_there(frame)}", path)
     if chain is None:
         chain = "light" if heavy_chains is None else "heavy"
-    ids, label_column, group_column = column(id, "id"), _column(frame, label or "label", path), column(groups, "groups")
+    ids, label_column, group_column = (
+        column(id, "id"),
+        _column(frame, "label" if label is None else label, path),
+        column(groups, "groups"),
+    )
     try:
         return Dataset(
             ids=[str(i) for i in range(len(frame))] if ids is None else _names(ids, path),
-            heavy=_sequences(heavy_chains, path, required=chain in ("heavy", "both")),
-            light=_sequences(light_chains, path, required=chain in ("light", "both")),
+            heavy=_sequences(heavy_chains, path, required=required and chain in ("heavy", "both")),
+            light=_sequences(light_chains, path, required=required and chain in ("light", "both")),
             label=[_number(one, row, label_column.name, path) for row, one in enumerate(label_column)],  # type: ignore[misc]
             groups=None if group_column is None else _names(group_column, path),
             provenance=_provenance(path, len(frame)),
@@ -118,7 +129,7 @@ def read_table(path: Path) -> "pd.DataFrame":
         raise DatasetError("the file is empty", path) from error
     except DatasetError:
         raise
-    except (ValueError, OSError, NotImplementedError, csv.Error, pd.errors.ParserWarning) as error:
+    except (ValueError, TypeError, KeyError, OSError, NotImplementedError, csv.Error, pd.errors.ParserWarning) as error:
         raise DatasetError(f"cannot be read as a table: {error}", path) from error
 
 
@@ -244,28 +255,35 @@ def _names(column: "pd.Series[Any]", path: Path | None) -> list[str]:
 def _is_missing(value: Any) -> bool:
     import pandas as pd
 
-    return bool(pd.isna(value)) or (isinstance(value, str) and not value.strip())
+    if isinstance(value, str):
+        return not value.strip()
+    return bool(pd.api.types.is_scalar(value) and pd.isna(value))
 
 
 def _number(value: Any, row: int, column: Any, path: Path | None) -> float | None:
     import pandas as pd
 
-    if not isinstance(value, str):
-        return None if pd.isna(value) else float(value)
-    text = value.strip().lower()
-    if text in _MISSING:
+    text = value.strip().lower() if isinstance(value, str) else ""
+    if text in _MISSING if isinstance(value, str) else pd.api.types.is_scalar(value) and pd.isna(value):
         return None
     if text in ("true", "false"):
         return float(text == "true")
     try:
-        return float(text)
-    except ValueError:
+        return float(text.replace("_", "?") if text else value)  # Python reads 1_0 as ten
+    except (ValueError, TypeError):
         raise DatasetError(
             f"the label in row {row} is {value!r}; labels must be numbers (0 and 1 for classification)",
             path,
             row,
             str(column),
         ) from None
+
+
+def _expanded(path: str | Path) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise DatasetError(f"cannot be found: {error}", path) from error
 
 
 def _suffix(path: Path) -> str:
