@@ -3,6 +3,7 @@
 import typer
 
 from antibody_esm.cli import data, store
+from antibody_esm.cli.embed import embed_command
 
 app = typer.Typer(
     add_completion=False,
@@ -11,6 +12,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Protein language model embeddings of antibodies.",
 )
+app.command("embed")(embed_command)
 app.add_typer(data.app, name="data")
 app.add_typer(store.app, name="store")
 

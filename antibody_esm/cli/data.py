@@ -1,7 +1,6 @@
 """``antibody-esm data``: number sequences, and look for what is wrong with a data set."""
 
 import csv
-import secrets
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -16,6 +15,7 @@ from antibody_esm.data.tables import read_sequences
 from antibody_esm.errors import DatasetError, SequenceError
 from antibody_esm.numbering import LONGEST, REGIONS, SPECIES, Domain, number
 from antibody_esm.sequences import normalise
+from antibody_esm.store.exchange import appearing_whole
 
 app = typer.Typer(
     no_args_is_help=True, help="Number sequences, and audit data sets.", rich_markup_mode=None, name="data"
@@ -64,8 +64,11 @@ def number_command(
             raise DatasetError("there are no sequences", file)
         number([], species=tuple(species or SPECIES))  # unknown ones are refused before anything is written
         bad = 0
-        unfinished = out.with_name(f"{out.name}.{secrets.token_hex(4)}.tmp")
-        with unfinished.open("x", newline="") as lines, tqdm(total=len(rows), unit="seq", delay=1, disable=None) as bar:
+        with (
+            appearing_whole(out) as unfinished,
+            unfinished.open("x", newline="") as lines,
+            tqdm(total=len(rows), unit="seq", delay=1, disable=None) as bar,
+        ):
             table = csv.DictWriter(lines, _COLUMNS)
             table.writeheader()
             for part in _parts(enumerate(rows)):
@@ -77,7 +80,6 @@ def number_command(
                     for place, domain in enumerate(domains):
                         table.writerow({"id": name, "row": row, "domain": place + 1, **_described(domain)})
                 bar.update(len(part))
-        unfinished.replace(out)
         print(f"{len(rows) - bad:,} of {len(rows):,} sequences numbered, written to {out}")  # noqa: T201
         if bad == len(rows):
             raise typer.Exit(1)

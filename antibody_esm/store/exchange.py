@@ -63,7 +63,7 @@ def export(folder: Folder, named: ExtractorSpec | ResolvedExtractorSpec, path: P
             "written_as": json.loads(named.canonical_json),
         }
     )
-    with writable(path), _appearing_whole(path) as unfinished:
+    with writable(path), appearing_whole(path) as unfinished:
         blocks = _sound(folder)
         if path.suffix == ".parquet":
             return _write_parquet(unfinished, description, blocks, folder.salt)
@@ -226,7 +226,8 @@ def _check_suffix(path: Path) -> None:
 
 
 @contextmanager
-def _appearing_whole(path: Path) -> Iterator[Path]:
+def appearing_whole(path: Path) -> Iterator[Path]:
+    """Give a name to write to beside a file, which takes the file's place when all is written."""
     unfinished = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         yield unfinished
