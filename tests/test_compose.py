@@ -118,7 +118,7 @@ def test_settings_of_the_run_stay_outside_of_the_spec() -> None:
         ("classifier.C=inf", "finite"),
         ("split.folds=2.5", "valid integer"),
         ("split.shuffle=3", "valid boolean"),
-        ("extractor.pooling=sum", "'mean', 'max' or 'cls'"),
+        ("extractor.pooling=sum", "'mean', 'max', 'std' or 'cls'"),
         ("extractor.model=3", "valid string"),
         ("extractor={a:1}", "unknown key"),
         ("chain=light", "unknown key"),
