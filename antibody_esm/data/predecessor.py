@@ -2,7 +2,7 @@
 
 The rules are repeated to give its rows, not because they are right: they start a protein at any ATG, drop an antibody
 for a stop behind its variable domain, and take Y, which stands for two or more ligands, for seven. It numbered chains
-with another program, which ends a domain without framework 4 elsewhere: three of the 914 heavy chains differ.
+with another program, which begins and ends some domains elsewhere: four of the 914 heavy chains differ.
 """
 
 import re
