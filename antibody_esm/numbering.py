@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from antibody_esm.sequences import normalise
 
@@ -314,8 +314,8 @@ def _digest(sequence: str, text: str) -> str:
     return hashlib.sha256(f"{sequence}\0{text}".encode()).hexdigest()[:_DIGEST]
 
 
-def _domain(fields: dict[str, object]) -> Domain:
-    return Domain(**{**fields, "positions": tuple(fields["positions"])})  # type: ignore[arg-type]
+def _domain(fields: dict[str, Any]) -> Domain:
+    return Domain(**{**fields, "positions": tuple(fields["positions"])})
 
 
 def _cache_folder() -> Path:

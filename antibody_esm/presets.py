@@ -79,6 +79,7 @@ def classifier(choice: str | ClassifierSpec) -> ClassifierSpec:
     ValueError
         If a name is no preset; the message lists them.
     """
+    # ClassifierSpec is a union, which isinstance does not take: any spec passes here, and TrainSpec refuses others.
     return _choose(choice, CLASSIFIERS, Spec, "classifier", "or a classifier spec")  # type: ignore[return-value]
 
 

@@ -188,8 +188,8 @@ def benchmark_storage(benchmark: BenchmarkFixture) -> None:
     exact = embed(data.sequences, "antiberty")
     print(f"\nstorage of {len(exact)} AntiBERTy rows (ten folds, logistic regression):")
     for storage in ("float32", "float16", "int8"):
-        rows = rounded(exact, storage)  # type: ignore[arg-type]
-        spec = ExtractorSpec(model="antiberty", revision="0.1.3", storage=storage)  # type: ignore[arg-type]
+        rows = rounded(exact, storage)
+        spec = ExtractorSpec(model="antiberty", revision="0.1.3", storage=storage)
         auc = Trainer(spec).cross_validate(data).scores["roc_auc"].mean()
         norms = np.linalg.norm(rows, axis=1) * np.linalg.norm(exact, axis=1)
         cosine = ((rows.astype(float) * exact).sum(axis=1) / norms).min()

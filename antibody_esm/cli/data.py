@@ -21,21 +21,9 @@ app = typer.Typer(
     no_args_is_help=True, help="Number sequences, and audit data sets.", rich_markup_mode=None, name="data"
 )
 
+_OF_A_DOMAIN = ["chain", "species", "v_gene", "v_identity", "j_gene", "j_identity", "start", "end", "score"]
 _COLUMNS = (
-    *(
-        "id",
-        "row",
-        "domain",
-        "chain",
-        "species",
-        "v_gene",
-        "v_identity",
-        "j_gene",
-        "j_identity",
-        "start",
-        "end",
-        "score",
-    ),
+    *("id", "row", "domain", *_OF_A_DOMAIN),
     *(region.lower() for region in REGIONS),
     *("sequence", "positions", "problems"),
 )
@@ -150,7 +138,7 @@ def _numbered(
 
 def _described(domain: Domain) -> dict[str, Any]:
     return {
-        **{name: getattr(domain, name) for name in _COLUMNS[3:12]},
+        **{name: getattr(domain, name) for name in _OF_A_DOMAIN},
         **{region.lower(): domain.region(region) for region in REGIONS},
         "sequence": domain.residues,
         "positions": " ".join(domain.positions),

@@ -61,7 +61,7 @@ def read_dataset(
     else:
         if labels is not None:
             raise DatasetError("labels= goes with a FASTA file; name the column of a table with label=", path)
-        frame = source if isinstance(source, pd.DataFrame) else read_table(path)  # type: ignore[arg-type]
+        frame = source if isinstance(source, pd.DataFrame) else read_table(_expanded(source))
         if any(name is not None and name not in frame.columns for name in frame.index.names):
             frame = frame.reset_index()  # ids, most often
 
@@ -82,12 +82,14 @@ def read_dataset(
         _column(frame, "label" if label is None else label, path),
         column(groups, "groups"),
     )
+    # A label that is missing is refused there, with all rows that lack one.
+    labels_given: Any = [_number(one, row, label_column.name, path) for row, one in enumerate(label_column)]
     try:
         return Dataset(
             ids=[str(i) for i in range(len(frame))] if ids is None else _names(ids, path),
             heavy=_sequences(heavy_chains, path, required=required and chain in ("heavy", "both")),
             light=_sequences(light_chains, path, required=required and chain in ("light", "both")),
-            label=[_number(one, row, label_column.name, path) for row, one in enumerate(label_column)],  # type: ignore[misc]
+            label=labels_given,
             groups=None if group_column is None else _names(group_column, path),
             provenance=_provenance(path, len(frame)),
             chain=chain,

@@ -224,7 +224,7 @@ _OPCODES = b"\x80 \x95 } \x94 ( \x8c \x93 ) \x81 K M J \x8a \x85 \x86 \x87 t h j
 )  # what joblib needs to write a dictionary of arrays, and no more
 
 
-class _Reader(NumpyUnpickler):  # type: ignore[misc]
+class _Reader(NumpyUnpickler):  # type: ignore[misc]  # joblib comes without types
     """Joblib's reader, cut down to three names and to the operations that a dictionary of arrays takes."""
 
     dispatch = {code[0]: NumpyUnpickler.dispatch[code[0]] for code in _OPCODES}  # noqa: RUF012
