@@ -11,9 +11,12 @@ if TYPE_CHECKING:
     from antibody_esm.data.sources import load_dataset
     from antibody_esm.embedding import embed, embed_views
     from antibody_esm.errors import AntibodyESMError, CheckpointError, DatasetError, SequenceError, StoreError
+    from antibody_esm.plm.ensemble import Ensemble
     from antibody_esm.plm.extractor import Extractor
     from antibody_esm.predictor import Predictor
+    from antibody_esm.sequences import Antibody
     from antibody_esm.specs import (
+        EnsembleSpec,
         ExtractorSpec,
         GaussianProcessSpec,
         KNeighborsSpec,
@@ -31,11 +34,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Antibody": "sequences",
     "AntibodyESMError": "errors",
     "CheckpointError": "errors",
     "Dataset": "data.dataset",
     "DatasetError": "errors",
     "EmbeddingStore": "store.store",
+    "Ensemble": "plm.ensemble",
+    "EnsembleSpec": "specs",
     "Extractor": "plm.extractor",
     "ExtractorSpec": "specs",
     "GaussianProcessSpec": "specs",
@@ -57,11 +63,14 @@ _HOME = {
 }
 
 __all__ = [
+    "Antibody",
     "AntibodyESMError",
     "CheckpointError",
     "Dataset",
     "DatasetError",
     "EmbeddingStore",
+    "Ensemble",
+    "EnsembleSpec",
     "Extractor",
     "ExtractorSpec",
     "GaussianProcessSpec",

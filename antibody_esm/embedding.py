@@ -6,20 +6,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.plm.ensemble import AnyExtractor, Ensemble, load
 from antibody_esm.plm.extractor import Extractor
+from antibody_esm.plm.pairs import chains, side_by_side
 from antibody_esm.sequences import normalise, refuse_longer
-from antibody_esm.specs import ExtractorSpec, RuntimeSpec
+from antibody_esm.specs import EnsembleSpec, ExtractorSpec, RuntimeSpec
 from antibody_esm.store.sharing import Choose, Keep
 from antibody_esm.store.store import EmbeddingStore, MemoryStore, Store
 
 
 def embed(
-    sequences: Iterable[str],
-    extractor: str | Path | ExtractorSpec | Extractor,
+    sequences: Iterable[str | tuple[str, str]],
+    extractor: str | Path | ExtractorSpec | EnsembleSpec | AnyExtractor,
     store: str | Path | Store | None = None,
     runtime: RuntimeSpec | None = None,
 ) -> NDArray[np.float32]:
-    """Return one vector per sequence, in input order.
+    """Return one vector per sequence or pair of chains, in input order.
 
     Only sequences that the store does not hold go through the language model, each of them once. They are stored batch
     by batch, so a run that is stopped keeps what it had finished. If the store holds them all, no model is loaded.
@@ -27,9 +29,10 @@ def embed(
     Parameters
     ----------
     sequences
-        ``n`` amino acid sequences; upper or lower case, X is an unknown residue.
+        ``n`` amino acid sequences; upper or lower case, X is an unknown residue. Or ``n`` antibodies as
+        ``(heavy, light)``, embedded as `ExtractorSpec.pairs` says.
     extractor
-        A preset's name (``"esm2_650m"``), a local folder, an `ExtractorSpec`, or an `Extractor`.
+        A preset's name (``"esm2_650m"``), a local folder, an `ExtractorSpec` or `EnsembleSpec`, or an `Extractor`.
     store
         An `EmbeddingStore` or its folder; None computes without keeping anything.
     runtime
@@ -37,12 +40,13 @@ def embed(
 
     Returns
     -------
-    ``(n, dim)``, float32; ``(0, dim)`` for no sequences.
+    ``(n, dim)``, float32; ``(n, 2 * dim)`` for pairs of chains apart; ``(0, dim)`` for no sequences.
 
     Raises
     ------
     SequenceError
-        If any sequence is not made of amino acids and X, or is too long; nothing has run by then.
+        If any sequence is not made of amino acids and X, or is too long, or only some are pairs; nothing has run by
+        then.
     CheckpointError
         If the model is needed and cannot be found, read or trusted.
     StoreError
@@ -52,12 +56,20 @@ def embed(
     --------
     >>> embed(["EVQLVESGGGLVQPGG", "QVQLQQSGAELARPGA"], "antiberty").shape
     (2, 512)
+    >>> embed([("EVQLVESGGGLVQPGG", "DIQMTQSPSSLSASVG")], "antiberty").shape
+    (1, 1024)
     """
-    if not isinstance(extractor, Extractor):
-        extractor = Extractor(extractor, runtime)
+    if not isinstance(extractor, Extractor | Ensemble):
+        extractor = load(extractor, runtime)
     store = as_store(store)
+    normal = normalise(sequences, pairs=True)
+    if isinstance(extractor, Ensemble):
+        return extractor.combine(lambda member: embed(normal, member, store))
+    return side_by_side(extractor.spec, normal, lambda chains: _embed(chains, extractor, store))
+
+
+def _embed(normal: list[str], extractor: Extractor, store: Store) -> NDArray[np.float32]:
     spec = extractor.spec
-    normal = normalise(sequences)
     if not normal:
         return np.empty((0, extractor.dim), np.float32)
     if spec.max_length is not None and not spec.truncation:
@@ -72,7 +84,7 @@ def embed(
 
 
 def embed_views(
-    sequences: Iterable[str],
+    sequences: Iterable[str | tuple[str, str]],
     specs: Sequence[ExtractorSpec],
     store: str | Path | Store | None = None,
     runtime: RuntimeSpec | None = None,
@@ -86,7 +98,7 @@ def embed_views(
     Parameters
     ----------
     sequences
-        ``n`` amino acid sequences; upper or lower case, X is an unknown residue.
+        ``n`` amino acid sequences, or pairs of chains; as for `embed`.
     specs
         Of one model, as `ExtractorSpec.views` gives them: they may differ in layer, pooling, region, special tokens and
         storage.
@@ -95,7 +107,7 @@ def embed_views(
 
     Returns
     -------
-    One array ``(n, dim)`` a spec, float32.
+    One array ``(n, dim)`` a spec, float32; ``(n, 2 * dim)`` for pairs of chains apart.
 
     Raises
     ------
@@ -115,9 +127,13 @@ def embed_views(
     views = [spec.resolve() for spec in specs]
     deepest = max(range(len(views)), key=lambda number: views[number].layer)
     extractor = Extractor(specs[deepest], runtime)
-    normal, store = normalise(sequences), as_store(store)
+    normal, store = normalise(sequences, pairs=True), as_store(store)
     if not normal:
         return [np.empty((0, extractor.dim), np.float32) for _ in specs]
+    every = chains(extractor.spec, normal)
+    if len(every) > len(normal):
+        n, rows = len(normal), embed_views(every, specs, store, runtime)
+        return [np.hstack([of_both[:n], of_both[n:]]) for of_both in rows]
     unique = list(dict.fromkeys(normal))
     pinned = [spec.pinned_to(view) for spec, view in zip(specs, views, strict=True)]
     known = [store.get(spec, unique) for spec in pinned]

@@ -19,8 +19,9 @@ from antibody_esm.classifiers import one_blas_thread
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.embedding import as_store, embed
 from antibody_esm.errors import StoreError
-from antibody_esm.plm.extractor import Extractor
+from antibody_esm.plm.ensemble import AnyExtractor, load
 from antibody_esm.reports.report import Report, evaluation_report
+from antibody_esm.sequences import normalise
 from antibody_esm.specs import RuntimeSpec, TrainSpec
 from antibody_esm.store.store import Store
 
@@ -76,19 +77,19 @@ class Predictor:
         *,
         store: str | Path | Store | None = None,
         runtime: RuntimeSpec | None = None,
-        extractor: Extractor | None = None,
+        extractor: AnyExtractor | None = None,
     ) -> None:
         self.spec = spec
         self.classifier = classifier
         self.data = data
         self.metrics = metrics
         self.store = as_store(store)
-        self.extractor = extractor or Extractor(spec.extractor, runtime)
+        self.extractor = extractor or load(spec.extractor, runtime)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec!r})"
 
-    def predict(self, sequences: Iterable[str] | Dataset) -> NDArray[np.int64]:
+    def predict(self, sequences: Iterable[str | tuple[str, str]] | Dataset) -> NDArray[np.int64]:
         """Return the class ``(n,)`` of each sequence, 0 or 1.
 
         Raises
@@ -100,7 +101,7 @@ class Predictor:
         """
         return self._apply(self._features(sequences))[0]
 
-    def predict_proba(self, sequences: Iterable[str] | Dataset) -> NDArray[np.float64]:
+    def predict_proba(self, sequences: Iterable[str | tuple[str, str]] | Dataset) -> NDArray[np.float64]:
         """Return the probability ``(n, 2)`` of class 0 and class 1 for each sequence; raises as `predict` does."""
         return self._apply(self._features(sequences))[1]
 
@@ -123,8 +124,8 @@ class Predictor:
         with one_blas_thread():
             return self.classifier.predict(X), np.asarray(self.classifier.predict_proba(X), np.float64)
 
-    def _features(self, sequences: Iterable[str] | Dataset) -> NDArray[np.float64]:
-        given = sequences.sequences if isinstance(sequences, Dataset) else list(_refuse_text(sequences))
+    def _features(self, sequences: Iterable[str | tuple[str, str]] | Dataset) -> NDArray[np.float64]:
+        given = sequences.sequences if isinstance(sequences, Dataset) else normalise(sequences, pairs=True)
         if not given:
             return np.empty((0, self.classifier.n_features_in_))
         return features(given, self.extractor, self.store)
@@ -145,7 +146,7 @@ class Predictor:
             "spec": json.loads(self.spec.model_dump_json()),
             "fingerprints": {
                 "train": self.spec.fingerprint,
-                "extractor": self.spec.extractor.resolve().fingerprint,
+                "extractor": self.spec.extractor.address,
                 "classifier": self.spec.classifier.fingerprint,
                 "split": self.spec.split.fingerprint,
             },
@@ -205,7 +206,7 @@ class Predictor:
         return cls(spec, classifier, data, metrics, store=store, runtime=runtime)
 
 
-def features(sequences: list[str], extractor: Extractor, store: Store) -> NDArray[np.float64]:
+def features(sequences: list[str], extractor: AnyExtractor, store: Store) -> NDArray[np.float64]:
     """Return what a classifier reads ``(n, dim)``: vectors in float64, in which solvers converge as they should."""
     return embed(sequences, extractor, store).astype(np.float64)
 
@@ -225,12 +226,6 @@ def _classifier(content: bytes, path: Path) -> Any:
     if not isinstance(classifier, Pipeline) or list(getattr(classifier, "classes_", [])) != [0, 1]:
         raise StoreError("not a fitted pipeline with the classes 0 and 1", path)
     return classifier
-
-
-def _refuse_text(sequences: Iterable[str]) -> Iterable[str]:
-    if isinstance(sequences, str):
-        raise TypeError("expected a list of sequences, got one string; write [sequence]")
-    return sequences
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from antibody_esm.specs import (
     ClassifierSpec,
+    EnsembleSpec,
     ExtractorSpec,
     GaussianProcessSpec,
     KNeighborsSpec,
@@ -18,10 +19,11 @@ from antibody_esm.specs import (
 
 _ESM1V = "facebook/esm1v_t33_650M_UR90S_{}"  # five checkpoints, alike but for the seed (doi:10.1101/2021.07.09.450648)
 
-EXTRACTORS = MappingProxyType(
+EXTRACTORS: MappingProxyType[str, ExtractorSpec | EnsembleSpec] = MappingProxyType(
     {
         "esm1v": ExtractorSpec(model=_ESM1V.format(1)),
         **{f"esm1v_{seed}": ExtractorSpec(model=_ESM1V.format(seed)) for seed in range(1, 6)},
+        "esm1v_mean": EnsembleSpec(members=tuple(ExtractorSpec(model=_ESM1V.format(seed)) for seed in range(1, 6))),
         # doi:10.1126/science.ade2574
         "esm2_8m": ExtractorSpec(model="facebook/esm2_t6_8M_UR50D"),
         "esm2_35m": ExtractorSpec(model="facebook/esm2_t12_35M_UR50D"),
@@ -58,7 +60,7 @@ DEFAULT_CLASSIFIER = "logreg"
 _S = TypeVar("_S", bound=Spec)
 
 
-def extractor(choice: str | Path | ExtractorSpec) -> ExtractorSpec:
+def extractor(choice: str | Path | ExtractorSpec | EnsembleSpec) -> ExtractorSpec | EnsembleSpec:
     """Return the spec of a preset's name, a local folder, or a spec as it is.
 
     Raises
@@ -68,7 +70,22 @@ def extractor(choice: str | Path | ExtractorSpec) -> ExtractorSpec:
     """
     if isinstance(choice, Path) or (isinstance(choice, str) and Path(choice).is_dir() and choice not in EXTRACTORS):
         return ExtractorSpec(model=str(choice))
-    return _choose(choice, EXTRACTORS, ExtractorSpec, "extractor", "or ExtractorSpec(model=...) for any other model")
+    otherwise = "or ExtractorSpec(model=...) for any other model"
+    return _choose(choice, EXTRACTORS, (ExtractorSpec, EnsembleSpec), "extractor", otherwise)
+
+
+def one_model(choice: str | Path | ExtractorSpec | EnsembleSpec) -> ExtractorSpec:
+    """Return the spec of a preset's name, a local folder, or a spec as it is, where an ensemble has no meaning.
+
+    Raises
+    ------
+    ValueError
+        If it is an ensemble, or a name is no preset.
+    """
+    chosen = extractor(choice)
+    if isinstance(chosen, EnsembleSpec):
+        raise ValueError(f"{choice} is of several models; name one of its members")
+    return chosen
 
 
 def classifier(choice: str | ClassifierSpec) -> ClassifierSpec:
@@ -83,7 +100,13 @@ def classifier(choice: str | ClassifierSpec) -> ClassifierSpec:
     return _choose(choice, CLASSIFIERS, Spec, "classifier", "or a classifier spec")  # type: ignore[return-value]
 
 
-def _choose(choice: object, presets: MappingProxyType[str, _S], kind: type[_S], group: str, otherwise: str) -> _S:
+def _choose(
+    choice: object,
+    presets: MappingProxyType[str, _S],
+    kind: type[_S] | tuple[type[_S], ...],
+    group: str,
+    otherwise: str,
+) -> _S:
     if isinstance(choice, kind):
         return choice
     if isinstance(choice, str) and choice in presets:

@@ -1,23 +1,44 @@
 """The residue alphabet of the package, with the one normal form of a sequence."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from antibody_esm.errors import BadResidue, SequenceError
 
 AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 ALPHABET = AMINO_ACIDS + "X"
 
+BETWEEN = "|"
+"""What stands between the two chains in the text of a pair."""
+
 _ALLOWED = frozenset(ALPHABET + ALPHABET.lower())
 
 
-def normalise(sequences: Iterable[str]) -> list[str]:
+class Antibody(NamedTuple):
+    """The two chains of an antibody. ``str()`` is the text of the pair, ``"EVQLV...|DIQMT..."``.
+
+    Examples
+    --------
+    >>> str(Antibody(heavy="EVQLV", light="DIQMT"))
+    'EVQLV|DIQMT'
+    """
+
+    heavy: str
+    light: str
+
+    def __str__(self) -> str:
+        return BETWEEN.join(self)
+
+
+def normalise(sequences: "Iterable[str | tuple[str, str]]", *, pairs: bool = False) -> list[str]:
     """Return the sequences upper-cased and without outer white space.
 
     Parameters
     ----------
     sequences
         One amino acid sequence an item; X stands for an unknown residue.
+    pairs
+        Take pairs of chains too, as `Antibody`, as ``(heavy, light)`` or as text with ``|`` between; they become text.
 
     Raises
     ------
@@ -32,6 +53,8 @@ def normalise(sequences: Iterable[str]) -> list[str]:
     --------
     >>> normalise([" evqlv ", "QVXL"])
     ['EVQLV', 'QVXL']
+    >>> normalise([("evqlv", "diqmt")], pairs=True)
+    ['EVQLV|DIQMT']
     >>> normalise(["EV-L"])
     Traceback (most recent call last):
     antibody_esm.errors.SequenceError: 1 sequence cannot be embedded (allowed: the 20 amino acids and X):
@@ -39,18 +62,43 @@ def normalise(sequences: Iterable[str]) -> list[str]:
     """
     if isinstance(sequences, str | bytes):
         raise TypeError("expected a list of sequences, got one string; write [sequence]")
-    sequences = list(sequences)
-    if _all_normal(sequences):
-        return sequences
+    given: list[Any] = list(sequences)
+    if _all_normal(given):
+        return given
     normal: list[str] = []
     bad: list[tuple[BadResidue, str]] = []
-    for index, sequence in enumerate(sequences):
-        offences = _offences(index, sequence)
-        bad += offences
-        if not offences:
-            normal.append(sequence.strip().upper())
+    for index, one in enumerate(given):
+        chains = _chains(one) if pairs else [one]
+        for chain, name in zip(chains, ("heavy", "light") if len(chains) == 2 else ("",), strict=True):
+            bad += [
+                (where, f"{reason} in the {name} chain" if name else reason)
+                for where, reason in _offences(index, chain)
+            ]
+        if not bad:
+            normal.append(BETWEEN.join(chain.strip().upper() for chain in chains))
     _refuse(bad)
     return normal
+
+
+def chains_of(pairs: list[str]) -> tuple[list[str], list[str]]:
+    """Return the heavy and the light chains of pairs in normal form.
+
+    Raises
+    ------
+    SequenceError
+        If only some are pairs; every row that is a single chain is listed.
+    """
+    _refuse(
+        [(BadResidue(i, 0, one[0]), "a single chain among pairs") for i, one in enumerate(pairs) if BETWEEN not in one]
+    )
+    heavy, light = zip(*(one.split(BETWEEN) for one in pairs), strict=True)
+    return list(heavy), list(light)
+
+
+def _chains(one: Any) -> list[Any]:
+    if isinstance(one, tuple) and len(one) == 2:
+        return list(one)
+    return one.split(BETWEEN, 1) if isinstance(one, str) and BETWEEN in one else [one]
 
 
 def _all_normal(sequences: list[Any]) -> bool:

@@ -12,11 +12,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    Tag,
     model_validator,
 )
 
@@ -75,6 +77,7 @@ Pooling = Literal["mean", "max", "std", "cls"]
 Region = Literal["all", "cdr1", "cdr2", "cdr3", "cdrs", "frameworks"]
 Precision = Literal["float32", "bfloat16", "float16"]
 Storage = Literal["float32", "float16", "int8"]
+Pairs = Literal["apart", "joined"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -96,6 +99,7 @@ class ResolvedExtractorSpec(Spec):
     storage: Storage = "float32"
     truncate_to: PositiveInt | None = None
     """Residues a sequence is cut to; None where nothing is ever cut."""
+    pairs: Pairs = "apart"
 
     def resolve(self) -> Self:
         """Return self."""
@@ -136,11 +140,21 @@ class ExtractorSpec(Spec):
     """Longest sequence in residues; None is what the model was built for."""
     truncation: bool = False
     """Cut longer sequences to `max_length` instead of refusing them."""
+    pairs: Pairs = "apart"
+    """How the two chains of an antibody are embedded: ``apart``, one by one, with their vectors side by side, heavy
+    first; or ``joined`` in one sequence by the separator of the model's family, for models that were trained on pairs.
+    A single chain has the same vector either way."""
 
     @model_validator(mode="after")
     def _region_has_residues(self) -> Self:
         if self.region != "all" and (self.pooling == "cls" or self.special_tokens == "include"):
             raise ValueError("a region consists of residues: it goes with mean, max and std, without special tokens")
+        return self
+
+    @model_validator(mode="after")
+    def _no_pair_is_cut(self) -> Self:
+        if self.pairs == "joined" and self.truncation:
+            raise ValueError("a joined pair is never cut: it would lose its light chain; set truncation=False")
         return self
 
     def resolve(self) -> ResolvedExtractorSpec:
@@ -154,6 +168,11 @@ class ExtractorSpec(Spec):
         from antibody_esm.plm.resolution import resolve
 
         return resolve(self)
+
+    @property
+    def address(self) -> str:
+        """Fingerprint under which a store keeps this spec's rows, reading the model's files."""
+        return self.resolve().fingerprint
 
     def views(
         self,
@@ -184,6 +203,51 @@ class ExtractorSpec(Spec):
         """Return the same spec with digest and layer as they were resolved."""
         limit = resolved.truncate_to or self.max_length
         return self.model_copy(update={"digest": resolved.digest, "layer": resolved.layer, "max_length": limit})
+
+
+class EnsembleSpec(Spec):
+    """Several language models as one: the mean of their vectors, or their vectors side by side.
+
+    The vectors of each member are computed, stored and looked up as its own spec says.
+
+    Examples
+    --------
+    >>> members = tuple(ExtractorSpec(model=f"facebook/esm1v_t33_650M_UR90S_{seed}") for seed in (1, 2))
+    >>> EnsembleSpec(members=members).combine
+    'mean'
+    """
+
+    members: Annotated[tuple[ExtractorSpec, ...], Field(min_length=2)]
+    combine: Literal["mean", "concat"] = "mean"
+    """``mean`` needs vectors of one length; ``concat`` puts them side by side, in this order."""
+
+    @model_validator(mode="after")
+    def _members_differ(self) -> Self:
+        if len(set(self.members)) < len(self.members):
+            raise ValueError("a member is there twice")
+        return self
+
+    def pin(self) -> "EnsembleSpec":
+        """Return the same spec with every member pinned; see `ExtractorSpec.pin`."""
+        return self.model_copy(update={"members": tuple(member.pin() for member in self.members)})
+
+    @property
+    def address(self) -> str:
+        """Fingerprint of the pinned spec, reading the models' files."""
+        return self.pin().fingerprint
+
+
+def _kind_of_extractor(value: Any) -> str:
+    return (
+        "ensemble" if isinstance(value, EnsembleSpec) or (isinstance(value, dict) and "members" in value) else "model"
+    )
+
+
+AnyExtractorSpec = Annotated[
+    Annotated[ExtractorSpec, Tag("model")] | Annotated[EnsembleSpec, Tag("ensemble")],
+    Discriminator(_kind_of_extractor),
+]
+"""One language model, or several as one."""
 
 
 class LogisticRegressionSpec(Spec):
@@ -279,7 +343,7 @@ class SplitSpec(Spec):
 class TrainSpec(Spec):
     """Everything that decides what a training run finds, given the data."""
 
-    extractor: ExtractorSpec
+    extractor: AnyExtractorSpec
     classifier: ClassifierSpec = LogisticRegressionSpec()
     split: SplitSpec = SplitSpec()
 

@@ -10,10 +10,10 @@ from antibody_esm.classifiers import build, one_blas_thread
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.embedding import as_store
 from antibody_esm.evaluation.cross_validation import cross_validate
-from antibody_esm.plm.extractor import Extractor
+from antibody_esm.plm.ensemble import load
 from antibody_esm.predictor import Predictor, features
 from antibody_esm.reports.report import Report, cross_validation_report
-from antibody_esm.specs import ClassifierSpec, ExtractorSpec, RuntimeSpec, SplitSpec, TrainSpec
+from antibody_esm.specs import ClassifierSpec, EnsembleSpec, ExtractorSpec, RuntimeSpec, SplitSpec, TrainSpec
 from antibody_esm.store.store import Store
 
 
@@ -23,7 +23,7 @@ class Trainer:
     Parameters
     ----------
     extractor
-        Language model: a preset's name, a local folder, or an `ExtractorSpec`.
+        Language model: a preset's name, a local folder, an `ExtractorSpec`, or an `EnsembleSpec` of several.
     classifier
         A preset's name or a classifier spec.
     split
@@ -54,7 +54,7 @@ class Trainer:
 
     def __init__(
         self,
-        extractor: str | Path | ExtractorSpec = presets.DEFAULT_EXTRACTOR,
+        extractor: str | Path | ExtractorSpec | EnsembleSpec = presets.DEFAULT_EXTRACTOR,
         classifier: str | ClassifierSpec = presets.DEFAULT_CLASSIFIER,
         split: SplitSpec | None = None,
         *,
@@ -67,7 +67,7 @@ class Trainer:
             split=split or SplitSpec(),
         )
         self.store = as_store(store)
-        self.extractor = Extractor(self.spec.extractor, runtime)
+        self.extractor = load(self.spec.extractor, runtime)
         self._report: tuple[str, Report] | None = None  # digest of the data, and what cross-validation found on it
 
     @classmethod

@@ -5,6 +5,7 @@ import string
 from hypothesis import strategies as st
 
 from antibody_esm import (
+    EnsembleSpec,
     ExtractorSpec,
     GaussianProcessSpec,
     KNeighborsSpec,
@@ -46,11 +47,19 @@ any_extractors = st.builds(
     storage=st.sampled_from(["float32", "float16", "int8"]),
     max_length=st.none() | positive_ints,
     truncation=st.booleans(),
+    pairs=st.sampled_from(["apart", "joined"]),
 )
 extractors = any_extractors.map(
     lambda fields: ExtractorSpec(
-        **fields | ({"region": "all"} if fields["pooling"] == "cls" or fields["special_tokens"] == "include" else {})
+        **fields
+        | ({"region": "all"} if fields["pooling"] == "cls" or fields["special_tokens"] == "include" else {})
+        | ({"truncation": False} if fields["pairs"] == "joined" else {})
     )
+)
+ensembles = st.builds(
+    EnsembleSpec,
+    members=st.lists(extractors, min_size=2, max_size=4, unique=True).map(tuple),
+    combine=st.sampled_from(["mean", "concat"]),
 )
 resolved_extractors = st.builds(
     ResolvedExtractorSpec,
@@ -63,6 +72,7 @@ resolved_extractors = st.builds(
     precision=st.sampled_from(["float32", "bfloat16", "float16"]),
     storage=st.sampled_from(["float32", "float16", "int8"]),
     truncate_to=st.none() | positive_ints,
+    pairs=st.sampled_from(["apart", "joined"]),
 )
 logistic_regressions = st.builds(
     LogisticRegressionSpec,
@@ -122,10 +132,11 @@ classifiers = st.one_of(
     logistic_regressions, xgboosts, random_forests, gaussian_processes, linear_svms, nearest_neighbours
 )
 splits = st.builds(SplitSpec, folds=st.integers(2, 1000), shuffle=st.booleans(), random_state=seeds)
-trains = st.builds(TrainSpec, extractor=extractors, classifier=classifiers, split=splits)
+trains = st.builds(TrainSpec, extractor=extractors | ensembles, classifier=classifiers, split=splits)
 
 by_type = {
     "ExtractorSpec": extractors,
+    "EnsembleSpec": ensembles,
     "ResolvedExtractorSpec": resolved_extractors,
     "LogisticRegressionSpec": logistic_regressions,
     "XGBoostSpec": xgboosts,

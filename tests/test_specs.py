@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 import antibody_esm.specs
 import strategies
 from antibody_esm import (
+    EnsembleSpec,
     ExtractorSpec,
     GaussianProcessSpec,
     KNeighborsSpec,
@@ -122,6 +123,10 @@ def test_minus_zero_and_integers_are_the_numbers_they_equal() -> None:
         (ExtractorSpec, {"model": "m", "pooling": "sum"}),
         (ExtractorSpec, {"model": "m", "digest": "abc"}),
         (ExtractorSpec, {"model": "m", "batch_size": 8}),
+        (ExtractorSpec, {"model": "m", "pairs": "joined", "truncation": True}),
+        (EnsembleSpec, {"members": (ExtractorSpec(model="m"),)}),
+        (EnsembleSpec, {"members": (ExtractorSpec(model="m"), ExtractorSpec(model="m"))}),
+        (TrainSpec, {"extractor": LogisticRegressionSpec()}),
         (RuntimeSpec, {"device": "tpu"}),
         (RuntimeSpec, {"workers": 0}),
     ],
@@ -166,11 +171,15 @@ def test_every_classifier_that_draws_numbers_has_a_seed() -> None:
 GOLDEN_FINGERPRINTS = [
     (
         ExtractorSpec(model="facebook/esm2_t33_650M_UR50D"),
-        "c340618d992e605615047e54f54ba4ff12d8ec64496f84ee4f0ccfaa840630cc",
+        "3c5ae0d73135bd98fcc0d8fba8981bea17a50b08ab94012cd292d91fcd1341a4",
+    ),
+    (
+        EnsembleSpec(members=(ExtractorSpec(model="a"), ExtractorSpec(model="b"))),
+        "5196dd61d1488e432e5a4aa0c1831bbc78ec1576372d91e48406f5164575edd2",
     ),
     (
         ResolvedExtractorSpec(digest="0" * 64, layer=33),
-        "86076f69497b6e2be84a5cd07ab4ccb3eb6b28bc3a8fc182106e47cf3969e701",
+        "8a4f34e5c53c254dc441b76962d79d15c4558c1e65946a510c9e8dab1445736d",
     ),
     (LogisticRegressionSpec(), "86546e8db2ec291211506a5ad1b1b63c3f837bd452ff44d7cade4e463fbac90a"),
     (XGBoostSpec(), "87059033a881dae446d52e88c91c69ae44a5f571d7a39dd0501672e893fcdf53"),
@@ -181,7 +190,7 @@ GOLDEN_FINGERPRINTS = [
     (SplitSpec(), "f1273c36c5b6038bf8499b6740e4ce0cae3098dff4134012799f4a975a9d0915"),
     (
         TrainSpec(extractor=ExtractorSpec(model="antiberty", revision="0.1.3")),
-        "6db9173bdeab8ee21aded997ed5216ac81349d51626932c8768724deeed2b2c6",
+        "39c85c1aa0d9fcfe0b3d607dd342c95a898b9e0b8f220090a9cc528debdaf946",
     ),
 ]
 

@@ -56,7 +56,7 @@ def embed_command(
 
 def _spec(model: str) -> ExtractorSpec:
     known = model in presets.EXTRACTORS or Path(model).is_dir() or "/" not in model
-    return presets.extractor(model) if known else ExtractorSpec(model=model)
+    return presets.one_model(model) if known else ExtractorSpec(model=model)
 
 
 def _chosen(text: str, kind: Any) -> list[Any]:

@@ -10,6 +10,7 @@ import typer
 from antibody_esm.cli.compose import compose
 from antibody_esm.cli.told import told
 from antibody_esm.errors import CheckpointError
+from antibody_esm.presets import one_model
 from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
 from antibody_esm.store.inspection import stored, summary
 from antibody_esm.store.store import EmbeddingStore
@@ -145,7 +146,7 @@ def _existing(store: Path) -> EmbeddingStore:
 
 def _spec(store: Path, text: str) -> AnySpec:
     if "=" in text:
-        return compose(text.split()).train.extractor
+        return one_model(compose(text.split()).train.extractor)
     named = [named for folder, named in stored(store) if folder.spec.fingerprint.startswith(text)]
     if len(named) != 1 or not text:
         raise typer.BadParameter(f"{len(named)} specs in {store} have a fingerprint that begins with {text!r}")

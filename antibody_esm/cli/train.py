@@ -123,7 +123,7 @@ def _run_one(run: Run, overrides: list[str], folder: Path) -> dict[str, Any] | N
             logger.error("%s", error)
             print(f"error: {error}", file=sys.stderr)  # noqa: T201
             return None
-        needed, computed = len(set(data.sequences)), trainer.extractor.computed
+        needed, computed = trainer.extractor.needed(data.sequences), trainer.extractor.computed
         logger.info("embeddings: %d needed, %d from the store, %d computed", needed, needed - computed, computed)
         metrics = report.to_dict() | {
             "fingerprint": run.train.fingerprint,

@@ -203,7 +203,7 @@ def _unknown(sequences: list[str]) -> Finding:
 def _numbered(data: Dataset, chain: Literal["heavy", "light"]) -> list[Finding]:
     column = getattr(data, chain)
     given = {} if column is None else {row: one for row, one in enumerate(column) if one is not None}
-    if not given or (data.chain != "both" and data.chain != chain):
+    if not given or data.chain not in (chain, "both", "paired"):
         return []
     wrong: list[int] = []
     absent: list[int] = []

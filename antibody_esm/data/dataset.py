@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.errors import DatasetError
-from antibody_esm.sequences import normalise
+from antibody_esm.sequences import BETWEEN, normalise
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from antibody_esm.data.audit import Audit
 
-Chain = Literal["heavy", "light", "both"]
+Chain = Literal["heavy", "light", "both", "paired"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ class Dataset:
     groups
         ``n`` names of what should stay together in a split (a study, a donor, a clone); None if there are none.
     chain
-        Which chain `sequences` gives; ``both`` is heavy and light, one behind the other.
+        Which chain `sequences` gives; ``paired`` is heavy and light with ``|`` between, which are embedded as a pair;
+        ``both`` is one behind the other, as if it were one chain.
     provenance
         Where it comes from; part of the digest.
     measurements
@@ -160,8 +161,11 @@ class Dataset:
         DatasetError
             If any antibody lacks that chain.
         """
-        if self.chain == "both":
-            return [one + other for one, other in zip(self._every("heavy"), self._every("light"), strict=True)]
+        if self.chain in ("both", "paired"):
+            between = "" if self.chain == "both" else BETWEEN
+            return [
+                one + between + other for one, other in zip(self._every("heavy"), self._every("light"), strict=True)
+            ]
         return self._every(self.chain)
 
     def _every(self, chain: str) -> list[str]:

@@ -61,7 +61,8 @@ def load_dataset(
         Names of the table's columns. Without them, columns of just these names are taken where they exist, and rows
         without ids are numbered from 0. Labels must be there.
     chain
-        Which chain is embedded; by default heavy, where there is one. ``both`` joins heavy and light.
+        Which chain is embedded; by default heavy, where there is one. ``paired`` takes both as a pair, ``both``
+        one behind the other.
     fragment
         Part of the chains that is embedded, such as ``"H-CDR3"`` or ``"VH+VL"``; see `Dataset.cut`.
     drop

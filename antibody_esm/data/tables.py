@@ -56,7 +56,7 @@ def read_dataset(
             raise DatasetError("a FASTA file has no labels; give labels=, a table or a mapping from id to label", path)
         frame["label"] = _labels_of(frame["id"], labels, id or "id", label or "label", path)
         both = frame.rename(columns={"sequence": "heavy"}).assign(light=frame["sequence"])
-        frame = both if chain == "both" else frame.rename(columns={"sequence": chain or "heavy"})
+        frame = both if chain in ("both", "paired") else frame.rename(columns={"sequence": chain or "heavy"})
         id = label = None  # noqa: A001  now the frame's own
     else:
         if labels is not None:
@@ -87,8 +87,8 @@ def read_dataset(
     try:
         return Dataset(
             ids=[str(i) for i in range(len(frame))] if ids is None else _names(ids, path),
-            heavy=_sequences(heavy_chains, path, required=required and chain in ("heavy", "both")),
-            light=_sequences(light_chains, path, required=required and chain in ("light", "both")),
+            heavy=_sequences(heavy_chains, path, required=required and chain in ("heavy", "both", "paired")),
+            light=_sequences(light_chains, path, required=required and chain in ("light", "both", "paired")),
             label=labels_given,
             groups=None if group_column is None else _names(group_column, path),
             provenance=_provenance(path, len(frame)),

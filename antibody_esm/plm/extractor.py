@@ -14,6 +14,7 @@ from antibody_esm import presets
 from antibody_esm.plm.batching import batches
 from antibody_esm.plm.checkpoints import Checkpoint
 from antibody_esm.plm.families import Vocabulary, family_of, max_length, shorten, vocabulary_of
+from antibody_esm.plm.pairs import chains, side_by_side
 from antibody_esm.plm.pooling import gather, groups, pool, pool_groups
 from antibody_esm.plm.regions import places
 from antibody_esm.plm.resolution import find, resolve
@@ -57,7 +58,7 @@ class Extractor:
     """
 
     def __init__(self, spec: str | Path | ExtractorSpec, runtime: RuntimeSpec | None = None) -> None:
-        self.spec = presets.extractor(spec)
+        self.spec = presets.one_model(spec)
         self.runtime = runtime or RuntimeSpec()
         self.computed = 0
 
@@ -84,17 +85,27 @@ class Extractor:
         """Length of a vector."""
         return self.checkpoint.dim
 
-    def embed(self, sequences: Iterable[str]) -> NDArray[np.float32]:
+    def needed(self, sequences: Iterable[str | tuple[str, str]]) -> int:
+        """Return how many distinct vectors these sequences or pairs are made of."""
+        return len(set(chains(self.spec, normalise(sequences, pairs=True))))
+
+    def unload(self) -> None:
+        """Let the model leave memory; it is read again when it is next needed."""
+        for name in ("_model", "_taps"):
+            self.__dict__.pop(name, None)
+
+    def embed(self, sequences: Iterable[str | tuple[str, str]]) -> NDArray[np.float32]:
         """Return one vector per sequence, in input order.
 
         Parameters
         ----------
         sequences
-            ``n`` amino acid sequences; X is an unknown residue.
+            ``n`` amino acid sequences, or pairs of chains; X is an unknown residue.
 
         Returns
         -------
-        ``(n, dim)``, float32. Nothing is stored; see `antibody_esm.embed` for that.
+        ``(n, dim)``, float32, or ``(n, 2 * dim)`` of pairs whose chains are embedded apart. Nothing is stored; see
+        `antibody_esm.embed` for that.
 
         Raises
         ------
@@ -103,6 +114,9 @@ class Extractor:
         CheckpointError
             If the model cannot be found, read or trusted.
         """
+        return side_by_side(self.spec, normalise(sequences, pairs=True), self._embed)
+
+    def _embed(self, sequences: list[str]) -> NDArray[np.float32]:
         sequences = self.check(sequences)
         unique = list(dict.fromkeys(sequences))
         vectors = np.empty((len(unique), self.dim), np.float32)
@@ -117,27 +131,27 @@ class Extractor:
         limit = max_length(self.checkpoint)
         return min(self.spec.max_length or limit, limit)
 
-    def check(self, sequences: Iterable[str]) -> list[str]:
+    def check(self, sequences: Iterable[str | tuple[str, str]]) -> list[str]:
         """Return the sequences in normal form, or raise a SequenceError that lists every bad row. Runs no model."""
-        sequences = normalise(sequences)
+        sequences = normalise(sequences, pairs=self.spec.pairs == "joined")
         if not self.spec.truncation:
             refuse_longer(sequences, self.max_length)
         if self.spec.region != "all":
             places([sequence[: self.max_length] for sequence in sequences], self.spec.region)
         return sequences
 
-    def residues(self, sequences: Iterable[str]) -> Iterator[NDArray[np.float32]]:
+    def residues(self, sequences: Iterable[str | tuple[str, str]]) -> Iterator[NDArray[np.float32]]:
         """Give the states of each sequence's residues, in input order.
 
         Parameters
         ----------
         sequences
-            ``n`` amino acid sequences; X is an unknown residue.
+            ``n`` amino acid sequences; X is an unknown residue. Pairs of chains, if the spec joins them.
 
         Yields
         ------
-        ``(length, dim)``, float32: one row a residue, without the tokens that the tokenizer adds, of the spec's layer.
-        Some hundred sequences are held in memory at a time, and nothing is stored.
+        ``(length, dim)``, float32: one row a residue, without the tokens that the tokenizer adds, of the spec's layer;
+        of a pair, the heavy chain's first. Some hundred sequences are held in memory at a time, and nothing is stored.
 
         Raises
         ------
@@ -163,7 +177,8 @@ class Extractor:
 
             def run(batch: list[int], cut: list[str] = cut) -> list[tuple[int, NDArray[np.float32]]]:
                 states = self._states(batch, cut).float().cpu().numpy()
-                return [(i, states[row, prefix : prefix + len(cut[i])].copy()) for row, i in enumerate(batch)]
+                shown = places([cut[i] for i in batch], "all") or [np.arange(len(cut[i])) for i in batch]
+                return [(i, states[row, prefix + shown[row]]) for row, i in enumerate(batch)]
 
             with _torch_threads_restored():
                 for states in self._parallel(run, self._batches(cut)):
@@ -333,10 +348,10 @@ class Extractor:
             gathered = {region: gather(states, grouped[region]) for region in grouped}
             for view in views:
                 if view.layer == layer:
-                    if view.region != "all":
-                        rows = pool_groups(gathered[view.region], view.pooling, len(batch))
-                    elif view.pooling == "cls" or view.special_tokens == "include":
+                    if view.pooling == "cls" or view.special_tokens == "include":
                         rows = pool(states, view.pooling)
+                    elif view.region in gathered:
+                        rows = pool_groups(gathered[view.region], view.pooling, len(batch))
                     else:
                         rows = pool(states[:, prefix : states.shape[1] - suffix], view.pooling)
                     found[view] = self._finished(rows.cpu().numpy(), view)
@@ -370,7 +385,7 @@ class Extractor:
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
-        vocabulary = vocabulary_of(self.checkpoint)
+        vocabulary = vocabulary_of(self.checkpoint, self.spec.pairs)
         if self.spec.pooling == "cls" and not vocabulary.prefix:
             raise self.checkpoint.error("its tokenizer adds no start token, so there is no 'cls' pooling")
         return vocabulary

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.plm.checkpoints import VOCABULARY_FILES, Checkpoint
-from antibody_esm.sequences import ALPHABET, AMINO_ACIDS
+from antibody_esm.sequences import ALPHABET, AMINO_ACIDS, BETWEEN
+from antibody_esm.specs import Pairs
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,17 @@ class Family:
     """Where the layers are in the model, so that those above the last that is asked for can go; None runs all."""
     final_norm: str | None = None
     """Where that is which runs once, behind the last layer, and so not where that has gone."""
+    between: str | None = None
+    """Token between the chains of a pair, in models of this family that were trained on pairs; None where there is no
+    such model, or where it is not known."""
 
 
-_BERT = Family(separator=" ", model_options=(("add_pooling_layer", False),), layers="encoder.layer")
+_BERT = Family(
+    separator=" ",
+    model_options=(("add_pooling_layer", False),),
+    layers="encoder.layer",
+    between="[SEP]",  # IgBert, doi:10.1371/journal.pcbi.1012646; all tokens are of one type
+)
 
 _FAMILIES = {
     "esm": Family(
@@ -48,7 +57,7 @@ _FAMILIES = {
         layers="encoder.layer",
         final_norm="encoder.emb_layer_norm_after",
     ),
-    "esmc": Family(separator="", layers="layers", final_norm="norm"),
+    "esmc": Family(separator="", layers="layers", final_norm="norm", between="|"),
     "bert": _BERT,
     "roformer": Family(separator=" ", recomputed=("encoder.embed_positions.weight",), layers="encoder.layer"),
     "t5": Family(
@@ -57,6 +66,7 @@ _FAMILIES = {
         verbatim_tokenizer=True,
         layers="encoder.block",
         final_norm="encoder.final_layer_norm",
+        between="</s>",  # IgT5, doi:10.1371/journal.pcbi.1012646
     ),
 }
 _OTHER = Family(separator=None)
@@ -102,7 +112,7 @@ class Vocabulary:
     prefix: tuple[int, ...]
     suffix: tuple[int, ...]
     ids: NDArray[np.int64]
-    """``(128,)``, token by ASCII code of the residue."""
+    """``(128,)``, token by ASCII code of the residue, and of what stands between two chains."""
 
     @property
     def added(self) -> int:
@@ -120,11 +130,12 @@ class Vocabulary:
         return tokens
 
 
-def vocabulary_of(checkpoint: Checkpoint) -> Vocabulary:
+def vocabulary_of(checkpoint: Checkpoint, pairs: Pairs = "apart") -> Vocabulary:
     """Load a checkpoint's tokenizer and prove that it reads proteins.
 
     The proof: the twenty amino acids map to twenty distinct tokens, none of them the unknown one; X maps to one token;
-    and for every ordered pair of residues the tokenizer gives the same tokens as the table that stands for it.
+    and for every ordered pair of residues the tokenizer gives the same tokens as the table that stands for it. For
+    joined chains, the table's tokens of two probes are the tokenizer's too, with the family's separator between them.
 
     Raises
     ------
@@ -133,11 +144,18 @@ def vocabulary_of(checkpoint: Checkpoint) -> Vocabulary:
     """
     _refuse_unknown(checkpoint)
     tokenizer = _tokenizer(checkpoint)
-    separator = family_of(checkpoint).separator
+    family = family_of(checkpoint)
+    separator = family.separator
     problems = []
+    if pairs == "joined" and family.between is None:
+        kind = checkpoint.config.get("model_type")
+        raise checkpoint.error(f"models of its family, {kind}, read one chain; embed both by themselves: pairs='apart'")
     for candidate in ("", " ") if separator is None else (separator,):
         try:
-            return _prove(tokenizer, candidate)
+            vocabulary = _prove(tokenizer, candidate)
+            if pairs == "joined":
+                vocabulary = _prove_pairs(tokenizer, candidate, vocabulary, family)
+            return _within(checkpoint.config.get("vocab_size"), vocabulary)
         except ValueError as error:
             problems.append(str(error))
     raise checkpoint.error(f"its tokenizer does not read proteins: {'; '.join(problems)}")
@@ -203,6 +221,27 @@ def _prove(tokenizer: Any, separator: str) -> Vocabulary:
     for probe in _pairs():
         if tokens(probe) != vocabulary.encode([probe])[0].tolist():
             raise ValueError(f"tokens depend on their neighbours, for example in {probe!r}")
+    return vocabulary
+
+
+def _prove_pairs(tokenizer: Any, separator: str, vocabulary: Vocabulary, family: Family) -> Vocabulary:
+    token = tokenizer.convert_tokens_to_ids(family.between)
+    if token is None or token == tokenizer.unk_token_id:
+        raise ValueError(f"it has no token {family.between!r} to stand between two chains")
+    ids = vocabulary.ids.copy()
+    ids[ord(BETWEEN)] = token
+    joined = Vocabulary(vocabulary.prefix, vocabulary.suffix, ids)
+    for heavy, light in (("ACD", "EFG"), (ALPHABET, ALPHABET[::-1])):
+        found = list(tokenizer(separator.join([*heavy, str(family.between), *light]))["input_ids"])
+        if found != joined.encode([f"{heavy}{BETWEEN}{light}"])[0].tolist():
+            raise ValueError(f"with {family.between!r} between them, two chains are not their tokens one by one")
+    return joined
+
+
+def _within(size: Any, vocabulary: Vocabulary) -> Vocabulary:
+    highest = max(*vocabulary.prefix, *vocabulary.suffix, int(vocabulary.ids.max()))
+    if isinstance(size, int) and highest >= size:
+        raise ValueError(f"it gives token {highest}, and the model has {size}")
     return vocabulary
 
 

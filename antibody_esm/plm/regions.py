@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.errors import BadResidue, SequenceError
-from antibody_esm.numbering import CDRS, FRAMEWORKS, number
+from antibody_esm.numbering import CDRS, FRAMEWORKS, Domain, number
 from antibody_esm.numbering import Region as ImgtRegion
+from antibody_esm.sequences import BETWEEN
 from antibody_esm.specs import Region
 
 _PARTS: dict[Region, tuple[ImgtRegion, ...]] = {
@@ -22,27 +23,34 @@ _PARTS: dict[Region, tuple[ImgtRegion, ...]] = {
 def places(sequences: Sequence[str], region: Region) -> list[NDArray[np.int64]] | None:
     """Return the places, from 0, of a region's residues in each sequence; None for all residues.
 
+    In a pair, they are places in its text; what stands between the chains is no residue.
+
     Raises
     ------
     SequenceError
         If a sequence has none; every such row is listed.
     """
     if region == "all":
-        return None
-    found = [
-        np.array(
-            [
-                domain.start + place
-                for domain in domains
-                for part in _PARTS[region]
-                for place in range(*domain.span(part))
-            ],
-            np.int64,
-        )
-        for domains in number(sequences)
-    ]
-    bad = [row for row, one in enumerate(found) if not len(one)]
+        if not any(BETWEEN in sequence for sequence in sequences):
+            return None
+        return [np.flatnonzero(np.frombuffer(one.encode("ascii"), np.uint8) != ord(BETWEEN)) for one in sequences]
+    chains = [sequence.split(BETWEEN) for sequence in sequences]
+    of_chain = iter(number([chain for one in chains for chain in one]))
+    found, bad = [], []
+    for row, one in enumerate(chains):
+        before, here = 0, []
+        for chain in one:
+            here.append(before + _of_domains(next(of_chain), region))
+            before += len(chain) + 1
+        if not all(len(places) for places in here):
+            bad.append(row)
+        found.append(np.concatenate(here))
     if bad:
         reason = f"no {region} by IMGT numbering"
         raise SequenceError([BadResidue(row, 0, sequences[row][0]) for row in bad], [reason] * len(bad))
     return found
+
+
+def _of_domains(domains: Sequence[Domain], region: Region) -> NDArray[np.int64]:
+    spans = [(domain.start, domain.span(part)) for domain in domains for part in _PARTS[region]]
+    return np.array([start + place for start, span in spans for place in range(*span)], np.int64)

@@ -39,6 +39,7 @@ def resolve(spec: ExtractorSpec) -> ResolvedExtractorSpec:
         precision=spec.precision,
         storage=spec.storage,
         truncate_to=truncate_to,
+        pairs=spec.pairs,
     )
 
 

@@ -13,7 +13,7 @@ from antibody_esm.data.audit import Audit, repeats
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.evaluation.cross_validation import CrossValidation
 from antibody_esm.evaluation.metrics import score
-from antibody_esm.specs import Spec, TrainSpec
+from antibody_esm.specs import EnsembleSpec, ExtractorSpec, Spec, TrainSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,7 +141,7 @@ class Report:
 
     def _title(self) -> str:
         what = "Cross-validation" if self.is_cross_validation else "Test"
-        extractor = _named(self.spec.extractor.model, self.spec.extractor, {"model", "revision", "digest"})
+        extractor = _model(self.spec.extractor)
         return f"{what} of {extractor} + {_named(self.spec.classifier.kind, self.spec.classifier, {'kind'})}"
 
     def _counts(self) -> str:
@@ -187,6 +187,13 @@ def _named(name: str, spec: Spec, told: set[str]) -> str:
     """Return a name with the fields that differ from their defaults, but for those that are told by the name."""
     changed = ", ".join(f"{field}={value!r}" for field, value in spec.__repr_args__() if field not in told)
     return f"{name} ({changed})" if changed else name
+
+
+def _model(spec: ExtractorSpec | EnsembleSpec) -> str:
+    if isinstance(spec, EnsembleSpec):
+        how = "mean of" if spec.combine == "mean" else "side by side:"
+        return f"{how} {', '.join(_model(member) for member in spec.members)}"
+    return _named(spec.model, spec, {"model", "revision", "digest"})
 
 
 def _groups(data: Dataset) -> list[str]:

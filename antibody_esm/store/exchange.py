@@ -44,7 +44,7 @@ def add(folder: Folder, named: ExtractorSpec | ResolvedExtractorSpec, blocks: It
     count = 0
     with writing(folder, named) as writer:
         for sequences, rows in blocks:
-            absent = np.flatnonzero(~folder.read(segments.keys_of(normalise(sequences))).present)
+            absent = np.flatnonzero(~folder.read(segments.keys_of(normalise(sequences, pairs=True))).present)
             for start in range(0, len(absent), _AT_ONCE):
                 part = absent[start : start + _AT_ONCE]
                 writer.put([sequences[i] for i in part], rows[part])
@@ -212,7 +212,7 @@ def _read_safetensors(path: Path) -> tuple[str, Any]:
 
 def _checked(sequences: list[str], rows: Rows, checksums: Any, salt: int, path: Path) -> tuple[list[str], Rows]:
     try:
-        normal = normalise(sequences)
+        normal = normalise(sequences, pairs=True)
     except SequenceError as error:
         raise StoreError(f"is damaged: {error}", path) from error
     if not np.array_equal(segments.checksums(normal, rows, salt), checksums) or not np.isfinite(rows).all():

@@ -49,12 +49,12 @@ class MemoryStore:
     def get(self, spec: AnySpec, sequences: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Return the rows of the sequences that are present."""
         rows = self._rows.get(spec.resolve().fingerprint, {})
-        return {sequence: rows[sequence].copy() for sequence in normalise(sequences) if sequence in rows}
+        return {sequence: rows[sequence].copy() for sequence in normalise(sequences, pairs=True) if sequence in rows}
 
     def put(self, spec: AnySpec, sequences: Sequence[str], rows: Rows) -> None:
         """Add rows ``(n, dim)``; raises ValueError as `EmbeddingStore.put` does."""
         resolved = spec.resolve()
-        normal, rows = _one_row_each(normalise(sequences), rows)
+        normal, rows = _one_row_each(normalise(sequences, pairs=True), rows)
         if not np.isfinite(rows).all():
             raise ValueError("rows must be finite")
         mine = self._rows.setdefault(resolved.fingerprint, {})
@@ -64,7 +64,7 @@ class MemoryStore:
 
     def fill(self, spec: AnySpec, sequences: Sequence[str], compute: Compute) -> Rows:
         """Return the rows ``(n, dim)`` of all sequences, in input order, computing those that are absent."""
-        normal, resolved = normalise(sequences), spec.resolve()
+        normal, resolved = normalise(sequences, pairs=True), spec.resolve()
         known = self._rows.get(resolved.fingerprint, {})
         missing = [sequence for sequence in dict.fromkeys(normal) if sequence not in known]
         for indices, rows in compute(missing, iter, _keep_nowhere) if missing else ():
@@ -113,7 +113,7 @@ class EmbeddingStore:
         StoreError
             If the folder of this spec holds rows of another one, or a file that was never a segment.
         """
-        normal = list(dict.fromkeys(normalise(sequences)))
+        normal = list(dict.fromkeys(normalise(sequences, pairs=True)))
         found = self._folder(spec).read(keys_of(normal))
         return {normal[i]: row for i, row in zip(np.flatnonzero(found.present).tolist(), found.rows, strict=True)}
 
@@ -125,7 +125,7 @@ class EmbeddingStore:
         StoreError
             If any is absent; the message says how many, and names the first.
         """
-        normal = normalise(sequences)
+        normal = normalise(sequences, pairs=True)
         found = self._folder(spec).read(keys_of(normal))
         if not found.present.all():
             missing = list(dict.fromkeys(normal[i] for i in np.flatnonzero(~found.present)))
@@ -134,7 +134,7 @@ class EmbeddingStore:
 
     def contains(self, spec: AnySpec, sequences: Sequence[str]) -> NDArray[np.bool_]:
         """Return which of the sequences ``(n,)`` have a row, damaged or not: no row is read."""
-        return self._folder(spec).index().find(keys_of(normalise(sequences))) >= 0
+        return self._folder(spec).index().find(keys_of(normalise(sequences, pairs=True))) >= 0
 
     def count(self, spec: AnySpec) -> int:
         """Return the number of sequences that have a row under this spec, damaged or not."""
@@ -150,7 +150,7 @@ class EmbeddingStore:
         ValueError
             If there is not one finite row for each sequence, or a sequence has two that differ.
         """
-        normal, rows = _one_row_each(normalise(sequences), rows)
+        normal, rows = _one_row_each(normalise(sequences, pairs=True), rows)
         if normal:
             with writing(self._folder(spec), spec) as writer:
                 writer.put(normal, rows)
@@ -171,7 +171,7 @@ class EmbeddingStore:
         StoreError
             If the folder of this spec holds rows of another one, or cannot be written.
         """
-        normal = normalise(sequences)
+        normal = normalise(sequences, pairs=True)
         unique = list(dict.fromkeys(normal))
         folder = self._folder(spec)
         found = folder.read(keys_of(unique))

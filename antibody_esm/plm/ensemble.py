@@ -1,0 +1,94 @@
+"""Several language models as one: the mean of their vectors, or their vectors side by side."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antibody_esm import presets
+from antibody_esm.errors import CheckpointError
+from antibody_esm.plm.extractor import Extractor
+from antibody_esm.sequences import normalise
+from antibody_esm.specs import EnsembleSpec, ExtractorSpec, RuntimeSpec
+
+Rows = NDArray[np.float32]
+
+
+class Ensemble:
+    """The extractors of an `EnsembleSpec`. Their models are in memory one at a time.
+
+    Parameters
+    ----------
+    spec
+        A preset's name, or an `EnsembleSpec`.
+    runtime
+        Device, workers and progress bar, none of which changes a vector.
+
+    Attributes
+    ----------
+    members
+        One `Extractor` a member.
+    """
+
+    def __init__(self, spec: str | EnsembleSpec, runtime: RuntimeSpec | None = None) -> None:
+        chosen = presets.extractor(spec)
+        if not isinstance(chosen, EnsembleSpec):
+            raise ValueError(f"{chosen!r} is one model: use Extractor(...)")
+        self.spec = chosen
+        self.runtime = runtime or RuntimeSpec()
+        self.members = tuple(Extractor(member, self.runtime) for member in chosen.members)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.spec!r}, {self.runtime!r})"
+
+    @property
+    def computed(self) -> int:
+        """Sequences that went through a language model since this object was made, each counted once a model."""
+        return sum(member.computed for member in self.members)
+
+    @property
+    def pinned(self) -> EnsembleSpec:
+        """The spec, pinned to the models that these extractors run."""
+        return self.spec.model_copy(update={"members": tuple(member.pinned for member in self.members)})
+
+    def needed(self, sequences: Iterable[str | tuple[str, str]]) -> int:
+        """Return how many distinct vectors, of all members, these sequences or pairs are made of."""
+        normal = normalise(sequences, pairs=True)
+        return sum(member.needed(normal) for member in self.members)
+
+    def embed(self, sequences: Iterable[str | tuple[str, str]]) -> Rows:
+        """Return one vector per sequence, in input order; raises as `Extractor.embed` does. Nothing is stored."""
+        normal = normalise(sequences, pairs=True)
+        return self.combine(lambda member: member.embed(normal))
+
+    def combine(self, rows_of: Callable[[Extractor], Rows]) -> Rows:
+        """Return the members' vectors as one ``(n, dim)``, float32.
+
+        Parameters
+        ----------
+        rows_of
+            Gives the vectors of one member; its model leaves memory behind it.
+
+        Raises
+        ------
+        CheckpointError
+            If the mean is asked for and the members' vectors are not of one length.
+        """
+        if self.spec.combine == "mean" and len({member.dim for member in self.members}) > 1:
+            told = ", ".join(f"{member.spec.model} {member.dim}" for member in self.members)
+            raise CheckpointError(f"a mean needs vectors of one length, these are: {told}", self.members[0].spec.model)
+        every = []
+        for member in self.members:
+            every.append(rows_of(member))
+            member.unload()
+        return np.hstack(every) if self.spec.combine == "concat" else np.mean(every, axis=0, dtype=np.float32)
+
+
+AnyExtractor = Extractor | Ensemble
+
+
+def load(spec: str | Path | ExtractorSpec | EnsembleSpec, runtime: RuntimeSpec | None = None) -> AnyExtractor:
+    """Return what runs a spec, a preset or a local folder."""
+    chosen = presets.extractor(spec)
+    return Ensemble(chosen, runtime) if isinstance(chosen, EnsembleSpec) else Extractor(chosen, runtime)

@@ -1,0 +1,113 @@
+"""Several language models as one spec, as the five checkpoints of ESM-1v."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from antibody_esm import (
+    CheckpointError,
+    Dataset,
+    EmbeddingStore,
+    Ensemble,
+    EnsembleSpec,
+    Extractor,
+    ExtractorSpec,
+    Predictor,
+    SplitSpec,
+    Trainer,
+    TrainSpec,
+    embed,
+    presets,
+)
+from antibody_esm.testing import tiny_checkpoint
+from chains import HEAVY, LIGHT, NANOBODY
+
+
+@pytest.fixture(scope="module")
+def five(tmp_path_factory: pytest.TempPathFactory) -> EnsembleSpec:
+    root = tmp_path_factory.mktemp("esm1v")
+    folders = [tiny_checkpoint("esm1v", root / str(seed), seed=seed) for seed in range(1, 6)]
+    return EnsembleSpec(members=tuple(ExtractorSpec(model=str(folder)) for folder in folders))
+
+
+SEQUENCES = [HEAVY, LIGHT, NANOBODY, HEAVY]
+
+
+def test_the_mean_of_five_checkpoints_is_the_mean_of_their_vectors(five: EnsembleSpec) -> None:
+    rows = embed(SEQUENCES, five)
+    apart = [Extractor(member).embed(SEQUENCES) for member in five.members]
+    assert rows.dtype == np.float32
+    np.testing.assert_allclose(rows, np.mean(np.array(apart, np.float64), axis=0), atol=1e-6)
+    assert not np.allclose(apart[0], apart[1], atol=1e-2), "they are five models"
+    assert np.array_equal(Ensemble(five).embed(SEQUENCES), rows)
+    assert np.array_equal(embed(SEQUENCES[1:2], five)[0], rows[1])
+
+
+def test_side_by_side_is_in_the_order_of_the_members(five: EnsembleSpec) -> None:
+    beside = five.model_copy(update={"combine": "concat"})
+    apart = [Extractor(member).embed(SEQUENCES) for member in five.members]
+    assert np.array_equal(embed(SEQUENCES, beside), np.hstack(apart))
+    pairs = embed([(HEAVY, LIGHT)], beside)
+    assert np.array_equal(pairs, np.hstack([np.hstack([rows[:1], rows[1:2]]) for rows in apart]))
+
+
+def test_each_member_is_stored_under_its_own_spec_and_shared_with_it(five: EnsembleSpec, tmp_path: Path) -> None:
+    store = EmbeddingStore(tmp_path)
+    embed(SEQUENCES, five.members[2], store)
+    ensemble = Ensemble(five)
+    rows = embed(SEQUENCES, ensemble, store)
+    assert ensemble.computed == 4 * 3, "the third was there"
+    assert ensemble.needed(SEQUENCES) == 5 * 3
+    assert len(store.stats().specs) == 5
+    assert np.array_equal(embed(SEQUENCES, five, store), rows)
+
+
+def test_one_model_is_in_memory_at_a_time(five: EnsembleSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    ensemble = Ensemble(five)
+    loaded: list[int] = []
+    whole = Extractor._run
+
+    def counted(self: Extractor, *given: object) -> object:
+        loaded.append(sum("_model" in member.__dict__ for member in ensemble.members))
+        return whole(self, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Extractor, "_run", counted)
+    embed(SEQUENCES, ensemble)
+    assert set(loaded) == {1}
+
+
+def test_a_mean_of_unlike_models_is_refused(five: EnsembleSpec, tmp_path: Path) -> None:
+    other = ExtractorSpec(model=str(tiny_checkpoint("esm1v", tmp_path, dim=16)))
+    with pytest.raises(CheckpointError, match="a mean needs vectors of one length"):
+        embed(SEQUENCES, EnsembleSpec(members=(five.members[0], other)))
+    assert embed(SEQUENCES, EnsembleSpec(members=(five.members[0], other), combine="concat")).shape == (4, 48)
+
+
+def test_an_ensemble_is_trained_saved_and_loaded_pinned_to_the_bytes_of_each(
+    five: EnsembleSpec, tmp_path: Path
+) -> None:
+    generator = np.random.default_rng(0)
+    sequences = ["".join(generator.choice(list("ACDEFGHIK"), 12)) for _ in range(20)]
+    data = Dataset(ids=[str(i) for i in range(20)], heavy=sequences, label=[0, 1] * 10)
+    trainer = Trainer(five, split=SplitSpec(folds=2), store=tmp_path / "store")
+    assert "mean of" in str(trainer.cross_validate(data))
+    predictor = trainer.fit(data)
+    folder = predictor.save(tmp_path / "model")
+    loaded = Predictor.load(folder, store=tmp_path / "store")
+    assert isinstance(loaded.spec.extractor, EnsembleSpec)
+    assert all(member.digest for member in loaded.spec.extractor.members)
+    assert loaded.spec.extractor == five.pin()
+    assert np.array_equal(loaded.predict_proba(sequences), predictor.predict_proba(sequences))
+
+
+def test_the_mean_of_the_five_is_a_preset() -> None:
+    spec = presets.EXTRACTORS["esm1v_mean"]
+    assert isinstance(spec, EnsembleSpec)
+    assert spec.members == tuple(presets.EXTRACTORS[f"esm1v_{seed}"] for seed in range(1, 6))
+    assert spec.combine == "mean"
+    assert TrainSpec.compose(["model=esm1v_mean"]).extractor == spec
+    with pytest.raises(ValueError, match="is of several models"):
+        Extractor("esm1v_mean")
+    with pytest.raises(ValueError, match="is one model"):
+        Ensemble("esm1v_1")
