@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from antibody_esm.data.dataset import Dataset
     from antibody_esm.data.sources import load_dataset
-    from antibody_esm.embedding import embed, embed_views
+    from antibody_esm.embedding import embed, embed_stream, embed_views
     from antibody_esm.errors import AntibodyESMError, CheckpointError, DatasetError, SequenceError, StoreError
     from antibody_esm.plm.ensemble import Ensemble
     from antibody_esm.plm.extractor import Extractor
@@ -58,6 +58,7 @@ _HOME = {
     "Trainer": "trainer",
     "XGBoostSpec": "specs",
     "embed": "embedding",
+    "embed_stream": "embedding",
     "embed_views": "embedding",
     "load_dataset": "data.sources",
 }
@@ -87,6 +88,7 @@ __all__ = [
     "Trainer",
     "XGBoostSpec",
     "embed",
+    "embed_stream",
     "embed_views",
     "load_dataset",
 ]

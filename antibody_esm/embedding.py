@@ -1,18 +1,25 @@
 """Sequences become vectors: from the store where they are known, else from the language model, once."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.data.tables import read_sequences
+from antibody_esm.errors import BadResidue, CheckpointError, SequenceError
 from antibody_esm.plm.ensemble import AnyExtractor, Ensemble, load
 from antibody_esm.plm.extractor import Extractor
+from antibody_esm.plm.forecast import Forecast
 from antibody_esm.plm.pairs import chains, side_by_side
 from antibody_esm.sequences import normalise, refuse_longer
 from antibody_esm.specs import EnsembleSpec, ExtractorSpec, RuntimeSpec
 from antibody_esm.store.sharing import Choose, Keep
 from antibody_esm.store.store import EmbeddingStore, MemoryStore, Store
+
+Rows = NDArray[np.float32]
 
 
 def embed(
@@ -63,24 +70,181 @@ def embed(
         extractor = load(extractor, runtime)
     store = as_store(store)
     normal = normalise(sequences, pairs=True)
+    return _any(normal, extractor, store)
+
+
+def _any(normal: list[str], extractor: AnyExtractor, store: Store, forecast: Forecast | None = None) -> Rows:
     if isinstance(extractor, Ensemble):
-        return extractor.combine(lambda member: embed(normal, member, store))
-    return side_by_side(extractor.spec, normal, lambda chains: _embed(chains, extractor, store))
+        return extractor.combine(lambda member: _any(normal, member, store))
+    return side_by_side(extractor.spec, normal, lambda chains: _embed(chains, extractor, store, forecast))
 
 
-def _embed(normal: list[str], extractor: Extractor, store: Store) -> NDArray[np.float32]:
+def _embed(
+    normal: list[str], extractor: Extractor, store: Store, forecast: Forecast | None = None
+) -> NDArray[np.float32]:
     spec = extractor.spec
     if not normal:
         return np.empty((0, extractor.dim), np.float32)
     if spec.max_length is not None and not spec.truncation:
         refuse_longer(normal, spec.max_length)
+    unique = len(set(normal))
 
     def compute(missing: list[str], choose: Choose, keep: Keep) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
+        nonlocal forecast
         extractor.check(normal)
-        return extractor.stream(missing, choose, keep)
+        if forecast is None:
+            forecast = extractor.forecast()
+            forecast.expect(map(len, missing), unique - len(missing))
+        return extractor.stream(missing, choose, keep, forecast)
 
     # Pinned once: files that change from here on cannot lend their address to this model's rows.
     return store.fill(extractor.pinned, normal, compute)
+
+
+class Block(NamedTuple):
+    """Some sequences of a stream."""
+
+    ids: list[str]
+    sequences: list[str]
+    """In normal form."""
+    vectors: NDArray[np.float32]
+    """``(b, dim)``, or ``(b, 2 * dim)`` of pairs whose chains are embedded apart."""
+
+
+def embed_stream(
+    source: str | Path | Iterable[str | tuple[str, str]],
+    extractor: str | Path | ExtractorSpec | EnsembleSpec | AnyExtractor,
+    store: str | Path | Store | None = None,
+    runtime: RuntimeSpec | None = None,
+    *,
+    column: str | None = None,
+    at_once: int = 2**16,
+) -> Iterator[Block]:
+    """Give the vectors of a file or an iterator that is larger than memory, some at a time, in order.
+
+    Parameters
+    ----------
+    source
+        Path of a FASTA, CSV, TSV or Parquet file, packed or not; or any iterable of sequences or pairs of chains, whose
+        ids are then their numbers, from 0. A file is read twice: all that is wrong in it is said before anything runs.
+    extractor, store, runtime
+        As for `embed`.
+    column
+        Column of the sequences in a table; None is the first that there is of sequence, heavy, light.
+    at_once
+        Sequences that are held in memory together.
+
+    Yields
+    ------
+    Blocks of ids, sequences and vectors.
+
+    Raises
+    ------
+    DatasetError
+        If the file cannot be read.
+    SequenceError, CheckpointError, StoreError
+        As `embed` does; rows of an error are counted from the beginning of the source.
+
+    Examples
+    --------
+    >>> [block.vectors.shape for block in embed_stream(iter(["EVQLV", "QVQ", "DIQ"]), "antiberty", at_once=2)]
+    [(2, 512), (1, 512)]
+    """
+    if not isinstance(extractor, Extractor | Ensemble):
+        extractor = load(extractor, runtime)
+    kept = None if store is None else as_store(store)
+    forecast = None
+    if isinstance(source, str | Path):
+        forecast = _survey_all(Path(source), extractor, kept, column)
+    return _blocks(source, extractor, kept, column, at_once, forecast)
+
+
+def _survey_all(path: Path, extractor: AnyExtractor, store: Store | None, column: str | None) -> Forecast | None:
+    """Read a file through, and return a forecast of what it takes; None for an ensemble, or where no model is."""
+    try:
+        forecast = extractor.forecast() if isinstance(extractor, Extractor) else None
+    except CheckpointError:  # perhaps the store holds all of it
+        forecast = None
+    if forecast is None or isinstance(extractor, Ensemble):
+        survey(path, column, extractor.longest)
+        return None
+    pinned = extractor.pinned
+
+    def see(normal: list[str]) -> None:
+        unique = list(dict.fromkeys(chains(pinned, normal)))
+        absent = unique if store is None else store.absent(pinned, unique)
+        forecast.expect(map(len, absent), len(unique) - len(absent))
+
+    survey(path, column, extractor.longest, see)
+    return forecast
+
+
+def _blocks(
+    source: str | Path | Iterable[str | tuple[str, str]],
+    extractor: AnyExtractor,
+    store: Store | None,
+    column: str | None,
+    at_once: int,
+    forecast: Forecast | None,
+) -> Iterator[Block]:
+    for ids, sequences in blocks(source, column, at_once):
+        yield Block(ids, sequences, _any(sequences, extractor, as_store(store), forecast))
+
+
+def blocks(
+    source: str | Path | Iterable[str | tuple[str, str]], column: str | None = None, at_once: int = 2**16
+) -> Iterator[tuple[list[str], list[str]]]:
+    """Give ids and sequences in normal form of a file or an iterable, some at a time; see `embed_stream`."""
+    named: Iterator[tuple[str, Any]]
+    if isinstance(source, str | Path):
+        named = read_sequences(Path(source), column)
+    else:
+        named = ((str(number), one) for number, one in enumerate(source))
+    before = 0
+    while some := list(islice(named, at_once)):
+        try:
+            yield [name for name, _ in some], normalise((one for _, one in some), pairs=True)
+        except SequenceError as error:
+            raise _moved(error, before) from None
+        before += len(some)
+
+
+def survey(
+    path: Path,
+    column: str | None = None,
+    longest: int | None = None,
+    see: Callable[[list[str]], object] = lambda normal: None,
+) -> int:
+    """Read a file through, showing its sequences in normal form, and return how many there are.
+
+    Raises
+    ------
+    SequenceError
+        If any is not made of amino acids and X, or has more than ``longest`` residues; the first thousands are listed.
+    """
+    count = 0
+    rows: list[BadResidue] = []
+    reasons: list[str] = []
+    named = read_sequences(path, column)
+    while some := [one for _, one in islice(named, 2**16)]:
+        try:
+            normal = normalise(some, pairs=True)
+            if longest is not None:
+                refuse_longer(normal, longest)
+            see(normal)
+        except SequenceError as error:
+            rows += _moved(error, count).rows
+            reasons += error.reasons
+        count += len(some)
+        if len(rows) > _MOST_BAD:
+            break
+    if rows:
+        raise SequenceError(rows, reasons)
+    return count
+
+
+def _moved(error: SequenceError, by: int) -> SequenceError:
+    return SequenceError([row._replace(index=row.index + by) for row in error.rows], error.reasons)
 
 
 def embed_views(
@@ -167,6 +331,8 @@ def embed_views(
 
 
 _OF_A_VIEW = {"layer": None, "pooling": "mean", "region": "all", "special_tokens": "exclude", "storage": "float32"}
+_MOST_BAD = 10_000
+"""Bad rows of a file that are listed; more are in a file that is not one of sequences."""
 _STORED_AT_ONCE = 2**27
 """Bytes of vectors that are stored together."""
 

@@ -26,29 +26,61 @@ def test_every_key_is_found_in_the_newest_segment_and_then_in_older_ones(
     held: list[list[int]], wanted: list[int]
 ) -> None:
     index = Index([Held(keys(one)) for one in held])  # type: ignore[misc]
-    entries = index.find(keys(wanted))
+    check(index, held, wanted)
+
+
+def check(index: Index, held: list[list[int]], wanted: list[int]) -> None:
+    found = index.find(keys(wanted))
     for number in range(len(held) + 1):
-        for entry, key in zip(entries, wanted, strict=True):
+        for segment, place, key in zip(*found, wanted, strict=True):
             having = [i for i, one in enumerate(held) if key in one]
-            assert (entry >= 0) == (number < len(having))
-            if entry >= 0:
-                assert index.segment[entry] == having[number]
-                assert held[having[number]][index.place[entry]] == key
-        if not (entries >= 0).any():
+            assert (segment >= 0) == (number < len(having))
+            if segment >= 0:
+                assert segment == having[number]
+                assert held[segment][place] == key
+        still = found.segment >= 0
+        if not still.any():
             break
-        still = entries >= 0
         wanted = [key for key, one in zip(wanted, still, strict=True) if one]
-        entries = index.next(entries[still], keys(wanted))
-    assert index.count() == len({key for one in held for key in one})
+        found = index.find(keys(wanted), after=found.segment[still])
+    assert index.count() == len({key % 3 for one in held for key in one})
 
 
-def test_a_key_that_only_begins_like_another_is_not_found() -> None:
-    index = Index([Held(keys([0]))])  # type: ignore[list-item]
-    assert index.find(keys([3])).tolist() == [-1]
+@given(st.lists(st.tuples(st.lists(st.integers(0, 8), unique=True, max_size=6), st.integers(0, 9), st.booleans())))
+def test_an_index_that_grows_and_shrinks_finds_what_a_new_one_finds(
+    changes: list[tuple[list[int], int, bool]],
+) -> None:
+    held: list[list[int]] = []
+    segments: list[Held] = []
+    index = Index([])
+    for new, where, goes in changes:
+        if goes and held:
+            del held[where % len(held)], segments[where % len(segments)]
+        else:
+            held.insert(where, new)
+            segments.insert(where, Held(keys(new)))
+        index = Index(segments, index)  # type: ignore[arg-type]
+        check(index, held, list(range(9)))
+
+
+def test_a_large_run_is_not_sorted_again_for_a_small_segment() -> None:
+    large, small, smaller = Held(keys(list(range(200)))), Held(keys([1, 2])), Held(keys([3]))
+    one = Index([large])  # type: ignore[list-item]
+    two = Index([small, large], one)  # type: ignore[list-item]
+    three = Index([smaller, small, large], two)  # type: ignore[list-item]
+    assert one._runs[0] in two._runs
+    assert one._runs[0] in three._runs
+    assert sorted(len(run.prefixes) for run in three._runs) == [3, 200]
+
+
+def test_a_key_that_only_begins_like_another_is_not_found_and_hides_none() -> None:
+    index = Index([Held(keys([0])), Held(keys([3]))])  # type: ignore[list-item]
+    assert index.find(keys([6])).segment.tolist() == [-1]
+    assert index.find(keys([3])).segment.tolist() == [1]
 
 
 def test_no_segments_hold_nothing() -> None:
-    assert Index([]).find(keys([1, 2])).tolist() == [-1, -1]
+    assert Index([]).find(keys([1, 2])).segment.tolist() == [-1, -1]
     assert Index([]).count() == 0
 
 

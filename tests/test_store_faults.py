@@ -61,7 +61,7 @@ def computing(log: Path | None = None, pause: float = 0.0, batch: int = BATCH) -
             if log is not None:
                 with log.open("a") as file:
                     file.write("".join(f"{sequences[i]}\n" for i in indices))
-            keep(indices, rows)
+            keep([sequences[i] for i in indices], rows)
             yield indices, rows
 
     return compute

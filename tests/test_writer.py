@@ -276,5 +276,7 @@ def test_merging_int8_rows_takes_memory_in_proportion(tmp_path: Path) -> None:
     here = Folder(tmp_path, spec.resolve())
     EmbeddingStore(tmp_path).put(spec, MANY[:2], np.ones((2, 64)))
     here.write(MANY[2:4], np.ones((2, 64), np.float32))
-    assert [adding._weight(one) for one in here.index().segments] == [2 * 64 * 4] * 2, "as float32, not as stored"
+    assert [adding._weight(one) for one in here.index().segments] == [2 * (64 * 4 + adding._TEXT)] * 2, (
+        "as float32, not as stored"
+    )
     assert here.read(keys_of(MANY[:4])).rows.shape == (4, 64)

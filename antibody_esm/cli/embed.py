@@ -1,5 +1,7 @@
 """``antibody-esm embed``: vectors of the sequences in a file."""
 
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -7,9 +9,11 @@ import typer
 
 from antibody_esm import presets
 from antibody_esm.cli.told import told
-from antibody_esm.data.tables import read_sequences
 from antibody_esm.errors import DatasetError
 from antibody_esm.specs import ExtractorSpec, Pooling, Region, RuntimeSpec
+
+_AT_ONCE = 4096
+"""Sequences of which several views are held in memory together."""
 
 
 def embed_command(
@@ -31,26 +35,32 @@ def embed_command(
 
     What is finished is kept in the store: the same command goes on where it was stopped, and computes nothing twice.
     """
-    with told():
-        from antibody_esm.cli.vectors import check, write_vectors
-        from antibody_esm.embedding import embed, embed_views
+    with told(f"what is finished is in {store}, and the same command goes on there"):
+        from antibody_esm.cli.vectors import check, writing_vectors
+        from antibody_esm.embedding import blocks, embed_stream, embed_views, survey
+        from antibody_esm.plm.extractor import Extractor
 
         check(out)
         specs = _spec(model).views(
             [int(one) for one in layers.split(",")], _chosen(pooling, Pooling), _chosen(region, Region)
         )
-        rows = list(read_sequences(file, column))
-        if not rows:
-            raise DatasetError("there are no sequences", file)
-        ids, sequences = [one for one, _ in rows], [sequence for _, sequence in rows]
-        runtime = RuntimeSpec(workers=workers)
+        runtime, widths, count = RuntimeSpec(workers=workers), {}, 0
         if len(specs) == 1:  # batch by batch, and shared with whoever computes the same
-            vectors = [embed(sequences, specs[0], store, runtime)]
+            stream = embed_stream(file, specs[0], store, runtime, column=column)
+            found: Iterator[tuple[list[str], list[str], list[Any]]] = ((*one[:2], [one.vectors]) for one in stream)
         else:
-            vectors = embed_views(sequences, specs, store, runtime)
-        named = {_name(spec): rows for spec, rows in zip(specs, vectors, strict=True)}
-        write_vectors(out, ids, [sequence.strip().upper() for sequence in sequences], named)
-        shapes = ", ".join(f"{name} {rows.shape[0]:,} x {rows.shape[1]:,}" for name, rows in named.items())
+            survey(file, column, Extractor(specs[0]).longest)
+            some = blocks(file, column, _AT_ONCE)
+            found = ((ids, sequences, embed_views(sequences, specs, store, runtime)) for ids, sequences in some)
+        first = next(found, None)
+        if first is None:
+            raise DatasetError("there are no sequences", file)
+        with writing_vectors(out) as add:
+            for ids, sequences, vectors in chain([first], found):
+                named = {_name(spec): rows for spec, rows in zip(specs, vectors, strict=True)}
+                add(ids, sequences, named)
+                count, widths = count + len(ids), {name: rows.shape[1] for name, rows in named.items()}
+        shapes = ", ".join(f"{name} {count:,} x {width:,}" for name, width in widths.items())
         print(f"{shapes}, written to {out}")  # noqa: T201
 
 

@@ -1,7 +1,8 @@
 """Vectors of named sequences as one file that other programs read."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,16 @@ from numpy.typing import NDArray
 from antibody_esm.store.exchange import appearing_whole
 
 Views = Mapping[str, NDArray[np.float32]]
-"""Name of each view, and its rows ``(n, dim)``."""
+"""Name of each view, and its rows ``(b, dim)``."""
+Add = Callable[[list[str], list[str], Views], None]
+"""Takes ids, sequences and views of some more rows."""
 
 
-def write_vectors(path: Path, ids: list[str], sequences: list[str], views: Views) -> None:
-    """Write ids, sequences and the rows of every view; an existing file is replaced when all is written.
+@contextmanager
+def writing_vectors(path: Path) -> Iterator[Add]:
+    """Take ids, sequences and rows some at a time; the file appears, or replaces another, when all is written.
+
+    Parquet and HDF5 are written as rows come. The other formats have no room for that, and rows wait in memory.
 
     Raises
     ------
@@ -23,8 +29,8 @@ def write_vectors(path: Path, ids: list[str], sequences: list[str], views: Views
         If the file's name ends in none of `WRITERS`.
     """
     check(path)
-    with appearing_whole(path) as unfinished, unfinished.open("x+b") as file:
-        WRITERS[path.suffix](file, ids, sequences, views)
+    with appearing_whole(path) as unfinished, unfinished.open("x+b") as file, WRITERS[path.suffix](file) as add:
+        yield add
 
 
 def check(path: Path) -> None:
@@ -33,14 +39,59 @@ def check(path: Path) -> None:
         raise ValueError(f"{path}: the name of a file of vectors ends in one of {', '.join(WRITERS)}")
 
 
-def _parquet(file: Any, ids: list[str], sequences: list[str], views: Views) -> None:
+@contextmanager
+def _parquet(file: Any) -> Iterator[Add]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns: dict[str, Any] = {"id": pa.array(ids, pa.string()), "sequence": pa.array(sequences, pa.string())}
-    for name, rows in views.items():
-        columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), rows.shape[1])
-    pq.write_table(pa.table(columns), file, compression="zstd")
+    writer: Any = None
+
+    def add(ids: list[str], sequences: list[str], views: Views) -> None:
+        nonlocal writer
+        columns: dict[str, Any] = {"id": pa.array(ids, pa.string()), "sequence": pa.array(sequences, pa.string())}
+        for name, rows in views.items():
+            columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), rows.shape[1])
+        table = pa.table(columns)
+        writer = writer or pq.ParquetWriter(file, table.schema, compression="zstd")
+        writer.write_table(table)
+
+    yield add
+    if writer is not None:
+        writer.close()
+
+
+@contextmanager
+def _hdf5(file: Any) -> Iterator[Add]:
+    import h5py
+
+    with h5py.File(file, "w") as group:
+
+        def append(name: str, values: Any, kind: Any, shape: tuple[int, ...] = ()) -> None:
+            if name not in group:
+                group.create_dataset(name, (0, *shape), kind, maxshape=(None, *shape), chunks=(1024, *shape))
+            column = group[name]
+            column.resize(len(column) + len(values), axis=0)
+            column[len(column) - len(values) :] = values
+
+        def add(ids: list[str], sequences: list[str], views: Views) -> None:
+            append("id", ids, h5py.string_dtype())
+            append("sequence", sequences, h5py.string_dtype())
+            for name, rows in views.items():
+                append(name, rows, rows.dtype, rows.shape[1:])
+
+        yield add
+
+
+@contextmanager
+def _at_the_end(write: Callable[[Any, list[str], list[str], Views], None], file: Any) -> Iterator[Add]:
+    every: list[tuple[list[str], list[str], Views]] = []
+
+    def add(ids: list[str], sequences: list[str], views: Views) -> None:
+        every.append((ids, sequences, views))
+
+    yield add
+    views = {name: np.concatenate([some[name] for _, _, some in every]) for name in (every[0][2] if every else ())}
+    write(file, [one for ids, _, _ in every for one in ids], [one for _, some, _ in every for one in some], views)
 
 
 def _npz(file: Any, ids: list[str], sequences: list[str], views: Views) -> None:
@@ -54,20 +105,10 @@ def _safetensors(file: Any, ids: list[str], sequences: list[str], views: Views) 
     file.write(save({name: np.ascontiguousarray(rows) for name, rows in views.items()}, metadata=named))
 
 
-def _hdf5(file: Any, ids: list[str], sequences: list[str], views: Views) -> None:
-    import h5py
-
-    with h5py.File(file, "w") as group:
-        for name, texts in (("id", ids), ("sequence", sequences)):
-            group.create_dataset(name, data=texts, dtype=h5py.string_dtype())
-        for name, rows in views.items():
-            group.create_dataset(name, data=rows)
-
-
-WRITERS: dict[str, Callable[[Any, list[str], list[str], Views], None]] = {
+WRITERS: dict[str, Callable[[Any], Any]] = {
     ".parquet": _parquet,
-    ".npz": _npz,
-    ".safetensors": _safetensors,
+    ".npz": lambda file: _at_the_end(_npz, file),
+    ".safetensors": lambda file: _at_the_end(_safetensors, file),
     ".h5": _hdf5,
     ".hdf5": _hdf5,
 }

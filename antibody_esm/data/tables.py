@@ -10,6 +10,7 @@ import warnings
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,9 @@ _COMPRESSED: dict[str, Callable[[bytes], bytes]] = {
     ".bz2": bz2.decompress,
     ".xz": lzma.decompress,
 }
+_OPENED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_UNREADABLE = (OSError, EOFError, ValueError, TypeError, KeyError, NotImplementedError, zlib.error, lzma.LZMAError)
+_ROWS_AT_ONCE = 2**16
 _SHOWN = 10
 _MISSING = frozenset({"", "na", "n/a", "nan", "none", "null", "<na>"})
 
@@ -51,7 +55,7 @@ def read_dataset(
 
     path = None if isinstance(source, pd.DataFrame) else _expanded(source)
     if path is not None and _suffix(path) in _FASTA:
-        frame = _read_fasta(path)
+        frame = pd.concat([pd.DataFrame(columns=["id", "sequence"]), *_frames(path)], ignore_index=True)
         if labels is None:
             raise DatasetError("a FASTA file has no labels; give labels=, a table or a mapping from id to label", path)
         frame["label"] = _labels_of(frame["id"], labels, id or "id", label or "label", path)
@@ -112,9 +116,7 @@ def read_table(path: Path) -> "pd.DataFrame":
 
     suffix = _suffix(path)
     if suffix not in (*_SEPARATORS, ".parquet"):
-        known = ", ".join((*_SEPARATORS, ".parquet", *_FASTA))
-        packed = ", ".join(_COMPRESSED)
-        raise DatasetError(f"not a table that can be read; names of tables end in {known}, then perhaps {packed}", path)
+        raise DatasetError(_unknown_suffix(), path)
     content = _bytes(path)
     try:
         if suffix == ".parquet":
@@ -138,33 +140,104 @@ def read_table(path: Path) -> "pd.DataFrame":
 def read_sequences(path: Path, column: str | None = None) -> Iterator[tuple[str, Any]]:
     """Give the name of each sequence of a FASTA file or table, and the sequence as it stands there.
 
+    The file is read some thousand rows at a time, and may be larger than memory.
+
     Parameters
     ----------
     column
         Column of the table; None is the first that there is of sequence, heavy, light.
+
+    Raises
+    ------
+    DatasetError
+        If the file cannot be read, where it cannot.
     """
-    frame = _read_fasta(path) if _suffix(path) in _FASTA else read_table(path)
-    usual = [name for name in ("sequence", "heavy", "light") if name in frame.columns]
-    if column is None and not usual:
-        raise DatasetError(f"no column with sequences; name one. {_there(frame)}", path)
-    sequences = _column(frame, column or usual[0], path)
-    names = frame["id"] if "id" in frame.columns else range(len(frame))
-    for name, sequence in zip(names, sequences, strict=True):
-        yield str(name), _without_dressing(sequence)
+    row = 0
+    for frame in _frames(path):
+        usual = [name for name in ("sequence", "heavy", "light") if name in frame.columns]
+        if column is None and not usual:
+            raise DatasetError(f"no column with sequences; name one. {_there(frame)}", path)
+        sequences = _column(frame, column or usual[0], path)
+        names = frame["id"] if "id" in frame.columns else range(row, row + len(frame))
+        row += len(frame)
+        for name, sequence in zip(names, sequences, strict=True):
+            yield str(name), _without_dressing(sequence)
 
 
-def _read_fasta(path: Path) -> "pd.DataFrame":
+def _frames(path: Path) -> "Iterator[pd.DataFrame]":
+    """Give a file's rows some at a time; a table without rows has its columns all the same."""
+    import pandas as pd
+
+    suffix = _suffix(path)
+    read = _fasta_frames if suffix in _FASTA else _parquet_frames if suffix == ".parquet" else _text_frames
+    if suffix not in (*_SEPARATORS, ".parquet", *_FASTA):
+        raise DatasetError(_unknown_suffix(), path)
+    try:
+        yield from read(path)
+    except FileNotFoundError as error:
+        raise DatasetError("there is no such file", path) from error
+    except DatasetError:
+        raise
+    except pd.errors.EmptyDataError as error:
+        raise DatasetError("the file is empty", path) from error
+    except (*_UNREADABLE, csv.Error, pd.errors.ParserWarning) as error:
+        raise DatasetError(f"cannot be read: {error}", path) from error
+
+
+def _fasta_frames(path: Path) -> "Iterator[pd.DataFrame]":
     import pandas as pd
     from Bio.SeqIO.FastaIO import SimpleFastaParser
 
-    try:
-        text = _without_comments(_bytes(path).decode("utf-8-sig"))
-    except ValueError as error:
-        raise DatasetError(f"cannot be read as text: {error}", path) from error
-    if text.strip() and not text.lstrip().startswith(">"):
-        raise DatasetError("a FASTA file begins with '>'", path)
-    records = [((title.split() or [""])[0], sequence) for title, sequence in SimpleFastaParser(io.StringIO(text))]
-    return pd.DataFrame(records, columns=["id", "sequence"])
+    with _text(path) as lines:
+        first = next((line.lstrip() for line in lines if line.strip() and not line.startswith("#")), None)
+        if first is None:
+            return
+        if not first.startswith(">"):
+            raise DatasetError("a FASTA file begins with '>'", path)
+        titled = SimpleFastaParser(chain([first], lines))
+        records = (((title.split() or [""])[0], sequence) for title, sequence in titled)
+        while some := list(islice(records, _ROWS_AT_ONCE)):
+            yield pd.DataFrame(some, columns=["id", "sequence"])
+
+
+def _text_frames(path: Path) -> "Iterator[pd.DataFrame]":
+    import pandas as pd
+
+    separator = _SEPARATORS[_suffix(path)]
+    with _text(path) as lines:
+        comments = 0
+        for header in lines:
+            if not header.startswith("#"):
+                _check_header(header, separator, path)
+                break
+            comments += 1
+    with _text(path) as lines, warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # a row longer than the header would lose its end
+        yield from pd.read_csv(
+            lines,
+            sep=separator,
+            dtype=str,
+            keep_default_na=False,  # as text, and nothing is "not available": NA is a dipeptide, and NAN a CDR
+            index_col=False,
+            skiprows=comments,
+            chunksize=_ROWS_AT_ONCE,
+        )
+
+
+def _parquet_frames(path: Path) -> "Iterator[pd.DataFrame]":
+    import pyarrow.parquet as pq
+
+    packed = path.suffix.lower() in _COMPRESSED
+    file = pq.ParquetFile(io.BytesIO(_bytes(path)) if packed else path)
+    if not file.metadata.num_rows:
+        yield file.read().to_pandas()
+    for batch in file.iter_batches(_ROWS_AT_ONCE):
+        yield batch.to_pandas()
+
+
+def _text(path: Path) -> Any:
+    """Open a file of text, unpacked on the way."""
+    return _OPENED.get(path.suffix.lower(), open)(path, "rt", encoding="utf-8-sig")
 
 
 def _check_header(text: str, separator: str, path: Path) -> None:
@@ -281,6 +354,11 @@ def _number(value: Any, row: int, column: Any, path: Path | None) -> float | Non
         ) from None
 
 
+def _unknown_suffix() -> str:
+    known, packed = ", ".join((*_SEPARATORS, ".parquet", *_FASTA)), ", ".join(_COMPRESSED)
+    return f"not a table that can be read; names of tables end in {known}, then perhaps {packed}"
+
+
 def _expanded(path: str | Path) -> Path:
     try:
         return Path(path).expanduser()
@@ -298,7 +376,7 @@ def _bytes(path: Path) -> bytes:
         return _COMPRESSED.get(path.suffix.lower(), bytes)(content)
     except FileNotFoundError as error:
         raise DatasetError("there is no such file", path) from error
-    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+    except _UNREADABLE as error:
         raise DatasetError(f"cannot be read: {error}", path) from error
 
 

@@ -52,6 +52,11 @@ class Ensemble:
         """The spec, pinned to the models that these extractors run."""
         return self.spec.model_copy(update={"members": tuple(member.pinned for member in self.members)})
 
+    @property
+    def longest(self) -> int | None:
+        """Longest sequence in residues that every member takes, as far as is known; None if all cut what is longer."""
+        return min((member.longest for member in self.members if member.longest is not None), default=None)
+
     def needed(self, sequences: Iterable[str | tuple[str, str]]) -> int:
         """Return how many distinct vectors, of all members, these sequences or pairs are made of."""
         normal = normalise(sequences, pairs=True)

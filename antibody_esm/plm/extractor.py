@@ -1,7 +1,10 @@
 """Run a language model over sequences."""
 
+import logging
+import random
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -11,9 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm import presets
+from antibody_esm.errors import CheckpointError
+from antibody_esm.plm import elsewhere
 from antibody_esm.plm.batching import batches
 from antibody_esm.plm.checkpoints import Checkpoint
 from antibody_esm.plm.families import Vocabulary, family_of, max_length, shorten, vocabulary_of
+from antibody_esm.plm.finishing import Finishing, closing
+from antibody_esm.plm.forecast import Forecast
 from antibody_esm.plm.pairs import chains, side_by_side
 from antibody_esm.plm.pooling import gather, groups, pool, pool_groups
 from antibody_esm.plm.regions import places
@@ -27,6 +34,8 @@ if TYPE_CHECKING:
     import torch
 
 T = TypeVar("T")
+
+logger = logging.getLogger("antibody_esm")
 
 _RESIDUES_AT_ONCE = 256
 """Sequences whose residues' states are held in memory together."""
@@ -131,6 +140,16 @@ class Extractor:
         limit = max_length(self.checkpoint)
         return min(self.spec.max_length or limit, limit)
 
+    @property
+    def longest(self) -> int | None:
+        """Longest sequence in residues that is taken, as far as is known where the model's files may not be here."""
+        if self.spec.truncation:
+            return None
+        try:
+            return self.max_length
+        except CheckpointError:
+            return self.spec.max_length
+
     def check(self, sequences: Iterable[str | tuple[str, str]]) -> list[str]:
         """Return the sequences in normal form, or raise a SequenceError that lists every bad row. Runs no model."""
         sequences = normalise(sequences, pairs=self.spec.pairs == "joined")
@@ -190,9 +209,12 @@ class Extractor:
         self,
         sequences: list[str],
         choose: Callable[[list[list[int]]], Iterable[list[int]]] = iter,
-        keep: Callable[[list[int], NDArray[np.float32]], None] | None = None,
+        keep: Callable[[list[str], NDArray[np.float32]], None] | None = None,
+        forecast: Forecast | None = None,
     ) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
         """Give vectors as batches finish, in any order.
+
+        Batches are handed out by joblib: to threads, or to where `joblib.parallel_config` says, such as a Dask cluster.
 
         Parameters
         ----------
@@ -202,19 +224,17 @@ class Extractor:
             Given all batches, each a list of indices, gives those to run one after the other, in any order and with any
             index left out. It is asked for a batch when a worker is about to need one.
         keep
-            Called with indices and vectors by the worker that has computed them, before it begins another batch: one
-            batch a worker is lost when the process ends.
+            Called with sequences and vectors by the worker that has computed them, before it begins another batch: one
+            batch a worker is lost when the process ends. On a cluster it must be picklable.
+        forecast
+            Told what is to be done and what is done; None is one of this call alone.
 
         Yields
         ------
         Indices of ``b`` sequences, and their vectors ``(b, dim)``, float32.
         """
-
-        def kept(indices: list[int], rows: list[NDArray[np.float32]]) -> None:
-            if keep is not None:
-                keep(indices, rows[0])
-
-        for indices, rows in self.stream_views(sequences, [self.resolved], choose, kept):
+        kept = None if keep is None else _KeepFirst(keep)
+        for indices, rows in self.stream_views(sequences, [self.resolved], choose, kept, forecast):
             yield indices, rows[0]
 
     def stream_views(
@@ -222,7 +242,8 @@ class Extractor:
         sequences: list[str],
         views: Sequence[ResolvedExtractorSpec],
         choose: Callable[[list[list[int]]], Iterable[list[int]]] = iter,
-        keep: Callable[[list[int], list[NDArray[np.float32]]], None] | None = None,
+        keep: Callable[[list[str], list[NDArray[np.float32]]], None] | None = None,
+        forecast: Forecast | None = None,
     ) -> Iterator[tuple[list[int], list[NDArray[np.float32]]]]:
         """Give several vectors of each sequence from one pass of the model, as batches finish, in any order.
 
@@ -231,7 +252,7 @@ class Extractor:
         views
             Specs that differ from this extractor's in layer, pooling, region, special tokens and storage only, and ask
             for no layer above its own.
-        sequences, choose, keep
+        sequences, choose, keep, forecast
             As for `stream`; `keep` is given one array a view.
 
         Yields
@@ -242,41 +263,93 @@ class Extractor:
         if not sequences:
             return
         tqdm = _tqdm()
-        self._model  # noqa: B018  loaded here, once, not by several workers at once
-        longest = self.max_length
-        cut = [sequence[:longest] for sequence in sequences]
-        todo = self._batches(cut)
-        residues = {region: places(cut, region) for region in dict.fromkeys(view.region for view in views)}
-
-        def run(batch: list[int]) -> tuple[list[int], list[NDArray[np.float32]]]:
-            indices, rows = self._run(batch, cut, views, residues)
-            if keep is not None:
-                keep(indices, rows)
-            return indices, rows
-
+        if forecast is None:
+            forecast = self.forecast()
+            forecast.expect(map(len, sequences))
         with (
             _torch_threads_restored(),
             tqdm(total=len(sequences), desc=self.spec.model, unit="seq", delay=1, disable=not self._watched) as bar,
         ):
-            for indices, rows in self._parallel(run, choose(todo)):
-                self.computed += len(indices)
-                bar.update(len(indices))
-                yield indices, rows
+            for done in self._done(sequences, views, choose, keep):
+                self.computed += len(done.indices)
+                bar.update(len(done.indices))
+                forecast.add([len(sequences[i]) for i in done.indices], done.seconds)
+                if news := forecast.news():
+                    logger.info("%s", news)
+                    if self._watched:
+                        tqdm.write(news, file=sys.stderr)
+                yield done.indices, done.rows
             bar.total = bar.n  # somebody else computes the others
+
+    def batch(self, sequences: list[str], views: Sequence[ResolvedExtractorSpec]) -> list[NDArray[np.float32]]:
+        """Return several vectors of each sequence, one array ``(n, dim)`` a view, computed in this thread."""
+        cut = [sequence[: self.max_length] for sequence in sequences]
+        residues = self._residues_of(cut, views)
+        out = [np.empty((len(cut), self.dim), np.float32) for _ in views]
+        for part in self._batches(cut):
+            indices, rows = self._run(_never_one(part), cut, views, residues)
+            for whole, some in zip(out, rows, strict=True):
+                whole[indices] = some
+        return out
+
+    def warm_up(self) -> None:
+        """Read the model, which is done with the first batch otherwise."""
+        self._model  # noqa: B018
+
+    def forecast(self) -> Forecast:
+        """Return what tells how long a computation of this extractor takes."""
+        return Forecast(self.spec.model, self.dim, self.spec.storage)
+
+    def _done(
+        self,
+        sequences: list[str],
+        views: Sequence[ResolvedExtractorSpec],
+        choose: Callable[[list[list[int]]], Iterable[list[int]]],
+        keep: Callable[[list[str], list[NDArray[np.float32]]], None] | None,
+    ) -> Iterator[elsewhere.Done]:
+        """Give batches as they are done, by threads of this process or elsewhere."""
+        cut = [sequence[: self.max_length] for sequence in sequences]
+        if elsewhere.chosen():
+            lengths = [len(sequence) + self._vocabulary.added for sequence in cut]
+            todo = _shuffled(batches(lengths, self.runtime.batch_tokens))
+            task = elsewhere.Task(self.pinned, self.runtime, views, keep)
+            yield from closing(elsewhere.run(task, choose(todo), sequences))
+            return
+        self.warm_up()  # here, once, not by several workers at once
+        residues = self._residues_of(cut, views)
+        at_once = self._workers
+
+        def run(batch: list[int]) -> elsewhere.Done:
+            began = time.perf_counter()
+            indices, rows = self._run(batch, cut, views, residues)
+            if keep is not None:
+                keep([sequences[i] for i in indices], rows)
+            return elsewhere.Done(indices, rows, (time.perf_counter() - began) / at_once)
+
+        with Finishing() as finishing:
+            yield from closing(self._parallel(finishing(run), choose(_shuffled(self._batches(cut)))))
+
+    def _residues_of(
+        self, cut: list[str], views: Sequence[ResolvedExtractorSpec]
+    ) -> dict[Region, list[NDArray[np.int64]] | None]:
+        return {region: places(cut, region) for region in dict.fromkeys(view.region for view in views)}
 
     def _batches(self, sequences: list[str]) -> list[list[int]]:
         lengths = [len(sequence) + self._vocabulary.added for sequence in sequences]
         return batches(lengths, self.runtime.batch_tokens, self._must_run_alone)
 
-    def _parallel(self, run: Callable[[list[int]], T], todo: Iterable[list[int]]) -> Iterator[T]:
+    @property
+    def _workers(self) -> int:
+        import joblib
+
+        return (self.runtime.workers or int(joblib.cpu_count())) if self._device.type == "cpu" else 1
+
+    def _parallel(self, run: Callable[[list[int]], T], todo: Iterable[list[int]]) -> Generator[T]:
         """Give what each batch comes to, in any order, run by worker threads."""
         import joblib
 
-        workers = self.runtime.workers or joblib.cpu_count()
-        if self._device.type != "cpu":
-            workers = 1
-        work = joblib.Parallel(n_jobs=workers, prefer="threads", return_as="generator_unordered")
-        found: Iterator[T] = work(joblib.delayed(run)(_never_one(batch)) for batch in todo)
+        work = joblib.Parallel(n_jobs=self._workers, prefer="threads", return_as="generator_unordered")
+        found: Generator[T] = work(joblib.delayed(run)(_never_one(batch)) for batch in todo)
         return found
 
     def _must_run_alone(self, tokens: int) -> bool:
@@ -431,6 +504,23 @@ class Extractor:
             raise self.checkpoint.error("its files changed while they were in use")
         shorten(model, family, self.resolved.layer)
         return model.to(self._device).eval()
+
+
+class _KeepFirst:
+    """Keeps the rows of the only view."""
+
+    def __init__(self, keep: Callable[[list[str], NDArray[np.float32]], None]) -> None:
+        self.keep = keep
+
+    def __call__(self, sequences: list[str], rows: list[NDArray[np.float32]]) -> None:
+        self.keep(sequences, rows[0])
+
+
+def _shuffled(todo: list[list[int]]) -> list[list[int]]:
+    """Return the longest batch, which needs the most memory, and then the others so that the first tell of them all."""
+    rest = todo[1:]
+    random.Random(0).shuffle(rest)  # noqa: S311  nothing secret
+    return todo[:1] + rest
 
 
 def _never_one(batch: list[int]) -> list[int]:

@@ -109,7 +109,7 @@ class Folder:
             except _GoneError:
                 time.sleep(pause)
                 continue
-            index = Index(self._of_one_width([one for one in found if one is not None]))
+            index = Index(self._of_one_width([one for one in found if one is not None]), None if anew else known)
             self._known = index  # other threads may replace it at any time
             return index
         raise StoreError(f"segments went away {_PATIENCE} times while they were opened", self.path)
@@ -141,7 +141,9 @@ class Folder:
         """Return whether newer segments hold a sound row for each key of a segment, which is then not needed."""
         newer = [one for one in self.index().segments if one.path.name > segment.path.name]
         index = Index(newer)
-        return bool((index.find(segment.keys) >= 0).all()) and bool(self._read(index, segment.keys).present.all())
+        return bool((index.find(segment.keys).segment >= 0).all()) and bool(
+            self._read(index, segment.keys).present.all()
+        )
 
     def sound_rows(self) -> Iterator[tuple[list[str], Rows, int]]:
         """Give, segment by segment and newest first, sequences and rows ``(k, dim)``, each sequence once.
@@ -251,18 +253,17 @@ class Folder:
         return ours
 
     def _read(self, index: Index, keys: Keys) -> Found:
-        entries = index.find(keys)
-        asked = np.flatnonzero(entries >= 0)
+        holders, places = index.find(keys)
+        asked = np.flatnonzero(holders >= 0)
         rows = np.empty((len(asked), index.segments[0].dim if len(asked) else 0), np.float32)
         sound = np.zeros(len(asked), bool)
-        entries, left = entries[asked], np.arange(len(asked))
+        holders, places, left = holders[asked], places[asked], np.arange(len(asked))
         while len(left):
-            holders = index.segment[entries[left]]
-            parts = [(index.segments[number], left[holders == number]) for number in np.unique(holders)]
+            parts = [(index.segments[number], left[holders[left] == number]) for number in np.unique(holders[left])]
 
-            def read(part: tuple[Segment, NDArray[np.intp]], entries: NDArray[np.int64] = entries) -> NDArray[np.bool_]:
+            def read(part: tuple[Segment, NDArray[np.intp]], places: NDArray[np.int64] = places) -> NDArray[np.bool_]:
                 segment, here = part
-                return segment.read(index.place[entries[here]], self.salt, rows, here)
+                return segment.read(places[here], self.salt, rows, here)
 
             with ThreadPoolExecutor(min(len(parts), _READERS)) as pool:
                 found = list(pool.map(read, parts) if rows.nbytes > _WORTH_THREADS else map(read, parts))
@@ -272,8 +273,8 @@ class Folder:
                     message = f"{segment.path}: {(~good).sum()} damaged rows were not used"
                     self.say(segment.path, message, self.holed)
             left = left[~sound[left]]  # damaged here; perhaps an older segment has them too
-            entries[left] = index.next(entries[left], keys[asked[left]])
-            left = left[entries[left] >= 0]
+            holders[left], places[left] = index.find(keys[asked[left]], after=holders[left])
+            left = left[holders[left] >= 0]
         present = np.zeros(len(keys), bool)
         present[asked[sound]] = True
         rows = rows if sound.all() else rows[sound]

@@ -1,15 +1,25 @@
 """Where the row of a key lies among many segments.
 
-Keys are sorted by their first eight bytes. Two different keys that share these (about one in 10^19) hide each other,
-which costs computing a row again and nothing else, since whole keys are compared before a row is used.
+Keys are sorted by their first eight bytes, in runs of some segments each. A segment more is a run of its own, and runs
+of like size become one, so that a folder of millions of rows that grows is not sorted again with each segment.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.store.segments import KEY_BYTES, Keys, Segment, prefixes
+
+
+class Places(NamedTuple):
+    """Where the rows of some keys lie."""
+
+    segment: NDArray[np.int64]
+    """``(n,)``, number of the segment; -1 for a key that is in none."""
+    place: NDArray[np.int64]
+    """``(n,)``, row of that segment."""
 
 
 class Index:
@@ -19,55 +29,101 @@ class Index:
     ----------
     segments
         Newest first: of two rows with one key, the one in the first segment is found first.
+    before
+        An index of some of these segments, whose runs are taken over.
     """
 
-    def __init__(self, segments: Sequence[Segment]) -> None:
+    def __init__(self, segments: Sequence[Segment], before: "Index | None" = None) -> None:
         self.segments = list(segments)
-        keys = np.concatenate([segment.keys for segment in self.segments] or [np.empty((0, KEY_BYTES), np.uint8)])
-        counts = [len(segment.keys) for segment in self.segments]
-        unsorted = prefixes(keys)
-        order = np.argsort(unsorted, kind="stable")
-        self._keys = np.take(_words(keys), order, axis=0)
-        self._prefixes = np.take(unsorted, order)
-        self.segment = np.repeat(np.arange(len(counts)), counts)[order]
-        """``(entries,)``, number of the segment that holds an entry."""
-        self.place = np.concatenate([np.arange(count) for count in counts] or [np.empty(0, np.int64)])[order]
-        """``(entries,)``, row of the segment that is an entry."""
+        self._runs: list[_Run] = list(_runs(self.segments, before._runs if before else []))
+        number_of = {id(segment): number for number, segment in enumerate(self.segments)}
+        self._numbers = [np.array([number_of[id(segment)] for segment in run.segments]) for run in self._runs]
 
-    def find(self, keys: Keys) -> NDArray[np.int64]:
-        """Return the first entry ``(n,)`` of each key, -1 where there is none."""
+    def find(self, keys: Keys, after: NDArray[np.int64] | None = None) -> Places:
+        """Return for each key ``(n, KEY_BYTES)`` the first segment that has it, and the row of it there.
+
+        Parameters
+        ----------
+        after
+            ``(n,)``, numbers of segments: only those behind them are looked into.
+        """
         asked = prefixes(keys)
         order = np.argsort(asked)  # neighbours are found in one place of memory
-        entries = np.empty(len(keys), np.int64)
-        entries[order] = np.searchsorted(self._prefixes, np.take(asked, order))
-        return self._checked(entries, keys)
-
-    def next(self, entries: NDArray[np.int64], keys: Keys) -> NDArray[np.int64]:
-        """Return the entry after each of these that has the same key, -1 where there is none."""
-        return self._checked(entries + 1, keys)
+        first = np.full(len(keys), len(self.segments))
+        place = np.zeros(len(keys), np.int64)
+        for run, numbers in zip(self._runs, self._numbers, strict=True):
+            entries, left = np.searchsorted(run.prefixes, asked[order]), order
+            while len(left):
+                there = run.prefixes[np.minimum(entries, len(run.prefixes) - 1)] == asked[left]
+                there &= entries < len(run.prefixes)
+                entries, left = entries[there], left[there]
+                found = numbers[run.holder[entries]]
+                right = self._equal(found, run.place[entries], keys[left])
+                if after is not None:
+                    right &= found > after[left]
+                better = right & (found < first[left])
+                first[left[better]], place[left[better]] = found[better], run.place[entries[better]]
+                entries, left = entries[~right] + 1, left[~right]
+        return Places(np.where(first < len(self.segments), first, -1), place)
 
     def count(self) -> int:
-        """Return the number of different keys."""
-        return len(np.unique(self._prefixes))
+        """Return the number of different keys, as far as their first eight bytes tell."""
+        return len(np.unique(np.concatenate([run.prefixes for run in self._runs]))) if self._runs else 0
 
     def superseded(self) -> list[Segment]:
-        """Return the segments of which every key is in a newer one too, as far as the first eight bytes tell."""
-        first = np.ones(len(self._prefixes), bool)
-        first[1:] = self._prefixes[1:] != self._prefixes[:-1]
-        needed = set(np.unique(self.segment[first]).tolist())
-        return [segment for number, segment in enumerate(self.segments) if number not in needed]
+        """Return the segments of which every key is in a newer one too."""
+        return [segment for number, segment in enumerate(self.segments) if self._is_newer(segment.keys, number)]
 
-    def _checked(self, entries: NDArray[np.int64], keys: Keys) -> NDArray[np.int64]:
-        if not len(self._keys):
-            return np.full(len(entries), -1)
-        mine = np.take(self._keys, entries, axis=0, mode="clip")
-        equal = (mine == _words(keys)).view(np.uint32).ravel() == _ALL_FOUR
-        return np.where(equal & (entries < len(self._keys)), entries, -1)
+    def _is_newer(self, keys: Keys, number: int) -> bool:
+        some_then_all = (keys[:1], keys)  # one key tells of nearly all segments
+        return all((self.find(some).segment < number).all() for some in some_then_all)
+
+    def _equal(self, found: NDArray[np.int64], place: NDArray[np.uint32], keys: Keys) -> NDArray[np.bool_]:
+        """Return which whole keys are those at their places."""
+        equal = np.zeros(len(keys), bool)
+        words = _words(keys)
+        for number in np.unique(found).tolist():
+            here = np.flatnonzero(found == number)
+            theirs = np.take(_words(self.segments[number].keys), place[here], axis=0)
+            equal[here] = (theirs == words[here]).all(axis=1)
+        return equal
 
 
-_ALL_FOUR = np.ones(4, bool).view(np.uint32)[0]
+class _Run:
+    """The keys of some segments, sorted.
+
+    Attributes
+    ----------
+    prefixes, holder, place
+        ``(entries,)``: first eight bytes of a key, number of its segment among these, and row of it there. Of one key,
+        entries are in the order of the segments.
+    """
+
+    def __init__(self, segments: list[Segment]) -> None:
+        self.segments = segments
+        counts = [len(segment.keys) for segment in segments]
+        unsorted = np.concatenate([prefixes(segment.keys) for segment in segments])
+        order = np.argsort(unsorted, kind="stable")
+        self.prefixes = np.take(unsorted, order)
+        self.holder = np.repeat(np.arange(len(counts), dtype=np.uint32), counts)[order]
+        self.place = np.concatenate([np.arange(count, dtype=np.uint32) for count in counts])[order]
+
+
+def _runs(segments: list[Segment], before: list[_Run]) -> Iterator[_Run]:
+    """Give the runs of some segments, sorting again what is new and what is not much larger."""
+    there = {id(segment) for segment in segments}
+    kept = [run for run in before if all(id(segment) in there for segment in run.segments)]
+    sorted_already = {id(segment) for run in kept for segment in run.segments}
+    new = {id(segment): len(segment.keys) for segment in segments if id(segment) not in sorted_already}
+    for run in sorted(kept, key=lambda one: len(one.prefixes)):
+        if new and len(run.prefixes) <= 2 * sum(new.values()):
+            new |= {id(segment): len(segment.keys) for segment in run.segments}
+        else:
+            yield run
+    if any(new.values()):
+        yield _Run([segment for segment in segments if id(segment) in new and len(segment.keys)])
 
 
 def _words(keys: Keys) -> NDArray[np.uint64]:
     """Return keys as four numbers each ``(n, 4)``, which are quicker to move and to compare."""
-    return np.ascontiguousarray(keys).view(np.uint64)
+    return np.ascontiguousarray(keys).view(np.uint64).reshape(-1, KEY_BYTES // 8)

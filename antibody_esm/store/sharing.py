@@ -21,8 +21,8 @@ logger = logging.getLogger("antibody_esm")
 
 Choose = Callable[[list[list[int]]], Iterable[list[int]]]
 """Given all batches, each a list of indices, gives those to compute now."""
-Keep = Callable[[list[int], Rows], None]
-"""Stores the rows of some indices."""
+Keep = Callable[[list[str], Rows], None]
+"""Stores the rows of some sequences, from any thread, and from any process that can pickle it."""
 Compute = Callable[[list[str], Choose, Keep], Iterable[tuple[list[int], Rows]]]
 """Computes rows of sequences, as `Extractor.stream` does: of the batches that are chosen, each kept when it is done."""
 
@@ -69,12 +69,8 @@ def complete(
         while True:
             missing = np.flatnonzero(~present)
             asked = [sequences[i] for i in missing]
-
-            def keep(indices: list[int], new: Rows, asked: list[str] = asked) -> None:
-                writer.put([asked[i] for i in indices], new)
-
             claims = Claims(folder.path)
-            work = compute(asked, _unclaimed(folder, claims, as_bytes(keys[missing]), set(seen)), keep)
+            work = compute(asked, _unclaimed(folder, claims, as_bytes(keys[missing]), set(seen)), writer.put)
             folder.in_place(named, claims.open)
             try:
                 for indices, new in work:

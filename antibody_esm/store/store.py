@@ -31,6 +31,10 @@ class Store(Protocol):
         """Return the rows of the sequences that are present."""
         ...
 
+    def absent(self, spec: AnySpec, sequences: Sequence[str]) -> list[str]:
+        """Return the sequences that have no row; none is read."""
+        ...
+
     def put(self, spec: AnySpec, sequences: Sequence[str], rows: Rows) -> None:
         """Add rows ``(n, dim)``."""
         ...
@@ -50,6 +54,11 @@ class MemoryStore:
         """Return the rows of the sequences that are present."""
         rows = self._rows.get(spec.resolve().fingerprint, {})
         return {sequence: rows[sequence].copy() for sequence in normalise(sequences, pairs=True) if sequence in rows}
+
+    def absent(self, spec: AnySpec, sequences: Sequence[str]) -> list[str]:
+        """Return the sequences that have no row."""
+        rows = self._rows.get(spec.resolve().fingerprint, {})
+        return [sequence for sequence in normalise(sequences, pairs=True) if sequence not in rows]
 
     def put(self, spec: AnySpec, sequences: Sequence[str], rows: Rows) -> None:
         """Add rows ``(n, dim)``; raises ValueError as `EmbeddingStore.put` does."""
@@ -134,7 +143,12 @@ class EmbeddingStore:
 
     def contains(self, spec: AnySpec, sequences: Sequence[str]) -> NDArray[np.bool_]:
         """Return which of the sequences ``(n,)`` have a row, damaged or not: no row is read."""
-        return self._folder(spec).index().find(keys_of(normalise(sequences, pairs=True))) >= 0
+        return self._folder(spec).index().find(keys_of(normalise(sequences, pairs=True))).segment >= 0
+
+    def absent(self, spec: AnySpec, sequences: Sequence[str]) -> list[str]:
+        """Return the sequences that have no row, as `contains` tells."""
+        normal = normalise(sequences, pairs=True)
+        return [normal[i] for i in np.flatnonzero(~self.contains(spec, normal))]
 
     def count(self, spec: AnySpec) -> int:
         """Return the number of sequences that have a row under this spec, damaged or not."""
@@ -328,7 +342,7 @@ class EmbeddingStore:
         return self._folders.setdefault(resolved.fingerprint, Folder(self.root, resolved))
 
 
-def _keep_nowhere(indices: list[int], rows: Rows) -> None:
+def _keep_nowhere(sequences: list[str], rows: Rows) -> None:
     """Keep nothing: the caller does."""
 
 

@@ -8,8 +8,10 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +24,9 @@ DAMAGED = ".damaged"
 
 _MERGED_AT_ONCE = 16
 _LARGEST_MERGE = 256 * 2**20
-"""Bytes of rows, as float32, that are merged at most, and so about half of the memory that merging takes."""
+"""Bytes of rows, as float32, and of their sequences, that are merged at most: about half of what merging takes."""
+_TEXT = 256
+"""Bytes that a sequence of usual length takes while it is merged."""
 _MANY = 64
 """Small segments of earlier writers from which on a writer merges them too."""
 
@@ -58,6 +62,9 @@ class Writer:
         self._lock = Lock()
         self._levels: list[list[Segment]] = [[]]
         """Segments of this writer, by how often they were merged."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _of_this_process, (self._folder.root, self._folder.spec, self._named)
 
     def put(self, sequences: list[str], rows: Rows) -> None:
         """Add rows ``(n, dim)``; they are on the disk when this returns.
@@ -122,6 +129,12 @@ class Writer:
             merge(self._folder, batch)
 
 
+@lru_cache(maxsize=8)
+def _of_this_process(root: Path, spec: ResolvedExtractorSpec, named: ExtractorSpec | ResolvedExtractorSpec) -> Writer:
+    """Return one writer a folder: where many batches run, their small segments are merged as in one process."""
+    return Writer(Folder(root, spec), named)
+
+
 def merge(folder: Folder, small: list[Segment]) -> Segment | None:
     """Replace segments by one that holds their rows, without those that are damaged; None if none is left.
 
@@ -157,7 +170,7 @@ def merge(folder: Folder, small: list[Segment]) -> Segment | None:
 
 
 def _weight(segment: Segment) -> int:
-    return len(segment.keys) * segment.dim * 4
+    return len(segment.keys) * (segment.dim * 4 + _TEXT)
 
 
 def _is_small(segment: Segment) -> bool:
