@@ -64,6 +64,15 @@ def test_the_tutorial_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytes
         exec(compile(block, "tutorial.md", "exec"), namespace)  # noqa: S102
 
 
+def test_the_how_to_of_clusters_runs_with_a_scheduler_and_two_workers(tmp_path: Path) -> None:
+    (block,) = [one for one in python_blocks(ROOT / "docs" / "large.md") if "LocalCluster" in one]
+    (tmp_path / "how_to.py").write_text(block)
+    done = subprocess.run([sys.executable, "how_to.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "(40, 512)" in done.stdout
+    assert "1 specs, 40 rows" in done.stdout
+
+
 def test_the_page_of_the_store_runs_and_names_tests_that_are_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

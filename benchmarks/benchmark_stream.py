@@ -1,0 +1,88 @@
+"""Ten million sequences through hashing, look-up and store, with a mock in the place of the language model."""
+
+import os
+import random
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from antibody_esm import EmbeddingStore, Extractor, ExtractorSpec, embed_stream
+
+COUNT = int(os.environ.get("ANTIBODY_ESM_STREAM", 10_000_000))
+DIM = 16
+
+
+class Mock(Extractor):
+    """Gives vectors that cost nothing; all else is what the library does with a model's."""
+
+    dim = DIM
+
+    def check(self, sequences: Iterable[str | tuple[str, str]]) -> list[str]:
+        return list(sequences)  # type: ignore[arg-type]
+
+    def stream(
+        self,
+        sequences: list[str],
+        choose: Callable[[list[list[int]]], Iterable[list[int]]] = iter,
+        keep: Callable[[list[str], np.ndarray], None] | None = None,
+        forecast: object = None,
+    ) -> Iterator[tuple[list[int], np.ndarray]]:
+        for batch in choose([list(range(i, min(i + 8192, len(sequences)))) for i in range(0, len(sequences), 8192)]):
+            rows = np.ones((len(batch), DIM), np.float32)
+            if keep is not None:
+                keep([sequences[i] for i in batch], rows)
+            self.computed += len(batch)
+            yield batch, rows
+
+
+def antibodies(count: int) -> Iterator[str]:
+    """Distinct sequences of the length of a heavy domain."""
+    generator = random.Random(0)
+    some = ["".join(generator.choices("ACDEFGHIKLMNPQRSTVWY", k=112)) for _ in range(1000)]
+    letters = "ACDEFGHIKLMNPQRSTVWY"
+    for number in range(count):
+        tail, rest = [], number // 1000
+        for _ in range(5):
+            rest, letter = divmod(rest, 20)
+            tail.append(letters[letter])
+        yield some[number % 1000] + "".join(tail)
+
+
+def run(root: str) -> None:
+    """Fill a store, then read it again; print seconds of both, and the largest memory of this process."""
+    mock = Mock(ExtractorSpec(model="mock", digest="0" * 64, layer=1, storage="float16"))
+    for _ in range(2):
+        began = time.perf_counter()
+        count = sum(len(block.ids) for block in embed_stream(antibodies(COUNT), mock, root))
+        assert count == COUNT == mock.computed
+        print(time.perf_counter() - began)
+    assert EmbeddingStore(root).count(mock.spec) == COUNT
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+
+
+def benchmark_stream(tmp_path: Path, benchmark: BenchmarkFixture) -> None:
+    def whole() -> list[float]:
+        command = [sys.executable, __file__, str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return [float(line) for line in done.stdout.split()]
+
+    first, second, memory = benchmark.pedantic(whole, rounds=1)
+    began = time.perf_counter()
+    made = sum(1 for _ in antibodies(COUNT))
+    making = time.perf_counter() - began
+    print(
+        f"\n{made:,} sequences: hashed, looked up and stored in {first:.0f} s ({made / first:,.0f} a second), "
+        f"looked up and read again in {second:.0f} s ({made / second:,.0f} a second), of which {making:.0f} s each make "
+        f"the sequences; at most {memory:.2f} GB"
+    )
+    benchmark.extra_info.update(first=first, second=second, memory=memory)
+
+
+if __name__ == "__main__":
+    run(sys.argv[1])
