@@ -21,7 +21,7 @@ _mine: dict[ExtractorSpec, Extractor] = {}
 
 
 def plain(spec: ExtractorSpec, sequences: list[str], store: Path) -> int:
-    """What each plain process does."""
+    """Embed, as each plain process does."""
     extractor = _mine.setdefault(spec, Extractor(spec, RUNTIME))
     return len(embed(sequences, extractor, store))
 
@@ -59,8 +59,8 @@ def benchmark_cluster(tmp_path: Path, benchmark: BenchmarkFixture) -> None:
     shares = [theirs / ours for theirs, ours in zip(processes, dask, strict=True)]
     middle = statistics.median
     print(
-        f"\n{COUNT} chains, ESM-2 35M: one process {middle(one):.2f} s, two plain processes {middle(processes):.2f} s, two "
-        f"Dask workers {middle(dask):.2f} s; the workers reach {middle(shares):.2f} of the processes' rate "
+        f"\n{COUNT} chains, ESM-2 35M: one process {middle(one):.2f} s, two plain processes {middle(processes):.2f} s, "
+        f"two Dask workers {middle(dask):.2f} s; the workers reach {middle(shares):.2f} of the processes' rate "
         f"({min(shares):.2f}-{max(shares):.2f}), these gain {middle(one) / middle(processes):.2f} over one"
     )
     benchmark.extra_info["share"] = middle(shares)

@@ -24,6 +24,7 @@ class Mock(Extractor):
     dim = DIM
 
     def check(self, sequences: Iterable[str | tuple[str, str]]) -> list[str]:
+        """Find nothing wrong."""
         return list(sequences)  # type: ignore[arg-type]
 
     def stream(
@@ -33,6 +34,7 @@ class Mock(Extractor):
         keep: Callable[[list[str], np.ndarray], None] | None = None,
         forecast: object = None,
     ) -> Iterator[tuple[list[int], np.ndarray]]:
+        """Give ones."""
         for batch in choose([list(range(i, min(i + 8192, len(sequences)))) for i in range(0, len(sequences), 8192)]):
             rows = np.ones((len(batch), DIM), np.float32)
             if keep is not None:
@@ -78,8 +80,8 @@ def benchmark_stream(tmp_path: Path, benchmark: BenchmarkFixture) -> None:
     making = time.perf_counter() - began
     print(
         f"\n{made:,} sequences: hashed, looked up and stored in {first:.0f} s ({made / first:,.0f} a second), "
-        f"looked up and read again in {second:.0f} s ({made / second:,.0f} a second), of which {making:.0f} s each make "
-        f"the sequences; at most {memory:.2f} GB"
+        f"looked up and read again in {second:.0f} s ({made / second:,.0f} a second), of which {making:.0f} s each "
+        f"make the sequences; at most {memory:.2f} GB"
     )
     benchmark.extra_info.update(first=first, second=second, memory=memory)
 

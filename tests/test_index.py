@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,6 +72,17 @@ def test_a_large_run_is_not_sorted_again_for_a_small_segment() -> None:
     assert one._runs[0] in two._runs
     assert one._runs[0] in three._runs
     assert sorted(len(run.prefixes) for run in three._runs) == [3, 200]
+
+
+def test_no_run_is_larger_than_sorting_should_take_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("antibody_esm.store.index._LARGEST", 5)
+    held = [[0, 1, 2], [3, 4, 5, 6, 7, 8], [1, 4], [2, 5], [7]]
+    segments = [Held(keys(one)) for one in held]
+    index = Index([])
+    for count in range(1, 6):
+        index = Index(segments[:count], index)  # type: ignore[arg-type]
+        assert all(len(run.prefixes) <= 5 or len(run.segments) == 1 for run in index._runs)
+        check(index, held[:count], list(range(9)))
 
 
 def test_a_key_that_only_begins_like_another_is_not_found_and_hides_none() -> None:

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from antibody_esm.store.segments import KEY_BYTES, Keys, Segment, prefixes
 
+_LARGEST = 2**21
+"""Keys that are sorted together, unless one segment has more: sorting takes some 50 bytes of each."""
+
 
 class Places(NamedTuple):
     """Where the rows of some keys lie."""
@@ -116,12 +119,20 @@ def _runs(segments: list[Segment], before: list[_Run]) -> Iterator[_Run]:
     sorted_already = {id(segment) for run in kept for segment in run.segments}
     new = {id(segment): len(segment.keys) for segment in segments if id(segment) not in sorted_already}
     for run in sorted(kept, key=lambda one: len(one.prefixes)):
-        if new and len(run.prefixes) <= 2 * sum(new.values()):
+        count = sum(new.values())
+        if new and len(run.prefixes) <= 2 * count and len(run.prefixes) + count <= _LARGEST:
             new |= {id(segment): len(segment.keys) for segment in run.segments}
         else:
             yield run
-    if any(new.values()):
-        yield _Run([segment for segment in segments if id(segment) in new and len(segment.keys)])
+    batch: list[Segment] = []
+    for segment in segments:
+        if id(segment) in new and len(segment.keys):
+            if batch and sum(len(one.keys) for one in batch) + len(segment.keys) > _LARGEST:
+                yield _Run(batch)
+                batch = []
+            batch.append(segment)
+    if batch:
+        yield _Run(batch)
 
 
 def _words(keys: Keys) -> NDArray[np.uint64]:
