@@ -315,7 +315,7 @@ class RuntimeSpec(_Frozen):
     """``auto`` is the first CUDA device if there is one, else the CPU."""
     workers: PositiveInt | None = None
     """Threads that run the language model, each with one torch thread; None is one per usable core."""
-    batch_tokens: PositiveInt = 2048
+    batch_tokens: PositiveInt = 1024
     """Tokens in a batch, at most; a batch has two sequences at least."""
     progress: bool | None = None
     """Show a progress bar on work longer than a second; None is only where somebody looks (terminal, notebook)."""

@@ -286,15 +286,23 @@ class Extractor:
         """Run the model once, and use the states ``(b, tokens, dim)`` of some layers as they come."""
         import torch
 
+        from antibody_esm.plm.fused import alone_as_in_company
+
         if self._device.type == "cpu" and torch.get_num_threads() != 1:
             torch.set_num_threads(1)
         tokens = torch.from_numpy(self._vocabulary.encode([sequences[i] for i in batch])).to(self._device)
+        if batch[0] == batch[-1] and alone_as_in_company(self._model, tokens.shape[1]):
+            tokens, given = tokens[:1], use
+
+            def use(layer: int, states: "torch.Tensor") -> None:
+                given(layer, states.repeat(2, 1, 1))  # sums over one sequence alone may run in another order
+
         last = self.checkpoint.layers
         inner = [layer for layer in layers if layer != last]
         with torch.inference_mode():
             if not inner:
                 use(last, self._model(input_ids=tokens).last_hidden_state)
-            elif len(layers) == 1 or family_of(self.checkpoint).layers is None:
+            elif family_of(self.checkpoint).layers is None:
                 states = self._model(input_ids=tokens, output_hidden_states=True).hidden_states
                 for layer in layers:
                     use(layer, states[layer])
@@ -383,6 +391,8 @@ class Extractor:
         import transformers
         from safetensors import SafetensorError
 
+        from antibody_esm.plm.fused import fuse
+
         self._vocabulary  # noqa: B018  proved before the weights are read
         family = family_of(self.checkpoint)
         with self.checkpoint.staged() as folder, _quiet_transformers():
@@ -415,7 +425,9 @@ class Extractor:
         if self.checkpoint.digest != self.resolved.digest:
             raise self.checkpoint.error("its files changed while they were in use")
         shorten(model, family, self.resolved.layer)
-        return model.to(self._device).eval()
+        model = model.to(self._device).eval()
+        fuse(model)
+        return model
 
 
 def _never_one(batch: list[int]) -> list[int]:
