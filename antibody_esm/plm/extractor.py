@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from antibody_esm import presets
 from antibody_esm.plm.batching import batches
 from antibody_esm.plm.checkpoints import Checkpoint
+from antibody_esm.plm.devices import Copies, devices, in_parts
 from antibody_esm.plm.families import Vocabulary, family_of, max_length, shorten, vocabulary_of
 from antibody_esm.plm.pooling import gather, groups, pool, pool_groups
 from antibody_esm.plm.regions import places
@@ -251,18 +253,23 @@ class Extractor:
 
     def _batches(self, sequences: list[str]) -> list[list[int]]:
         lengths = [len(sequence) + self._vocabulary.added for sequence in sequences]
-        return batches(lengths, self.runtime.batch_tokens, self._must_run_alone)
+        budget = self.runtime.batch_tokens or (1024 if self._devices == ["cpu"] else 16_384)
+        return batches(lengths, budget, self._must_run_alone)
 
     def _parallel(self, run: Callable[[list[int]], T], todo: Iterable[list[int]]) -> Iterator[T]:
         """Give what each batch comes to, in any order, run by worker threads."""
         import joblib
 
-        workers = self.runtime.workers or joblib.cpu_count()
-        if self._device.type != "cpu":
-            workers = 1
+        self._copies  # noqa: B018  made here, once, as are the taps
+        if family_of(self.checkpoint).layers is not None:
+            self._taps  # noqa: B018
+        workers = self.runtime.workers or joblib.cpu_count() if self._devices == ["cpu"] else len(self._devices)
         work = joblib.Parallel(n_jobs=workers, prefer="threads", return_as="generator_unordered")
-        found: Iterator[T] = work(joblib.delayed(run)(_never_one(batch)) for batch in todo)
-        return found
+
+        def fitting(batch: list[int]) -> list[T]:
+            return in_parts(batch, lambda part: run(_never_one(part)))
+
+        return chain.from_iterable(work(joblib.delayed(fitting)(batch) for batch in todo))
 
     def _must_run_alone(self, tokens: int) -> bool:
         """Return whether a row of so many tokens would depend on its place in a batch.
@@ -288,9 +295,9 @@ class Extractor:
 
         from antibody_esm.plm.fused import alone_as_in_company
 
-        if self._device.type == "cpu" and torch.get_num_threads() != 1:
+        if self._devices == ["cpu"] and torch.get_num_threads() != 1:
             torch.set_num_threads(1)
-        tokens = torch.from_numpy(self._vocabulary.encode([sequences[i] for i in batch])).to(self._device)
+        tokens = torch.from_numpy(self._vocabulary.encode([sequences[i] for i in batch]))
         if batch[0] == batch[-1] and alone_as_in_company(self._model, tokens.shape[1]):
             tokens, given = tokens[:1], use
 
@@ -299,16 +306,17 @@ class Extractor:
 
         last = self.checkpoint.layers
         inner = [layer for layer in layers if layer != last]
-        with torch.inference_mode():
+        with self._copies.one() as model, torch.inference_mode():
+            tokens = tokens.to(model.device)
             if not inner:
-                use(last, self._model(input_ids=tokens).last_hidden_state)
+                use(last, model(input_ids=tokens).last_hidden_state)
             elif family_of(self.checkpoint).layers is None:
-                states = self._model(input_ids=tokens, output_hidden_states=True).hidden_states
+                states = model(input_ids=tokens, output_hidden_states=True).hidden_states
                 for layer in layers:
                     use(layer, states[layer])
             else:  # none is kept for longer than it is used
                 with self._taps.open(inner, use):
-                    output = self._model(input_ids=tokens)
+                    output = model(input_ids=tokens)
                 if last in layers:
                     use(last, output.last_hidden_state)
 
@@ -320,7 +328,11 @@ class Extractor:
 
     @cached_property
     def _taps(self) -> Taps:
-        return Taps(self._model, family_of(self.checkpoint))
+        return Taps(self._copies.models, family_of(self.checkpoint))
+
+    @cached_property
+    def _copies(self) -> Copies:
+        return Copies(self._model, self._devices)
 
     def _run(
         self,
@@ -368,13 +380,8 @@ class Extractor:
         return sys.stderr.isatty() or "ipykernel" in sys.modules if asked is None else asked
 
     @cached_property
-    def _device(self) -> "torch.device":
-        import torch
-
-        name = self.runtime.device
-        if name == "auto":
-            name = "cuda" if torch.cuda.is_available() else "cpu"
-        return torch.device(name)
+    def _devices(self) -> list[str]:
+        return devices(self.runtime.device)
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
@@ -425,7 +432,7 @@ class Extractor:
         if self.checkpoint.digest != self.resolved.digest:
             raise self.checkpoint.error("its files changed while they were in use")
         shorten(model, family, self.resolved.layer)
-        model = model.to(self._device).eval()
+        model = model.to(self._devices[0]).eval()
         fuse(model)
         return model
 
