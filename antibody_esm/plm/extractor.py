@@ -18,6 +18,7 @@ from antibody_esm.errors import CheckpointError
 from antibody_esm.plm import elsewhere
 from antibody_esm.plm.batching import batches
 from antibody_esm.plm.checkpoints import Checkpoint
+from antibody_esm.plm.devices import Copies, devices, in_parts
 from antibody_esm.plm.families import Vocabulary, family_of, max_length, shorten, vocabulary_of
 from antibody_esm.plm.finishing import Finishing, closing
 from antibody_esm.plm.forecast import Forecast
@@ -100,7 +101,7 @@ class Extractor:
 
     def unload(self) -> None:
         """Let the model leave memory; it is read again when it is next needed."""
-        for name in ("_model", "_taps"):
+        for name in ("_model", "_copies", "_taps"):
             self.__dict__.pop(name, None)
 
     def embed(self, sequences: Iterable[str | tuple[str, str]]) -> NDArray[np.float32]:
@@ -184,7 +185,7 @@ class Extractor:
         """
         checked = self.check(sequences)
         if checked:
-            self._model  # noqa: B018
+            self.warm_up()
         return self._residues(checked)
 
     def _residues(self, sequences: list[str]) -> Iterator[NDArray[np.float32]]:
@@ -286,15 +287,17 @@ class Extractor:
         cut = [sequence[: self.max_length] for sequence in sequences]
         residues = self._residues_of(cut, views)
         out = [np.empty((len(cut), self.dim), np.float32) for _ in views]
-        for part in self._batches(cut):
-            indices, rows = self._run(_never_one(part), cut, views, residues)
-            for whole, some in zip(out, rows, strict=True):
-                whole[indices] = some
+        for batch in self._batches(cut):
+            for indices, rows in in_parts(batch, lambda part: self._run(_never_one(part), cut, views, residues)):
+                for whole, some in zip(out, rows, strict=True):
+                    whole[indices] = some
         return out
 
     def warm_up(self) -> None:
-        """Read the model, which is done with the first batch otherwise."""
-        self._model  # noqa: B018
+        """Read the model, copies and all, which is done with the first batch otherwise."""
+        self._copies  # noqa: B018
+        if family_of(self.checkpoint).layers is not None:
+            self._taps  # noqa: B018
 
     def forecast(self) -> Forecast:
         """Return what tells how long a computation of this extractor takes."""
@@ -311,7 +314,7 @@ class Extractor:
         cut = [sequence[: self.max_length] for sequence in sequences]
         if elsewhere.chosen():
             lengths = [len(sequence) + self._vocabulary.added for sequence in cut]
-            todo = _shuffled(batches(lengths, self.runtime.batch_tokens))
+            todo = _shuffled(batches(lengths, self._budget))
             task = elsewhere.Task(self.pinned, self.runtime, views, keep)
             yield from closing(elsewhere.run(task, choose(todo), sequences))
             return
@@ -327,7 +330,7 @@ class Extractor:
             return elsewhere.Done(indices, rows, (time.perf_counter() - began) / at_once)
 
         with Finishing() as finishing:
-            yield from closing(self._parallel(finishing(run), choose(_shuffled(self._batches(cut)))))
+            yield from self._parallel(finishing(run), choose(_shuffled(self._batches(cut))))
 
     def _residues_of(
         self, cut: list[str], views: Sequence[ResolvedExtractorSpec]
@@ -336,21 +339,31 @@ class Extractor:
 
     def _batches(self, sequences: list[str]) -> list[list[int]]:
         lengths = [len(sequence) + self._vocabulary.added for sequence in sequences]
-        return batches(lengths, self.runtime.batch_tokens, self._must_run_alone)
+        return batches(lengths, self._budget, self._must_run_alone)
+
+    @property
+    def _budget(self) -> int:
+        """Tokens in a batch, at most."""
+        return self.runtime.batch_tokens or (1024 if self._devices == ["cpu"] else 16_384)
 
     @property
     def _workers(self) -> int:
         import joblib
 
-        return (self.runtime.workers or int(joblib.cpu_count())) if self._device.type == "cpu" else 1
+        return (self.runtime.workers or int(joblib.cpu_count())) if self._devices == ["cpu"] else len(self._devices)
 
     def _parallel(self, run: Callable[[list[int]], T], todo: Iterable[list[int]]) -> Generator[T]:
         """Give what each batch comes to, in any order, run by worker threads."""
         import joblib
 
+        self.warm_up()
         work = joblib.Parallel(n_jobs=self._workers, prefer="threads", return_as="generator_unordered")
-        found: Generator[T] = work(joblib.delayed(run)(_never_one(batch)) for batch in todo)
-        return found
+
+        def fitting(batch: list[int]) -> list[T]:
+            return in_parts(batch, lambda part: run(_never_one(part)))
+
+        for parts in closing(work(joblib.delayed(fitting)(batch) for batch in todo)):
+            yield from parts
 
     def _must_run_alone(self, tokens: int) -> bool:
         """Return whether a row of so many tokens would depend on its place in a batch.
@@ -374,21 +387,30 @@ class Extractor:
         """Run the model once, and use the states ``(b, tokens, dim)`` of some layers as they come."""
         import torch
 
-        if self._device.type == "cpu" and torch.get_num_threads() != 1:
+        from antibody_esm.plm.fused import alone_as_in_company
+
+        if self._devices == ["cpu"] and torch.get_num_threads() != 1:
             torch.set_num_threads(1)
-        tokens = torch.from_numpy(self._vocabulary.encode([sequences[i] for i in batch])).to(self._device)
+        tokens = torch.from_numpy(self._vocabulary.encode([sequences[i] for i in batch]))
+        if batch[0] == batch[-1] and alone_as_in_company(self._model, tokens.shape[1]):
+            tokens, given = tokens[:1], use
+
+            def use(layer: int, states: "torch.Tensor") -> None:
+                given(layer, states.repeat(2, 1, 1))  # sums over one sequence alone may run in another order
+
         last = self.checkpoint.layers
         inner = [layer for layer in layers if layer != last]
-        with torch.inference_mode():
+        with self._copies.one() as model, torch.inference_mode():
+            tokens = tokens.to(model.device)
             if not inner:
-                use(last, self._model(input_ids=tokens).last_hidden_state)
-            elif len(layers) == 1 or family_of(self.checkpoint).layers is None:
-                states = self._model(input_ids=tokens, output_hidden_states=True).hidden_states
+                use(last, model(input_ids=tokens).last_hidden_state)
+            elif family_of(self.checkpoint).layers is None:
+                states = model(input_ids=tokens, output_hidden_states=True).hidden_states
                 for layer in layers:
                     use(layer, states[layer])
             else:  # none is kept for longer than it is used
                 with self._taps.open(inner, use):
-                    output = self._model(input_ids=tokens)
+                    output = model(input_ids=tokens)
                 if last in layers:
                     use(last, output.last_hidden_state)
 
@@ -400,7 +422,11 @@ class Extractor:
 
     @cached_property
     def _taps(self) -> Taps:
-        return Taps(self._model, family_of(self.checkpoint))
+        return Taps(self._copies.models, family_of(self.checkpoint))
+
+    @cached_property
+    def _copies(self) -> Copies:
+        return Copies(self._model, self._devices)
 
     def _run(
         self,
@@ -448,13 +474,8 @@ class Extractor:
         return sys.stderr.isatty() or "ipykernel" in sys.modules if asked is None else asked
 
     @cached_property
-    def _device(self) -> "torch.device":
-        import torch
-
-        name = self.runtime.device
-        if name == "auto":
-            name = "cuda" if torch.cuda.is_available() else "cpu"
-        return torch.device(name)
+    def _devices(self) -> list[str]:
+        return devices(self.runtime.device)
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
@@ -470,6 +491,8 @@ class Extractor:
         import torch
         import transformers
         from safetensors import SafetensorError
+
+        from antibody_esm.plm.fused import fuse
 
         self._vocabulary  # noqa: B018  proved before the weights are read
         family = family_of(self.checkpoint)
@@ -503,7 +526,9 @@ class Extractor:
         if self.checkpoint.digest != self.resolved.digest:
             raise self.checkpoint.error("its files changed while they were in use")
         shorten(model, family, self.resolved.layer)
-        return model.to(self._device).eval()
+        model = model.to(self._devices[0]).eval()
+        fuse(model)
+        return model
 
 
 class _KeepFirst:

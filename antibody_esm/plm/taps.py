@@ -1,7 +1,7 @@
 """States of inner layers are used while the model runs, and not kept."""
 
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,18 +9,19 @@ from antibody_esm.plm.families import Family
 
 
 class Taps:
-    """Hooks on the layers of a model, which threads open for themselves.
+    """Hooks on the layers of a model and its copies, which threads open for themselves.
 
     A layer's state is what the layer gives, before any norm that follows the last one; that of layer 0 is what enters
     the first layer. These are the hidden states as transformers counts them.
     """
 
-    def __init__(self, model: Any, family: Family) -> None:
+    def __init__(self, models: Iterable[Any], family: Family) -> None:
         self._local = threading.local()
-        layers = model.get_submodule(family.layers)
-        layers[0].register_forward_pre_hook(self._before_first, with_kwargs=True)
-        for number, layer in enumerate(layers, start=1):
-            layer.register_forward_hook(self._after(number))
+        for model in models:
+            layers = model.get_submodule(family.layers)
+            layers[0].register_forward_pre_hook(self._before_first, with_kwargs=True)
+            for number, layer in enumerate(layers, start=1):
+                layer.register_forward_hook(self._after(number))
 
     @contextmanager
     def open(self, layers: Collection[int], use: Callable[[int, Any], None]) -> Iterator[None]:

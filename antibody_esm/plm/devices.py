@@ -1,0 +1,71 @@
+"""A model runs on each device that a name stands for, with batches that fit."""
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def devices(name: str) -> list[str]:
+    """Return the devices that a `RuntimeSpec` names.
+
+    ``cuda`` is every CUDA device of this machine, ``auto`` the first of them if there is one, else the CPU.
+    """
+    import torch
+
+    if name == "auto":
+        return ["cuda:0"] if torch.cuda.is_available() else ["cpu"]
+    if name == "cuda":
+        return [f"cuda:{i}" for i in range(max(1, torch.cuda.device_count()))]
+    return [name]
+
+
+def in_parts(batch: list[int], run: Callable[[list[int]], T]) -> list[T]:
+    """Run a batch, or its halves one after the other where the device has not the memory, and their halves.
+
+    Raises
+    ------
+    RuntimeError
+        If one sequence alone does not fit, or whatever else `run` raises.
+    """
+    try:
+        return [run(batch)]
+    except RuntimeError as error:  # torch.OutOfMemoryError for CUDA, and for Apple devices no class of its own
+        if "out of memory" not in str(error) or len(set(batch)) == 1:
+            raise
+    # Not inside `except`: there the error would hold on to what the failed pass has allocated.
+    half = len(batch) // 2
+    return in_parts(batch[:half], run) + in_parts(batch[half:], run)
+
+
+class Copies:
+    """A model, once on each device.
+
+    Parameters
+    ----------
+    model
+        It is on the first device.
+    devices
+        One or more.
+    """
+
+    def __init__(self, model: Any, devices: Sequence[str]) -> None:
+        self.models = [model, *(copy.deepcopy(model).to(device) for device in devices[1:])]
+        self._free: SimpleQueue[Any] = SimpleQueue()
+        for one in self.models:
+            self._free.put(one)
+
+    @contextmanager
+    def one(self) -> Iterator[Any]:
+        """Lend a copy to this thread, and to no other meanwhile; a single one is for all."""
+        if len(self.models) == 1:
+            yield self.models[0]
+            return
+        model = self._free.get()
+        try:
+            yield model
+        finally:
+            self._free.put(model)
