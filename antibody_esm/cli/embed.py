@@ -12,8 +12,8 @@ from antibody_esm.cli.told import told
 from antibody_esm.errors import DatasetError
 from antibody_esm.specs import ExtractorSpec, Pooling, Region, RuntimeSpec
 
-_AT_ONCE = 4096
-"""Sequences of which several views are held in memory together."""
+_BYTES_AT_ONCE = 2**27
+"""Vectors that are held in memory together, where there are several of each sequence."""
 
 
 def embed_command(
@@ -50,7 +50,7 @@ def embed_command(
             found: Iterator[tuple[list[str], list[str], list[Any]]] = ((*one[:2], [one.vectors]) for one in stream)
         else:
             survey(file, column, Extractor(specs[0]).longest)
-            some = blocks(file, column, _AT_ONCE)
+            some = blocks(file, column, max(16, _BYTES_AT_ONCE // (4 * Extractor(specs[0]).dim * len(specs))))
             found = ((ids, sequences, embed_views(sequences, specs, store, runtime)) for ids, sequences in some)
         first = next(found, None)
         if first is None:
