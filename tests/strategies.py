@@ -121,7 +121,18 @@ nearest_neighbours = st.builds(
 classifiers = st.one_of(
     logistic_regressions, xgboosts, random_forests, gaussian_processes, linear_svms, nearest_neighbours
 )
-splits = st.builds(SplitSpec, folds=st.integers(2, 1000), shuffle=st.booleans(), random_state=seeds)
+drawn_folds = st.builds(dict, folds=st.integers(2, 1000), shuffle=st.booleans(), random_state=seeds) | st.builds(
+    dict, folds=st.integers(2, 1000), random_state=seeds, repeats=positive_ints
+)
+by_identity = st.builds(
+    lambda drawn, identity: SplitSpec(**drawn, by="identity", identity=identity), drawn_folds, shares
+)
+by_row_or_group = st.builds(
+    lambda drawn, by: SplitSpec(**drawn, by=by), drawn_folds, st.sampled_from(["antibody", "group"])
+)
+of_the_data = st.builds(SplitSpec, by=st.sampled_from(["family", "fold"]))
+# Half of them by identity, so that two seldom agree in a field.
+splits = st.sampled_from([by_identity] * 3 + [by_row_or_group] * 2 + [of_the_data]).flatmap(lambda one: one)
 trains = st.builds(TrainSpec, extractor=extractors, classifier=classifiers, split=splits)
 
 by_type = {

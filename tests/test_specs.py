@@ -118,6 +118,9 @@ def test_minus_zero_and_integers_are_the_numbers_they_equal() -> None:
         (XGBoostSpec, {"n_estimators": 10.0}),
         (XGBoostSpec, {"subsample": 1.5}),
         (SplitSpec, {"folds": 1}),
+        (SplitSpec, {"repeats": 0}),
+        (SplitSpec, {"by": "clone"}),
+        (SplitSpec, {"by": "identity", "identity": 1.5}),
         (ExtractorSpec, {"model": ""}),
         (ExtractorSpec, {"model": "m", "pooling": "sum"}),
         (ExtractorSpec, {"model": "m", "digest": "abc"}),
@@ -178,10 +181,10 @@ GOLDEN_FINGERPRINTS = [
     (GaussianProcessSpec(), "8a94a555509811d503f4b449640cb925343e3e647962c327da003d65838a01c0"),
     (LinearSVMSpec(), "264e7ad0beb03256defa3bcb7576100e569d182e00ec29479584fd5ff5e06255"),
     (KNeighborsSpec(), "34b3e423479746d86ed019400f1de8ad8cbc8498aca81b1928a5b73dde06f9a1"),
-    (SplitSpec(), "f1273c36c5b6038bf8499b6740e4ce0cae3098dff4134012799f4a975a9d0915"),
+    (SplitSpec(), "46344382cbc98035ca93473cf4c79cf571a0757687cbfbc377126fbdc5408980"),
     (
         TrainSpec(extractor=ExtractorSpec(model="antiberty", revision="0.1.3")),
-        "6db9173bdeab8ee21aded997ed5216ac81349d51626932c8768724deeed2b2c6",
+        "5d18ee56bd285fd7d34df6fc30a076c686d86973dbd2b95dd98d3710e32813e9",
     ),
 ]
 
