@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from antibody_esm.classifiers import one_blas_thread
 from antibody_esm.evaluation.metrics import METRICS, score
-from antibody_esm.evaluation.splits import folds
+from antibody_esm.evaluation.splits import Fold, folds
 from antibody_esm.specs import SplitSpec
 
 
@@ -76,6 +76,16 @@ def cross_validate(
     # Threads: what takes long here (trees, solvers, matrix products) runs outside of Python.
     with one_blas_thread():
         results = Parallel(n_jobs=workers or -1, prefer="threads")(delayed(run)(*one) for one in divided)
+    return collect(label, split, divided, results)
+
+
+def collect(
+    label: NDArray[np.int64],
+    split: SplitSpec,
+    divided: list[Fold],
+    results: list[tuple[NDArray[np.int64], NDArray[np.float64]]],
+) -> CrossValidation:
+    """Return what was found, given predictions and probabilities of the test rows of each fold."""
     shape = (len(label), split.repeats)
     fold, prediction, probability = np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape)
     n_folds = len(divided) // split.repeats
