@@ -189,6 +189,18 @@ def test_both_classes_are_in_every_fold_wherever_clusters_allow_it() -> None:
             assert set(label[test]) == {0, 1}
 
 
+@given(st.integers(2, 5), st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=12))
+@settings(max_examples=500)
+def test_classes_that_can_be_in_every_fold_are(n_folds: int, sizes: list[tuple[int, int]]) -> None:
+    sizes = [one for one in sizes if sum(one)]
+    unit = np.repeat(np.arange(len(sizes)), [sum(one) for one in sizes])
+    label = np.array([value for one in sizes for value in [0] * one[0] + [1] * one[1]])
+    assume(all(sum(one[value] > 0 for one in sizes) >= n_folds for value in (0, 1)))
+    for shuffle in (True, False):
+        for _, test in folds(SplitSpec(folds=n_folds, by="group", shuffle=shuffle), label, unit):
+            assert set(label[test]) == {0, 1}
+
+
 def test_too_few_clusters_are_an_error_that_says_what_to_do() -> None:
     sequences = ["EVQLVESGGG"] * 20 + ["DIQMTQSPSS"] * 20 + ["QSALTQPPSA"]
     label = np.array([0] * 20 + [1] * 21)

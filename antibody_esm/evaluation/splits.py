@@ -2,7 +2,7 @@
 
 What must not be divided is first made a unit: a name or number for each row, alike in rows that stay together. Folds of
 units are as stratified as can be: one after the other, from that which weighs most, each joins the fold in which the
-sum over classes and folds of squared shares grows least.
+sum over classes and folds of squared shares grows least, of those after which every fold can still have both classes.
 """
 
 from collections.abc import Iterator
@@ -274,24 +274,37 @@ def _spread(spec: SplitSpec, counts: NDArray[np.int64], seed: int) -> NDArray[np
     order = order[np.argsort(-(share**2).sum(axis=1)[order], kind="stable")]
     found = np.empty(len(counts), np.int64)
     load, rows = np.zeros((spec.folds, 2)), np.zeros(spec.folds, np.int64)
-    left = (counts > 0).sum(axis=0)  # units that have a class, and are still to be placed
+    has = counts > 0
+    lacks, left = np.ones((spec.folds, 2), np.bool_), _kinds(has)
     for unit in order.tolist():
-        allowed = np.ones(spec.folds, np.bool_)
-        for value in np.flatnonzero(counts[unit]).tolist():
-            without = load[:, value] == 0
-            # As few units of the class are left as there are folds without it.
-            if left[value] <= without.sum() and (allowed & without).any():
-                allowed &= without
-            left[value] -= 1
-        grows = np.where(allowed, load[:, 0] * share[unit, 0] + load[:, 1] * share[unit, 1], np.inf)
+        grows = load[:, 0] * share[unit, 0] + load[:, 1] * share[unit, 1]
+        if lacks.any():
+            left = left - _kinds(has[[unit]])
+            for fold in range(spec.folds):
+                after = lacks.copy()
+                after[fold] &= ~has[unit]
+                if not _can_be_filled(after, left):
+                    grows[fold] = np.inf
         best = int(np.lexsort((rows, grows))[0])
         found[unit] = best
         load[best] += share[unit]
         rows[best] += counts[unit].sum()
-    if (load == 0).any():
-        raise DatasetError(
-            f"{_NAMES[spec.by]} of several sizes cannot be laid into {spec.folds} folds that have both classes each. "
-            "Set split.folds lower",
-            column="label",
-        )
+        lacks[best] &= ~has[unit]
     return found
+
+
+def _kinds(has: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return how many rows ``(n, 2)`` are true in both columns, in the first only, and in the second only."""
+    one, other = has.T
+    return np.array([(one & other).sum(), (one & ~other).sum(), (other & ~one).sum()])
+
+
+def _can_be_filled(lacks: NDArray[np.bool_], left: NDArray[np.int64]) -> bool:
+    """Return whether the units that are left can give every fold the classes that it lacks.
+
+    A unit of both classes is best laid into a fold that lacks both; what is over stands in for units of one class.
+    """
+    empty, *needed = [int(one) for one in _kinds(lacks)]
+    mixed, *pure = [int(one) for one in left]
+    unfilled, spare = max(0, empty - mixed), max(0, mixed - empty)
+    return sum(max(0, unfilled + need - have) for need, have in zip(needed, pure, strict=True)) <= spare
