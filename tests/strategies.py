@@ -1,6 +1,7 @@
 """Hypothesis strategies of the package's own types."""
 
 import string
+from typing import get_args
 
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ from antibody_esm import (
     XGBoostSpec,
 )
 from antibody_esm.sequences import ALPHABET
-from antibody_esm.specs import ResolvedExtractorSpec
+from antibody_esm.specs import Descriptor, DescriptorSpec, ResolvedExtractorSpec
 
 seeds = st.integers(0, 2**32 - 1)
 positive_ints = st.integers(1, 10**6)
@@ -63,6 +64,15 @@ resolved_extractors = st.builds(
     precision=st.sampled_from(["float32", "bfloat16", "float16"]),
     storage=st.sampled_from(["float32", "float16", "int8"]),
     truncate_to=st.none() | positive_ints,
+)
+descriptors = st.builds(
+    DescriptorSpec,
+    descriptors=st.lists(st.sampled_from(get_args(Descriptor)), min_size=1, unique=True).map(tuple),
+    pk=st.sampled_from(["bjellqvist", "emboss"]),
+    ph=st.floats(0, 14),
+    hydrophobicity=st.sampled_from(["kyte_doolittle", "eisenberg", "engelman", "fauchere", "black_mould"]),
+    kmer=st.integers(1, 3),
+    kmer_values=st.sampled_from(["frequency", "count"]),
 )
 logistic_regressions = st.builds(
     LogisticRegressionSpec,
@@ -138,6 +148,7 @@ trains = st.builds(TrainSpec, extractor=extractors, classifier=classifiers, spli
 by_type = {
     "ExtractorSpec": extractors,
     "ResolvedExtractorSpec": resolved_extractors,
+    "DescriptorSpec": descriptors,
     "LogisticRegressionSpec": logistic_regressions,
     "XGBoostSpec": xgboosts,
     "RandomForestSpec": random_forests,

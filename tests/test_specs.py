@@ -22,7 +22,7 @@ from antibody_esm import (
     TrainSpec,
     XGBoostSpec,
 )
-from antibody_esm.specs import ClassifierSpec, ResolvedExtractorSpec, Spec
+from antibody_esm.specs import ClassifierSpec, DescriptorSpec, ResolvedExtractorSpec, Spec
 
 
 def test_the_strategies_cover_every_spec_and_every_field() -> None:
@@ -121,6 +121,11 @@ def test_minus_zero_and_integers_are_the_numbers_they_equal() -> None:
         (SplitSpec, {"repeats": 0}),
         (SplitSpec, {"by": "clone"}),
         (SplitSpec, {"by": "identity", "identity": 1.5}),
+        (DescriptorSpec, {"descriptors": ()}),
+        (DescriptorSpec, {"descriptors": ("length", "length")}),
+        (DescriptorSpec, {"descriptors": ("weight",)}),
+        (DescriptorSpec, {"ph": 15}),
+        (DescriptorSpec, {"kmer": 4}),
         (ExtractorSpec, {"model": ""}),
         (ExtractorSpec, {"model": "m", "pooling": "sum"}),
         (ExtractorSpec, {"model": "m", "digest": "abc"}),
@@ -175,6 +180,7 @@ GOLDEN_FINGERPRINTS = [
         ResolvedExtractorSpec(digest="0" * 64, layer=33),
         "86076f69497b6e2be84a5cd07ab4ccb3eb6b28bc3a8fc182106e47cf3969e701",
     ),
+    (DescriptorSpec(), "47d4d0372098bd246231dd83f85e746cd191c7ee01ef7928ccd0760003f326bf"),
     (LogisticRegressionSpec(), "86546e8db2ec291211506a5ad1b1b63c3f837bd452ff44d7cade4e463fbac90a"),
     (XGBoostSpec(), "87059033a881dae446d52e88c91c69ae44a5f571d7a39dd0501672e893fcdf53"),
     (RandomForestSpec(), "c3606afe6a0198c2a22bab57425cb641edbec355be30531188a9a618e72425d6"),
