@@ -250,6 +250,48 @@ AnyExtractorSpec = Annotated[
 """One language model, or several as one."""
 
 
+Descriptor = Literal[
+    "length", "isoelectric_point", "net_charge", "hydrophobicity", "composition", "kmers", "protscale", "aaindex"
+]
+PKSet = Literal["bjellqvist", "emboss"]
+HydrophobicityScale = Literal["kyte_doolittle", "eisenberg", "engelman", "fauchere", "black_mould"]
+
+
+class DescriptorSpec(Spec):
+    """Which numbers are computed from a sequence alone, without a language model; see `antibody_esm.descriptors`.
+
+    Examples
+    --------
+    >>> DescriptorSpec(descriptors=("length", "net_charge"), ph=6.0)
+    DescriptorSpec(descriptors=('length', 'net_charge'), ph=6.0)
+    """
+
+    kind: Literal["descriptors"] = "descriptors"
+    descriptors: Annotated[tuple[Descriptor, ...], Field(min_length=1)] = (
+        "length",
+        "isoelectric_point",
+        "net_charge",
+        "protscale",
+        "aaindex",
+    )
+    """In the order of the columns. ``protscale`` and ``aaindex``: the mean over residues of each of their scales."""
+    pk: PKSet = "bjellqvist"
+    """Dissociation constants for isoelectric point and net charge."""
+    ph: Annotated[float, Field(ge=0, le=14)] = 7.4
+    """At which the net charge is taken."""
+    hydrophobicity: HydrophobicityScale = "kyte_doolittle"
+    """The scale of ``hydrophobicity``."""
+    kmer: Annotated[int, Field(ge=1, le=3)] = 3
+    """Residues of the longest words that ``kmers`` counts; shorter ones are counted too."""
+    kmer_values: Literal["frequency", "count"] = "frequency"
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if len(set(self.descriptors)) < len(self.descriptors):
+            raise ValueError("each descriptor is named once")
+        return self
+
+
 class LogisticRegressionSpec(Spec):
     """Logistic regression with an L2 penalty."""
 
@@ -332,12 +374,44 @@ ClassifierSpec = Annotated[
 """Any classifier; in JSON the field ``kind`` says which."""
 
 
+SplitBy = Literal["antibody", "identity", "group", "family", "fold"]
+
+
 class SplitSpec(Spec):
-    """How cross-validation divides a data set: stratified folds, by default ten and shuffled."""
+    """How cross-validation divides a data set: stratified folds, by default ten and shuffled.
+
+    Examples
+    --------
+    >>> SplitSpec(by="identity", identity=0.8, repeats=5)
+    SplitSpec(repeats=5, by='identity', identity=0.8)
+    """
 
     folds: Annotated[int, Field(ge=2)] = 10
     shuffle: bool = True
     random_state: Seed = 0
+    repeats: PositiveInt = 1
+    """How often all antibodies are divided into folds, each time by another seed, the first time by `random_state`."""
+    by: SplitBy = "antibody"
+    """What is never divided between training and test: an antibody; ``identity``: a cluster of sequences, see
+    `identity`; ``group``: a group of the data set. Or which antibodies are tested together, whatever their labels:
+    ``family``: one group of the data set at a time; ``fold``: those of one value of its measurement ``fold``."""
+    identity: Share = 0.9
+    """No pair of sequences at or above this identity is divided, where `by` is ``identity``."""
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if self.by != "identity" and self.identity != type(self).model_fields["identity"].default:
+            raise ValueError("a threshold of identity goes with by='identity'")
+        changed = [
+            name
+            for name in ("folds", "shuffle", "random_state", "repeats")
+            if getattr(self, name) != type(self).model_fields[name].default
+        ]
+        if self.by in ("family", "fold") and changed:
+            raise ValueError(f"by={self.by!r} takes the folds of the data, and goes without {', '.join(changed)}")
+        if self.repeats > 1 and not self.shuffle:
+            raise ValueError("folds that are not shuffled are the same in every repeat")
+        return self
 
 
 class TrainSpec(Spec):

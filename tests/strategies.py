@@ -1,6 +1,7 @@
 """Hypothesis strategies of the package's own types."""
 
 import string
+from typing import get_args
 
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ from antibody_esm import (
     XGBoostSpec,
 )
 from antibody_esm.sequences import ALPHABET
-from antibody_esm.specs import ResolvedExtractorSpec
+from antibody_esm.specs import Descriptor, DescriptorSpec, ResolvedExtractorSpec
 
 seeds = st.integers(0, 2**32 - 1)
 positive_ints = st.integers(1, 10**6)
@@ -73,6 +74,15 @@ resolved_extractors = st.builds(
     storage=st.sampled_from(["float32", "float16", "int8"]),
     truncate_to=st.none() | positive_ints,
     pairs=st.sampled_from(["apart", "joined"]),
+)
+descriptors = st.builds(
+    DescriptorSpec,
+    descriptors=st.lists(st.sampled_from(get_args(Descriptor)), min_size=1, unique=True).map(tuple),
+    pk=st.sampled_from(["bjellqvist", "emboss"]),
+    ph=st.floats(0, 14),
+    hydrophobicity=st.sampled_from(["kyte_doolittle", "eisenberg", "engelman", "fauchere", "black_mould"]),
+    kmer=st.integers(1, 3),
+    kmer_values=st.sampled_from(["frequency", "count"]),
 )
 logistic_regressions = st.builds(
     LogisticRegressionSpec,
@@ -131,13 +141,25 @@ nearest_neighbours = st.builds(
 classifiers = st.one_of(
     logistic_regressions, xgboosts, random_forests, gaussian_processes, linear_svms, nearest_neighbours
 )
-splits = st.builds(SplitSpec, folds=st.integers(2, 1000), shuffle=st.booleans(), random_state=seeds)
+drawn_folds = st.builds(dict, folds=st.integers(2, 1000), shuffle=st.booleans(), random_state=seeds) | st.builds(
+    dict, folds=st.integers(2, 1000), random_state=seeds, repeats=positive_ints
+)
+by_identity = st.builds(
+    lambda drawn, identity: SplitSpec(**drawn, by="identity", identity=identity), drawn_folds, shares
+)
+by_row_or_group = st.builds(
+    lambda drawn, by: SplitSpec(**drawn, by=by), drawn_folds, st.sampled_from(["antibody", "group"])
+)
+of_the_data = st.builds(SplitSpec, by=st.sampled_from(["family", "fold"]))
+# Half of them by identity, so that two seldom agree in a field.
+splits = st.sampled_from([by_identity] * 3 + [by_row_or_group] * 2 + [of_the_data]).flatmap(lambda one: one)
 trains = st.builds(TrainSpec, extractor=extractors | ensembles, classifier=classifiers, split=splits)
 
 by_type = {
     "ExtractorSpec": extractors,
     "EnsembleSpec": ensembles,
     "ResolvedExtractorSpec": resolved_extractors,
+    "DescriptorSpec": descriptors,
     "LogisticRegressionSpec": logistic_regressions,
     "XGBoostSpec": xgboosts,
     "RandomForestSpec": random_forests,

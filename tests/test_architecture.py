@@ -18,7 +18,7 @@ LAYERS = [
     {"errors"},
     {"sequences", "specs"},
     {"presets", "numbering", "quantisation"},
-    {"data", "store", "plm", "classifiers"},
+    {"data", "store", "plm", "classifiers", "descriptors"},
     {"embedding"},
     {"evaluation"},
     {"reports"},

@@ -16,6 +16,7 @@ classifiers = st.sampled_from([*presets.CLASSIFIERS]).map("classifier={}".format
 values = st.one_of(
     st.integers(2, 50).map("split.folds={}".format),
     st.booleans().map(lambda value: f"split.shuffle={str(value).lower()}"),
+    st.sampled_from(["antibody", "identity", "group"]).map("split.by={}".format),
     st.integers(0, 2**32 - 1).map("split.random_state={}".format),
     st.integers(-9, 9).map("extractor.layer={}".format),
     st.sampled_from(["mean", "max", "cls"]).map("extractor.pooling={}".format),
@@ -59,6 +60,11 @@ def test_nothing_said_is_the_embedded_default() -> None:
         (["classifier.class_weight=balanced"], {"classifier": LogisticRegressionSpec(class_weight="balanced")}),
         (["split.folds=5", "split.folds=4"], {"split": SplitSpec(folds=4)}),
         (["++split.folds=5"], {"split": SplitSpec(folds=5)}),
+        (
+            ["split.by=identity", "split.identity=0.8", "split.repeats=5"],
+            {"split": SplitSpec(by="identity", identity=0.8, repeats=5)},
+        ),
+        (["split.by=family"], {"split": SplitSpec(by="family")}),
         (
             ["extractor.layer=-1", "extractor.pooling=max"],
             {"extractor": ExtractorSpec(model="antiberty", revision="0.1.3", layer=-1, pooling="max")},
@@ -118,6 +124,8 @@ def test_settings_of_the_run_stay_outside_of_the_spec() -> None:
         ("classifier.C=inf", "finite"),
         ("split.folds=2.5", "valid integer"),
         ("split.shuffle=3", "valid boolean"),
+        ("split.by=clone", "'antibody', 'identity', 'group', 'family' or 'fold'"),
+        ("split.identity=0.8", "goes with by='identity'"),
         ("extractor.pooling=sum", "'mean', 'max', 'std' or 'cls'"),
         ("extractor.model=3", "valid string"),
         ("extractor={a:1}", "unknown key"),

@@ -56,6 +56,48 @@ def test_folds_side_by_side_do_not_change_the_threads_under_each_others_feet() -
     assert threadpool_info() == before
 
 
+def test_repeats_give_a_column_each_of_which_the_first_is_that_of_one_repeat() -> None:
+    once = cross_validate(LogisticRegression(), X, Y, SplitSpec(folds=4))
+    found = cross_validate(LogisticRegression(), X, Y, SplitSpec(folds=4, repeats=3))
+    assert (once.repeats, found.repeats) == (1, 3)
+    assert found.scores["roc_auc"].shape == (12,)
+    assert found.fold.shape == found.prediction.shape == found.probability.shape == (60, 3)
+    assert once.fold.shape == (60,)
+    assert np.array_equal(found.probability[:, 0], once.probability)
+    assert np.array_equal(found.scores["mcc"][:4], once.scores["mcc"])
+    for repeat in range(3):
+        for fold in range(4):
+            test = found.fold[:, repeat] == fold
+            right = (found.prediction[test, repeat] == Y[test]).mean()
+            assert found.scores["accuracy"][repeat * 4 + fold] == pytest.approx(right)
+
+
+def test_a_family_of_one_class_has_predictions_and_no_scores_that_need_both() -> None:
+    unit = np.array(["a"] * 20 + ["b"] * 20 + ["c"] * 20)
+    label = Y.copy()
+    label[:20] = 1
+    found = cross_validate(LogisticRegression(), X, label, SplitSpec(by="family"), unit=unit)
+    assert np.isnan(found.scores["roc_auc"]).tolist() == [True, False, False]
+    assert np.isnan(found.scores["mcc"]).tolist() == [True, False, False]
+    assert np.isfinite(found.scores["accuracy"]).all()
+    assert found.fold.tolist() == [0] * 20 + [1] * 20 + [2] * 20
+    for name in ("a", "b", "c"):
+        test = unit == name
+        alone = LogisticRegression().fit(X[~test], label[~test])
+        np.testing.assert_allclose(found.probability[test], alone.predict_proba(X[test])[:, 1])
+
+
+def test_sparse_features_give_what_dense_ones_give() -> None:
+    from scipy.sparse import csr_array
+
+    counts = GENERATOR.integers(0, 3, (60, 5)).astype(float)
+    one, other = (
+        cross_validate(LogisticRegression(), features, Y, SplitSpec(folds=3))
+        for features in (counts, csr_array(counts))
+    )
+    np.testing.assert_allclose(one.probability, other.probability, rtol=1e-4)
+
+
 def test_the_classifier_that_is_given_stays_unfitted() -> None:
     classifier = LogisticRegression()
     cross_validate(classifier, X, Y, SplitSpec(folds=2))

@@ -47,6 +47,41 @@ def test_groups_that_are_not_kept_together_are_said() -> None:
     assert "Groups were not kept together" in str(cross_validation_report(SPEC, data, FOUND))
 
 
+def test_families_that_are_left_out_are_kept_together_and_said() -> None:
+    data = Dataset(ids=["a", "b", "c", "d"], heavy=["EV", "QV", "EV", "AA"], label=[0, 1, 1, 0], groups=[*"xxyy"])
+    spec = TrainSpec(extractor=ExtractorSpec(model="m"), split=SplitSpec(by="family"))
+    text = str(cross_validation_report(spec, data, FOUND))
+    assert "4 antibodies, 2 positive (50%), 2 families, each left out once" in text
+    assert "Groups were not kept together" not in text
+
+
+def test_clusters_are_said_and_repeated_sequences_do_not_flatter() -> None:
+    spec = TrainSpec(extractor=ExtractorSpec(model="m"), split=SplitSpec(by="identity", identity=0.8, folds=2))
+    text = str(cross_validation_report(spec, DATA, FOUND))
+    assert "2 folds of clusters at 80% identity" in text
+    assert "tested together" in text
+    assert "flatter" not in text
+
+
+def test_repeats_are_rows_of_their_own_and_antibodies_are_counted_once() -> None:
+    spec = TrainSpec(extractor=ExtractorSpec(model="m"), split=SplitSpec(folds=2, repeats=2))
+    found = CrossValidation(
+        scores={name: np.array([0.5, 1.0, 0.0, 0.5]) for name in FOUND.scores},
+        fold=np.array([[0, 1], [0, 0], [1, 1], [1, 0]]),
+        prediction=np.array([[0, 1], [0, 1], [1, 1], [0, 0]]),
+        probability=np.array([[0.1, 0.6], [0.4, 0.7], [0.9, 0.8], [0.2, 0.3]]),
+    )
+    report = cross_validation_report(spec, DATA, found)
+    out = report.out_of_fold
+    assert list(out) == ["id", "label", "repeat", "fold", "prediction", "probability"]
+    assert list(out["id"]) == [*"abcdabcd"]
+    assert list(out["repeat"]) == [0] * 4 + [1] * 4
+    assert list(out["probability"]) == [0.1, 0.4, 0.9, 0.2, 0.6, 0.7, 0.8, 0.3]
+    assert list(report.to_frame()) == ["fold 0", "fold 1", "fold 2", "fold 3", "mean", "sd"]
+    assert "4 antibodies, 2 positive (50%), 2 stratified folds, 2 times" in str(report)
+    assert (report.to_dict()["antibodies"], report.to_dict()["positives"]) == (4, 2)
+
+
 def test_the_title_tells_two_layers_and_two_penalties_apart() -> None:
     spec = TrainSpec(extractor=ExtractorSpec(model="m", layer=3), classifier=LogisticRegressionSpec(C=2))
     report = evaluation_report(spec, DATA, np.array([0, 1, 1, 0]), np.array([0.1, 0.8, 0.9, 0.2]))

@@ -23,7 +23,7 @@ from antibody_esm import (
     TrainSpec,
     XGBoostSpec,
 )
-from antibody_esm.specs import ClassifierSpec, ResolvedExtractorSpec, Spec
+from antibody_esm.specs import ClassifierSpec, DescriptorSpec, ResolvedExtractorSpec, Spec
 
 
 def test_the_strategies_cover_every_spec_and_every_field() -> None:
@@ -119,6 +119,14 @@ def test_minus_zero_and_integers_are_the_numbers_they_equal() -> None:
         (XGBoostSpec, {"n_estimators": 10.0}),
         (XGBoostSpec, {"subsample": 1.5}),
         (SplitSpec, {"folds": 1}),
+        (SplitSpec, {"repeats": 0}),
+        (SplitSpec, {"by": "clone"}),
+        (SplitSpec, {"by": "identity", "identity": 1.5}),
+        (DescriptorSpec, {"descriptors": ()}),
+        (DescriptorSpec, {"descriptors": ("length", "length")}),
+        (DescriptorSpec, {"descriptors": ("weight",)}),
+        (DescriptorSpec, {"ph": 15}),
+        (DescriptorSpec, {"kmer": 4}),
         (ExtractorSpec, {"model": ""}),
         (ExtractorSpec, {"model": "m", "pooling": "sum"}),
         (ExtractorSpec, {"model": "m", "digest": "abc"}),
@@ -181,16 +189,17 @@ GOLDEN_FINGERPRINTS = [
         ResolvedExtractorSpec(digest="0" * 64, layer=33),
         "8a4f34e5c53c254dc441b76962d79d15c4558c1e65946a510c9e8dab1445736d",
     ),
+    (DescriptorSpec(), "47d4d0372098bd246231dd83f85e746cd191c7ee01ef7928ccd0760003f326bf"),
     (LogisticRegressionSpec(), "86546e8db2ec291211506a5ad1b1b63c3f837bd452ff44d7cade4e463fbac90a"),
     (XGBoostSpec(), "87059033a881dae446d52e88c91c69ae44a5f571d7a39dd0501672e893fcdf53"),
     (RandomForestSpec(), "c3606afe6a0198c2a22bab57425cb641edbec355be30531188a9a618e72425d6"),
     (GaussianProcessSpec(), "8a94a555509811d503f4b449640cb925343e3e647962c327da003d65838a01c0"),
     (LinearSVMSpec(), "264e7ad0beb03256defa3bcb7576100e569d182e00ec29479584fd5ff5e06255"),
     (KNeighborsSpec(), "34b3e423479746d86ed019400f1de8ad8cbc8498aca81b1928a5b73dde06f9a1"),
-    (SplitSpec(), "f1273c36c5b6038bf8499b6740e4ce0cae3098dff4134012799f4a975a9d0915"),
+    (SplitSpec(), "46344382cbc98035ca93473cf4c79cf571a0757687cbfbc377126fbdc5408980"),
     (
         TrainSpec(extractor=ExtractorSpec(model="antiberty", revision="0.1.3")),
-        "39c85c1aa0d9fcfe0b3d607dd342c95a898b9e0b8f220090a9cc528debdaf946",
+        "4ca558ff16131bff9b962bb704130d919771c0276723af1c7f322b62d503f0fa",
     ),
 ]
 

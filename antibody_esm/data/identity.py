@@ -132,19 +132,31 @@ def nearest(queries: Sequence[str], targets: Sequence[str]) -> Pairs:
     >>> nearest(["EVQLVESGGG"], ["DIQMTQSPSS", "EVQLVQSGGA"])
     Pairs(query=array([0]), target=array([1]), identity=array([0.8]))
     """
+    best, value = np.empty(len(queries), np.int64), np.empty(len(queries))
+    for rows, same in identities(queries, targets):
+        best[rows], value[rows] = same.argmax(axis=1), same.max(axis=1)
+    return Pairs(np.arange(len(queries)), best, value)
+
+
+def identities(queries: Sequence[str], targets: Sequence[str]) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """Give some queries at a time, and their identity to every target, ``(m, n_targets)``; every pair is aligned.
+
+    Examples
+    --------
+    >>> [same.round(2).tolist() for _, same in identities(["EVQLVESGGG"], ["DIQMTQSPSS", "EVQLVQSGGA"])]
+    [[[0.2, 0.8]]]
+    """
     from rapidfuzz.distance import Levenshtein
     from rapidfuzz.process import cdist
 
     if not len(targets):
         raise ValueError("there is nothing to be near to")
     lengths = np.array([len(one) for one in targets])
-    best, value = np.empty(len(queries), np.int64), np.empty(len(queries))
     for start in range(0, len(queries), 256):
         some = queries[start : start + 256]
         shorter = np.minimum.outer([len(one) for one in some], lengths)
-        same = _identity(cdist(some, targets, scorer=Levenshtein.distance, dtype=np.int32, workers=-1), shorter)
-        best[start : start + 256], value[start : start + 256] = same.argmax(axis=1), same.max(axis=1)
-    return Pairs(np.arange(len(queries)), best, value)
+        distance = cdist(some, targets, scorer=Levenshtein.distance, dtype=np.int32, workers=-1)
+        yield slice(start, start + 256), _identity(distance, shorter)
 
 
 _NO_PAIRS = Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))

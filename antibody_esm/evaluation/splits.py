@@ -1,36 +1,310 @@
-"""A split spec becomes folds."""
+"""A split spec becomes folds.
+
+What must not be divided is first made a unit: a name or number for each row, alike in rows that stay together. Folds of
+units are as stratified as can be: one after the other, from that which weighs most, each joins the fold in which the
+sum over classes and folds of squared shares grows least, of those after which every fold can still have both classes.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.data.identity import cluster
 from antibody_esm.errors import DatasetError
 from antibody_esm.specs import SplitSpec
 
+if TYPE_CHECKING:
+    from antibody_esm.data.dataset import Dataset
+
 Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 
+_NAMES = {"antibody": "antibodies", "identity": "identity clusters", "group": "groups"}
+_FOLD = "fold"
+"""The measurement that says in which predefined fold an antibody is tested."""
 
-def folds(spec: SplitSpec, label: NDArray[np.int64]) -> list[Fold]:
-    """Return the indices of training and test rows of every fold; each row is tested once.
 
-    Parameters
-    ----------
-    label
-        ``(n,)``, 0 or 1; each fold has each class in the same proportion, as nearly as can be.
+def units(spec: SplitSpec, data: "Dataset") -> NDArray[Any] | None:
+    """Return the unit of each antibody, ``(n,)``: rows of one unit are in one fold. None where each is its own.
+
+    Identity is that of `Dataset.sequences`, that is of what is embedded.
 
     Raises
     ------
     DatasetError
-        If a class has fewer rows than there are folds, so that some fold could not be scored.
+        If the data set has no groups, or no measurement ``fold``, where the split needs them.
+
+    Examples
+    --------
+    >>> from antibody_esm import Dataset
+    >>> data = Dataset(ids=["a", "b", "c"], heavy=["EVQLVESGGG", "DIQMTQSPSS", "EVQLVQSGGG"])
+    >>> units(SplitSpec(by="identity"), data).tolist()
+    [0, 1, 0]
     """
+    match spec.by:
+        case "antibody":
+            return None
+        case "identity":
+            return _units(spec, data.sequences)
+        case "group" | "family":
+            if data.groups is None:
+                raise DatasetError(
+                    f"split.by={spec.by} needs groups, and this data set has none; name their column with groups=",
+                    column="groups",
+                )
+            return _units(spec, data.groups)
+        case "fold":
+            if _FOLD not in data.measurements:
+                raise DatasetError(
+                    f"split.by=fold needs the measurement {_FOLD!r}, and this data set has none; "
+                    "where folds are its groups, take split.by=family",
+                    column=_FOLD,
+                )
+            return _units(spec, data.measurements[_FOLD])
+
+
+def folds(spec: SplitSpec, label: NDArray[np.int64], unit: NDArray[Any] | None = None) -> list[Fold]:
+    """Return the indices of training and test rows of every fold; each row is tested once in every repeat.
+
+    Parameters
+    ----------
+    label
+        ``(n,)``, 0 or 1; each fold has each class in the same proportion, as nearly as can be, unless folds are those
+        of the data.
+    unit
+        ``(n,)`` names or numbers, alike in rows that stay together (see `units`); None where `by` is ``antibody``.
+
+    Returns
+    -------
+    One repeat after the other. Folds of the data are in the order of their sorted names.
+
+    Raises
+    ------
+    DatasetError
+        If a class has fewer antibodies, or lies in fewer units, than there are folds, so that some fold could not be
+        scored; if the data are one family or fold only, or without one of them a class is missing.
+    ValueError
+        If units are given where each antibody is its own, or the reverse.
+    """
+    if (unit is None) != (spec.by == "antibody"):
+        what = "takes no units" if spec.by == "antibody" else "needs the unit of each row, see units(spec, data)"
+        raise ValueError(f"a split by {spec.by} {what}")
+    if unit is None:
+        return [fold for repeat in range(spec.repeats) for fold in _stratified(spec, label, _seed(spec, repeat))]
+    names, number = np.unique(unit, return_inverse=True)
+    if spec.by in ("family", "fold"):
+        return _of_the_data(spec, label, names, number)
+    counts = np.stack([np.bincount(number[label == value], minlength=len(names)) for value in (0, 1)], axis=1)
+    _refuse_few(spec, (counts > 0).sum(axis=0))
+    found = [_spread(spec, counts, _seed(spec, repeat))[number] for repeat in range(spec.repeats)]
+    return [(np.flatnonzero(one != i), np.flatnonzero(one == i)) for one in found for i in range(spec.folds)]
+
+
+class Splitter:
+    """Any split as a scikit-learn splitter, for `cross_validate`, `GridSearchCV` and the like.
+
+    Parameters
+    ----------
+    spec
+        What `groups` are depends on `by`: of ``identity`` the sequences, of ``group`` and ``family`` names, of ``fold``
+        the number of the fold in which each row is tested; of ``antibody`` they play no part. Without groups, X is
+        taken in their place if it is one-dimensional.
+
+    Examples
+    --------
+    >>> splitter = Splitter(SplitSpec(by="family"))
+    >>> [test.tolist() for _, test in splitter.split([[0]] * 4, [0, 1, 0, 1], groups=["HIV", "HIV", "flu", "flu"])]
+    [[0, 1], [2, 3]]
+    """
+
+    def __init__(self, spec: SplitSpec | None = None) -> None:
+        self.spec = spec or SplitSpec()
+
+    def __repr__(self) -> str:
+        return f"Splitter({self.spec!r})"
+
+    def split(self, X: Any, y: Any, groups: Any = None) -> Iterator[Fold]:
+        """Give the indices of training and test rows of every fold.
+
+        Parameters
+        ----------
+        X
+            ``n`` rows.
+        y
+            ``(n,)``, of two classes.
+        groups
+            ``(n,)``, see above.
+
+        Raises
+        ------
+        DatasetError, ValueError
+            As `folds` does; and if there are not two classes, or no groups where the split needs them.
+        """
+        classes, label = np.unique(np.asarray(y), return_inverse=True)
+        if len(classes) != 2:
+            raise DatasetError(f"folds are stratified by two classes, here are {len(classes)}", column="label")
+        yield from folds(self.spec, label.astype(np.int64), self._units(X, groups))
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """Return the number of folds of all repeats."""
+        if self.spec.by in ("family", "fold"):
+            return len(np.unique(self._units(X, groups)))  # type: ignore[arg-type]  # never None there
+        return self.spec.folds * self.spec.repeats
+
+    def _units(self, X: Any, groups: Any) -> NDArray[Any] | None:
+        if self.spec.by == "antibody":
+            return None
+        if groups is None:
+            if X is None or np.ndim(X) != 1:
+                raise ValueError(f"a split by {self.spec.by} needs groups, or what stands for them as X")
+            groups = X
+        return _units(self.spec, groups)
+
+
+class IdentityKFold(Splitter):
+    """Stratified folds that divide no pair of sequences at or above an identity.
+
+    Parameters
+    ----------
+    n_splits
+        Folds.
+    identity
+        Above 0 and up to 1, as `antibody_esm.data.identity` defines it.
+    n_repeats
+        How often rows are divided, each time by another seed.
+    shuffle, random_state
+        As scikit-learn's `StratifiedKFold`, but that the seed is a number.
+
+    Examples
+    --------
+    >>> sequences = ["EVQLVESGGG", "EVQLVQSGGG", "DIQMTQSPSS", "DIQMTQSPSA", "QSALTQPPSA", "SYELTQPPSV"]
+    >>> splitter = IdentityKFold(2, shuffle=False)
+    >>> [test.tolist() for _, test in splitter.split(sequences, [0, 0, 1, 1, 0, 1])]
+    [[0, 1, 5], [2, 3, 4]]
+    """
+
+    def __init__(
+        self,
+        n_splits: int = 10,
+        *,
+        identity: float = 0.9,
+        n_repeats: int = 1,
+        shuffle: bool = True,
+        random_state: int = 0,
+    ) -> None:
+        super().__init__(
+            SplitSpec(
+                folds=n_splits,
+                shuffle=shuffle,
+                random_state=random_state,
+                repeats=n_repeats,
+                by="identity",
+                identity=identity,
+            )
+        )
+
+
+def _units(spec: SplitSpec, values: Any) -> NDArray[Any]:
+    if spec.by == "identity":
+        return cluster([str(one) for one in values], spec.identity)
+    if spec.by != "fold":
+        return np.array([str(one) for one in values])
+    numbers = np.asarray(values, np.float64)
+    wrong = np.flatnonzero(~np.isfinite(numbers) | (numbers != np.round(numbers)) | (numbers < 0))
+    if len(wrong):
+        raise DatasetError(
+            f"a fold is a whole number from 0 on; in row {wrong[0]} it is {numbers[wrong[0]]:g}, "
+            "and every antibody is tested once",
+            row=int(wrong[0]),
+            column=_FOLD,
+        )
+    return numbers.astype(np.int64)
+
+
+def _seed(spec: SplitSpec, repeat: int) -> int:
+    if not repeat:
+        return spec.random_state
+    return int(np.random.SeedSequence((spec.random_state, repeat)).generate_state(1)[0])
+
+
+def _refuse_few(spec: SplitSpec, counts: NDArray[np.int64]) -> None:
+    """Raise a DatasetError if antibodies or units of a class, of which there are so many, do not fill the folds."""
+    if counts.min() >= spec.folds:
+        return
+    where = _NAMES[spec.by]
+    needed = f"{where} of" if spec.by == "antibody" else f"{where} with antibodies of"
+    better = " or split.identity higher" if spec.by == "identity" and spec.identity < 1 else ""
+    raise DatasetError(
+        f"{spec.folds} folds need at least {spec.folds} {needed} each class; "
+        f"class {counts.argmin()} has {counts.min()}. Set split.folds lower{better}",
+        column="label",
+    )
+
+
+def _stratified(spec: SplitSpec, label: NDArray[np.int64], seed: int) -> list[Fold]:
     from sklearn.model_selection import StratifiedKFold
 
-    counts = np.bincount(label, minlength=2)
-    if counts.min() < spec.folds:
-        raise DatasetError(
-            f"{spec.folds} folds need at least {spec.folds} antibodies of each class; "
-            f"class {counts.argmin()} has {counts.min()}. Set split.folds lower",
-            column="label",
-        )
-    seed = spec.random_state if spec.shuffle else None
-    splitter = StratifiedKFold(spec.folds, shuffle=spec.shuffle, random_state=seed)
+    _refuse_few(spec, np.bincount(label, minlength=2))
+    splitter = StratifiedKFold(spec.folds, shuffle=spec.shuffle, random_state=seed if spec.shuffle else None)
     return list(splitter.split(np.zeros(len(label)), label))
+
+
+def _of_the_data(
+    spec: SplitSpec, label: NDArray[np.int64], names: NDArray[Any], number: NDArray[np.int64]
+) -> list[Fold]:
+    if len(names) < 2:
+        raise DatasetError(
+            f"split.by={spec.by} needs two of them at least, and all antibodies are of {names[0]!s}", column="groups"
+        )
+    found = [(np.flatnonzero(number != i), np.flatnonzero(number == i)) for i in range(len(names))]
+    for name, (train, _) in zip(names, found, strict=True):
+        if len(np.unique(label[train])) < 2:
+            raise DatasetError(
+                f"without {spec.by} {name!s} every label is {label[train][0]}, and nothing can be learnt from the rest",
+                column="label",
+            )
+    return found
+
+
+def _spread(spec: SplitSpec, counts: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """Return the fold of each unit, of which ``(n_units, 2)`` says how many antibodies of each class it has."""
+    share = counts / counts.sum(axis=0)
+    order = np.random.default_rng(seed).permutation(len(counts)) if spec.shuffle else np.arange(len(counts))
+    order = order[np.argsort(-(share**2).sum(axis=1)[order], kind="stable")]
+    found = np.empty(len(counts), np.int64)
+    load, rows = np.zeros((spec.folds, 2)), np.zeros(spec.folds, np.int64)
+    has = counts > 0
+    lacks, left = np.ones((spec.folds, 2), np.bool_), _kinds(has)
+    for unit in order.tolist():
+        grows = load[:, 0] * share[unit, 0] + load[:, 1] * share[unit, 1]
+        if lacks.any():
+            left = left - _kinds(has[[unit]])
+            for fold in range(spec.folds):
+                after = lacks.copy()
+                after[fold] &= ~has[unit]
+                if not _can_be_filled(after, left):
+                    grows[fold] = np.inf
+        best = int(np.lexsort((rows, grows))[0])
+        found[unit] = best
+        load[best] += share[unit]
+        rows[best] += counts[unit].sum()
+        lacks[best] &= ~has[unit]
+    return found
+
+
+def _kinds(has: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return how many rows ``(n, 2)`` are true in both columns, in the first only, and in the second only."""
+    one, other = has.T
+    return np.array([(one & other).sum(), (one & ~other).sum(), (other & ~one).sum()])
+
+
+def _can_be_filled(lacks: NDArray[np.bool_], left: NDArray[np.int64]) -> bool:
+    """Return whether the units that are left can give every fold the classes that it lacks.
+
+    A unit of both classes is best laid into a fold that lacks both; what is over stands in for units of one class.
+    """
+    empty, *needed = [int(one) for one in _kinds(lacks)]
+    mixed, *pure = [int(one) for one in left]
+    unfilled, spare = max(0, empty - mixed), max(0, mixed - empty)
+    return sum(max(0, unfilled + need - have) for need, have in zip(needed, pure, strict=True)) <= spare

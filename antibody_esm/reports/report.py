@@ -39,10 +39,10 @@ class Report:
     source
         Where the antibodies come from.
     scores
-        Metric to its values: ``(n_folds,)`` from cross-validation, ``(1,)`` from a test.
+        Metric to its values: ``(repeats * n_folds,)`` from cross-validation, ``(1,)`` from a test.
     predictions
         One row an antibody: id, label, prediction, probability of class 1, and from cross-validation the fold in which
-        it was tested.
+        it was tested. With several repeats, one row an antibody and repeat.
     notes
         What a reader should know before the numbers.
     audit
@@ -87,8 +87,8 @@ class Report:
             summary[str(metric)] = values | ({"folds": folds} if folds else {})
         return {
             "source": self.source,
-            "antibodies": len(self.predictions),
-            "positives": int(self.predictions["label"].sum()),
+            "antibodies": self._number()[0],
+            "positives": self._number()[1],
             "scores": summary,
             "notes": list(self.notes),
             "audit": {one.check: one.count for one in self.audit.findings} if self.audit else {},
@@ -145,25 +145,39 @@ class Report:
         return f"{what} of {extractor} + {_named(self.spec.classifier.kind, self.spec.classifier, {'kind'})}"
 
     def _counts(self) -> str:
-        n, positives = len(self.predictions), int(self.predictions["label"].sum())
-        folds = f", {self.spec.split.folds} stratified folds" if self.is_cross_validation else ""
+        n, positives = self._number()
+        folds = f", {self._folds()}" if self.is_cross_validation else ""
         return f"{n} antibodies, {positives} positive ({positives / n:.0%}){folds}"
+
+    def _number(self) -> tuple[int, int]:
+        """Return how many antibodies there are, and how many positives, each counted once."""
+        repeats = self.spec.split.repeats if self.is_cross_validation else 1
+        return len(self.predictions) // repeats, int(self.predictions["label"].sum()) // repeats
+
+    def _folds(self) -> str:
+        split = self.spec.split
+        number = len(next(iter(self.scores.values()))) // split.repeats
+        told = {
+            "antibody": f"{number} stratified folds",
+            "identity": f"{number} folds of clusters at {split.identity:.0%} identity",
+            "group": f"{number} folds of groups",
+            "family": f"{number} families, each left out once",
+            "fold": f"{number} predefined folds",
+        }[split.by]
+        return told + (f", {split.repeats} times" if split.repeats > 1 else "")
 
 
 def cross_validation_report(spec: TrainSpec, data: Dataset, found: CrossValidation) -> Report:
     """Return the report of a cross-validation."""
     import pandas as pd
 
-    predictions = pd.DataFrame(
-        {
-            "id": data.ids,
-            "label": data.binary_labels(),
-            "fold": found.fold,
-            "prediction": found.prediction,
-            "probability": found.probability,
-        }
-    )
-    notes = (_majority(data), *_groups(data), *_repeats(data))
+    columns = {"fold": found.fold, "prediction": found.prediction, "probability": found.probability}
+    n, repeats = len(data), found.repeats
+    rows = {"id": np.tile(np.array(data.ids, object), repeats), "label": np.tile(data.binary_labels(), repeats)}
+    if repeats > 1:
+        rows["repeat"] = np.repeat(np.arange(repeats), n)
+    predictions = pd.DataFrame(rows | {name: values.T.ravel() for name, values in columns.items()})
+    notes = (_majority(data), *_groups(data, spec), *_repeats(data, spec))
     return Report(spec, data.provenance.source, found.scores, predictions, notes, _audit(data))
 
 
@@ -196,8 +210,8 @@ def _model(spec: ExtractorSpec | EnsembleSpec) -> str:
     return _named(spec.model, spec, {"model", "revision", "digest"})
 
 
-def _groups(data: Dataset) -> list[str]:
-    if data.groups is None:
+def _groups(data: Dataset, spec: TrainSpec) -> list[str]:
+    if data.groups is None or spec.split.by in ("group", "family"):
         return []
     return ["Groups were not kept together: antibodies of one group may stand in several folds."]
 
@@ -207,15 +221,19 @@ def _majority(data: Dataset) -> str:
     return f"Always naming the larger class would have an accuracy of {max(share, 1 - share):.3f}."
 
 
-def _repeats(data: Dataset) -> list[str]:
+_FLATTER = "where such a group is split between folds, scores flatter"
+
+
+def _repeats(data: Dataset, spec: TrainSpec) -> list[str]:
     """Say how many sequences stand in more than one row, since folds may then test what they trained on."""
     repeated, label = repeats(data.sequences), data.binary_labels()
     if not repeated:
         return []
     contradictory = sum(len(set(label[rows].tolist())) > 1 for rows in repeated)
+    flatter = "they are tested together" if spec.split.by == "identity" else _FLATTER
     return [
         f"{sum(map(len, repeated))} antibodies share their sequence with another one ({len(repeated)} sequences, "
-        f"{contradictory} with contradictory labels); where such a group is split between folds, scores flatter."
+        f"{contradictory} with contradictory labels); {flatter}."
     ]
 
 

@@ -1,0 +1,357 @@
+"""Numbers that a sequence has without a language model: length, charge, hydrophobicity, composition, words, scales.
+
+All of them are pure functions of one sequence. X, a residue that is not known, counts towards the length, carries no
+charge, and is left out of means, shares and words. A sequence counts as one chain, with an amino and a carboxyl end,
+even if it is a loop cut out of one, or heavy and light chain joined.
+
+Mean values of residue scales (those of ProtScale, doi:10.1385/1-59259-890-0:571, and of AAindex,
+doi:10.1093/nar/gkm998) are sums over the composition: all of them together know no more than its twenty shares, and a
+linear classifier gains from them only by its penalty.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from itertools import product
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antibody_esm.errors import BadResidue, SequenceError
+from antibody_esm.numbering import SPECIES, best, number
+from antibody_esm.sequences import ALPHABET, AMINO_ACIDS, normalise
+from antibody_esm.specs import DescriptorSpec, HydrophobicityScale, PKSet
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+
+class PK(NamedTuple):
+    """Dissociation constants of what carries a charge."""
+
+    positive: dict[str, float]
+    negative: dict[str, float]
+    amino_end: float
+    carboxyl_end: float
+    amino_end_of: dict[str, float]
+    """Where it depends on the first residue."""
+    carboxyl_end_of: dict[str, float]
+    """Where it depends on the last residue."""
+
+
+PK_SETS: dict[PKSet, PK] = {
+    # doi:10.1002/elps.11501401163, doi:10.1002/elps.1150150171
+    "bjellqvist": PK(
+        positive={"K": 10.0, "R": 12.0, "H": 5.98},
+        negative={"D": 4.05, "E": 4.45, "C": 9.0, "Y": 10.0},
+        amino_end=7.5,
+        carboxyl_end=3.55,
+        amino_end_of={"A": 7.59, "M": 7.0, "S": 6.93, "P": 8.36, "T": 6.82, "V": 7.44, "E": 7.7},
+        carboxyl_end_of={"D": 4.55, "E": 4.75},
+    ),
+    # Epk.dat of EMBOSS, doi:10.1016/S0168-9525(00)02024-2
+    "emboss": PK(
+        positive={"K": 10.8, "R": 12.5, "H": 6.5},
+        negative={"D": 3.9, "E": 4.1, "C": 8.5, "Y": 10.1},
+        amino_end=8.6,
+        carboxyl_end=3.6,
+        amino_end_of={},
+        carboxyl_end_of={},
+    ),
+}
+
+_HYDROPHOBICITY: dict[HydrophobicityScale, str] = {
+    "kyte_doolittle": "kd",
+    "eisenberg": "es",
+    "engelman": "eg",
+    "fauchere": "fc",
+    "black_mould": "bm",
+}
+_PROTSCALE: dict[str, str] = {
+    **{str(name): variable for name, variable in _HYDROPHOBICITY.items()},
+    "aboderin": "ab",
+    "abraham_leo": "al",
+    "argos": "ag",
+    "bull_breese": "bb",
+    "casari": "cs",
+    "cid": "ci",
+    "fasman": "fs",
+    "goldsack": "gd",
+    "guy": "gy",
+    "jones": "jo",
+    "juretic": "ju",
+    "kidera": "ki",
+    "miyazawa": "mi",
+    "parker": "pa",
+    "ponnuswamy": "po",
+    "rose": "ro",
+    "roseman": "rm",
+    "sweet": "sw",
+    "tanford": "ta",
+    "wilson": "wi",
+    "zimmerman": "zi",
+    "flexibility": "Flex",
+    "hopp_woods": "hw",
+    "emini": "em",
+    "janin": "ja",
+}
+"""What Biopython calls them; its module says where each was published."""
+
+_BISECTIONS = 50
+"""Halvings of pH 0 to 14: to the last digit."""
+
+
+class Descriptors(NamedTuple):
+    """Numbers of some sequences."""
+
+    values: "NDArray[np.float64] | csr_array"
+    """``(n, d)``; sparse where k-mers are among them, of which nearly all are 0."""
+    names: tuple[str, ...]
+    """``d`` names of the columns, such as ``length`` or ``aaindex_KYTJ820101``."""
+
+
+def describe(sequences: Sequence[str], spec: DescriptorSpec | None = None) -> Descriptors:
+    """Return the descriptors of each sequence.
+
+    Parameters
+    ----------
+    sequences
+        ``n`` amino acid sequences; X stands for an unknown residue.
+    spec
+        Which; by default length, charge, isoelectric point and residue scales.
+
+    Raises
+    ------
+    SequenceError
+        If a sequence is not made of amino acids and X, or holds nothing but X.
+
+    Examples
+    --------
+    >>> values, names = describe(["EVQLVESGGG"], DescriptorSpec(descriptors=("length", "net_charge", "hydrophobicity")))
+    >>> dict(zip(names, values[0].round(3).tolist()))
+    {'length': 10.0, 'net_charge': -2.331, 'hydrophobicity': -0.03}
+    """
+    spec = spec or DescriptorSpec()
+    sequences = normalise(sequences)
+    known = _counts(sequences)
+    _refuse_unknown(sequences, known)
+    parts: list[Any] = []
+    names: list[str] = []
+    for one in spec.descriptors:
+        values, columns = _descriptor(one, sequences, known, spec)
+        parts.append(values)
+        names += columns
+    if "kmers" not in spec.descriptors:
+        return Descriptors(np.hstack(parts), tuple(names))
+    from scipy.sparse import csr_array, hstack
+
+    return Descriptors(hstack([csr_array(part) for part in parts], format="csr"), tuple(names))
+
+
+def net_charge(sequences: Sequence[str], ph: float = 7.4, pk: PKSet = "bjellqvist") -> NDArray[np.float64]:
+    """Return the charge ``(n,)`` at a pH, by the Henderson-Hasselbalch equation: no residue knows of another.
+
+    Every cysteine counts as free, though in an antibody most are in disulphide bridges; that matters above pH 8.
+
+    Examples
+    --------
+    >>> net_charge(["EVQLVESGGG", "KVQLVKSGGG"], ph=7).round(2).tolist()
+    [-2.16, 1.76]
+    """
+    sequences = normalise(sequences)
+    return _charge(sequences, _counts(sequences), np.full(len(sequences), ph), PK_SETS[pk])
+
+
+def isoelectric_point(sequences: Sequence[str], pk: PKSet = "bjellqvist") -> NDArray[np.float64]:
+    """Return the pH ``(n,)``, 0 to 14, at which the charge of `net_charge` is 0.
+
+    Examples
+    --------
+    >>> isoelectric_point(["EVQLVESGGG", "KVQLVKSGGG"]).round(2).tolist()
+    [3.8, 10.0]
+    """
+    sequences = normalise(sequences)
+    known, constants = _counts(sequences), PK_SETS[pk]
+    low, high = np.zeros(len(sequences)), np.full(len(sequences), 14.0)
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        positive = _charge(sequences, known, middle, constants) > 0
+        low, high = np.where(positive, middle, low), np.where(positive, high, middle)
+    found: NDArray[np.float64] = (low + high) / 2
+    return found
+
+
+def kmers(sequences: Sequence[str], longest: int = 3, *, frequencies: bool = False) -> Descriptors:
+    """Return how often each word of one to so many residues occurs, overlapping ones too; words with X do not count.
+
+    Parameters
+    ----------
+    sequences
+        ``n`` amino acid sequences.
+    longest
+        Residues of the longest words, 1 to 3.
+    frequencies
+        Divide by the number of words of that length in the sequence; 0 where there is none.
+
+    Returns
+    -------
+    ``(n, 20 + 400 + 8000)`` for three, sparse.
+
+    Examples
+    --------
+    >>> values, names = kmers(["VQVQ"], 2)
+    >>> {names[j]: int(values[0, j]) for j in values[[0]].nonzero()[1]}
+    {'kmer_Q': 2, 'kmer_V': 2, 'kmer_QV': 1, 'kmer_VQ': 2}
+    """
+    from scipy.sparse import coo_array, csr_array, hstack
+
+    sequences = normalise(sequences)
+    codes, row = _codes(sequences)
+    n, letters = len(sequences), len(AMINO_ACIDS)
+    parts, names = [], []
+    for k in range(1, longest + 1):
+        starts = np.arange(max(0, len(codes) - k + 1))
+        word, inside = np.zeros(len(starts), np.int64), np.ones(len(starts), np.bool_)
+        for offset in range(k):
+            letter = codes[starts + offset]
+            word = word * letters + letter
+            inside &= (letter < letters) & (row[starts + offset] == row[starts])
+        place = row[starts][inside], word[inside]
+        counts = csr_array(coo_array((np.ones(inside.sum()), place), shape=(n, letters**k)))
+        if frequencies:
+            total = counts.sum(axis=1)
+            counts = csr_array(counts.multiply(1 / np.maximum(total, 1)[:, None]))
+        parts.append(counts)
+        names += [f"kmer_{''.join(one)}" for one in product(AMINO_ACIDS, repeat=k)]
+    return Descriptors(hstack(parts, format="csr"), tuple(names))
+
+
+UNKNOWN = "unknown"
+"""The germline gene of a chain that is not there, or not recognised."""
+
+
+def germline_genes(
+    sequences: Sequence[str], *, species: Sequence[str] = SPECIES, workers: int | None = None
+) -> NDArray[np.object_]:
+    """Return the V genes ``(n, 2)`` of the heavy and of the light domain in each sequence, as text.
+
+    Species and gene without its allele, such as ``"human IGHV3-66"``, or `UNKNOWN`. What columns they become is for the
+    training rows to say: scikit-learn's ``OneHotEncoder(handle_unknown="ignore")``.
+
+    Parameters
+    ----------
+    sequences
+        ``n`` amino acid sequences.
+    species, workers
+        As `antibody_esm.numbering.number` takes them.
+
+    Examples
+    --------
+    >>> vh = "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYC"
+    >>> germline_genes([vh + "SRWGGDGFYAMDYWGQGTLVTVSS", "GFNIKDTY"]).tolist()
+    [['human IGHV3-66', 'unknown'], ['unknown', 'unknown']]
+    """
+    found = np.full((len(sequences), 2), UNKNOWN, object)
+    for i, domains in enumerate(number(sequences, species=species, workers=workers)):
+        for j, chain in enumerate(("heavy", "light")):
+            domain = best(domains, chain)  # type: ignore[arg-type]  # one of the two
+            if domain is not None and domain.v_gene is not None:
+                found[i, j] = f"{domain.species} {re.sub(r'[*].*', '', domain.v_gene)}"
+    return found
+
+
+def _descriptor(
+    name: str, sequences: list[str], known: NDArray[np.int64], spec: DescriptorSpec
+) -> tuple[Any, Sequence[str]]:
+    share = known / np.maximum(known.sum(axis=1, keepdims=True), 1)
+    match name:
+        case "length":
+            return np.array([[len(one)] for one in sequences], np.float64).reshape(-1, 1), [name]
+        case "isoelectric_point":
+            return isoelectric_point(sequences, spec.pk)[:, None], [name]
+        case "net_charge":
+            return net_charge(sequences, spec.ph, spec.pk)[:, None], [name]
+        case "hydrophobicity":
+            scales, _ = _protscale()
+            column = list(_PROTSCALE).index(spec.hydrophobicity)
+            return _means(share, scales[:, [column]]), [name]
+        case "composition":
+            return share, [f"composition_{letter}" for letter in AMINO_ACIDS]
+        case "kmers":
+            return kmers(sequences, spec.kmer, frequencies=spec.kmer_values == "frequency")
+        case "protscale":
+            scales, names = _protscale()
+            return _means(share, scales), names
+        case "aaindex":
+            scales, names = _aaindex()
+            return _means(share, scales), names
+    raise AssertionError(name)
+
+
+def _means(share: NDArray[np.float64], scales: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``(n, d)`` mean values, summed in the order of the letters: a matrix product sums differently by shape."""
+    found = np.zeros((len(share), scales.shape[1]))
+    for letter in range(len(AMINO_ACIDS)):
+        found += share[:, [letter]] * scales[letter]
+    return found
+
+
+@cache
+def _protscale() -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    from Bio.SeqUtils import ProtParamData
+
+    scales = {name: getattr(ProtParamData, variable) for name, variable in _PROTSCALE.items()}
+    scales |= {f"cowan_ph_{ph}": ProtParamData.cw[ph] for ph in (3.4, 7.5)}
+    table = np.array([[float(scale[letter]) for scale in scales.values()] for letter in AMINO_ACIDS])
+    return table, tuple(f"protscale_{name}" for name in scales)
+
+
+@cache
+def _aaindex() -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Return the indices that have a value for every amino acid, which 553 of 566 do."""
+    from aaindex import aaindex1
+
+    values = {code: aaindex1[code]["values"] for code in sorted(aaindex1.record_codes())}
+    whole = {code: one for code, one in values.items() if all(one[letter] is not None for letter in AMINO_ACIDS)}
+    table = np.array([[float(one[letter]) for one in whole.values()] for letter in AMINO_ACIDS])
+    return table, tuple(f"aaindex_{code}" for code in whole)
+
+
+def _codes(sequences: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the number of every residue of all sequences, X being the last, and the sequence that it is of."""
+    letters = np.zeros(256, np.int64)
+    letters[list(ALPHABET.encode())] = np.arange(len(ALPHABET))
+    codes = letters[np.frombuffer("".join(sequences).encode("ascii"), np.uint8)]
+    return codes, np.repeat(np.arange(len(sequences)), [len(one) for one in sequences])
+
+
+def _counts(sequences: list[str]) -> NDArray[np.int64]:
+    """Return ``(n, 20)``, how often each amino acid occurs."""
+    codes, row = _codes(sequences)
+    found = np.bincount(row * len(ALPHABET) + codes, minlength=len(sequences) * len(ALPHABET))
+    return found.reshape(len(sequences), len(ALPHABET))[:, : len(AMINO_ACIDS)]
+
+
+def _refuse_unknown(sequences: list[str], known: NDArray[np.int64]) -> None:
+    bad = np.flatnonzero(known.sum(axis=1) == 0).tolist()
+    if bad:
+        raise SequenceError(
+            [BadResidue(index, 0, sequences[index][0]) for index in bad], ["no residue is known"] * len(bad)
+        )
+
+
+def _charge(sequences: list[str], known: NDArray[np.int64], ph: NDArray[np.float64], pk: PK) -> NDArray[np.float64]:
+    total = _protonated(ph, np.array([pk.amino_end_of.get(one[0], pk.amino_end) for one in sequences]))
+    total -= 1 - _protonated(ph, np.array([pk.carboxyl_end_of.get(one[-1], pk.carboxyl_end) for one in sequences]))
+    for letter, constant in pk.positive.items():
+        total += known[:, AMINO_ACIDS.index(letter)] * _protonated(ph, constant)
+    for letter, constant in pk.negative.items():
+        total -= known[:, AMINO_ACIDS.index(letter)] * (1 - _protonated(ph, constant))
+    return total
+
+
+def _protonated(ph: NDArray[np.float64], pk: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """Return the share of a group that holds its proton."""
+    found: NDArray[np.float64] = 1 / (1 + 10 ** (ph - pk))
+    return found

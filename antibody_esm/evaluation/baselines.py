@@ -1,0 +1,295 @@
+"""What a language model has to be better than: predictions that cost nothing.
+
+Each baseline reads sequences, and nothing of it is fitted outside of the training rows. They are the majority class;
+logistic regression on one number (length, isoelectric point, net charge at pH 7.4, hydrophobicity of Kyte and
+Doolittle), on the amino acid composition, on words of one to three residues, on the V gene and on published biophysical
+descriptors; and the label of the nearest training sequence.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from antibody_esm.classifiers import build, one_blas_thread
+from antibody_esm.data.dataset import Dataset
+from antibody_esm.data.identity import identities
+from antibody_esm.descriptors import UNKNOWN, describe, germline_genes
+from antibody_esm.errors import DatasetError
+from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate
+from antibody_esm.evaluation.metrics import score
+from antibody_esm.evaluation.splits import units
+from antibody_esm.specs import Descriptor, DescriptorSpec, LogisticRegressionSpec, SplitSpec
+
+BaselineName = Literal[
+    "majority",
+    "length",
+    "isoelectric_point",
+    "net_charge",
+    "hydrophobicity",
+    "composition",
+    "kmers",
+    "germline",
+    "biophysical",
+    "nearest_neighbour",
+]
+BASELINES: tuple[BaselineName, ...] = (
+    "majority",
+    "length",
+    "isoelectric_point",
+    "net_charge",
+    "hydrophobicity",
+    "composition",
+    "kmers",
+    "germline",
+    "biophysical",
+    "nearest_neighbour",
+)
+"""Names of the baselines, in the order in which they are reported."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Features of sequences, and what learns from them."""
+
+    name: BaselineName
+    features: Callable[[Sequence[str]], Any]
+    """From ``n`` sequences to ``n`` rows, each of which depends on its own sequence only."""
+    classifier: Any
+    """Unfitted scikit-learn pipeline."""
+
+
+class Prediction(NamedTuple):
+    """What a fitted baseline says of a data set."""
+
+    prediction: NDArray[np.int64]
+    """``(n,)``, 0 or 1."""
+    probability: NDArray[np.float64]
+    """``(n,)``, of class 1."""
+    scores: dict[str, float]
+    """Metric to its value; NaN where it is not defined."""
+
+
+@dataclass(frozen=True)
+class Results(Generic[T]):
+    """Results by the name of the baseline."""
+
+    found: dict[BaselineName, T]
+    absent: dict[BaselineName, str]
+    """Why a baseline cannot be had."""
+
+
+class NearestSequence(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """The label of the training sequence that is most similar, by the identity of `antibody_esm.data.identity`.
+
+    X is a one-dimensional array of sequences. Where several are equally near, their labels are averaged; half of them
+    is class 0.
+
+    Attributes
+    ----------
+    classes_
+        The two classes, sorted.
+
+    Examples
+    --------
+    >>> fitted = NearestSequence().fit(np.array(["EVQLVESGGG", "EVQLVQSGGG", "DIQMTQSPSS"]), [0, 1, 1])
+    >>> fitted.predict_proba(np.array(["EVQLVKSGGG", "DIQMTQSPSA"]))[:, 1].tolist()
+    [0.5, 1.0]
+    """
+
+    def fit(self, X: NDArray[Any], y: Any) -> "NearestSequence":
+        """Remember the sequences."""
+        self.classes_, label = np.unique(np.asarray(y), return_inverse=True)
+        if len(self.classes_) != 2:
+            raise ValueError(f"two classes are needed, here are {len(self.classes_)}")
+        self._sequences, self._label = [str(one) for one in X], label.astype(np.float64)
+        return self
+
+    def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the share of each class among the nearest, ``(n, 2)``."""
+        from sklearn.utils.validation import check_is_fitted
+
+        check_is_fitted(self)
+        positive = np.empty(len(X))
+        for rows, same in identities([str(one) for one in X], self._sequences):
+            nearest = same == same.max(axis=1, keepdims=True)
+            positive[rows] = (nearest * self._label).sum(axis=1) / nearest.sum(axis=1)
+        return np.stack([1 - positive, positive], axis=1)
+
+    def predict(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Return the class of most of the nearest, ``(n,)``."""
+        probability = self.predict_proba(X)
+        found: NDArray[Any] = self.classes_[probability.argmax(axis=1)]
+        return found
+
+
+def baseline(name: BaselineName) -> Baseline:
+    """Return a baseline by its name.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+
+    Examples
+    --------
+    >>> baseline("length").features(["EVQLV", "QV"]).tolist()
+    [[5.0], [2.0]]
+    """
+    from sklearn.dummy import DummyClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    def described(*descriptors: Descriptor) -> Baseline:
+        spec = DescriptorSpec(descriptors=descriptors)
+        return Baseline(
+            name, lambda sequences: describe(sequences, spec).values, build(LogisticRegressionSpec(standardize=True), 1)
+        )
+
+    match name:
+        case "majority":
+            return Baseline(name, lambda sequences: np.zeros((len(sequences), 1)), DummyClassifier(strategy="prior"))
+        case "length" | "isoelectric_point" | "net_charge" | "hydrophobicity" | "composition":
+            return described(name)
+        case "biophysical":
+            return described(*DescriptorSpec().descriptors)
+        case "kmers":
+            # Counts have one unit, and scaling would make much of words that occur once.
+            spec = DescriptorSpec(descriptors=("kmers",), kmer_values="count")
+            return Baseline(
+                name, lambda sequences: describe(sequences, spec).values, build(LogisticRegressionSpec(), 1)
+            )
+        case "germline":
+            columns = OneHotEncoder(handle_unknown="ignore")  # a gene that training rows have not: no column
+            return Baseline(name, germline_genes, make_pipeline(columns, LogisticRegression(max_iter=1000)))
+        case "nearest_neighbour":
+            return Baseline(name, lambda sequences: np.array(list(sequences), object), NearestSequence())
+    raise ValueError(f"unknown baseline {name!r}; choose one of {', '.join(BASELINES)}")
+
+
+def cross_validate_baselines(
+    data: Dataset,
+    split: SplitSpec | None = None,
+    names: Sequence[BaselineName] = BASELINES,
+    *,
+    workers: int | None = None,
+) -> Results[CrossValidation]:
+    """Return what baselines find on the folds of a split, which are those of any other classifier.
+
+    Parameters
+    ----------
+    data
+        With labels 0 and 1. Baselines read `Dataset.sequences`.
+    split
+        How to divide it; None is ten stratified folds.
+    names
+        Which baselines.
+    workers
+        Folds at a time; None is one per usable core. It changes no number.
+
+    Raises
+    ------
+    DatasetError
+        If labels are not 0 and 1, or the split does not fit the data.
+    SequenceError
+        If a sequence holds nothing but X.
+
+    Examples
+    --------
+    >>> from antibody_esm import load_dataset
+    >>> data = load_dataset("boughter_flu_cdrs")
+    >>> results = cross_validate_baselines(data, SplitSpec(folds=3), ["length", "germline"])
+    >>> results.found["length"].scores["roc_auc"].shape
+    (3,)
+    >>> results.absent
+    {'germline': 'no variable domain is recognised in any sequence, so that no germline gene is known'}
+    """
+    split = split or SplitSpec()
+    label, unit = data.binary_labels(), units(split, data)
+    found, absent = {}, {}
+    for name in names:
+        one = baseline(name)
+        features = one.features(data.sequences)
+        reason = _reason(name, features)
+        if reason is None:
+            found[name] = cross_validate(one.classifier, features, label, split, workers, unit)
+        else:
+            absent[name] = reason
+    return Results(found, absent)
+
+
+@dataclass(frozen=True)
+class FittedBaselines:
+    """Baselines that know a training set."""
+
+    fitted: dict[BaselineName, Baseline]
+    """With the classifier fitted."""
+    absent: dict[BaselineName, str]
+    """Why a baseline cannot be had."""
+    chain: tuple[str, str | None]
+    """Chain and fragment of the training set."""
+
+    def score(self, data: Dataset) -> Results[Prediction]:
+        """Return predictions and scores on other data, of which nothing is fitted.
+
+        Raises
+        ------
+        DatasetError
+            If labels are not 0 and 1, or the data are of another chain or fragment than those of the training.
+        SequenceError
+            If a sequence holds nothing but X.
+        """
+        if self.chain != (data.chain, data.fragment):
+            ours, theirs = (f"{chain} {cut or ''}".strip() for chain, cut in (self.chain, (data.chain, data.fragment)))
+            raise DatasetError(f"baselines that know {ours} sequences cannot be scored on {theirs} ones")
+        label = data.binary_labels()
+        found, absent = {}, dict(self.absent)
+        for name, one in self.fitted.items():
+            features = one.features(data.sequences)
+            reason = _reason(name, features)
+            if reason is not None:
+                absent[name] = reason
+                continue
+            with one_blas_thread():
+                prediction = one.classifier.predict(features)
+                probability = one.classifier.predict_proba(features)[:, 1]
+            found[name] = Prediction(prediction, probability, score(label, prediction, probability))
+        return Results(found, absent)
+
+
+def fit_baselines(data: Dataset, names: Sequence[BaselineName] = BASELINES) -> FittedBaselines:
+    """Return baselines fitted on all of a data set. Raises as `cross_validate_baselines` does.
+
+    Examples
+    --------
+    >>> from antibody_esm import load_dataset
+    >>> data = load_dataset("boughter_flu_cdrs")
+    >>> fitted = fit_baselines(data.subset(range(0, 358, 2)), ["composition"])
+    >>> fitted.score(data.subset(range(1, 358, 2))).found["composition"].probability.shape
+    (179,)
+    """
+    label = data.binary_labels()
+    fitted, absent = {}, {}
+    for name in names:
+        one = baseline(name)
+        features = one.features(data.sequences)
+        reason = _reason(name, features)
+        if reason is not None:
+            absent[name] = reason
+            continue
+        with one_blas_thread():
+            fitted[name] = Baseline(name, one.features, one.classifier.fit(features, label))
+    return FittedBaselines(fitted, absent, (data.chain, data.fragment))
+
+
+def _reason(name: BaselineName, features: Any) -> str | None:
+    """Return why a baseline can say nothing about these rows."""
+    if name == "germline" and (features == UNKNOWN).all():
+        return "no variable domain is recognised in any sequence, so that no germline gene is known"
+    return None

@@ -1,0 +1,196 @@
+"""Choose among candidates inside the training folds, so that no choice has seen what it is tested on.
+
+Whatever is tried (penalties, layers, poolings, classifiers, the threshold of the decision) is tried on folds of the
+training rows only. The best of many scores on one set of folds is too high, since it was chosen for its luck as well
+(doi:10.1186/1471-2105-7-91).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antibody_esm.classifiers import one_blas_thread
+from antibody_esm.errors import DatasetError
+from antibody_esm.evaluation.cross_validation import CrossValidation, collect
+from antibody_esm.evaluation.metrics import score
+from antibody_esm.evaluation.splits import folds
+from antibody_esm.specs import SplitSpec
+
+Rule = Callable[[NDArray[np.int64], NDArray[np.float64]], float]
+"""From labels ``(m,)`` and probabilities ``(m,)`` of class 1 to a threshold, 0 to 1."""
+
+
+class Candidate(NamedTuple):
+    """What may be chosen."""
+
+    features: NDArray[Any]
+    """``(n, dim)``, an array or a sparse one, of all rows."""
+    classifier: Any
+    """Unfitted scikit-learn classifier."""
+
+
+@dataclass(frozen=True)
+class NestedCrossValidation:
+    """What was chosen on each outer fold, and what that predicted there."""
+
+    outer: CrossValidation
+    """Scores and predictions of what was chosen, on rows that had no part in the choice."""
+    chosen: tuple[str, ...]
+    """``(n_folds,)``, the name of the candidate."""
+    threshold: NDArray[np.float64]
+    """``(n_folds,)``, the probability from which on a row is predicted as 1; NaN where the classifier decided."""
+    inner: dict[str, NDArray[np.float64]]
+    """Candidate to its mean score on the inner folds of each outer one, ``(n_folds,)``."""
+
+
+def nested_cross_validate(
+    candidates: Mapping[str, Candidate],
+    label: NDArray[np.int64],
+    split: SplitSpec,
+    inner: SplitSpec,
+    *,
+    metric: Literal["accuracy", "balanced_accuracy", "f1", "mcc", "roc_auc", "pr_auc"] = "roc_auc",
+    threshold: Literal["balanced_accuracy"] | Rule | None = None,
+    unit: NDArray[Any] | None = None,
+    workers: int | None = None,
+) -> NestedCrossValidation:
+    """Return the scores of choosing a candidate, rather than of a candidate.
+
+    On the training rows of each outer fold, every candidate is cross-validated; that with the highest mean score, the
+    first of equals, is fitted on all of them and predicts the rows outside.
+
+    Parameters
+    ----------
+    candidates
+        By name. Several layers, poolings or values of a penalty are so many candidates.
+    label
+        ``(n,)``, 0 or 1.
+    split, inner
+        How to divide the rows, and the training rows of each fold. Both keep the same rows together.
+    metric
+        What to choose by. Inner folds in which it is not defined do not count.
+    threshold
+        From which probability on a row is predicted as 1: ``balanced_accuracy``: the threshold at which that is highest
+        over the inner out-of-fold probabilities of what was chosen; a function of labels and such probabilities; None:
+        the classifier decides.
+    unit
+        ``(n,)``, what stays together, see `splits.units`; None where each row is its own.
+    workers
+        Fits at a time; None is one per usable core. It changes no number.
+
+    Raises
+    ------
+    DatasetError
+        As `splits.folds` does, of all rows or of training rows; or if the metric is defined on no inner fold.
+    ValueError
+        If there are no candidates, or the inner folds would keep other rows together than the outer ones.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> X, label = np.arange(40.0)[:, None] % 9, np.arange(40) % 9 // 5
+    >>> candidates = {f"C={C:g}": Candidate(X, LogisticRegression(C=C)) for C in (0.001, 1)}
+    >>> nested_cross_validate(candidates, label, SplitSpec(folds=4), SplitSpec(folds=3), metric="accuracy").chosen
+    ('C=1', 'C=1', 'C=1', 'C=1')
+    """
+    from sklearn.base import clone
+    from sklearn.utils.parallel import Parallel, delayed
+
+    if not candidates:
+        raise ValueError("there are no candidates to choose from")
+    if (split.by, split.identity) != (inner.by, inner.identity):
+        raise ValueError(
+            f"inner folds keep together what outer ones do: both by {split.by} at {split.identity:g}, "
+            f"not by {inner.by} at {inner.identity:g}"
+        )
+
+    def run(name: str, train: NDArray[np.int64], test: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any]]:
+        features, classifier = candidates[name]
+        fitted = clone(classifier).fit(features[train], label[train])
+        return fitted.predict(features[test]), fitted.predict_proba(features[test])[:, 1]
+
+    outer = folds(split, label, unit)
+    within = [
+        [(train[one], train[other]) for one, other in folds(inner, label[train], None if unit is None else unit[train])]
+        for train, _ in outer
+    ]
+    jobs = [(i, name, fold) for i, made in enumerate(within) for name in candidates for fold in made]
+    with one_blas_thread():
+        parallel = Parallel(n_jobs=workers or -1, prefer="threads")
+        done = parallel(delayed(run)(name, *fold) for _, name, fold in jobs)
+        tried: dict[tuple[int, str], list[_Try]] = {}
+        for (i, name, (_, test)), (predicted, probable) in zip(jobs, done, strict=True):
+            value = score(label[test], predicted, probable)[metric]
+            tried.setdefault((i, name), []).append(_Try(value, label[test], probable))
+        means = {name: np.array([_mean(tried[i, name], metric) for i in range(len(outer))]) for name in candidates}
+        names = list(candidates)
+        chosen = tuple(names[int(np.argmax([means[name][i] for name in names]))] for i in range(len(outer)))
+        results = parallel(delayed(run)(name, *fold) for name, fold in zip(chosen, outer, strict=True))
+
+    cuts = np.array([_threshold(tried[i, name], threshold) for i, name in enumerate(chosen)])
+    decided = [
+        (predicted if np.isnan(cut) else (probable >= cut).astype(np.int64), probable)
+        for cut, (predicted, probable) in zip(cuts, results, strict=True)
+    ]
+    return NestedCrossValidation(collect(label, split, outer, decided), chosen, cuts, means)
+
+
+def best_threshold(label: NDArray[np.int64], probability: NDArray[np.float64]) -> float:
+    """Return the threshold from which on class 1 is predicted with the highest balanced accuracy.
+
+    Parameters
+    ----------
+    label
+        ``(m,)``, 0 or 1, both of them.
+    probability
+        ``(m,)`` of class 1.
+
+    Returns
+    -------
+    The middle between two neighbouring probabilities; of equally good ones that nearest to 0.5, then the lower.
+
+    Raises
+    ------
+    DatasetError
+        If there is one class only.
+
+    Examples
+    --------
+    >>> best_threshold(np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.3, 0.9]))
+    0.25
+    """
+    positives = int(label.sum())
+    if positives in (0, len(label)):
+        raise DatasetError("a threshold needs both classes", column="label")
+    values, place = np.unique(probability, return_inverse=True)
+    below = [np.cumsum(np.bincount(place[label == value], minlength=len(values)))[:-1] for value in (0, 1)]
+    # Whole numbers, so that equally good is equal: specificity plus sensitivity, times both counts.
+    gained = np.concatenate([[0], below[0] * positives - below[1] * (len(label) - positives), [0]])
+    middle = np.concatenate([[0.0], (values[:-1] + values[1:]) / 2, [np.nextafter(1.0, 2.0)]])
+    best = middle[gained == gained.max()]
+    return float(best[np.argmin(np.abs(best - 0.5))])
+
+
+class _Try(NamedTuple):
+    """A candidate on one inner fold."""
+
+    score: float
+    label: NDArray[np.int64]
+    probability: NDArray[np.float64]
+
+
+def _mean(tries: list[_Try], metric: str) -> float:
+    defined = [one.score for one in tries if not np.isnan(one.score)]
+    if not defined:
+        raise DatasetError(f"{metric} is defined on no inner fold: each holds one class only", column="label")
+    return float(np.mean(defined))
+
+
+def _threshold(tries: list[_Try], threshold: Literal["balanced_accuracy"] | Rule | None) -> float:
+    if threshold is None:
+        return float("nan")
+    rule = best_threshold if threshold == "balanced_accuracy" else threshold
+    return float(rule(np.concatenate([one.label for one in tries]), np.concatenate([one.probability for one in tries])))
