@@ -10,12 +10,13 @@ if TYPE_CHECKING:
     from antibody_esm.data.dataset import Dataset
     from antibody_esm.data.sources import load_dataset
     from antibody_esm.embedding import embed, embed_stream, embed_views
+    from antibody_esm.ensemble import Ensemble
     from antibody_esm.errors import AntibodyESMError, CheckpointError, DatasetError, SequenceError, StoreError
-    from antibody_esm.plm.ensemble import Ensemble
     from antibody_esm.plm.extractor import Extractor
     from antibody_esm.predictor import Predictor
     from antibody_esm.sequences import Antibody
     from antibody_esm.specs import (
+        DescriptorSpec,
         EnsembleSpec,
         ExtractorSpec,
         GaussianProcessSpec,
@@ -40,7 +41,8 @@ _HOME = {
     "Dataset": "data.dataset",
     "DatasetError": "errors",
     "EmbeddingStore": "store.store",
-    "Ensemble": "plm.ensemble",
+    "DescriptorSpec": "specs",
+    "Ensemble": "ensemble",
     "EnsembleSpec": "specs",
     "Extractor": "plm.extractor",
     "ExtractorSpec": "specs",
@@ -69,6 +71,7 @@ __all__ = [
     "CheckpointError",
     "Dataset",
     "DatasetError",
+    "DescriptorSpec",
     "EmbeddingStore",
     "Ensemble",
     "EnsembleSpec",

@@ -8,14 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm import presets
 from antibody_esm.data.tables import read_sequences
+from antibody_esm.ensemble import AnyExtractor, Described, Ensemble, load
 from antibody_esm.errors import BadResidue, CheckpointError, SequenceError
-from antibody_esm.plm.ensemble import AnyExtractor, Ensemble, load
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.forecast import Forecast
 from antibody_esm.plm.pairs import chains, side_by_side
 from antibody_esm.sequences import normalise, refuse_longer
-from antibody_esm.specs import EnsembleSpec, ExtractorSpec, RuntimeSpec
+from antibody_esm.specs import ExtractorSpec, RuntimeSpec
 from antibody_esm.store.sharing import Choose, Keep
 from antibody_esm.store.store import EmbeddingStore, MemoryStore, Store
 
@@ -24,7 +25,7 @@ Rows = NDArray[np.float32]
 
 def embed(
     sequences: Iterable[str | tuple[str, str]],
-    extractor: str | Path | ExtractorSpec | EnsembleSpec | AnyExtractor,
+    extractor: str | Path | presets.AnyExtractor | AnyExtractor,
     store: str | Path | Store | None = None,
     runtime: RuntimeSpec | None = None,
 ) -> NDArray[np.float32]:
@@ -66,7 +67,7 @@ def embed(
     >>> embed([("EVQLVESGGGLVQPGG", "DIQMTQSPSSLSASVG")], "antiberty").shape
     (1, 1024)
     """
-    if not isinstance(extractor, Extractor | Ensemble):
+    if not isinstance(extractor, AnyExtractor):
         extractor = load(extractor, runtime)
     store = as_store(store)
     normal = normalise(sequences, pairs=True)
@@ -76,6 +77,8 @@ def embed(
 def _any(normal: list[str], extractor: AnyExtractor, store: Store, forecast: Forecast | None = None) -> Rows:
     if isinstance(extractor, Ensemble):
         return extractor.combine(lambda member: _any(normal, member, store))
+    if isinstance(extractor, Described):
+        return extractor.embed(normal)
     return side_by_side(extractor.spec, normal, lambda chains: _embed(chains, extractor, store, forecast))
 
 
@@ -113,7 +116,7 @@ class Block(NamedTuple):
 
 def embed_stream(
     source: str | Path | Iterable[str | tuple[str, str]],
-    extractor: str | Path | ExtractorSpec | EnsembleSpec | AnyExtractor,
+    extractor: str | Path | presets.AnyExtractor | AnyExtractor,
     store: str | Path | Store | None = None,
     runtime: RuntimeSpec | None = None,
     *,
@@ -150,7 +153,7 @@ def embed_stream(
     >>> [block.vectors.shape for block in embed_stream(iter(["EVQLV", "QVQ", "DIQ"]), "antiberty", at_once=2)]
     [(2, 512), (1, 512)]
     """
-    if not isinstance(extractor, Extractor | Ensemble):
+    if not isinstance(extractor, AnyExtractor):
         extractor = load(extractor, runtime)
     kept = None if store is None else as_store(store)
     forecast = None
@@ -160,12 +163,12 @@ def embed_stream(
 
 
 def _survey_all(path: Path, extractor: AnyExtractor, store: Store | None, column: str | None) -> Forecast | None:
-    """Read a file through, and return a forecast of what it takes; None for an ensemble, or where no model is."""
+    """Read a file through, and return a forecast of what it takes; None where there is not one model."""
     try:
         forecast = extractor.forecast() if isinstance(extractor, Extractor) else None
     except CheckpointError:  # perhaps the store holds all of it
         forecast = None
-    if forecast is None or isinstance(extractor, Ensemble):
+    if forecast is None or not isinstance(extractor, Extractor):
         survey(path, column, extractor.longest)
         return None
     pinned = extractor.pinned

@@ -18,8 +18,8 @@ from pydantic import ValidationError
 from antibody_esm.classifiers import one_blas_thread
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.embedding import as_store, embed
+from antibody_esm.ensemble import AnyExtractor, load
 from antibody_esm.errors import StoreError
-from antibody_esm.plm.ensemble import AnyExtractor, load
 from antibody_esm.reports.report import Report, evaluation_report
 from antibody_esm.sequences import normalise
 from antibody_esm.specs import RuntimeSpec, TrainSpec

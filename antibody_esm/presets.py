@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from antibody_esm.specs import (
     ClassifierSpec,
+    DescriptorSpec,
     EnsembleSpec,
     ExtractorSpec,
     GaussianProcessSpec,
@@ -17,9 +18,11 @@ from antibody_esm.specs import (
     XGBoostSpec,
 )
 
+AnyExtractor = ExtractorSpec | DescriptorSpec | EnsembleSpec
+
 _ESM1V = "facebook/esm1v_t33_650M_UR90S_{}"  # five checkpoints, alike but for the seed (doi:10.1101/2021.07.09.450648)
 
-EXTRACTORS: MappingProxyType[str, ExtractorSpec | EnsembleSpec] = MappingProxyType(
+EXTRACTORS: MappingProxyType[str, AnyExtractor] = MappingProxyType(
     {
         "esm1v": ExtractorSpec(model=_ESM1V.format(1)),
         **{f"esm1v_{seed}": ExtractorSpec(model=_ESM1V.format(seed)) for seed in range(1, 6)},
@@ -38,6 +41,7 @@ EXTRACTORS: MappingProxyType[str, ExtractorSpec | EnsembleSpec] = MappingProxyTy
         "prott5": ExtractorSpec(model="Rostlab/prot_t5_xl_half_uniref50-enc"),
         "ankh_base": ExtractorSpec(model="ElnaggarLab/ankh-base"),  # arXiv:2301.06568
         "ankh_large": ExtractorSpec(model="ElnaggarLab/ankh-large"),
+        "descriptors": DescriptorSpec(),
     }
 )
 """Language models by name."""
@@ -60,7 +64,7 @@ DEFAULT_CLASSIFIER = "logreg"
 _S = TypeVar("_S", bound=Spec)
 
 
-def extractor(choice: str | Path | ExtractorSpec | EnsembleSpec) -> ExtractorSpec | EnsembleSpec:
+def extractor(choice: str | Path | AnyExtractor) -> AnyExtractor:
     """Return the spec of a preset's name, a local folder, or a spec as it is.
 
     Raises
@@ -71,20 +75,20 @@ def extractor(choice: str | Path | ExtractorSpec | EnsembleSpec) -> ExtractorSpe
     if isinstance(choice, Path) or (isinstance(choice, str) and Path(choice).is_dir() and choice not in EXTRACTORS):
         return ExtractorSpec(model=str(choice))
     otherwise = "or ExtractorSpec(model=...) for any other model"
-    return _choose(choice, EXTRACTORS, (ExtractorSpec, EnsembleSpec), "extractor", otherwise)
+    return _choose(choice, EXTRACTORS, (ExtractorSpec, EnsembleSpec, DescriptorSpec), "extractor", otherwise)
 
 
-def one_model(choice: str | Path | ExtractorSpec | EnsembleSpec) -> ExtractorSpec:
-    """Return the spec of a preset's name, a local folder, or a spec as it is, where an ensemble has no meaning.
+def one_model(choice: str | Path | AnyExtractor) -> ExtractorSpec:
+    """Return the spec of a preset's name, a local folder, or a spec as it is, where only one language model will do.
 
     Raises
     ------
     ValueError
-        If it is an ensemble, or a name is no preset.
+        If it is something else, or a name is no preset.
     """
     chosen = extractor(choice)
-    if isinstance(chosen, EnsembleSpec):
-        raise ValueError(f"{choice} is of several models; name one of its members")
+    if not isinstance(chosen, ExtractorSpec):
+        raise ValueError(f"{choice} is not one language model")
     return chosen
 
 

@@ -9,11 +9,12 @@ from antibody_esm import presets
 from antibody_esm.classifiers import build, one_blas_thread
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.embedding import as_store
+from antibody_esm.ensemble import load
 from antibody_esm.evaluation.cross_validation import cross_validate
-from antibody_esm.plm.ensemble import load
+from antibody_esm.evaluation.splits import units
 from antibody_esm.predictor import Predictor, features
 from antibody_esm.reports.report import Report, cross_validation_report
-from antibody_esm.specs import ClassifierSpec, EnsembleSpec, ExtractorSpec, RuntimeSpec, SplitSpec, TrainSpec
+from antibody_esm.specs import ClassifierSpec, RuntimeSpec, SplitSpec, TrainSpec
 from antibody_esm.store.store import Store
 
 
@@ -23,7 +24,8 @@ class Trainer:
     Parameters
     ----------
     extractor
-        Language model: a preset's name, a local folder, an `ExtractorSpec`, or an `EnsembleSpec` of several.
+        Language model: a preset's name, a local folder, an `ExtractorSpec`, an `EnsembleSpec` of several, or a
+        `DescriptorSpec`, which needs none.
     classifier
         A preset's name or a classifier spec.
     split
@@ -54,7 +56,7 @@ class Trainer:
 
     def __init__(
         self,
-        extractor: str | Path | ExtractorSpec | EnsembleSpec = presets.DEFAULT_EXTRACTOR,
+        extractor: str | Path | presets.AnyExtractor = presets.DEFAULT_EXTRACTOR,
         classifier: str | ClassifierSpec = presets.DEFAULT_CLASSIFIER,
         split: SplitSpec | None = None,
         *,
@@ -93,7 +95,12 @@ class Trainer:
         label = data.binary_labels()
         X = self._features(data)
         found = cross_validate(
-            build(self.spec.classifier, X.shape[1]), X, label, self.spec.split, self.extractor.runtime.workers
+            build(self.spec.classifier, X.shape[1]),
+            X,
+            label,
+            self.spec.split,
+            self.extractor.runtime.workers,
+            units(self.spec.split, data),
         )
         report = cross_validation_report(self.spec, data, found)
         self._report = data.digest, report

@@ -61,6 +61,10 @@ ensembles = st.builds(
     EnsembleSpec,
     members=st.lists(extractors, min_size=2, max_size=4, unique=True).map(tuple),
     combine=st.sampled_from(["mean", "concat"]),
+) | st.builds(
+    lambda one, other: EnsembleSpec(members=(one, other), combine="concat"),
+    extractors,
+    st.deferred(lambda: descriptors),
 )
 resolved_extractors = st.builds(
     ResolvedExtractorSpec,

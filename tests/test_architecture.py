@@ -19,6 +19,7 @@ LAYERS = [
     {"sequences", "specs"},
     {"presets", "numbering", "quantisation"},
     {"data", "store", "plm", "classifiers", "descriptors"},
+    {"ensemble"},
     {"embedding"},
     {"evaluation"},
     {"reports"},

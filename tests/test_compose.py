@@ -1,3 +1,4 @@
+import json
 import sys
 
 import pytest
@@ -25,8 +26,12 @@ values = st.one_of(
     st.integers(1, 99).map("runtime.workers={}".format),
     st.sampled_from(["null", "store/", "'a b'"]).map("store={}".format),
 )
+OTHERS = ("model=esm1v_mean", "model=descriptors")  # they have no layer, nor a revision
 overrides = st.lists(st.one_of(models, classifiers, values), max_size=6).filter(
-    lambda given: not any("classifier=knn" in one for one in given)  # it has no random_state
+    lambda given: (
+        not any("classifier=knn" in one for one in given)  # it has no random_state
+        and not (any(one in OTHERS for one in given) and any(one.startswith("extractor.") for one in given))
+    )
 )
 
 
@@ -39,7 +44,7 @@ def test_compose_gives_exactly_what_the_command_gives(given_overrides: list[str]
     assert shown.exit_code == 0, shown.output
     configuration = yaml.safe_load(shown.stdout)
     rest = {name: configuration.pop(name) for name in ("data", "store", "output", "runtime")}
-    assert TrainSpec.model_validate(configuration).fingerprint == run.train.fingerprint
+    assert TrainSpec.model_validate_json(json.dumps(configuration)).fingerprint == run.train.fingerprint
     assert rest == {name: run.to_dict()[name] for name in rest}
 
 

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from antibody_esm import (
     CheckpointError,
     Dataset,
+    DescriptorSpec,
     EmbeddingStore,
     Ensemble,
     EnsembleSpec,
@@ -20,6 +22,7 @@ from antibody_esm import (
     embed,
     presets,
 )
+from antibody_esm.descriptors import describe
 from antibody_esm.testing import tiny_checkpoint
 from chains import HEAVY, LIGHT, NANOBODY
 
@@ -107,7 +110,36 @@ def test_the_mean_of_the_five_is_a_preset() -> None:
     assert spec.members == tuple(presets.EXTRACTORS[f"esm1v_{seed}"] for seed in range(1, 6))
     assert spec.combine == "mean"
     assert TrainSpec.compose(["model=esm1v_mean"]).extractor == spec
-    with pytest.raises(ValueError, match="is of several models"):
+    with pytest.raises(ValueError, match="is not one language model"):
         Extractor("esm1v_mean")
-    with pytest.raises(ValueError, match="is one model"):
+    with pytest.raises(ValueError, match="is not of several"):
         Ensemble("esm1v_1")
+
+
+def test_descriptors_stand_alone_and_beside_a_language_model(
+    five: EnsembleSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = DescriptorSpec(descriptors=("length", "net_charge", "composition"))
+    expected = describe(SEQUENCES, alone)
+    rows = embed(SEQUENCES, alone)
+    np.testing.assert_allclose(rows, expected.values, rtol=1e-6)
+    assert rows.shape == (4, 22)
+    assert embed([], alone).shape == (0, 22)
+    assert np.array_equal(embed([(HEAVY, LIGHT)], alone)[0], np.hstack([rows[0], rows[1]]))
+    beside = EnsembleSpec(members=(five.members[0], alone), combine="concat")
+    vectors = Extractor(five.members[0]).embed(SEQUENCES)
+    assert np.array_equal(embed(SEQUENCES, beside, tmp_path / "store"), np.hstack([vectors, rows]))
+    assert len(EmbeddingStore(tmp_path / "store").stats().specs) == 1
+    with pytest.raises(ValidationError, match="descriptors have no mean"):
+        EnsembleSpec(members=(five.members[0], alone))
+
+    generator = np.random.default_rng(0)
+    sequences = ["".join(generator.choice(list("ACDEFGHIK"), 12)) for _ in range(20)]
+    data = Dataset(ids=[str(i) for i in range(20)], heavy=sequences, label=[0, 1] * 10)
+    for spec in (alone, beside):
+        trainer = Trainer(spec, split=SplitSpec(folds=2), store=tmp_path / "store")
+        assert "descriptors" in str(trainer.cross_validate(data))
+        predictor = trainer.fit(data)
+        loaded = Predictor.load(predictor.save(tmp_path / "model"), store=tmp_path / "store")
+        assert np.array_equal(loaded.predict_proba(sequences), predictor.predict_proba(sequences))
+    assert TrainSpec.compose(["model=descriptors"]).extractor == DescriptorSpec()

@@ -124,3 +124,23 @@ print(json.dumps([before, "torch" in sys.modules]))
 """
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [False, True], "the second shows that the first can fail"
+
+
+@pytest.mark.parametrize("by", ["identity", "group", "family", "fold"])
+def test_what_a_split_keeps_together_is_in_one_fold_of_a_trainer(by: str, tiny: ExtractorSpec) -> None:
+    generator = np.random.default_rng(0)
+    families = ["".join(generator.choice(list("ACDEFGHIK"), 20)) for _ in range(8)]
+    heavy = [family[:-1] + letter for family in families for letter in "ACDEF"]
+    data = Dataset(
+        ids=[str(i) for i in range(40)],
+        heavy=heavy,
+        label=[0, 1] * 20,
+        groups=[str(i // 5) for i in range(40)],
+        measurements={"fold": [i // 10 for i in range(40)]},
+    )
+    split = SplitSpec(by=by, folds=4) if by in ("identity", "group") else SplitSpec(by=by)  # type: ignore[arg-type]
+    report = Trainer(tiny, split=split).cross_validate(data)
+    fold = report.out_of_fold["fold"].to_numpy().reshape(8, 5)
+    assert (fold == fold[:, :1]).all()
+    assert len(set(fold[:, 0])) == {"identity": 4, "group": 4, "family": 8, "fold": 4}[by]
+    assert "stratified" not in str(report)

@@ -13,7 +13,8 @@ from antibody_esm.data.audit import Audit, repeats
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.evaluation.cross_validation import CrossValidation
 from antibody_esm.evaluation.metrics import score
-from antibody_esm.specs import EnsembleSpec, ExtractorSpec, Spec, TrainSpec
+from antibody_esm.presets import AnyExtractor
+from antibody_esm.specs import DescriptorSpec, EnsembleSpec, Spec, TrainSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -203,10 +204,12 @@ def _named(name: str, spec: Spec, told: set[str]) -> str:
     return f"{name} ({changed})" if changed else name
 
 
-def _model(spec: ExtractorSpec | EnsembleSpec) -> str:
+def _model(spec: AnyExtractor) -> str:
     if isinstance(spec, EnsembleSpec):
         how = "mean of" if spec.combine == "mean" else "side by side:"
         return f"{how} {', '.join(_model(member) for member in spec.members)}"
+    if isinstance(spec, DescriptorSpec):
+        return _named(spec.kind, spec, {"kind"})
     return _named(spec.model, spec, {"model", "revision", "digest"})
 
 

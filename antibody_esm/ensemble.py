@@ -1,4 +1,4 @@
-"""Several language models as one: the mean of their vectors, or their vectors side by side."""
+"""Whatever gives vectors: a language model, descriptors that need none, or several of these as one."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -7,12 +7,72 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm import presets
+from antibody_esm.descriptors import describe
 from antibody_esm.errors import CheckpointError
 from antibody_esm.plm.extractor import Extractor
-from antibody_esm.sequences import normalise
-from antibody_esm.specs import EnsembleSpec, ExtractorSpec, RuntimeSpec
+from antibody_esm.sequences import BETWEEN, chains_of, normalise
+from antibody_esm.specs import DescriptorSpec, EnsembleSpec, ExtractorSpec, RuntimeSpec
 
 Rows = NDArray[np.float32]
+
+
+class Described:
+    """What a `DescriptorSpec` gives, behind the same door as an `Extractor`. Nothing of it is stored.
+
+    Parameters
+    ----------
+    spec
+        Which descriptors.
+    """
+
+    computed = 0
+    longest = None
+
+    def __init__(self, spec: DescriptorSpec, runtime: RuntimeSpec | None = None) -> None:
+        self.spec = spec
+        self.runtime = runtime or RuntimeSpec()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.spec!r})"
+
+    @property
+    def pinned(self) -> DescriptorSpec:
+        """The spec."""
+        return self.spec
+
+    @property
+    def dim(self) -> int:
+        """Number of descriptors."""
+        return len(describe(["A"], self.spec).names)
+
+    def needed(self, sequences: Iterable[str | tuple[str, str]]) -> int:
+        """Return 0: no vector of a language model is needed."""
+        return 0
+
+    def unload(self) -> None:
+        """Do nothing: no model is in memory."""
+
+    def embed(self, sequences: Iterable[str | tuple[str, str]]) -> Rows:
+        """Return the descriptors ``(n, dim)`` of each sequence, or ``(n, 2 * dim)`` of each pair, as float32.
+
+        Raises
+        ------
+        SequenceError
+            If a sequence is not made of amino acids and X, or of X alone, or if only some are pairs.
+        """
+        normal = normalise(sequences, pairs=True)
+        if not normal:
+            return np.empty((0, self.dim), np.float32)
+        if not any(BETWEEN in one for one in normal):
+            return self._rows(normal)
+        return np.hstack([self._rows(chains) for chains in chains_of(normal)])
+
+    def _rows(self, sequences: list[str]) -> Rows:
+        values = describe(sequences, self.spec).values
+        return np.asarray(values if isinstance(values, np.ndarray) else values.toarray(), np.float32)
+
+
+Single = Extractor | Described
 
 
 class Ensemble:
@@ -28,16 +88,16 @@ class Ensemble:
     Attributes
     ----------
     members
-        One `Extractor` a member.
+        One `Extractor` a language model, one `Described` for descriptors.
     """
 
     def __init__(self, spec: str | EnsembleSpec, runtime: RuntimeSpec | None = None) -> None:
         chosen = presets.extractor(spec)
         if not isinstance(chosen, EnsembleSpec):
-            raise ValueError(f"{chosen!r} is one model: use Extractor(...)")
+            raise ValueError(f"{chosen!r} is not of several: use Extractor(...) or embed(...)")
         self.spec = chosen
         self.runtime = runtime or RuntimeSpec()
-        self.members = tuple(Extractor(member, self.runtime) for member in chosen.members)
+        self.members = tuple(_single(member, self.runtime) for member in chosen.members)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec!r}, {self.runtime!r})"
@@ -67,7 +127,7 @@ class Ensemble:
         normal = normalise(sequences, pairs=True)
         return self.combine(lambda member: member.embed(normal))
 
-    def combine(self, rows_of: Callable[[Extractor], Rows]) -> Rows:
+    def combine(self, rows_of: Callable[[Single], Rows]) -> Rows:
         """Return the members' vectors as one ``(n, dim)``, float32.
 
         Parameters
@@ -81,8 +141,8 @@ class Ensemble:
             If the mean is asked for and the members' vectors are not of one length.
         """
         if self.spec.combine == "mean" and len({member.dim for member in self.members}) > 1:
-            told = ", ".join(f"{member.spec.model} {member.dim}" for member in self.members)
-            raise CheckpointError(f"a mean needs vectors of one length, these are: {told}", self.members[0].spec.model)
+            told = ", ".join(f"{member.spec!r} {member.dim}" for member in self.members)
+            raise CheckpointError(f"a mean needs vectors of one length, these are: {told}")
         every = []
         for member in self.members:
             every.append(rows_of(member))
@@ -90,10 +150,14 @@ class Ensemble:
         return np.hstack(every) if self.spec.combine == "concat" else np.mean(every, axis=0, dtype=np.float32)
 
 
-AnyExtractor = Extractor | Ensemble
+AnyExtractor = Single | Ensemble
 
 
-def load(spec: str | Path | ExtractorSpec | EnsembleSpec, runtime: RuntimeSpec | None = None) -> AnyExtractor:
+def load(spec: str | Path | presets.AnyExtractor, runtime: RuntimeSpec | None = None) -> AnyExtractor:
     """Return what runs a spec, a preset or a local folder."""
     chosen = presets.extractor(spec)
-    return Ensemble(chosen, runtime) if isinstance(chosen, EnsembleSpec) else Extractor(chosen, runtime)
+    return Ensemble(chosen, runtime) if isinstance(chosen, EnsembleSpec) else _single(chosen, runtime)
+
+
+def _single(spec: ExtractorSpec | DescriptorSpec, runtime: RuntimeSpec | None) -> Single:
+    return Described(spec, runtime) if isinstance(spec, DescriptorSpec) else Extractor(spec, runtime)
