@@ -318,7 +318,10 @@ class LogisticRegressionSpec(Spec):
     kind: Literal["logreg"] = "logreg"
     C: PositiveFloat = 1.0
     """Inverse strength of the penalty."""
-    max_iter: PositiveInt = 1000
+    tol: PositiveFloat = 1e-8
+    """When the solver stops. With scikit-learn's 1e-4, probabilities differ by .01 where vectors differ in their last
+    digits, as they do between machines."""
+    max_iter: PositiveInt = 10_000
     solver: Literal["lbfgs", "newton-cholesky", "liblinear", "saga"] = "lbfgs"
     class_weight: ClassWeight = None
     standardize: bool = False

@@ -91,6 +91,7 @@ descriptors = st.builds(
 logistic_regressions = st.builds(
     LogisticRegressionSpec,
     C=positive_floats,
+    tol=positive_floats,
     max_iter=positive_ints,
     solver=st.sampled_from(["lbfgs", "newton-cholesky", "liblinear", "saga"]),
     class_weight=class_weights,

@@ -161,7 +161,8 @@ def test_a_classifier_is_chosen_by_its_kind() -> None:
 def test_defaults_are_the_fields() -> None:
     assert LogisticRegressionSpec().model_dump(exclude={"format", "kind"}) == {
         "C": 1.0,
-        "max_iter": 1000,
+        "tol": 1e-8,
+        "max_iter": 10_000,
         "solver": "lbfgs",
         "class_weight": None,
         "standardize": False,
@@ -190,7 +191,7 @@ GOLDEN_FINGERPRINTS = [
         "8a4f34e5c53c254dc441b76962d79d15c4558c1e65946a510c9e8dab1445736d",
     ),
     (DescriptorSpec(), "47d4d0372098bd246231dd83f85e746cd191c7ee01ef7928ccd0760003f326bf"),
-    (LogisticRegressionSpec(), "86546e8db2ec291211506a5ad1b1b63c3f837bd452ff44d7cade4e463fbac90a"),
+    (LogisticRegressionSpec(), "bf90c35eea9da2273ba87587740d70de36fb9f16f274f7fb1c3683502e27300f"),
     (XGBoostSpec(), "87059033a881dae446d52e88c91c69ae44a5f571d7a39dd0501672e893fcdf53"),
     (RandomForestSpec(), "c3606afe6a0198c2a22bab57425cb641edbec355be30531188a9a618e72425d6"),
     (GaussianProcessSpec(), "8a94a555509811d503f4b449640cb925343e3e647962c327da003d65838a01c0"),
@@ -199,7 +200,7 @@ GOLDEN_FINGERPRINTS = [
     (SplitSpec(), "46344382cbc98035ca93473cf4c79cf571a0757687cbfbc377126fbdc5408980"),
     (
         TrainSpec(extractor=ExtractorSpec(model="antiberty", revision="0.1.3")),
-        "4ca558ff16131bff9b962bb704130d919771c0276723af1c7f322b62d503f0fa",
+        "fb10f1ae0384c197f4bc07c1120ff3bb9cced80f07c0dd823627da8272490c7d",
     ),
 ]
 
