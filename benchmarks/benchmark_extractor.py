@@ -1,19 +1,25 @@
-"""`Extractor` beside a plain transformers loop: the same weights, the same sequences, in the same run.
+"""`Extractor` beside other ways to embed: the same weights, the same sequences, in the same run.
 
-The peer is what its documentation shows: batches of eight in the order of arrival, padded, with an attention mask, on
-torch's own threads. Both start from strings and end at one mean vector a sequence. They run in turns, the ratio is the
-median over the pairs, and no timing can fail the run; that the two agree is asserted.
+A plain transformers loop over padded batches of eight, in the order of arrival (the predecessor's) and sorted by
+length; `encode` of sentence-transformers; and batches of up to 4096 tokens of sequences sorted by length, as fair-esm's
+extraction script makes them. These run on torch's own threads. All start from strings and end at one mean vector a
+sequence. They run in turns, a ratio is the median over the pairs, and no timing can fail the run; that all agree is
+asserted. In the end the loop and `Extractor` run beside another process that keeps one core busy.
 """
 
 import csv
+import importlib.util
 import itertools
 import os
 import platform
 import random
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,15 +31,17 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from transformers import AutoModel, AutoTokenizer, BertTokenizer
 from transformers.utils import logging
 
-from antibody_esm import Extractor, RuntimeSpec, load_dataset
+from antibody_esm import Extractor, ExtractorSpec, RuntimeSpec, load_dataset
 from antibody_esm.plm.checkpoints import locate
 from antibody_esm.testing import tiny_checkpoint
 
-N_SEQUENCES = {"antiberty": 128, "esm2_8m": 200, "esm2_35m": 80, "esm2_150m": 40}
-"""As many as keep the whole run under five minutes on two cores."""
+N_SEQUENCES = {"antiberty": 64, "esm2_8m": 160, "esm2_35m": 48, "esm2_150m": 16}
+"""As many as keep each line of the table under two minutes on two cores."""
 
 PAIRS = 5
 BATCH = 8
+TOKENS = 4096
+LINKER = "GGGGSGGGGSGGGGS"
 
 ESM2 = {
     "esm2_8m": {"layers": 6, "dim": 320, "heads": 20},
@@ -43,6 +51,8 @@ ESM2 = {
 """Published sizes; the weights are random, which changes no time."""
 
 LARGE = pytest.mark.skipif("ANTIBODY_ESM_LARGE" not in os.environ, reason="ANTIBODY_ESM_LARGE=1 runs it too")
+
+Embed = Callable[[list[str]], NDArray[np.float32]]
 
 
 class Work(NamedTuple):
@@ -59,32 +69,50 @@ class Work(NamedTuple):
         return 2 * self.linear * sum(tokens) + self.layers * attention
 
 
+LOOP, SORTED, SENTENCES, BUDGET, OURS = "loop", "sorted", "s-t", "budget", "ours"
+
+
 class Row(NamedTuple):
-    """One line of the table."""
+    """One line of the tables."""
 
     model: str
-    sequences: int
-    plain: float
-    ours: float
-    ratio: float
-    lowest: float
-    highest: float
-    plain_share: float
-    ours_share: float
+    lengths: str
+    rates: dict[str, float]
+    """Sequences per second."""
+    ratios: dict[str, list[float]]
+    """Their time to ours, of each pair."""
+    shares: dict[str, float]
+    """Of the peak, padding not counted as work."""
     peak: float
+    disturbed: dict[str, float]
+    """Rate beside a busy process to that without."""
     difference: float
 
-    def __str__(self) -> str:
-        return (
-            f"{self.model:<10} {self.sequences:>9} {self.plain:>11.1f} {self.ours:>10.1f} {self.ratio:>8.2f}"
-            f"   {self.lowest:.2f}-{self.highest:.2f} {self.plain_share:>9.0%} {self.ours_share:>9.0%}"
-            f" {self.peak:>8.0f} {self.difference:>11.0e}"
+    def speed(self) -> str:
+        """Return its line of the first table."""
+        rates = "".join(
+            f"{self.rates.get(name, float('nan')):>8.1f}" for name in (LOOP, SORTED, SENTENCES, BUDGET, OURS)
         )
+        loop = self.ratios[LOOP]
+        ratios = "".join(
+            f"{statistics.median(self.ratios.get(name, [float('nan')])):>8.2f}" for name in (SORTED, SENTENCES, BUDGET)
+        )
+        ours = f"{statistics.median(loop):>7.2f} ({min(loop):.2f}-{max(loop):.2f})"
+        return f"{self.model:<10} {self.lengths:<4}{rates}{ours}{ratios}"
+
+    def peaks(self) -> str:
+        """Return its line of the second table."""
+        shares = "".join(f"{self.shares[name]:>7.0%}" for name in (LOOP, OURS))
+        disturbed = "".join(f"{self.disturbed[name]:>10.2f}" for name in (LOOP, OURS))
+        return f"{self.model:<10} {self.lengths:<4}{self.peak:>9.0f}{shares}{disturbed}{self.difference:>13.0e}"
 
 
-HEADER = """
-                            seq/s      seq/s                         of peak   of peak     peak     largest
-model      sequences   plain loop  Extractor    ratio       range      plain Extractor  GFLOP/s  difference"""
+SPEED = """
+                        sequences per second             ours to loop       ours to
+model      of      loop  sorted     s-t  budget    ours         (range)  sorted     s-t  budget"""
+PEAKS = """
+                    peak   of peak      beside a busy process      largest
+model      of   GFLOP/s   loop   ours      loop      ours   difference"""
 
 
 @pytest.fixture(scope="module")
@@ -92,51 +120,131 @@ def table() -> Iterator[list[Row]]:
     rows: list[Row] = []
     yield rows
     machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}"
-    print("", f"{PAIRS} pairs; {machine}", HEADER, *rows, sep="\n")
+    print("", f"{PAIRS} pairs; {machine}", SPEED, *(row.speed() for row in rows), sep="\n")
+    print(PEAKS, *(row.peaks() for row in rows), sep="\n")
+    if importlib.util.find_spec("sentence_transformers") is None:
+        print("s-t is empty: sentence-transformers is not installed (it comes with the extra [benchmark])")
 
 
 @pytest.fixture(scope="module")
-def pool() -> list[str]:
-    """Real heavy variable domains, shuffled, where the public data lie on disk; else the bundled heavy CDR loops."""
+def pools() -> dict[str, list[str]]:
+    """Real sequences, shuffled: heavy variable domains, and these with CDR3 loops and scFv in equal parts.
+
+    Where the public data do not lie on disk, both are the bundled heavy CDR loops.
+    """
     beside = Path(__file__).parents[2] / "shared" / "data"
-    file = Path(os.environ.get("ANTIBODY_ESM_DATA", beside)) / "boughter" / "predecessor" / "VH_only_boughter.csv"
-    if file.is_file():
-        with file.open(encoding="utf-8") as lines:
+    folder = Path(os.environ.get("ANTIBODY_ESM_DATA", beside)) / "boughter" / "predecessor"
+
+    def of(name: str) -> dict[str, str]:
+        with (folder / f"{name}_boughter.csv").open(encoding="utf-8") as lines:
             table = csv.DictReader(line for line in lines if not line.startswith("#"))
-            found = sorted({row["sequence"] for row in table})
-    else:
-        found = sorted(set(load_dataset("boughter_flu_cdrs").sequences))
-    return random.Random(0).sample(found, len(found))
+            return {row["id"]: row["sequence"] for row in table}
+
+    def shuffled(sequences: list[str]) -> list[str]:
+        unique = sorted(set(sequences))
+        return random.Random(0).sample(unique, len(unique))
+
+    if not folder.is_dir():
+        loops = shuffled(load_dataset("boughter_flu_cdrs").sequences)
+        return {"VH": loops, "mix": loops}
+    heavy, light, loop = of("VH_only"), of("VL_only"), of("H-CDR3")
+    single = [heavy[name] + LINKER + light[name] for name in heavy if name in light]
+    parts = zip(shuffled(list(heavy.values())), shuffled(list(loop.values())), shuffled(single), strict=False)
+    return {"VH": shuffled(list(heavy.values())), "mix": list(itertools.chain.from_iterable(parts))}
 
 
-def plain_loop(model: str | Path) -> tuple[Callable[[list[str]], NDArray[np.float32]], Work]:
-    """Return the peer over a model's weights, loaded by transformers alone, and what it multiplies."""
-    if model == "antiberty":
-        files = locate("antiberty").files
-        vocabulary = {token: i for i, token in enumerate(files["vocab.txt"].read_text().split())}
-        tokenizer, folder = BertTokenizer(vocab=vocabulary, do_lower_case=False), files["config.json"].parent
-    else:
-        tokenizer, folder = AutoTokenizer.from_pretrained(model), Path(model)
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()  # AntiBERTy's file holds heads that no embedding passes through
-    network = AutoModel.from_pretrained(folder, add_pooling_layer=False).eval()
-    separator = " " if network.config.model_type == "bert" else ""
+def in_eights(lengths: list[int]) -> list[list[int]]:
+    """Return batches in the order of arrival."""
+    return [list(range(start, min(start + BATCH, len(lengths)))) for start in range(0, len(lengths), BATCH)]
 
-    @torch.inference_mode()
-    def run(sequences: list[str]) -> NDArray[np.float32]:
-        rows = []
-        for start in range(0, len(sequences), BATCH):
-            texts = [separator.join(sequence) for sequence in sequences[start : start + BATCH]]
-            inputs = tokenizer(texts, padding=True, return_tensors="pt")
-            states = network(**inputs).last_hidden_state
-            residues = inputs["attention_mask"].clone()
-            residues[:, 0] = 0
-            residues[torch.arange(len(texts)), inputs["attention_mask"].sum(1) - 1] = 0
-            rows.append((states * residues[:, :, None]).sum(1) / residues.sum(1, keepdim=True))
-        return torch.cat(rows).numpy()
 
-    linear = sum(part.weight.numel() for part in network.encoder.modules() if isinstance(part, torch.nn.Linear))
-    return run, Work(linear, network.config.num_hidden_layers, network.config.hidden_size)
+def sorted_in_eights(lengths: list[int]) -> list[list[int]]:
+    """Return batches of sequences of about one length."""
+    order = sorted(range(len(lengths)), key=lambda i: lengths[i])
+    return [[order[i] for i in batch] for batch in in_eights(lengths)]
+
+
+def within_budget(lengths: list[int]) -> list[list[int]]:
+    """Return batches, shortest first, of no more tokens than the budget, padding counted."""
+    made: list[list[int]] = []
+    for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        if not made or lengths[i] * (len(made[-1]) + 1) > TOKENS:
+            made.append([])
+        made[-1].append(i)
+    return made
+
+
+class Peer(NamedTuple):
+    """A model as transformers alone loads it."""
+
+    network: torch.nn.Module
+    tokenizer: object
+    separator: str
+
+    @classmethod
+    def of(cls, model: str | Path) -> "Peer":
+        """Load a checkpoint."""
+        logging.disable_progress_bar()
+        logging.set_verbosity_error()  # AntiBERTy's file holds heads that no embedding passes through
+        if model == "antiberty":
+            files = locate("antiberty").files
+            vocabulary = {token: i for i, token in enumerate(files["vocab.txt"].read_text().split())}
+            tokenizer, folder = BertTokenizer(vocab=vocabulary, do_lower_case=False), files["config.json"].parent
+        else:
+            tokenizer, folder = AutoTokenizer.from_pretrained(model), Path(model)
+        network = AutoModel.from_pretrained(folder, add_pooling_layer=False).eval()
+        return cls(network, tokenizer, " " if network.config.model_type == "bert" else "")
+
+    @property
+    def work(self) -> Work:
+        """What a forward pass multiplies."""
+        linear = sum(p.weight.numel() for p in self.network.encoder.modules() if isinstance(p, torch.nn.Linear))
+        return Work(linear, self.network.config.num_hidden_layers, self.network.config.hidden_size)
+
+    def loop(self, batching: Callable[[list[int]], list[list[int]]]) -> Embed:
+        """Return a loop over padded batches."""
+
+        @torch.inference_mode()
+        def run(sequences: list[str]) -> NDArray[np.float32]:
+            rows = torch.empty(len(sequences), self.network.config.hidden_size)
+            for batch in batching([len(sequence) + 2 for sequence in sequences]):
+                texts = [self.separator.join(sequences[i]) for i in batch]
+                inputs = self.tokenizer(texts, padding=True, return_tensors="pt")
+                states = self.network(**inputs).last_hidden_state
+                residues = inputs["attention_mask"].clone()
+                residues[:, 0] = 0
+                residues[torch.arange(len(texts)), inputs["attention_mask"].sum(1) - 1] = 0
+                rows[batch] = (states * residues[:, :, None]).sum(1) / residues.sum(1, keepdim=True)
+            return rows.numpy()
+
+        return run
+
+    def sentences(self, folder: Path) -> Embed:
+        """Return `SentenceTransformer.encode` of the same weights; its mean runs over start and end as well."""
+        from sentence_transformers import SentenceTransformer
+
+        self.network.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        model = SentenceTransformer(str(folder), device="cpu", model_kwargs={"add_pooling_layer": False})
+        return lambda sequences: model.encode([self.separator.join(one) for one in sequences], show_progress_bar=False)
+
+
+@contextmanager
+def one_core_busy() -> Iterator[None]:
+    """Run another process meanwhile, which does nothing but count."""
+    other = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        time.sleep(0.2)
+        yield
+    finally:
+        other.kill()
+        other.wait()
+
+
+def seconds(embed: Embed, sequences: list[str]) -> float:
+    start = time.perf_counter()
+    embed(sequences)
+    return time.perf_counter() - start
 
 
 def peak(dim: int, tokens: int, seconds: float = 0.5) -> float:
@@ -163,9 +271,7 @@ def peak(dim: int, tokens: int, seconds: float = 0.5) -> float:
 
     threads = torch.get_num_threads()
     shapes = [
-        (rows, inner, outer)
-        for rows in (tokens, RuntimeSpec().batch_tokens)
-        for inner, outer in ((dim, dim), (dim, 4 * dim), (4 * dim, dim))
+        (rows, inner, outer) for rows in (tokens, 1024) for inner, outer in ((dim, dim), (dim, 4 * dim), (4 * dim, dim))
     ]
     try:
         with ThreadPoolExecutor(cores) as workers:
@@ -174,50 +280,66 @@ def peak(dim: int, tokens: int, seconds: float = 0.5) -> float:
         torch.set_num_threads(threads)
 
 
+@pytest.mark.parametrize("lengths", ["VH", "mix"])
 @pytest.mark.parametrize("model", ["antiberty", "esm2_8m", "esm2_35m", pytest.param("esm2_150m", marks=LARGE)])
 def benchmark_extractor(
-    model: str, benchmark: BenchmarkFixture, pool: list[str], table: list[Row], tmp_path: Path
+    model: str,
+    lengths: str,
+    benchmark: BenchmarkFixture,
+    pools: dict[str, list[str]],
+    table: list[Row],
+    tmp_path: Path,
 ) -> None:
-    sequences = pool[: N_SEQUENCES[model]]
-    name = model if model == "antiberty" else tiny_checkpoint("esm", tmp_path / model, **ESM2[model])
-    extractor = Extractor(name, RuntimeSpec(device="cpu", progress=False))
-    plain, work = plain_loop(name)
+    sequences = pools[lengths][: N_SEQUENCES[model]]
+    name = model if model == "antiberty" else str(tiny_checkpoint("esm", tmp_path / model, **ESM2[model]))
+    runtime = RuntimeSpec(device="cpu", progress=False)
+    extractor, peer = Extractor(name, runtime), Peer.of(name)
+    plain = peer.loop(in_eights)
+    peers = {LOOP: plain, SORTED: peer.loop(sorted_in_eights), BUDGET: peer.loop(within_budget)}
     threads = torch.get_num_threads()
 
     # The first pass of each is its warm-up, and the one that is compared.
-    difference = float(np.abs(extractor.embed(sequences) - plain(sequences)).max())
-    assert difference < 1e-4, f"the two computations differ by {difference}"
+    ours = extractor.embed(sequences)
+    difference = max(float(np.abs(ours - embed(sequences)).max()) for embed in peers.values())
+    if importlib.util.find_spec("sentence_transformers") is not None:
+        peers[SENTENCES] = peer.sentences(tmp_path / "sentences")
+        spec = ExtractorSpec(model=name, special_tokens="include")
+        with_ends = Extractor(spec, runtime).embed(sequences)
+        difference = max(difference, float(np.abs(with_ends - peers[SENTENCES](sequences)).max()))
+    assert difference < 1e-4, f"two computations differ by {difference}"
+    shuffled = random.Random(1).sample(range(len(sequences)), len(sequences))
+    again = Extractor(name, RuntimeSpec(device="cpu", progress=False, workers=1, batch_tokens=400))
+    assert np.array_equal(again.embed([sequences[i] for i in shuffled]), ours[shuffled]), "bit for bit"
 
-    tokens = [len(sequence) + 2 for sequence in sequences]
-    peaks, plain_times, our_times = [peak(work.dim, BATCH * max(tokens))], [], []
+    work, tokens = peer.work, [len(sequence) + 2 for sequence in sequences]
+    peaks = [peak(work.dim, BATCH * max(tokens))]
+    times: dict[str, list[float]] = {name: [] for name in (*peers, OURS)}
 
-    def turn_of_the_peer() -> None:
+    def turns_of_the_peers() -> None:
         assert torch.get_num_threads() == threads  # the extractor left torch as it found it
-        start = time.perf_counter()
-        plain(sequences)
-        plain_times.append(time.perf_counter() - start)
+        for name, embed in peers.items():
+            times[name].append(seconds(embed, sequences))
 
     def turn_of_the_extractor() -> None:
-        start = time.perf_counter()
-        extractor.embed(sequences)
-        our_times.append(time.perf_counter() - start)
+        times[OURS].append(seconds(extractor.embed, sequences))
 
-    benchmark.pedantic(turn_of_the_extractor, setup=turn_of_the_peer, rounds=PAIRS, iterations=1)
+    benchmark.pedantic(turn_of_the_extractor, setup=turns_of_the_peers, rounds=PAIRS, iterations=1)
     peaks.append(peak(work.dim, BATCH * max(tokens)))
+    medians = {name: statistics.median(each) for name, each in times.items()}
 
-    ratios = [theirs / mine for theirs, mine in zip(plain_times, our_times, strict=True)]
-    plain_time, our_time, best = statistics.median(plain_times), statistics.median(our_times), max(peaks)
+    with one_core_busy():
+        pairs = [(seconds(plain, sequences), seconds(extractor.embed, sequences)) for _ in range(3)]
+    disturbed = dict(zip((LOOP, OURS), map(statistics.median, zip(*pairs, strict=True)), strict=True))
+
+    best = max(peaks)
     row = Row(
         model=model,
-        sequences=len(sequences),
-        plain=len(sequences) / plain_time,
-        ours=len(sequences) / our_time,
-        ratio=statistics.median(ratios),
-        lowest=min(ratios),
-        highest=max(ratios),
-        plain_share=work.flops(tokens) / plain_time / best,
-        ours_share=work.flops(tokens) / our_time / best,
+        lengths=lengths,
+        rates={name: len(sequences) / each for name, each in medians.items()},
+        ratios={name: [a / b for a, b in zip(times[name], times[OURS], strict=True)] for name in peers},
+        shares={name: work.flops(tokens) / medians[name] / best for name in (LOOP, OURS)},
         peak=best / 1e9,
+        disturbed={name: medians[name] / disturbed[name] for name in (LOOP, OURS)},
         difference=difference,
     )
     table.append(row)
