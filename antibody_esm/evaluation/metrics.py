@@ -21,15 +21,19 @@ class Metric(NamedTuple):
     higher_is_better: bool = True
     bounds: tuple[float, float] = (0.0, 1.0)
     """The least and the largest value it can have."""
+    caveat: str = ""
+    """Why nobody is better for this metric alone; empty where one can be."""
 
+
+_BOUGHT = "which calling {} antibodies positive raises without any knowledge"
 
 METRIC = {
     "roc_auc": Metric("ROC AUC", "order"),
     "pr_auc": Metric("PR AUC", "order"),
     "balanced_accuracy": Metric("balanced accuracy", "class"),
-    "sensitivity": Metric("sensitivity", "class"),
-    "specificity": Metric("specificity", "class"),
-    "f1": Metric("F1", "class"),
+    "sensitivity": Metric("sensitivity", "class", caveat=_BOUGHT.format("more")),
+    "specificity": Metric("specificity", "class", caveat=_BOUGHT.format("fewer")),
+    "f1": Metric("F1", "class", caveat=_BOUGHT.format("more")),
     "mcc": Metric("Matthews correlation", "class", bounds=(-1.0, 1.0)),
     "accuracy": Metric("accuracy", "class"),
     "brier": Metric("Brier score", "probability", higher_is_better=False),
@@ -76,10 +80,12 @@ def score(label: ArrayLike, prediction: ArrayLike, probability: ArrayLike) -> di
     -------
     All from 0 to 1, but Matthews correlation from -1 to 1. Less is better of the Brier score and the calibration error.
 
-    ``pr_auc`` is average precision. ``ece`` is the expected calibration error (doi:10.1609/aaai.v29i1.9602) of the
-    probability of class 1 in ten bins of equal width: the mean, over rows, of how far the mean probability of a bin is
-    from its share of positives. It is 0 for a perfect model of a whole population only: chance alone lifts it, the more
-    the fewer rows there are.
+    ``pr_auc`` is average precision. Of a constant prediction it is the share of positives; of a random order it lies
+    above that, the more the fewer positives there are (four of ten: .53 instead of .40).
+
+    ``ece`` is the expected calibration error (doi:10.1609/aaai.v29i1.9602) of the probability of class 1 in ten bins of
+    equal width: the mean, over rows, of how far the mean probability of a bin is from its share of positives. It is 0
+    for a perfect model of a whole population only: chance alone lifts it, the more the fewer rows there are.
 
     Where only one class is present, balanced accuracy, Matthews correlation and both areas are not defined; without
     positives sensitivity and F1 are not either, without negatives specificity. Matthews correlation of a constant
@@ -323,7 +329,7 @@ def _correlation(counts: Counts, one: NDArray[np.float64], other: NDArray[np.flo
 
     def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
         total = np.einsum("ij,ij->i", counts, values) if values.ndim == 2 else counts @ values
-        return total / rows
+        return np.asarray(total / rows)
 
     rows = counts.sum(axis=1)
     means = mean(one), mean(other)

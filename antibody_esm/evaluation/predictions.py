@@ -12,27 +12,29 @@ from antibody_esm.evaluation.metrics import CONTINUOUS_METRICS, METRICS, Classif
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Rows:
+    """What is common to both kinds of predictions."""
+
     fold: NDArray[np.int64] | None
     clusters: NDArray[np.int64] | None = None
 
     METRICS: ClassVar[tuple[str, ...]]
 
     def __post_init__(self) -> None:
-        columns = {one.name: getattr(self, one.name) for one in fields(self)}
-        for name, values in columns.items():
-            if values is not None:
-                known = np.asarray(values)
-                if name in ("fold", "clusters"):
-                    if known.ndim != 1 or len(known) != len(self):
-                        raise ValueError(f"{name} has one entry a row ({len(self)}), got shape {known.shape}")
-                    known = np.unique(known, return_inverse=True)[1]
-                object.__setattr__(self, name, known)
+        names = [one.name for one in fields(self) if getattr(self, one.name) is not None]
+        for name in names:
+            object.__setattr__(self, name, np.asarray(getattr(self, name)))
+        self._metrics(slice(None))  # which refuses what cannot be scored
+        for name in ("fold", "clusters"):
+            if name in names:
+                known = getattr(self, name)
+                if known.shape != (len(self),):
+                    raise ValueError(f"{name} has one entry a row ({len(self)}), got shape {known.shape}")
+                object.__setattr__(self, name, np.unique(known, return_inverse=True)[1])
         if self.fold is not None and self.folds < 2:
             raise ValueError("one fold is no cross-validation; fold=None says that one model predicted every row")
-        self._metrics(np.arange(len(self)))  # which refuses what cannot be scored
 
     def __len__(self) -> int:
-        return len(next(iter(getattr(self, one.name) for one in fields(self) if one.name in ("label", "target"))))
+        raise NotImplementedError
 
     @property
     def folds(self) -> int:
@@ -68,7 +70,7 @@ class _Rows:
         scales and are never ranked in one list.
         """
         if self.fold is None:
-            return self._metrics(np.arange(len(self)))
+            return self._metrics(slice(None))
         parts = [(rows, self._metrics(rows)) for rows in self._by_fold()]
 
         def mean(counts: Counts) -> Values:
@@ -80,7 +82,7 @@ class _Rows:
     def _by_fold(self) -> list[NDArray[np.int64]]:
         return [np.flatnonzero(self.fold == number) for number in range(self.folds)]
 
-    def _metrics(self, rows: NDArray[np.int64]) -> Classified | Measured:
+    def _metrics(self, rows: NDArray[np.int64] | slice) -> Classified | Measured:
         raise NotImplementedError
 
 
@@ -122,7 +124,20 @@ class Predictions(_Rows):
 
     METRICS: ClassVar[tuple[str, ...]] = METRICS
 
-    def _metrics(self, rows: NDArray[np.int64]) -> Classified:
+    def __len__(self) -> int:
+        return len(self.label)
+
+    @property
+    def tied(self) -> bool:
+        """Whether rows of both classes have one probability, in one fold."""
+        fold = np.zeros(len(self), np.int64) if self.fold is None else self.fold
+        negative, positive = (
+            set(zip(fold[self.label == one].tolist(), self.probability[self.label == one].tolist(), strict=True))
+            for one in (0, 1)
+        )
+        return not negative.isdisjoint(positive)
+
+    def _metrics(self, rows: NDArray[np.int64] | slice) -> Classified:
         return Classified(self.label[rows], self.prediction[rows], self.probability[rows])
 
 
@@ -148,7 +163,10 @@ class ContinuousPredictions(_Rows):
 
     METRICS: ClassVar[tuple[str, ...]] = CONTINUOUS_METRICS
 
-    def _metrics(self, rows: NDArray[np.int64]) -> Measured:
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def _metrics(self, rows: NDArray[np.int64] | slice) -> Measured:
         return Measured(self.target[rows], self.prediction[rows])
 
 
