@@ -1,6 +1,6 @@
 """Bootstrap of every metric beside scipy's of one, and how often intervals of cross-validation hold the truth.
 
-No coverage of cross-validation is claimed anywhere; it is measured here, so that a reader knows what "nominal" is worth.
+No coverage of cross-validation is claimed anywhere; it is measured here, so that one knows what "nominal" is worth.
 """
 
 import time
@@ -35,7 +35,7 @@ def benchmark_two_thousand_resamples_of_a_thousand_antibodies() -> None:
             (label, probability), roc_auc_score, paired=True, vectorized=False, n_resamples=2000, method="percentile"
         )
         peer.append(time.perf_counter() - began)
-    print(f"\nten metrics, BCa: {np.median(ours):.2f} s; scipy and scikit-learn, ROC AUC alone: {np.median(peer):.2f} s")
+    print(f"\nten metrics, BCa: {np.median(ours):.2f} s; scipy with scikit-learn, ROC AUC: {np.median(peer):.2f} s")
     assert np.median(ours) < np.median(peer)
 
 

@@ -185,18 +185,18 @@ def delong(rows: Predictions, *, level: float = 0.95) -> Interval:
     m, n = int(rows.label.sum()), int(len(rows) - rows.label.sum())
     if not m or not n:
         return undefined
-    from scipy.stats import beta, t
+    from scipy.special import betaincinv, stdtrit
 
     area, positive, negative = placements(rows.label, rows.probability)
     tail, pairs = (1 - level) / 2, min(m, n)
-    low = float(beta.ppf(tail, pairs * area, pairs * (1 - area) + 1)) if area > 0 else 0.0
-    high = float(beta.ppf(1 - tail, pairs * area + 1, pairs * (1 - area))) if area < 1 else 1.0
+    low = float(betaincinv(pairs * area, pairs * (1 - area) + 1, tail)) if area > 0 else 0.0
+    high = float(betaincinv(pairs * area + 1, pairs * (1 - area), 1 - tail)) if area < 1 else 1.0
     method = "Clopper-Pearson bound of the AUC"
     if pairs > 1 and 0 < area < 1:
         variance, freedom = student(np.array([positive.var(ddof=1) / m, negative.var(ddof=1) / n]), np.array([m, n]))
         if variance > 0:
             variance += area * (1 - area) * (2 * area - 1) ** 2 * (1 / m**2 + 1 / n**2)
-            reach = float(t.ppf(1 - tail, freedom)) * np.sqrt(variance) / (area * (1 - area))
+            reach = float(stdtrit(freedom, 1 - tail)) * np.sqrt(variance) / (area * (1 - area))
             middle = np.log(area / (1 - area))
             low = max(low, float(1 / (1 + np.exp(reach - middle))))
             high = min(high, float(1 / (1 + np.exp(-reach - middle))))
@@ -379,15 +379,14 @@ class Resampled:
 
     def ends(self, level: float) -> tuple[float, float]:
         """Return the two ends of the interval; NaN where the resamples tell nothing."""
-        from scipy.special import ndtr
-        from scipy.stats import t
+        from scipy.special import ndtr, stdtrit
 
         if self.tells_nothing:
             return np.nan, np.nan
         bias, acceleration = self._shape
         freedom = self._clusters - 1
         wider = np.sqrt(self._clusters / freedom)
-        moved = bias + wider * t.ppf([(1 - level) / 2, (1 + level) / 2], freedom)
+        moved = bias + wider * stdtrit(freedom, [(1 - level) / 2, (1 + level) / 2])
         room = 1 - acceleration * moved
         shares = np.where(room > 0, ndtr(bias + moved / np.where(room > 0, room, 1)), moved > 0)
         low, high = np.quantile(self._sorted, shares)
@@ -408,8 +407,7 @@ class Resampled:
 
     def _tail(self, share: float, side: int) -> float:
         """Return the level whose end on one side (1 the lower, -1 the upper) leaves out so large a share."""
-        from scipy.special import ndtri
-        from scipy.stats import t
+        from scipy.special import ndtri, stdtr
 
         bias, acceleration = (side * one for one in self._shape)
         away = ndtri(min(share, 1 - 1e-16)) - bias
@@ -417,7 +415,7 @@ class Resampled:
         if room <= 0:
             return 0.0 if away < 0 else 1.0
         freedom = self._clusters - 1
-        return float(t.cdf((away / room - bias) / np.sqrt(self._clusters / freedom), freedom))
+        return float(stdtr(freedom, (away / room - bias) / np.sqrt(self._clusters / freedom)))
 
 
 def corrected_resampled_t(
@@ -465,9 +463,9 @@ def corrected_resampled_t(
     mean = float(defined.mean()) if len(defined) else np.nan
     if len(defined) < 2 or np.ptp(defined) == 0:
         return Interval(mean, np.nan, np.nan, level, method, claimed=False)
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    reach = t.ppf((1 + level) / 2, len(defined) - 1) * np.sqrt(corrected_variance(defined, test_share))
+    reach = stdtrit(len(defined) - 1, (1 + level) / 2) * np.sqrt(corrected_variance(defined, test_share))
     low, high = np.clip([mean - reach, mean + reach], *bounds)
     return Interval(mean, float(low), float(high), level, method, claimed=False)
 

@@ -247,7 +247,7 @@ def delong_test(one: Predictions, other: Predictions, *, names: Names = _NAMES, 
     sizes = np.array([m, len(one) - m])
     if not sizes.all():
         return _untold("roc_auc", np.nan, level, "DeLong", names)
-    from scipy.stats import t
+    from scipy.special import stdtr, stdtrit
 
     first, second = (placements(rows.label, rows.probability) for rows in (one, other))
     difference = first[0] - second[0]
@@ -258,8 +258,8 @@ def delong_test(one: Predictions, other: Predictions, *, names: Names = _NAMES, 
     if variance <= 1e-30:
         return _untold("roc_auc", difference, level, "DeLong", names)
     error = np.sqrt(variance)
-    low, high = np.clip(difference + error * t.ppf([(1 - level) / 2, (1 + level) / 2], freedom), -1, 1)
-    p = float(2 * t.sf(abs(difference) / error, freedom))
+    low, high = np.clip(difference + error * stdtrit(freedom, [(1 - level) / 2, (1 + level) / 2]), -1, 1)
+    p = float(2 * stdtr(freedom, -abs(difference) / error))
     return _found("roc_auc", Interval(difference, float(low), float(high), level, "DeLong"), p, names)
 
 
@@ -378,11 +378,11 @@ def corrected_resampled_t_test(
     interval = corrected_resampled_t(apart, test_share, level=level)
     if np.isnan(interval.width):
         return _untold(metric, interval.estimate, level, interval.method, names, claimed=False)
-    from scipy.stats import t
+    from scipy.special import stdtr
 
     defined = apart[~np.isnan(apart)]
     error = np.sqrt(corrected_variance(defined, test_share))
-    p = float(2 * t.sf(abs(interval.estimate) / error, len(defined) - 1))
+    p = float(2 * stdtr(len(defined) - 1, -abs(interval.estimate) / error))
     return _found(metric, interval, p, names)
 
 
