@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import ndtr
+from sklearn.dummy import DummyClassifier
 
 from antibody_esm import LogisticRegressionSpec, SplitSpec
 from antibody_esm.classifiers import build
@@ -453,43 +454,34 @@ def test_the_paired_bootstrap_holds_no_difference_in_93_of_100_data_sets(metric:
     assert rejected <= 0.07
 
 
-@pytest.mark.parametrize("constant", [False, True])
-def test_with_permuted_labels_better_than_baseline_is_claimed_in_at_most_15_of_200_runs(constant: bool) -> None:
-    generator, runs, n = np.random.default_rng(0), 200, 60
-    metrics = [metric for metric in METRICS if not METRIC[metric].caveat]
-    claimed = dict.fromkeys(METRICS, 0)
-    for seed in range(runs):
-        label = generator.permutation(np.arange(n) % 2)
-        split = SplitSpec(folds=5, random_state=seed)
-        made = []
-        for dim in (8, 3):
-            features = np.zeros((n, 1)) if constant and dim == 3 else generator.normal(size=(n, dim))
-            found = cross_validate(build(LogisticRegressionSpec(), dim), features, label, split, workers=1)
-            made.append(
-                Predictions(label=label, prediction=found.prediction, probability=found.probability, fold=found.fold)
-            )
-        for metric in METRICS:
-            claimed[metric] += compare(made[0], made[1], metric).verdict == "better"
-    assert all(claimed[metric] <= 15 for metric in METRICS), claimed
-    assert {metric for metric in METRICS if metric not in metrics} == {"sensitivity", "specificity", "f1"}
+def cross_validated(classifier: object, features: np.ndarray, label: np.ndarray, seed: int = 0) -> Predictions:
+    found = cross_validate(classifier, features, label, SplitSpec(folds=5, random_state=seed), workers=1)
+    return Predictions(label=label, prediction=found.prediction, probability=found.probability, fold=found.fold)
+
+
+def test_with_permuted_labels_better_than_baseline_is_claimed_in_at_most_15_of_200_runs() -> None:
+    generator = np.random.default_rng(0)
+    claimed = {(metric, baseline): 0 for metric in METRICS for baseline in ("few features", "constant")}
+    for seed in range(200):
+        label = generator.permutation(np.arange(60) % 5 // 3)
+        many, few = (
+            cross_validated(build(LogisticRegressionSpec(), dim), generator.normal(size=(60, dim)), label, seed)
+            for dim in (8, 3)
+        )
+        constant = cross_validated(DummyClassifier(), np.zeros((60, 1)), label, seed)
+        for (metric, baseline), count in claimed.items():
+            found = compare(many, few if baseline == "few features" else constant, metric)
+            claimed[metric, baseline] = count + (found.verdict == "better")
+    assert max(claimed.values()) <= 15, claimed
+    assert sum(claimed.values()) > 0  # it does claim where it may
 
 
 def test_the_test_of_claims_can_fail() -> None:
-    generator, claimed = np.random.default_rng(0), 0
-    for _ in range(20):
-        label = np.arange(200) % 2
+    generator, label = np.random.default_rng(0), np.arange(200) % 2
+    for _ in range(10):
         features = generator.normal(size=(200, 4))
-        made = []
-        for shift in (1.0, 0.0):
-            found = cross_validate(
-                build(LogisticRegressionSpec(), 4),
-                features + shift * label[:, None],
-                label,
-                SplitSpec(folds=5),
-                workers=1,
-            )
-            made.append(
-                Predictions(label=label, prediction=found.prediction, probability=found.probability, fold=found.fold)
-            )
-        claimed += compare(*made).verdict == "better"
-    assert claimed == 20
+        good, bad = (
+            cross_validated(build(LogisticRegressionSpec(), 4), features + shift * label[:, None], label)
+            for shift in (1, 0)
+        )
+        assert compare(good, bad).verdict == "better"

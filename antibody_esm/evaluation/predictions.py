@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -60,6 +61,10 @@ class _Rows:
         """Return every metric on each fold, ``(folds,)``; NaN where it is not defined."""
         if self.fold is None:
             raise ValueError("one model predicted every row; there are no folds")
+        return {name: scores.copy() for name, scores in self._fold_scores.items()}
+
+    @cached_property
+    def _fold_scores(self) -> dict[str, NDArray[np.float64]]:
         found = [self._metrics(rows)(np.ones((1, len(rows)))) for rows in self._by_fold()]
         return {name: np.array([float(one[name][0]) for one in found]) for name in self.METRICS}
 
