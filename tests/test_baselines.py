@@ -68,7 +68,7 @@ def test_every_baseline_is_on_the_folds_of_the_split() -> None:
 def test_a_number_is_learnt_from_by_scaled_logistic_regression() -> None:
     results = cross_validate_baselines(LOOPS, SplitSpec(folds=5), ["net_charge"])
     X = net_charge(LOOPS.sequences)[:, None]
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    model = make_pipeline(StandardScaler(), LogisticRegression(tol=1e-8, max_iter=10_000))
     splitter = StratifiedKFold(5, shuffle=True, random_state=0)
     expected = cross_val_predict(model, X, LOOPS.binary_labels(), cv=splitter, method="predict_proba")[:, 1]
     np.testing.assert_allclose(results.found["net_charge"].probability, expected)
@@ -138,7 +138,7 @@ def test_scores_on_another_set_are_those_of_a_fit_on_all_of_the_first() -> None:
     train, test = LOOPS.subset(range(0, 358, 2)), LOOPS.subset(range(1, 358, 2))
     found = fit_baselines(train).score(test).found
     assert list(found) == [name for name in BASELINES if name != "germline"]
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    model = make_pipeline(StandardScaler(), LogisticRegression(tol=1e-8, max_iter=10_000))
     model.fit(net_charge(train.sequences)[:, None], train.binary_labels())
     expected = model.predict_proba(net_charge(test.sequences)[:, None])[:, 1]
     np.testing.assert_allclose(found["net_charge"].probability, expected)

@@ -108,7 +108,7 @@ def test_settings_of_the_run_stay_outside_of_the_spec() -> None:
         ("data=~/mine.csv", "quote a value of odd characters"),
         ("classifier=svm", "choose one of logreg, xgboost, random_forest"),
         ("modell=antiberty", r"unknown key; choose one of model, classifier, extractor\.\*, .*, store"),
-        ("classifier.penalty=l1", r"unknown key; choose one of classifier\.C, classifier\.max_iter"),
+        ("classifier.penalty=l1", r"unknown key; choose one of classifier\.C, classifier\.tol"),
         ("classifier.n_estimators=5", r"unknown key; choose one of classifier\.C"),
         ("extractor.pool=mean", r"unknown key; choose one of extractor\.model, .*extractor\.pooling"),
         ("split=5", r"unknown key; choose one of split\.folds"),

@@ -167,7 +167,7 @@ def baseline(name: BaselineName) -> Baseline:
             )
         case "germline":
             columns = OneHotEncoder(handle_unknown="ignore")  # a gene that training rows have not: no column
-            return Baseline(name, germline_genes, make_pipeline(columns, LogisticRegression(max_iter=1000)))
+            return Baseline(name, germline_genes, make_pipeline(columns, LogisticRegression(tol=1e-8, max_iter=10_000)))
         case "nearest_neighbour":
             return Baseline(name, lambda sequences: np.array(list(sequences), object), NearestSequence())
     raise ValueError(f"unknown baseline {name!r}; choose one of {', '.join(BASELINES)}")

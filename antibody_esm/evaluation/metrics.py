@@ -1,15 +1,70 @@
 """How good predictions are, in the field's metrics."""
 
+from typing import Any, Literal, NamedTuple
+
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-METRICS = ("accuracy", "balanced_accuracy", "f1", "mcc", "roc_auc", "pr_auc")
-"""Names of the metrics, in the order in which they are reported. ``pr_auc`` is average precision."""
+Counts = NDArray[np.float64]
+"""How often each row counts in each of several samples, ``(samples, n)``."""
+Values = dict[str, NDArray[np.float64]]
+"""Metric to its value in each sample, ``(samples,)``."""
 
 
-def score(
-    label: NDArray[np.int64], prediction: NDArray[np.int64], probability: NDArray[np.float64]
-) -> dict[str, float]:
+class Metric(NamedTuple):
+    """What one should know of a metric before reading a value."""
+
+    title: str
+    """Its name for people."""
+    needs: Literal["class", "order", "probability", "value"]
+    """What it looks at: predicted classes, only the order of the predictions, probabilities as such, or values."""
+    higher_is_better: bool = True
+    bounds: tuple[float, float] = (0.0, 1.0)
+    """The least and the largest value it can have."""
+    caveat: str = ""
+    """Why nobody is better for this metric alone; empty where one can be."""
+
+
+_BOUGHT = "which calling {} antibodies positive raises without any knowledge"
+
+METRIC = {
+    "roc_auc": Metric("ROC AUC", "order"),
+    "pr_auc": Metric("PR AUC", "order"),
+    "balanced_accuracy": Metric("balanced accuracy", "class"),
+    "sensitivity": Metric("sensitivity", "class", caveat=_BOUGHT.format("more")),
+    "specificity": Metric("specificity", "class", caveat=_BOUGHT.format("fewer")),
+    "f1": Metric("F1", "class", caveat=_BOUGHT.format("more")),
+    "mcc": Metric("Matthews correlation", "class", bounds=(-1.0, 1.0)),
+    "accuracy": Metric("accuracy", "class"),
+    "brier": Metric("Brier score", "probability", higher_is_better=False),
+    "ece": Metric("calibration error", "probability", higher_is_better=False),
+    "spearman": Metric("Spearman", "order", bounds=(-1.0, 1.0)),
+    "pearson": Metric("Pearson", "value", bounds=(-1.0, 1.0)),
+    "rmse": Metric("RMSE", "value", higher_is_better=False, bounds=(0.0, np.inf)),
+    "top_k_recall": Metric("recall of the top tenth", "order"),
+}
+"""Every metric by name. This is the one place that names a metric for people."""
+
+METRICS = tuple(METRIC)[:10]
+"""Names of the metrics of classes, in the order in which they are reported.
+
+Accuracy is not among the first: where one antibody in fifty is positive, naming none has an accuracy of .98.
+"""
+
+CONTINUOUS_METRICS = tuple(METRIC)[10:]
+"""Names of the metrics of continuous targets, in the order in which they are reported."""
+
+ECE_NOISE = "noise of the calibration error"
+"""By how much the calibration error of a sample can differ from that of the rows it was drawn from, at most: the sum
+over bins of how far the gap of the sample lies from that of the rows."""
+
+BINS = 10
+"""Bins of the expected calibration error."""
+TOP = 10
+"""Top-k recall asks for one row in so many: k is a tenth of the rows, rounded up."""
+
+
+def score(label: ArrayLike, prediction: ArrayLike, probability: ArrayLike) -> dict[str, float]:
     """Return every metric of `METRICS`; one that is not defined is NaN, never a number that looks like a result.
 
     Parameters
@@ -23,19 +78,263 @@ def score(
 
     Returns
     -------
-    Accuracy, balanced accuracy, F1, ROC AUC and PR AUC from 0 to 1; Matthews correlation from -1 to 1. Where only one
-    class is present, balanced accuracy, MCC and both areas are not defined; without positives, F1 is not either.
-    """
-    from sklearn import metrics
+    All from 0 to 1, but Matthews correlation from -1 to 1. Less is better of the Brier score and the calibration error.
 
-    both = len(np.unique(label)) == 2
-    positives = bool(label.any())
-    undefined = float("nan")
-    return {
-        "accuracy": float(metrics.accuracy_score(label, prediction)),
-        "balanced_accuracy": float(metrics.balanced_accuracy_score(label, prediction)) if both else undefined,
-        "f1": float(metrics.f1_score(label, prediction, zero_division=0.0)) if positives else undefined,
-        "mcc": float(metrics.matthews_corrcoef(label, prediction)) if both else undefined,
-        "roc_auc": float(metrics.roc_auc_score(label, probability)) if both else undefined,
-        "pr_auc": float(metrics.average_precision_score(label, probability)) if both else undefined,
-    }
+    ``pr_auc`` is average precision. Of a constant prediction it is the share of positives; of a random order it lies
+    above that, the more the fewer positives there are (four of ten: .53 instead of .40).
+
+    ``ece`` is the expected calibration error (doi:10.1609/aaai.v29i1.9602) of the probability of class 1 in ten bins of
+    equal width: the mean, over rows, of how far the mean probability of a bin is from its share of positives. It is 0
+    for a perfect model of a whole population only: chance alone lifts it, the more the fewer rows there are.
+
+    Where only one class is present, balanced accuracy, Matthews correlation and both areas are not defined; without
+    positives sensitivity and F1 are not either, without negatives specificity. Matthews correlation of a constant
+    prediction is 0.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, there is no row, a class is not 0 or 1, or a probability is not from 0 to 1.
+
+    Examples
+    --------
+    >>> found = score([0, 0, 1, 1], [0, 1, 1, 1], [0.1, 0.6, 0.8, 0.7])
+    >>> found["roc_auc"], found["specificity"], round(found["brier"], 3)
+    (1.0, 0.5, 0.125)
+    """
+    return _once(Classified(label, prediction, probability))
+
+
+def score_continuous(target: ArrayLike, prediction: ArrayLike) -> dict[str, float]:
+    """Return every metric of `CONTINUOUS_METRICS`; one that is not defined is NaN.
+
+    Parameters
+    ----------
+    target, prediction
+        ``(n,)`` measured and predicted values, on one scale where RMSE is to mean something.
+
+    Returns
+    -------
+    Spearman and Pearson correlation, -1 to 1; RMSE in the units of the target; ``top_k_recall``, 0 to 1: of the tenth
+    of rows (rounded up) with the highest targets, the share that is among as many rows with the highest predictions.
+    Where rows are tied at the edge of the tenth, the expected value of breaking the ties at random.
+
+    Correlations are not defined where target or prediction is constant, nor is the recall where the target is.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, there is no row, or a value is not finite.
+
+    Examples
+    --------
+    >>> score_continuous([1.0, 2.0, 3.0], [2.0, 1.0, 4.0])["spearman"]
+    0.5
+    """
+    return _once(Measured(target, prediction))
+
+
+class Classified:
+    """The metrics of predicted classes, of many samples of the rows at once.
+
+    Parameters
+    ----------
+    label, prediction, probability
+        As for `score`.
+    """
+
+    def __init__(self, label: ArrayLike, prediction: ArrayLike, probability: ArrayLike) -> None:
+        true, named = _classes(label, "label"), _classes(prediction, "prediction")
+        probable = _probabilities(probability)
+        self.n = n = _same_length(label=true, prediction=named, probability=probable)
+        self._order = np.argsort(probable, kind="stable")
+        self._positive = true[self._order]
+        self._ties = _starts(probable[self._order])
+        cells = np.stack([true * named, true * (1 - named), (1 - true) * named, (1 - true) * (1 - named)], axis=1)
+        bins = np.zeros((n, BINS))
+        bins[np.arange(n), np.minimum((probable * BINS).astype(int), BINS - 1)] = probable - true
+        self._rows = np.column_stack([cells, (probable - true) ** 2, bins])
+        self._gaps = bins.mean(axis=0)
+
+    def __call__(self, counts: Counts) -> Values:
+        """Return the value of each metric in each sample, and `ECE_NOISE`; ``counts`` is ``(samples, n)``."""
+        found = counts @ self._rows
+        tp, fn, fp, tn = found[:, :4].T
+        positives, negatives = tp + fn, fp + tn
+        rows = positives + negatives
+        sensitivity, specificity = _ratio(tp, positives), _ratio(tn, negatives)
+        both = (positives > 0) & (negatives > 0)
+        named = (tp + fp) * (tn + fn)
+        correlation = _ratio(tp * tn - fp * fn, np.sqrt(positives * negatives * np.where(named > 0, named, 1)))
+        gaps = found[:, 5:] / rows[:, None]
+        roc_auc, pr_auc = self._areas(counts[:, self._order])
+        return {
+            "roc_auc": np.where(both, roc_auc, np.nan),
+            "pr_auc": np.where(both, pr_auc, np.nan),
+            "balanced_accuracy": (sensitivity + specificity) / 2,
+            "sensitivity": sensitivity,
+            "specificity": specificity,
+            "f1": np.where(positives > 0, _ratio(2 * tp, 2 * tp + fp + fn), np.nan),
+            "mcc": np.where(both, correlation, np.nan),
+            "accuracy": (tp + tn) / rows,
+            "brier": found[:, 4] / rows,
+            "ece": np.abs(gaps).sum(axis=1),
+            ECE_NOISE: np.abs(gaps - self._gaps).sum(axis=1),
+        }
+
+    def _areas(self, counts: Counts) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return ROC AUC and average precision; the columns of ``counts`` are in ascending order of probability."""
+        positive, every = counts * self._positive, counts
+        if self._ties is not None:
+            positive = np.add.reduceat(positive, self._ties, axis=1)
+            every = np.add.reduceat(every, self._ties, axis=1)
+        negative = every - positive
+        positives, negatives = positive.sum(axis=1), negative.sum(axis=1)
+        below = np.cumsum(negative, axis=1)
+        in_order = np.einsum("ij,ij->i", positive, below) - np.einsum("ij,ij->i", positive, negative) / 2
+        # Rows at or above a probability, positive ones among them: what precision there divides.
+        above = every.sum(axis=1)[:, None] - np.cumsum(every, axis=1) + every
+        positive_above = above - (negatives[:, None] - below + negative)
+        precision = np.divide(positive_above, above, out=np.zeros_like(above), where=above > 0)
+        average = np.einsum("ij,ij->i", positive, precision)
+        return _ratio(in_order, positives * negatives), _ratio(average, positives)
+
+
+class Measured:
+    """The metrics of continuous targets, of many samples of the rows at once.
+
+    Parameters
+    ----------
+    target, prediction
+        As for `score_continuous`.
+    """
+
+    def __init__(self, target: ArrayLike, prediction: ArrayLike) -> None:
+        true, said = _finite(target, "target"), _finite(prediction, "prediction")
+        self.n = _same_length(target=true, prediction=said)
+        self._square = (true - said) ** 2
+        self._ranked = _Ranked(true), _Ranked(said)
+        self._values = _standard(true), _standard(said)
+
+    def __call__(self, counts: Counts) -> Values:
+        """Return the value of each metric in each sample; ``counts`` is ``(samples, n)``."""
+        rows = counts.sum(axis=1)
+        sums = [one.sums(counts) for one in self._ranked]
+        shares = [one.top(counted, np.ceil(rows / TOP)) for one, counted in zip(self._ranked, sums, strict=True)]
+        recall = np.einsum("ij,ij,ij->i", counts, *shares)
+        several = (sums[0] > 0).sum(axis=1) > 1
+        ranks = [_standard(one.ranks(counted)) for one, counted in zip(self._ranked, sums, strict=True)]
+        return {
+            "spearman": _correlation(counts, *ranks),
+            "pearson": _correlation(counts, *self._values),
+            "rmse": np.sqrt(counts @ self._square / rows),
+            "top_k_recall": np.where(several, recall / np.ceil(rows / TOP), np.nan),
+        }
+
+
+class _Ranked:
+    """Rows in groups of equal value, in ascending order."""
+
+    def __init__(self, values: NDArray[np.float64]) -> None:
+        unique, self._group = np.unique(values, return_inverse=True)
+        self._order = np.argsort(self._group, kind="stable")
+        starts = np.searchsorted(self._group[self._order], np.arange(len(unique)))
+        self._starts = starts if len(unique) < len(values) else None
+
+    def sums(self, counts: Counts) -> Counts:
+        """Return how many rows of each group a sample holds, ``(samples, groups)``."""
+        ordered = counts[:, self._order]
+        return ordered if self._starts is None else np.add.reduceat(ordered, self._starts, axis=1)
+
+    def ranks(self, sums: Counts) -> NDArray[np.float64]:
+        """Return the mean rank of each row in each sample, ``(samples, n)``."""
+        found: NDArray[np.float64] = (np.cumsum(sums, axis=1) - (sums - 1) / 2)[:, self._group]
+        return found
+
+    def top(self, sums: Counts, k: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the chance of each row to be among the ``k`` highest, ``(samples, n)``."""
+        above = sums.sum(axis=1)[:, None] - np.cumsum(sums, axis=1)
+        inside = np.clip(k[:, None] - above, 0, sums)
+        found: NDArray[np.float64] = np.divide(inside, sums, out=np.zeros_like(sums), where=sums > 0)[:, self._group]
+        return found
+
+
+def _probabilities(values: ArrayLike) -> NDArray[np.float64]:
+    """Return probabilities; what rounding leaves outside of 0 to 1, up to 1e-6, is put on the edge."""
+    found = _finite(values, "probability")
+    outside = (found < -1e-6) | (found > 1 + 1e-6)
+    if outside.any():
+        row = int(outside.argmax())
+        raise ValueError(f"a probability is from 0 to 1, got {found[row]} in row {row}")
+    return np.clip(found, 0, 1)
+
+
+def _once(metrics: Classified | Measured) -> dict[str, float]:
+    found = metrics(np.ones((1, metrics.n)))
+    return {name: float(found[name][0]) for name in METRIC if name in found}
+
+
+def _finite(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    found = np.asarray(values, np.float64)
+    if found.ndim != 1:
+        raise ValueError(f"{name} has one number a row, got an array of shape {found.shape}")
+    if not np.isfinite(found).all():
+        row = int((~np.isfinite(found)).argmax())
+        raise ValueError(f"{name} is finite, got {found[row]} in row {row}")
+    return found
+
+
+def _classes(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    found = _finite(values, name)
+    odd = (found != 0) & (found != 1)
+    if odd.any():
+        row = int(odd.argmax())
+        raise ValueError(f"{name} is 0 or 1, got {found[row]:g} in row {row}")
+    return found
+
+
+def _same_length(**columns: NDArray[Any]) -> int:
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"lengths differ: {', '.join(f'{name} {length}' for name, length in lengths.items())}")
+    (n,) = set(lengths.values())
+    if not n:
+        raise ValueError("there is no row to score")
+    return n
+
+
+def _starts(ordered: NDArray[np.float64]) -> NDArray[np.int64] | None:
+    """Return where each group of equal values starts; None where all differ."""
+    first = np.concatenate([[True], ordered[1:] != ordered[:-1]])
+    return None if first.all() else np.flatnonzero(first)
+
+
+def _ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the quotient; NaN where it is not defined."""
+    found: NDArray[np.float64] = np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
+    return found
+
+
+def _standard(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return values on a scale on which 1e-12 is nothing; zeros where they are constant, exactly."""
+    centred = values - values.mean(axis=-1, keepdims=True)
+    constant = values.min(axis=-1, keepdims=True) == values.max(axis=-1, keepdims=True)
+    largest = np.abs(centred).max(axis=-1, keepdims=True)
+    scaled: NDArray[np.float64] = np.where(constant, 0, centred / np.where(constant, 1, largest))
+    return scaled
+
+
+def _correlation(counts: Counts, one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return Pearson's correlation in each sample; the columns are ``(n,)`` or ``(samples, n)``."""
+
+    def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        total = np.einsum("ij,ij->i", counts, values) if values.ndim == 2 else counts @ values
+        return np.asarray(total / rows)
+
+    rows = counts.sum(axis=1)
+    means = mean(one), mean(other)
+    covariance = mean(one * other) - means[0] * means[1]
+    spread = mean(one**2) - means[0] ** 2, mean(other**2) - means[1] ** 2
+    defined = (spread[0] > 1e-13) & (spread[1] > 1e-13)
+    scale = np.sqrt(np.where(defined, spread[0] * spread[1], 1))
+    return np.where(defined, np.clip(covariance / scale, -1, 1), np.nan)

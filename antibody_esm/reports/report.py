@@ -12,21 +12,12 @@ from numpy.typing import NDArray
 from antibody_esm.data.audit import Audit, repeats
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.evaluation.cross_validation import CrossValidation
-from antibody_esm.evaluation.metrics import score
+from antibody_esm.evaluation.metrics import METRIC, METRICS, score
 from antibody_esm.presets import AnyExtractor
 from antibody_esm.specs import DescriptorSpec, EnsembleSpec, Spec, TrainSpec
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_LABELS = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "f1": "F1",
-    "mcc": "Matthews correlation",
-    "roc_auc": "ROC AUC",
-    "pr_auc": "PR AUC",
-}
 
 
 @dataclass(frozen=True, repr=False)
@@ -100,17 +91,17 @@ class Report:
 
     def __str__(self) -> str:
         frame = self._summary()
-        width = max(map(len, _LABELS.values())) + 2
+        width = max(len(METRIC[name].title) for name in METRICS) + 2
         lines = [self._title(), self._counts(), "", "".join([" " * width, *(f"{name:>8}" for name in frame)])]
         for metric, row in frame.iterrows():
-            lines.append("".join([f"{_LABELS[str(metric)]:<{width}}", *(f"{value:>8.3f}" for value in row)]))
+            lines.append("".join([f"{METRIC[str(metric)].title:<{width}}", *(f"{value:>8.3f}" for value in row)]))
         return "\n".join([*lines, *("\n" + textwrap.fill(note, 80) for note in self.notes)])
 
     def _repr_html_(self) -> str:
         frame = self._summary()
         head = "".join(f"<th>{name}</th>" for name in frame)
         body = "".join(
-            f"<tr><th scope='row'>{_LABELS[str(metric)]}</th>"
+            f"<tr><th scope='row'>{METRIC[str(metric)].title}</th>"
             + "".join(f"<td>{value:.3f}</td>" for value in row)
             + "</tr>"
             for metric, row in frame.iterrows()

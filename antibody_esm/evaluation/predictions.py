@@ -1,0 +1,186 @@
+"""What was predicted for labelled rows, and by how many models."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antibody_esm.evaluation.metrics import CONTINUOUS_METRICS, METRICS, Classified, Counts, Measured, Values
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Rows:
+    """What is common to both kinds of predictions."""
+
+    fold: NDArray[np.int64] | None
+    clusters: NDArray[np.int64] | None = None
+
+    METRICS: ClassVar[tuple[str, ...]]
+
+    def __post_init__(self) -> None:
+        names = [one.name for one in fields(self) if getattr(self, one.name) is not None]
+        for name in names:
+            object.__setattr__(self, name, np.asarray(getattr(self, name)))
+        self._metrics(slice(None))  # which refuses what cannot be scored
+        for name in ("fold", "clusters"):
+            if name in names:
+                known = getattr(self, name)
+                if known.shape != (len(self),):
+                    raise ValueError(f"{name} has one entry a row ({len(self)}), got shape {known.shape}")
+                object.__setattr__(self, name, np.unique(known, return_inverse=True)[1])
+        if self.fold is not None and self.folds < 2:
+            raise ValueError("one fold is no cross-validation; fold=None says that one model predicted every row")
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    @property
+    def folds(self) -> int:
+        """How many models predicted the rows."""
+        return 1 if self.fold is None else int(self.fold.max()) + 1
+
+    @property
+    def independent(self) -> bool:
+        """Whether every row is a cluster of its own."""
+        return self.clusters is None or int(self.clusters.max()) + 1 == len(self)
+
+    @property
+    def cluster(self) -> NDArray[np.int64]:
+        """``(n,)``, the cluster of each row, from 0."""
+        return np.arange(len(self)) if self.clusters is None else self.clusters
+
+    def scores(self) -> dict[str, float]:
+        """Return every metric: of all rows where one model predicted them, else the mean over folds."""
+        found = self.scorer()(np.ones((1, len(self))))
+        return {name: float(found[name][0]) for name in self.METRICS}
+
+    def fold_scores(self) -> dict[str, NDArray[np.float64]]:
+        """Return every metric on each fold, ``(folds,)``; NaN where it is not defined."""
+        if self.fold is None:
+            raise ValueError("one model predicted every row; there are no folds")
+        return {name: scores.copy() for name, scores in self._fold_scores.items()}
+
+    @cached_property
+    def _fold_scores(self) -> dict[str, NDArray[np.float64]]:
+        found = [self._metrics(rows)(np.ones((1, len(rows)))) for rows in self._by_fold()]
+        return {name: np.array([float(one[name][0]) for one in found]) for name in self.METRICS}
+
+    def scorer(self) -> Callable[[Counts], Values]:
+        """Return what gives every metric of many samples of the rows at once, from counts ``(samples, n)``.
+
+        With folds it is the mean over those folds in which the metric is defined: scores of two models are on two
+        scales and are never ranked in one list.
+        """
+        if self.fold is None:
+            return self._metrics(slice(None))
+        parts = [(rows, self._metrics(rows)) for rows in self._by_fold()]
+
+        def mean(counts: Counts) -> Values:
+            found = [metrics(counts[:, rows]) for rows, metrics in parts]
+            return {name: _mean_of_defined(np.stack([one[name] for one in found])) for name in found[0]}
+
+        return mean
+
+    def _by_fold(self) -> list[NDArray[np.int64]]:
+        return [np.flatnonzero(self.fold == number) for number in range(self.folds)]
+
+    def _metrics(self, rows: NDArray[np.int64] | slice) -> Classified | Measured:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Predictions(_Rows):
+    """Predicted classes and probabilities, beside the true classes.
+
+    ``fold`` has no default, so that nobody takes the scores of several models for those of one.
+
+    Attributes
+    ----------
+    label, prediction
+        ``(n,)``, 0 or 1.
+    probability
+        ``(n,)`` of class 1, 0 to 1.
+    fold
+        None where one fixed model, which had seen none of the rows, predicted them all; after cross-validation
+        ``(n,)``, the fold in which each row was tested.
+    clusters
+        ``(n,)``, which rows belong together (numbers or words): clones of one parent, sequences of one identity
+        cluster, antibodies of one donor. None where rows are independent.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, there is no row, a class is not 0 or 1, a probability is not from 0 to 1, or all rows are of
+        one fold.
+
+    Examples
+    --------
+    >>> held_out = Predictions(label=[0, 1, 1], prediction=[0, 1, 0], probability=[0.2, 0.9, 0.4], fold=None)
+    >>> held_out.scores()["roc_auc"]
+    1.0
+    """
+
+    label: NDArray[np.int64]
+    prediction: NDArray[np.int64]
+    probability: NDArray[np.float64]
+
+    METRICS: ClassVar[tuple[str, ...]] = METRICS
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    @property
+    def tied(self) -> bool:
+        """Whether rows of both classes have one probability, in one fold."""
+        fold = np.zeros(len(self), np.int64) if self.fold is None else self.fold
+        negative, positive = (
+            set(zip(fold[self.label == one].tolist(), self.probability[self.label == one].tolist(), strict=True))
+            for one in (0, 1)
+        )
+        return not negative.isdisjoint(positive)
+
+    def _metrics(self, rows: NDArray[np.int64] | slice) -> Classified:
+        return Classified(self.label[rows], self.prediction[rows], self.probability[rows])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ContinuousPredictions(_Rows):
+    """Predicted values, beside the measured ones.
+
+    Attributes
+    ----------
+    target, prediction
+        ``(n,)``.
+    fold, clusters
+        As in `Predictions`.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, there is no row, a value is not finite, or all rows are of one fold.
+    """
+
+    target: NDArray[np.float64]
+    prediction: NDArray[np.float64]
+
+    METRICS: ClassVar[tuple[str, ...]] = CONTINUOUS_METRICS
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def _metrics(self, rows: NDArray[np.int64] | slice) -> Measured:
+        return Measured(self.target[rows], self.prediction[rows])
+
+
+AnyPredictions = Predictions | ContinuousPredictions
+
+
+def _mean_of_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean over the first axis of what is not NaN."""
+    defined = ~np.isnan(values)
+    count = defined.sum(axis=0)
+    total = np.where(defined, values, 0).sum(axis=0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
