@@ -8,7 +8,7 @@ descriptors; and the label of the nearest training sequence.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,18 +36,7 @@ BaselineName = Literal[
     "biophysical",
     "nearest_neighbour",
 ]
-BASELINES: tuple[BaselineName, ...] = (
-    "majority",
-    "length",
-    "isoelectric_point",
-    "net_charge",
-    "hydrophobicity",
-    "composition",
-    "kmers",
-    "germline",
-    "biophysical",
-    "nearest_neighbour",
-)
+BASELINES: tuple[BaselineName, ...] = get_args(BaselineName)
 """Names of the baselines, in the order in which they are reported."""
 
 T = TypeVar("T")

@@ -1,5 +1,6 @@
 """What was predicted for labelled rows, and by how many models."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -12,7 +13,7 @@ from antibody_esm.evaluation.metrics import CONTINUOUS_METRICS, METRICS, Classif
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class _Rows:
+class _Rows(ABC):
     """What is common to both kinds of predictions."""
 
     fold: NDArray[np.int64] | None
@@ -34,8 +35,8 @@ class _Rows:
         if self.fold is not None and self.folds < 2:
             raise ValueError("one fold is no cross-validation; fold=None says that one model predicted every row")
 
-    def __len__(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def __len__(self) -> int: ...
 
     @property
     def folds(self) -> int:
@@ -87,8 +88,8 @@ class _Rows:
     def _by_fold(self) -> list[NDArray[np.int64]]:
         return [np.flatnonzero(self.fold == number) for number in range(self.folds)]
 
-    def _metrics(self, rows: NDArray[np.int64] | slice) -> Classified | Measured:
-        raise NotImplementedError
+    @abstractmethod
+    def _metrics(self, rows: NDArray[np.int64] | slice) -> Classified | Measured: ...
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
