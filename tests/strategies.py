@@ -42,7 +42,7 @@ any_extractors = st.builds(
     pooling=st.sampled_from(["mean", "max", "std", "cls"]),
     region=st.sampled_from(["all", "cdr1", "cdr2", "cdr3", "cdrs", "frameworks"]),
     special_tokens=st.sampled_from(["exclude", "include"]),
-    precision=st.sampled_from(["float32", "bfloat16", "float16"]),
+    precision=st.sampled_from(["float32", "bfloat16", "float16", "int8"]),
     storage=st.sampled_from(["float32", "float16", "int8"]),
     max_length=st.none() | positive_ints,
     truncation=st.booleans(),
@@ -60,7 +60,7 @@ resolved_extractors = st.builds(
     region=st.sampled_from(["all", "cdr1", "cdr2", "cdr3", "cdrs", "frameworks"]),
     numbering=st.none() | names,
     special_tokens=st.sampled_from(["exclude", "include"]),
-    precision=st.sampled_from(["float32", "bfloat16", "float16"]),
+    precision=st.sampled_from(["float32", "bfloat16", "float16", "int8"]),
     storage=st.sampled_from(["float32", "float16", "int8"]),
     truncate_to=st.none() | positive_ints,
 )

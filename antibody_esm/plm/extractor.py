@@ -399,6 +399,7 @@ class Extractor:
         from safetensors import SafetensorError
 
         from antibody_esm.plm.fused import fuse
+        from antibody_esm.plm.int8 import quantise
 
         self._vocabulary  # noqa: B018  proved before the weights are read
         family = family_of(self.checkpoint)
@@ -406,7 +407,7 @@ class Extractor:
             try:
                 model, report = getattr(transformers, family.model_class).from_pretrained(
                     folder,
-                    dtype=getattr(torch, self.spec.precision),
+                    dtype=torch.float32 if self.spec.precision == "int8" else getattr(torch, self.spec.precision),
                     trust_remote_code=False,
                     local_files_only=True,
                     weights_only=True,
@@ -434,6 +435,11 @@ class Extractor:
         shorten(model, family, self.resolved.layer)
         model = model.to(self._devices[0]).eval()
         fuse(model)
+        if self.spec.precision == "int8":
+            try:
+                quantise(model)
+            except ValueError as error:
+                raise self.checkpoint.error(f"it cannot run in int8: {error}") from error
         return model
 
 
