@@ -75,7 +75,7 @@ def _canonical(value: Any) -> Any:
 
 Pooling = Literal["mean", "max", "std", "cls"]
 Region = Literal["all", "cdr1", "cdr2", "cdr3", "cdrs", "frameworks"]
-Precision = Literal["float32", "bfloat16", "float16"]
+Precision = Literal["float32", "bfloat16", "float16", "int8"]
 Storage = Literal["float32", "float16", "int8"]
 Pairs = Literal["apart", "joined"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -132,7 +132,8 @@ class ExtractorSpec(Spec):
     special_tokens: Literal["exclude", "include"] = "exclude"
     """Whether mean and max run over the tokens which the tokenizer added (start, end) as well."""
     precision: Precision = "float32"
-    """Number format of weights and arithmetic; vectors are returned as float32 always."""
+    """Number format of weights and arithmetic; vectors are returned as float32 always. int8 is for BERT and ESM models
+    on a CPU: weights are scaled by output and states by token, so a row does not depend on its batch."""
     storage: Storage = "float32"
     """Number format of a vector once it is computed: float16 takes half the disk, int8 (with a scale for each vector) a
     quarter. The vector is rounded whether or not it is stored, so a store never changes a result."""

@@ -493,6 +493,7 @@ class Extractor:
         from safetensors import SafetensorError
 
         from antibody_esm.plm.fused import fuse
+        from antibody_esm.plm.int8 import quantise
 
         self._vocabulary  # noqa: B018  proved before the weights are read
         family = family_of(self.checkpoint)
@@ -500,7 +501,7 @@ class Extractor:
             try:
                 model, report = getattr(transformers, family.model_class).from_pretrained(
                     folder,
-                    dtype=getattr(torch, self.spec.precision),
+                    dtype=torch.float32 if self.spec.precision == "int8" else getattr(torch, self.spec.precision),
                     trust_remote_code=False,
                     local_files_only=True,
                     weights_only=True,
@@ -528,6 +529,11 @@ class Extractor:
         shorten(model, family, self.resolved.layer)
         model = model.to(self._devices[0]).eval()
         fuse(model)
+        if self.spec.precision == "int8":
+            try:
+                quantise(model)
+            except ValueError as error:
+                raise self.checkpoint.error(f"it cannot run in int8: {error}") from error
         return model
 
 

@@ -37,9 +37,10 @@ class Layer(nn.Module):  # type: ignore[misc]  # torch is not typed here
         def pairs(rows: torch.Tensor) -> torch.Tensor:
             return rows.unflatten(0, (heads, 2, -1)).transpose(1, 2).flatten(0, 2) if rotary else rows
 
+        self.mixed = nn.utils.skip_init(nn.Linear, own.query.in_features, 3 * own.query.out_features)
         for name in ("weight", "bias"):
-            query, key, value = (getattr(part, name).detach() for part in (own.query, own.key, own.value))
-            self.register_buffer(name, torch.cat([pairs(query), pairs(key), value]))
+            query, key, value = (getattr(part, name) for part in (own.query, own.key, own.value))
+            setattr(self.mixed, name, nn.Parameter(torch.cat([pairs(query), pairs(key), value])))
         self.out, self.up, self.down = attention.output.dense, layer.intermediate.dense, layer.output.dense
         self.norms_come_first = hasattr(layer, "LayerNorm")
         norms = (attention, layer) if self.norms_come_first else (attention.output, layer.output)
@@ -72,7 +73,7 @@ class Layer(nn.Module):  # type: ignore[misc]  # torch is not typed here
     ) -> torch.Tensor:
         dim = states.shape[1]
         size = dim // self.heads
-        mixed = functional.linear(states, self.weight, self.bias)
+        mixed = self.mixed(states)
         if positions is not None:
             cosine, sine = (part[0, :, : size // 2] for part in positions)
             turn = torch.complex(cosine, sine).repeat(1, 2 * self.heads)
@@ -87,7 +88,9 @@ class Layer(nn.Module):  # type: ignore[misc]  # torch is not typed here
 
 def _add(states: torch.Tensor, further: torch.Tensor, linear: Any) -> torch.Tensor:
     """Return the states plus what a linear map makes of others, which the product adds as it goes."""
-    return torch.addmm(states, further, linear.weight.T).add_(linear.bias)
+    if isinstance(linear, nn.Linear):
+        return torch.addmm(states, further, linear.weight.T).add_(linear.bias)
+    return linear(further).add_(states)
 
 
 def fuse(model: Any) -> None:
