@@ -444,7 +444,7 @@ def test_delong_holds_the_true_difference_in_93_to_97_of_100_data_sets(differenc
 @pytest.mark.parametrize("metric", ["pr_auc", "mcc", "brier"] if STRESS else ["mcc"])
 @pytest.mark.parametrize("clusters", [None, 60])
 def test_the_paired_bootstrap_holds_no_difference_in_93_of_100_data_sets(metric: str, clusters: int | None) -> None:
-    runs, resamples = (RUNS, 1000) if STRESS else (400, 200)
+    runs, resamples = (RUNS, 300) if STRESS else (400, 200)
     held, rejected = rate(
         lambda generator: paired_bootstrap(*pair(generator, 120, clusters=clusters), metric, resamples=resamples),
         0.0,
