@@ -171,7 +171,7 @@ def test_segments_swapped_between_two_folders_are_computed_again(store: Embeddin
     one.write_bytes(swapped[1])
 
     def compute(missing: list[str], choose: object, keep: object) -> Iterator[tuple[list[int], np.ndarray]]:
-        keep(list(range(len(missing))), rows_of(missing))  # type: ignore[operator]
+        keep(missing, rows_of(missing))  # type: ignore[operator]
         yield list(range(len(missing))), rows_of(missing)
 
     with warnings.catch_warnings():
