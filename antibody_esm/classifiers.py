@@ -1,6 +1,6 @@
-"""A classifier spec becomes an unfitted scikit-learn pipeline.
+"""The spec of a classifier or regressor becomes an unfitted scikit-learn pipeline.
 
-Every classifier runs on one thread, so that its numbers do not depend on how many cores a machine has.
+Each of them runs on one thread, so that its numbers do not depend on how many cores a machine has.
 """
 
 from math import sqrt
@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from antibody_esm.specs import (
     ClassifierSpec,
+    ElasticNetSpec,
+    GaussianProcessRegressorSpec,
     GaussianProcessSpec,
     KNeighborsSpec,
     LinearSVMSpec,
     LogisticRegressionSpec,
     RandomForestSpec,
+    RegressorSpec,
+    RidgeSpec,
+    SVRSpec,
+    XGBoostRegressorSpec,
     XGBoostSpec,
 )
 
@@ -32,26 +38,27 @@ def one_blas_thread() -> Any:
     return threadpool_limits(limits=1, user_api="blas")
 
 
-def build(spec: ClassifierSpec, dim: int) -> "Pipeline":
-    """Return an unfitted pipeline with the steps ``scale`` (where the spec asks for it) and ``classify``.
+def build(spec: ClassifierSpec | RegressorSpec, dim: int) -> "Pipeline":
+    """Return an unfitted pipeline: ``scale``, where the spec asks for it, and ``classify`` or ``regress``.
 
     Parameters
     ----------
     spec
-        Any classifier spec.
+        Any spec of a classifier or regressor.
     dim
         Number of features, on which the starting point of a Gaussian process depends.
     """
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
 
-    steps: list[tuple[str, Any]] = [("classify", _estimator(spec, dim))]
+    name = "regress" if isinstance(spec, RegressorSpec) else "classify"
+    steps: list[tuple[str, Any]] = [(name, _estimator(spec, dim))]
     if getattr(spec, "standardize", False):
         steps.insert(0, ("scale", StandardScaler()))
     return Pipeline(steps)
 
 
-def _estimator(spec: ClassifierSpec, dim: int) -> Any:
+def _estimator(spec: ClassifierSpec | RegressorSpec, dim: int) -> Any:
     options = spec.model_dump(exclude={"format", "kind", "standardize"})
     match spec:
         case LogisticRegressionSpec():
@@ -82,3 +89,34 @@ def _estimator(spec: ClassifierSpec, dim: int) -> Any:
             from sklearn.neighbors import KNeighborsClassifier
 
             return KNeighborsClassifier(**options, n_jobs=1)
+        case RidgeSpec():
+            from sklearn.linear_model import Ridge
+
+            return Ridge(**options)
+        case ElasticNetSpec():
+            from sklearn.linear_model import ElasticNet
+
+            return _of_scaled_labels(ElasticNet(**options))
+        case XGBoostRegressorSpec():
+            from xgboost import XGBRegressor
+
+            return XGBRegressor(**options, n_jobs=1)
+        case SVRSpec():
+            from sklearn.svm import SVR
+
+            return _of_scaled_labels(SVR(**options))
+        case GaussianProcessRegressorSpec():
+            from sklearn.gaussian_process import GaussianProcessRegressor
+            from sklearn.gaussian_process.kernels import RBF, WhiteKernel
+
+            scale = options.pop("length_scale") or sqrt(dim)
+            kernel = 1.0 * RBF(scale, (scale / 1e3, scale * 1e3)) + WhiteKernel(1.0, (1e-6, 1e3))
+            return _of_scaled_labels(GaussianProcessRegressor(kernel, **options))
+
+
+def _of_scaled_labels(regressor: Any) -> Any:
+    """Return the regressor of labels with mean 0 and variance 1, whose predictions are in the labels' unit again."""
+    from sklearn.compose import TransformedTargetRegressor
+    from sklearn.preprocessing import StandardScaler
+
+    return TransformedTargetRegressor(regressor, transformer=StandardScaler())

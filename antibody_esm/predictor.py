@@ -1,4 +1,4 @@
-"""A fitted classifier with all that is needed to trust it: saved, loaded, applied."""
+"""A fitted classifier or regressor with all that is needed to trust it: saved, loaded, applied."""
 
 import hashlib
 import json
@@ -40,19 +40,22 @@ _TRUSTED = frozenset(
         "sklearn.gaussian_process.kernels.ConstantKernel",
         "sklearn.gaussian_process.kernels.Product",
         "sklearn.gaussian_process.kernels.RBF",
+        "sklearn.gaussian_process.kernels.Sum",
+        "sklearn.gaussian_process.kernels.WhiteKernel",
         "sklearn.metrics._dist_metrics.EuclideanDistance64",
         "sklearn.metrics._dist_metrics.ManhattanDistance64",
         "sklearn.neighbors._kd_tree.KDTree",
         "sklearn.tree._tree.Tree",
         "xgboost.core.Booster",
         "xgboost.sklearn.XGBClassifier",
+        "xgboost.sklearn.XGBRegressor",
     }
 )
 """Types which the classifiers of this package consist of, beyond those that skops trusts by itself."""
 
 
 class Predictor:
-    """A fitted classifier and the spec of the language model whose vectors it reads.
+    """A fitted classifier or regressor, and the spec of the language model whose vectors it reads.
 
     `Trainer.fit` and `Predictor.load` make it.
 
@@ -61,7 +64,7 @@ class Predictor:
     spec
         What was trained, with the language model pinned to its bytes.
     classifier
-        The fitted scikit-learn pipeline; class 1 is positive.
+        The fitted scikit-learn pipeline; class 1 is positive. A regressor's, where labels are continuous.
     data
         Source, digest and size of the training data.
     metrics
@@ -89,8 +92,8 @@ class Predictor:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec!r})"
 
-    def predict(self, sequences: Iterable[str | tuple[str, str]] | Dataset) -> NDArray[np.int64]:
-        """Return the class ``(n,)`` of each sequence, 0 or 1.
+    def predict(self, sequences: Iterable[str | tuple[str, str]] | Dataset) -> NDArray[Any]:
+        """Return the class ``(n,)`` of each sequence, 0 or 1; of a regressor its value, float64 in the labels' unit.
 
         Raises
         ------
@@ -102,8 +105,15 @@ class Predictor:
         return self._apply(self._features(sequences))[0]
 
     def predict_proba(self, sequences: Iterable[str | tuple[str, str]] | Dataset) -> NDArray[np.float64]:
-        """Return the probability ``(n, 2)`` of class 0 and class 1 for each sequence; raises as `predict` does."""
-        return self._apply(self._features(sequences))[1]
+        """Return the probability ``(n, 2)`` of class 0 and class 1 for each sequence.
+
+        Raises as `predict` does, and AttributeError of a regressor, which has no probabilities.
+        """
+        if self.spec.is_regression:
+            raise AttributeError(f"{self.spec.classifier.kind} is a regressor, which has no probabilities; see predict")
+        probability = self._apply(self._features(sequences))[1]
+        assert probability is not None  # noqa: S101  since it is a classifier
+        return probability
 
     def evaluate(self, data: Dataset) -> Report:
         """Return the scores on labelled data that had no part in training.
@@ -111,17 +121,19 @@ class Predictor:
         Raises
         ------
         DatasetError
-            If the labels are not 0 and 1, both present.
+            If the labels are not 0 and 1, both present; of a regressor, if they are all alike.
         """
-        data.binary_labels()  # before any work
+        labels(self.spec, data)  # before any work
         prediction, probability = self._apply(self._features(data))
-        return evaluation_report(self.spec, data, prediction, probability[:, 1])
+        return evaluation_report(self.spec, data, prediction, None if probability is None else probability[:, 1])
 
-    def _apply(self, X: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return classes ``(n,)`` and probabilities ``(n, 2)``."""
+    def _apply(self, X: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
+        """Return predictions ``(n,)`` and, of a classifier, probabilities ``(n, 2)``."""
         if len(X) == 0:
-            return np.empty(0, np.int64), np.empty((0, 2))
+            return (np.empty(0), None) if self.spec.is_regression else (np.empty(0, np.int64), np.empty((0, 2)))
         with one_blas_thread():
+            if self.spec.is_regression:
+                return np.asarray(self.classifier.predict(X), np.float64), None
             return self.classifier.predict(X), np.asarray(self.classifier.predict_proba(X), np.float64)
 
     def _features(self, sequences: Iterable[str | tuple[str, str]] | Dataset) -> NDArray[np.float64]:
@@ -202,7 +214,7 @@ class Predictor:
         except (ValidationError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"not the manifest of a saved model: {error!r}", path) from error
         _warn_of_versions(versions)
-        classifier = _classifier(content, folder / _CLASSIFIER)
+        classifier = _classifier(content, folder / _CLASSIFIER, regression=spec.is_regression)
         return cls(spec, classifier, data, metrics, store=store, runtime=runtime)
 
 
@@ -211,10 +223,18 @@ def features(sequences: list[str], extractor: AnyExtractor, store: Store) -> NDA
     return embed(sequences, extractor, store).astype(np.float64)
 
 
-def _classifier(content: bytes, path: Path) -> Any:
+def labels(spec: TrainSpec, data: Dataset) -> NDArray[Any]:
+    """Return the labels ``(n,)`` that a spec learns: classes, or numbers. Raises DatasetError where they are others."""
+    return data.continuous_labels() if spec.is_regression else data.binary_labels()
+
+
+def _classifier(content: bytes, path: Path, *, regression: bool) -> Any:
     """Return the classifier in these bytes, of which nothing is built before all of its types are known."""
     import skops.io
+    from sklearn.base import is_regressor
+    from sklearn.exceptions import NotFittedError
     from sklearn.pipeline import Pipeline
+    from sklearn.utils.validation import check_is_fitted
 
     try:
         unknown = sorted(set(skops.io.get_untrusted_types(data=content)) - _TRUSTED)
@@ -223,7 +243,13 @@ def _classifier(content: bytes, path: Path) -> Any:
         classifier = skops.io.loads(content, trusted=sorted(_TRUSTED))
     except (BadZipFile, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(f"not a classifier: {error}", path) from error
-    if not isinstance(classifier, Pipeline) or list(getattr(classifier, "classes_", [])) != [0, 1]:
+    if not isinstance(classifier, Pipeline) or is_regressor(classifier) != regression:
+        raise StoreError(f"not a pipeline of a {'regressor' if regression else 'classifier'}", path)
+    try:
+        check_is_fitted(classifier)
+    except NotFittedError as error:
+        raise StoreError("its pipeline is not fitted", path) from error
+    if not regression and list(getattr(classifier, "classes_", [])) != [0, 1]:
         raise StoreError("not a fitted pipeline with the classes 0 and 1", path)
     return classifier
 

@@ -7,14 +7,20 @@ from typing import TypeVar
 from antibody_esm.specs import (
     ClassifierSpec,
     DescriptorSpec,
+    ElasticNetSpec,
     EnsembleSpec,
     ExtractorSpec,
+    GaussianProcessRegressorSpec,
     GaussianProcessSpec,
     KNeighborsSpec,
     LinearSVMSpec,
     LogisticRegressionSpec,
     RandomForestSpec,
+    RegressorSpec,
+    RidgeSpec,
     Spec,
+    SVRSpec,
+    XGBoostRegressorSpec,
     XGBoostSpec,
 )
 
@@ -58,6 +64,20 @@ CLASSIFIERS: MappingProxyType[str, ClassifierSpec] = MappingProxyType(
 )
 """Classifiers by name; each name is the spec's ``kind``."""
 
+REGRESSORS: MappingProxyType[str, RegressorSpec] = MappingProxyType(
+    {
+        "ridge": RidgeSpec(),
+        "elastic_net": ElasticNetSpec(),
+        "xgboost_regressor": XGBoostRegressorSpec(),
+        "svr": SVRSpec(),
+        "gaussian_process_regressor": GaussianProcessRegressorSpec(),
+    }
+)
+"""Regressors of continuous labels by name; each name is the spec's ``kind``."""
+
+ESTIMATORS: MappingProxyType[str, ClassifierSpec | RegressorSpec] = MappingProxyType({**CLASSIFIERS, **REGRESSORS})
+"""Both."""
+
 DEFAULT_EXTRACTOR = "antiberty"
 DEFAULT_CLASSIFIER = "logreg"
 
@@ -92,16 +112,16 @@ def one_model(choice: str | Path | AnyExtractor) -> ExtractorSpec:
     return chosen
 
 
-def classifier(choice: str | ClassifierSpec) -> ClassifierSpec:
-    """Return the spec of a preset's name, or a spec as it is.
+def classifier(choice: str | ClassifierSpec | RegressorSpec) -> ClassifierSpec | RegressorSpec:
+    """Return the spec of a preset's name, or a spec as it is; of a classifier or of a regressor.
 
     Raises
     ------
     ValueError
         If a name is no preset; the message lists them.
     """
-    # ClassifierSpec is a union, which isinstance does not take: any spec passes here, and TrainSpec refuses others.
-    return _choose(choice, CLASSIFIERS, Spec, "classifier", "or a classifier spec")  # type: ignore[return-value]
+    # Any spec passes here, and TrainSpec refuses others.
+    return _choose(choice, ESTIMATORS, Spec, "classifier", "or a classifier spec")  # type: ignore[return-value]
 
 
 def _choose(

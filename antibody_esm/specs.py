@@ -391,11 +391,81 @@ class KNeighborsSpec(Spec):
     standardize: bool = False
 
 
-ClassifierSpec = Annotated[
-    LogisticRegressionSpec | XGBoostSpec | RandomForestSpec | GaussianProcessSpec | LinearSVMSpec | KNeighborsSpec,
-    Field(discriminator="kind"),
-]
-"""Any classifier; in JSON the field ``kind`` says which."""
+class RidgeSpec(Spec):
+    """Linear regression with an L2 penalty, for continuous labels."""
+
+    kind: Literal["ridge"] = "ridge"
+    alpha: PositiveFloat = 1.0
+    """Strength of the penalty."""
+    standardize: bool = True
+
+
+class ElasticNetSpec(Spec):
+    """Linear regression with L1 and L2 penalties (doi:10.1111/j.1467-9868.2005.00503.x), for continuous labels.
+
+    Labels are scaled to mean 0 and variance 1 on the training folds, so that the penalty does not depend on their unit.
+    """
+
+    kind: Literal["elastic_net"] = "elastic_net"
+    alpha: PositiveFloat = 0.1
+    """Strength of both penalties."""
+    l1_ratio: Share = 0.5
+    tol: PositiveFloat = 1e-6
+    max_iter: PositiveInt = 10_000
+    standardize: bool = True
+
+
+class XGBoostRegressorSpec(Spec):
+    """Gradient-boosted trees (doi:10.1145/2939672.2939785), for continuous labels."""
+
+    kind: Literal["xgboost_regressor"] = "xgboost_regressor"
+    n_estimators: PositiveInt = 100
+    max_depth: PositiveInt = 6
+    learning_rate: Share = 0.3
+    min_child_weight: NonNegativeFloat = 1.0
+    subsample: Share = 1.0
+    colsample_bytree: Share = 1.0
+    reg_alpha: NonNegativeFloat = 0.0
+    reg_lambda: NonNegativeFloat = 1.0
+    random_state: Seed = 0
+
+
+class SVRSpec(Spec):
+    """Support vector regression, for continuous labels, which are scaled as for `ElasticNetSpec`."""
+
+    kind: Literal["svr"] = "svr"
+    C: PositiveFloat = 1.0
+    epsilon: NonNegativeFloat = 0.1
+    """Errors up to this many standard deviations of the labels cost nothing."""
+    kernel: Literal["rbf", "linear"] = "rbf"
+    gamma: Literal["scale", "auto"] | PositiveFloat = "scale"
+    standardize: bool = True
+
+
+class GaussianProcessRegressorSpec(Spec):
+    """Gaussian process regression for continuous labels, which are scaled as for `ElasticNetSpec`.
+
+    The kernel is an RBF and white noise, whose amplitudes and length scale are fitted.
+    """
+
+    kind: Literal["gaussian_process_regressor"] = "gaussian_process_regressor"
+    length_scale: PositiveFloat | None = None
+    """Where the fit of the length scale begins; None is the square root of the number of features."""
+    n_restarts_optimizer: NonNegativeInt = 0
+    standardize: bool = True
+    random_state: Seed = 0
+
+
+ClassifierSpec = (
+    LogisticRegressionSpec | XGBoostSpec | RandomForestSpec | GaussianProcessSpec | LinearSVMSpec | KNeighborsSpec
+)
+"""Any classifier."""
+
+RegressorSpec = RidgeSpec | ElasticNetSpec | XGBoostRegressorSpec | SVRSpec | GaussianProcessRegressorSpec
+"""Any regressor: what learns continuous labels."""
+
+EstimatorSpec = Annotated[ClassifierSpec | RegressorSpec, Field(discriminator="kind")]
+"""Any classifier or regressor; in JSON the field ``kind`` says which."""
 
 
 SplitBy = Literal["antibody", "identity", "group", "family", "fold"]
@@ -442,8 +512,14 @@ class TrainSpec(Spec):
     """Everything that decides what a training run finds, given the data."""
 
     extractor: AnyExtractorSpec
-    classifier: ClassifierSpec = LogisticRegressionSpec()
+    classifier: EstimatorSpec = LogisticRegressionSpec()
+    """What learns from the vectors: a classifier of labels 0 and 1, or a regressor of continuous ones."""
     split: SplitSpec = SplitSpec()
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether labels are continuous."""
+        return isinstance(self.classifier, RegressorSpec)
 
     @classmethod
     def compose(cls, overrides: Sequence[str] = ()) -> "TrainSpec":

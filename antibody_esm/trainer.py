@@ -12,14 +12,14 @@ from antibody_esm.embedding import as_store
 from antibody_esm.ensemble import load
 from antibody_esm.evaluation.cross_validation import cross_validate
 from antibody_esm.evaluation.splits import units
-from antibody_esm.predictor import Predictor, features
+from antibody_esm.predictor import Predictor, features, labels
 from antibody_esm.reports.report import Report, cross_validation_report
-from antibody_esm.specs import ClassifierSpec, RuntimeSpec, SplitSpec, TrainSpec
+from antibody_esm.specs import ClassifierSpec, RegressorSpec, RuntimeSpec, SplitSpec, TrainSpec
 from antibody_esm.store.store import Store
 
 
 class Trainer:
-    """Train and cross-validate one classifier on the vectors of one language model.
+    """Train and cross-validate one classifier or regressor on the vectors of one language model.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Trainer:
         Language model: a preset's name, a local folder, an `ExtractorSpec`, an `EnsembleSpec` of several, or a
         `DescriptorSpec`, which needs none.
     classifier
-        A preset's name or a classifier spec.
+        A preset's name or a spec; a regressor's, as ``"ridge"``, where labels are continuous.
     split
         Folds of the cross-validation; by default ten, stratified and shuffled.
     store
@@ -57,7 +57,7 @@ class Trainer:
     def __init__(
         self,
         extractor: str | Path | presets.AnyExtractor = presets.DEFAULT_EXTRACTOR,
-        classifier: str | ClassifierSpec = presets.DEFAULT_CLASSIFIER,
+        classifier: str | ClassifierSpec | RegressorSpec = presets.DEFAULT_CLASSIFIER,
         split: SplitSpec | None = None,
         *,
         store: str | Path | Store | None = None,
@@ -88,11 +88,12 @@ class Trainer:
         Raises
         ------
         DatasetError
-            If the labels are not 0 and 1, or a class has fewer antibodies than there are folds.
+            If a classifier's labels are not 0 and 1, a regressor's are all alike, or a class has fewer antibodies than
+            there are folds.
         SequenceError, CheckpointError, StoreError
             As `antibody_esm.embed` does.
         """
-        label = data.binary_labels()
+        label = labels(self.spec, data)
         X = self._features(data)
         found = cross_validate(
             build(self.spec.classifier, X.shape[1]),
@@ -112,7 +113,7 @@ class Trainer:
         If `cross_validate` was run on the same data before, its scores are saved with the model. Raises as
         `cross_validate` does.
         """
-        label = data.binary_labels()
+        label = labels(self.spec, data)
         X = self._features(data)
         with one_blas_thread():
             classifier = build(self.spec.classifier, X.shape[1]).fit(X, label)
@@ -120,12 +121,8 @@ class Trainer:
         self.predictor_ = Predictor(
             self.spec.model_copy(update={"extractor": self.extractor.pinned}),
             classifier,
-            {
-                "source": data.provenance.source,
-                "digest": data.digest,
-                "antibodies": len(data),
-                "positives": int(label.sum()),
-            },
+            {"source": data.provenance.source, "digest": data.digest, "antibodies": len(data)}
+            | ({} if self.spec.is_regression else {"positives": int(label.sum())}),
             self._report[1].to_dict() if known and self._report is not None else None,
             store=self.store,
             extractor=self.extractor,

@@ -6,16 +6,21 @@ from typing import get_args
 from hypothesis import strategies as st
 
 from antibody_esm import (
+    ElasticNetSpec,
     EnsembleSpec,
     ExtractorSpec,
+    GaussianProcessRegressorSpec,
     GaussianProcessSpec,
     KNeighborsSpec,
     LinearSVMSpec,
     LogisticRegressionSpec,
     RandomForestSpec,
+    RidgeSpec,
     RuntimeSpec,
     SplitSpec,
+    SVRSpec,
     TrainSpec,
+    XGBoostRegressorSpec,
     XGBoostSpec,
 )
 from antibody_esm.sequences import ALPHABET
@@ -146,6 +151,43 @@ nearest_neighbours = st.builds(
 classifiers = st.one_of(
     logistic_regressions, xgboosts, random_forests, gaussian_processes, linear_svms, nearest_neighbours
 )
+ridges = st.builds(RidgeSpec, alpha=positive_floats, standardize=st.booleans())
+elastic_nets = st.builds(
+    ElasticNetSpec,
+    alpha=positive_floats,
+    l1_ratio=shares,
+    tol=positive_floats,
+    max_iter=positive_ints,
+    standardize=st.booleans(),
+)
+xgboost_regressors = st.builds(
+    XGBoostRegressorSpec,
+    n_estimators=positive_ints,
+    max_depth=positive_ints,
+    learning_rate=shares,
+    min_child_weight=floats_from_0,
+    subsample=shares,
+    colsample_bytree=shares,
+    reg_alpha=floats_from_0,
+    reg_lambda=floats_from_0,
+    random_state=seeds,
+)
+svrs = st.builds(
+    SVRSpec,
+    C=positive_floats,
+    epsilon=floats_from_0,
+    kernel=st.sampled_from(["rbf", "linear"]),
+    gamma=st.sampled_from(["scale", "auto"]) | positive_floats,
+    standardize=st.booleans(),
+)
+gaussian_process_regressors = st.builds(
+    GaussianProcessRegressorSpec,
+    length_scale=st.none() | positive_floats,
+    n_restarts_optimizer=st.integers(0, 100),
+    standardize=st.booleans(),
+    random_state=seeds,
+)
+regressors = st.one_of(ridges, elastic_nets, xgboost_regressors, svrs, gaussian_process_regressors)
 drawn_folds = st.builds(dict, folds=st.integers(2, 1000), shuffle=st.booleans(), random_state=seeds) | st.builds(
     dict, folds=st.integers(2, 1000), random_state=seeds, repeats=positive_ints
 )
@@ -158,7 +200,7 @@ by_row_or_group = st.builds(
 of_the_data = st.builds(SplitSpec, by=st.sampled_from(["family", "fold"]))
 # Half of them by identity, so that two seldom agree in a field.
 splits = st.sampled_from([by_identity] * 3 + [by_row_or_group] * 2 + [of_the_data]).flatmap(lambda one: one)
-trains = st.builds(TrainSpec, extractor=extractors | ensembles, classifier=classifiers, split=splits)
+trains = st.builds(TrainSpec, extractor=extractors | ensembles, classifier=classifiers | regressors, split=splits)
 
 by_type = {
     "ExtractorSpec": extractors,
@@ -171,6 +213,11 @@ by_type = {
     "GaussianProcessSpec": gaussian_processes,
     "LinearSVMSpec": linear_svms,
     "KNeighborsSpec": nearest_neighbours,
+    "RidgeSpec": ridges,
+    "ElasticNetSpec": elastic_nets,
+    "XGBoostRegressorSpec": xgboost_regressors,
+    "SVRSpec": svrs,
+    "GaussianProcessRegressorSpec": gaussian_process_regressors,
     "SplitSpec": splits,
     "TrainSpec": trains,
 }

@@ -11,19 +11,24 @@ from pydantic import TypeAdapter, ValidationError
 import antibody_esm.specs
 import strategies
 from antibody_esm import (
+    ElasticNetSpec,
     EnsembleSpec,
     ExtractorSpec,
+    GaussianProcessRegressorSpec,
     GaussianProcessSpec,
     KNeighborsSpec,
     LinearSVMSpec,
     LogisticRegressionSpec,
     RandomForestSpec,
+    RidgeSpec,
     RuntimeSpec,
     SplitSpec,
+    SVRSpec,
     TrainSpec,
+    XGBoostRegressorSpec,
     XGBoostSpec,
 )
-from antibody_esm.specs import ClassifierSpec, DescriptorSpec, ResolvedExtractorSpec, Spec
+from antibody_esm.specs import DescriptorSpec, EstimatorSpec, ResolvedExtractorSpec, Spec
 
 
 def test_the_strategies_cover_every_spec_and_every_field() -> None:
@@ -153,7 +158,7 @@ def test_specs_are_frozen_and_hashable(spec: Spec) -> None:
 
 
 def test_a_classifier_is_chosen_by_its_kind() -> None:
-    adapter = TypeAdapter(ClassifierSpec)
+    adapter = TypeAdapter(EstimatorSpec)
     assert adapter.validate_python({"kind": "knn", "n_neighbors": 3}) == KNeighborsSpec(n_neighbors=3)
     with pytest.raises(ValidationError, match="does not match any of the expected tags"):
         adapter.validate_python({"kind": "perceptron"})
@@ -198,6 +203,11 @@ GOLDEN_FINGERPRINTS = [
     (GaussianProcessSpec(), "8a94a555509811d503f4b449640cb925343e3e647962c327da003d65838a01c0"),
     (LinearSVMSpec(), "264e7ad0beb03256defa3bcb7576100e569d182e00ec29479584fd5ff5e06255"),
     (KNeighborsSpec(), "34b3e423479746d86ed019400f1de8ad8cbc8498aca81b1928a5b73dde06f9a1"),
+    (RidgeSpec(), "36a35975f61ae1ab86a1b0fdc9af525d83bf2b0027ec63320f12241079dcd08a"),
+    (ElasticNetSpec(), "90b9b5ef0caac5af4997603cccb72579051050402227e769b65037d08d3f0e7d"),
+    (XGBoostRegressorSpec(), "272a7f9db94318e0d32e6ba2f73d090d1263e0e793391c72f9f4195e3f99f145"),
+    (SVRSpec(), "a798171dd5b8ec7d13e63cb3de13a0ff29c73344f454f6b76a9309dad3d24964"),
+    (GaussianProcessRegressorSpec(), "3cf224c7bd6f8287969ed7dc0c805cdb04eb76b28c7e4b25791155210b8ab2a3"),
     (SplitSpec(), "46344382cbc98035ca93473cf4c79cf571a0757687cbfbc377126fbdc5408980"),
     (
         TrainSpec(extractor=ExtractorSpec(model="antiberty", revision="0.1.3")),

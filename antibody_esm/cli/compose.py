@@ -53,7 +53,7 @@ class Run(_Frozen):
 
 GROUPS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "model": ("extractor", presets.EXTRACTORS),
-    "classifier": ("classifier", presets.CLASSIFIERS),
+    "classifier": ("classifier", presets.ESTIMATORS),
 }
 """Group of the command line to the branch it fills, and the presets to choose from."""
 

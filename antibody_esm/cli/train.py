@@ -36,7 +36,7 @@ OVERRIDES are key=value:
 
 \b
   model=       {_wrapped(presets.EXTRACTORS)}
-  classifier=  {_wrapped(presets.CLASSIFIERS)}
+  classifier=  {_wrapped(presets.ESTIMATORS)}
   data=        name of a data set, or path of a table
   data.*       its columns: data.id=, data.heavy=, data.light=, data.label=
                its part and its labels: data.fragment=, data.labels=
@@ -175,7 +175,7 @@ def _yaml(value: Any) -> str:
 def _say_invalid(error: ValidationError) -> None:
     for one in error.errors():
         # pydantic's path also names the model and, of a classifier, its kind; an override does not.
-        place = ".".join(str(part) for part in one["loc"] if part != "train" and part not in presets.CLASSIFIERS)
+        place = ".".join(str(part) for part in one["loc"] if part != "train" and part not in presets.ESTIMATORS)
         print(f"error: {place}: {one['msg']} (given: {one['input']})", file=sys.stderr)  # noqa: T201
 
 

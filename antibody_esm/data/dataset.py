@@ -216,6 +216,21 @@ class Dataset:
             raise DatasetError(f"a classifier needs both classes, every label here is {values[0]:g}", column="label")
         return label.astype(np.int64)
 
+    def continuous_labels(self) -> NDArray[np.float64]:
+        """Return the labels ``(n,)`` as numbers of any size.
+
+        Raises
+        ------
+        DatasetError
+            If there are none, or if all are alike.
+        """
+        if self.label is None:
+            raise DatasetError("this data set has no labels", column="label")
+        label = np.asarray(self.label)
+        if len(np.unique(label)) < 2:
+            raise DatasetError(f"every label here is {label[0]:g}, and nothing can be learnt from that", column="label")
+        return label
+
     def subset(self, rows: Iterable[int] | NDArray[Any]) -> "Dataset":
         """Return the antibodies at these indices, or where a boolean mask is true, in that order."""
         chosen = np.asarray(rows if isinstance(rows, np.ndarray) else list(rows))

@@ -3,7 +3,8 @@
 Each baseline reads sequences, and nothing of it is fitted outside of the training rows. They are the majority class;
 logistic regression on one number (length, isoelectric point, net charge at pH 7.4, hydrophobicity of Kyte and
 Doolittle), on the amino acid composition, on words of one to three residues, on the V gene and on published biophysical
-descriptors; and the label of the nearest training sequence.
+descriptors; and the label of the nearest training sequence. Of continuous labels they are their mean, and ridge
+regression in the place of logistic regression.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 from antibody_esm.classifiers import build, one_blas_thread
 from antibody_esm.data.dataset import Dataset
@@ -20,9 +21,9 @@ from antibody_esm.data.identity import identities
 from antibody_esm.descriptors import UNKNOWN, describe, germline_genes
 from antibody_esm.errors import DatasetError
 from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate
-from antibody_esm.evaluation.metrics import score
+from antibody_esm.evaluation.metrics import score, score_continuous
 from antibody_esm.evaluation.splits import units
-from antibody_esm.specs import Descriptor, DescriptorSpec, LogisticRegressionSpec, SplitSpec
+from antibody_esm.specs import Descriptor, DescriptorSpec, LogisticRegressionSpec, RidgeSpec, SplitSpec
 
 BaselineName = Literal[
     "majority",
@@ -56,10 +57,10 @@ class Baseline:
 class Prediction(NamedTuple):
     """What a fitted baseline says of a data set."""
 
-    prediction: NDArray[np.int64]
-    """``(n,)``, 0 or 1."""
-    probability: NDArray[np.float64]
-    """``(n,)``, of class 1."""
+    prediction: NDArray[Any]
+    """``(n,)``, 0 or 1; of continuous labels, their values."""
+    probability: NDArray[np.float64] | None
+    """``(n,)``, of class 1; None of continuous labels."""
     scores: dict[str, float]
     """Metric to its value; NaN where it is not defined."""
 
@@ -104,10 +105,7 @@ class NearestSequence(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         from sklearn.utils.validation import check_is_fitted
 
         check_is_fitted(self)
-        positive = np.empty(len(X))
-        for rows, same in identities([str(one) for one in X], self._sequences):
-            nearest = same == same.max(axis=1, keepdims=True)
-            positive[rows] = (nearest * self._label).sum(axis=1) / nearest.sum(axis=1)
+        positive = _mean_of_nearest(X, self._sequences, self._label)
         return np.stack([1 - positive, positive], axis=1)
 
     def predict(self, X: NDArray[Any]) -> NDArray[Any]:
@@ -117,8 +115,41 @@ class NearestSequence(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return found
 
 
-def baseline(name: BaselineName) -> Baseline:
-    """Return a baseline by its name.
+class NearestSequenceRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """The continuous label of the training sequence that is most similar, see `NearestSequence`.
+
+    Examples
+    --------
+    >>> fitted = NearestSequenceRegressor().fit(np.array(["EVQLVESGGG", "EVQLVQSGGG", "DIQMTQSPSS"]), [0.2, 0.6, 3])
+    >>> fitted.predict(np.array(["EVQLVKSGGG", "DIQMTQSPSA"])).tolist()
+    [0.4, 3.0]
+    """
+
+    def fit(self, X: NDArray[Any], y: Any) -> "NearestSequenceRegressor":
+        """Remember the sequences."""
+        self._sequences, self._label = [str(one) for one in X], np.asarray(y, np.float64)
+        self.is_fitted_ = True
+        return self
+
+    def predict(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the mean label of the nearest, ``(n,)``."""
+        from sklearn.utils.validation import check_is_fitted
+
+        check_is_fitted(self)
+        return _mean_of_nearest(X, self._sequences, self._label)
+
+
+def _mean_of_nearest(X: NDArray[Any], known: list[str], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean value of the known sequences that are nearest to each of X, ``(n,)``."""
+    found = np.empty(len(X))
+    for rows, same in identities([str(one) for one in X], known):
+        nearest = same == same.max(axis=1, keepdims=True)
+        found[rows] = (nearest * values).sum(axis=1) / nearest.sum(axis=1)
+    return found
+
+
+def baseline(name: BaselineName, *, continuous: bool = False) -> Baseline:
+    """Return a baseline by its name, for labels 0 and 1 or for continuous ones.
 
     Raises
     ------
@@ -130,20 +161,22 @@ def baseline(name: BaselineName) -> Baseline:
     >>> baseline("length").features(["EVQLV", "QV"]).tolist()
     [[5.0], [2.0]]
     """
-    from sklearn.dummy import DummyClassifier
-    from sklearn.linear_model import LogisticRegression
+    from sklearn.dummy import DummyClassifier, DummyRegressor
+    from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder
 
     def described(*descriptors: Descriptor) -> Baseline:
         spec = DescriptorSpec(descriptors=descriptors)
-        return Baseline(
-            name, lambda sequences: describe(sequences, spec).values, build(LogisticRegressionSpec(standardize=True), 1)
-        )
+        return Baseline(name, lambda sequences: describe(sequences, spec).values, linear(standardize=True))
+
+    def linear(standardize: bool) -> Any:
+        return build((RidgeSpec if continuous else LogisticRegressionSpec)(standardize=standardize), 1)
 
     match name:
         case "majority":
-            return Baseline(name, lambda sequences: np.zeros((len(sequences), 1)), DummyClassifier(strategy="prior"))
+            constant = DummyRegressor() if continuous else DummyClassifier(strategy="prior")
+            return Baseline(name, lambda sequences: np.zeros((len(sequences), 1)), constant)
         case "length" | "isoelectric_point" | "net_charge" | "hydrophobicity" | "composition":
             return described(name)
         case "biophysical":
@@ -151,14 +184,14 @@ def baseline(name: BaselineName) -> Baseline:
         case "kmers":
             # Counts have one unit, and scaling would make much of words that occur once.
             spec = DescriptorSpec(descriptors=("kmers",), kmer_values="count")
-            return Baseline(
-                name, lambda sequences: describe(sequences, spec).values, build(LogisticRegressionSpec(), 1)
-            )
+            return Baseline(name, lambda sequences: describe(sequences, spec).values, linear(standardize=False))
         case "germline":
             columns = OneHotEncoder(handle_unknown="ignore")  # a gene that training rows have not: no column
-            return Baseline(name, germline_genes, make_pipeline(columns, LogisticRegression(tol=1e-8, max_iter=10_000)))
+            of_columns = Ridge() if continuous else LogisticRegression(tol=1e-8, max_iter=10_000)
+            return Baseline(name, germline_genes, make_pipeline(columns, of_columns))
         case "nearest_neighbour":
-            return Baseline(name, lambda sequences: np.array(list(sequences), object), NearestSequence())
+            nearest = NearestSequenceRegressor() if continuous else NearestSequence()
+            return Baseline(name, lambda sequences: np.array(list(sequences), object), nearest)
     raise ValueError(f"unknown baseline {name!r}; choose one of {', '.join(BASELINES)}")
 
 
@@ -167,6 +200,7 @@ def cross_validate_baselines(
     split: SplitSpec | None = None,
     names: Sequence[BaselineName] = BASELINES,
     *,
+    continuous: bool = False,
     workers: int | None = None,
 ) -> Results[CrossValidation]:
     """Return what baselines find on the folds of a split, which are those of any other classifier.
@@ -174,18 +208,20 @@ def cross_validate_baselines(
     Parameters
     ----------
     data
-        With labels 0 and 1. Baselines read `Dataset.sequences`.
+        With labels 0 and 1, or continuous ones. Baselines read `Dataset.sequences`.
     split
         How to divide it; None is ten stratified folds.
     names
         Which baselines.
+    continuous
+        Whether labels are continuous, and a baseline is a regressor.
     workers
         Folds at a time; None is one per usable core. It changes no number.
 
     Raises
     ------
     DatasetError
-        If labels are not 0 and 1, or the split does not fit the data.
+        If labels are not what they have to be, or the split does not fit the data.
     SequenceError
         If a sequence holds nothing but X.
 
@@ -200,10 +236,10 @@ def cross_validate_baselines(
     {'germline': 'no variable domain is recognised in any sequence, so that no germline gene is known'}
     """
     split = split or SplitSpec()
-    label, unit = data.binary_labels(), units(split, data)
+    label, unit = _label(data, continuous), units(split, data)
     found, absent = {}, {}
     for name in names:
-        one = baseline(name)
+        one = baseline(name, continuous=continuous)
         features = one.features(data.sequences)
         reason = _reason(name, features)
         if reason is None:
@@ -223,6 +259,8 @@ class FittedBaselines:
     """Why a baseline cannot be had."""
     chain: tuple[str, str | None]
     """Chain and fragment of the training set."""
+    continuous: bool = False
+    """Whether labels are continuous."""
 
     def score(self, data: Dataset) -> Results[Prediction]:
         """Return predictions and scores on other data, of which nothing is fitted.
@@ -230,14 +268,15 @@ class FittedBaselines:
         Raises
         ------
         DatasetError
-            If labels are not 0 and 1, or the data are of another chain or fragment than those of the training.
+            If labels are not what they have to be, or the data are of another chain or fragment than those of the
+            training.
         SequenceError
             If a sequence holds nothing but X.
         """
         if self.chain != (data.chain, data.fragment):
             ours, theirs = (f"{chain} {cut or ''}".strip() for chain, cut in (self.chain, (data.chain, data.fragment)))
             raise DatasetError(f"baselines that know {ours} sequences cannot be scored on {theirs} ones")
-        label = data.binary_labels()
+        label = _label(data, self.continuous)
         found, absent = {}, dict(self.absent)
         for name, one in self.fitted.items():
             features = one.features(data.sequences)
@@ -247,12 +286,17 @@ class FittedBaselines:
                 continue
             with one_blas_thread():
                 prediction = one.classifier.predict(features)
-                probability = one.classifier.predict_proba(features)[:, 1]
-            found[name] = Prediction(prediction, probability, score(label, prediction, probability))
+                probability = None if self.continuous else one.classifier.predict_proba(features)[:, 1]
+            scores = (
+                score_continuous(label, prediction) if probability is None else score(label, prediction, probability)
+            )
+            found[name] = Prediction(prediction, probability, scores)
         return Results(found, absent)
 
 
-def fit_baselines(data: Dataset, names: Sequence[BaselineName] = BASELINES) -> FittedBaselines:
+def fit_baselines(
+    data: Dataset, names: Sequence[BaselineName] = BASELINES, *, continuous: bool = False
+) -> FittedBaselines:
     """Return baselines fitted on all of a data set. Raises as `cross_validate_baselines` does.
 
     Examples
@@ -263,10 +307,10 @@ def fit_baselines(data: Dataset, names: Sequence[BaselineName] = BASELINES) -> F
     >>> fitted.score(data.subset(range(1, 358, 2))).found["composition"].probability.shape
     (179,)
     """
-    label = data.binary_labels()
+    label = _label(data, continuous)
     fitted, absent = {}, {}
     for name in names:
-        one = baseline(name)
+        one = baseline(name, continuous=continuous)
         features = one.features(data.sequences)
         reason = _reason(name, features)
         if reason is not None:
@@ -274,7 +318,11 @@ def fit_baselines(data: Dataset, names: Sequence[BaselineName] = BASELINES) -> F
             continue
         with one_blas_thread():
             fitted[name] = Baseline(name, one.features, one.classifier.fit(features, label))
-    return FittedBaselines(fitted, absent, (data.chain, data.fragment))
+    return FittedBaselines(fitted, absent, (data.chain, data.fragment), continuous)
+
+
+def _label(data: Dataset, continuous: bool) -> NDArray[Any]:
+    return data.continuous_labels() if continuous else data.binary_labels()
 
 
 def _reason(name: BaselineName, features: Any) -> str | None:

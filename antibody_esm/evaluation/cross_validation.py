@@ -1,5 +1,6 @@
 """Fit and test on every fold."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.classifiers import one_blas_thread
-from antibody_esm.evaluation.metrics import METRICS, score
-from antibody_esm.evaluation.splits import Fold, folds
+from antibody_esm.evaluation.metrics import score, score_continuous
+from antibody_esm.evaluation.splits import Fold, folds, strata
 from antibody_esm.specs import SplitSpec
 
 
@@ -24,10 +25,10 @@ class CrossValidation:
     one class only, and the metric needs both."""
     fold: NDArray[np.int64]
     """``(n,)``, the fold in which each row was tested, from 0 in every repeat."""
-    prediction: NDArray[np.int64]
-    """``(n,)``, 0 or 1."""
-    probability: NDArray[np.float64]
-    """``(n,)``, of class 1."""
+    prediction: NDArray[Any]
+    """``(n,)``, 0 or 1; of continuous labels, their values."""
+    probability: NDArray[np.float64] | None
+    """``(n,)``, of class 1; None of continuous labels."""
 
     @property
     def repeats(self) -> int:
@@ -38,21 +39,21 @@ class CrossValidation:
 def cross_validate(
     classifier: Any,
     features: NDArray[Any],
-    label: NDArray[np.int64],
+    label: NDArray[Any],
     split: SplitSpec,
     workers: int | None = None,
     unit: NDArray[Any] | None = None,
 ) -> CrossValidation:
-    """Return the scores and predictions of an unfitted classifier.
+    """Return the scores and predictions of an unfitted classifier or regressor.
 
     Parameters
     ----------
     classifier
-        Unfitted scikit-learn classifier; cloned for every fold.
+        Unfitted scikit-learn classifier or regressor; cloned for every fold.
     features
         ``(n, dim)``, an array or a sparse one.
     label
-        ``(n,)``, 0 or 1.
+        ``(n,)``, 0 or 1; for a regressor numbers, of which folds are stratified by whether they are above the median.
     split
         How to divide the rows.
     workers
@@ -65,35 +66,44 @@ def cross_validate(
     DatasetError, ValueError
         As `splits.folds` does.
     """
-    from sklearn.base import clone
+    from sklearn.base import clone, is_regressor
     from sklearn.utils.parallel import Parallel, delayed
 
-    def run(train: NDArray[np.int64], test: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        fitted = clone(classifier).fit(features[train], label[train])
-        return fitted.predict(features[test]), fitted.predict_proba(features[test])[:, 1]
+    continuous = is_regressor(classifier)
 
-    divided = folds(split, label, unit)
+    def run(train: NDArray[np.int64], test: NDArray[np.int64]) -> Said:
+        fitted = clone(classifier).fit(features[train], label[train])
+        predicted = fitted.predict(features[test])
+        return predicted, None if continuous else fitted.predict_proba(features[test])[:, 1]
+
+    divided = folds(split, strata(label) if continuous else label, unit)
     # Threads: what takes long here (trees, solvers, matrix products) runs outside of Python.
     with one_blas_thread():
         results = Parallel(n_jobs=workers or -1, prefer="threads")(delayed(run)(*one) for one in divided)
     return collect(label, split, divided, results)
 
 
-def collect(
-    label: NDArray[np.int64],
-    split: SplitSpec,
-    divided: list[Fold],
-    results: list[tuple[NDArray[np.int64], NDArray[np.float64]]],
-) -> CrossValidation:
+Said = tuple[NDArray[Any], NDArray[np.float64] | None]
+"""Predictions of some rows, and their probabilities of class 1; None of continuous labels."""
+
+
+def collect(label: NDArray[Any], split: SplitSpec, divided: list[Fold], results: Sequence[Said]) -> CrossValidation:
     """Return what was found, given predictions and probabilities of the test rows of each fold."""
+    continuous = results[0][1] is None
     shape = (len(label), split.repeats)
-    fold, prediction, probability = np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape)
+    fold, probability = np.empty(shape, np.int64), np.empty(shape)
+    prediction = np.empty(shape, np.float64 if continuous else np.int64)
     n_folds = len(divided) // split.repeats
+    scores = []
     for number, ((_, test), (predicted, probable)) in enumerate(zip(divided, results, strict=True)):
-        repeat = number // n_folds
-        fold[test, repeat], prediction[test, repeat], probability[test, repeat] = number % n_folds, predicted, probable
-    scores = [score(label[test], *result) for (_, test), result in zip(divided, results, strict=True)]
-    by_metric = {metric: np.array([one[metric] for one in scores]) for metric in METRICS}
+        at = test, number // n_folds
+        fold[at], prediction[at] = number % n_folds, predicted
+        if probable is None:
+            scores.append(score_continuous(label[test], predicted))
+        else:
+            probability[at] = probable
+            scores.append(score(label[test], predicted, probable))
+    by_metric = {metric: np.array([one[metric] for one in scores]) for metric in scores[0]}
     if split.repeats == 1:
         fold, prediction, probability = fold[:, 0], prediction[:, 0], probability[:, 0]
-    return CrossValidation(by_metric, fold, prediction, probability)
+    return CrossValidation(by_metric, fold, prediction, None if continuous else probability)

@@ -64,6 +64,21 @@ def units(spec: SplitSpec, data: "Dataset") -> NDArray[Any] | None:
             return _units(spec, data.measurements[_FOLD])
 
 
+def strata(target: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return by what folds of continuous labels are stratified, ``(n,)``: 1 above their median, else 0.
+
+    Where no label is above it, 1 stands for those that equal it.
+
+    Examples
+    --------
+    >>> strata(np.array([0.1, 3.0, 2.0, 0.7])).tolist()
+    [0, 1, 1, 0]
+    """
+    median = np.median(target)
+    above = target > median
+    return (above if above.any() else target == median).astype(np.int64)
+
+
 def folds(spec: SplitSpec, label: NDArray[np.int64], unit: NDArray[Any] | None = None) -> list[Fold]:
     """Return the indices of training and test rows of every fold; each row is tested once in every repeat.
 

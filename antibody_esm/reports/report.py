@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from antibody_esm.data.audit import Audit, repeats
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.evaluation.cross_validation import CrossValidation
-from antibody_esm.evaluation.metrics import METRIC, METRICS, score
+from antibody_esm.evaluation.metrics import METRIC, score, score_continuous
 from antibody_esm.presets import AnyExtractor
 from antibody_esm.specs import DescriptorSpec, EnsembleSpec, Spec, TrainSpec
 
@@ -34,7 +34,8 @@ class Report:
         Metric to its values: ``(repeats * n_folds,)`` from cross-validation, ``(1,)`` from a test.
     predictions
         One row an antibody: id, label, prediction, probability of class 1, and from cross-validation the fold in which
-        it was tested. With several repeats, one row an antibody and repeat.
+        it was tested. With several repeats, one row an antibody and repeat. Of continuous labels there is no
+        probability, and the label's column is named ``target``.
     notes
         What a reader should know before the numbers.
     audit
@@ -80,7 +81,7 @@ class Report:
         return {
             "source": self.source,
             "antibodies": self._number()[0],
-            "positives": self._number()[1],
+            **({} if self.spec.is_regression else {"positives": self._number()[1]}),
             "scores": summary,
             "notes": list(self.notes),
             "audit": {one.check: one.count for one in self.audit.findings} if self.audit else {},
@@ -91,7 +92,7 @@ class Report:
 
     def __str__(self) -> str:
         frame = self._summary()
-        width = max(len(METRIC[name].title) for name in METRICS) + 2
+        width = max(len(METRIC[name].title) for name in self.scores) + 2
         lines = [self._title(), self._counts(), "", "".join([" " * width, *(f"{name:>8}" for name in frame)])]
         for metric, row in frame.iterrows():
             lines.append("".join([f"{METRIC[str(metric)].title:<{width}}", *(f"{value:>8.3f}" for value in row)]))
@@ -139,18 +140,22 @@ class Report:
     def _counts(self) -> str:
         n, positives = self._number()
         folds = f", {self._folds()}" if self.is_cross_validation else ""
-        return f"{n} antibodies, {positives} positive ({positives / n:.0%}){folds}"
+        told = "" if self.spec.is_regression else f", {positives} positive ({positives / n:.0%})"
+        return f"{n} antibodies{told}{folds}"
 
     def _number(self) -> tuple[int, int]:
         """Return how many antibodies there are, and how many positives, each counted once."""
         repeats = self.spec.split.repeats if self.is_cross_validation else 1
-        return len(self.predictions) // repeats, int(self.predictions["label"].sum()) // repeats
+        positives = 0 if self.spec.is_regression else int(self.predictions["label"].sum())
+        return len(self.predictions) // repeats, positives // repeats
 
     def _folds(self) -> str:
         split = self.spec.split
         number = len(next(iter(self.scores.values()))) // split.repeats
         told = {
-            "antibody": f"{number} stratified folds",
+            "antibody": f"{number} folds stratified by the median"
+            if self.spec.is_regression
+            else f"{number} stratified folds",
             "identity": f"{number} folds of clusters at {split.identity:.0%} identity",
             "group": f"{number} folds of groups",
             "family": f"{number} families, each left out once",
@@ -163,26 +168,38 @@ def cross_validation_report(spec: TrainSpec, data: Dataset, found: CrossValidati
     """Return the report of a cross-validation."""
     import pandas as pd
 
-    columns = {"fold": found.fold, "prediction": found.prediction, "probability": found.probability}
+    columns = {"fold": found.fold, "prediction": found.prediction}
+    if found.probability is not None:
+        columns["probability"] = found.probability
     n, repeats = len(data), found.repeats
-    rows = {"id": np.tile(np.array(data.ids, object), repeats), "label": np.tile(data.binary_labels(), repeats)}
+    rows = {"id": np.tile(np.array(data.ids, object), repeats), **_labels(spec, data, repeats)}
     if repeats > 1:
         rows["repeat"] = np.repeat(np.arange(repeats), n)
     predictions = pd.DataFrame(rows | {name: values.T.ravel() for name, values in columns.items()})
-    notes = (_majority(data), *_groups(data, spec), *_repeats(data, spec))
+    notes = (*_majority(data, spec), *_groups(data, spec), *_repeats(data, spec))
     return Report(spec, data.provenance.source, found.scores, predictions, notes, _audit(data))
 
 
 def evaluation_report(
-    spec: TrainSpec, data: Dataset, prediction: NDArray[np.int64], probability: NDArray[np.float64]
+    spec: TrainSpec, data: Dataset, prediction: NDArray[Any], probability: NDArray[np.float64] | None
 ) -> Report:
-    """Return the report of a test on data that had no part in training."""
+    """Return the report of a test on data that had no part in training; a regressor gives no probability."""
     import pandas as pd
 
-    label = data.binary_labels()
-    predictions = pd.DataFrame({"id": data.ids, "label": label, "prediction": prediction, "probability": probability})
-    scores = {metric: np.array([value]) for metric, value in score(label, prediction, probability).items()}
-    return Report(spec, data.provenance.source, scores, predictions, (_majority(data),), _audit(data))
+    columns = {"id": data.ids, **_labels(spec, data), "prediction": prediction}
+    if probability is None:
+        found = score_continuous(data.continuous_labels(), prediction)
+    else:
+        columns["probability"] = probability
+        found = score(data.binary_labels(), prediction, probability)
+    scores = {metric: np.array([value]) for metric, value in found.items()}
+    return Report(spec, data.provenance.source, scores, pd.DataFrame(columns), _majority(data, spec), _audit(data))
+
+
+def _labels(spec: TrainSpec, data: Dataset, repeats: int = 1) -> dict[str, NDArray[Any]]:
+    if spec.is_regression:
+        return {"target": np.tile(data.continuous_labels(), repeats)}
+    return {"label": np.tile(data.binary_labels(), repeats)}
 
 
 def _audit(data: Dataset) -> Audit:
@@ -210,9 +227,11 @@ def _groups(data: Dataset, spec: TrainSpec) -> list[str]:
     return ["Groups were not kept together: antibodies of one group may stand in several folds."]
 
 
-def _majority(data: Dataset) -> str:
+def _majority(data: Dataset, spec: TrainSpec) -> tuple[str, ...]:
+    if spec.is_regression:
+        return (f"Always naming the mean would have an RMSE of {np.std(data.continuous_labels()):.3f}.",)
     share = float(np.mean(data.binary_labels()))
-    return f"Always naming the larger class would have an accuracy of {max(share, 1 - share):.3f}."
+    return (f"Always naming the larger class would have an accuracy of {max(share, 1 - share):.3f}.",)
 
 
 _FLATTER = "where such a group is split between folds, scores flatter"
@@ -220,14 +239,14 @@ _FLATTER = "where such a group is split between folds, scores flatter"
 
 def _repeats(data: Dataset, spec: TrainSpec) -> list[str]:
     """Say how many sequences stand in more than one row, since folds may then test what they trained on."""
-    repeated, label = repeats(data.sequences), data.binary_labels()
+    repeated, label = repeats(data.sequences), np.asarray(data.label)
     if not repeated:
         return []
     contradictory = sum(len(set(label[rows].tolist())) > 1 for rows in repeated)
     flatter = "they are tested together" if spec.split.by == "identity" else _FLATTER
     return [
         f"{sum(map(len, repeated))} antibodies share their sequence with another one ({len(repeated)} sequences, "
-        f"{contradictory} with contradictory labels); {flatter}."
+        f"{contradictory} with {'different' if spec.is_regression else 'contradictory'} labels); {flatter}."
     ]
 
 
