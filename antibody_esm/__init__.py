@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from antibody_esm.predictor import Predictor
     from antibody_esm.sequences import Antibody
     from antibody_esm.specs import (
+        DecisionSpec,
         DescriptorSpec,
         ElasticNetSpec,
         EnsembleSpec,
@@ -45,6 +46,7 @@ _HOME = {
     "CheckpointError": "errors",
     "Dataset": "data.dataset",
     "DatasetError": "errors",
+    "DecisionSpec": "specs",
     "DescriptorSpec": "specs",
     "ElasticNetSpec": "specs",
     "EmbeddingStore": "store.store",
@@ -81,6 +83,7 @@ __all__ = [
     "CheckpointError",
     "Dataset",
     "DatasetError",
+    "DecisionSpec",
     "DescriptorSpec",
     "ElasticNetSpec",
     "EmbeddingStore",

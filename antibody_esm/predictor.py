@@ -6,10 +6,10 @@ import platform
 import secrets
 import warnings
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,38 +20,21 @@ from antibody_esm.data.dataset import Dataset
 from antibody_esm.embedding import as_store, embed
 from antibody_esm.ensemble import AnyExtractor, load
 from antibody_esm.errors import StoreError
+from antibody_esm.evaluation.calibration import chosen_threshold, tuned_here
+from antibody_esm.evaluation.ledger import Ledger, Opening
 from antibody_esm.reports.report import Report, evaluation_report
 from antibody_esm.sequences import normalise
+from antibody_esm.serialization import dumps, loads
 from antibody_esm.specs import RuntimeSpec, TrainSpec
 from antibody_esm.store.store import Store
 
-FORMAT = 1
+FORMAT = 2
 """Layout of a saved model. Raise it when an older version of this package would misread a newer model."""
 
 _MANIFEST = "manifest.json"
 _CLASSIFIER = "classifier.skops"
+_LEDGER = "openings.jsonl"
 _RECORDED = ("antibody_esm", "joblib", "numpy", "pydantic", "scikit-learn", "skops", "torch", "transformers", "xgboost")
-
-_TRUSTED = frozenset(
-    {
-        "sklearn.calibration._CalibratedClassifier",
-        "sklearn.calibration._SigmoidCalibration",
-        "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
-        "sklearn.gaussian_process.kernels.ConstantKernel",
-        "sklearn.gaussian_process.kernels.Product",
-        "sklearn.gaussian_process.kernels.RBF",
-        "sklearn.gaussian_process.kernels.Sum",
-        "sklearn.gaussian_process.kernels.WhiteKernel",
-        "sklearn.metrics._dist_metrics.EuclideanDistance64",
-        "sklearn.metrics._dist_metrics.ManhattanDistance64",
-        "sklearn.neighbors._kd_tree.KDTree",
-        "sklearn.tree._tree.Tree",
-        "xgboost.core.Booster",
-        "xgboost.sklearn.XGBClassifier",
-        "xgboost.sklearn.XGBRegressor",
-    }
-)
-"""Types which the classifiers of this package consist of, beyond those that skops trusts by itself."""
 
 
 class Predictor:
@@ -69,6 +52,8 @@ class Predictor:
         Source, digest and size of the training data.
     metrics
         What cross-validation had found, as `Report.to_dict` gives it; None if none was run.
+    ledger
+        Which test sets were opened with this model; beside it once it is saved.
     """
 
     def __init__(
@@ -88,12 +73,29 @@ class Predictor:
         self.metrics = metrics
         self.store = as_store(store)
         self.extractor = extractor or load(spec.extractor, runtime)
+        self.ledger = Ledger()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec!r})"
 
-    def predict(self, sequences: Iterable[str | tuple[str, str]] | Dataset) -> NDArray[Any]:
+    def predict(
+        self,
+        sequences: Iterable[str | tuple[str, str]] | Dataset,
+        *,
+        threshold: float | None = None,
+        assay: str | None = None,
+    ) -> NDArray[Any]:
         """Return the class ``(n,)`` of each sequence, 0 or 1; of a regressor its value, float64 in the labels' unit.
+
+        Parameters
+        ----------
+        sequences
+            Of single chains, or pairs of heavy and light.
+        threshold
+            Probability from which on the class is 1; None: as the model decides.
+        assay
+            ``elisa`` or ``psr``: the threshold that earlier work used, see `evaluation.calibration.ASSAY_THRESHOLDS`;
+            `threshold` wins.
 
         Raises
         ------
@@ -101,8 +103,10 @@ class Predictor:
             If any sequence is not made of amino acids and X, or is too long; nothing has run by then.
         CheckpointError
             If the language model is needed and its files are not the ones of the training.
+        ValueError
+            If there is no such assay, or a threshold is not a probability, or is given to a regressor.
         """
-        return self._apply(self._features(sequences))[0]
+        return self._apply(self._features(sequences), self._threshold(threshold, assay))[0]
 
     def predict_proba(self, sequences: Iterable[str | tuple[str, str]] | Dataset) -> NDArray[np.float64]:
         """Return the probability ``(n, 2)`` of class 0 and class 1 for each sequence.
@@ -111,12 +115,22 @@ class Predictor:
         """
         if self.spec.is_regression:
             raise AttributeError(f"{self.spec.classifier.kind} is a regressor, which has no probabilities; see predict")
-        probability = self._apply(self._features(sequences))[1]
+        probability = self._apply(self._features(sequences), None)[1]
         assert probability is not None  # noqa: S101  since it is a classifier
         return probability
 
-    def evaluate(self, data: Dataset) -> Report:
+    def evaluate(self, data: Dataset, *, threshold: float | None = None, assay: str | None = None) -> Report:
         """Return the scores on labelled data that had no part in training.
+
+        That the data were opened is noted in `ledger`, and the report says how often they were. The same model on the
+        same data with the same threshold is the same opening.
+
+        Parameters
+        ----------
+        data
+            Labelled antibodies.
+        threshold, assay
+            As for `predict`.
 
         Raises
         ------
@@ -124,17 +138,42 @@ class Predictor:
             If the labels are not 0 and 1, both present; of a regressor, if they are all alike.
         """
         labels(self.spec, data)  # before any work
-        prediction, probability = self._apply(self._features(data))
-        return evaluation_report(self.spec, data, prediction, None if probability is None else probability[:, 1])
+        cut = self._threshold(threshold, assay)
+        prediction, probability = self._apply(self._features(data), cut)
+        notes = self._notes(data, cut)
+        return evaluation_report(self.spec, data, prediction, None if probability is None else probability[:, 1], notes)
 
-    def _apply(self, X: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
+    def _notes(self, data: Dataset, cut: float | None) -> tuple[str, ...]:
+        """Note that these data were opened, and return what a reader of the scores should know of that."""
+        source = data.provenance.source
+        self.ledger.record(Opening(source, data.digest, self.digest, cut))
+        warning = tuned_here(cut, data)
+        if warning is not None:
+            warnings.warn(warning, UserWarning, stacklevel=3)
+        notes = [warning] if warning else []
+        if data.digest == self.data["digest"]:
+            notes.append("These are the data that the model was trained on; scores say nothing of others.")
+        times = self.ledger.count(source)
+        often = "once" if times == 1 else f"{times} times: what was chosen by its scores makes them flatter"
+        notes.append(f"With models saved here, this test set was opened {often}.")
+        return tuple(notes)
+
+    def _threshold(self, threshold: float | None, assay: str | None) -> float | None:
+        cut = chosen_threshold(threshold, assay)
+        if cut is not None and self.spec.is_regression:
+            raise ValueError(f"{self.spec.classifier.kind} is a regressor, which has no threshold")
+        return cut
+
+    def _apply(self, X: NDArray[np.float64], cut: float | None) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
         """Return predictions ``(n,)`` and, of a classifier, probabilities ``(n, 2)``."""
         if len(X) == 0:
             return (np.empty(0), None) if self.spec.is_regression else (np.empty(0, np.int64), np.empty((0, 2)))
         with one_blas_thread():
             if self.spec.is_regression:
                 return np.asarray(self.classifier.predict(X), np.float64), None
-            return self.classifier.predict(X), np.asarray(self.classifier.predict_proba(X), np.float64)
+            probability = np.asarray(self.classifier.predict_proba(X), np.float64)
+            prediction = self.classifier.predict(X) if cut is None else (probability[:, 1] >= cut).astype(np.int64)
+            return prediction, probability
 
     def _features(self, sequences: Iterable[str | tuple[str, str]] | Dataset) -> NDArray[np.float64]:
         given = sequences.sequences if isinstance(sequences, Dataset) else normalise(sequences, pairs=True)
@@ -146,13 +185,13 @@ class Predictor:
         """Write the model to a folder, and return it.
 
         The folder holds ``manifest.json`` (format number, spec, fingerprints, versions, digests of the data and of the
-        classifier, metrics) and ``classifier.skops``. Neither can run code when it is loaded.
+        classifier, metrics) and ``classifier.skops``. Neither can run code when it is loaded. The same training gives
+        the same bytes. A ledger of opened test sets, ``openings.jsonl``, lies beside them and is kept when another
+        model is saved there.
         """
-        import skops.io
-
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        content = skops.io.dumps(self.classifier)
+        content = dumps(self.classifier)
         manifest = {
             "format": FORMAT,
             "spec": json.loads(self.spec.model_dump_json()),
@@ -161,6 +200,7 @@ class Predictor:
                 "extractor": self.spec.extractor.address,
                 "classifier": self.spec.classifier.fingerprint,
                 "split": self.spec.split.fingerprint,
+                "decision": self.spec.decision.fingerprint,
             },
             "classifier_sha256": hashlib.sha256(content).hexdigest(),
             "data": self.data,
@@ -169,7 +209,13 @@ class Predictor:
         }
         _replace(folder / _CLASSIFIER, content)
         _replace(folder / _MANIFEST, json.dumps(manifest, indent=2, allow_nan=False).encode())
+        self.ledger.move(folder / _LEDGER)
         return folder
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the spec and the bytes of the classifier: what the predictions depend on."""
+        return _digest(self.spec, dumps(self.classifier))
 
     @classmethod
     def load(
@@ -214,8 +260,10 @@ class Predictor:
         except (ValidationError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"not the manifest of a saved model: {error!r}", path) from error
         _warn_of_versions(versions)
-        classifier = _classifier(content, folder / _CLASSIFIER, regression=spec.is_regression)
-        return cls(spec, classifier, data, metrics, store=store, runtime=runtime)
+        classifier = loads(content, folder / _CLASSIFIER, regression=spec.is_regression)
+        loaded = cls(spec, classifier, data, metrics, store=store, runtime=runtime)
+        loaded.ledger, loaded.digest = Ledger(folder / _LEDGER), _digest(spec, content)
+        return loaded
 
 
 def features(sequences: list[str], extractor: AnyExtractor, store: Store) -> NDArray[np.float64]:
@@ -228,30 +276,8 @@ def labels(spec: TrainSpec, data: Dataset) -> NDArray[Any]:
     return data.continuous_labels() if spec.is_regression else data.binary_labels()
 
 
-def _classifier(content: bytes, path: Path, *, regression: bool) -> Any:
-    """Return the classifier in these bytes, of which nothing is built before all of its types are known."""
-    import skops.io
-    from sklearn.base import is_regressor
-    from sklearn.exceptions import NotFittedError
-    from sklearn.pipeline import Pipeline
-    from sklearn.utils.validation import check_is_fitted
-
-    try:
-        unknown = sorted(set(skops.io.get_untrusted_types(data=content)) - _TRUSTED)
-        if unknown:
-            raise StoreError(f"holds types that are not trusted: {', '.join(unknown)}", path)
-        classifier = skops.io.loads(content, trusted=sorted(_TRUSTED))
-    except (BadZipFile, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StoreError(f"not a classifier: {error}", path) from error
-    if not isinstance(classifier, Pipeline) or is_regressor(classifier) != regression:
-        raise StoreError(f"not a pipeline of a {'regressor' if regression else 'classifier'}", path)
-    try:
-        check_is_fitted(classifier)
-    except NotFittedError as error:
-        raise StoreError("its pipeline is not fitted", path) from error
-    if not regression and list(getattr(classifier, "classes_", [])) != [0, 1]:
-        raise StoreError("not a fitted pipeline with the classes 0 and 1", path)
-    return classifier
+def _digest(spec: TrainSpec, content: bytes) -> str:
+    return hashlib.sha256(spec.fingerprint.encode() + content).hexdigest()
 
 
 def _replace(path: Path, content: bytes) -> None:

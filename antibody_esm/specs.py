@@ -468,6 +468,26 @@ EstimatorSpec = Annotated[ClassifierSpec | RegressorSpec, Field(discriminator="k
 """Any classifier or regressor; in JSON the field ``kind`` says which."""
 
 
+class DecisionSpec(Spec):
+    """How a classifier's scores become probabilities and classes, learnt on folds of its training rows only.
+
+    By default both are the classifier's own.
+
+    Examples
+    --------
+    >>> DecisionSpec(calibration="sigmoid", threshold="balanced_accuracy")
+    DecisionSpec(calibration='sigmoid', threshold='balanced_accuracy')
+    """
+
+    calibration: Literal["sigmoid", "isotonic"] | None = None
+    """``sigmoid``: Platt's; ``isotonic``: any rising step function, for some hundreds of antibodies and more."""
+    threshold: Annotated[float, Field(ge=0, le=1)] | Literal["balanced_accuracy"] | None = None
+    """Probability from which on an antibody is predicted as 1; ``balanced_accuracy``: that at which it is highest out
+    of fold."""
+    folds: Annotated[int, Field(ge=2)] = 5
+    """Folds of the training rows, which keep together what `SplitSpec` does; by family or fold of the data, these."""
+
+
 SplitBy = Literal["antibody", "identity", "group", "family", "fold"]
 
 
@@ -515,6 +535,13 @@ class TrainSpec(Spec):
     classifier: EstimatorSpec = LogisticRegressionSpec()
     """What learns from the vectors: a classifier of labels 0 and 1, or a regressor of continuous ones."""
     split: SplitSpec = SplitSpec()
+    decision: DecisionSpec = DecisionSpec()
+
+    @model_validator(mode="after")
+    def _values_need_no_decision(self) -> Self:
+        if self.is_regression and self.decision != DecisionSpec():
+            raise ValueError("a regressor has no probabilities to calibrate, and no threshold; leave decision out")
+        return self
 
     @property
     def is_regression(self) -> bool:

@@ -1,6 +1,7 @@
 """Thin wiring of extractor, store and classifier."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +11,12 @@ from antibody_esm.classifiers import build, one_blas_thread
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.embedding import as_store
 from antibody_esm.ensemble import load
+from antibody_esm.evaluation.calibration import decide
 from antibody_esm.evaluation.cross_validation import cross_validate
 from antibody_esm.evaluation.splits import units
 from antibody_esm.predictor import Predictor, features, labels
 from antibody_esm.reports.report import Report, cross_validation_report
-from antibody_esm.specs import ClassifierSpec, RegressorSpec, RuntimeSpec, SplitSpec, TrainSpec
+from antibody_esm.specs import ClassifierSpec, DecisionSpec, RegressorSpec, RuntimeSpec, SplitSpec, TrainSpec
 from antibody_esm.store.store import Store
 
 
@@ -30,6 +32,9 @@ class Trainer:
         A preset's name or a spec; a regressor's, as ``"ridge"``, where labels are continuous.
     split
         Folds of the cross-validation; by default ten, stratified and shuffled.
+    decision
+        Calibration of the probabilities and threshold of the classes, learnt within the training rows; by default the
+        classifier's own.
     store
         An `EmbeddingStore` or its folder, so that nothing is ever computed twice; None keeps vectors in memory for the
         life of this object.
@@ -39,7 +44,7 @@ class Trainer:
     Attributes
     ----------
     spec
-        The three specs in one; its fingerprint identifies the run, given the data.
+        The specs in one; its fingerprint identifies the run, given the data.
     predictor_
         What the last `fit` returned.
 
@@ -60,6 +65,7 @@ class Trainer:
         classifier: str | ClassifierSpec | RegressorSpec = presets.DEFAULT_CLASSIFIER,
         split: SplitSpec | None = None,
         *,
+        decision: DecisionSpec | None = None,
         store: str | Path | Store | None = None,
         runtime: RuntimeSpec | None = None,
     ) -> None:
@@ -67,6 +73,7 @@ class Trainer:
             extractor=presets.extractor(extractor),
             classifier=presets.classifier(classifier),
             split=split or SplitSpec(),
+            decision=decision or DecisionSpec(),
         )
         self.store = as_store(store)
         self.extractor = load(self.spec.extractor, runtime)
@@ -77,7 +84,7 @@ class Trainer:
         cls, spec: TrainSpec, *, store: str | Path | Store | None = None, runtime: RuntimeSpec | None = None
     ) -> "Trainer":
         """Return the trainer of a `TrainSpec`."""
-        return cls(spec.extractor, spec.classifier, spec.split, store=store, runtime=runtime)
+        return cls(spec.extractor, spec.classifier, spec.split, decision=spec.decision, store=store, runtime=runtime)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec!r})"
@@ -96,7 +103,7 @@ class Trainer:
         label = labels(self.spec, data)
         X = self._features(data)
         found = cross_validate(
-            build(self.spec.classifier, X.shape[1]),
+            self._classifier(X.shape[1]),
             X,
             label,
             self.spec.split,
@@ -115,8 +122,9 @@ class Trainer:
         """
         label = labels(self.spec, data)
         X = self._features(data)
+        unit = units(self.spec.split, data) if self.spec.decision != DecisionSpec() else None
         with one_blas_thread():
-            classifier = build(self.spec.classifier, X.shape[1]).fit(X, label)
+            classifier = self._classifier(X.shape[1]).fit(X, label, **({} if unit is None else {"unit": unit}))
         known = self._report is not None and self._report[0] == data.digest
         self.predictor_ = Predictor(
             self.spec.model_copy(update={"extractor": self.extractor.pinned}),
@@ -129,8 +137,8 @@ class Trainer:
         )
         return self.predictor_
 
-    def evaluate(self, data: Dataset) -> Report:
-        """Return the scores of the last `fit` on other data.
+    def evaluate(self, data: Dataset, *, threshold: float | None = None, assay: str | None = None) -> Report:
+        """Return the scores of the last `fit` on other data, see `Predictor.evaluate`.
 
         Raises
         ------
@@ -141,7 +149,10 @@ class Trainer:
             from sklearn.exceptions import NotFittedError
 
             raise NotFittedError("this Trainer is not fitted yet; call fit(data) before evaluate(data)")
-        return self.predictor_.evaluate(data)
+        return self.predictor_.evaluate(data, threshold=threshold, assay=assay)
+
+    def _classifier(self, dim: int) -> Any:
+        return decide(build(self.spec.classifier, dim), self.spec.decision, self.spec.split)
 
     def _features(self, data: Dataset) -> NDArray[np.float64]:
         return features(data.sequences, self.extractor, self.store)

@@ -6,6 +6,7 @@ from typing import get_args
 from hypothesis import strategies as st
 
 from antibody_esm import (
+    DecisionSpec,
     ElasticNetSpec,
     EnsembleSpec,
     ExtractorSpec,
@@ -200,7 +201,15 @@ by_row_or_group = st.builds(
 of_the_data = st.builds(SplitSpec, by=st.sampled_from(["family", "fold"]))
 # Half of them by identity, so that two seldom agree in a field.
 splits = st.sampled_from([by_identity] * 3 + [by_row_or_group] * 2 + [of_the_data]).flatmap(lambda one: one)
-trains = st.builds(TrainSpec, extractor=extractors | ensembles, classifier=classifiers | regressors, split=splits)
+decisions = st.builds(
+    DecisionSpec,
+    calibration=st.sampled_from([None, "sigmoid", "isotonic"]),
+    threshold=st.none() | st.just("balanced_accuracy") | st.floats(0, 1),
+    folds=st.integers(2, 1000),
+)
+trains = st.builds(
+    TrainSpec, extractor=extractors | ensembles, classifier=classifiers, split=splits, decision=decisions
+) | st.builds(TrainSpec, extractor=extractors | ensembles, classifier=regressors, split=splits)
 
 by_type = {
     "ExtractorSpec": extractors,
@@ -219,6 +228,7 @@ by_type = {
     "SVRSpec": svrs,
     "GaussianProcessRegressorSpec": gaussian_process_regressors,
     "SplitSpec": splits,
+    "DecisionSpec": decisions,
     "TrainSpec": trains,
 }
 """Every type of spec by its name."""

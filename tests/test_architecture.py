@@ -22,6 +22,7 @@ LAYERS = [
     {"ensemble"},
     {"embedding"},
     {"evaluation"},
+    {"serialization"},
     {"reports"},
     {"explain", "predictor"},
     {"trainer"},

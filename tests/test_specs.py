@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 import antibody_esm.specs
 import strategies
 from antibody_esm import (
+    DecisionSpec,
     ElasticNetSpec,
     EnsembleSpec,
     ExtractorSpec,
@@ -209,9 +210,10 @@ GOLDEN_FINGERPRINTS = [
     (SVRSpec(), "a798171dd5b8ec7d13e63cb3de13a0ff29c73344f454f6b76a9309dad3d24964"),
     (GaussianProcessRegressorSpec(), "3cf224c7bd6f8287969ed7dc0c805cdb04eb76b28c7e4b25791155210b8ab2a3"),
     (SplitSpec(), "46344382cbc98035ca93473cf4c79cf571a0757687cbfbc377126fbdc5408980"),
+    (DecisionSpec(), "8dae880f9ef5a517fb9bd9adbb9869d73f381a8152161b41bdcf547c0a1331f6"),
     (
         TrainSpec(extractor=ExtractorSpec(model="antiberty", revision="0.1.3")),
-        "fb10f1ae0384c197f4bc07c1120ff3bb9cced80f07c0dd823627da8272490c7d",
+        "4fede64af7ad47317831f5c20a906cf87c6226bd11be3be77edf072e32340d1a",
     ),
 ]
 

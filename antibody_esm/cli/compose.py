@@ -17,7 +17,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from antibody_esm import presets
 from antibody_esm.data.dataset import Chain
-from antibody_esm.specs import ExtractorSpec, RuntimeSpec, SplitSpec, TrainSpec, _Frozen
+from antibody_esm.specs import DecisionSpec, ExtractorSpec, RuntimeSpec, SplitSpec, TrainSpec, _Frozen
 
 
 class DataSettings(_Frozen):
@@ -58,7 +58,7 @@ GROUPS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 """Group of the command line to the branch it fills, and the presets to choose from."""
 
 _DEFAULT = {"model": presets.DEFAULT_EXTRACTOR, "classifier": presets.DEFAULT_CLASSIFIER}
-_TRAIN = ("extractor", "classifier", "split", "format")
+_TRAIN = ("extractor", "classifier", "split", "decision", "format")
 
 
 def compose(overrides: Sequence[str] = ()) -> Run:
@@ -139,7 +139,7 @@ def _defaults(chosen: Mapping[str, Any]) -> dict[str, Any]:
             raise _invalid(group, chosen[group], f"choose one of {', '.join(choices)}{otherwise}")
         branches[branch] = _tree(choices[chosen[group]])
     run = Run(train=TrainSpec(extractor=ExtractorSpec(model="any")))
-    return {**run.to_dict(), "split": _tree(SplitSpec()), **branches}
+    return {**run.to_dict(), "split": _tree(SplitSpec()), "decision": _tree(DecisionSpec()), **branches}
 
 
 def _tree(spec: _Frozen) -> dict[str, Any]:

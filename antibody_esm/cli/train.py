@@ -3,11 +3,10 @@
 import csv
 import json
 import logging
-import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -40,7 +39,7 @@ OVERRIDES are key=value:
   data=        name of a data set, or path of a table
   data.*       its columns: data.id=, data.heavy=, data.light=, data.label=
                its part and its labels: data.fragment=, data.labels=
-  extractor.*  classifier.*  split.*  runtime.*
+  extractor.*  classifier.*  split.*  decision.*  runtime.*
                fields of the specs; --cfg job shows all
   store=       folder of embeddings, embeddings/ by default
   output=      folder of results, outputs/<date>/<time> by default
@@ -106,9 +105,11 @@ def _run_one(run: Run, overrides: list[str], folder: Path) -> dict[str, Any] | N
     from antibody_esm.trainer import Trainer
 
     folder.mkdir(parents=True, exist_ok=True)
-    for earlier in ("metrics.json", "out_of_fold.csv", "train.log"):  # a run that fails must not seem to have found it
+    results = ("metrics.json", "out_of_fold.csv", "train.log", "model/manifest.json", "model/classifier.skops")
+    for earlier in results:  # a run that fails must not seem to have found them; the ledger of test sets stays
         (folder / earlier).unlink(missing_ok=True)
-    shutil.rmtree(folder / "model", ignore_errors=True)
+    with suppress(OSError):
+        (folder / "model").rmdir()
     (folder / "config.yaml").write_text(_yaml(run.to_dict()), encoding="utf-8")
     (folder / "overrides.yaml").write_text(_yaml(overrides), encoding="utf-8")
     with _log_to(folder / "train.log"):

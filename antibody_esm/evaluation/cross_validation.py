@@ -49,7 +49,8 @@ def cross_validate(
     Parameters
     ----------
     classifier
-        Unfitted scikit-learn classifier or regressor; cloned for every fold.
+        Unfitted scikit-learn classifier or regressor; cloned for every fold. Its `fit` is given the training rows'
+        ``unit`` if it takes that.
     features
         ``(n, dim)``, an array or a sparse one.
     label
@@ -68,11 +69,13 @@ def cross_validate(
     """
     from sklearn.base import clone, is_regressor
     from sklearn.utils.parallel import Parallel, delayed
+    from sklearn.utils.validation import has_fit_parameter
 
     continuous = is_regressor(classifier)
 
     def run(train: NDArray[np.int64], test: NDArray[np.int64]) -> Said:
-        fitted = clone(classifier).fit(features[train], label[train])
+        kept = {"unit": unit[train]} if unit is not None and has_fit_parameter(classifier, "unit") else {}
+        fitted = clone(classifier).fit(features[train], label[train], **kept)
         predicted = fitted.predict(features[test])
         return predicted, None if continuous else fitted.predict_proba(features[test])[:, 1]
 

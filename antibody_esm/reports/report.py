@@ -181,7 +181,11 @@ def cross_validation_report(spec: TrainSpec, data: Dataset, found: CrossValidati
 
 
 def evaluation_report(
-    spec: TrainSpec, data: Dataset, prediction: NDArray[Any], probability: NDArray[np.float64] | None
+    spec: TrainSpec,
+    data: Dataset,
+    prediction: NDArray[Any],
+    probability: NDArray[np.float64] | None,
+    notes: tuple[str, ...] = (),
 ) -> Report:
     """Return the report of a test on data that had no part in training; a regressor gives no probability."""
     import pandas as pd
@@ -193,7 +197,9 @@ def evaluation_report(
         columns["probability"] = probability
         found = score(data.binary_labels(), prediction, probability)
     scores = {metric: np.array([value]) for metric, value in found.items()}
-    return Report(spec, data.provenance.source, scores, pd.DataFrame(columns), _majority(data, spec), _audit(data))
+    return Report(
+        spec, data.provenance.source, scores, pd.DataFrame(columns), _majority(data, spec) + notes, _audit(data)
+    )
 
 
 def _labels(spec: TrainSpec, data: Dataset, repeats: int = 1) -> dict[str, NDArray[Any]]:

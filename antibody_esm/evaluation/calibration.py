@@ -1,0 +1,223 @@
+"""From what a classifier says to a probability and a class, both learnt from rows that it had not seen.
+
+The probabilities of a classifier on its own training rows are too sure, so neither a calibration nor a threshold can be
+learnt from them. Both are learnt from scores out of fold, within the rows that `CalibratedClassifier.fit` is given; the
+classifier itself is then fitted on all of these. No test label has a part in it, since none is there.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from antibody_esm.evaluation.nested import best_threshold
+from antibody_esm.evaluation.splits import folds
+from antibody_esm.specs import DecisionSpec, SplitBy, SplitSpec
+
+if TYPE_CHECKING:
+    from antibody_esm.data.dataset import Dataset
+
+
+class AssayThreshold(NamedTuple):
+    """A threshold that earlier work used for an assay."""
+
+    threshold: float
+    origin: str
+    """Where it comes from."""
+    tuned_on: str = ""
+    """DOI of the data whose labels it was chosen by; scores on these data flatter."""
+
+
+_PREDECESSOR = "the predecessor's code (antibody_training_pipeline_ESM, src/antibody_training_esm/core/classifier.py)"
+
+ASSAY_THRESHOLDS: Mapping[str, AssayThreshold] = MappingProxyType(
+    {
+        "elisa": AssayThreshold(0.5, f"{_PREDECESSOR}, for data labelled by ELISA"),
+        "psr": AssayThreshold(
+            0.5495,
+            f"{_PREDECESSOR}, for data labelled by a polyspecificity reagent; chosen so that the confusion matrix on "
+            "the antibodies of Shehata et al. 2019 was the published one",
+            tuned_on="10.1016/j.celrep.2019.08.056",
+        ),
+    }
+)
+"""Thresholds by the name of the assay, kept so that earlier results can be repeated; nothing chooses them by itself."""
+
+
+def chosen_threshold(threshold: float | None, assay: str | None) -> float | None:
+    """Return the threshold that was asked for: the explicit one, else the assay's; None where neither was given.
+
+    Raises
+    ------
+    ValueError
+        If there is no such assay, or the threshold is not from 0 to 1.
+
+    Examples
+    --------
+    >>> chosen_threshold(None, "psr"), chosen_threshold(0.4, "psr")
+    (0.5495, 0.4)
+    """
+    if assay is not None and assay not in ASSAY_THRESHOLDS:
+        raise ValueError(f"unknown assay {assay!r}; choose one of {', '.join(ASSAY_THRESHOLDS)}, or give threshold=")
+    if threshold is None:
+        return None if assay is None else ASSAY_THRESHOLDS[assay].threshold
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"a threshold is a probability, from 0 to 1, not {threshold}")
+    return float(threshold)
+
+
+def tuned_here(threshold: float | None, data: "Dataset") -> str | None:
+    """Return a warning if this threshold was chosen by the labels of these very data."""
+    for name, one in ASSAY_THRESHOLDS.items():
+        if one.tuned_on and one.threshold == threshold and one.tuned_on in data.provenance.citation:
+            return (
+                f"The threshold {threshold:g} of assay {name!r} was chosen by the labels of these very antibodies "
+                f"(doi:{one.tuned_on}): classes predicted with it are no test of anything."
+            )
+    return None
+
+
+class CalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """A classifier whose probabilities and threshold are learnt out of fold, within its training rows.
+
+    Parameters
+    ----------
+    classifier
+        Unfitted scikit-learn classifier of two classes, 0 and 1.
+    calibration
+        ``sigmoid`` (Platt 1999, as scikit-learn has it), ``isotonic`` (doi:10.1145/775047.775151), or None: the
+        probabilities of the classifier.
+    threshold
+        Probability from which on a row is predicted as 1; ``balanced_accuracy``: that at which it is highest out of
+        fold; None: 0.5.
+    folds
+        Folds of the training rows.
+    by, identity
+        What is never divided between these folds, as in `SplitSpec`.
+
+    Attributes
+    ----------
+    classifier_
+        Fitted on all rows.
+    calibrator_
+        From scores to probabilities; None without calibration.
+    threshold_
+        The probability from which on a row is predicted as 1.
+    classes_
+        0 and 1.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> X, y = np.arange(40.0)[:, None], (np.arange(40) >= 30).astype(int)
+    >>> fitted = CalibratedClassifier(LogisticRegression(), threshold="balanced_accuracy", folds=4).fit(X, y)
+    >>> bool(fitted.threshold_ < 0.5)
+    True
+    """
+
+    def __init__(
+        self,
+        classifier: Any,
+        calibration: Literal["sigmoid", "isotonic"] | None = None,
+        threshold: float | Literal["balanced_accuracy"] | None = None,
+        folds: int = 5,
+        by: SplitBy = "antibody",
+        identity: float = 0.9,
+    ) -> None:
+        self.classifier = classifier
+        self.calibration = calibration
+        self.threshold = threshold
+        self.folds = folds
+        self.by = by
+        self.identity = identity
+
+    def fit(self, X: NDArray[Any], y: NDArray[np.int64], unit: NDArray[Any] | None = None) -> "CalibratedClassifier":
+        """Fit calibration and threshold out of fold, then the classifier on all rows.
+
+        Parameters
+        ----------
+        X
+            ``(n, dim)``.
+        y
+            ``(n,)``, 0 or 1.
+        unit
+            ``(n,)``, what stays together, see `splits.units`; None where each row is its own.
+
+        Raises
+        ------
+        DatasetError, ValueError
+            As `splits.folds` does, of the training rows.
+        """
+        from sklearn.base import clone
+        from sklearn.model_selection import cross_val_predict
+
+        self.classifier_ = clone(self.classifier).fit(X, y)
+        self.classes_ = self.classifier_.classes_
+        self.calibrator_ = None
+        self.threshold_ = 0.5 if self.threshold in (None, "balanced_accuracy") else float(self.threshold)
+        if self.calibration is None and self.threshold != "balanced_accuracy":
+            return self
+        cv = folds(self._split(), y, unit)
+        score = cross_val_predict(self.classifier, X, y, cv=cv, method=self._method())
+        score = score if score.ndim == 1 else score[:, 1]
+        if self.calibration is not None:
+            self.calibrator_ = _calibrator(self.calibration).fit(score, y)
+            score = self.calibrator_.predict(score)
+        if self.threshold == "balanced_accuracy":
+            self.threshold_ = best_threshold(y, np.clip(score, 0, 1))
+        return self
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of features."""
+        return int(self.classifier_.n_features_in_)
+
+    def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the probability of each class, ``(n, 2)``."""
+        from sklearn.utils.validation import check_is_fitted
+
+        check_is_fitted(self)
+        if self.calibrator_ is None:
+            return np.asarray(self.classifier_.predict_proba(X), np.float64)
+        score = getattr(self.classifier_, self._method())(X)
+        positive = np.clip(self.calibrator_.predict(score if score.ndim == 1 else score[:, 1]), 0, 1)
+        return np.stack([1 - positive, positive], axis=1)
+
+    def predict(self, X: NDArray[Any]) -> NDArray[np.int64]:
+        """Return the class of each row, ``(n,)``: 1 from the threshold on."""
+        return (self.predict_proba(X)[:, 1] >= self.threshold_).astype(np.int64)
+
+    def _split(self) -> SplitSpec:
+        if self.by in ("family", "fold"):
+            return SplitSpec(by=self.by)
+        return SplitSpec(folds=self.folds, by=self.by, identity=self.identity)
+
+    def _method(self) -> str:
+        """Return what gives the scores that are calibrated."""
+        scores = self.calibration is not None and hasattr(self.classifier, "decision_function")
+        return "decision_function" if scores else "predict_proba"
+
+
+def decide(classifier: Any, decision: DecisionSpec, split: SplitSpec) -> Any:
+    """Return the unfitted classifier with the decision of a spec around it, or as it is where there is none to learn.
+
+    Folds of the training rows keep together what those of the split do.
+    """
+    if decision == DecisionSpec():
+        return classifier
+    return CalibratedClassifier(
+        classifier, decision.calibration, decision.threshold, decision.folds, split.by, split.identity
+    )
+
+
+def _calibrator(calibration: Literal["sigmoid", "isotonic"]) -> Any:
+    if calibration == "sigmoid":
+        from sklearn.calibration import _SigmoidCalibration
+
+        return _SigmoidCalibration()
+    from sklearn.isotonic import IsotonicRegression
+
+    return IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")

@@ -1,0 +1,254 @@
+"""Calibration and thresholds are learnt out of fold, within training rows; opened test sets are counted."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+
+from antibody_esm import Dataset, DecisionSpec, DescriptorSpec, Predictor, SplitSpec, StoreError, Trainer, TrainSpec
+from antibody_esm.data.dataset import Provenance
+from antibody_esm.evaluation.calibration import ASSAY_THRESHOLDS, CalibratedClassifier
+from antibody_esm.evaluation.ledger import Ledger, Opening
+from antibody_esm.evaluation.metrics import score
+from antibody_esm.evaluation.splits import folds
+from antibody_esm.specs import RidgeSpec
+
+GENERATOR = np.random.default_rng(1)
+Y = np.arange(120) % 3 // 2
+X = GENERATOR.normal(size=(120, 8)) + 0.7 * Y[:, None]
+SEQUENCES = ["".join(GENERATOR.choice(list("ACDEFGHIKLMNPQRSTVWY"), 20)) for _ in range(90)]
+CHARGED = np.array([one.count("K") + one.count("R") for one in SEQUENCES])
+NUMBERED = DescriptorSpec(descriptors=("net_charge", "composition"))
+DATA = Dataset(ids=[f"a{i}" for i in range(90)], heavy=SEQUENCES, label=CHARGED + GENERATOR.normal(size=90) > 2.4)
+TRAIN, TEST = DATA.subset(range(60)), DATA.subset(range(60, 90))
+EVERY = [
+    DecisionSpec(calibration=calibration, threshold=threshold, folds=4)
+    for calibration in (None, "sigmoid", "isotonic")
+    for threshold in (None, 0.3, "balanced_accuracy")
+]
+
+
+@pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
+@pytest.mark.parametrize("classifier", [LogisticRegression(), KNeighborsClassifier(20)])
+def test_probabilities_are_those_of_scikit_learn_on_the_same_folds(method: str, classifier: object) -> None:
+    cv = folds(SplitSpec(folds=5), Y)
+    peer = CalibratedClassifierCV(classifier, method=method, cv=cv, ensemble=False).fit(X, Y)
+    ours = CalibratedClassifier(classifier, calibration=method).fit(X, Y)
+    np.testing.assert_allclose(ours.predict_proba(X), peer.predict_proba(X), atol=1e-12)
+    np.testing.assert_allclose(ours.predict_proba(X).sum(axis=1), 1)
+
+
+def test_a_threshold_is_the_best_out_of_fold_and_not_the_best_on_the_training_rows() -> None:
+    fitted = CalibratedClassifier(LogisticRegression(C=1e6), threshold="balanced_accuracy").fit(X, Y)
+    held_out = np.empty(len(Y))
+    for train, test in folds(SplitSpec(folds=5), Y):
+        held_out[test] = LogisticRegression(C=1e6).fit(X[train], Y[train]).predict_proba(X[test])[:, 1]
+
+    def at(cut: float) -> float:
+        return score(Y, (held_out >= cut).astype(int), held_out)["balanced_accuracy"]
+
+    assert at(fitted.threshold_) == max(at(cut) for cut in [*held_out, 0.5])
+    said = fitted.predict_proba(X)[:, 1]
+    assert np.array_equal(fitted.predict(X), (said >= fitted.threshold_).astype(int))
+
+
+def test_a_fixed_threshold_costs_no_folds_and_wins() -> None:
+    fitted = CalibratedClassifier(LogisticRegression(), threshold=0.2, folds=1000).fit(X, Y)  # more than rows
+    assert fitted.threshold_ == 0.2
+    assert np.array_equal(fitted.predict(X), (LogisticRegression().fit(X, Y).predict_proba(X)[:, 1] >= 0.2).astype(int))
+
+
+def test_calibration_of_an_overconfident_classifier_is_better_on_other_rows() -> None:
+    # Sixty features of which one matters: without a penalty, probabilities are far too sure.
+    generator = np.random.default_rng(2)
+    features = generator.normal(size=(1200, 60))
+    label = (features[:, 0] + 2 * generator.normal(size=1200) > 0).astype(int)
+    train, test = slice(200), slice(200, None)
+    plain = LogisticRegression(C=np.inf)
+    raw = clone(plain).fit(features[train], label[train]).predict_proba(features[test])[:, 1]
+    for method in ("sigmoid", "isotonic"):
+        fitted = CalibratedClassifier(plain, method).fit(features[train], label[train])
+        said = fitted.predict_proba(features[test])[:, 1]
+        for metric in ("brier", "ece"):
+            assert score(label[test], said >= 0.5, said)[metric] < 0.8 * score(label[test], raw >= 0.5, raw)[metric]
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_what_is_kept_together_outside_is_kept_together_inside(seed: int) -> None:
+    unit = np.random.default_rng(seed).integers(0, 25, len(Y)).astype(str)
+    seen: list[tuple[set[str], set[str]]] = []
+
+    class Watching(LogisticRegression):
+        def fit(self, features: np.ndarray, label: np.ndarray) -> "Watching":
+            self.units = set(features[:, -1].astype(int).astype(str))
+            return super().fit(features, label)
+
+        def decision_function(self, features: np.ndarray) -> np.ndarray:
+            seen.append((self.units, set(features[:, -1].astype(int).astype(str))))
+            return super().decision_function(features)
+
+    marked = np.column_stack([X, unit.astype(float)])
+    CalibratedClassifier(Watching(max_iter=1000), "sigmoid", by="group").fit(marked, Y, unit=unit)
+    assert len(seen) == 5
+    assert all(train.isdisjoint(test) for train, test in seen)
+
+
+@pytest.mark.parametrize("decision", EVERY, ids=str)
+def test_every_decision_is_cross_validated_saved_and_loaded(decision: DecisionSpec, tmp_path: Path) -> None:
+    trainer = Trainer(NUMBERED, "logreg", SplitSpec(folds=3), decision=decision)
+    found = trainer.cross_validate(TRAIN).predictions
+    trainer.fit(TRAIN).save(tmp_path / "model")
+    loaded = Predictor.load(tmp_path / "model")
+    assert loaded.spec.decision == decision
+    assert np.array_equal(loaded.predict_proba(TEST), trainer.predictor_.predict_proba(TEST))
+    assert np.array_equal(loaded.predict(TEST), trainer.predictor_.predict(TEST))
+    if decision.threshold == 0.3:
+        assert np.array_equal(found["prediction"], found["probability"] >= 0.3)
+    plain = Trainer(NUMBERED, "logreg", SplitSpec(folds=3)).cross_validate(TRAIN).predictions
+    alike = np.array_equal(plain["probability"], found["probability"])
+    assert alike == (decision.calibration is None)
+
+
+def test_the_clusters_of_a_trainers_split_reach_the_calibration() -> None:
+    grouped = replace(TRAIN, groups=[f"g{i // 2}" for i in range(60)])
+    trainer = Trainer(NUMBERED, split=SplitSpec(folds=3, by="group"), decision=DecisionSpec(calibration="sigmoid"))
+    trainer.cross_validate(grouped)
+    fitted = trainer.fit(grouped).classifier
+    assert (fitted.by, fitted.folds) == ("group", 5)
+    apart = Trainer(NUMBERED, decision=DecisionSpec(calibration="sigmoid")).fit(grouped).classifier
+    assert fitted.calibrator_.a_ != apart.calibrator_.a_
+
+
+def test_a_regressor_decides_nothing() -> None:
+    with pytest.raises(ValueError, match="a regressor has no probabilities to calibrate"):
+        TrainSpec(extractor=NUMBERED, classifier=RidgeSpec(), decision=DecisionSpec(threshold=0.4))
+    regressor = Trainer(NUMBERED, "ridge").fit(TRAIN)
+    with pytest.raises(ValueError, match="has no threshold"):
+        regressor.predict(TEST, assay="elisa")
+
+
+@pytest.fixture
+def predictor() -> Predictor:
+    return Trainer(NUMBERED, "logreg").fit(TRAIN)
+
+
+def test_thresholds_of_assays_are_those_of_earlier_work_and_an_explicit_one_wins(predictor: Predictor) -> None:
+    probability = predictor.predict_proba(TEST)[:, 1]
+    assert {name: one.threshold for name, one in ASSAY_THRESHOLDS.items()} == {"elisa": 0.5, "psr": 0.5495}
+    assert np.array_equal(predictor.predict(TEST, assay="psr"), probability >= 0.5495)
+    assert np.array_equal(predictor.predict(TEST, threshold=0.1, assay="psr"), probability >= 0.1)
+    assert np.array_equal(predictor.predict(TEST, threshold=0.0), np.ones(30))
+    for wrong in ({"assay": "spr"}, {"threshold": 1.5}, {"threshold": float("nan")}):
+        with pytest.raises(ValueError, match="unknown assay 'spr'|from 0 to 1"):
+            predictor.predict(TEST, **wrong)
+
+
+@pytest.mark.parametrize("asked", [{"assay": "psr"}, {"threshold": 0.5495}])
+def test_a_threshold_is_not_tested_on_the_labels_that_it_was_chosen_by(predictor: Predictor, asked: dict) -> None:
+    shehata = replace(TEST, provenance=Provenance("s", citation="Shehata et al., doi:10.1016/j.celrep.2019.08.056"))
+    with pytest.warns(UserWarning, match="chosen by the labels of these very antibodies"):
+        report = predictor.evaluate(shehata, **asked)
+    assert "no test of anything" in " ".join(str(report).split())
+    predictor.evaluate(shehata, threshold=0.5)  # warnings are errors
+    predictor.evaluate(TEST, **asked)
+
+
+def _times(predictor: Predictor, data: Dataset = TEST, **asked: float) -> str:
+    (note,) = [one for one in predictor.evaluate(data, **asked).notes if "was opened" in one]
+    return note.removeprefix("With models saved here, this test set was opened ").partition(":")[0].strip(".")
+
+
+def test_every_new_look_at_a_test_set_is_counted_and_a_repeated_one_is_not(tmp_path: Path) -> None:
+    predictor = Trainer(NUMBERED, "logreg").fit(TRAIN)
+    assert _times(predictor) == "once"
+    predictor.save(tmp_path / "model")
+    digests = {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir() if path.suffix != ".jsonl"}
+    again = Predictor.load(tmp_path / "model")
+    assert _times(again) == "once"
+    assert _times(again, threshold=0.4) == "2 times"
+    assert _times(again, TEST.subset(range(20))) == "3 times"
+    # The same training once more is the same model; another one is not, though it is saved into the same folder.
+    retrained = Trainer(NUMBERED, "logreg").fit(TRAIN)
+    retrained.save(tmp_path / "model")
+    assert _times(retrained) == "3 times"
+    other = Trainer(NUMBERED, "xgboost").fit(TRAIN)
+    other.save(tmp_path / "model")
+    assert _times(other) == "4 times"
+    other_set = replace(TEST, provenance=Provenance("another set"))
+    assert _times(other, other_set) == "once"
+    retrained.save(tmp_path / "model")
+    assert {name: (tmp_path / "model" / name).read_bytes() for name in digests} == digests
+
+
+def test_a_ledger_that_cannot_be_read_is_an_error(predictor: Predictor, tmp_path: Path) -> None:
+    predictor.save(tmp_path)
+    for line in ("{", "[]", '{"source": "x"}', "7"):
+        (tmp_path / "openings.jsonl").write_text(line + "\n")
+        with pytest.raises(StoreError, match="line 1 is not an opening"):
+            Predictor.load(tmp_path).evaluate(TEST)
+
+
+def test_a_ledger_in_memory_moves_to_a_file_and_loses_nothing(tmp_path: Path) -> None:
+    one, other = Opening("s", "d", "m"), Opening("s", "d", "m", 0.5)
+    Ledger(tmp_path / "l").record(one)
+    ledger = Ledger()
+    ledger.record(other)
+    ledger.move(tmp_path / "l")
+    assert ledger.count("s") == Ledger(tmp_path / "l").count("s") == 2
+    assert len((tmp_path / "l").read_text().splitlines()) == 2
+
+
+@given(st.lists(st.booleans(), min_size=30, max_size=30).filter(lambda labels: 0 < sum(labels) < 30))
+@settings(max_examples=15, deadline=None)
+def test_no_test_label_reaches_a_model(poison: list[bool]) -> None:
+    """Whatever the labels of a test set are, the model's bytes are the same before and after, and in training anew."""
+    trainer = Trainer(NUMBERED, "logreg", decision=DecisionSpec(calibration="sigmoid", threshold="balanced_accuracy"))
+    clean = trainer.fit(TRAIN).digest
+    poisoned = replace(TEST, label=poison)
+    trainer.evaluate(poisoned)
+    del vars(trainer.predictor_)["digest"]
+    assert trainer.predictor_.digest == clean
+    assert trainer.fit(TRAIN).digest == clean
+
+
+def test_poisoned_test_labels_leave_the_saved_bytes_as_they_are(tmp_path: Path) -> None:
+    saved = []
+    for name, label in (("clean", TEST.label), ("poisoned", 1 - np.asarray(TEST.label))):
+        trainer = Trainer(NUMBERED, "logreg", decision=DecisionSpec(threshold="balanced_accuracy"))
+        trainer.cross_validate(TRAIN)
+        trainer.fit(TRAIN)
+        trainer.evaluate(replace(TEST, label=label))
+        folder = trainer.predictor_.save(tmp_path / name)
+        Predictor.load(folder).evaluate(replace(TEST, label=label))
+        saved.append({one: (folder / one).read_bytes() for one in ("manifest.json", "classifier.skops")})
+    assert saved[0] == saved[1]
+
+
+@pytest.mark.parametrize("kind", ["logreg", "xgboost", "random_forest", "gaussian_process", "linear_svm", "knn", "svr"])
+def test_the_same_training_gives_the_same_bytes_in_another_process(kind: str, tmp_path: Path) -> None:
+    label = "[i % 3 // 2 for i in range(60)]" if kind != "svr" else "[float(i * 7 % 11) for i in range(60)]"
+    program = (
+        "from antibody_esm import *\n"
+        f"data = Dataset(ids=[str(i) for i in range(60)], heavy={SEQUENCES[:60]!r}, label={label})\n"
+        f"Trainer(DescriptorSpec(descriptors=('composition',)), {kind!r}).fit(data).save(folder)"
+    )
+    exec(program, {"folder": tmp_path / "one"})  # noqa: S102  our own text, above
+    if kind in ("logreg", "xgboost"):  # a process each costs seconds; other kinds are fitted twice in this one
+        other = f"folder = {str(tmp_path / 'other')!r}\n{program}"
+        subprocess.run([sys.executable, "-c", other], check=True)
+    else:
+        exec(program, {"folder": tmp_path / "other"})  # noqa: S102
+    for name in ("classifier.skops", "manifest.json"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
+    assert json.loads((tmp_path / "one" / "manifest.json").read_bytes())["format"] == 2
