@@ -68,8 +68,12 @@ class Predictor:
     data
         Source, digest and size of the training data.
     metrics
-        What cross-validation had found, as `Report.to_dict` gives it; None if none was run.
+        What cross-validation had found, as `Report.summary` gives it; None if none was run.
+    training
+        What it was fitted on; None after `load`, since antibodies are not saved with a model.
     """
+
+    training: Dataset | None = None
 
     def __init__(
         self,
@@ -125,7 +129,8 @@ class Predictor:
         """
         labels(self.spec, data)  # before any work
         prediction, probability = self._apply(self._features(data))
-        return evaluation_report(self.spec, data, prediction, None if probability is None else probability[:, 1])
+        known = None if probability is None else probability[:, 1]
+        return evaluation_report(self.spec, data, prediction, known, training=self.training)
 
     def _apply(self, X: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
         """Return predictions ``(n,)`` and, of a classifier, probabilities ``(n, 2)``."""
