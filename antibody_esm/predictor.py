@@ -51,10 +51,14 @@ class Predictor:
     data
         Source, digest and size of the training data.
     metrics
-        What cross-validation had found, as `Report.to_dict` gives it; None if none was run.
+        What cross-validation had found, as `Report.summary` gives it; None if none was run.
+    training
+        What it was fitted on; None after `load`, since antibodies are not saved with a model.
     ledger
         Which test sets were opened with this model; beside it once it is saved.
     """
+
+    training: Dataset | None = None
 
     def __init__(
         self,
@@ -140,11 +144,12 @@ class Predictor:
         labels(self.spec, data)  # before any work
         cut = self._threshold(threshold, assay)
         prediction, probability = self._apply(self._features(data), cut)
-        notes = self._notes(data, cut)
-        return evaluation_report(self.spec, data, prediction, None if probability is None else probability[:, 1], notes)
+        known = None if probability is None else probability[:, 1]
+        notes, openings = self._opened(data, cut)
+        return evaluation_report(self.spec, data, prediction, known, notes, training=self.training, openings=openings)
 
-    def _notes(self, data: Dataset, cut: float | None) -> tuple[str, ...]:
-        """Note that these data were opened, and return what a reader of the scores should know of that."""
+    def _opened(self, data: Dataset, cut: float | None) -> tuple[tuple[str, ...], int]:
+        """Note that these data were opened; return what a reader of scores should know of that, and how often."""
         source = data.provenance.source
         self.ledger.record(Opening(source, data.digest, self.digest, cut))
         warning = tuned_here(cut, data)
@@ -153,10 +158,7 @@ class Predictor:
         notes = [warning] if warning else []
         if data.digest == self.data["digest"]:
             notes.append("These are the data that the model was trained on; scores say nothing of others.")
-        times = self.ledger.count(source)
-        often = "once" if times == 1 else f"{times} times: what was chosen by its scores makes them flatter"
-        notes.append(f"With models saved here, this test set was opened {often}.")
-        return tuple(notes)
+        return (*notes, self.ledger.note(source)), self.ledger.count(source)
 
     def _threshold(self, threshold: float | None, assay: str | None) -> float | None:
         cut = chosen_threshold(threshold, assay)

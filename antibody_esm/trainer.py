@@ -131,10 +131,11 @@ class Trainer:
             classifier,
             {"source": data.provenance.source, "digest": data.digest, "antibodies": len(data)}
             | ({} if self.spec.is_regression else {"positives": int(label.sum())}),
-            self._report[1].to_dict() if known and self._report is not None else None,
+            self._report[1].summary() if known and self._report is not None else None,
             store=self.store,
             extractor=self.extractor,
         )
+        self.predictor_.training = data
         return self.predictor_
 
     def evaluate(self, data: Dataset, *, threshold: float | None = None, assay: str | None = None) -> Report:

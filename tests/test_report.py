@@ -1,117 +1,369 @@
+import csv
 import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from antibody_esm import Dataset, ExtractorSpec, LogisticRegressionSpec, SplitSpec, TrainSpec
-from antibody_esm.evaluation.cross_validation import CrossValidation
-from antibody_esm.reports.report import Report, cross_validation_report, evaluation_report
-
-SPEC = TrainSpec(extractor=ExtractorSpec(model="a<b>"), split=SplitSpec(folds=2))
-DATA = Dataset(ids=["a", "b", "c", "d"], heavy=["EV", "QV", "EV", "AA"], label=[0, 1, 1, 0])
-FOUND = CrossValidation(
-    scores={name: np.array([0.5, 1.0]) for name in ("accuracy", "balanced_accuracy", "f1", "mcc", "roc_auc", "pr_auc")},
-    fold=np.array([0, 0, 1, 1]),
-    prediction=np.array([0, 0, 1, 0]),
-    probability=np.array([0.1, 0.4, 0.9, 0.2]),
+from antibody_esm import (
+    Dataset,
+    DescriptorSpec,
+    ExtractorSpec,
+    LogisticRegressionSpec,
+    Predictor,
+    SplitSpec,
+    Trainer,
+    TrainSpec,
+    presets,
 )
+from antibody_esm.evaluation.baselines import BASELINES, cross_validate_baselines, fit_baselines
+from antibody_esm.evaluation.intervals import CROSS_VALIDATION, corrected_resampled_t, delong
+from antibody_esm.evaluation.metrics import CONTINUOUS_METRICS, METRICS
+from antibody_esm.evaluation.paired import corrected_resampled_t_test
+from antibody_esm.evaluation.predictions import Predictions
+from antibody_esm.reports import report as module
+from antibody_esm.reports import text
+from antibody_esm.reports.report import Report, evaluation_report
+from reporting import CHARGES, antibodies, cross_validated, held_out
+from strategies import trains
+
+SPEC = TrainSpec(extractor=ExtractorSpec(model="m"))
+FOUR = Dataset(ids=["a", "b", "c", "d"], heavy=["EV", "QV", "EV", "AA"], label=[0, 1, 1, 0])
+WITHOUT_GROUPS = Dataset(ids=antibodies().ids, heavy=antibodies().heavy, label=antibodies().label)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def report() -> Report:
-    return cross_validation_report(SPEC, DATA, FOUND)
+    return cross_validated()
 
 
-def test_the_table_gives_mean_and_standard_deviation_over_folds(report: Report) -> None:
+@pytest.fixture(scope="module")
+def held_out_report() -> Report:
+    return held_out(antibodies(50, seed=1))
+
+
+def test_the_frame_gives_folds_mean_deviation_and_interval(report: Report) -> None:
     frame = report.to_frame()
-    assert list(frame) == ["fold 0", "fold 1", "mean", "sd"]
-    assert frame.loc["accuracy", "mean"] == 0.75
-    assert frame.loc["accuracy", "sd"] == pytest.approx(np.std([0.5, 1.0], ddof=1))
-    assert "accuracy                 0.750   0.354" in str(report)
+    assert list(frame) == ["fold 0", "fold 1", "fold 2", "fold 3", "mean", "sd", "low", "high"]
+    assert list(frame.index) == list(METRICS)
+    values = report.scores["roc_auc"]
+    assert frame.loc["roc_auc", "mean"] == pytest.approx(values.mean())
+    assert frame.loc["roc_auc", "sd"] == pytest.approx(values.std(ddof=1))
+    expected = corrected_resampled_t(values, 1 / 3, bounds=(0, 1))
+    assert frame.loc["roc_auc", ["low", "high"]].tolist() == pytest.approx([expected.low, expected.high])
 
 
-def test_the_text_fits_a_terminal(report: Report) -> None:
-    assert all(len(line) <= 80 for line in str(report).splitlines())
+@pytest.mark.parametrize("continuous", [False, True])
+@pytest.mark.parametrize("test", [False, True])
+def test_the_text_fits_a_terminal_and_holds_the_scores(continuous: bool, test: bool) -> None:
+    data = antibodies(64, seed=1, continuous=continuous)
+    classifier = "ridge" if continuous else "logreg"
+    report = held_out(data, classifier) if test else cross_validated(data, classifier)
+    lines = str(report).splitlines()
+    assert all(len(line) <= 80 for line in lines)
     assert repr(report) == str(report)
+    for metric in CONTINUOUS_METRICS if continuous else METRICS:
+        value = np.mean(report.scores[metric])
+        assert any(line.startswith(module.METRIC[metric].title) and f" {value:.3f}" in line for line in lines)
+    assert f"{'Spearman' if continuous else 'ROC AUC'} of baselines" in lines
 
 
-def test_repeated_and_contradictory_sequences_are_said(report: Report) -> None:
-    assert "2 antibodies share their sequence with another one (1 sequences, 1 with\ncontradictory" in str(report)
-    assert "accuracy of 0.500" in str(report)
+def test_baselines_are_those_of_the_same_folds(report: Report) -> None:
+    expected = cross_validate_baselines(report.data, report.spec.split)
+    assert report.baselines.absent == expected.absent
+    assert set(report.baselines.found) | set(report.baselines.absent) == set(BASELINES)
+    for name, one in report.baselines.found.items():
+        np.testing.assert_array_equal(one.scores["roc_auc"], expected.found[name].scores["roc_auc"])
+        title = report.baseline_title(name)
+        assert any(line.startswith(title) and f"{one.scores['roc_auc'].mean():.3f}" in line for line in _lines(report))
+        np.testing.assert_allclose(one.rows.fold_scores()["roc_auc"], one.scores["roc_auc"])
 
 
-def test_groups_that_are_not_kept_together_are_said() -> None:
-    data = Dataset(ids=["a", "b", "c", "d"], heavy=["EV", "QV", "EV", "AA"], label=[0, 1, 1, 0], groups=["x"] * 4)
-    assert "Groups were not kept together" in str(cross_validation_report(SPEC, data, FOUND))
+def test_baselines_of_a_test_are_fitted_on_its_training_set(held_out_report: Report) -> None:
+    expected = fit_baselines(antibodies()).score(held_out_report.data)
+    assert held_out_report.baselines.found.keys() == expected.found.keys()
+    for name, one in held_out_report.baselines.found.items():
+        assert one.scores["roc_auc"][0] == expected.found[name].scores["roc_auc"]
 
 
-def test_families_that_are_left_out_are_kept_together_and_said() -> None:
-    data = Dataset(ids=["a", "b", "c", "d"], heavy=["EV", "QV", "EV", "AA"], label=[0, 1, 1, 0], groups=[*"xxyy"])
-    spec = TrainSpec(extractor=ExtractorSpec(model="m"), split=SplitSpec(by="family"))
-    text = str(cross_validation_report(spec, data, FOUND))
-    assert "4 antibodies, 2 positive (50%), 2 families, each left out once" in text
-    assert "Groups were not kept together" not in text
+def test_baselines_come_best_first_and_the_sentence_is_of_the_best(report: Report) -> None:
+    means = [one.scores["roc_auc"].mean() for _, one in report.ranked_baselines()]
+    assert means == sorted(means, reverse=True)
+    best, scored = report.ranked_baselines()[0]
+    first = report.comparisons[0]
+    assert (first.one, first.other) == (report.pipeline, report.baseline_title(best))
+    assert first.family == len(report.comparisons) == len(report.baselines.found)
+    expected = corrected_resampled_t_test(report.scores["roc_auc"], scored.scores["roc_auc"], 1 / 3, "roc_auc")
+    assert first.p_value == pytest.approx(expected.p_value)
+    assert first.adjusted >= first.p_value
+    assert str(first) in " ".join(str(report).split())
 
 
-def test_clusters_are_said_and_repeated_sequences_do_not_flatter() -> None:
-    spec = TrainSpec(extractor=ExtractorSpec(model="m"), split=SplitSpec(by="identity", identity=0.8, folds=2))
-    text = str(cross_validation_report(spec, DATA, FOUND))
-    assert "2 folds of clusters at 80% identity" in text
-    assert "tested together" in text
-    assert "flatter" not in text
+def test_intervals_of_cross_validation_are_said_to_be_nominal(report: Report) -> None:
+    assert not any(one.claimed for one in report.intervals().values())
+    assert CROSS_VALIDATION in " ".join(str(report).split())
+
+
+def test_intervals_of_independent_test_rows_are_claimed(held_out_report: Report) -> None:
+    frame = held_out_report.predictions
+    rows = Predictions(fold=None, **{name: frame[name] for name in ("label", "prediction", "probability")})
+    assert held_out_report.intervals()["roc_auc"] == delong(rows)
+    assert held_out_report.intervals()["roc_auc"].claimed
+    assert CROSS_VALIDATION not in " ".join(str(held_out_report).split())
+    assert "clusters" not in str(held_out_report)
+
+
+def test_test_antibodies_that_are_alike_count_as_one() -> None:
+    one = antibodies(40, seed=2)
+    twice = Dataset(ids=[str(i) for i in range(80)], heavy=[*one.heavy, *one.heavy], label=[*one.label, *one.label])
+    alone, doubled = held_out(one), held_out(twice)
+    assert "80 antibodies are 40 clusters" in str(doubled)
+    assert doubled.intervals()["roc_auc"].method == "cluster bootstrap"
+    widths = [report.intervals()["specificity"].width for report in (alone, doubled)]
+    assert widths[1] > 0.9 * widths[0]
+    assert all(one.difference.method != "DeLong" for one in doubled.comparisons)
+
+
+def test_of_one_cluster_nothing_is_known() -> None:
+    clones = Dataset(ids=["a", "b", "c"], heavy=["EVQLVESGGGKK", "EVQLVESGGGKK", "EVQLVESGGGKK"], label=[1, 0, 1])
+    report = held_out(clones)
+    assert all(np.isnan(one.width) for one in report.intervals().values())
+    assert all(one.verdict == "undecided" for one in report.comparisons)
+    assert "unknown" in str(report)
+
+
+def test_a_loaded_model_does_not_know_its_training_antibodies(tmp_path: Path) -> None:
+    predictor = Trainer(CHARGES).fit(antibodies())
+    loaded = Predictor.load(predictor.save(tmp_path)).evaluate(antibodies(50, seed=1))
+    assert predictor.evaluate(antibodies(50, seed=1)).training is antibodies()
+    assert loaded.training is None
+    assert loaded.identity is None
+    assert not loaded.baselines.found
+    assert loaded.comparisons == ()
+    assert "Without any baseline: the training antibodies are not known" in str(loaded)
+
+
+def test_baselines_of_another_fragment_are_absent_with_the_reason(held_out_report: Report) -> None:
+    other = Report(
+        held_out_report.spec,
+        held_out_report.data,
+        held_out_report.scores,
+        held_out_report.predictions,
+        training=_light(),
+    )
+    assert not other.baselines.found
+    assert "cannot be scored on heavy ones" in " ".join(str(other).split())
+
+
+def test_of_very_many_antibodies_the_slow_baselines_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MANY", 30)
+    report = Trainer(CHARGES, split=SplitSpec(folds=2)).cross_validate(antibodies(44, seed=9))
+    assert "composition" in report.baselines.found
+    assert set(report.baselines.absent) == {"kmers", "germline", "nearest_neighbour"}
+    assert report.identity is None
+
+
+def test_seven_positives_show_no_accuracy_and_how_wide_the_interval_is() -> None:
+    report = held_out(antibodies(90, 7, seed=3))
+    shown = str(report)
+    interval = report.intervals()["roc_auc"]
+    assert f"Only 7 of 90 antibodies are positive: ROC AUC is {interval}, an interval" in " ".join(shown.split())
+    assert not any(line.startswith("accuracy") for line in shown.splitlines())
+    assert any(line.startswith("balanced accuracy") for line in shown.splitlines())
+    assert "<th scope='row'>accuracy</th>" not in report._repr_html_()
+    assert "accuracy" in report.to_dict()["scores"]
+
+
+def test_enough_positives_show_accuracy_beside_that_of_the_larger_class(report: Report) -> None:
+    assert any(line.startswith("accuracy") for line in str(report).splitlines())
+    assert "larger class would have an accuracy of 0.500" in str(report)
+
+
+def test_folds_in_which_a_metric_is_not_defined_are_counted() -> None:
+    label = np.array([0] * 20 + [1, 0] * 10)
+    groups = ["no positives"] * 20 + ["one"] * 10 + ["two"] * 10
+    data = Dataset(ids=antibodies().ids[:40], heavy=antibodies().heavy[:40], label=label, groups=groups)
+    report = cross_validated(data, split=SplitSpec(by="family"))
+    assert np.isnan(report.scores["roc_auc"]).sum() == 1
+    said = " ".join(str(report).split())
+    assert "ROC AUC is not defined in 1 of 3 folds; its mean is that of the other 2." in said
+    assert "Brier score is not defined" not in said
+
+
+def test_identity_is_that_to_the_nearest_antibody_of_the_other_folds() -> None:
+    sequences = [
+        "EVQLVESGGG",
+        "EVQLVESGGG",
+        "EVQLVQSGGG",
+        "DIQMTQSPSS",
+        "DIQMTQSPSA",
+        "QSALTQPPSA",
+        "SYELTQPPSV",
+        "KKRKKRKKKR",
+    ]
+    data = Dataset(ids=[str(i) for i in range(8)], heavy=sequences, label=[0, 1] * 4, groups=[*"aabbbbbb"])
+    report = cross_validated(data, split=SplitSpec(by="family"))
+    assert report.identity is not None
+    np.testing.assert_allclose(report.identity[:5], [0.9, 0.9, 0.9, 0.3, 0.3], atol=0.11)
+    assert report.identity[0] == report.identity[1] == 0.9, "the twin is in the same fold"
+
+
+def test_identity_of_repeats_follows_the_folds_of_each() -> None:
+    report = cross_validated(WITHOUT_GROUPS, split=SplitSpec(folds=3, repeats=2))
+    assert report.identity is not None
+    assert report.identity.shape == (len(report.predictions),) == (120,)
+    from antibody_esm.data.identity import identity
+
+    fold, heavy = report.predictions["fold"].to_numpy()[60:], WITHOUT_GROUPS.heavy
+    expected = max(identity(heavy[0], heavy[i]) for i in range(60) if fold[i] != fold[0])
+    assert report.identity[60] == pytest.approx(expected)
+
+
+def test_identity_of_a_test_is_that_to_the_training_set() -> None:
+    report = held_out(antibodies())
+    assert report.identity is not None
+    assert (report.identity == 1).all()
+
+
+def test_families_are_the_groups_else_the_v_genes() -> None:
+    assert list(cross_validated().family[:3]) == ["HIV", "influenza", "gut"]
+    assert cross_validated(WITHOUT_GROUPS).family is None
+    vh = "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYC"
+    vh += "SRWGGDGFYAMDYWGQGTLVTVSS"
+    data = Dataset(ids=["a", "b"], heavy=[vh, "EVQLV"], label=[0, 1])
+    report = evaluation_report(SPEC, data, np.array([0, 1]), np.array([0.1, 0.9]))
+    assert list(report.family) == ["human IGHV3", "unknown"]
+
+
+def test_repeated_and_contradictory_sequences_are_said() -> None:
+    data = Dataset(
+        ids=[*antibodies().ids, "again"],
+        heavy=[*antibodies().heavy, antibodies().heavy[0]],
+        label=[*antibodies().label, 1 - antibodies().label[0]],
+    )
+    said = " ".join(str(cross_validated(data)).split())
+    assert "2 antibodies share their sequence with another one (1 sequences, 1 with contradictory labels)" in said
+    assert "scores flatter" in said
+    together = " ".join(str(cross_validated(data, split=SplitSpec(by="identity", identity=0.8, folds=4))).split())
+    assert "4 folds of clusters at 80% identity" in together
+    assert "tested together" in together
+    assert "flatter" not in together
+
+
+def test_groups_that_are_not_kept_together_are_said(report: Report) -> None:
+    assert "Groups were not kept together" in str(report)
+    families = str(cross_validated(split=SplitSpec(by="family")))
+    assert "60 antibodies, 30 positive (50%), 3 families, each left out once" in families
+    assert "Groups were not kept together" not in families
 
 
 def test_repeats_are_rows_of_their_own_and_antibodies_are_counted_once() -> None:
-    spec = TrainSpec(extractor=ExtractorSpec(model="m"), split=SplitSpec(folds=2, repeats=2))
-    found = CrossValidation(
-        scores={name: np.array([0.5, 1.0, 0.0, 0.5]) for name in FOUND.scores},
-        fold=np.array([[0, 1], [0, 0], [1, 1], [1, 0]]),
-        prediction=np.array([[0, 1], [0, 1], [1, 1], [0, 0]]),
-        probability=np.array([[0.1, 0.6], [0.4, 0.7], [0.9, 0.8], [0.2, 0.3]]),
-    )
-    report = cross_validation_report(spec, DATA, found)
+    report = cross_validated(WITHOUT_GROUPS, split=SplitSpec(folds=3, repeats=2))
     out = report.out_of_fold
     assert list(out) == ["id", "label", "repeat", "fold", "prediction", "probability"]
-    assert list(out["id"]) == [*"abcdabcd"]
-    assert list(out["repeat"]) == [0] * 4 + [1] * 4
-    assert list(out["probability"]) == [0.1, 0.4, 0.9, 0.2, 0.6, 0.7, 0.8, 0.3]
-    assert list(report.to_frame()) == ["fold 0", "fold 1", "fold 2", "fold 3", "mean", "sd"]
-    assert "4 antibodies, 2 positive (50%), 2 stratified folds, 2 times" in str(report)
-    assert (report.to_dict()["antibodies"], report.to_dict()["positives"]) == (4, 2)
+    assert list(out["id"]) == [*WITHOUT_GROUPS.ids] * 2
+    assert list(report.to_frame())[:7] == [*(f"fold {i}" for i in range(6)), "mean"]
+    assert "60 antibodies, 30 positive (50%), 3 stratified folds, 2 times" in str(report)
+    assert (report.to_dict()["antibodies"], report.to_dict()["positives"]) == (60, 30)
+    np.testing.assert_allclose(report.scored.rows.fold_scores()["roc_auc"], report.scores["roc_auc"])
+    expected = corrected_resampled_t(report.scores["roc_auc"], 1 / 2, bounds=(0, 1))
+    assert report.intervals()["roc_auc"] == expected
+    assert report.comparisons[0].difference.width > 0
+    assert len(report.scored.first) == 60
 
 
 def test_the_title_tells_two_layers_and_two_penalties_apart() -> None:
     spec = TrainSpec(extractor=ExtractorSpec(model="m", layer=3), classifier=LogisticRegressionSpec(C=2))
-    report = evaluation_report(spec, DATA, np.array([0, 1, 1, 0]), np.array([0.1, 0.8, 0.9, 0.2]))
+    report = evaluation_report(spec, FOUR, np.array([0, 1, 1, 0]), np.array([0.1, 0.8, 0.9, 0.2]))
     assert str(report).startswith("Test of m (layer=3) + logreg (C=2.0)\n")
 
 
-def test_undefined_scores_are_shown_as_such_and_are_null_in_json() -> None:
-    data = Dataset(ids=["a", "b"], heavy=["EV", "QV"], label=[0, 1])
-    report = evaluation_report(SPEC, data, np.array([0, 1]), np.array([0.1, 0.8]))
-    broken = Report(SPEC, "x", report.scores | {"roc_auc": np.array([np.nan])}, report.predictions)
+def test_undefined_scores_are_null_in_json(report: Report, tmp_path: Path) -> None:
+    broken = Report(report.spec, report.data, report.scores | {"roc_auc": np.full(4, np.nan)}, report.predictions)
     assert "nan" in str(broken)
-    assert json.loads(json.dumps(broken.to_dict(), allow_nan=False))["scores"]["roc_auc"] == {"score": None}
+    found = json.loads(broken.to_json(tmp_path / "report.json").read_text())
+    assert found["scores"]["roc_auc"] == {"mean": None, "sd": None, "folds": [None] * 4}
+    assert found["intervals"]["roc_auc"]["low"] is None
 
 
-def test_the_dictionary_holds_every_fold(report: Report) -> None:
-    found = report.to_dict()
-    assert found["scores"]["mcc"] == {"mean": 0.75, "sd": pytest.approx(0.35355339), "folds": [0.5, 1.0]}
-    assert (found["antibodies"], found["positives"]) == (4, 2)
+def test_the_dictionary_holds_all_that_the_text_does_and_more(report: Report) -> None:
+    found = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert found["scores"]["mcc"]["folds"] == report.scores["mcc"].tolist()
+    assert found["notes"] == list(report.remarks)
+    assert found["comparisons"][0]["sentence"] == str(report.comparisons[0])
+    assert TrainSpec.model_validate_json(json.dumps(found["spec"])) == report.spec
+    assert found["fingerprints"]["train"] == report.spec.fingerprint
+    assert found["data_digest"] == report.data.digest
+    assert {"python", "numpy", "scikit-learn", "antibody_esm"} <= found["versions"].keys()
+    for name, one in report.baselines.found.items():
+        assert found["baselines"][name]["roc_auc"]["estimate"] == pytest.approx(one.scores["roc_auc"].mean())
+    assert {*found["baselines"], *found["without_baselines"]} == set(BASELINES)
 
 
-def test_the_page_stands_alone_and_escapes_what_it_is_given(report: Report, tmp_path: Path) -> None:
-    page = report.to_html(tmp_path / "report.html").read_text()
-    assert "a&lt;b&gt;" in page
-    assert "<b>" not in page
-    assert "http" not in page
-    assert "0.750" in page
+def test_the_summary_computes_no_baseline() -> None:
+    report = Trainer(CHARGES, split=SplitSpec(folds=2)).cross_validate(antibodies(30, seed=8))
+    assert report.summary()["scores"].keys() == set(METRICS)
+    assert "baselines" not in report.__dict__
 
 
-def test_out_of_fold_predictions_are_a_frame_of_ids(report: Report) -> None:
-    expected = pd.DataFrame(
-        {"id": ["a", "b", "c", "d"], "label": [0, 1, 1, 0], "fold": [0, 0, 1, 1], "prediction": [0, 0, 1, 0]}
+def test_predictions_are_written_with_identity_and_family(report: Report, tmp_path: Path) -> None:
+    with report.to_csv(tmp_path / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["id", "label", "fold", "prediction", "probability", "identity", "family"]
+    assert [row["family"] for row in rows] == list(report.data.groups)
+    assert [float(row["identity"]) for row in rows] == pytest.approx(list(report.identity))
+    assert [float(row["probability"]) for row in rows] == pytest.approx(report.predictions["probability"].tolist())
+
+
+def test_the_lines_to_reproduce_it_do(report: Report, held_out_report: Report) -> None:
+    data = iter([antibodies(), antibodies(), antibodies(50, seed=1)])
+    for one in (report, held_out_report):
+        program = one.python.replace("load_dataset(...)", "next(data)").replace('"embeddings/"', "None")
+        names: dict[str, object] = {"data": None}
+        exec(program.replace("next(data)", "next(given)"), names | {"given": data}, names)  # noqa: S102
+        found = names["report"]
+        assert isinstance(found, Report)
+        pd.testing.assert_frame_equal(found.predictions, one.predictions)
+
+
+@settings(max_examples=150)
+@given(trains)
+def test_the_command_to_reproduce_it_gives_the_same_spec(spec: TrainSpec) -> None:
+    overrides = text.overrides(spec)
+    if overrides is not None:
+        assert TrainSpec.compose(overrides) == spec
+
+
+def test_presets_are_reproduced_by_name() -> None:
+    for name, extractor in presets.EXTRACTORS.items():
+        found = text.overrides(TrainSpec(extractor=extractor))
+        assert found is not None
+        assert presets.EXTRACTORS[found[0].removeprefix("model=")] == extractor, name
+    spec = TrainSpec(extractor=DescriptorSpec(descriptors=("length",)), split=SplitSpec(folds=5))
+    assert text.command(spec) == (
+        "antibody-train model=descriptors 'extractor.descriptors=[length]' classifier=logreg split.folds=5"
     )
-    pd.testing.assert_frame_equal(report.out_of_fold.drop(columns="probability"), expected)
+
+
+@given(st.sampled_from(sorted(presets.EXTRACTORS)), st.integers(0, 5))
+def test_a_pinned_model_agrees_with_what_it_was_pinned_from(name: str, layer: int) -> None:
+    one = presets.EXTRACTORS[name]
+    if not isinstance(one, ExtractorSpec):
+        return
+    pinned = one.model_copy(update={"digest": "0" * 64, "layer": layer})
+    assert text.agree(one, pinned)
+    assert text.agree(pinned, one)
+    assert not text.agree(one, pinned.model_copy(update={"pooling": "max"}))
+    assert not text.agree(pinned, pinned.model_copy(update={"layer": layer + 1}))
+    assert not text.agree(one, one.model_copy(update={"layer": layer}))
+
+
+def _lines(report: Report) -> list[str]:
+    return str(report).splitlines()
+
+
+def _light() -> Dataset:
+    return Dataset(ids=antibodies().ids, light=antibodies().heavy, label=antibodies().label, chain="light")

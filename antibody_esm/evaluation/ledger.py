@@ -70,6 +70,12 @@ class Ledger:
         """Return how often a test set was opened."""
         return sum(one.source == source for one in self._openings().values())
 
+    def note(self, source: str) -> str:
+        """Return what a reader of scores on a test set should know of its openings."""
+        times = self.count(source)
+        often = "once" if times == 1 else f"{times} times: what was chosen by its scores makes them flatter"
+        return f"With models saved here, this test set was opened {often}."
+
     def move(self, path: Path) -> None:
         """Keep openings in this file from now on, together with those that it holds."""
         known, self.path = self._openings(), path

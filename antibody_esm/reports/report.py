@@ -1,8 +1,10 @@
 """The result of a cross-validation or of a test, as text, table, JSON and page."""
 
 import html
+import json
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,25 +13,49 @@ from numpy.typing import NDArray
 
 from antibody_esm.data.audit import Audit, repeats
 from antibody_esm.data.dataset import Dataset
+from antibody_esm.data.identity import cluster, identities
+from antibody_esm.descriptors import UNKNOWN, germline_genes
+from antibody_esm.errors import DatasetError
+from antibody_esm.evaluation.baselines import (
+    BASELINES,
+    BaselineName,
+    Prediction,
+    Results,
+    cross_validate_baselines,
+    fit_baselines,
+)
 from antibody_esm.evaluation.cross_validation import CrossValidation
+from antibody_esm.evaluation.intervals import CROSS_VALIDATION, Interval, few_positives, short
 from antibody_esm.evaluation.metrics import METRIC, score, score_continuous
-from antibody_esm.presets import AnyExtractor
-from antibody_esm.specs import DescriptorSpec, EnsembleSpec, Spec, TrainSpec
+from antibody_esm.evaluation.paired import Comparison, adjust
+from antibody_esm.evaluation.predictions import Predictions
+from antibody_esm.reports import text
+from antibody_esm.reports.scored import Scored, predictions
+from antibody_esm.specs import SplitSpec, TrainSpec
 
 if TYPE_CHECKING:
     import pandas as pd
 
+MANY = 5_000
+"""Of more antibodies, what compares all with all or numbers them is left out; it would take hours."""
+_SLOW: tuple[BaselineName, ...] = ("kmers", "germline", "nearest_neighbour")
+_TOO_MANY = f"left out of reports on more than {MANY:,} antibodies, where it takes hours"
+_RELATED = 0.9
+"""Antibodies of a test set that are alike at this identity do not count as independent."""
 
-@dataclass(frozen=True, repr=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Report:
     """Scores and predictions on one data set. ``str(report)`` is a table.
+
+    Baselines, intervals, identities and families are computed when they are first asked for, or printed.
 
     Attributes
     ----------
     spec
         What was trained.
-    source
-        Where the antibodies come from.
+    data
+        The antibodies that were scored.
     scores
         Metric to its values: ``(repeats * n_folds,)`` from cross-validation, ``(1,)`` from a test.
     predictions
@@ -38,21 +64,51 @@ class Report:
         probability, and the label's column is named ``target``.
     notes
         What a reader should know before the numbers.
-    audit
-        What `Dataset.audit` finds in the data without numbering or comparing them.
+    training
+        Of a test: what the model was fitted on; None where that is not known, as after `Predictor.load`.
+    openings
+        How often the test set was opened; None where nobody counted.
     """
 
     spec: TrainSpec
-    source: str
+    data: Dataset
     scores: dict[str, NDArray[np.float64]]
     predictions: "pd.DataFrame"
     notes: tuple[str, ...] = ()
-    audit: Audit | None = None
+    training: Dataset | None = None
+    openings: int | None = None
+
+    @property
+    def source(self) -> str:
+        """Where the antibodies come from."""
+        return self.data.provenance.source
+
+    @cached_property
+    def audit(self) -> Audit:
+        """What `Dataset.audit` finds in the data without numbering or comparing them."""
+        return self.data.audit(identities=(), numbering=False)
 
     @property
     def is_cross_validation(self) -> bool:
         """Whether the scores come from folds."""
         return "fold" in self.predictions
+
+    @property
+    def metric(self) -> str:
+        """The name of the metric that comes first: ROC AUC, or Spearman's correlation of continuous labels."""
+        return "spearman" if self.spec.is_regression else "roc_auc"
+
+    @property
+    def pipeline(self) -> str:
+        """The name of what was trained: model and classifier, with the fields that differ from their defaults."""
+        return text.pipeline(self.spec)
+
+    @property
+    def design(self) -> str:
+        """How the scores were found: the folds, or that it was a test."""
+        if not self.is_cross_validation:
+            return "test"
+        return text.folds(self.spec, len(self.scores[self.metric]) // self._repeats)
 
     @property
     def out_of_fold(self) -> "pd.DataFrame":
@@ -61,107 +117,277 @@ class Report:
             raise AttributeError("a test on other data has no folds; see .predictions")
         return self.predictions
 
+    @cached_property
+    def scored(self) -> Scored:
+        """The predictions, as intervals, comparisons and figures take them."""
+        column = {name: values.to_numpy() for name, values in self.predictions.items()}
+        fold = column.get("fold")
+        if fold is not None and "repeat" in column:
+            fold = fold + column["repeat"] * (fold.max() + 1)
+        label = column["target" if self.spec.is_regression else "label"]
+        clusters = None if self.is_cross_validation else cluster(self.data.sequences, _RELATED)
+        rows = predictions(label, column["prediction"], column.get("probability"), fold=fold, clusters=clusters)
+        return Scored(rows, self.scores, self._repeats)
+
+    def intervals(self) -> dict[str, Interval]:
+        """Return an interval for each metric, at 95 %.
+
+        Of a test they hold the truth as often as they say; where antibodies are alike at 90 % identity, whole clusters
+        of them are resampled. Of a cross-validation no interval is known to (`Interval.claimed` is False).
+        """
+        return self.scored.intervals
+
+    @cached_property
+    def baselines(self) -> Results[Scored]:
+        """What baselines that need no language model score, on the same folds or fitted on the same training set."""
+        if self.is_cross_validation:
+            return _cross_validated(self.data, self.spec.split, self.spec.is_regression)
+        if self.training is None:
+            return Results({}, dict.fromkeys(BASELINES, "the training antibodies are not known to a loaded model"))
+        try:
+            found = _tested(self.training, self.data, self.spec.is_regression)
+        except DatasetError as error:
+            return Results({}, dict.fromkeys(BASELINES, str(error)))
+        rows = self.scored.rows
+        label = rows.label if isinstance(rows, Predictions) else rows.target
+        return Results(
+            {
+                name: Scored(
+                    predictions(label, one.prediction, one.probability, clusters=rows.clusters),
+                    {metric: np.array([value]) for metric, value in one.scores.items()},
+                )
+                for name, one in found.found.items()
+            },
+            found.absent,
+        )
+
+    @cached_property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """The difference to each baseline in `metric`, best baseline first, with Holm's correction for all of them."""
+        return adjust(
+            [
+                self.scored.compare(one, self.metric, (self.pipeline, self.baseline_title(name)))
+                for name, one in self.ranked_baselines()
+            ]
+        )
+
+    def ranked_baselines(self) -> list[tuple[BaselineName, Scored]]:
+        """Return the baselines, that with the highest score in `metric` first; undefined ones come last."""
+        estimate = {name: one.intervals[self.metric].estimate for name, one in self.baselines.found.items()}
+        order = sorted(estimate, key=lambda name: -estimate[name] if estimate[name] == estimate[name] else np.inf)
+        return [(name, self.baselines.found[name]) for name in order]
+
+    def baseline_title(self, name: BaselineName) -> str:
+        """Return the name of a baseline for people."""
+        return text.baseline_title(name, continuous=self.spec.is_regression)
+
+    @cached_property
+    def identity(self) -> NDArray[np.float64] | None:
+        """Identity of each predicted antibody to the nearest one its model was trained on, 0 to 1.
+
+        One number a row of `predictions`; the training set of a cross-validation is all other folds. None where the
+        training set is not known, or where there are so many antibodies that it would take hours.
+        """
+        if max(len(self.data), len(self.training or ())) > MANY:
+            return None
+        if self.is_cross_validation:
+            return _identity_to_other_folds(self.data.sequences, self.scored.rows.fold, self._repeats)
+        if self.training is None:
+            return None
+        same = identities(self.data.sequences, self.training.sequences)
+        return np.concatenate([part.max(axis=1) for _, part in same])
+
+    @cached_property
+    def family(self) -> NDArray[np.object_] | None:
+        """Family of each antibody of `data`: its group, else its V gene family; None where neither is known."""
+        if self.data.groups is not None:
+            return np.array(self.data.groups, object)
+        if len(self.data) > MANY:
+            return None
+        heavy, light = germline_genes(self.data.sequences).T
+        known = heavy if (heavy != UNKNOWN).any() else light
+        return np.array([name.partition("-")[0] for name in known], object) if (known != UNKNOWN).any() else None
+
+    @cached_property
+    def few(self) -> str | None:
+        """What has to be said where a class has few antibodies; None where both have enough."""
+        rows = self.scored.first
+        return few_positives(rows, self.intervals()) if isinstance(rows, Predictions) else None
+
+    @property
+    def shown(self) -> list[str]:
+        """The metrics that are shown; accuracy is not where a class has few antibodies, as it says nothing there."""
+        return [name for name in self.scores if not (self.few and name == "accuracy")]
+
+    @cached_property
+    def remarks(self) -> tuple[str, ...]:
+        """All that a reader should know before the numbers: `notes`, and what follows from the numbers."""
+        said = [self.few or _constant(self.data, self.spec), *self.notes]
+        for name in self.shown:
+            values = self.scores[name]
+            if (undefined := int(np.isnan(values).sum())) and len(values) > 1:
+                left = f"its mean is that of the other {len(values) - undefined}"
+                said.append(f"{METRIC[name].title} is not defined in {undefined} of {len(values)} folds; {left}.")
+        if self.is_cross_validation:
+            said.append(CROSS_VALIDATION)
+        elif not self.scored.rows.independent:
+            alike = int(self.scored.rows.cluster.max()) + 1
+            said.append(
+                f"The {len(self.data):,} antibodies are {alike:,} clusters at {_RELATED:.0%} identity; intervals take "
+                "a cluster as one observation."
+            )
+        for reason in dict.fromkeys(self.baselines.absent.values()):
+            names = [self.baseline_title(name) for name, why in self.baselines.absent.items() if why == reason]
+            every = "any baseline" if len(names) == len(BASELINES) else f"the baseline {', '.join(names)}"
+            said.append(f"Without {every}: {reason}.")
+        return tuple(said)
+
     def to_frame(self) -> "pd.DataFrame":
-        """Return the scores with one row a metric: one column a fold, then ``mean`` and ``sd``; or ``score``."""
+        """Return the scores with one row a metric: one column a fold, then ``mean`` and ``sd``; or ``score``.
+
+        The last two columns are the ends of the interval, ``low`` and ``high``.
+        """
         import pandas as pd
 
+        found = self.intervals()
+        ends = {end: [getattr(found[name], end) for name in self.scores] for end in ("low", "high")}
         frame = pd.DataFrame(self.scores).T.rename_axis("metric")
         if not self.is_cross_validation:
-            return frame.set_axis(["score"], axis=1)
+            return frame.set_axis(["score"], axis=1).assign(**ends)
         folds = frame.set_axis([f"fold {number}" for number in frame.columns], axis=1)
-        return folds.assign(mean=folds.mean(axis=1), sd=folds.std(axis=1, ddof=1))
+        return folds.assign(mean=folds.mean(axis=1), sd=folds.std(axis=1, ddof=1), **ends)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return scores, counts and notes as plain JSON values; an undefined score is None."""
-        summary: dict[str, Any] = {}
-        for metric, row in self.to_frame().iterrows():
-            values = {str(name): _plain(value) for name, value in row.items()}
-            folds = [values.pop(name) for name in list(values) if name.startswith("fold ")]
-            summary[str(metric)] = values | ({"folds": folds} if folds else {})
+        """Return everything but predictions as plain JSON values; what is undefined is None."""
+        spec, training = self.spec, self.training
+        return self.summary() | {
+            "notes": list(self.remarks),
+            "pipeline": self.pipeline,
+            "design": self.design,
+            "intervals": {name: _interval(one) for name, one in self.intervals().items()},
+            "baselines": {
+                name: {metric: _interval(one.intervals[metric]) for metric in self.scores}
+                for name, one in self.baselines.found.items()
+            },
+            "without_baselines": dict(self.baselines.absent),
+            "comparisons": [comparison(one) for one in self.comparisons],
+            "openings": self.openings,
+            "spec": json.loads(spec.model_dump_json()),
+            "fingerprints": {
+                "train": spec.fingerprint,
+                **{name: getattr(spec, name).fingerprint for name in ("extractor", "classifier", "split", "decision")},
+            },
+            "data_digest": self.data.digest,
+            "training_digest": None if training is None else training.digest,
+            "versions": text.versions(),
+            "reproduce": {"command": self.command, "python": self.python},
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """Return scores, counts and notes as plain JSON values, without what takes time to compute."""
+        scores: dict[str, Any] = {}
+        for metric, values in self.scores.items():
+            if self.is_cross_validation:
+                defined = values[~np.isnan(values)]
+                mean = defined.mean() if len(defined) else np.nan
+                sd = defined.std(ddof=1) if len(defined) > 1 else np.nan
+                scores[metric] = {"mean": plain(mean), "sd": plain(sd), "folds": [plain(value) for value in values]}
+            else:
+                scores[metric] = {"score": plain(values[0])}
         return {
             "source": self.source,
-            "antibodies": self._number()[0],
-            **({} if self.spec.is_regression else {"positives": self._number()[1]}),
-            "scores": summary,
-            "notes": list(self.notes),
-            "audit": {one.check: one.count for one in self.audit.findings} if self.audit else {},
+            "antibodies": self.number[0],
+            **({} if self.spec.is_regression else {"positives": self.number[1]}),
+            "scores": scores,
+            "notes": [_constant(self.data, self.spec), *self.notes],
+            "audit": {one.check: one.count for one in self.audit.findings},
         }
+
+    def to_json(self, path: str | Path) -> Path:
+        """Write `to_dict` as JSON, and return the path."""
+        path = Path(path)
+        path.write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False, ensure_ascii=False), encoding="utf-8")
+        return path
+
+    def to_csv(self, path: str | Path) -> Path:
+        """Write the predictions, with columns ``identity`` and ``family`` where these are known; return the path."""
+        path = Path(path)
+        known = {} if self.identity is None else {"identity": self.identity}
+        if self.family is not None:
+            known["family"] = np.tile(self.family, self._repeats)
+        self.predictions.assign(**known).to_csv(path, index=False)
+        return path
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write the report as one page that loads nothing else, and return its path."""
+        path = Path(path)
+        path.write_text(_PAGE.format(title=html.escape(self.title), body=self._repr_html_()), encoding="utf-8")
+        return path
+
+    @property
+    def command(self) -> str | None:
+        """The command that cross-validates the same pipeline, but for the data; None where there is none."""
+        return text.command(self.spec)
+
+    @property
+    def python(self) -> str:
+        """The lines of Python that give the same numbers again, given the data."""
+        known = None if self.training is None else (self.training.provenance.source, self.training.digest)
+        return text.python(self.spec, self.source, self.data.digest, known, test=not self.is_cross_validation)
+
+    @property
+    def number(self) -> tuple[int, int]:
+        """How many antibodies there are, and how many positives, each counted once."""
+        positives = 0 if self.spec.is_regression else int(self.predictions["label"].sum())
+        return len(self.predictions) // self._repeats, positives // self._repeats
+
+    @property
+    def counts(self) -> str:
+        """How many antibodies there are, of which class, in which folds."""
+        n, positives = self.number
+        told = "" if self.spec.is_regression else f", {positives} positive ({positives / n:.0%})"
+        return f"{n} antibodies{told}" + (f", {self.design}" if self.is_cross_validation else "")
+
+    @property
+    def title(self) -> str:
+        """What was done."""
+        return f"{'Cross-validation' if self.is_cross_validation else 'Test'} of {self.pipeline}"
 
     def __repr__(self) -> str:
         return str(self)
 
     def __str__(self) -> str:
-        frame = self._summary()
-        width = max(len(METRIC[name].title) for name in self.scores) + 2
-        lines = [self._title(), self._counts(), "", "".join([" " * width, *(f"{name:>8}" for name in frame)])]
-        for metric, row in frame.iterrows():
-            lines.append("".join([f"{METRIC[str(metric)].title:<{width}}", *(f"{value:>8.3f}" for value in row)]))
-        return "\n".join([*lines, *("\n" + textwrap.fill(note, 80) for note in self.notes)])
+        columns = ["mean", "sd"] if self.is_cross_validation else ["score"]
+        titles = {name: METRIC[name].title for name in self.shown}
+        ranked = self.ranked_baselines()
+        width = max(map(len, [*titles.values(), *(self.baseline_title(name) for name, _ in ranked)])) + 2
+        head = "".join(f"{name:>8}" for name in columns)
+        lines = [*textwrap.wrap(self.title, 80), *textwrap.wrap(self.counts, 80)]
+        lines += ["", f"{'':<{width}}{head}   95 % interval"]
+        lines += [_line(title, self.scored, name, width) for name, title in titles.items()]
+        if ranked:
+            lines += ["", f"{METRIC[self.metric].title} of baselines"]
+            lines += [_line(self.baseline_title(name), one, self.metric, width) for name, one in ranked]
+            lines += ["", *textwrap.wrap(str(self.comparisons[0]), 80)]
+        return "\n".join([*lines, *("\n" + textwrap.fill(one, 80) for one in self.remarks)])
 
     def _repr_html_(self) -> str:
-        frame = self._summary()
-        head = "".join(f"<th>{name}</th>" for name in frame)
-        body = "".join(
-            f"<tr><th scope='row'>{METRIC[str(metric)].title}</th>"
-            + "".join(f"<td>{value:.3f}</td>" for value in row)
-            + "</tr>"
-            for metric, row in frame.iterrows()
-        )
-        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
+        ranked = [(self.baseline_title(name), one, self.metric) for name, one in self.ranked_baselines()]
+        columns = ["mean", "sd"] if self.is_cross_validation else ["score"]
+        head = "".join(f"<th>{name}</th>" for name in ["", *columns, "95 % interval"])
+        metrics = "".join(_row(METRIC[name].title, self.scored, name) for name in self.shown)
+        baselines = "".join(_row(*one) for one in ranked)
+        between = f"<tr><th colspan='4'>{METRIC[self.metric].title} of baselines</th></tr>" if ranked else ""
+        said = [*map(str, self.comparisons[:1]), *self.remarks]
         return (
-            f"<h3>{html.escape(self._title())}</h3><p>{html.escape(self._counts())}</p>"
-            f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>{notes}{self._audit_html()}"
+            f"<h3>{html.escape(self.title)}</h3><p>{html.escape(self.counts)}</p>"
+            f"<table><thead><tr>{head}</tr></thead><tbody>{metrics}{between}{baselines}</tbody></table>"
+            + "".join(f"<p>{html.escape(one)}</p>" for one in said)
         )
 
-    def _audit_html(self) -> str:
-        if self.audit is None:
-            return ""
-        rows = "".join(
-            f"<tr><th scope='row'>{html.escape(one.check)}</th><td>{one.count:,}</td><td>{one.unit}</td></tr>"
-            for one in self.audit.findings
-        )
-        return f"<h4>The data</h4><table><tbody>{rows}</tbody></table>"
-
-    def to_html(self, path: str | Path) -> Path:
-        """Write the report as one page that loads nothing else, and return its path."""
-        path = Path(path)
-        path.write_text(_PAGE.format(title=html.escape(self._title()), body=self._repr_html_()), encoding="utf-8")
-        return path
-
-    def _summary(self) -> "pd.DataFrame":
-        frame = self.to_frame()
-        return frame[["mean", "sd"]] if self.is_cross_validation else frame
-
-    def _title(self) -> str:
-        what = "Cross-validation" if self.is_cross_validation else "Test"
-        extractor = _model(self.spec.extractor)
-        return f"{what} of {extractor} + {_named(self.spec.classifier.kind, self.spec.classifier, {'kind'})}"
-
-    def _counts(self) -> str:
-        n, positives = self._number()
-        folds = f", {self._folds()}" if self.is_cross_validation else ""
-        told = "" if self.spec.is_regression else f", {positives} positive ({positives / n:.0%})"
-        return f"{n} antibodies{told}{folds}"
-
-    def _number(self) -> tuple[int, int]:
-        """Return how many antibodies there are, and how many positives, each counted once."""
-        repeats = self.spec.split.repeats if self.is_cross_validation else 1
-        positives = 0 if self.spec.is_regression else int(self.predictions["label"].sum())
-        return len(self.predictions) // repeats, positives // repeats
-
-    def _folds(self) -> str:
-        split = self.spec.split
-        number = len(next(iter(self.scores.values()))) // split.repeats
-        told = {
-            "antibody": f"{number} folds stratified by the median"
-            if self.spec.is_regression
-            else f"{number} stratified folds",
-            "identity": f"{number} folds of clusters at {split.identity:.0%} identity",
-            "group": f"{number} folds of groups",
-            "family": f"{number} families, each left out once",
-            "fold": f"{number} predefined folds",
-        }[split.by]
-        return told + (f", {split.repeats} times" if split.repeats > 1 else "")
+    @property
+    def _repeats(self) -> int:
+        return self.spec.split.repeats if self.is_cross_validation else 1
 
 
 def cross_validation_report(spec: TrainSpec, data: Dataset, found: CrossValidation) -> Report:
@@ -175,9 +401,8 @@ def cross_validation_report(spec: TrainSpec, data: Dataset, found: CrossValidati
     rows = {"id": np.tile(np.array(data.ids, object), repeats), **_labels(spec, data, repeats)}
     if repeats > 1:
         rows["repeat"] = np.repeat(np.arange(repeats), n)
-    predictions = pd.DataFrame(rows | {name: values.T.ravel() for name, values in columns.items()})
-    notes = (*_majority(data, spec), *_groups(data, spec), *_repeats(data, spec))
-    return Report(spec, data.provenance.source, found.scores, predictions, notes, _audit(data))
+    predicted = pd.DataFrame(rows | {name: values.T.ravel() for name, values in columns.items()})
+    return Report(spec, data, found.scores, predicted, (*_groups(data, spec), *_repeats(data, spec)))
 
 
 def evaluation_report(
@@ -186,6 +411,9 @@ def evaluation_report(
     prediction: NDArray[Any],
     probability: NDArray[np.float64] | None,
     notes: tuple[str, ...] = (),
+    *,
+    training: Dataset | None = None,
+    openings: int | None = None,
 ) -> Report:
     """Return the report of a test on data that had no part in training; a regressor gives no probability."""
     import pandas as pd
@@ -197,9 +425,92 @@ def evaluation_report(
         columns["probability"] = probability
         found = score(data.binary_labels(), prediction, probability)
     scores = {metric: np.array([value]) for metric, value in found.items()}
-    return Report(
-        spec, data.provenance.source, scores, pd.DataFrame(columns), _majority(data, spec) + notes, _audit(data)
-    )
+    return Report(spec, data, scores, pd.DataFrame(columns), notes, training, openings)
+
+
+def comparison(one: Comparison) -> dict[str, Any]:
+    """Return a comparison as plain JSON values."""
+    return {
+        "one": one.one,
+        "other": one.other,
+        "metric": one.metric,
+        "difference": _interval(one.difference),
+        "p_value": plain(one.p_value),
+        "adjusted": plain(one.adjusted),
+        "family": one.family,
+        "verdict": one.verdict,
+        "sentence": str(one),
+    }
+
+
+def plain(value: Any) -> float | None:
+    """Return a number as JSON has it; NaN and infinity are None."""
+    return float(value) if np.isfinite(value) else None
+
+
+def ends(one: Interval) -> str:
+    """Return the two ends of an interval, in brackets."""
+    return "unknown" if np.isnan(one.width) else f"[{short(one.low)}, {short(one.high)}]"
+
+
+def _interval(one: Interval) -> dict[str, Any]:
+    numbers = {name: plain(getattr(one, name)) for name in ("estimate", "low", "high")}
+    return {**numbers, "level": one.level, "method": one.method, "claimed": one.claimed}
+
+
+def _columns(one: Scored, metric: str) -> list[float]:
+    """Return the score and, after cross-validation, the standard deviation over the folds where it is defined."""
+    defined = one.scores[metric][~np.isnan(one.scores[metric])]
+    spread = defined.std(ddof=1) if len(defined) > 1 else np.nan
+    return [one.intervals[metric].estimate] + ([spread] if one.rows.fold is not None else [])
+
+
+def _line(title: str, one: Scored, metric: str, width: int) -> str:
+    numbers = "".join(f"{value:>8.3f}" for value in _columns(one, metric))
+    return f"{title:<{width}}{numbers}   {ends(one.intervals[metric])}"
+
+
+def _row(title: str, one: Scored, metric: str) -> str:
+    cells = [f"{value:.3f}" for value in _columns(one, metric)] + [ends(one.intervals[metric])]
+    return f"<tr><th scope='row'>{html.escape(title)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+@lru_cache(maxsize=4)  # many pipelines are reported on one data set
+def _cross_validated(data: Dataset, split: SplitSpec, continuous: bool) -> Results[Scored]:
+    names = _quick(data)
+    found = cross_validate_baselines(data, split, names, continuous=continuous)
+    label = data.continuous_labels() if continuous else data.binary_labels()
+
+    def scored(one: CrossValidation) -> Scored:
+        folds = len(next(iter(one.scores.values()))) // one.repeats
+        fold = one.fold.T.ravel() + np.repeat(np.arange(one.repeats), len(data)) * folds
+        probability = None if one.probability is None else one.probability.T.ravel()
+        rows = predictions(np.tile(label, one.repeats), one.prediction.T.ravel(), probability, fold=fold)
+        return Scored(rows, one.scores, one.repeats)
+
+    absent = found.absent | {name: _TOO_MANY for name in BASELINES if name not in names}
+    return Results({name: scored(one) for name, one in found.found.items()}, absent)
+
+
+@lru_cache(maxsize=4)
+def _tested(training: Dataset, data: Dataset, continuous: bool) -> Results[Prediction]:
+    names = [name for name in _quick(training) if name in _quick(data)]
+    found = fit_baselines(training, names, continuous=continuous).score(data)
+    return replace(found, absent=found.absent | {name: _TOO_MANY for name in BASELINES if name not in names})
+
+
+def _quick(data: Dataset) -> list[BaselineName]:
+    return [name for name in BASELINES if len(data) <= MANY or name not in _SLOW]
+
+
+def _identity_to_other_folds(sequences: list[str], fold: NDArray[np.int64] | None, repeats: int) -> NDArray[np.float64]:
+    of = np.asarray(fold).reshape(repeats, len(sequences))
+    found = np.empty(of.shape)
+    for rows, same in identities(sequences, sequences):
+        for one in range(repeats):
+            other = of[one, rows, None] != of[one]
+            found[one, rows] = np.where(other, same, 0).max(axis=1)
+    return found.ravel()
 
 
 def _labels(spec: TrainSpec, data: Dataset, repeats: int = 1) -> dict[str, NDArray[Any]]:
@@ -208,36 +519,18 @@ def _labels(spec: TrainSpec, data: Dataset, repeats: int = 1) -> dict[str, NDArr
     return {"label": np.tile(data.binary_labels(), repeats)}
 
 
-def _audit(data: Dataset) -> Audit:
-    return data.audit(identities=(), numbering=False)
-
-
-def _named(name: str, spec: Spec, told: set[str]) -> str:
-    """Return a name with the fields that differ from their defaults, but for those that are told by the name."""
-    changed = ", ".join(f"{field}={value!r}" for field, value in spec.__repr_args__() if field not in told)
-    return f"{name} ({changed})" if changed else name
-
-
-def _model(spec: AnyExtractor) -> str:
-    if isinstance(spec, EnsembleSpec):
-        how = "mean of" if spec.combine == "mean" else "side by side:"
-        return f"{how} {', '.join(_model(member) for member in spec.members)}"
-    if isinstance(spec, DescriptorSpec):
-        return _named(spec.kind, spec, {"kind"})
-    return _named(spec.model, spec, {"model", "revision", "digest"})
-
-
 def _groups(data: Dataset, spec: TrainSpec) -> list[str]:
     if data.groups is None or spec.split.by in ("group", "family"):
         return []
     return ["Groups were not kept together: antibodies of one group may stand in several folds."]
 
 
-def _majority(data: Dataset, spec: TrainSpec) -> tuple[str, ...]:
+def _constant(data: Dataset, spec: TrainSpec) -> str:
+    """Say what a prediction that knows nothing scores."""
     if spec.is_regression:
-        return (f"Always naming the mean would have an RMSE of {np.std(data.continuous_labels()):.3f}.",)
+        return f"Always naming the mean would have an RMSE of {np.std(data.continuous_labels()):.3f}."
     share = float(np.mean(data.binary_labels()))
-    return (f"Always naming the larger class would have an accuracy of {max(share, 1 - share):.3f}.",)
+    return f"Always naming the larger class would have an accuracy of {max(share, 1 - share):.3f}."
 
 
 _FLATTER = "where such a group is split between folds, scores flatter"
@@ -254,10 +547,6 @@ def _repeats(data: Dataset, spec: TrainSpec) -> list[str]:
         f"{sum(map(len, repeated))} antibodies share their sequence with another one ({len(repeated)} sequences, "
         f"{contradictory} with {'different' if spec.is_regression else 'contradictory'} labels); {flatter}."
     ]
-
-
-def _plain(value: Any) -> float | None:
-    return None if np.isnan(value) else float(value)
 
 
 _PAGE = """<!doctype html>

@@ -1,0 +1,165 @@
+"""What reports call things, in words and in code."""
+
+import json
+import platform
+import re
+import shlex
+from collections.abc import Mapping
+from importlib.metadata import version
+from types import MappingProxyType
+from typing import Any
+
+from antibody_esm import presets
+from antibody_esm.evaluation.baselines import BaselineName
+from antibody_esm.presets import AnyExtractor
+from antibody_esm.specs import DecisionSpec, DescriptorSpec, EnsembleSpec, ExtractorSpec, Spec, TrainSpec
+
+BASELINE: Mapping[BaselineName, str] = MappingProxyType(
+    {
+        "majority": "larger class",
+        "length": "length",
+        "isoelectric_point": "isoelectric point",
+        "net_charge": "net charge",
+        "hydrophobicity": "hydrophobicity",
+        "composition": "amino acid composition",
+        "kmers": "words of 1 to 3 residues",
+        "germline": "V gene",
+        "biophysical": "biophysical descriptors",
+        "nearest_neighbour": "nearest sequence",
+    }
+)
+"""Baselines by the names that people read."""
+
+_VERSIONS = ("antibody_esm", "numpy", "scikit-learn", "scipy", "torch", "transformers", "xgboost")
+_PINNED = ("digest", "layer", "max_length")
+"""What pinning an extractor fills in."""
+
+
+def baseline_title(name: BaselineName, *, continuous: bool) -> str:
+    """Return the name of a baseline for people."""
+    return "mean value" if continuous and name == "majority" else BASELINE[name]
+
+
+def pipeline(spec: TrainSpec) -> str:
+    """Return the name of a pipeline: model and classifier, with the fields that differ from their defaults."""
+    name = f"{_model(spec.extractor)} + {_named(spec.classifier.kind, spec.classifier, {'kind'})}"
+    return name if spec.decision == DecisionSpec() else f"{name}, {_named('decision', spec.decision, set())}"
+
+
+def folds(spec: TrainSpec, number: int) -> str:
+    """Return how so many folds, of each repeat, were made."""
+    split = spec.split
+    told = {
+        "antibody": f"{number} folds stratified by the median" if spec.is_regression else f"{number} stratified folds",
+        "identity": f"{number} folds of clusters at {split.identity:.0%} identity",
+        "group": f"{number} folds of groups",
+        "family": f"{number} families, each left out once",
+        "fold": f"{number} predefined folds",
+    }[split.by]
+    return told + (f", {split.repeats} times" if split.repeats > 1 else "")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what can change a number."""
+    return {"python": platform.python_version()} | {name: version(name) for name in _VERSIONS}
+
+
+def python(spec: TrainSpec, source: str, digest: str, trained_on: tuple[str, str] | None, *, test: bool) -> str:
+    """Return the lines of Python that give the same numbers again, given the data.
+
+    Parameters
+    ----------
+    source, digest
+        Of the data that were scored.
+    trained_on
+        The same of the training set of a test, if that is known.
+    """
+    names = sorted({"TrainSpec", "Trainer", "load_dataset", *re.findall(r"\b(\w+Spec)\(", repr(spec))})
+    lines = [f"from antibody_esm import {', '.join(names)}", ""]
+    for name, known in (("training", trained_on or ("", "")), ("data", (source, digest))):
+        if name == "data" or test:
+            lines.append(f"{name} = load_dataset(...)" + (f"  # {' '.join(known[0].split())}" if known[0] else ""))
+            lines += [f'assert {name}.digest == "{known[1]}"'] if known[1] else []
+    lines.append(f'trainer = Trainer.from_spec({spec!r}, store="embeddings/")')
+    lines.append("report = trainer.fit(training).evaluate(data)" if test else "report = trainer.cross_validate(data)")
+    return "\n".join(lines)
+
+
+def command(spec: TrainSpec) -> str | None:
+    """Return the command that trains the same pipeline; None where overrides cannot say it."""
+    found = overrides(spec)
+    return None if found is None else shlex.join(["antibody-train", *found])
+
+
+def overrides(spec: TrainSpec) -> list[str] | None:
+    """Return the overrides of ``antibody-train`` that give a spec; None where they cannot say it."""
+    name = next((name for name, one in presets.EXTRACTORS.items() if agree(one, spec.extractor)), None)
+    if name is not None:
+        model = [f"model={name}", *_fields("extractor", spec.extractor, presets.EXTRACTORS[name])]
+    elif (
+        isinstance(spec.extractor, ExtractorSpec)
+        and re.fullmatch(r"[ -~]+", spec.extractor.model)
+        and not set("\"'\\\\$") & set(spec.extractor.model)
+    ):
+        model = _fields("extractor", spec.extractor, ExtractorSpec(model="any"))
+    elif isinstance(spec.extractor, DescriptorSpec):
+        model = ["model=descriptors", *_fields("extractor", spec.extractor, DescriptorSpec())]
+    else:
+        return None
+    chosen = spec.classifier.kind
+    learnt = [f"classifier={chosen}", *_fields("classifier", spec.classifier, presets.ESTIMATORS[chosen])]
+    others = [
+        override
+        for field in TrainSpec.model_fields
+        if field not in ("extractor", "classifier", "format")
+        for override in _fields(field, getattr(spec, field), type(getattr(spec, field))())
+    ]
+    return [*model, *learnt, *others]
+
+
+def agree(one: AnyExtractor, other: AnyExtractor) -> bool:
+    """Whether two extractors are one, but that one of them may be pinned to what the other resolves to."""
+    if isinstance(one, EnsembleSpec) and isinstance(other, EnsembleSpec):
+        same = one.combine == other.combine and len(one.members) == len(other.members)
+        return same and all(agree(*pair) for pair in zip(one.members, other.members, strict=True))
+    if isinstance(one, ExtractorSpec) and isinstance(other, ExtractorSpec):
+        values = [(getattr(one, name), getattr(other, name)) for name in type(one).model_fields]
+        pinned = (one.digest is None) != (other.digest is None)
+        return all(
+            first == second or (pinned and name in _PINNED and None in (first, second))
+            for name, (first, second) in zip(type(one).model_fields, values, strict=True)
+        )
+    return one == other
+
+
+def _fields(branch: str, spec: Spec, default: Spec) -> list[str]:
+    changed = [name for name in type(spec).model_fields if getattr(spec, name) != getattr(default, name)]
+    values = spec.model_dump(mode="json")
+    return [f"{branch}.{name}={_value(values[name])}" for name in changed if name not in ("kind", "format")]
+
+
+def _value(value: Any) -> str:
+    """Return a value as overrides spell it, which is nearly JSON."""
+    if isinstance(value, list):
+        return f"[{','.join(map(_value, value))}]"
+    plain = (
+        isinstance(value, str)
+        and re.fullmatch(r"[a-z]\w*", value)
+        and value not in ("null", "true", "false", "nan", "inf")
+    )
+    return value if plain else json.dumps(value, ensure_ascii=False)
+
+
+def _named(name: str, spec: Spec, told: set[str]) -> str:
+    """Return a name with the fields that differ from their defaults, but for those that are told by the name."""
+    changed = ", ".join(f"{field}={value!r}" for field, value in spec.__repr_args__() if field not in told)
+    return f"{name} ({changed})" if changed else name
+
+
+def _model(spec: AnyExtractor) -> str:
+    if isinstance(spec, EnsembleSpec):
+        how = "mean of" if spec.combine == "mean" else "side by side:"
+        return f"{how} {', '.join(_model(member) for member in spec.members)}"
+    if isinstance(spec, DescriptorSpec):
+        return _named(spec.kind, spec, {"kind"})
+    return _named(spec.model, spec, {"model", "revision", "digest"})
