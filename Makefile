@@ -1,4 +1,4 @@
-# `make run` and `make test` need a Python of 3.11 or later and nothing else.
+# `make run` needs a Python of 3.11 or later and nothing else; `make test` Chromium too (`apt-get install chromium`).
 
 PYTHON ?= python3
 VENV := .venv

@@ -146,7 +146,9 @@ class Predictor:
         prediction, probability = self._apply(self._features(data), cut)
         known = None if probability is None else probability[:, 1]
         notes, openings = self._opened(data, cut)
-        return evaluation_report(self.spec, data, prediction, known, notes, training=self.training, openings=openings)
+        return evaluation_report(
+            self.spec, data, prediction, known, notes, training=self.training, openings=openings, threshold=cut
+        )
 
     def _opened(self, data: Dataset, cut: float | None) -> tuple[tuple[str, ...], int]:
         """Note that these data were opened; return what a reader of scores should know of that, and how often."""

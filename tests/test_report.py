@@ -21,11 +21,10 @@ from antibody_esm import (
 )
 from antibody_esm.evaluation.baselines import BASELINES, cross_validate_baselines, fit_baselines
 from antibody_esm.evaluation.intervals import CROSS_VALIDATION, corrected_resampled_t, delong
-from antibody_esm.evaluation.metrics import CONTINUOUS_METRICS, METRICS
+from antibody_esm.evaluation.metrics import CONTINUOUS_METRICS, METRIC, METRICS
 from antibody_esm.evaluation.paired import corrected_resampled_t_test
 from antibody_esm.evaluation.predictions import Predictions
-from antibody_esm.reports import report as module
-from antibody_esm.reports import text
+from antibody_esm.reports import beside, text
 from antibody_esm.reports.report import Report, evaluation_report
 from reporting import CHARGES, antibodies, cross_validated, held_out
 from strategies import trains
@@ -67,7 +66,7 @@ def test_the_text_fits_a_terminal_and_holds_the_scores(continuous: bool, test: b
     assert repr(report) == str(report)
     for metric in CONTINUOUS_METRICS if continuous else METRICS:
         value = np.mean(report.scores[metric])
-        assert any(line.startswith(module.METRIC[metric].title) and f" {value:.3f}" in line for line in lines)
+        assert any(line.startswith(METRIC[metric].title) and f" {value:.3f}" in line for line in lines)
     assert f"{'Spearman' if continuous else 'ROC AUC'} of baselines" in lines
 
 
@@ -159,7 +158,7 @@ def test_baselines_of_another_fragment_are_absent_with_the_reason(held_out_repor
 
 
 def test_of_very_many_antibodies_the_slow_baselines_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MANY", 30)
+    monkeypatch.setattr(beside, "MANY", 30)
     report = Trainer(CHARGES, split=SplitSpec(folds=2)).cross_validate(antibodies(44, seed=9))
     assert "composition" in report.baselines.found
     assert set(report.baselines.absent) == {"kmers", "germline", "nearest_neighbour"}
@@ -367,3 +366,11 @@ def _lines(report: Report) -> list[str]:
 
 def _light() -> Dataset:
     return Dataset(ids=antibodies().ids, light=antibodies().heavy, label=antibodies().label, chain="light")
+
+
+def test_a_threshold_is_said_and_reproduced() -> None:
+    predictor = Trainer(CHARGES).fit(antibodies())
+    report = predictor.evaluate(antibodies(64, seed=1), threshold=0.25)
+    assert "predicted as 1 from a probability of 0.25 on" in " ".join(str(report).split())
+    assert "evaluate(data, threshold=0.25)" in report.python
+    assert report.openings == 1

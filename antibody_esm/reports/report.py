@@ -4,42 +4,43 @@ import html
 import json
 import textwrap
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.data.audit import Audit, repeats
+from antibody_esm.data.audit import Audit
 from antibody_esm.data.dataset import Dataset
-from antibody_esm.data.identity import cluster, identities
-from antibody_esm.descriptors import UNKNOWN, germline_genes
+from antibody_esm.data.identity import cluster
 from antibody_esm.errors import DatasetError
-from antibody_esm.evaluation.baselines import (
-    BASELINES,
-    BaselineName,
-    Prediction,
-    Results,
-    cross_validate_baselines,
-    fit_baselines,
-)
+from antibody_esm.evaluation.baselines import BASELINES, BaselineName, Results
 from antibody_esm.evaluation.cross_validation import CrossValidation
-from antibody_esm.evaluation.intervals import CROSS_VALIDATION, Interval, few_positives, short
+from antibody_esm.evaluation.intervals import CROSS_VALIDATION, Interval, few_positives
 from antibody_esm.evaluation.metrics import METRIC, score, score_continuous
 from antibody_esm.evaluation.paired import Comparison, adjust
-from antibody_esm.evaluation.predictions import Predictions
-from antibody_esm.reports import text
-from antibody_esm.reports.scored import Scored, predictions
-from antibody_esm.specs import SplitSpec, TrainSpec
+from antibody_esm.evaluation.predictions import AnyPredictions, ContinuousPredictions, Predictions
+from antibody_esm.reports import figures, plain, text
+from antibody_esm.reports.beside import (
+    cross_validated_baselines,
+    family,
+    identity_to_other_folds,
+    nearest_identity,
+    tested_baselines,
+)
+from antibody_esm.reports.scored import Scored, Slice, defined, ends, part, predictions, slices
+from antibody_esm.specs import TrainSpec
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
-MANY = 5_000
-"""Of more antibodies, what compares all with all or numbers them is left out; it would take hours."""
-_SLOW: tuple[BaselineName, ...] = ("kmers", "germline", "nearest_neighbour")
-_TOO_MANY = f"left out of reports on more than {MANY:,} antibodies, where it takes hours"
+_STEPS = (0.6, 0.7, 0.8, 0.9, 1.0)
+"""Identities to the training set at which antibodies are told apart."""
+FAMILIES = 12
+"""Families that a figure shows, at most."""
 _RELATED = 0.9
 """Antibodies of a test set that are alike at this identity do not count as independent."""
 
@@ -68,6 +69,8 @@ class Report:
         Of a test: what the model was fitted on; None where that is not known, as after `Predictor.load`.
     openings
         How often the test set was opened; None where nobody counted.
+    threshold
+        Probability from which on antibodies were predicted as 1; None where the model decided.
     """
 
     spec: TrainSpec
@@ -77,6 +80,7 @@ class Report:
     notes: tuple[str, ...] = ()
     training: Dataset | None = None
     openings: int | None = None
+    threshold: float | None = None
 
     @property
     def source(self) -> str:
@@ -141,25 +145,15 @@ class Report:
     def baselines(self) -> Results[Scored]:
         """What baselines that need no language model score, on the same folds or fitted on the same training set."""
         if self.is_cross_validation:
-            return _cross_validated(self.data, self.spec.split, self.spec.is_regression)
+            return cross_validated_baselines(self.data, self.spec.split, self.spec.is_regression)
         if self.training is None:
             return Results({}, dict.fromkeys(BASELINES, "the training antibodies are not known to a loaded model"))
         try:
-            found = _tested(self.training, self.data, self.spec.is_regression)
+            found = tested_baselines(self.training, self.data, self.spec.is_regression)
         except DatasetError as error:
             return Results({}, dict.fromkeys(BASELINES, str(error)))
-        rows = self.scored.rows
-        label = rows.label if isinstance(rows, Predictions) else rows.target
-        return Results(
-            {
-                name: Scored(
-                    predictions(label, one.prediction, one.probability, clusters=rows.clusters),
-                    {metric: np.array([value]) for metric, value in one.scores.items()},
-                )
-                for name, one in found.found.items()
-            },
-            found.absent,
-        )
+        clusters = self.scored.rows.clusters
+        return replace(found, found={name: one.clustered(clusters) for name, one in found.found.items()})
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
@@ -188,25 +182,38 @@ class Report:
         One number a row of `predictions`; the training set of a cross-validation is all other folds. None where the
         training set is not known, or where there are so many antibodies that it would take hours.
         """
-        if max(len(self.data), len(self.training or ())) > MANY:
-            return None
-        if self.is_cross_validation:
-            return _identity_to_other_folds(self.data.sequences, self.scored.rows.fold, self._repeats)
-        if self.training is None:
-            return None
-        same = identities(self.data.sequences, self.training.sequences)
-        return np.concatenate([part.max(axis=1) for _, part in same])
+        fold = self.scored.rows.fold
+        if fold is not None:
+            return identity_to_other_folds(self.data, fold, self._repeats)
+        return None if self.training is None else nearest_identity(self.data, self.training)
 
     @cached_property
     def family(self) -> NDArray[np.object_] | None:
         """Family of each antibody of `data`: its group, else its V gene family; None where neither is known."""
-        if self.data.groups is not None:
-            return np.array(self.data.groups, object)
-        if len(self.data) > MANY:
-            return None
-        heavy, light = germline_genes(self.data.sequences).T
-        known = heavy if (heavy != UNKNOWN).any() else light
-        return np.array([name.partition("-")[0] for name in known], object) if (known != UNKNOWN).any() else None
+        return family(self.data)
+
+    @property
+    def slice_metric(self) -> str:
+        """The metric of families and of identities, which ranks no antibodies that different models scored."""
+        return "rmse" if self.spec.is_regression else "balanced_accuracy"
+
+    @cached_property
+    def by_family(self) -> dict[str, Slice]:
+        """The score of each family, that with most antibodies first; empty where families are not known."""
+        if self.family is None:
+            return {}
+        found = slices(self.scored.first, [str(name) for name in self.family], self.slice_metric)
+        return dict(sorted(found.items(), key=lambda one: -one[1].antibodies))
+
+    @cached_property
+    def by_identity(self) -> dict[str, Slice]:
+        """The score of antibodies by their `identity`, from far to near; empty where that is not known."""
+        if self.identity is None:
+            return {}
+        step = np.searchsorted(_STEPS, self.identity[: len(self.data)], side="right")
+        names = [f"below {_STEPS[0]:.0%}", *(f"{low:.0%} to {high:.0%}" for low, high in pairwise(_STEPS)), "identical"]
+        found = slices(self.scored.first, [names[one] for one in step], self.slice_metric)
+        return {name: found[name] for name in names if name in found}
 
     @cached_property
     def few(self) -> str | None:
@@ -222,7 +229,9 @@ class Report:
     @cached_property
     def remarks(self) -> tuple[str, ...]:
         """All that a reader should know before the numbers: `notes`, and what follows from the numbers."""
-        said = [self.few or _constant(self.data, self.spec), *self.notes]
+        said = [self.few or text.constant(self.data, self.spec), *self.notes]
+        if self.threshold is not None:
+            said.append(f"Antibodies were predicted as 1 from a probability of {self.threshold:g} on.")
         for name in self.shown:
             values = self.scores[name]
             if (undefined := int(np.isnan(values).sum())) and len(values) > 1:
@@ -264,14 +273,17 @@ class Report:
             "notes": list(self.remarks),
             "pipeline": self.pipeline,
             "design": self.design,
-            "intervals": {name: _interval(one) for name, one in self.intervals().items()},
+            "intervals": {name: plain.interval(one) for name, one in self.intervals().items()},
             "baselines": {
-                name: {metric: _interval(one.intervals[metric]) for metric in self.scores}
+                name: {metric: plain.interval(one.intervals[metric]) for metric in self.scores}
                 for name, one in self.baselines.found.items()
             },
             "without_baselines": dict(self.baselines.absent),
-            "comparisons": [comparison(one) for one in self.comparisons],
+            "comparisons": [plain.comparison(one) for one in self.comparisons],
+            "by_family": {name: plain.part(one) for name, one in self.by_family.items()},
+            "by_identity": {name: plain.part(one) for name, one in self.by_identity.items()},
             "openings": self.openings,
+            "threshold": self.threshold,
             "spec": json.loads(spec.model_dump_json()),
             "fingerprints": {
                 "train": spec.fingerprint,
@@ -288,18 +300,22 @@ class Report:
         scores: dict[str, Any] = {}
         for metric, values in self.scores.items():
             if self.is_cross_validation:
-                defined = values[~np.isnan(values)]
-                mean = defined.mean() if len(defined) else np.nan
-                sd = defined.std(ddof=1) if len(defined) > 1 else np.nan
-                scores[metric] = {"mean": plain(mean), "sd": plain(sd), "folds": [plain(value) for value in values]}
+                known = values[~np.isnan(values)]
+                mean = known.mean() if len(known) else np.nan
+                sd = known.std(ddof=1) if len(known) > 1 else np.nan
+                scores[metric] = {
+                    "mean": plain.number(mean),
+                    "sd": plain.number(sd),
+                    "folds": [plain.number(value) for value in values],
+                }
             else:
-                scores[metric] = {"score": plain(values[0])}
+                scores[metric] = {"score": plain.number(values[0])}
         return {
             "source": self.source,
             "antibodies": self.number[0],
             **({} if self.spec.is_regression else {"positives": self.number[1]}),
             "scores": scores,
-            "notes": [_constant(self.data, self.spec), *self.notes],
+            "notes": [text.constant(self.data, self.spec), *self.notes],
             "audit": {one.check: one.count for one in self.audit.findings},
         }
 
@@ -320,9 +336,76 @@ class Report:
 
     def to_html(self, path: str | Path) -> Path:
         """Write the report as one page that loads nothing else, and return its path."""
-        path = Path(path)
-        path.write_text(_PAGE.format(title=html.escape(self.title), body=self._repr_html_()), encoding="utf-8")
-        return path
+        from antibody_esm.reports.grid import GridReport
+
+        return GridReport([self]).to_html(path)
+
+    def plot_roc(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the ROC curve; after cross-validation that of each fold, and their mean. Return the axes.
+
+        Like every ``plot_`` method, on the axes given, else on new ones that a notebook shows.
+        """
+        return figures.drawn(ax, figures.roc, _classes(self.scored.rows), self.intervals().get("roc_auc"))
+
+    def plot_precision_recall(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw precision over recall; after cross-validation for each fold, and the mean. Return the axes."""
+        return figures.drawn(ax, figures.precision_recall, _classes(self.scored.rows), self.intervals().get("pr_auc"))
+
+    def plot_calibration(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the share of positives over the predicted probability. Return the axes."""
+        return figures.drawn(ax, figures.calibration, _classes(self.scored.first))
+
+    def plot_confusion(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw how many of each class were predicted as which. Return the axes."""
+        return figures.drawn(ax, figures.confusion, _classes(self.scored.first))
+
+    def plot_values(self, name: str, ax: "Axes | None" = None) -> "Axes":
+        """Draw the predicted probability over a measurement of the data, such as ``"psr"``. Return the axes."""
+        rows, value = _classes(self.scored.first), np.asarray(self.data.measurements[name])
+        given = value, rows.probability, rows.label, name, self.correlation(name)
+        return figures.drawn(ax, figures.score_by_value, *given)
+
+    def plot_predicted(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the predicted over the measured value of continuous labels. Return the axes."""
+        return figures.drawn(ax, figures.predicted_by_measured, _values(self.scored.first))
+
+    def plot_residuals(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw what was predicted too much, for continuous labels. Return the axes."""
+        return figures.drawn(ax, figures.residuals, _values(self.scored.first))
+
+    def plot_families(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the score of each family that has one, of the twelve largest at most. Return the axes."""
+        return figures.drawn(
+            ax,
+            figures.forest,
+            _entries({name: self.by_family[name] for name in defined(self.by_family)[:FAMILIES]}),
+            self.slice_metric,
+        )
+
+    def plot_identity(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the score by identity to the training set. Return the axes."""
+        return figures.drawn(ax, figures.forest, _entries(self.by_identity), self.slice_metric)
+
+    def plot_baselines(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the score and its interval, above those of the baselines. Return the axes."""
+        entries = [figures.Entry(self.pipeline, self.intervals()[self.metric])] + [
+            figures.Entry(self.baseline_title(name), one.intervals[self.metric], faint=True)
+            for name, one in self.ranked_baselines()
+        ]
+        return figures.drawn(ax, figures.forest, entries, self.metric)
+
+    def plot_comparisons(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the differences to the baselines. Return the axes."""
+        return figures.drawn(ax, figures.matrix, self.comparisons)
+
+    def correlation(self, name: str) -> Interval:
+        """Return Spearman's correlation of the predicted probability with a measurement, where that was made."""
+        value = np.asarray(self.data.measurements[name])
+        known = np.flatnonzero(np.isfinite(value))
+        rows = part(self.scored.first, known)
+        said = rows.probability if isinstance(rows, Predictions) else rows.prediction
+        measured = ContinuousPredictions(target=value[known], prediction=said, fold=rows.fold, clusters=rows.clusters)
+        return Scored.of(measured).intervals["spearman"]
 
     @property
     def command(self) -> str | None:
@@ -333,7 +416,9 @@ class Report:
     def python(self) -> str:
         """The lines of Python that give the same numbers again, given the data."""
         known = None if self.training is None else (self.training.provenance.source, self.training.digest)
-        return text.python(self.spec, self.source, self.data.digest, known, test=not self.is_cross_validation)
+        if self.is_cross_validation:
+            return text.cross_validation_in_python(self.spec, self.source, self.data.digest)
+        return text.test_in_python(self.spec, self.source, self.data.digest, known, self.threshold)
 
     @property
     def number(self) -> tuple[int, int]:
@@ -402,7 +487,7 @@ def cross_validation_report(spec: TrainSpec, data: Dataset, found: CrossValidati
     if repeats > 1:
         rows["repeat"] = np.repeat(np.arange(repeats), n)
     predicted = pd.DataFrame(rows | {name: values.T.ravel() for name, values in columns.items()})
-    return Report(spec, data, found.scores, predicted, (*_groups(data, spec), *_repeats(data, spec)))
+    return Report(spec, data, found.scores, predicted, (*text.groups(data, spec), *text.repeated(data, spec)))
 
 
 def evaluation_report(
@@ -414,6 +499,7 @@ def evaluation_report(
     *,
     training: Dataset | None = None,
     openings: int | None = None,
+    threshold: float | None = None,
 ) -> Report:
     """Return the report of a test on data that had no part in training; a regressor gives no probability."""
     import pandas as pd
@@ -425,43 +511,32 @@ def evaluation_report(
         columns["probability"] = probability
         found = score(data.binary_labels(), prediction, probability)
     scores = {metric: np.array([value]) for metric, value in found.items()}
-    return Report(spec, data, scores, pd.DataFrame(columns), notes, training, openings)
+    return Report(spec, data, scores, pd.DataFrame(columns), notes, training, openings, threshold)
 
 
-def comparison(one: Comparison) -> dict[str, Any]:
-    """Return a comparison as plain JSON values."""
-    return {
-        "one": one.one,
-        "other": one.other,
-        "metric": one.metric,
-        "difference": _interval(one.difference),
-        "p_value": plain(one.p_value),
-        "adjusted": plain(one.adjusted),
-        "family": one.family,
-        "verdict": one.verdict,
-        "sentence": str(one),
-    }
+def _classes(rows: AnyPredictions) -> Predictions:
+    if not isinstance(rows, Predictions):
+        raise AttributeError("continuous labels have no classes; see plot_predicted and plot_residuals")
+    return rows
 
 
-def plain(value: Any) -> float | None:
-    """Return a number as JSON has it; NaN and infinity are None."""
-    return float(value) if np.isfinite(value) else None
+def _values(rows: AnyPredictions) -> ContinuousPredictions:
+    if not isinstance(rows, ContinuousPredictions):
+        raise AttributeError("classes have no values; see plot_roc and plot_calibration")
+    return rows
 
 
-def ends(one: Interval) -> str:
-    """Return the two ends of an interval, in brackets."""
-    return "unknown" if np.isnan(one.width) else f"[{short(one.low)}, {short(one.high)}]"
+def _entries(found: dict[str, Slice]) -> list[figures.Entry]:
+    def counted(one: Slice) -> str:
+        return f"{one.antibodies:,}" + ("" if one.positives is None else f", {one.positives:,} positive")
 
-
-def _interval(one: Interval) -> dict[str, Any]:
-    numbers = {name: plain(getattr(one, name)) for name in ("estimate", "low", "high")}
-    return {**numbers, "level": one.level, "method": one.method, "claimed": one.claimed}
+    return [figures.Entry(name, one.interval, detail=counted(one)) for name, one in found.items()]
 
 
 def _columns(one: Scored, metric: str) -> list[float]:
     """Return the score and, after cross-validation, the standard deviation over the folds where it is defined."""
-    defined = one.scores[metric][~np.isnan(one.scores[metric])]
-    spread = defined.std(ddof=1) if len(defined) > 1 else np.nan
+    known = one.scores[metric][~np.isnan(one.scores[metric])]
+    spread = known.std(ddof=1) if len(known) > 1 else np.nan
     return [one.intervals[metric].estimate] + ([spread] if one.rows.fold is not None else [])
 
 
@@ -475,88 +550,7 @@ def _row(title: str, one: Scored, metric: str) -> str:
     return f"<tr><th scope='row'>{html.escape(title)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
-@lru_cache(maxsize=4)  # many pipelines are reported on one data set
-def _cross_validated(data: Dataset, split: SplitSpec, continuous: bool) -> Results[Scored]:
-    names = _quick(data)
-    found = cross_validate_baselines(data, split, names, continuous=continuous)
-    label = data.continuous_labels() if continuous else data.binary_labels()
-
-    def scored(one: CrossValidation) -> Scored:
-        folds = len(next(iter(one.scores.values()))) // one.repeats
-        fold = one.fold.T.ravel() + np.repeat(np.arange(one.repeats), len(data)) * folds
-        probability = None if one.probability is None else one.probability.T.ravel()
-        rows = predictions(np.tile(label, one.repeats), one.prediction.T.ravel(), probability, fold=fold)
-        return Scored(rows, one.scores, one.repeats)
-
-    absent = found.absent | {name: _TOO_MANY for name in BASELINES if name not in names}
-    return Results({name: scored(one) for name, one in found.found.items()}, absent)
-
-
-@lru_cache(maxsize=4)
-def _tested(training: Dataset, data: Dataset, continuous: bool) -> Results[Prediction]:
-    names = [name for name in _quick(training) if name in _quick(data)]
-    found = fit_baselines(training, names, continuous=continuous).score(data)
-    return replace(found, absent=found.absent | {name: _TOO_MANY for name in BASELINES if name not in names})
-
-
-def _quick(data: Dataset) -> list[BaselineName]:
-    return [name for name in BASELINES if len(data) <= MANY or name not in _SLOW]
-
-
-def _identity_to_other_folds(sequences: list[str], fold: NDArray[np.int64] | None, repeats: int) -> NDArray[np.float64]:
-    of = np.asarray(fold).reshape(repeats, len(sequences))
-    found = np.empty(of.shape)
-    for rows, same in identities(sequences, sequences):
-        for one in range(repeats):
-            other = of[one, rows, None] != of[one]
-            found[one, rows] = np.where(other, same, 0).max(axis=1)
-    return found.ravel()
-
-
 def _labels(spec: TrainSpec, data: Dataset, repeats: int = 1) -> dict[str, NDArray[Any]]:
     if spec.is_regression:
         return {"target": np.tile(data.continuous_labels(), repeats)}
     return {"label": np.tile(data.binary_labels(), repeats)}
-
-
-def _groups(data: Dataset, spec: TrainSpec) -> list[str]:
-    if data.groups is None or spec.split.by in ("group", "family"):
-        return []
-    return ["Groups were not kept together: antibodies of one group may stand in several folds."]
-
-
-def _constant(data: Dataset, spec: TrainSpec) -> str:
-    """Say what a prediction that knows nothing scores."""
-    if spec.is_regression:
-        return f"Always naming the mean would have an RMSE of {np.std(data.continuous_labels()):.3f}."
-    share = float(np.mean(data.binary_labels()))
-    return f"Always naming the larger class would have an accuracy of {max(share, 1 - share):.3f}."
-
-
-_FLATTER = "where such a group is split between folds, scores flatter"
-
-
-def _repeats(data: Dataset, spec: TrainSpec) -> list[str]:
-    """Say how many sequences stand in more than one row, since folds may then test what they trained on."""
-    repeated, label = repeats(data.sequences), np.asarray(data.label)
-    if not repeated:
-        return []
-    contradictory = sum(len(set(label[rows].tolist())) > 1 for rows in repeated)
-    flatter = "they are tested together" if spec.split.by == "identity" else _FLATTER
-    return [
-        f"{sum(map(len, repeated))} antibodies share their sequence with another one ({len(repeated)} sequences, "
-        f"{contradictory} with {'different' if spec.is_regression else 'contradictory'} labels); {flatter}."
-    ]
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 2rem auto; padding: 0 1rem; }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
-th, td {{ padding: .3rem .8rem; text-align: right; border-bottom: 1px solid #8884; }}
-th[scope=row] {{ text-align: left; font-weight: normal; }}
-</style></head><body>{body}</body></html>
-"""

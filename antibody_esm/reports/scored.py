@@ -1,14 +1,14 @@
 """What a pipeline or a baseline predicted on one data set, with intervals, and beside another one."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.evaluation.intervals import Interval, corrected_resampled_t, intervals
+from antibody_esm.evaluation.intervals import Interval, corrected_resampled_t, intervals, short
 from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.evaluation.paired import Comparison, Names, compare, corrected_resampled_t_test
 from antibody_esm.evaluation.predictions import AnyPredictions, ContinuousPredictions, Predictions
@@ -34,6 +34,17 @@ class Scored:
     rows: AnyPredictions
     scores: Mapping[str, NDArray[np.float64]]
     repeats: int = 1
+
+    @classmethod
+    def of(cls, rows: AnyPredictions) -> "Scored":
+        """Return predictions of one repeat, with their scores."""
+        if rows.fold is not None:
+            return cls(rows, rows.fold_scores())
+        return cls(rows, {name: np.array([value]) for name, value in rows.scores().items()})
+
+    def clustered(self, clusters: NDArray[np.int64] | None) -> "Scored":
+        """Return the same predictions, whose rows belong to clusters."""
+        return replace(self, rows=replace(self.rows, clusters=clusters))
 
     @property
     def first(self) -> AnyPredictions:
@@ -65,6 +76,11 @@ class Scored:
         """How many antibodies are tested for each one that is trained on, the mean over folds."""
         sizes = np.bincount(self.rows.fold if self.rows.fold is not None else np.zeros(len(self.rows), np.int64))
         return float((sizes / (len(self.rows) // self.repeats - sizes)).mean())
+
+
+def ends(one: Interval) -> str:
+    """Return the two ends of an interval, in brackets."""
+    return "unknown" if np.isnan(one.width) else f"[{short(one.low)}, {short(one.high)}]"
 
 
 def predictions(
@@ -100,6 +116,42 @@ def held_out_intervals(rows: AnyPredictions) -> dict[str, Interval]:
     if not _one_cluster(rows):
         return intervals(rows, level=LEVEL)
     return {name: _unknown(value) for name, value in rows.scores().items()}
+
+
+class Slice(NamedTuple):
+    """The score of some of the antibodies."""
+
+    antibodies: int
+    positives: int | None
+    """How many are of class 1; None of continuous labels."""
+    interval: Interval
+
+
+def slices(rows: AnyPredictions, names: Sequence[str], metric: str) -> dict[str, Slice]:
+    """Return the score of the rows of each name, by name in order of first occurrence.
+
+    Parameters
+    ----------
+    rows
+        Every antibody once.
+    names
+        ``(n,)``, the slice of each row.
+    metric
+        One that counts rows or averages errors; rows of several models are never ranked in one list here.
+    """
+    found = {}
+    every = np.array(names, object)
+    for name in dict.fromkeys(names):
+        some = part(rows, np.flatnonzero(every == name), folds=False)
+        interval = replace(held_out_intervals(some)[metric], claimed=rows.fold is None)
+        positives = int(some.label.sum()) if isinstance(some, Predictions) else None
+        found[name] = Slice(len(some), positives, interval)
+    return found
+
+
+def defined(found: Mapping[str, Slice]) -> list[str]:
+    """Return the names of the slices in which the score is defined."""
+    return [name for name, one in found.items() if not np.isnan(one.interval.estimate)]
 
 
 def _one_cluster(rows: AnyPredictions) -> bool:

@@ -9,7 +9,11 @@ from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from antibody_esm import presets
+from antibody_esm.data.audit import repeats
+from antibody_esm.data.dataset import Dataset
 from antibody_esm.evaluation.baselines import BaselineName
 from antibody_esm.presets import AnyExtractor
 from antibody_esm.specs import DecisionSpec, DescriptorSpec, EnsembleSpec, ExtractorSpec, Spec, TrainSpec
@@ -59,12 +63,50 @@ def folds(spec: TrainSpec, number: int) -> str:
     return told + (f", {split.repeats} times" if split.repeats > 1 else "")
 
 
+def constant(data: Dataset, spec: TrainSpec) -> str:
+    """Say what a prediction that knows nothing scores."""
+    if spec.is_regression:
+        return f"Always naming the mean would have an RMSE of {np.std(data.continuous_labels()):.3f}."
+    share = float(np.mean(data.binary_labels()))
+    return f"Always naming the larger class would have an accuracy of {max(share, 1 - share):.3f}."
+
+
+def groups(data: Dataset, spec: TrainSpec) -> list[str]:
+    """Say that groups were divided between folds, if they were."""
+    if data.groups is None or spec.split.by in ("group", "family"):
+        return []
+    return ["Groups were not kept together: antibodies of one group may stand in several folds."]
+
+
+_FLATTER = "where such a group is split between folds, scores flatter"
+
+
+def repeated(data: Dataset, spec: TrainSpec) -> list[str]:
+    """Say how many sequences stand in more than one row, since folds may then test what they trained on."""
+    found, label = repeats(data.sequences), np.asarray(data.label)
+    if not found:
+        return []
+    contradictory = sum(len(set(label[rows].tolist())) > 1 for rows in found)
+    flatter = "they are tested together" if spec.split.by == "identity" else _FLATTER
+    return [
+        f"{sum(map(len, found))} antibodies share their sequence with another one ({len(found)} sequences, "
+        f"{contradictory} with {'different' if spec.is_regression else 'contradictory'} labels); {flatter}."
+    ]
+
+
 def versions() -> dict[str, str]:
     """Return the versions of what can change a number."""
     return {"python": platform.python_version()} | {name: version(name) for name in _VERSIONS}
 
 
-def python(spec: TrainSpec, source: str, digest: str, trained_on: tuple[str, str] | None, *, test: bool) -> str:
+def cross_validation_in_python(spec: TrainSpec, source: str, digest: str) -> str:
+    """Return the lines of Python that give the same numbers again, given the data."""
+    return _python(spec, [("data", source, digest)], "report = trainer.cross_validate(data)")
+
+
+def test_in_python(
+    spec: TrainSpec, source: str, digest: str, trained_on: tuple[str, str] | None, threshold: float | None
+) -> str:
     """Return the lines of Python that give the same numbers again, given the data.
 
     Parameters
@@ -72,17 +114,23 @@ def python(spec: TrainSpec, source: str, digest: str, trained_on: tuple[str, str
     source, digest
         Of the data that were scored.
     trained_on
-        The same of the training set of a test, if that is known.
+        The same of the training set, if that is known.
+    threshold
+        From which probability on antibodies were predicted as 1; None where the model decided.
     """
+    cut = "" if threshold is None else f", threshold={threshold!r}"
+    sets = [("training", *(trained_on or ("", ""))), ("data", source, digest)]
+    return _python(spec, sets, f"report = trainer.fit(training).evaluate(data{cut})")
+
+
+def _python(spec: TrainSpec, sets: list[tuple[str, str, str]], last: str) -> str:
     names = sorted({"TrainSpec", "Trainer", "load_dataset", *re.findall(r"\b(\w+Spec)\(", repr(spec))})
     lines = [f"from antibody_esm import {', '.join(names)}", ""]
-    for name, known in (("training", trained_on or ("", "")), ("data", (source, digest))):
-        if name == "data" or test:
-            lines.append(f"{name} = load_dataset(...)" + (f"  # {' '.join(known[0].split())}" if known[0] else ""))
-            lines += [f'assert {name}.digest == "{known[1]}"'] if known[1] else []
+    for name, source, digest in sets:
+        lines.append(f"{name} = load_dataset(...)" + (f"  # {' '.join(source.split())}" if source else ""))
+        lines += [f'assert {name}.digest == "{digest}"'] if digest else []
     lines.append(f'trainer = Trainer.from_spec({spec!r}, store="embeddings/")')
-    lines.append("report = trainer.fit(training).evaluate(data)" if test else "report = trainer.cross_validate(data)")
-    return "\n".join(lines)
+    return "\n".join([*lines, last])
 
 
 def command(spec: TrainSpec) -> str | None:

@@ -1,0 +1,325 @@
+"""One function for each figure; each draws on the axes it is given, from plain predictions or intervals.
+
+Colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which colour-blind readers tell apart; classes
+differ in shape too. After cross-validation each fold has a thin curve beside the mean of the curves: scores of two
+models are on two scales, so no curve is drawn through all of them.
+"""
+
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antibody_esm.evaluation.intervals import Interval, short, wilson
+from antibody_esm.evaluation.metrics import BINS, METRIC
+from antibody_esm.evaluation.paired import Comparison
+from antibody_esm.evaluation.predictions import ContinuousPredictions, Predictions
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = {
+    "ink": "#1f2328",
+    "muted": "#656d76",
+    "faint": "#d0d7de",
+    "blue": "#0072b2",
+    "orange": "#d55e00",
+}
+"""Colours by name."""
+_INK, _MUTED, _FAINT, _BLUE, _ORANGE = COLOURS.values()
+
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.labelsize": 9,
+    "axes.titlesize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "axes.edgecolor": _MUTED,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "xtick.color": _MUTED,
+    "ytick.color": _MUTED,
+    "xtick.labelcolor": _INK,
+    "ytick.labelcolor": _INK,
+    "figure.figsize": (4.2, 3.5),
+    "figure.constrained_layout.use": True,
+    "grid.color": _FAINT,
+    "grid.linewidth": 0.6,
+}
+"""Settings of matplotlib for axes that are made here."""
+
+CHANCE = {"roc_auc": 0.5, "balanced_accuracy": 0.5, "mcc": 0.0, "spearman": 0.0, "pearson": 0.0}
+"""What knowing nothing scores, by metric, where that does not depend on the data."""
+
+_GRID = np.linspace(0, 1, 201)
+_MOST_POINTS = 2_000
+"""Points of a scatter, at most; of more, as many are shown, evenly from the lowest to the highest value."""
+
+
+class Entry(NamedTuple):
+    """One line of a forest plot."""
+
+    label: str
+    interval: Interval
+    faint: bool = False
+    """Whether it stands in the background, as a baseline does."""
+    detail: str = ""
+    """What is said in small letters below the label."""
+
+
+def drawn(ax: "Axes | None", draw: Callable[..., None], *given: Any) -> "Axes":
+    """Draw on the axes given, else on new ones, and return them."""
+    if ax is None:
+        from matplotlib import pyplot
+
+        with pyplot.rc_context(STYLE):
+            ax = pyplot.subplots()[1]
+    draw(ax, *given)
+    return ax
+
+
+def roc(ax: "Axes", rows: Predictions, area: Interval | None = None) -> None:
+    """Draw ROC curves, and the mean of the folds' curves at each false positive rate; ``area`` goes into the key."""
+    from sklearn.metrics import roc_curve
+
+    curves = []
+    for label, probability in _models(rows):
+        fpr, tpr, _ = roc_curve(label, probability)
+        curves.append((fpr, tpr))
+    ax.plot([0, 1], [0, 1], color=_MUTED, linewidth=0.8, linestyle=(0, (4, 3)), label="chance")
+    if rows.fold is not None:
+        for fpr, tpr in curves:
+            ax.plot(fpr, tpr, color=_BLUE, linewidth=0.7, alpha=0.35)
+        means = np.mean([np.interp(_GRID, fpr, tpr) for fpr, tpr in curves], axis=0) if curves else _GRID * np.nan
+        means[0] = 0
+        curves = [(_GRID, means)]
+    for fpr, tpr in curves:
+        ax.plot(fpr, tpr, color=_BLUE, linewidth=2, label=_of(rows, "AUC", area), solid_joinstyle="round")
+    _unit_square(ax, "false positive rate (1 - specificity)", "true positive rate (sensitivity)")
+    ax.legend(loc="lower right")
+
+
+def precision_recall(ax: "Axes", rows: Predictions, area: Interval | None = None) -> None:
+    """Draw precision-recall curves, and the mean of the folds' curves at each recall; ``area`` goes into the key.
+
+    Curves are steps: the points between two thresholds are no rows, and a straight line there would flatter
+    (doi:10.1145/1143844.1143874).
+    """
+    from sklearn.metrics import precision_recall_curve
+
+    curves = []
+    for label, probability in _models(rows):
+        precision, recall, _ = precision_recall_curve(label, probability)
+        found = recall[-2::-1], precision[-2::-1]  # without the last point, (0, 1), which no threshold has
+        curves.append((np.append(0.0, found[0]), np.append(found[1][0], found[1])))
+    share = float(rows.label.mean())
+    ax.plot([0, 1], [share, share], color=_MUTED, linewidth=0.8, linestyle=(0, (4, 3)), label="share of positives")
+    if rows.fold is not None:
+        for recall, precision in curves:
+            ax.plot(recall, precision, color=_BLUE, linewidth=0.7, alpha=0.35, drawstyle="steps-pre")
+        stepped = [precision[np.searchsorted(recall, _GRID[1:])] for recall, precision in curves]
+        curves = [(_GRID[1:], np.mean(stepped, axis=0))] if stepped else []
+    told = _of(rows, "AUC", area)
+    for recall, precision in curves:
+        ax.plot(recall, precision, color=_BLUE, linewidth=2, label=told, drawstyle="steps-pre")
+    _unit_square(ax, "recall (sensitivity)", "precision")
+    ax.legend(loc="upper right" if share < 0.25 else "lower left")
+
+
+def calibration(ax: "Axes", rows: Predictions) -> None:
+    """Draw the share of positives over the probability, in ten bins with intervals, and how the rows fall into them."""
+    number = np.minimum((rows.probability * BINS).astype(int), BINS - 1)
+    filled = np.unique(number)
+    chosen = [number == one for one in filled]
+    mean = np.array([rows.probability[one].mean() for one in chosen])
+    found = [wilson(rows.label[one] == 1, 0.95) for one in chosen]
+    share = np.array([one.estimate for one in found])
+    reach = np.array([[one.estimate - one.low, one.high - one.estimate] for one in found]).T
+    counts = np.bincount(number, minlength=BINS)
+    ax.bar(
+        (np.arange(BINS) + 0.5) / BINS,
+        0.2 * counts / counts.max(),
+        width=0.9 / BINS,
+        color=_MUTED,
+        alpha=0.25,
+        linewidth=0,
+    )
+    ax.plot([0, 1], [0, 1], color=_MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
+    ax.errorbar(mean, share, np.maximum(reach, 0), color=_BLUE, marker="o", markersize=4.5, linewidth=1.2, capsize=0)
+    _unit_square(ax, "predicted probability", "share of positives")
+
+
+def confusion(ax: "Axes", rows: Predictions) -> None:
+    """Draw how many of each class were predicted as which; shades and shares are those of the true class."""
+    from matplotlib.patches import Rectangle
+
+    for true in (0, 1):
+        of_class = rows.prediction[rows.label == true]
+        for predicted in (0, 1):
+            count = int((of_class == predicted).sum())
+            share = count / max(len(of_class), 1)
+            colour = _BLUE if true == predicted else _ORANGE
+            ax.add_patch(
+                Rectangle((predicted, 1 - true), 1, 1, facecolor=colour, alpha=0.08 + 0.5 * share, linewidth=0)
+            )
+            middle = predicted + 0.5, 1.5 - true
+            ax.text(middle[0], middle[1] + 0.06, f"{count:,}", ha="center", va="center", fontsize=15, color=_INK)
+            ax.text(middle[0], middle[1] - 0.17, f"{share:.0%}", ha="center", va="center", color=_INK)
+    ax.set(xlim=(0, 2), ylim=(0, 2), aspect="equal", xlabel="predicted", ylabel="true")
+    ax.set_xticks([0.5, 1.5], ["negative", "positive"])
+    ax.set_yticks([1.5, 0.5], ["negative", "positive"], rotation=90, va="center")
+    ax.tick_params(length=0)
+    for side in ax.spines.values():
+        side.set_visible(False)
+
+
+def score_by_value(
+    ax: "Axes",
+    value: NDArray[np.float64],
+    probability: NDArray[np.float64],
+    label: NDArray[np.int64],
+    name: str,
+    correlation: Interval | None = None,
+) -> None:
+    """Draw the predicted probability of antibodies over what an assay measured; NaN is left out."""
+    known = np.flatnonzero(np.isfinite(value))
+    shown = known[_thinned(value[known])]
+    for one, colour, marker, told in ((0, _BLUE, "o", "negative"), (1, _ORANGE, "^", "positive")):
+        rows = shown[label[shown] == one]
+        ax.scatter(
+            value[rows], probability[rows], s=14, color=colour, marker=marker, alpha=0.6, linewidth=0, label=told
+        )
+    ax.set(xlabel=_literal(name), ylabel="predicted probability", ylim=(-0.03, 1.03))
+    ax.set_title("" if correlation is None else f"Spearman {correlation}", loc="left", color=_MUTED)
+    ax.grid(visible=True)
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0, handletextpad=0.1, columnspacing=0.8)
+
+
+def forest(ax: "Axes", entries: Sequence[Entry], metric: str) -> None:
+    """Draw estimates and their intervals, one line each, from top to bottom; the score of chance is a line."""
+    chance = CHANCE.get(metric)
+    if chance is not None:
+        ax.axvline(chance, color=_MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
+    places = np.arange(len(entries))[::-1]
+    for place, one in zip(places, entries, strict=True):
+        colour, found = (_MUTED if one.faint else _BLUE), one.interval
+        if np.isnan(found.estimate):
+            ax.text(0.01, place, "not defined", transform=ax.get_yaxis_transform(), va="center", color=_MUTED)
+            continue
+        if not np.isnan(found.width):
+            ax.plot([found.low, found.high], [place, place], color=colour, linewidth=1.2 if one.faint else 2)
+        ax.plot([found.estimate], [place], color=colour, marker="o", markersize=4 if one.faint else 6, linestyle="none")
+    labels = [
+        textwrap.fill(_literal(one.label), 30, max_lines=3) + (f"\n{one.detail}" if one.detail else "")
+        for one in entries
+    ]
+    ax.set_yticks(places, labels)
+    ax.set_ylim(-0.6, len(entries) - 0.4)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    ax.grid(visible=True, axis="x")
+    ax.set_xlabel(METRIC[metric].title + ("" if METRIC[metric].higher_is_better else " (less is better)"))
+
+
+def matrix(ax: "Axes", comparisons: Sequence[Comparison]) -> None:
+    """Draw differences as a table: the score of the column less that of the row, with interval and adjusted p.
+
+    Blue is for the column, orange for the row; a frame marks what may be claimed after Holm's correction.
+    """
+    from matplotlib.patches import Rectangle
+
+    columns = list(dict.fromkeys(one.one for one in comparisons))
+    rows = list(dict.fromkeys(one.other for one in comparisons))
+    largest = np.nanmax([1e-9, *(abs(one.difference.estimate) for one in comparisons)])
+    better = METRIC[comparisons[0].metric].higher_is_better if comparisons else True
+    for one in comparisons:
+        found, corner = one.difference, (columns.index(one.one), len(rows) - 1 - rows.index(one.other))
+        undefined = np.isnan(found.estimate)
+        colour = _BLUE if (found.estimate > 0) == better else _ORANGE
+        shade = 0.0 if undefined else 0.45 * abs(found.estimate) / largest
+        ax.add_patch(Rectangle(corner, 1, 1, facecolor=colour, alpha=shade, linewidth=0))
+        if one.verdict != "undecided":
+            inner = corner[0] + 0.03, corner[1] + 0.05
+            ax.add_patch(Rectangle(inner, 0.94, 0.9, fill=False, edgecolor=colour, linewidth=1.6))
+        x, y = corner[0] + 0.5, corner[1] + 0.5
+        sign = "+" if found.estimate > 0 and short(found.estimate) != ".00" else ""
+        told = "undefined" if undefined else f"{sign}{short(found.estimate)}"
+        ends = "" if np.isnan(found.width) else f"[{short(found.low)}, {short(found.high)}]   "
+        ax.text(x, y + 0.13, told, ha="center", va="center", fontsize=10, color=_INK)
+        ax.text(x, y - 0.22, f"{ends}p {_p(one.adjusted)}", ha="center", va="center", fontsize=7.5, color=_INK)
+    ax.set(xlim=(0, len(columns)), ylim=(0, len(rows)))
+    ax.set_xticks(np.arange(len(columns)) + 0.5, [textwrap.fill(_literal(one), 20, max_lines=4) for one in columns])
+    ax.set_yticks(
+        len(rows) - 0.5 - np.arange(len(rows)), [textwrap.fill(_literal(one), 26, max_lines=3) for one in rows]
+    )
+    ax.tick_params(length=0, labeltop=True, labelbottom=False)
+    ax.set_xticks(np.arange(len(columns) + 1), minor=True)
+    ax.set_yticks(np.arange(len(rows) + 1), minor=True)
+    ax.tick_params(which="minor", length=0)
+    ax.grid(visible=True, which="minor")
+    for side in ax.spines.values():
+        side.set_visible(False)
+
+
+def predicted_by_measured(ax: "Axes", rows: ContinuousPredictions) -> None:
+    """Draw the predicted value over the measured one, and the line on which both are equal."""
+    shown = _thinned(rows.target)
+    ends = [min(rows.target.min(), rows.prediction.min()), max(rows.target.max(), rows.prediction.max())]
+    ax.plot(ends, ends, color=_MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
+    ax.scatter(rows.target[shown], rows.prediction[shown], s=14, color=_BLUE, alpha=0.6, linewidth=0)
+    ax.set(xlabel="measured", ylabel="predicted")
+    ax.grid(visible=True)
+
+
+def residuals(ax: "Axes", rows: ContinuousPredictions) -> None:
+    """Draw what was predicted too much over what was predicted."""
+    shown = _thinned(rows.prediction)
+    ax.axhline(0, color=_MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
+    apart = rows.prediction - rows.target
+    ax.scatter(rows.prediction[shown], apart[shown], s=14, color=_BLUE, alpha=0.6, linewidth=0)
+    ax.set(xlabel="predicted", ylabel="predicted less measured")
+    ax.grid(visible=True)
+
+
+def _models(rows: Predictions) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """Return labels and probabilities of the rows of each model, where both classes are among them."""
+    fold = np.zeros(len(rows), np.int64) if rows.fold is None else rows.fold
+    parts = [(rows.label[fold == one], rows.probability[fold == one]) for one in range(rows.folds)]
+    return [(label, probability) for label, probability in parts if 0 < label.sum() < len(label)]
+
+
+def _of(rows: Predictions, what: str, area: Interval | None) -> str:
+    whose = "" if rows.fold is None else f"mean of {rows.folds} folds, "
+    return f"{whose}{what} {area}" if area is not None else whose.rstrip(", ") or "model"
+
+
+def _unit_square(ax: "Axes", x: str, y: str) -> None:
+    ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), xlabel=x, ylabel=y)
+    ax.set_aspect("equal")
+    ax.grid(visible=True)
+
+
+def _literal(text: str) -> str:
+    """Return a text in which a dollar does not begin a formula."""
+    return text.replace("$", r"\$")
+
+
+def _thinned(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the rows of a scatter: all, or as many as can be shown, evenly in the order of their values."""
+    order = np.argsort(values, kind="stable")
+    if len(order) <= _MOST_POINTS:
+        return order
+    evenly: NDArray[np.int64] = order[np.linspace(0, len(order) - 1, _MOST_POINTS).round().astype(np.int64)]
+    return evenly
+
+
+def _p(value: float) -> str:
+    return "< .001" if value < 0.001 else f"= {short(value, 2 if value >= 0.095 else 3)}"

@@ -1,0 +1,307 @@
+"""Several reports side by side: pipelines in rows, data sets in columns."""
+
+import json
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from antibody_esm.evaluation.metrics import METRIC
+from antibody_esm.evaluation.paired import Comparison, adjust
+from antibody_esm.reports import figures, plain, text
+from antibody_esm.reports.report import Report
+from antibody_esm.reports.scored import Scored
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+_COLUMN = 18
+"""Width of a column of text, which an estimate and its interval fill."""
+
+
+class Row(NamedTuple):
+    """A pipeline or baseline that reads one part of the antibodies."""
+
+    name: str
+    fragment: str
+    baseline: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One data set, scored in one way.
+
+    Attributes
+    ----------
+    title
+        Its name, distinct among the columns of a grid.
+    reports
+        What was found there, by pipeline.
+    """
+
+    title: str
+    reports: dict[Row, Report]
+
+    @property
+    def one(self) -> Report:
+        """Any of its reports: data set, design and metric are the same in all."""
+        return next(iter(self.reports.values()))
+
+    @cached_property
+    def cells(self) -> dict[Row, Scored]:
+        """What is in each row: pipelines, best first, and then baselines."""
+        metric = self.one.metric
+
+        def falling(cells: dict[Row, Scored]) -> dict[Row, Scored]:
+            return dict(sorted(cells.items(), key=lambda cell: -np.nan_to_num(_mean(cell[1], metric), nan=-np.inf)))
+
+        firsts: dict[str, Report] = {}
+        for row, report in self.reports.items():
+            firsts.setdefault(row.fragment, report)
+        baselines = {
+            Row(report.baseline_title(name), fragment, baseline=True): one
+            for fragment, report in firsts.items()
+            for name, one in report.baselines.found.items()
+        }
+        return falling({row: report.scored for row, report in self.reports.items()}) | falling(baselines)
+
+    @cached_property
+    def compared(self) -> list[Comparison]:
+        """Every pipeline beside every other one and every baseline of the same rows and folds; not corrected yet."""
+        found = []
+        metric, fragments = self.one.metric, len({row.fragment for row in self.cells}) > 1
+        for first, second in combinations(self.cells, 2):
+            one, other = self.cells[first], self.cells[second]
+            if first.baseline or not _same_rows(one, other):
+                continue
+            other = other.clustered(one.rows.clusters)
+            names = tuple(f"{row.name} ({row.fragment})" if fragments else row.name for row in (first, second))
+            found.append(one.compare(other, metric, (names[0], names[1])))
+        return found
+
+
+class GridReport:
+    """Pipelines on data sets, with intervals, baselines and comparisons. ``str()`` is a table.
+
+    Parameters
+    ----------
+    reports
+        One or several, of classes or continuous labels. Those of the same data and folds share a column.
+
+    Raises
+    ------
+    ValueError
+        If there is no report.
+    """
+
+    def __init__(self, reports: Sequence[Report]) -> None:
+        self.reports = tuple(reports)
+        if not self.reports:
+            raise ValueError("a grid needs one report at least")
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """Data sets in order of first occurrence, cross-validations before tests."""
+        found: dict[tuple[str, str, bool, int], dict[Row, Report]] = {}
+        for report in sorted(self.reports, key=lambda one: not one.is_cross_validation):
+            row = Row(self._name(report), report.data.fragment or report.data.chain)
+            number = 1
+            while row in found.get(key := (report.source, report.design, report.spec.is_regression, number), {}):
+                number += 1
+            found.setdefault(key, {})[row] = report
+        titles = _titles([(source, design, number) for source, design, _, number in found])
+        return tuple(Column(title, cells) for title, cells in zip(titles, found.values(), strict=True))
+
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """Pipelines, in the order of their scores in the first column that has them, and then baselines."""
+        every = list(dict.fromkeys(row for column in self.columns for row in column.cells))
+        return tuple(sorted(every, key=lambda row: row.baseline))
+
+    @cached_property
+    def comparisons(self) -> dict[str, tuple[Comparison, ...]]:
+        """Title of a column to its comparisons, all of the grid with one correction of Holm."""
+        every = iter(adjust([one for column in self.columns for one in column.compared]))
+        return {column.title: tuple(next(every) for _ in column.compared) for column in self.columns}
+
+    def sentences(self, column: Column) -> list[str]:
+        """Return what to make of a column: each pipeline against the best baseline, and differences between them."""
+        found = self.comparisons[column.title]
+        baselines = [row.name for row in column.cells if row.baseline]
+        against = {one.one: one for one in reversed(found) if one.other.partition(" (")[0] in baselines}
+        first = {one: against[one] for one in dict.fromkeys(one.one for one in found) if one in against}
+        among = [one for one in found if one not in against.values() and one.other.partition(" (")[0] not in baselines]
+        decided = [str(one) for one in among if one.verdict != "undecided"]
+        none = ["Between pipelines no difference is shown."] if among and not decided else []
+        return [*map(str, first.values()), *decided, *none]
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return one row for each pipeline or baseline, data set and metric.
+
+        Columns: pipeline, fragment, data, kind (``cross-validation`` or ``test``), baseline, metric, value (a mean over
+        folds, or the score), sd over folds, low, high, method, claimed.
+        """
+        import pandas as pd
+
+        rows = []
+        for column in self.columns:
+            kind = "cross-validation" if column.one.is_cross_validation else "test"
+            for row, one in column.cells.items():
+                for metric, interval in one.intervals.items():
+                    values = one.scores[metric][~np.isnan(one.scores[metric])]
+                    rows.append(
+                        {
+                            "pipeline": row.name,
+                            "fragment": row.fragment,
+                            "data": column.title,
+                            "kind": kind,
+                            "baseline": row.baseline,
+                            "metric": metric,
+                            "value": interval.estimate,
+                            "sd": values.std(ddof=1) if len(values) > 1 else np.nan,
+                            "low": interval.low,
+                            "high": interval.high,
+                            "method": interval.method,
+                            "claimed": interval.claimed,
+                        }
+                    )
+        return pd.DataFrame(rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the table, the comparisons and every report as plain JSON values."""
+        table = [
+            {name: plain.number(value) if isinstance(value, float) else value for name, value in row.items()}
+            for row in self.to_frame().to_dict("records")
+        ]
+        comparisons = {title: [plain.comparison(one) for one in found] for title, found in self.comparisons.items()}
+        return {"table": table, "comparisons": comparisons, "reports": [one.to_dict() for one in self.reports]}
+
+    def to_json(self, path: str | Path) -> Path:
+        """Write `to_dict` as JSON, and return the path."""
+        path = Path(path)
+        path.write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False, ensure_ascii=False), encoding="utf-8")
+        return path
+
+    def to_csv(self, path: str | Path) -> Path:
+        """Write `to_frame` as CSV, and return the path."""
+        self.to_frame().to_csv(path, index=False)
+        return Path(path)
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write one page that loads nothing else, and return its path."""
+        from antibody_esm.reports.page import page
+
+        path = Path(path)
+        path.write_text(page(self), encoding="utf-8")
+        return path
+
+    def plot_scores(self, data: str | None = None, ax: "Axes | None" = None) -> "Axes":
+        """Draw the scores and intervals of a data set, of the first by default. Return the axes."""
+        column = self.column(data)
+        metric, fragments = column.one.metric, len({row.fragment for row in column.cells}) > 1
+        entries = [
+            figures.Entry(row.name, one.intervals[metric], row.baseline, row.fragment if fragments else "")
+            for row, one in column.cells.items()
+        ]
+        return figures.drawn(ax, figures.forest, entries, metric)
+
+    def plot_comparisons(self, data: str | None = None, ax: "Axes | None" = None) -> "Axes":
+        """Draw the differences between the pipelines and baselines of a data set. Return the axes."""
+        return figures.drawn(ax, figures.matrix, self.comparisons[self.column(data).title])
+
+    def column(self, title: str | None) -> Column:
+        """Return a column by its title; the first one by default.
+
+        Raises
+        ------
+        ValueError
+            If there is none of that title.
+        """
+        for one in self.columns:
+            if title in (None, one.title):
+                return one
+        raise ValueError(f"no data set {title!r} here; choose one of {', '.join(one.title for one in self.columns)}")
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def __str__(self) -> str:
+        return "\n\n".join(
+            "\n".join(self._table([one for one in self.columns if one.one.spec.is_regression == continuous]))
+            for continuous in sorted({one.one.spec.is_regression for one in self.columns})
+        )
+
+    def _table(self, columns: list[Column]) -> list[str]:
+        lines: list[str] = []
+        for some in (columns[i : i + 3] for i in range(0, len(columns), 3)):
+            metric = some[0].one.metric
+            rows = [row for row in self.rows if any(row in column.cells for column in some)]
+            fragments = len({row.fragment for row in rows}) > 1
+            width = 80 - _COLUMN * len(some)
+            heads = [textwrap.wrap(column.title, _COLUMN - 2, max_lines=3) for column in some]
+            for line in range(max(map(len, heads))):
+                cells = [head[line] if line < len(head) else "" for head in heads]
+                name = METRIC[metric].title if line == 0 else ""
+                lines.append((f"{name:<{width}}" + "".join(f"{cell:>{_COLUMN}}" for cell in cells)).rstrip())
+            for baseline in (False, True):
+                chosen = [row for row in rows if row.baseline == baseline]
+                lines += ["baselines"] if baseline and chosen else []
+                for row in chosen:
+                    name = row.name + (f", {row.fragment}" if fragments else "")
+                    *above, last = textwrap.wrap(name, width - (3 if baseline else 1), subsequent_indent="  ")
+                    shown = [column.cells[row].intervals[metric] if row in column.cells else "" for column in some]
+                    indent = "  " if baseline else ""
+                    lines += [indent + one for one in above]
+                    cells = [f"{cell!s:>{_COLUMN}}" for cell in shown]
+                    lines.append((f"{indent}{last}".ljust(width) + "".join(cells)).rstrip())
+            lines.append("")
+            for column in some:
+                said = [f"{column.title}: {column.one.counts}.", *self.sentences(column)]
+                lines += [line for one in said for line in [*textwrap.wrap(one, 80), ""]]
+                if column.one.few:
+                    lines += [*textwrap.wrap(column.one.few, 80), ""]
+        return lines[:-1]
+
+    def _name(self, report: Report) -> str:
+        """Return the name of a pipeline, which is the same for the one that was trained and the one that was pinned."""
+        alike = [
+            one.spec
+            for one in self.reports
+            if text.agree(one.spec.extractor, report.spec.extractor)
+            and (one.spec.classifier, one.spec.decision) == (report.spec.classifier, report.spec.decision)
+        ]
+        return min((text.pipeline(spec) for spec in alike), key=len)
+
+
+def _mean(one: Scored, metric: str) -> float:
+    return one.intervals[metric].estimate
+
+
+def _same_rows(one: Scored, other: Scored) -> bool:
+    names = ("label", "target", "fold")
+    pairs = [(getattr(one.rows, name, None), getattr(other.rows, name, None)) for name in names]
+    return one.repeats == other.repeats and all(
+        first is second is None or (first is not None and second is not None and np.array_equal(first, second))
+        for first, second in pairs
+    )
+
+
+def _titles(found: list[tuple[str, str, int]]) -> list[str]:
+    """Return a distinct title for each source, design and number."""
+    short = {source: source.partition(":")[0].partition(",")[0] for source, _, _ in found}
+    names = {source: short[source] if list(short.values()).count(short[source]) == 1 else source for source in short}
+    designs = {(source, design) for source, design, _ in found}
+    titles = []
+    for source, design, number in found:
+        several = sum(one == source and how != "test" for one, how in designs) > 1
+        how = "test" if design == "test" else design if several else "cross-validation"
+        titles.append(f"{names[source]}, {how}" + (f" ({number})" if number > 1 else ""))
+    if len(set(titles)) < len(titles):  # of classes and of continuous labels
+        titles = [f"{title} ({i + 1})" if titles.count(title) > 1 else title for i, title in enumerate(titles)]
+    return titles

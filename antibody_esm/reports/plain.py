@@ -1,0 +1,40 @@
+"""Results as plain JSON values."""
+
+from typing import Any
+
+import numpy as np
+
+from antibody_esm.evaluation.intervals import Interval
+from antibody_esm.evaluation.paired import Comparison
+from antibody_esm.reports.scored import Slice
+
+
+def number(value: Any) -> float | None:
+    """Return a number as JSON has it; NaN and infinity are None."""
+    return float(value) if np.isfinite(value) else None
+
+
+def interval(one: Interval) -> dict[str, Any]:
+    """Return an interval; unknown ends are None."""
+    numbers = {name: number(getattr(one, name)) for name in ("estimate", "low", "high")}
+    return {**numbers, "level": one.level, "method": one.method, "claimed": one.claimed}
+
+
+def part(one: Slice) -> dict[str, Any]:
+    """Return the score of some antibodies."""
+    return {"antibodies": one.antibodies, "positives": one.positives, "interval": interval(one.interval)}
+
+
+def comparison(one: Comparison) -> dict[str, Any]:
+    """Return a comparison, with the sentence to publish."""
+    return {
+        "one": one.one,
+        "other": one.other,
+        "metric": one.metric,
+        "difference": interval(one.difference),
+        "p_value": number(one.p_value),
+        "adjusted": number(one.adjusted),
+        "family": one.family,
+        "verdict": one.verdict,
+        "sentence": str(one),
+    }
