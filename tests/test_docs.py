@@ -137,3 +137,11 @@ def test_every_public_name_is_in_the_reference() -> None:
 def test_decision_records_are_short() -> None:
     for path in (ROOT / "docs" / "decisions").glob("0*.md"):
         assert len(path.read_text().splitlines()) <= 40, path.name
+
+
+def test_the_page_on_reports_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, object] = {}
+    for block in python_blocks(ROOT / "docs" / "report.md"):
+        exec(compile(block, "report.md", "exec"), namespace)  # noqa: S102
+    assert {one.name for one in tmp_path.iterdir()} >= {"report.html", "report.json", "predictions.csv", "grid.csv"}
