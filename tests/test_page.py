@@ -175,6 +175,12 @@ def test_all_colours_of_figures_are_those_of_the_page(folder: Path) -> None:
 def test_it_prints_on_paper(browser: Browser, folder: Path) -> None:
     content = Visit(browser, written("cross-validation", folder)).page.pdf(format="A4")
     assert content.startswith(b"%PDF")
+    closed = browser.new_page()
+    closed.goto(written("cross-validation", folder).as_uri())
+    hidden = "document.querySelector('details pre, details dl').checkVisibility({contentVisibilityAuto: true})"
+    assert not closed.evaluate(hidden)
+    closed.emulate_media(media="print")
+    assert closed.evaluate(hidden), "what is folded away on a screen is on paper"
     assert 2 <= len(re.findall(rb"/Type\s*/Page\b", content)) <= 12
 
 
