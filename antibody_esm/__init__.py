@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from antibody_esm.benchmark import Benchmark
     from antibody_esm.data.dataset import Dataset
     from antibody_esm.data.sources import load_dataset
     from antibody_esm.embedding import embed, embed_stream, embed_views
@@ -43,6 +44,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Antibody": "sequences",
     "AntibodyESMError": "errors",
+    "Benchmark": "benchmark",
     "CheckpointError": "errors",
     "Dataset": "data.dataset",
     "DatasetError": "errors",
@@ -80,6 +82,7 @@ _HOME = {
 __all__ = [
     "Antibody",
     "AntibodyESMError",
+    "Benchmark",
     "CheckpointError",
     "Dataset",
     "DatasetError",

@@ -3,13 +3,12 @@
 import hashlib
 import json
 import platform
-import secrets
 import warnings
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,21 +18,30 @@ from antibody_esm.classifiers import one_blas_thread
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.embedding import as_store, embed
 from antibody_esm.ensemble import AnyExtractor, load
-from antibody_esm.errors import StoreError
+from antibody_esm.errors import DatasetError, StoreError
+from antibody_esm.evaluation.applicability import FAR, Applicability
 from antibody_esm.evaluation.calibration import chosen_threshold, tuned_here
 from antibody_esm.evaluation.ledger import Ledger, Opening
+from antibody_esm.evaluation.uncertainty import CONFIDENCE, Uncertainty
 from antibody_esm.reports.report import Report, evaluation_report
+from antibody_esm.results import write
 from antibody_esm.sequences import normalise
-from antibody_esm.serialization import dumps, loads
+from antibody_esm.serialization import dump_training, dumps, load_training, loads
 from antibody_esm.specs import RuntimeSpec, TrainSpec
 from antibody_esm.store.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FORMAT = 2
 """Layout of a saved model. Raise it when an older version of this package would misread a newer model."""
 
 _MANIFEST = "manifest.json"
 _CLASSIFIER = "classifier.skops"
+_TRAINING = "training.npz"
 _LEDGER = "openings.jsonl"
+_WHOLE = (None, "VH", "VL", "VHH", "VH+VL", "Full")
+"""Fragments that are whole domains, which chains mostly are as they are given."""
 _RECORDED = ("antibody_esm", "joblib", "numpy", "pydantic", "scikit-learn", "skops", "torch", "transformers", "xgboost")
 
 
@@ -49,16 +57,22 @@ class Predictor:
     classifier
         The fitted scikit-learn pipeline; class 1 is positive. A regressor's, where labels are continuous.
     data
-        Source, digest and size of the training data.
+        Source, digest, size, chain and fragment of the training data.
     metrics
         What cross-validation had found, as `Report.summary` gives it; None if none was run.
     training
         What it was fitted on; None after `load`, since antibodies are not saved with a model.
     ledger
         Which test sets were opened with this model; beside it once it is saved.
+    uncertainty
+        What scores of the training antibodies out of fold say of how sure the model is; or why it does not know.
+    applicability
+        The training antibodies, to which others are compared; None in a model that was saved without them.
     """
 
     training: Dataset | None = None
+    uncertainty: Uncertainty | str = "nobody asked for it when the model was fitted"
+    applicability: Applicability | None = None
 
     def __init__(
         self,
@@ -110,7 +124,7 @@ class Predictor:
         ValueError
             If there is no such assay, or a threshold is not a probability, or is given to a regressor.
         """
-        return self._apply(self._features(sequences), self._threshold(threshold, assay))[0]
+        return self._apply(self.vectors(sequences), self._threshold(threshold, assay))[0]
 
     def predict_proba(self, sequences: Iterable[str | tuple[str, str]] | Dataset) -> NDArray[np.float64]:
         """Return the probability ``(n, 2)`` of class 0 and class 1 for each sequence.
@@ -119,9 +133,108 @@ class Predictor:
         """
         if self.spec.is_regression:
             raise AttributeError(f"{self.spec.classifier.kind} is a regressor, which has no probabilities; see predict")
-        probability = self._apply(self._features(sequences), None)[1]
+        probability = self._apply(self.vectors(sequences), None)[1]
         assert probability is not None  # noqa: S101  since it is a classifier
         return probability
+
+    def score_table(
+        self,
+        sequences: "Iterable[str | tuple[str, str]] | Dataset | pd.DataFrame",
+        *,
+        threshold: float | None = None,
+        assay: str | None = None,
+        confidence: float = CONFIDENCE,
+    ) -> "pd.DataFrame":
+        """Return all that the model says of antibodies, one row each, in input order.
+
+        Parameters
+        ----------
+        sequences
+            As for `predict`; or a DataFrame with columns ``id`` (else rows are numbered), ``heavy`` and ``light``, of
+            which the chain and the fragment are taken that the model was trained on.
+        threshold, assay
+            As for `predict`.
+        confidence
+            Of conformal sets and intervals, above 0 and below 1.
+
+        Returns
+        -------
+        ``id``; of a classifier ``prediction``, ``probability``, ``calibrated`` with the ends of its Venn-Abers interval
+        ``calibrated_low`` and ``calibrated_high``, and ``conformal_set`` (``0``, ``1``, ``0 or 1``, ``neither``); of a
+        regressor ``prediction``, ``low`` and ``high``; then ``distance`` to the training antibodies (the share of them
+        that are nearer to their own neighbours), ``identity`` to the nearest one, and ``warning``, empty where there is
+        nothing to say. What the model does not know is missing.
+
+        Raises
+        ------
+        DatasetError
+            If a DataFrame has not the chain, or an antibody not the fragment, that the model was trained on.
+        SequenceError, CheckpointError, ValueError
+            As `predict` does.
+        """
+        import pandas as pd
+
+        data = self._as_trained(sequences) if isinstance(sequences, pd.DataFrame) else sequences
+        if isinstance(data, Dataset):
+            ids, given = list(data.ids), data.sequences
+            self._refuse_others(data)
+        else:
+            given = normalise(data, pairs=True)
+            ids = [str(row) for row in range(len(given))]
+        X = self.vectors(given)
+        prediction, probability = self._apply(X, self._threshold(threshold, assay))
+        columns: dict[str, Any] = {"id": ids, "prediction": prediction}
+        if probability is None:
+            columns |= self._of_value(prediction, confidence)
+        else:
+            columns |= self._of_probability(probability[:, 1], confidence)
+        distance, identity = np.full((2, len(given)), np.nan)
+        if self.applicability is not None:
+            distance, identity = self.applicability.distance(X), self.applicability.identity(given)
+        said = [_warning(*row) for row in zip(given, distance.tolist(), identity.tolist(), strict=True)]
+        return pd.DataFrame(columns | {"distance": distance, "identity": identity, "warning": said})
+
+    def _of_probability(self, probability: NDArray[np.float64], confidence: float) -> dict[str, Any]:
+        columns: dict[str, Any] = {"probability": probability}
+        if not isinstance(self.uncertainty, Uncertainty):
+            nothing = np.full(len(probability), np.nan)
+            return (
+                columns
+                | dict.fromkeys(("calibrated", "calibrated_low", "calibrated_high"), nothing)
+                | {"conformal_set": [""] * len(probability)}
+            )
+        low, calibrated, high = self.uncertainty.calibrated(probability).T
+        names = {(False, False): "neither", (True, False): "0", (False, True): "1", (True, True): "0 or 1"}
+        sets = [names[bool(zero), bool(one)] for zero, one in self.uncertainty.sets(probability, confidence)]
+        return columns | {
+            "calibrated": calibrated,
+            "calibrated_low": low,
+            "calibrated_high": high,
+            "conformal_set": sets,
+        }
+
+    def _of_value(self, value: NDArray[np.float64], confidence: float) -> dict[str, Any]:
+        if not isinstance(self.uncertainty, Uncertainty):
+            return dict.fromkeys(("low", "high"), np.full(len(value), np.nan))
+        low, high = self.uncertainty.intervals(value, confidence).T
+        return {"low": low, "high": high}
+
+    def _as_trained(self, frame: "pd.DataFrame") -> Dataset:
+        """Return the chain and fragment of a table that the model was trained on."""
+        heavy, light = (list(frame[name]) if name in frame.columns else None for name in ("heavy", "light"))
+        ids = [str(one) for one in (frame["id"] if "id" in frame.columns else range(len(frame)))]
+        data = Dataset(ids, heavy, light, chain=self.data["chain"])
+        return data if self.data["fragment"] is None else data.cut(self.data["fragment"])
+
+    def _refuse_others(self, data: Dataset) -> None:
+        """Raise a DatasetError where the data are of another chain or fragment than those of the training."""
+        trained, given = (
+            (chain, None if cut in _WHOLE else cut)
+            for chain, cut in ((self.data["chain"], self.data["fragment"]), (data.chain, data.fragment))
+        )
+        if trained != given:
+            ours, theirs = (" ".join(filter(None, one)) for one in (trained, given))
+            raise DatasetError(f"the model was trained on {ours} sequences, and these are {theirs} ones")
 
     def evaluate(self, data: Dataset, *, threshold: float | None = None, assay: str | None = None) -> Report:
         """Return the scores on labelled data that had no part in training.
@@ -142,8 +255,9 @@ class Predictor:
             If the labels are not 0 and 1, both present; of a regressor, if they are all alike.
         """
         labels(self.spec, data)  # before any work
+        self._refuse_others(data)
         cut = self._threshold(threshold, assay)
-        prediction, probability = self._apply(self._features(data), cut)
+        prediction, probability = self._apply(self.vectors(data), cut)
         known = None if probability is None else probability[:, 1]
         notes, openings = self._opened(data, cut)
         return evaluation_report(
@@ -179,23 +293,36 @@ class Predictor:
             prediction = self.classifier.predict(X) if cut is None else (probability[:, 1] >= cut).astype(np.int64)
             return prediction, probability
 
-    def _features(self, sequences: Iterable[str | tuple[str, str]] | Dataset) -> NDArray[np.float64]:
+    def vectors(self, sequences: Iterable[str | tuple[str, str]] | Dataset) -> NDArray[np.float64]:
+        """Return what the classifier reads of each sequence, ``(n, dim)``; raises as `predict` does."""
+        if isinstance(sequences, Dataset):
+            self._refuse_others(sequences)
         given = sequences.sequences if isinstance(sequences, Dataset) else normalise(sequences, pairs=True)
         if not given:
             return np.empty((0, self.classifier.n_features_in_))
         return features(given, self.extractor, self.store)
 
-    def save(self, folder: str | Path) -> Path:
+    def save(self, folder: str | Path, *, training: bool = True) -> Path:
         """Write the model to a folder, and return it.
 
         The folder holds ``manifest.json`` (format number, spec, fingerprints, versions, digests of the data and of the
-        classifier, metrics) and ``classifier.skops``. Neither can run code when it is loaded. The same training gives
-        the same bytes. A ledger of opened test sets, ``openings.jsonl``, lies beside them and is kept when another
-        model is saved there.
+        other files, metrics), ``classifier.skops`` and ``training.npz`` (scores of the training antibodies out of fold,
+        their sequences and vectors). None of them can run code when it is loaded. The same training gives the same
+        bytes. A ledger of opened test sets, ``openings.jsonl``, lies beside them and is kept when another model is
+        saved there.
+
+        Parameters
+        ----------
+        folder
+            Is made where it is not there.
+        training
+            Whether to save sequences and vectors of the training antibodies. A model without them can be given away;
+            it does not say how far an antibody is from these.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         content = dumps(self.classifier)
+        known = dump_training(self.uncertainty, self.applicability if training else None)
         manifest = {
             "format": FORMAT,
             "spec": json.loads(self.spec.model_dump_json()),
@@ -207,12 +334,14 @@ class Predictor:
                 "decision": self.spec.decision.fingerprint,
             },
             "classifier_sha256": hashlib.sha256(content).hexdigest(),
+            "training_sha256": hashlib.sha256(known).hexdigest(),
             "data": self.data,
             "metrics": self.metrics,
             "versions": {"python": platform.python_version()} | {name: version(name) for name in _RECORDED},
         }
-        _replace(folder / _CLASSIFIER, content)
-        _replace(folder / _MANIFEST, json.dumps(manifest, indent=2, allow_nan=False).encode())
+        write(folder / _CLASSIFIER, content)
+        write(folder / _TRAINING, known)
+        write(folder / _MANIFEST, json.dumps(manifest, indent=2, allow_nan=False).encode())
         self.ledger.move(folder / _LEDGER)
         return folder
 
@@ -255,6 +384,9 @@ class Predictor:
             content = (folder / _CLASSIFIER).read_bytes()
             if hashlib.sha256(content).hexdigest() != manifest["classifier_sha256"]:
                 raise StoreError("not the classifier that its manifest describes", folder / _CLASSIFIER)
+            known = (folder / _TRAINING).read_bytes()
+            if hashlib.sha256(known).hexdigest() != manifest["training_sha256"]:
+                raise StoreError("not the training antibodies that its manifest describes", folder / _TRAINING)
             spec = TrainSpec.model_validate_json(json.dumps(manifest["spec"]))
             if spec.fingerprint != manifest["fingerprints"]["train"]:
                 raise StoreError("its spec is not the one it was saved with", path)
@@ -267,6 +399,7 @@ class Predictor:
         classifier = loads(content, folder / _CLASSIFIER, regression=spec.is_regression)
         loaded = cls(spec, classifier, data, metrics, store=store, runtime=runtime)
         loaded.ledger, loaded.digest = Ledger(folder / _LEDGER), _digest(spec, content)
+        loaded.uncertainty, loaded.applicability = load_training(known, folder / _TRAINING)
         return loaded
 
 
@@ -280,17 +413,20 @@ def labels(spec: TrainSpec, data: Dataset) -> NDArray[Any]:
     return data.continuous_labels() if spec.is_regression else data.binary_labels()
 
 
+def _warning(sequence: str, distance: float, identity: float) -> str:
+    """Return what a reader of a row should know, empty if nothing."""
+    said = []
+    if identity == 1:
+        said.append("is a training antibody")
+    elif distance > FAR:
+        said.append(f"farther from the training antibodies than {FAR:.0%} of them from each other")
+    if unknown := sequence.count("X"):
+        said.append(f"{unknown} unknown residues")
+    return "; ".join(said)
+
+
 def _digest(spec: TrainSpec, content: bytes) -> str:
     return hashlib.sha256(spec.fingerprint.encode() + content).hexdigest()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    unfinished = path.with_name(f"{path.name}-{secrets.token_hex(8)}.tmp")
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _warn_of_versions(saved: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""A fitted scikit-learn pipeline as bytes: the same bytes for the same pipeline, and none that can run code."""
+"""A fitted model as bytes: the same bytes for the same model, and none that can run code."""
 
 import io
 import json
@@ -7,8 +7,13 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
+import numpy as np
+from numpy.typing import NDArray
+
 from antibody_esm.errors import StoreError
+from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.evaluation.calibration import CalibratedClassifier
+from antibody_esm.evaluation.uncertainty import Uncertainty
 
 _TRUSTED = frozenset(
     {
@@ -89,3 +94,34 @@ def loads(content: bytes, path: Path, *, regression: bool) -> Any:
     if not regression and list(getattr(estimator, "classes_", [])) != [0, 1]:
         raise StoreError("not a fitted pipeline with the classes 0 and 1", path)
     return estimator
+
+
+def dump_training(uncertainty: Uncertainty | str, applicability: Applicability | None) -> bytes:
+    """Return what a model knows of its training antibodies, as arrays of numbers and text."""
+    arrays: dict[str, NDArray[Any]] = {}
+    if isinstance(uncertainty, Uncertainty):
+        arrays |= {name: np.asarray(getattr(uncertainty, name)) for name in ("score", "label", "by", "task")}
+    else:
+        arrays["unknown"] = np.array(uncertainty)
+    if applicability is not None:
+        arrays |= {"sequences": np.array(applicability.sequences), "features": applicability.features}
+    content = io.BytesIO()
+    np.savez_compressed(content, allow_pickle=False, **arrays)
+    return content.getvalue()
+
+
+def load_training(content: bytes, path: Path) -> tuple[Uncertainty | str, Applicability | None]:
+    """Return what `dump_training` wrote. Raises StoreError if it is anything else; ``path`` is where it was."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            found = {name: file[name] for name in file.files}
+        by, task = (str(found.get(name, "")) for name in ("by", "task"))
+        uncertainty: Uncertainty | str = str(found.get("unknown", ""))
+        if "score" in found:
+            uncertainty = Uncertainty(found["score"], found["label"], by, task)  # type: ignore[arg-type]
+        applicability = None
+        if "sequences" in found:
+            applicability = Applicability(tuple(found["sequences"].tolist()), found["features"])
+    except (BadZipFile, OSError, ValueError, KeyError, EOFError) as error:
+        raise StoreError(f"not what is known of training antibodies: {error}", path) from error
+    return uncertainty, applicability

@@ -28,7 +28,7 @@ class _Parts(NamedTuple):
 
 
 def tiny_checkpoint(
-    kind: Kind, folder: str | Path, *, layers: int = 2, dim: int = 32, heads: int = 2, seed: int = 0
+    kind: Kind, folder: str | Path, *, layers: int = 2, dim: int = 32, heads: int = 2, seed: int = 0, head: bool = False
 ) -> Path:
     """Write a checkpoint with random weights and return its folder.
 
@@ -45,6 +45,8 @@ def tiny_checkpoint(
         Size of the model. The feed-forward part is ``4 * dim`` wide.
     seed
         Seed of the weights; two seeds give two models of one shape.
+    head
+        With a language-model head, which esm and bert can have.
 
     Examples
     --------
@@ -76,7 +78,8 @@ def tiny_checkpoint(
     folder.mkdir(parents=True, exist_ok=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = parts.model(parts.config)
+        build_model = transformers.AutoModelForMaskedLM.from_config if head else parts.model
+        model = build_model(parts.config)
         with torch.no_grad():  # the usual initialisation (biases 0, norms 1) would hide what a test should see
             for parameter in model.parameters():
                 parameter.add_(torch.randn_like(parameter), alpha=0.1)

@@ -11,9 +11,11 @@ from antibody_esm.classifiers import build, one_blas_thread
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.embedding import as_store
 from antibody_esm.ensemble import load
+from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.evaluation.calibration import decide
 from antibody_esm.evaluation.cross_validation import cross_validate
 from antibody_esm.evaluation.splits import units
+from antibody_esm.evaluation.uncertainty import out_of_fold
 from antibody_esm.predictor import Predictor, features, labels
 from antibody_esm.reports.report import Report, cross_validation_report
 from antibody_esm.specs import ClassifierSpec, DecisionSpec, RegressorSpec, RuntimeSpec, SplitSpec, TrainSpec
@@ -114,11 +116,18 @@ class Trainer:
         self._report = data.digest, report
         return report
 
-    def fit(self, data: Dataset) -> Predictor:
+    def fit(self, data: Dataset, *, uncertainty: bool = True) -> Predictor:
         """Fit on all of the data, and return the predictor, which is also kept as ``predictor_``.
 
         If `cross_validate` was run on the same data before, its scores are saved with the model. Raises as
         `cross_validate` does.
+
+        Parameters
+        ----------
+        data
+            Labelled antibodies.
+        uncertainty
+            Whether to fit five more times, out of fold, for what `Predictor.score_table` says of how sure the model is.
         """
         label = labels(self.spec, data)
         X = self._features(data)
@@ -129,13 +138,23 @@ class Trainer:
         self.predictor_ = Predictor(
             self.spec.model_copy(update={"extractor": self.extractor.pinned}),
             classifier,
-            {"source": data.provenance.source, "digest": data.digest, "antibodies": len(data)}
-            | ({} if self.spec.is_regression else {"positives": int(label.sum())}),
+            {
+                "source": data.provenance.source,
+                "digest": data.digest,
+                "antibodies": len(data),
+                **({} if self.spec.is_regression else {"positives": int(label.sum())}),
+                "chain": data.chain,
+                "fragment": data.fragment,
+            },
             self._report[1].summary() if known and self._report is not None else None,
             store=self.store,
             extractor=self.extractor,
         )
         self.predictor_.training = data
+        self.predictor_.applicability = Applicability.of(data.sequences, X)
+        if uncertainty:
+            unfitted = self._classifier(X.shape[1])
+            self.predictor_.uncertainty = out_of_fold(unfitted, X, label, data, self.spec.split)
         return self.predictor_
 
     def evaluate(self, data: Dataset, *, threshold: float | None = None, assay: str | None = None) -> Report:

@@ -15,7 +15,7 @@ ROOT = Path(antibody_esm.__file__).parent
 
 # Lowest first; a module imports only from rows above its own, or from its own room.
 LAYERS = [
-    {"errors"},
+    {"errors", "results"},
     {"sequences", "specs"},
     {"presets", "numbering", "quantisation"},
     {"data", "store", "plm", "classifiers", "descriptors"},
@@ -24,8 +24,9 @@ LAYERS = [
     {"evaluation"},
     {"serialization"},
     {"reports"},
-    {"explain", "predictor"},
-    {"trainer"},
+    {"predictor"},
+    {"explain"},
+    {"trainer", "scoring"},
     {"benchmark"},
     {"cli"},
 ]

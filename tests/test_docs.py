@@ -145,3 +145,16 @@ def test_the_page_on_reports_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for block in python_blocks(ROOT / "docs" / "report.md"):
         exec(compile(block, "report.md", "exec"), namespace)  # noqa: S102
     assert {one.name for one in tmp_path.iterdir()} >= {"report.html", "report.json", "predictions.csv", "grid.csv"}
+
+
+@pytest.mark.parametrize("page", ["benchmark", "predict"])
+def test_the_pages_on_comparing_and_predicting_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, object] = {}
+    for block in python_blocks(ROOT / "docs" / f"{page}.md"):
+        exec(compile(block, f"{page}.md", "exec"), namespace)  # noqa: S102
+    if page == "benchmark":
+        assert (tmp_path / "benchmark" / "report.html").is_file()
+    else:
+        found = namespace["found"]
+        assert abs(found.contributions.sum() + found.intercept - found.score) < 1e-5  # type: ignore[attr-defined]

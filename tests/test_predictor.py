@@ -82,9 +82,11 @@ def test_the_manifest_says_what_was_trained_on_what_with_what(predictor: Predict
         "digest": DATA.digest,
         "antibodies": 40,
         "positives": sum(LABEL),
+        "chain": "heavy",
+        "fragment": None,
     }
     assert {"antibody_esm", "scikit-learn", "skops", "torch", "transformers"} <= manifest["versions"].keys()
-    assert sorted(path.name for path in saved.iterdir()) == ["classifier.skops", "manifest.json"]
+    assert sorted(path.name for path in saved.iterdir()) == ["classifier.skops", "manifest.json", "training.npz"]
 
 
 def test_scores_are_saved_only_if_they_are_of_the_same_data(tiny: ExtractorSpec, store: Path) -> None:

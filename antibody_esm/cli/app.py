@@ -4,15 +4,20 @@ import typer
 
 from antibody_esm.cli import data, store
 from antibody_esm.cli.embed import embed_command
+from antibody_esm.cli.explain import explain_command, scan_command
+from antibody_esm.cli.predict import predict_command
 
 app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Protein language model embeddings of antibodies.",
+    help="Protein language models of antibodies: vectors, predictions, data.",
 )
 app.command("embed")(embed_command)
+app.command("predict")(predict_command)
+app.command("explain")(explain_command)
+app.command("scan")(scan_command)
 app.add_typer(data.app, name="data")
 app.add_typer(store.app, name="store")
 

@@ -5,6 +5,7 @@ and no state outside of these functions, so that a notebook may call them too.
 """
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Annotated, Any
@@ -78,7 +79,7 @@ def compose(overrides: Sequence[str] = ()) -> Run:
     parsed = [_parse(text) for text in overrides]
     for one in parsed:
         if one.is_sweep_override():
-            raise _invalid(one.key_or_group, one.input_line, "several values need --multirun")
+            raise invalid(one.key_or_group, one.input_line, "several values need --multirun")
     chosen = dict(_DEFAULT)
     values: list[tuple[str, Any]] = []
     for one in parsed:
@@ -111,7 +112,7 @@ def sweep(overrides: Sequence[str]) -> list[list[str]]:
         try:
             values = list(one.sweep_string_iterator()) if one.is_sweep_override() else None
         except HydraException as error:
-            raise _invalid(one.key_or_group, text, str(error)) from error
+            raise invalid(one.key_or_group, text, str(error)) from error
         columns.append([text] if values is None else [f"{one.key_or_group}={value}" for value in values])
     return [list(job) for job in product(*columns)]
 
@@ -121,9 +122,9 @@ def _parse(text: str) -> Override:
         one = OverridesParser.create().parse_override(text)
     except HydraException as error:
         problem = f"not key=value ({str(error).splitlines()[0]}); quote a value of odd characters: key='...'"
-        raise _invalid(text.partition("=")[0], text, problem) from error
+        raise invalid(text.partition("=")[0], text, problem) from error
     if one.package is not None or one.type not in (OverrideType.CHANGE, OverrideType.FORCE_ADD):
-        raise _invalid(one.key_or_group, text, "only key=value is understood here")
+        raise invalid(one.key_or_group, text, "only key=value is understood here")
     return one
 
 
@@ -136,7 +137,7 @@ def _defaults(chosen: Mapping[str, Any]) -> dict[str, Any]:
     for group, (branch, choices) in GROUPS.items():
         if not isinstance(chosen[group], str) or chosen[group] not in choices:
             otherwise = ", or extractor.model=<name or folder>" if group == "model" else ""
-            raise _invalid(group, chosen[group], f"choose one of {', '.join(choices)}{otherwise}")
+            raise invalid(group, chosen[group], f"choose one of {', '.join(choices)}{otherwise}")
         branches[branch] = _tree(choices[chosen[group]])
     run = Run(train=TrainSpec(extractor=ExtractorSpec(model="any")))
     return {**run.to_dict(), "split": _tree(SplitSpec()), "decision": _tree(DecisionSpec()), **branches}
@@ -149,15 +150,15 @@ def _tree(spec: _Frozen) -> dict[str, Any]:
 def _set(tree: dict[str, Any], key: str, value: Any) -> None:
     branch, *inner = key.split(".")
     if branch not in tree:
-        raise _invalid(key, value, f"unknown key; choose one of {', '.join(_keys(tree))}")
+        raise invalid(key, value, f"unknown key; choose one of {', '.join(_keys(tree))}")
     if not isinstance(tree[branch], dict):
         if inner:
-            raise _invalid(key, value, f"unknown key; choose {branch}")
+            raise invalid(key, value, f"unknown key; choose {branch}")
         tree[branch] = value
         return
     fields = [name for name in tree[branch] if name not in ("kind", "format")]
     if len(inner) != 1 or inner[0] not in fields:
-        raise _invalid(key, value, f"unknown key; choose one of {', '.join(f'{branch}.{name}' for name in fields)}")
+        raise invalid(key, value, f"unknown key; choose one of {', '.join(f'{branch}.{name}' for name in fields)}")
     tree[branch][inner[0]] = value
 
 
@@ -166,8 +167,17 @@ def _keys(tree: Mapping[str, Any]) -> Iterable[str]:
     yield from (f"{name}.*" if isinstance(branch, dict) else name for name, branch in tree.items() if name != "format")
 
 
-def _invalid(key: str, given: Any, problem: str) -> ValidationError:
+def invalid(key: str, given: Any, problem: str) -> ValidationError:
+    """Return the error that an override is."""
     kind = PydanticCustomError("override", "{problem}", {"problem": problem})
     return ValidationError.from_exception_data(
         "overrides", [InitErrorDetails(type=kind, loc=tuple(key.split(".")), input=given)]
     )
+
+
+def say_invalid(error: ValidationError) -> None:
+    """Print what is wrong with overrides, a line each."""
+    for one in error.errors():
+        # pydantic's path also names the model and, of a classifier, its kind; an override does not.
+        place = ".".join(str(part) for part in one["loc"] if part != "train" and part not in presets.ESTIMATORS)
+        print(f"error: {place}: {one['msg']} (given: {one['input']})", file=sys.stderr)  # noqa: T201

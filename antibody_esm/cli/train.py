@@ -16,7 +16,7 @@ import yaml
 from pydantic import ValidationError
 
 from antibody_esm import presets
-from antibody_esm.cli.compose import Run, compose, sweep
+from antibody_esm.cli.compose import Run, compose, say_invalid, sweep
 from antibody_esm.errors import AntibodyESMError
 
 logger = logging.getLogger("antibody_esm")
@@ -71,7 +71,7 @@ def train(
         jobs = sweep(given) if multirun else [given]
         runs = [compose(job) for job in jobs]  # all of them, before any begins
     except ValidationError as error:
-        _say_invalid(error)
+        say_invalid(error)
         raise typer.Exit(2) from error
     if cfg:
         print("---\n".join(_yaml(run.to_dict()) for run in runs), end="")  # noqa: T201
@@ -105,7 +105,15 @@ def _run_one(run: Run, overrides: list[str], folder: Path) -> dict[str, Any] | N
     from antibody_esm.trainer import Trainer
 
     folder.mkdir(parents=True, exist_ok=True)
-    results = ("metrics.json", "out_of_fold.csv", "train.log", "model/manifest.json", "model/classifier.skops")
+    results = (
+        "metrics.json",
+        "out_of_fold.csv",
+        "report.html",
+        "train.log",
+        "model/manifest.json",
+        "model/classifier.skops",
+        "model/training.npz",
+    )
     for earlier in results:  # a run that fails must not seem to have found them; the ledger of test sets stays
         (folder / earlier).unlink(missing_ok=True)
     with suppress(OSError):
@@ -134,6 +142,7 @@ def _run_one(run: Run, overrides: list[str], folder: Path) -> dict[str, Any] | N
         (folder / "metrics.json").write_text(json.dumps(metrics, indent=2, allow_nan=False), encoding="utf-8")
         report.out_of_fold.to_csv(folder / "out_of_fold.csv", index=False)
         predictor.save(folder / "model")
+        report.to_html(folder / "report.html")
         logger.info("%s", report)
         logger.info("saved to %s", folder)
     print(f"{report}\n\nEmbeddings: {needed} needed, {computed} computed. Results: {folder}")  # noqa: T201
@@ -171,13 +180,6 @@ def _log_to(path: Path) -> Iterator[None]:
 
 def _yaml(value: Any) -> str:
     return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
-
-
-def _say_invalid(error: ValidationError) -> None:
-    for one in error.errors():
-        # pydantic's path also names the model and, of a classifier, its kind; an override does not.
-        place = ".".join(str(part) for part in one["loc"] if part != "train" and part not in presets.ESTIMATORS)
-        print(f"error: {place}: {one['msg']} (given: {one['input']})", file=sys.stderr)  # noqa: T201
 
 
 def main() -> None:

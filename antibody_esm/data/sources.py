@@ -148,3 +148,6 @@ _NAMED: dict[str, Callable[..., Dataset]] = {
     "jain": jain,
     "shehata": shehata,
 }
+
+PUBLIC = tuple(_NAMED)
+"""Names of the public data sets."""

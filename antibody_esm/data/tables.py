@@ -55,7 +55,7 @@ def read_dataset(
 
     path = None if isinstance(source, pd.DataFrame) else _expanded(source)
     if path is not None and _suffix(path) in _FASTA:
-        frame = pd.concat([pd.DataFrame(columns=["id", "sequence"]), *_frames(path)], ignore_index=True)
+        frame = pd.concat([pd.DataFrame(columns=["id", "sequence"]), *read_frames(path)], ignore_index=True)
         if labels is None:
             raise DatasetError("a FASTA file has no labels; give labels=, a table or a mapping from id to label", path)
         frame["label"] = _labels_of(frame["id"], labels, id or "id", label or "label", path)
@@ -153,7 +153,7 @@ def read_sequences(path: Path, column: str | None = None) -> Iterator[tuple[str,
         If the file cannot be read, where it cannot.
     """
     row = 0
-    for frame in _frames(path):
+    for frame in read_frames(path):
         usual = [name for name in ("sequence", "heavy", "light") if name in frame.columns]
         if column is None and not usual:
             raise DatasetError(f"no column with sequences; name one. {_there(frame)}", path)
@@ -161,10 +161,10 @@ def read_sequences(path: Path, column: str | None = None) -> Iterator[tuple[str,
         names = frame["id"] if "id" in frame.columns else range(row, row + len(frame))
         row += len(frame)
         for name, sequence in zip(names, sequences, strict=True):
-            yield str(name), _without_dressing(sequence)
+            yield str(name), without_dressing(sequence)
 
 
-def _frames(path: Path) -> "Iterator[pd.DataFrame]":
+def read_frames(path: Path) -> "Iterator[pd.DataFrame]":
     """Give a file's rows some at a time; a table without rows has its columns all the same."""
     import pandas as pd
 
@@ -290,7 +290,7 @@ def _sequences(column: "pd.Series[Any] | None", path: Path | None, required: boo
     """Return sequences in normal form; a missing one is None, or an error where it is required."""
     if column is None:
         return None
-    given = {row: _without_dressing(one) for row, one in enumerate(column) if required or not _is_missing(one)}
+    given = {row: without_dressing(one) for row, one in enumerate(column) if required or not is_missing(one)}
     try:
         normal = dict(zip(given, normalise(given.values()), strict=True))
     except SequenceError as error:
@@ -311,14 +311,14 @@ def _sequences(column: "pd.Series[Any] | None", path: Path | None, required: boo
     return [normal.get(row) for row in range(len(column))]
 
 
-def _without_dressing(sequence: Any) -> Any:
+def without_dressing(sequence: Any) -> Any:
     """Return a sequence without the white space in it and the stop behind it, which people leave there."""
     return "".join(sequence.split()).removesuffix("*") if isinstance(sequence, str) else sequence
 
 
 def _names(column: "pd.Series[Any]", path: Path | None) -> list[str]:
     """Return ids or groups as text; a missing one would make strangers of one name."""
-    missing = [row for row, one in enumerate(column) if _is_missing(one)]
+    missing = [row for row, one in enumerate(column) if is_missing(one)]
     if missing:
         name = str(column.name)
         raise DatasetError(
@@ -327,7 +327,8 @@ def _names(column: "pd.Series[Any]", path: Path | None) -> list[str]:
     return [str(one) for one in column]
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Whether a cell is empty."""
     import pandas as pd
 
     if isinstance(value, str):

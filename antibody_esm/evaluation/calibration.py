@@ -160,7 +160,7 @@ class CalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.threshold_ = 0.5 if self.threshold in (None, "balanced_accuracy") else float(self.threshold)
         if self.calibration is None and self.threshold != "balanced_accuracy":
             return self
-        cv = folds(self._split(), y, unit)
+        cv = folds(self._split(), y, None if self.by == "antibody" else unit)
         score = cross_val_predict(self.classifier, X, y, cv=cv, method=self._method())
         score = score if score.ndim == 1 else score[:, 1]
         if self.calibration is not None:

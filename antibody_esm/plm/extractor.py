@@ -497,7 +497,7 @@ class Extractor:
 
         self._vocabulary  # noqa: B018  proved before the weights are read
         family = family_of(self.checkpoint)
-        with self.checkpoint.staged() as folder, _quiet_transformers():
+        with self.checkpoint.staged() as folder, quiet_transformers():
             try:
                 model, report = getattr(transformers, family.model_class).from_pretrained(
                     folder,
@@ -584,7 +584,7 @@ def _torch_threads_restored() -> Iterator[None]:
 
 
 @contextmanager
-def _quiet_transformers() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """Hide the loading bar and the table of weights no embedding passes through; what matters is checked instead."""
     from transformers.utils import logging
 

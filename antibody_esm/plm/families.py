@@ -143,7 +143,7 @@ def vocabulary_of(checkpoint: Checkpoint, pairs: Pairs = "apart") -> Vocabulary:
         If any of this fails, as it does with a vocabulary that was not read (every residue unknown) or lower-cased.
     """
     _refuse_unknown(checkpoint)
-    tokenizer = _tokenizer(checkpoint)
+    tokenizer = tokenizer_of(checkpoint)
     family = family_of(checkpoint)
     separator = family.separator
     problems = []
@@ -171,7 +171,8 @@ def _refuse_unknown(checkpoint: Checkpoint) -> None:
     raise checkpoint.error(f"transformers {transformers.__version__} has no model of type {kind!r}{own}")
 
 
-def _tokenizer(checkpoint: Checkpoint) -> Any:
+def tokenizer_of(checkpoint: Checkpoint) -> Any:
+    """Return the tokenizer of a checkpoint, which nothing has been proved of yet."""
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     if not checkpoint.files.keys() & set(VOCABULARY_FILES):

@@ -1,0 +1,283 @@
+"""A grid of pipelines on one training set, cross-validated there and tested on others; each result computed once."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from itertools import product
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from antibody_esm import presets
+from antibody_esm.data.dataset import Dataset
+from antibody_esm.data.sources import PUBLIC, load_dataset
+from antibody_esm.embedding import as_store
+from antibody_esm.errors import AntibodyESMError
+from antibody_esm.evaluation.cross_validation import CrossValidation
+from antibody_esm.evaluation.ledger import Ledger, Opening
+from antibody_esm.reports.grid import GridReport
+from antibody_esm.reports.report import Report, cross_validation_report, evaluation_report
+from antibody_esm.reports.text import pipeline
+from antibody_esm.results import ResultFolder, digest, write
+from antibody_esm.specs import ClassifierSpec, DecisionSpec, RegressorSpec, RuntimeSpec, SplitSpec, TrainSpec
+from antibody_esm.store.store import Store
+from antibody_esm.trainer import Trainer
+
+logger = logging.getLogger("antibody_esm")
+
+_RUN, _CELLS, _LEDGER, _SUMMARY = "run.json", "cells", "openings.jsonl", "summary.txt"
+
+
+class Benchmark:
+    """Every extractor with every classifier on every fragment: cross-validated on one data set, tested on others.
+
+    Parameters
+    ----------
+    extractors, classifiers
+        Names of presets, or specs.
+    data
+        What is trained on: a name or path as `load_dataset` takes it, or a `Dataset`.
+    tests
+        What the models are tested on, in the same way. No label of them has a part in any fit.
+    fragments
+        Parts of the chains, see `Dataset.cut`; None is the data as they are.
+    split, decision
+        Folds, and what is learnt within them, as for `Trainer`.
+    store
+        An `EmbeddingStore` or its folder; None keeps vectors in memory for the life of this object.
+    output
+        Folder of the results. What lies there already and is of the same specs, data and versions is not computed
+        again. None keeps nothing.
+    runtime
+        Device, workers and progress, none of which changes a number.
+
+    Attributes
+    ----------
+    pipelines
+        A `TrainSpec` for each extractor and classifier.
+    computed
+        How many results the last `run` computed; the others were there.
+    failed
+        Pipeline and fragment to the error for which the last `run` has no result of them.
+
+    Examples
+    --------
+    >>> from antibody_esm import Benchmark, load_dataset
+    >>> data = load_dataset("boughter_flu_cdrs")
+    >>> some, others = data.subset(range(0, 358, 3)), data.subset(range(1, 358, 3))
+    >>> benchmark = Benchmark(["descriptors"], ["knn", "random_forest"], some, [others])
+    >>> [len(benchmark.pipelines), len(benchmark.run().reports)]
+    [2, 4]
+    """
+
+    def __init__(
+        self,
+        extractors: Sequence[str | Path | presets.AnyExtractor] = (presets.DEFAULT_EXTRACTOR,),
+        classifiers: Sequence[str | ClassifierSpec | RegressorSpec] = (presets.DEFAULT_CLASSIFIER,),
+        data: str | Path | Dataset = "boughter",
+        tests: Sequence[str | Path | Dataset] = (),
+        fragments: Sequence[str | None] = (None,),
+        *,
+        split: SplitSpec | None = None,
+        decision: DecisionSpec | None = None,
+        store: str | Path | Store | None = None,
+        output: str | Path | None = None,
+        runtime: RuntimeSpec | None = None,
+    ) -> None:
+        for name, given in {"extractors": extractors, "classifiers": classifiers, "fragments": fragments}.items():
+            if isinstance(given, str) or not given:
+                raise ValueError(f"{name} is a list of at least one, got {given!r}")
+        if isinstance(tests, str | Path | Dataset):
+            raise ValueError(f"tests is a list, got {tests!r}")
+        self.pipelines: tuple[TrainSpec, ...] = tuple(
+            TrainSpec(
+                extractor=presets.extractor(extractor),
+                classifier=presets.classifier(classifier),
+                split=split or SplitSpec(),
+                decision=decision or DecisionSpec(),
+            )
+            for extractor, classifier in product(extractors, classifiers)
+        )
+        self.data, self.tests, self.fragments = _Source(data), tuple(map(_Source, tests)), tuple(fragments)
+        self.store = as_store(store)
+        self.output = None if output is None else Path(output)
+        self.runtime = runtime
+        self.computed = 0
+        self.failed: dict[str, AntibodyESMError | OSError] = {}
+
+    @classmethod
+    def from_specs(cls, specs: Sequence[TrainSpec], *args: Any, **options: Any) -> Self:
+        """Return the benchmark of pipelines that are no product of lists; other arguments from ``data`` on."""
+        made = cls([specs[0].extractor], [specs[0].classifier], *args, **options)
+        made.pipelines = tuple(dict.fromkeys(specs))
+        return made
+
+    def run(self, say: Callable[[str], None] | None = None) -> GridReport:
+        """Return the reports of all pipelines, and write them to `output`: HTML, JSON, CSV and text.
+
+        Parameters
+        ----------
+        say
+            Is told what is done next; None tells the log.
+
+        Raises
+        ------
+        AntibodyESMError
+            If the data cannot be had, or no pipeline has a result. A pipeline that fails is in `failed`, and the others
+            go on.
+        """
+        say = say or logger.info
+        self.computed, self.failed = 0, {}
+        results = ResultFolder(None if self.output is None else self.output / _CELLS)
+        if self.output is not None:
+            self.output.mkdir(parents=True, exist_ok=True)
+        ledger = Ledger(None if self.output is None else self.output / _LEDGER)
+        grounds = {fragment: _Grounds(self.data, self.tests, fragment) for fragment in self.fragments}
+        found: list[tuple[TrainSpec, _Grounds, dict[str, Any]]] = []
+        jobs = list(product(self.fragments, self.pipelines))
+        for number, (fragment, spec) in enumerate(jobs, 1):
+            name = pipeline(spec) + (f" on {fragment}" if fragment else "")
+            say(f"[{number}/{len(jobs)}] {name}")
+            try:
+                identity = {"spec": _pinned(spec), "data": grounds[fragment].digests}
+                cell = results.once(identity, partial(self._cell, spec, grounds[fragment]))
+            except (AntibodyESMError, OSError) as error:
+                logger.error("%s: %s", name, error)
+                self.failed[name] = error
+                continue
+            for data in grounds[fragment].tests:
+                ledger.record(Opening(data.provenance.source, data.digest, cell["model"]))
+            found.append((spec, grounds[fragment], cell))
+        self.computed = results.computed
+        if not found:
+            raise next(iter(self.failed.values()))
+        reports = [one for spec, given, cell in found for one in _reports(spec, given, cell, ledger)]
+        grid = GridReport(reports)
+        if self.output is not None:
+            self._write(grid, self.output)
+        return grid
+
+    def finished(self) -> str | None:
+        """Return what ``str(run())`` is, if `output` holds all results of this very grid; else None.
+
+        Data that were given by name or path are not read for that, and nothing is computed.
+        """
+        if self.output is None:
+            return None
+        try:
+            said = json.loads((self.output / _RUN).read_bytes())
+            if said["key"] != self._key():
+                return None
+            for name, sha256 in said["files"].items():
+                if hashlib.sha256((self.output / Path(name).name).read_bytes()).hexdigest() != sha256:
+                    return None
+            return (self.output / _SUMMARY).read_text(encoding="utf-8")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None  # so that it is done again
+
+    def _key(self) -> str:
+        identity = {
+            "pipelines": [_pinned(one) for one in self.pipelines],
+            "data": [one.identity() for one in (self.data, *self.tests)],
+            "fragments": self.fragments,
+        }
+        return digest(identity)
+
+    def _write(self, grid: GridReport, folder: Path) -> None:
+        (folder / _RUN).unlink(missing_ok=True)
+        written = [
+            grid.to_html(folder / "report.html"),
+            grid.to_json(folder / "results.json"),
+            grid.to_csv(folder / "scores.csv"),
+        ]
+        write(folder / _SUMMARY, str(grid).encode())
+        if not self.failed:
+            files = [*written, folder / _SUMMARY]
+            hashes = {one.name: hashlib.sha256(one.read_bytes()).hexdigest() for one in files}
+            write(folder / _RUN, json.dumps({"key": self._key(), "files": hashes}, indent=2).encode())
+
+    def _cell(self, spec: TrainSpec, given: "_Grounds") -> dict[str, Any]:
+        """Return what a pipeline predicts; labels of test sets are not looked at."""
+        trainer = Trainer.from_spec(spec, store=self.store, runtime=self.runtime)
+        report = trainer.cross_validate(given.data)
+        predictor = trainer.fit(given.data, uncertainty=False)
+        tests = []
+        for data in given.tests:
+            probability = None if spec.is_regression else predictor.predict_proba(data)[:, 1].tolist()
+            tests.append({"prediction": predictor.predict(data).tolist(), "probability": probability})
+        kept = [name for name in ("fold", "prediction", "probability") if name in report.predictions]
+        columns = report.predictions[kept].to_dict("list")
+        scores = {
+            name: [None if np.isnan(value) else float(value) for value in values]
+            for name, values in report.scores.items()
+        }
+        return {"predictions": columns, "scores": scores, "tests": tests, "model": predictor.digest}
+
+
+class _Source:
+    """Antibodies that are loaded when they are needed, and known before."""
+
+    def __init__(self, given: str | Path | Dataset) -> None:
+        self._given = given
+        self._load = cache(self._loaded)
+
+    def identity(self) -> dict[str, str]:
+        """Return what changes where the antibodies do."""
+        if isinstance(self._given, Dataset):
+            return {"digest": self._given.digest}
+        if self._given in PUBLIC:
+            return {"name": str(self._given)}  # its files are checked by digests that are part of the code
+        return {"sha256": hashlib.sha256(Path(self._given).read_bytes()).hexdigest()}
+
+    def load(self, fragment: str | None) -> Dataset:
+        """Return the antibodies, cut to a fragment."""
+        return self._load(fragment)
+
+    def _loaded(self, fragment: str | None) -> Dataset:
+        if isinstance(self._given, Dataset):
+            return self._given if fragment is None else self._given.cut(fragment)
+        return load_dataset(self._given, fragment=fragment)
+
+
+class _Grounds:
+    """What pipelines are trained and tested on, of one fragment."""
+
+    def __init__(self, data: _Source, tests: Sequence[_Source], fragment: str | None) -> None:
+        self.data = data.load(fragment)
+        self.tests = tuple(one.load(fragment) for one in tests)
+        self.digests = [one.digest for one in (self.data, *self.tests)]
+
+
+def _pinned(spec: TrainSpec) -> dict[str, Any]:
+    pinned = spec.model_copy(update={"extractor": spec.extractor.pin()})
+    return dict(json.loads(pinned.model_dump_json()))
+
+
+def _reports(spec: TrainSpec, given: _Grounds, cell: Mapping[str, Any], ledger: Ledger) -> list[Report]:
+    """Return the report of the cross-validation, and those of the tests."""
+    columns = {name: np.array(values).reshape(-1, len(given.data)).T for name, values in cell["predictions"].items()}
+    columns = {name: values[:, 0] if values.shape[1] == 1 else values for name, values in columns.items()}
+    scores = {
+        name: np.array([np.nan if one is None else one for one in values], np.float64)
+        for name, values in cell["scores"].items()
+    }
+    validation = CrossValidation(scores, columns["fold"], columns["prediction"], columns.get("probability"))
+    found = [cross_validation_report(spec, given.data, validation)]
+    for data, said in zip(given.tests, cell["tests"], strict=True):
+        probability = None if said["probability"] is None else np.array(said["probability"])
+        source = data.provenance.source
+        found.append(
+            evaluation_report(
+                spec,
+                data,
+                np.array(said["prediction"]),
+                probability,
+                (ledger.note(source),),
+                training=given.data,
+                openings=ledger.count(source),
+            )
+        )
+    return found

@@ -1,0 +1,139 @@
+"""``antibody-benchmark``: a grid of language models and classifiers, from the shell."""
+
+import sys
+import textwrap
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+import yaml
+from pydantic import ValidationError
+
+from antibody_esm import presets
+from antibody_esm.cli.compose import Run, compose, invalid, say_invalid, sweep
+from antibody_esm.errors import AntibodyESMError
+
+if TYPE_CHECKING:
+    from antibody_esm.data.dataset import Dataset
+
+
+def _wrapped(names: Iterable[str]) -> str:
+    return textwrap.fill(", ".join(names), 60).replace("\n", "\n" + 15 * " ")
+
+
+_HELP = f"""Compare language models and classifiers: on folds of one data set, on others, and with baselines.
+
+Without OVERRIDES: AntiBERTy and logistic regression on the antibodies of Boughter et al. 2020. Each result is computed
+once, and the folder of results holds a page (report.html), tables and JSON. Run again, the command goes on where it was
+stopped; when all is there, it computes nothing.
+
+OVERRIDES are key=value, or key=value,value for the grid:
+
+\b
+  model=       {_wrapped(presets.EXTRACTORS)}
+  classifier=  {_wrapped(presets.ESTIMATORS)}
+  fragment=    VH, H-CDRs, H-CDR3 and so on; the data as they are by default
+  test=        names of data sets, or paths of tables, to test on
+  data=        name of a data set, or path of a table, to train on
+  data.*       columns of tables: data.id=, data.heavy=, data.light=,
+               data.label=, data.groups=; labels of the training: data.labels=
+  extractor.*  classifier.*  split.*  decision.*  runtime.*
+               fields of the specs; --cfg grid shows all
+  store=       folder of embeddings, embeddings/ by default
+  output=      folder of results, benchmark/ by default
+
+\b
+Examples:
+  antibody-benchmark model=antiberty,esm2_8m classifier=logreg,xgboost test=jain
+  antibody-benchmark fragment=VH,H-CDRs split.by=identity test=jain,shehata
+  antibody-benchmark data=mine.csv data.heavy=vh data.label=psr classifier.C=0.1,1
+"""
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+_COLUMNS = ("id", "heavy", "light", "label", "groups", "chain")
+
+
+@app.command(help=_HELP)
+def benchmark(
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, see above.", show_default=False)] = None,
+    cfg: Annotated[Literal["grid"] | None, typer.Option(help="Print the whole grid, and run nothing.")] = None,
+) -> None:
+    """Run the command; the help text is given above, where presets can be named in it."""
+    try:
+        runs, fragments, tests = _grid(overrides or [])
+    except ValidationError as error:
+        say_invalid(error)
+        raise typer.Exit(2) from error
+    if cfg:
+        shared = {"fragment": fragments, "test": tests}
+        print("---\n".join(yaml.safe_dump(run.to_dict() | shared, sort_keys=False) for run in runs), end="")  # noqa: T201
+        return
+    try:
+        raise typer.Exit(_run(runs, fragments, tests))
+    except (AntibodyESMError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(1) from error
+
+
+def _run(runs: list[Run], fragments: list[str | None], tests: list[str]) -> int:
+    from antibody_esm.benchmark import Benchmark
+
+    run, began = runs[0], time.monotonic()
+    output = run.output or "benchmark"
+    columns = {name: value for name in _COLUMNS if (value := getattr(run.data, name)) is not None}
+    grid = Benchmark.from_specs(
+        [one.train for one in runs],
+        _source(run.data.source, columns | ({"labels": run.data.labels} if run.data.labels else {})),
+        [_source(test, columns) for test in tests],
+        fragments,
+        store=run.store,
+        output=output,
+        runtime=run.runtime,
+    )
+    text = grid.finished()
+    if text is None:
+        text = str(grid.run(lambda what: print(what, file=sys.stderr, flush=True)))  # noqa: T201
+    computed = f"{grid.computed} results computed" if grid.computed else "nothing was computed"
+    print(f"{text}\n\n{computed}, {time.monotonic() - began:.1f} s; {output}/report.html")  # noqa: T201
+    for what, error in grid.failed.items():
+        print(f"error: {what}: {error}", file=sys.stderr)  # noqa: T201
+    return 1 if grid.failed else 0
+
+
+def _grid(overrides: list[str]) -> tuple[list[Run], list[str | None], list[str]]:
+    """Return a run for each pipeline, the fragments and the test sets."""
+    lists: dict[str, list[str]] = {"fragment": [], "test": []}
+    rest = []
+    for text in overrides:
+        key = text.partition("=")[0]
+        if key in lists:
+            lists[key] += [one[0].partition("=")[2] for one in sweep([text])]
+        else:
+            rest.append(text)
+    runs = [compose(job) for job in sweep(["data=boughter", *rest])]
+    for name in ("data", "store", "output", "runtime"):
+        if len({getattr(run, name) for run in runs}) > 1:
+            raise invalid(name, rest, "one value for the whole grid")
+    if runs[0].data.fragment is not None:
+        raise invalid("data.fragment", runs[0].data.fragment, "say fragment=, which takes several")
+    return runs, [*lists["fragment"]] or [None], lists["test"]
+
+
+def _source(source: str, options: dict[str, str]) -> "str | Dataset":
+    """Return what is loaded when it is needed, or the data themselves where columns are named."""
+    from antibody_esm.data.sources import PUBLIC, load_dataset
+
+    if source in PUBLIC:
+        options = {name: value for name, value in options.items() if name in ("chain", "labels")}
+    return load_dataset(source, **options) if options else source  # type: ignore[arg-type]
+
+
+def main() -> None:
+    """Run ``antibody-benchmark``."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

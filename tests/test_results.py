@@ -1,0 +1,71 @@
+"""Results are computed once, and never taken for those of something else."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from antibody_esm import results
+from antibody_esm.results import ResultFolder, digest
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=6,
+)
+identities = st.dictionaries(st.sampled_from(["spec", "data", "test"]), values, min_size=1)
+
+
+@given(identities, identities)
+def test_two_identities_have_one_digest_exactly_if_they_are_the_same(one: dict, other: dict) -> None:
+    same = json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    assert (digest(one) == digest(other)) == same
+
+
+@given(st.lists(st.tuples(identities, values), min_size=1, max_size=5))
+def test_what_is_kept_is_what_was_computed(jobs: list) -> None:
+    folder = ResultFolder(None)
+    first = {digest(identity): json.dumps(value) for identity, value in reversed(jobs)}
+    for identity, value in jobs:
+        assert json.dumps(folder.once(identity, lambda value=value: value)) == first[digest(identity)]
+    assert folder.computed == len(first)
+
+
+def test_another_process_finds_the_result_and_computes_nothing(tmp_path: Path) -> None:
+    number = 0.1 + 0.2
+    assert ResultFolder(tmp_path / "new").once({"a": 1}, lambda: [number]) == [number]
+    again = ResultFolder(tmp_path / "new")
+    assert again.once({"a": 1}, lambda: pytest.fail("computed again")) == [number]
+    assert again.computed == 0
+
+
+def test_other_code_or_other_libraries_mean_other_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ResultFolder(tmp_path).once({"a": 1}, lambda: 1)
+    for name in ("antibody_esm", "numpy", "python"):
+        changed = results.versions() | {name: "another"}
+        with monkeypatch.context() as patch:
+            patch.setattr(results, "versions", lambda changed=changed: changed)
+            assert ResultFolder(tmp_path).once({"a": 1}, lambda: 2) == 2
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda text: text[:-3], lambda text: text.replace("7", "8"), lambda _: "", str.upper]
+)
+def test_a_damaged_result_is_computed_again_and_that_is_said(
+    damage: object, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ResultFolder(tmp_path).once({"a": 1}, lambda: {"found": 7})
+    (path,) = tmp_path.iterdir()
+    path.write_text(damage(path.read_text()))  # type: ignore[operator]
+    with caplog.at_level(logging.WARNING, "antibody_esm"):
+        assert ResultFolder(tmp_path).once({"a": 1}, lambda: {"found": 7}) == {"found": 7}
+    assert "is damaged; it is computed again" in caplog.text
+    assert ResultFolder(tmp_path).once({"a": 1}, lambda: pytest.fail("computed again")) == {"found": 7}
+
+
+def test_nan_is_no_result() -> None:
+    with pytest.raises(ValueError, match="Out of range float values"):
+        ResultFolder(None).once({"a": 1}, lambda: float("nan"))

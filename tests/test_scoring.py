@@ -1,0 +1,199 @@
+"""Files of antibodies: good rows are scored, bad ones are kept apart with the reason, none is lost."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from antibody_esm import Dataset, DatasetError, DescriptorSpec, ExtractorSpec, Predictor, SplitSpec, Trainer
+from antibody_esm.cli.app import app
+from antibody_esm.scoring import Columns, score_file, score_frame
+from chains import HEAVY, LIGHT
+
+GENERATOR = np.random.default_rng(5)
+NUMBERED = DescriptorSpec(descriptors=("net_charge", "composition"))
+
+
+def mutants(chain: str, n: int) -> list[str]:
+    found = []
+    for _ in range(n):
+        residues = list(chain)
+        for place in GENERATOR.integers(0, len(chain), 6):
+            residues[place] = GENERATOR.choice(list("ADEFGKLRSTVY"))
+        found.append("".join(residues))
+    return found
+
+
+VH, VL = mutants(HEAVY, 40), mutants(LIGHT, 40)
+LABEL = [(one.count("K") + one.count("R")) % 2 for one in VH]
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Predictor:
+    return Trainer(NUMBERED, "logreg").fit(Dataset([f"a{i}" for i in range(40)], VH, label=LABEL))
+
+
+@pytest.fixture(scope="module")
+def model(predictor: Predictor, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return predictor.save(tmp_path_factory.mktemp("saved") / "model")
+
+
+cells = st.one_of(
+    st.sampled_from(VH[:5]),
+    st.sampled_from(["", " ", "EVQ-LV", "EVQ1", "*", "EVQLV*", "evqlv", None, "Z", "EVQJ", "日本"]),
+    st.text(max_size=5),
+)
+
+
+@given(st.lists(st.tuples(cells, st.one_of(st.none(), st.text(max_size=4))), max_size=12))
+@settings(max_examples=60, deadline=None)
+def test_every_row_is_scored_or_rejected_exactly_once(predictor: Predictor, rows: list) -> None:
+    frame = pd.DataFrame({"heavy": [one for one, _ in rows], "id": [name for _, name in rows]}, dtype=object)
+    table, rejected = score_frame(frame, predictor, first=100)
+    assert sorted([*table["row"], *rejected["row"]]) == list(range(100, 100 + len(rows)))
+    for row, name in zip([*table["row"], *rejected["row"]], [*table["id"], *rejected["id"]], strict=True):
+        given_name = rows[row - 100][1]
+        assert name == (given_name if given_name is not None and given_name.strip() else str(row))
+    assert all(len(reason) > 5 for reason in rejected["reason"])
+    good = [rows[row - 100][0] for row in table["row"]]
+    if good:
+        clean = ["".join(one.split()).removesuffix("*") for one in good]
+        assert np.array_equal(table["probability"], predictor.predict_proba(clean)[:, 1])
+
+
+@pytest.mark.parametrize("fragment", ["H-CDRs", "H-CDR3"])
+def test_the_fragment_of_the_training_is_cut_from_whole_chains(fragment: str) -> None:
+    data = Dataset([f"a{i}" for i in range(40)], VH, label=LABEL).cut(fragment)
+    fitted = Trainer(NUMBERED, "logreg").fit(data)
+    frame = pd.DataFrame({"heavy": [*VH, "EVQLVESGG", "GGGGS" * 5]})
+    table, rejected = score_frame(frame, fitted)
+    assert np.array_equal(table["probability"], fitted.predict_proba(data)[:, 1])
+    assert list(rejected["row"]) == [40, 41]
+    assert rejected["reason"].str.contains("no heavy variable domain").all()
+    only_bad, rejected = score_frame(frame.iloc[40:], fitted)
+    assert (len(only_bad), len(rejected)) == (0, 2)
+    assert list(only_bad.columns) == list(table.columns)
+
+
+@pytest.mark.parametrize("chain", ["paired", "both", "light"])
+def test_pairs_and_light_chains_are_taken_where_the_model_reads_them(chain: str, tiny: ExtractorSpec) -> None:
+    data = Dataset([f"a{i}" for i in range(40)], VH, VL, label=LABEL, chain=chain)
+    fitted = Trainer(tiny, "logreg").fit(data)
+    frame = pd.DataFrame({"vh": VH, "vl": VL, "name": data.ids})
+    table, rejected = score_frame(frame, fitted, Columns("name", "vh", "vl"))
+    assert not len(rejected)
+    assert list(table["id"]) == list(data.ids)
+    assert np.array_equal(table["probability"], fitted.predict_proba(data)[:, 1])
+    with pytest.raises(DatasetError, match="the model reads the light chain, and no column is named 'light', of vh"):
+        score_frame(frame[["vh"]], fitted, Columns(heavy="vh"))
+
+
+def test_what_is_too_long_for_the_model_is_rejected_and_the_rest_is_scored(tiny: ExtractorSpec) -> None:
+    short = tiny.model_copy(update={"max_length": 130})
+    fitted = Trainer(short, "logreg").fit(Dataset([str(i) for i in range(40)], VH, label=LABEL))
+    table, rejected = score_frame(pd.DataFrame({"heavy": [VH[0], VH[1] * 2, VH[2]]}), fitted)
+    assert list(table["row"]) == [0, 2]
+    assert list(rejected["row"]) == [1]
+    assert "240 residues, 130 are allowed" in rejected["reason"][0]
+
+
+def test_a_file_is_scored_some_rows_at_a_time_with_its_row_numbers(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from antibody_esm.data import tables
+
+    monkeypatch.setattr(tables, "_ROWS_AT_ONCE", 7)
+    path = tmp_path / "many.fasta.gz"
+    with gzip.open(path, "wt") as file:
+        file.writelines(f">h{i} comment\n{'E-' if i == 9 else one}\n" for i, one in enumerate(VH))
+    parts = list(score_file(path, predictor))
+    assert [len(one.table) + len(one.rejected) for one in parts] == [7, 7, 7, 7, 7, 5]
+    table = pd.concat([one.table for one in parts])
+    assert list(table["row"]) == [i for i in range(40) if i != 9]
+    assert list(table["id"]) == [f"h{i}" for i in range(40) if i != 9]
+    (rejected,) = [one.rejected for one in parts if len(one.rejected)]
+    assert rejected.to_dict("records") == [{"row": 9, "id": "h9", "reason": "heavy chain, position 1: '-'"}]
+
+
+def _predict(*arguments: object) -> object:
+    return CliRunner().invoke(app, ["predict", *map(str, arguments)])
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    return pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
+def test_the_command_writes_what_the_model_says(
+    suffix: str, predictor: Predictor, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pd.DataFrame({"id": ["x", "y", "z"], "heavy": [VH[0], "EVQ1", VH[1][:-8]]}).to_csv("in.csv", index=False)
+    ran = _predict("in.csv", "--model", model, "-o", f"out{suffix}", "--threshold", "0.3")
+    assert ran.exit_code == 0, ran.output
+    assert f"2 antibodies, 1 with a warning, written to out{suffix}" in ran.stdout
+    assert f"1 rows cannot be scored; they and the reasons are in out.rejected{suffix}" in ran.stdout
+    read = (
+        pd.read_parquet
+        if suffix == ".parquet"
+        else lambda path: pd.read_csv(path, sep="," if suffix == ".csv" else "\t")
+    )
+    table, rejected = read(f"out{suffix}"), read(f"out.rejected{suffix}")
+    assert list(table["id"]) == ["x", "z"]
+    expected = predictor.score_table([VH[0], VH[1][:-8]], threshold=0.3)
+    np.testing.assert_allclose(table["probability"], expected["probability"], rtol=1e-14)
+    assert list(table["prediction"]) == list(expected["prediction"])
+    assert list(rejected["reason"]) == ["heavy chain, position 3: '1'"]
+    # A clean file leaves no rejected rows of an earlier one.
+    pd.DataFrame({"heavy": VH[:2]}).to_csv("in.csv", index=False)
+    assert _predict("in.csv", "--model", model, "-o", f"out{suffix}").exit_code == 0
+    assert not (tmp_path / f"out.rejected{suffix}").exists()
+
+
+def test_strict_stops_at_a_bad_row_and_writes_nothing(model: Path, tmp_path: Path) -> None:
+    pd.DataFrame({"heavy": [VH[0], "EVQ1"]}).to_csv(tmp_path / "in.csv", index=False)
+    ran = _predict(tmp_path / "in.csv", "--model", model, "-o", tmp_path / "out.csv", "--strict")
+    assert ran.exit_code == 1
+    assert "row 1 (1): heavy chain, position 3: '1'" in ran.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.csv", "-o", "out.csv"], "there is no such file"),
+        (["in.csv", "-o", "out.xlsx"], "ends in .csv, .tsv or .parquet"),
+        (["in.csv", "-o", "out.csv", "--assay", "spr"], "unknown assay 'spr'"),
+        (["in.csv", "-o", "out.csv", "--heavy", "vh"], "no column is named 'vh', of heavy"),
+        (["in.csv", "-o", "out.csv", "--id", "name"], "there is no column 'name'"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_leaves_no_file(
+    arguments: list[str], message: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pd.DataFrame({"heavy": VH[:2]}).to_csv("in.csv", index=False)
+    ran = _predict(*arguments, "--model", model)
+    assert ran.exit_code == 1
+    assert message in ran.stderr
+    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != "") == ["in.csv"]
+
+
+def test_a_regressor_has_values_and_intervals_in_its_file(tmp_path: Path) -> None:
+    value = [one.count("K") + GENERATOR.normal() for one in VH]
+    data = Dataset([str(i) for i in range(40)], VH, label=value, groups=[str(i % 10) for i in range(40)])
+    Trainer(NUMBERED, "ridge", SplitSpec(by="group")).fit(data).save(tmp_path / "m")
+    pd.DataFrame({"heavy": VH[:3]}).to_csv(tmp_path / "in.csv", index=False)
+    ran = _predict(tmp_path / "in.csv", "--model", tmp_path / "m", "-o", tmp_path / "out.csv")
+    assert ran.exit_code == 0, ran.output
+    table = pd.read_csv(tmp_path / "out.csv")
+    assert {"prediction", "low", "high"} <= set(table.columns)
+    assert "probability" not in table
+    assert ((table["low"] < table["prediction"]) & (table["prediction"] < table["high"])).all()
