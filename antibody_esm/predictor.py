@@ -196,7 +196,7 @@ class Predictor:
 
     def _of_probability(self, probability: NDArray[np.float64], confidence: float) -> dict[str, Any]:
         columns: dict[str, Any] = {"probability": probability}
-        if not isinstance(self.uncertainty, Uncertainty):
+        if not isinstance(self.uncertainty, Uncertainty) or not len(probability):
             nothing = np.full(len(probability), np.nan)
             return (
                 columns
@@ -214,7 +214,7 @@ class Predictor:
         }
 
     def _of_value(self, value: NDArray[np.float64], confidence: float) -> dict[str, Any]:
-        if not isinstance(self.uncertainty, Uncertainty):
+        if not isinstance(self.uncertainty, Uncertainty) or not len(value):
             return dict.fromkeys(("low", "high"), np.full(len(value), np.nan))
         low, high = self.uncertainty.intervals(value, confidence).T
         return {"low": low, "high": high}

@@ -33,6 +33,8 @@ class Scores(NamedTuple):
     """`Predictor.score_table` of the good rows, after the column ``row``, counted from 0."""
     rejected: "pd.DataFrame"
     """``row``, ``id`` and ``reason`` of the others."""
+    sequences: list[str]
+    """What the model reads of the good rows: the chain and fragment of its training, ``heavy|light`` of a pair."""
 
 
 def score_file(
@@ -104,8 +106,8 @@ def score_frame(
     except SequenceError as error:  # too long for the model, which nobody knew before
         reasons |= {good[one.index]: why for one, why in zip(error.rows, error.reasons, strict=True)}
         kept = [i for i, row in enumerate(good) if row not in reasons]
-        good = [good[i] for i in kept]
-        table = predictor.score_table([sequences[i] for i in kept], **options)
+        good, sequences = [good[i] for i in kept], [sequences[i] for i in kept]
+        table = predictor.score_table(sequences, **options)
     table["id"] = [names[row - first] for row in good]
     table.insert(0, "row", good)
     bad = sorted(reasons)
@@ -114,6 +116,7 @@ def score_frame(
         pd.DataFrame(
             {"row": bad, "id": [names[row - first] for row in bad], "reason": [reasons[row] for row in bad]},
         ),
+        sequences,
     )
 
 

@@ -1,6 +1,7 @@
 """Fixtures: tiny checkpoints, one of each family, and a world without a hub or a shared cache."""
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -18,7 +19,7 @@ os.environ["ANTIBODY_ESM_DATA"] = os.environ.get(
 
 from hypothesis import HealthCheck, settings
 
-from antibody_esm import EmbeddingStore, ExtractorSpec
+from antibody_esm import EmbeddingStore, ExtractorSpec, embed, load_dataset
 from antibody_esm.testing import tiny_checkpoint
 from stores import MAX, SEQUENCES, SPEC, rows_of
 
@@ -61,6 +62,21 @@ def published() -> Path:
     if not folder.is_dir():
         pytest.skip("the published files of the data sets are not here; name their folder in ANTIBODY_ESM_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def antiberty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of the bundled antibodies by AntiBERTy, which a page or an example would take seconds to compute."""
+    root = tmp_path_factory.mktemp("antiberty") / "embeddings"
+    embed(load_dataset("boughter_flu_cdrs").sequences, "antiberty", root)
+    return root
+
+
+@pytest.fixture
+def second_run(antiberty_store: Path, tmp_path: Path) -> Path:
+    """A folder in which somebody has run this before: the vectors are in ``embeddings/``."""
+    shutil.copytree(antiberty_store, tmp_path / "embeddings")
+    return tmp_path
 
 
 @pytest.fixture

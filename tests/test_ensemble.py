@@ -34,12 +34,17 @@ def five(tmp_path_factory: pytest.TempPathFactory) -> EnsembleSpec:
     return EnsembleSpec(members=tuple(ExtractorSpec(model=str(folder)) for folder in folders))
 
 
+@pytest.fixture(scope="module")
+def apart(five: EnsembleSpec) -> list[np.ndarray]:
+    """What each of the five gives alone."""
+    return [Extractor(member).embed(SEQUENCES) for member in five.members]
+
+
 SEQUENCES = [HEAVY, LIGHT, NANOBODY, HEAVY]
 
 
-def test_the_mean_of_five_checkpoints_is_the_mean_of_their_vectors(five: EnsembleSpec) -> None:
+def test_the_mean_of_five_checkpoints_is_the_mean_of_their_vectors(five: EnsembleSpec, apart: list[np.ndarray]) -> None:
     rows = embed(SEQUENCES, five)
-    apart = [Extractor(member).embed(SEQUENCES) for member in five.members]
     assert rows.dtype == np.float32
     np.testing.assert_allclose(rows, np.mean(np.array(apart, np.float64), axis=0), atol=1e-6)
     assert not np.allclose(apart[0], apart[1], atol=1e-2), "they are five models"
@@ -47,9 +52,8 @@ def test_the_mean_of_five_checkpoints_is_the_mean_of_their_vectors(five: Ensembl
     assert np.array_equal(embed(SEQUENCES[1:2], five)[0], rows[1])
 
 
-def test_side_by_side_is_in_the_order_of_the_members(five: EnsembleSpec) -> None:
+def test_side_by_side_is_in_the_order_of_the_members(five: EnsembleSpec, apart: list[np.ndarray]) -> None:
     beside = five.model_copy(update={"combine": "concat"})
-    apart = [Extractor(member).embed(SEQUENCES) for member in five.members]
     assert np.array_equal(embed(SEQUENCES, beside), np.hstack(apart))
     pairs = embed([(HEAVY, LIGHT)], beside)
     assert np.array_equal(pairs, np.hstack([np.hstack([rows[:1], rows[1:2]]) for rows in apart]))

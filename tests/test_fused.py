@@ -12,6 +12,7 @@ from transformers import AutoModel
 from antibody_esm import Extractor, ExtractorSpec, RuntimeSpec
 from antibody_esm.plm.checkpoints import locate
 from antibody_esm.plm.fused import ALONE, Layer, alone_as_in_company, fuse
+from peers import one_thread
 
 KNOWN = ("esm", "esm1v", "esm1b", "bert", "antiberty")
 
@@ -40,7 +41,7 @@ def test_every_layer_gives_the_states_of_the_one_that_it_replaces(
     hooks = [
         layer.register_forward_hook(lambda _, __, states: found.append(states)) for layer in rewritten.encoder.layer
     ]
-    with torch.inference_mode():
+    with torch.inference_mode(), one_thread():
         expected = original(input_ids=ids, output_hidden_states=True)
         last = rewritten(input_ids=ids).last_hidden_state
     for hook in hooks:

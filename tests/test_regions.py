@@ -10,8 +10,16 @@ from antibody_esm.numbering import number
 from antibody_esm.plm import resolution
 from antibody_esm.plm.regions import places
 from chains import HEAVY, LIGHT, LINKER, LYSOZYME, NANOBODY
+from variants import variant
 
 REGIONS = ("cdr1", "cdr2", "cdr3", "cdrs", "frameworks")
+
+
+@pytest.fixture(scope="module")
+def loaded(tiny: ExtractorSpec) -> Extractor:
+    return Extractor(tiny)
+
+
 CHAINS = [HEAVY, LIGHT, NANOBODY, "MGWS" + HEAVY + "ASTKGPSVF", LIGHT + LINKER + HEAVY]
 
 
@@ -32,30 +40,28 @@ def test_places_are_those_of_the_region_in_every_domain(region: str) -> None:
 
 @pytest.mark.parametrize("pooling", ["mean", "max", "std"])
 @pytest.mark.parametrize("region", ["all", *REGIONS])
-def test_a_region_is_pooled_from_the_states_of_the_whole_sequence(
-    tiny: ExtractorSpec, pooling: str, region: str
-) -> None:
-    spec = tiny.model_copy(update={"pooling": pooling, "region": region})
-    rows = Extractor(spec).embed(CHAINS)
+def test_a_region_is_pooled_from_the_states_of_the_whole_sequence(loaded: Extractor, pooling: str, region: str) -> None:
+    spec = loaded.spec.model_copy(update={"pooling": pooling, "region": region})
+    rows = variant(loaded, spec).embed(CHAINS)
     chosen = places(CHAINS, region) or [np.arange(len(one)) for one in CHAINS]  # type: ignore[arg-type]
     reduce = {"mean": np.mean, "max": np.max, "std": np.std}[pooling]
-    for row, states, one in zip(rows, Extractor(tiny).residues(CHAINS), chosen, strict=True):
+    for row, states, one in zip(rows, variant(loaded).residues(CHAINS), chosen, strict=True):
         np.testing.assert_allclose(row, reduce(states[one], axis=0), atol=1e-5, rtol=1e-4)
 
 
 @given(st.data())
 @settings(max_examples=12)
 def test_a_pooled_region_does_not_depend_on_its_batch_its_order_or_the_workers(
-    tiny: ExtractorSpec, data: st.DataObject
+    loaded: Extractor, data: st.DataObject
 ) -> None:
     pooling, region = data.draw(st.sampled_from(["mean", "max", "std"])), data.draw(st.sampled_from(["all", *REGIONS]))
-    spec = tiny.model_copy(update={"pooling": pooling, "region": region})
+    spec = loaded.spec.model_copy(update={"pooling": pooling, "region": region})
     near = [HEAVY[:60] + residue + HEAVY[61:] for residue in "ACDEF"]
     sequences = data.draw(st.lists(st.sampled_from([*CHAINS, *near]), min_size=1, max_size=8))
-    together = Extractor(spec, RuntimeSpec(workers=1)).embed(sequences)
+    together = variant(loaded, spec, RuntimeSpec(workers=1)).embed(sequences)
     runtime = RuntimeSpec(workers=2, batch_tokens=data.draw(st.integers(1, 2000)))
-    assert np.array_equal(Extractor(spec, runtime).embed(sequences[::-1])[::-1], together)
-    assert np.array_equal(Extractor(spec).embed(sequences[:1])[0], together[0])
+    assert np.array_equal(variant(loaded, spec, runtime).embed(sequences[::-1])[::-1], together)
+    assert np.array_equal(variant(loaded, spec).embed(sequences[:1])[0], together[0])
 
 
 def test_every_sequence_without_the_region_is_listed_before_any_model_runs(tiny: ExtractorSpec) -> None:
@@ -67,12 +73,12 @@ def test_every_sequence_without_the_region_is_listed_before_any_model_runs(tiny:
 
 
 def test_each_region_has_its_own_rows_in_a_store_and_another_numbering_too(
-    tiny: ExtractorSpec, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    tiny: ExtractorSpec, loaded: Extractor, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = EmbeddingStore(tmp_path_factory.mktemp("store"))
     specs = [tiny.model_copy(update={"region": region}) for region in ("all", *REGIONS)]
     for spec in specs:
-        assert np.array_equal(embed(CHAINS, spec, store), Extractor(spec).embed(CHAINS))
+        assert np.array_equal(embed(CHAINS, spec, store), variant(loaded, spec).embed(CHAINS))
     assert len(store.stats().specs) == len(specs)
     assert tiny.resolve().numbering is None
     assert store.explain(tiny, specs[3])[0] == "region all -> cdr3"

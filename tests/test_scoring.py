@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from antibody_esm import Dataset, DatasetError, DescriptorSpec, ExtractorSpec, Predictor, SplitSpec, Trainer
 from antibody_esm.cli.app import app
+from antibody_esm.evaluation.uncertainty import Uncertainty
 from antibody_esm.scoring import Columns, score_file, score_frame
 from chains import HEAVY, LIGHT
 
@@ -54,7 +55,7 @@ cells = st.one_of(
 @settings(max_examples=60, deadline=None)
 def test_every_row_is_scored_or_rejected_exactly_once(predictor: Predictor, rows: list) -> None:
     frame = pd.DataFrame({"heavy": [one for one, _ in rows], "id": [name for _, name in rows]}, dtype=object)
-    table, rejected = score_frame(frame, predictor, first=100)
+    table, rejected, _ = score_frame(frame, predictor, first=100)
     assert sorted([*table["row"], *rejected["row"]]) == list(range(100, 100 + len(rows)))
     for row, name in zip([*table["row"], *rejected["row"]], [*table["id"], *rejected["id"]], strict=True):
         given_name = rows[row - 100][1]
@@ -71,13 +72,24 @@ def test_the_fragment_of_the_training_is_cut_from_whole_chains(fragment: str) ->
     data = Dataset([f"a{i}" for i in range(40)], VH, label=LABEL).cut(fragment)
     fitted = Trainer(NUMBERED, "logreg").fit(data)
     frame = pd.DataFrame({"heavy": [*VH, "EVQLVESGG", "GGGGS" * 5]})
-    table, rejected = score_frame(frame, fitted)
+    table, rejected, _ = score_frame(frame, fitted)
     assert np.array_equal(table["probability"], fitted.predict_proba(data)[:, 1])
     assert list(rejected["row"]) == [40, 41]
     assert rejected["reason"].str.contains("no heavy variable domain").all()
-    only_bad, rejected = score_frame(frame.iloc[40:], fitted)
+    only_bad, rejected, _ = score_frame(frame.iloc[40:], fitted)
     assert (len(only_bad), len(rejected)) == (0, 2)
     assert list(only_bad.columns) == list(table.columns)
+
+
+@pytest.mark.parametrize("classifier", ["logreg", "ridge"])
+def test_a_model_that_knows_how_sure_it_is_says_nothing_of_no_antibody(classifier: str) -> None:
+    unlike = ["".join(GENERATOR.choice(list("ADEFGKLRSTVY"), 100)) for _ in range(60)]
+    label = [0, 1] * 30 if classifier == "logreg" else list(range(60))
+    fitted = Trainer(NUMBERED, classifier).fit(Dataset([f"a{i}" for i in range(60)], unlike, label=label))
+    assert isinstance(fitted.uncertainty, Uncertainty)
+    table, rejected, sequences = score_frame(pd.DataFrame({"heavy": ["EVQ1"]}), fitted)
+    assert (len(table), len(rejected), sequences) == (0, 1, [])
+    assert list(table.columns) == list(score_frame(pd.DataFrame({"heavy": unlike[:1]}), fitted).table.columns)
 
 
 @pytest.mark.parametrize("chain", ["paired", "both", "light"])
@@ -85,7 +97,7 @@ def test_pairs_and_light_chains_are_taken_where_the_model_reads_them(chain: str,
     data = Dataset([f"a{i}" for i in range(40)], VH, VL, label=LABEL, chain=chain)
     fitted = Trainer(tiny, "logreg").fit(data)
     frame = pd.DataFrame({"vh": VH, "vl": VL, "name": data.ids})
-    table, rejected = score_frame(frame, fitted, Columns("name", "vh", "vl"))
+    table, rejected, _ = score_frame(frame, fitted, Columns("name", "vh", "vl"))
     assert not len(rejected)
     assert list(table["id"]) == list(data.ids)
     assert np.array_equal(table["probability"], fitted.predict_proba(data)[:, 1])
@@ -96,7 +108,7 @@ def test_pairs_and_light_chains_are_taken_where_the_model_reads_them(chain: str,
 def test_what_is_too_long_for_the_model_is_rejected_and_the_rest_is_scored(tiny: ExtractorSpec) -> None:
     short = tiny.model_copy(update={"max_length": 130})
     fitted = Trainer(short, "logreg").fit(Dataset([str(i) for i in range(40)], VH, label=LABEL))
-    table, rejected = score_frame(pd.DataFrame({"heavy": [VH[0], VH[1] * 2, VH[2]]}), fitted)
+    table, rejected, _ = score_frame(pd.DataFrame({"heavy": [VH[0], VH[1] * 2, VH[2]]}), fitted)
     assert list(table["row"]) == [0, 2]
     assert list(rejected["row"]) == [1]
     assert "240 residues, 130 are allowed" in rejected["reason"][0]

@@ -46,6 +46,7 @@ def test_a_run_writes_all_that_is_needed_to_know_what_it_was(here: Path, common:
         "train.log",
         "metrics.json",
         "out_of_fold.csv",
+        "report.html",
         "model",
     }
     configuration = yaml.safe_load((out / "config.yaml").read_text())
@@ -199,11 +200,14 @@ def test_regression_two_backbones_never_share_an_embedding(here: Path, checkpoin
     assert results["esm"]["scores"] != results["bert"]["scores"]
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_regression_no_configuration_warning_is_printed(door: str, here: Path, common: list[str]) -> None:
-    done = run(door, *common, "output=out", "runtime.progress=false")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "warning" not in done.stdout.lower()
+def test_regression_no_configuration_warning_is_printed(here: Path, common: list[str]) -> None:
+    computed = []
+    for door in DOORS:  # the second finds the vectors of the first, which is most of its time
+        done = run(door, *common, f"output={door}", "runtime.progress=false")
+        assert (done.returncode, done.stderr) == (0, ""), door
+        assert "warning" not in done.stdout.lower(), door
+        computed.append(json.loads((here / door / "metrics.json").read_text())["embeddings"]["computed"])
+    assert computed[0] > computed[1] == 0
 
 
 def test_regression_the_folder_of_the_log_is_created(here: Path, common: list[str]) -> None:

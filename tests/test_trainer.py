@@ -24,8 +24,8 @@ from antibody_esm.testing import tiny_checkpoint
 DATA = load_dataset("boughter_flu_cdrs").subset(range(150, 220))
 
 
-def test_real_antibodies_and_a_real_language_model_give_the_scores_in_the_readme() -> None:
-    report = Trainer("antiberty", "logreg").cross_validate(load_dataset("boughter_flu_cdrs"))
+def test_real_antibodies_and_a_real_language_model_give_the_scores_in_the_readme(antiberty_store: Path) -> None:
+    report = Trainer("antiberty", "logreg", store=antiberty_store).cross_validate(load_dataset("boughter_flu_cdrs"))
     assert report.scores["accuracy"].shape == (10,)
     assert report.scores["accuracy"].mean() == pytest.approx(0.628, abs=0.01)
     assert report.scores["roc_auc"].mean() == pytest.approx(0.664, abs=0.01)

@@ -4,8 +4,10 @@ import typer
 
 from antibody_esm.cli import data, store
 from antibody_esm.cli.embed import embed_command
-from antibody_esm.cli.explain import explain_command, scan_command
+from antibody_esm.cli.explain import explain_command
 from antibody_esm.cli.predict import predict_command
+from antibody_esm.cli.scan import scan_command
+from antibody_esm.cli.web import app_command
 
 app = typer.Typer(
     add_completion=False,
@@ -18,6 +20,7 @@ app.command("embed")(embed_command)
 app.command("predict")(predict_command)
 app.command("explain")(explain_command)
 app.command("scan")(scan_command)
+app.command("app")(app_command)
 app.add_typer(data.app, name="data")
 app.add_typer(store.app, name="store")
 

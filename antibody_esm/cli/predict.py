@@ -56,7 +56,7 @@ def predict_command(
         apart.unlink(missing_ok=True)  # of an earlier run
         counts = {"scored": 0, "rejected": 0, "flagged": 0}
         with _writing(out) as add, _writing(apart) as reject:
-            for table, rejected in scored:
+            for table, rejected, _ in scored:
                 if strict and len(rejected):
                     row = rejected.iloc[0]
                     raise DatasetError(f"row {row['row']} ({row['id']}): {row['reason']}", file, int(row["row"]))

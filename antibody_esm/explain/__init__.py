@@ -1,6 +1,7 @@
-"""Which residues a prediction rests on, and what would change it."""
+"""Which residues a prediction comes from, and which mutations would change it."""
 
 from antibody_esm.explain.contributions import Contributions, occlusion, residue_contributions
 from antibody_esm.explain.scan import Scan, mutational_scan
+from antibody_esm.explain.shapley import shapley
 
-__all__ = ["Contributions", "Scan", "mutational_scan", "occlusion", "residue_contributions"]
+__all__ = ["Contributions", "Scan", "mutational_scan", "occlusion", "residue_contributions", "shapley"]

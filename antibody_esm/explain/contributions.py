@@ -1,252 +1,231 @@
-"""How much each residue adds to a prediction.
-
-A linear classifier on the mean of residue vectors has a logit that is itself a mean over residues: each adds its own
-vector's product with the weights. That is exact, and says what the classifier does; a residue's vector depends on its
-neighbours all the same, so it does not say what a mutation would do. For that, and for other classifiers, a residue is
-hidden and the change is seen.
-"""
+"""Which residues a prediction comes from."""
 
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.classifiers import one_blas_thread
-from antibody_esm.ensemble import AnyExtractor, Ensemble
-from antibody_esm.evaluation.calibration import CalibratedClassifier
-from antibody_esm.explain.chain import Place, places
-from antibody_esm.plm import regions
+from antibody_esm.embedding import embed
+from antibody_esm.ensemble import AnyExtractor, Described, Ensemble
+from antibody_esm.explain import picture
+from antibody_esm.explain.scores import Unit, linear, scores, unit
+from antibody_esm.explain.sites import Site, sites
 from antibody_esm.plm.extractor import Extractor
+from antibody_esm.plm.regions import places
 from antibody_esm.predictor import Predictor
-from antibody_esm.sequences import BETWEEN, normalise
+from antibody_esm.results import write
+from antibody_esm.sequences import ALPHABET, BETWEEN, normalise
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
-Unit = Literal["logit", "value"]
-
-_ROUNDING = 1e-4
-"""By how much contributions may miss the score of a float32 vector, relative to their own size, at most."""
+Method = Literal["exact", "occlusion", "shap"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Contributions:
-    """What each residue adds to a prediction. ``print`` shows the chain, a notebook and `plot` a picture.
+    """How much each residue of an antibody adds to the score that a model gives it."""
 
-    Attributes
-    ----------
-    places
-        ``length`` residues, with their IMGT positions.
-    contributions
-        ``(length,)``, in `unit`; positive is towards class 1.
-    intercept
-        What the prediction is without any of them. Exact contributions and it sum to `score`.
-    score
-        The logit, or value, of the whole antibody.
-    unit
-        ``logit`` of class 1, or ``value`` in the unit of continuous labels.
-    method
-        ``exact`` or ``occlusion``.
-    """
-
-    places: tuple[Place, ...]
+    sequence: str
+    """In normal form; a pair's chains have ``|`` between them, which is no residue."""
     contributions: NDArray[np.float64]
-    intercept: float
+    """``(length,)``, in `unit`; of a pair, the heavy chain's first. Above 0, the residue raises the score."""
+    intercept: float | None
+    """What the model would say without any residue: ``intercept + contributions.sum()`` is the score. None where
+    contributions do not sum to it."""
     score: float
+    """What the model says of the whole: log-odds of class 1, a regressor's value, or the probability of class 1."""
+    method: Method
     unit: Unit
-    method: Literal["exact", "occlusion"]
+    rounding: float = 0.0
+    """How much of the score comes from rounding the vector to its storage; all residues that take part share it."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.sequence!r}, score={self.score:.3g}, {self.method}, {self.unit})"
 
     def __str__(self) -> str:
-        from antibody_esm.explain.picture import text
-
-        return text(self, color=False)
-
-    __repr__ = __str__
-
-    def to_text(self, *, color: bool = True) -> str:
-        """Return the chain as text for a terminal of 80 columns; red is towards class 1, blue away from it."""
-        from antibody_esm.explain.picture import text
-
-        return text(self, color=color)
+        return self.to_text()
 
     def _repr_html_(self) -> str:
-        from antibody_esm.explain.picture import markup
+        return picture.fragment(self)
 
-        return markup(self)
+    @cached_property
+    def sites(self) -> list[Site]:
+        """Where each residue stands by IMGT numbering."""
+        return sites(self.sequence)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return one row a residue: ``chain``, ``index``, ``position``, ``region``, ``residue``, ``contribution``."""
+        import pandas as pd
+
+        columns = ["chain", "index", "position", "region", "residue"]
+        return pd.DataFrame([site[:5] for site in self.sites], columns=columns).assign(contribution=self.contributions)
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw the contributions along the chain, with IMGT positions and CDRs marked. Return the axes."""
-        from antibody_esm.explain.picture import bars
+        """Draw a bar for each residue over its IMGT position, loops shaded, and return the axes."""
+        return picture.plot(self, ax)
 
-        return bars(self, ax)
+    def to_text(self, *, color: bool = False) -> str:
+        """Return the chain region by region, in 80 columns, marked where residues raise or lower the score.
+
+        Parameters
+        ----------
+        color
+            Whether residues have the colours of a terminal too.
+        """
+        return picture.text(self, color=color)
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write a page of the chain, which loads nothing and follows light and dark, and return its path."""
+        write(Path(path), picture.page(self).encode())
+        return Path(path)
 
 
 def residue_contributions(
-    predictor: Predictor,
-    sequence: str | tuple[str, str],
-    *,
-    method: Literal["auto", "exact", "occlusion"] = "auto",
+    predictor: Predictor, sequence: str | tuple[str, str], *, method: Literal["auto", "exact", "occlusion"] = "auto"
 ) -> Contributions:
-    """Return what each residue adds to the prediction of an antibody.
+    """Return how much each residue adds to the score of a sequence.
+
+    A linear model on the mean of residue vectors is a mean of residue scores: its logit, or value, is the intercept and
+    a sum of one term for each residue, exactly. Residues outside of the spec's region have 0. A residue's vector knows
+    its neighbours, so its term is what is read off at this place, not what the residue would add to another antibody.
+
+    Of probabilities that are calibrated, the score before calibration is explained, with which they rise.
 
     Parameters
     ----------
     predictor
-        The model.
+        A fitted model.
     sequence
-        One chain, or a pair, as the model reads them.
+        A chain, or a pair of heavy and light.
     method
-        ``exact``: in closed form, for logistic and linear regression (ridge, elastic net, linear SVR) on mean-pooled
-        vectors; of a calibrated classifier, of its score before calibration. ``occlusion``: see `occlusion`. ``auto``:
-        exact where that can be, else occlusion.
+        ``exact``; ``occlusion``, see `occlusion`; ``auto``: exact where it can be. `shapley` is another one.
 
     Raises
     ------
     ValueError
-        If ``exact`` is asked of what is not linear in the residues.
-    SequenceError, CheckpointError
-        As `Predictor.predict` does.
+        If ``exact`` is asked for and the score is no sum over residues; the message says why.
+    SequenceError, CheckpointError, StoreError
+        As `antibody_esm.embed` does.
 
     Examples
     --------
     >>> from antibody_esm import Trainer, load_dataset
-    >>> data = load_dataset("boughter_flu_cdrs")
-    >>> found = residue_contributions(Trainer("antiberty", "logreg").fit(data), data.sequences[0])
-    >>> bool(abs(found.contributions.sum() + found.intercept - found.score) < 1e-5)
+    >>> predictor = Trainer("antiberty").fit(load_dataset("boughter_flu_cdrs"), uncertainty=False)
+    >>> found = residue_contributions(predictor, "GFTFSSYAISGSGGSTAKDRGGYYFDY")
+    >>> found.contributions.shape, found.method
+    ((27,), 'exact')
+    >>> bool(abs(found.intercept + found.contributions.sum() - found.score) < 1e-5)
     True
     """
+    if method == "occlusion":
+        return occlusion(predictor, sequence)
+    reason = _not_exact(predictor)
+    if reason is not None:
+        if method == "exact":
+            raise ValueError(f"the score is no sum over residues, as {reason}; ask for method='occlusion'")
+        return occlusion(predictor, sequence)
+    found = linear(predictor)
+    assert found is not None  # noqa: S101  else there was a reason
     (text,) = normalise([sequence], pairs=True)
-    linear = None if method == "occlusion" else _linear(predictor.classifier)
-    reason = "its classifier is not linear" if linear is None else _not_a_mean(predictor.extractor)
-    if method == "exact" and reason is not None:
-        raise ValueError(f"contributions of this model are not exact: {reason}; take method='occlusion'")
-    if linear is None or reason is not None:
-        return occlusion(predictor, text)
-    weights, intercept = linear
-    known = places(text)
-    every = _added(predictor.extractor, text, weights)
-    added = every[[one.index for one in known]]
-    score = float(predictor.vectors([text])[0] @ weights + intercept)
-    missed = score - intercept - float(added.sum())
-    if _is_float32(predictor.extractor) and abs(missed) > _ROUNDING * (1 + np.abs(added).sum()):
-        raise ArithmeticError(f"contributions miss the score by {missed:.2g}; please report this")
-    # What is left is rounding of the stored vector, which belongs to no residue.
-    return Contributions(tuple(known), added, intercept + missed, score, _unit(predictor), "exact")
+    score = float(scores(predictor, [text])[0])
+    shares = _shares(text, predictor.extractor)
+    vector = embed([text], predictor.extractor, predictor.store)[0].astype(np.float64)
+    rounding = float((vector - shares.sum(axis=0)) @ found.weights)
+    takes_part = shares.any(axis=1)
+    contributions = shares @ found.weights + rounding / takes_part.sum() * takes_part
+    return Contributions(text, contributions, found.intercept, score, "exact", unit(predictor), rounding)
 
 
-def occlusion(predictor: Predictor, sequence: str | tuple[str, str]) -> Contributions:
-    """Return by how much the prediction falls when each residue in turn is hidden as X, for any model.
+def occlusion(
+    predictor: Predictor, sequence: str | tuple[str, str], *, window: int = 1, replacement: str = "X"
+) -> Contributions:
+    """Return how much the score of a sequence falls when each residue is hidden, for any model.
 
-    The language model reads the whole sequence each time, so a residue also answers for what it does to the vectors of
-    others. Changes do not sum to the score. One sequence a residue goes through the store, in one batch.
+    Contributions do not sum to the score. Where `window` hides several neighbours at a time, each has the mean of what
+    the windows over it change, divided by their width.
 
     Parameters
     ----------
-    predictor, sequence
-        As for `residue_contributions`.
+    predictor
+        A fitted model. Its store keeps the vectors, so no sequence goes through the language model twice.
+    sequence
+        A chain, or a pair of heavy and light.
+    window
+        Neighbours that are hidden together, fewer than a chain has.
+    replacement
+        What they become: X, the unknown residue; or an amino acid, as ``A`` for an alanine scan, which is to be
+        preferred for models that never saw X in training, as AntiBERTy and AntiBERTa2.
 
     Raises
     ------
-    SequenceError, CheckpointError
-        As `Predictor.predict` does.
+    ValueError
+        If the window is not shorter than each chain, or the replacement is no residue.
+    SequenceError, CheckpointError, StoreError
+        As `antibody_esm.embed` does.
     """
     (text,) = normalise([sequence], pairs=True)
-    known = places(text)
-    hidden = [text[: one.index] + "X" + text[one.index + 1 :] for one in known]
+    chains = text.split(BETWEEN)
+    if not 1 <= window < min(map(len, chains)):
+        raise ValueError(f"a window is from 1 to {min(map(len, chains)) - 1} residues wide here, not {window}")
+    if len(replacement) != 1 or replacement not in ALPHABET:
+        raise ValueError(f"a replacement is one of {ALPHABET}, not {replacement!r}")
+    hidden, covers, before = [], [], 0
+    for number, chain in enumerate(chains):
+        for start in range(len(chain) - window + 1):
+            other = chain[:start] + replacement * window + chain[start + window :]
+            hidden.append(BETWEEN.join([*chains[:number], other, *chains[number + 1 :]]))
+            covers.append(before + start)
+        before += len(chain)
     found = scores(predictor, [text, *hidden])
-    changes = found[0] - found[1:]
-    return Contributions(tuple(known), changes, float(found[0]), float(found[0]), _unit(predictor), "occlusion")
+    sums, counts = np.zeros((2, before))
+    for start, change in zip(covers, found[0] - found[1:], strict=True):
+        sums[start : start + window] += change / window
+        counts[start : start + window] += 1
+    return Contributions(text, sums / counts, None, float(found[0]), "occlusion", unit(predictor))
 
 
-def scores(predictor: Predictor, sequences: list[str]) -> NDArray[np.float64]:
-    """Return the logit of class 1 of each sequence, ``(n,)``; of a regressor, its value.
-
-    Probabilities of 0 and 1, which trees and neighbours give, are taken for 0.001 and 0.999.
-    """
-    X = predictor.vectors(sequences)
-    classifier = predictor.classifier
-    with one_blas_thread():
-        if predictor.spec.is_regression:
-            return np.asarray(classifier.predict(X), np.float64)
-        inner = classifier.classifier_ if isinstance(classifier, CalibratedClassifier) else classifier
-        if hasattr(inner, "decision_function") and inner[-1].__class__.__name__ == "LogisticRegression":
-            return np.asarray(inner.decision_function(X), np.float64)
-        probability = np.clip(inner.predict_proba(X)[:, 1], 1e-3, 1 - 1e-3)
-        return np.asarray(np.log(probability / (1 - probability)), np.float64)
-
-
-def _unit(predictor: Predictor) -> Unit:
-    return "value" if predictor.spec.is_regression else "logit"
-
-
-def _linear(classifier: Any) -> tuple[NDArray[np.float64], float] | None:
-    """Return weights ``(dim,)`` of the features as they are given, and the intercept; None if it is not linear."""
-    if isinstance(classifier, CalibratedClassifier):
-        classifier = classifier.classifier_
-    last = classifier[-1]
-    scale, shift = 1.0, 0.0
-    if hasattr(last, "regressor_"):  # of scaled labels
-        scale, shift = float(last.transformer_.scale_[0]), float(last.transformer_.mean_[0])
-        last = last.regressor_
-    coefficients = getattr(last, "coef_", None) if getattr(last, "kernel", "linear") == "linear" else None
-    if coefficients is None or last.__class__.__name__.startswith("XGB"):
-        return None
-    weights = np.asarray(coefficients, np.float64).ravel() * scale
-    intercept = float(np.ravel(last.intercept_)[0]) * scale + shift
-    if "scale" in classifier.named_steps:
-        scaler = classifier.named_steps["scale"]
-        weights = weights / scaler.scale_
-        intercept -= float(weights @ scaler.mean_)
-    return weights, intercept
-
-
-def _not_a_mean(extractor: AnyExtractor) -> str | None:
-    """Return why a vector is not a mean over residues; None if it is."""
-    if isinstance(extractor, Ensemble):
-        return next(filter(None, map(_not_a_mean, extractor.members)), None)
-    if not isinstance(extractor, Extractor):
-        return "descriptors are no means over residues"
-    spec = extractor.spec
-    if spec.pooling != "mean" or spec.special_tokens == "include":
-        return "its vectors are not means over residues"
+def _not_exact(predictor: Predictor) -> str | None:
+    """Return why a score is no sum over residues; None if it is."""
+    if linear(predictor) is None:
+        return f"{predictor.spec.classifier.kind} is not linear in the vector"
+    extractor = predictor.extractor
+    for member in extractor.members if isinstance(extractor, Ensemble) else (extractor,):
+        if isinstance(member, Described):
+            return "descriptors are of the whole sequence"
+        if member.spec.pooling != "mean":
+            return f"the vector is the {member.spec.pooling} of residues and not their mean"
+        if member.spec.special_tokens == "include":
+            return "tokens that are no residues take part in the mean"
     return None
 
 
-def _is_float32(extractor: AnyExtractor) -> bool:
+def _shares(text: str, extractor: AnyExtractor) -> NDArray[np.float64]:
+    """Return what each residue adds to the vector of a sequence, ``(length, dim)``."""
     if isinstance(extractor, Ensemble):
-        return all(map(_is_float32, extractor.members))
-    return isinstance(extractor, Extractor) and extractor.spec.storage == "float32"
-
-
-def _added(extractor: AnyExtractor, text: str, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what each character of a sequence or pair adds to the product of its vector and the weights."""
-    if isinstance(extractor, Ensemble):
-        if extractor.spec.combine == "mean":
-            shared = [_added(one, text, weights) for one in extractor.members]
-            return np.asarray(np.mean(shared, axis=0), np.float64)
-        ends = np.cumsum([0, *(_width(one, text) for one in extractor.members)])
-        parts = [weights[first:last] for first, last in pairwise(ends)]
-        every = [_added(one, text, part) for one, part in zip(extractor.members, parts, strict=True)]
-        return np.asarray(np.sum(every, axis=0), np.float64)
-    assert isinstance(extractor, Extractor)  # noqa: S101  as descriptors are no means
+        every = []
+        for member in extractor.members:
+            every.append(_shares(text, member))
+            member.unload()
+        return np.hstack(every) if extractor.spec.combine == "concat" else np.mean(every, axis=0)
+    assert isinstance(extractor, Extractor)  # noqa: S101  descriptors are no sum over residues
     if BETWEEN in text and extractor.spec.pairs == "apart":
-        heavy, light = text.split(BETWEEN)
-        half = len(weights) // 2
-        return np.concatenate([_added(extractor, heavy, weights[:half]), [0], _added(extractor, light, weights[half:])])
+        heavy, light = (_shares(chain, extractor) for chain in text.split(BETWEEN))
+        return np.block(
+            [
+                [heavy, np.zeros((len(heavy), light.shape[1]))],
+                [np.zeros((len(light), heavy.shape[1])), light],
+            ]
+        )
     (states,) = extractor.residues([text])
-    found = np.zeros(len(text))
-    at = np.array([i for i, one in enumerate(text) if one != BETWEEN])[: len(states)]  # the rest was cut off
-    found[at] = states.astype(np.float64) @ weights
-    chosen = regions.places([text], extractor.spec.region)
-    kept = at if chosen is None else np.intersect1d(at, chosen[0])
-    counted = np.zeros(len(text))
-    counted[kept] = found[kept] / len(kept)
-    return counted
-
-
-def _width(extractor: AnyExtractor, text: str) -> int:
-    assert isinstance(extractor, Extractor)  # noqa: S101
-    apart = BETWEEN in text and extractor.spec.pairs == "apart"
-    return extractor.dim * (2 if apart else 1)
+    read = text[: extractor.max_length]
+    residues = np.flatnonzero([letter != BETWEEN for letter in read])
+    chosen = places([read], extractor.spec.region)
+    takes_part = np.isin(residues, residues if chosen is None else chosen[0])
+    shares = np.zeros((len(text.replace(BETWEEN, "")), states.shape[1]))
+    shares[: len(states)][takes_part] = states[takes_part].astype(np.float64) / takes_part.sum()
+    return shares

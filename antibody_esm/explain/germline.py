@@ -1,66 +1,64 @@
-"""Which amino acid the germline genes of an antibody have at a place.
+"""Which residues the germline genes of an antibody have where it has mutated.
 
-The numbering names the nearest V and J genes and the identity to them, not their sequences. A mutation to a gene's own
-residue raises that identity, any other one lowers it or leaves it: so each is tried.
+anarcism names the nearest genes and how identical the antibody is to them, and does not give their sequences. It need
+not: a residue is the gene's if the identity rises when it is put in, or falls when it is taken out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from antibody_esm.explain.chain import Place
 from antibody_esm.numbering import Domain, number
-from antibody_esm.sequences import AMINO_ACIDS, BETWEEN
+from antibody_esm.sequences import AMINO_ACIDS
 
 
-def germline(sequence: str, places: Sequence[Place]) -> tuple[str, ...]:
-    """Return the germline's residue at each place; empty where there is none, as in the middle of CDR3.
+def germline_residues(chain: str, places: Iterable[int]) -> dict[int, str] | None:
+    """Return the germline residue of the places in a chain that have one; None if no gene is known.
 
-    Numbering takes some 10 ms for each of 19 mutants of a place, the first time.
+    Places between V and J gene have none, and so have those where the antibody is longer than its genes.
+
+    Parameters
+    ----------
+    chain
+        In normal form.
+    places
+        From 0.
 
     Examples
     --------
-    >>> from antibody_esm.explain.chain import places
     >>> vh = "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYC"
-    >>> sequence = vh + "SRWGGDGFYAMDYWGQGTLVTVSS"
-    >>> germline(sequence, [place for place in places(sequence) if place.position in ("1", "29", "110")])
-    ('E', 'T', '')
+    >>> germline_residues(vh + "SRWGGDGFYAMDYWGQGTLVTVSS", [24, 27, 28, 29, 99])  # IGHV3-66 has S, T, V, S
+    {24: 'S', 27: 'T', 28: 'V', 29: 'S'}
     """
-    starts, start = [], 0
-    chains = sequence.split(BETWEEN)
-    for chain in chains:
-        starts.append(start)
-        start += len(chain) + 1
-    jobs = []
-    for i, place in enumerate(places):
-        if not place.position:
-            continue
-        which = max(k for k, first in enumerate(starts) if first <= place.index)
-        at = place.index - starts[which]
-        for mutant in AMINO_ACIDS:
-            if mutant != place.residue:
-                jobs.append((i, which, mutant, chains[which][:at] + mutant + chains[which][at + 1 :]))
-    itself = number(chains)
-    found, lowered = [""] * len(places), set()
-    for (i, which, mutant, _), domains in zip(jobs, number([text for *_, text in jobs]), strict=True):
-        change = _change(_at(itself[which], places[i], starts[which]), domains)
-        if change > 0:
-            found[i] = mutant
-        elif change < 0:
-            lowered.add(i)
-    return tuple(places[i].residue if not one and i in lowered else one for i, one in enumerate(found))
+    (domains,) = number([chain])
+    if not any(domain.v_gene for domain in domains):
+        return None
+    owner = {place: i for i, domain in enumerate(domains) for place in range(domain.start, domain.end)}
+    open_places = [place for place in places if place in owner and chain[place] in AMINO_ACIDS]
+    found: dict[int, str] = {}
+
+    def compare(residue_of: dict[int, str]) -> None:
+        """Put in a residue at each of some places, one at a time, and see whether it or the one there is the gene's."""
+        mutants = [chain[:place] + residue + chain[place + 1 :] for place, residue in residue_of.items()]
+        for (place, residue), others in zip(residue_of.items(), number(mutants), strict=True):
+            if len(others) == len(domains):
+                change = _nearer(domains[owner[place]], others[owner[place]])
+                if change:
+                    found[place] = residue if change > 0 else chain[place]
+
+    for residue in AMINO_ACIDS:
+        compare({place: residue for place in open_places if place not in found and chain[place] != residue})
+    return {place: found[place] for place in sorted(found)}
 
 
-def _at(domains: Sequence[Domain], place: Place, start: int) -> Domain:
-    return next(one for one in domains if one.start <= place.index - start < one.end)
+def _nearer(one: Domain, other: Domain) -> float:
+    """Return by how much another domain is nearer to the genes of this one; 0 where that is not known.
 
-
-def _change(one: Domain, others: Sequence[Domain]) -> float:
-    """Return by how much the identity to the genes of a domain has changed; 0 where they are others now."""
-    changed = 0.0
-    for other in others:
-        if other.start != one.start:
-            continue
-        if other.v_gene == one.v_gene and None not in (one.v_identity, other.v_identity):
-            changed += other.v_identity - one.v_identity  # type: ignore[operator]
-        if other.j_gene == one.j_gene and None not in (one.j_identity, other.j_identity):
-            changed += other.j_identity - one.j_identity  # type: ignore[operator]
-    return changed if abs(changed) > 1e-9 else 0.0
+    Of the nearest gene, identity is the highest there is. Where it falls, this gene's has fallen too, even if another
+    gene is the nearest now; where it rises, the gene must be the same.
+    """
+    for gene, before, other_gene, after in (
+        (one.v_gene, one.v_identity, other.v_gene, other.v_identity),
+        (one.j_gene, one.j_identity, other.j_gene, other.j_identity),
+    ):
+        if before is not None and after is not None and (after < before or (after > before and gene == other_gene)):
+            return after - before
+    return 0.0

@@ -1,199 +1,284 @@
-"""Contributions and scans as figures, as text for a terminal, and as HTML."""
+"""A picture of an antibody on which residues raise and lower a score: as a figure, as text, and as a page.
+
+What raises the score is orange and points up, what lowers it is blue and points down (Okabe and Ito's colours).
+"""
 
 import html
-import io
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from io import StringIO
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from antibody_esm.explain.chain import Place
-from antibody_esm.sequences import AMINO_ACIDS
+from antibody_esm.explain.sites import Site
+from antibody_esm.reports.figures import COLOURS, STYLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from rich.text import Text
 
     from antibody_esm.explain.contributions import Contributions
-    from antibody_esm.explain.scan import Scan
 
-_ROW = 60
+UNIT = {"logit": "log-odds", "value": "value", "probability": "probability"}
+"""Names of units for people."""
+
+_LINE = 50
 """Residues in a line of text."""
-_RED, _BLUE = (0xB2, 0x30, 0x2C), (0x2A, 0x6F, 0xB0)
-_TITLE = {"logit": "logit of class 1", "value": "value"}
+_TICKS = (1, 11, 20, 30, 40, 50, 60, 70, 80, 90, 104, 118, 128)
+_WEAK, _STRONG = 0.15, 0.5
+"""Shares of the strongest contribution from which on a residue is marked, and marked as strong."""
 
 
-def bars(found: "Contributions", ax: "Axes | None") -> "Axes":
-    """Draw contributions as bars along the chain; a chain of a pair follows the other."""
-    return _drawn(ax, _bars, found, (9.0, 2.8))
+class Stretch(NamedTuple):
+    """Neighbours in one region."""
+
+    chain: str
+    region: str
+    start: int
+    """Of the first one, among all residues."""
+    sites: list[Site]
+
+    @property
+    def stop(self) -> int:
+        """One behind the last one."""
+        return self.start + len(self.sites)
+
+    @property
+    def label(self) -> str:
+        """First and last position, where residues have them; else their number from 1."""
+        first, last = self.sites[0], self.sites[-1]
+        ends = (first.position, last.position) if first.position else (str(first.index + 1), str(last.index + 1))
+        return ends[0] if ends[0] == ends[1] else "-".join(ends)
 
 
-def heat_map(found: "Scan", ax: "Axes | None") -> "Axes":
-    """Draw the change of each mutation."""
-    return _drawn(ax, _heat_map, found, (max(4.0, 1.6 + 0.17 * len(found.places)), 4.2))
-
-
-def _drawn(ax: "Axes | None", draw: Callable[..., None], found: Any, size: tuple[float, float]) -> "Axes":
-    if ax is None:
-        from matplotlib import pyplot
-
-        ax = pyplot.subplots(figsize=size, layout="constrained")[1]
-    draw(ax, found)
-    return ax
-
-
-def _bars(ax: "Axes", found: "Contributions") -> None:
-    x = np.arange(len(found.places))
-    colors = [_hex(_RED if value > 0 else _BLUE) for value in found.contributions]
-    ax.bar(x, found.contributions, color=colors, width=0.85)
-    ax.axhline(0, color="0.5", linewidth=0.8)
-    _mark_regions(ax, found.places)
-    _name_places(ax, found.places)
-    ax.set_ylabel(f"share of the {_TITLE[found.unit]}" if found.method == "exact" else "fall when hidden")
-    ax.set_xlim(-0.8, len(x) - 0.2)
-
-
-def _heat_map(ax: "Axes", found: "Scan") -> None:
-    largest = float(np.abs(found.change).max()) or 1.0
-    image = ax.imshow(
-        found.change.T, aspect="auto", cmap="RdBu_r", vmin=-largest, vmax=largest, interpolation="nearest"
-    )
-    for i, place in enumerate(found.places):
-        if place.residue in AMINO_ACIDS:
-            ax.plot(i, AMINO_ACIDS.index(place.residue), ".", color="0.25", markersize=4)
-        if found.germline[i] and found.germline[i] != place.residue:
-            ax.plot(i, AMINO_ACIDS.index(found.germline[i]), "x", color="0.25", markersize=4, markeredgewidth=1)
-    ax.set_yticks(range(20), list(AMINO_ACIDS), fontsize=7)
-    ax.set_ylabel("mutant")
-    _mark_regions(ax, found.places)
-    _name_places(ax, found.places)
-    bar = ax.figure.colorbar(image, ax=ax, fraction=0.025, pad=0.01)
-    bar.set_label(f"change of the {_TITLE[found.unit]}")
-    ax.set_title("dot: the residue; cross: the germline's", fontsize=8, loc="left", pad=16)
-
-
-def _mark_regions(ax: "Axes", places: tuple[Place, ...]) -> None:
-    for first, last, place in _runs(places):
-        if place.region.startswith("CDR"):
-            ax.axvspan(first - 0.5, last + 0.5, color="0.5", alpha=0.15, linewidth=0, zorder=0)
-            label = f"{place.chain}-{place.region}"
-            ax.text((first + last) / 2, 1.01, label, transform=ax.get_xaxis_transform(), ha="center", fontsize=8)
-
-
-def _name_places(ax: "Axes", places: tuple[Place, ...]) -> None:
-    step = 1 if len(places) <= 40 else 5 if len(places) <= 140 else 10
-    shown = [i for i in range(len(places)) if i % step == 0]
-    ax.set_xticks(shown, [f"{places[i].residue}\n{places[i].name}" for i in shown], fontsize=6.5)
-    ax.set_xlabel("residue, IMGT position")
-
-
-def _runs(places: tuple[Place, ...]) -> list[tuple[int, int, Place]]:
-    """Return first and last row of neighbouring residues of one region."""
-    found: list[tuple[int, int, Place]] = []
-    for i, place in enumerate(places):
-        if found and (found[-1][2].chain, found[-1][2].region) == (place.chain, place.region) and found[-1][1] == i - 1:
-            found[-1] = (found[-1][0], i, found[-1][2])
-        else:
-            found.append((i, i, place))
+def stretches(sites: list[Site]) -> list[Stretch]:
+    """Return the regions of an antibody in order."""
+    found, start = [], 0
+    for (chain, _, region), some in groupby(sites, lambda one: (one.chain, one.domain, one.region)):
+        together = list(some)
+        found.append(Stretch(chain, region, start, together))
+        start += len(together)
     return found
 
 
-def text(found: "Contributions", *, color: bool) -> str:
-    """Return the chain in lines of sixty residues, coloured; below, CDRs are underlined, and the largest are listed."""
+def ticks(sites: list[Site]) -> tuple[list[int], list[str]]:
+    """Return places and IMGT positions for the axis of a figure; every tenth residue where there are none."""
+    wanted = {str(one) for one in _TICKS}
+    if any(site.position for site in sites):
+        places = [i for i, site in enumerate(sites) if site.position in wanted]
+        return places, [sites[i].position for i in places]
+    places = [i for i, site in enumerate(sites) if site.index == 0 or (site.index + 1) % 10 == 0]
+    return places, [str(sites[i].index + 1) for i in places]
+
+
+def mark_regions(ax: "Axes", sites: list[Site], *, shade: bool = True) -> None:
+    """Name the loops of an antibody above an axis that counts its residues, and shade them."""
+    several = len({site.chain for site in sites}) > 1
+    for one in stretches(sites):
+        if one.region.startswith("CDR"):
+            name = f"{one.chain}-{one.region}" if several else one.region
+            if shade:
+                ax.axvspan(one.start - 0.5, one.stop - 0.5, color=COLOURS["faint"], alpha=0.45, linewidth=0, zorder=0)
+            middle = (one.start + one.stop - 1) / 2
+            ax.annotate(
+                *(name, (middle, 1)),
+                xycoords=("data", "axes fraction"),
+                xytext=(0, 3),
+                textcoords="offset points",
+                ha="center",
+                color=COLOURS["muted"],
+                fontsize=8,
+            )
+    for i, (before, after) in enumerate(pairwise(sites)):
+        if before.chain != after.chain:
+            ax.axvline(i + 0.5, color=COLOURS["muted"], linewidth=0.8)
+    places, labels = ticks(sites)
+    ax.set_xticks(places, labels)
+    ax.set_xlim(-0.7, len(sites) - 0.3)
+
+
+def letter_size(ax: "Axes", many: int) -> float:
+    """Return the size in points in which so many letters fit beside each other on axes; 0 where none does."""
+    width = ax.get_window_extent().width / ax.figure.dpi * 72 / many
+    return min(8.0, 1.3 * width) if width > 3.2 else 0.0
+
+
+def axes(ax: "Axes | None", many: int, height: float) -> "Axes":
+    """Return the axes given, or new ones as wide as so many residues need."""
+    if ax is not None:
+        return ax
+    from matplotlib import pyplot
+
+    with pyplot.rc_context(STYLE):
+        return pyplot.subplots(figsize=(max(5.0, 1.2 + 0.088 * many), height))[1]
+
+
+def plot(found: "Contributions", ax: "Axes | None" = None) -> "Axes":
+    """Draw contributions as bars."""
+    sites, values = found.sites, found.contributions
+    ax = axes(ax, len(sites), 2.6)
+    ax.bar(np.arange(len(values)), values, 0.86, color=[COLOURS["orange" if v > 0 else "blue"] for v in values])
+    ax.axhline(0, color=COLOURS["muted"], linewidth=0.6)
+    mark_regions(ax, sites)
+    size = letter_size(ax, len(sites))
+    if size:
+        for i, site in enumerate(sites):
+            ax.annotate(
+                *(site.residue, (i, 0)),
+                xycoords=("data", "axes fraction"),
+                xytext=(0, 3),
+                textcoords="offset points",
+                ha="center",
+                fontsize=size,
+                color=COLOURS["ink"],
+            )
+        low, high = ax.get_ylim()
+        ax.set_ylim(low - 0.12 * (high - low), high)
+    ax.set_xlabel("IMGT position" if any(site.position for site in sites) else "residue")
+    ax.set_ylabel(f"contribution\n({UNIT[found.unit]})")
+    return ax
+
+
+def save(ax: "Axes", path: Path) -> None:
+    """Write the figure that axes are in; the end of the name says how."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None  # noqa: S101  axes of a figure
+    figure.savefig(path, dpi=150)
+
+
+def text(found: "Contributions", *, color: bool = False) -> str:
+    """Return contributions as text in 80 columns."""
     from rich.console import Console
+
+    written = StringIO()
+    system = "truecolor" if color else None
+    Console(file=written, width=80, force_terminal=color, color_system=system, highlight=False).print(rich(found))  # type: ignore[arg-type]  # a literal
+    return "\n".join(line.rstrip() for line in written.getvalue().splitlines())
+
+
+def rich(found: "Contributions") -> "Text":
+    """Return contributions as text of the rich library."""
     from rich.text import Text
 
-    largest = float(np.abs(found.contributions).max()) or 1.0
-    how = "exact contributions" if found.method == "exact" else "fall when each residue is hidden"
-    lines = [
-        Text(f"{_TITLE[found.unit]} {found.score:+.3f}, {how}; without any residue {found.intercept:+.3f}"),
-        Text(),
-    ]
-    for start in range(0, len(found.places), _ROW):
-        some = found.places[start : start + _ROW]
-        line, below = Text(f"{some[0].name:>5} "), Text(" " * 6)
-        for place, value in zip(some, found.contributions[start : start + _ROW], strict=True):
-            line.append(place.residue, style=f"black on {_hex(_shade(value / largest))}")
-            below.append(place.region[-1] if place.region.startswith("CDR") else " ")
-        lines += [line, below]
-    order = np.argsort(-np.abs(found.contributions), kind="stable")[:10]
-    lines += [Text(), Text("  largest")]
-    for i in order:
-        place = found.places[i]
-        name = f"{place.chain + ':' if place.chain else ''}{place.residue}{place.name}"
-        length = round(20 * abs(found.contributions[i]) / largest)
-        line = Text(f"  {name:<8}{place.region:<6}{found.contributions[i]:+.4f}  ")
-        line.append("█" * max(1, length), style=_hex(_RED if found.contributions[i] > 0 else _BLUE))
-        lines.append(line)
-    stream = io.StringIO()
-    Console(
-        file=stream, force_terminal=color, color_system="truecolor" if color else None, width=80, legacy_windows=False
-    ).print(*lines, sep="\n")
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
+    share = _shares(found.contributions)
+    picture = Text(headline(found) + "\n")
+    chain = None
+    for one in stretches(found.sites):
+        if one.chain != chain:
+            chain = one.chain
+            picture.append(f"\n{ {'H': 'heavy chain', 'L': 'light chain'}.get(chain, 'chain') }\n", "bold")
+        for start in range(one.start, one.stop, _LINE):
+            some = one.sites[start - one.start :][:_LINE]
+            line = Stretch(one.chain, one.region, start, some)
+            loop = one.region.startswith("CDR")
+            picture.append(f"{one.region:<5}{line.label:<10}", "bold" if loop else "dim")
+            for site, part in zip(some, share[start:], strict=False):
+                picture.append(site.residue, _style(part))
+            picture.append(" " * (_LINE + 2 - len(some)))
+            picture.append(f"{found.contributions[start : line.stop].sum():+8.3f}\n", "bold" if loop else "")
+            marks = "".join(_mark(part) for part in share[start : line.stop])
+            picture.append(f"{'':15}{marks}\n" if marks.strip() else "\n", "dim")
+    picture.append("\n▲ raises, ▼ lowers it; △ ▽ by less than half as much as the strongest residue", "dim")
+    return picture
 
 
-def markup(found: "Contributions") -> str:
-    """Return the chain as HTML that loads nothing, light or dark."""
-    largest = float(np.abs(found.contributions).max()) or 1.0
-    cells = []
-    for first, last, place in _runs(found.places):
-        inner = "".join(
-            f'<span style="background:{_rgba(found.contributions[i] / largest)}" '
-            f'title="{html.escape(found.places[i].name)} {found.contributions[i]:+.4f}">'
-            f"{html.escape(found.places[i].residue)}</span>"
-            for i in range(first, last + 1)
-        )
-        cdr = place.region.startswith("CDR")
-        label = f'<span style="font-size:70%">{place.chain}-{place.region}</span> ' if cdr else ""
-        frame = "border-bottom:2px solid currentColor;margin:0 .2em" if cdr else ""
-        cells.append(f'<span style="{frame}">{label}{inner}</span>')
-    how = "exact contributions" if found.method == "exact" else "fall when each residue is hidden"
-    return (
-        f"<p>{_TITLE[found.unit]} {found.score:+.3f}, {how}; red is towards class 1, blue away from it.</p>"
-        f'<p style="font-family:monospace;line-height:2;overflow-wrap:anywhere">{"".join(cells)}</p>'
-    )
+def headline(found: "Contributions") -> str:
+    """Return the score and how it is made up, in words."""
+    if found.intercept is None:
+        return f"{UNIT[found.unit]} {found.score:+.3f}; how much it falls when each residue is hidden"
+    total = found.contributions.sum()
+    return f"{UNIT[found.unit]} {found.score:+.3f} = intercept {found.intercept:+.3f} and residues {total:+.3f}"
+
+
+def fragment(found: "Contributions") -> str:
+    """Return contributions as a piece of HTML."""
+    share = _shares(found.contributions)
+    lines = [f"<style>{_CSS}</style><div class='aesm'><p>{html.escape(headline(found))}</p>"]
+    for chain, some in groupby(stretches(found.sites), lambda one: one.chain):
+        name = {"H": "heavy chain", "L": "light chain"}.get(chain, "chain")
+        lines.append(f"<p class='aesm-chain'>{name}</p><div class='aesm-row'>")
+        lines += ["".join(_region(one, found, share)) for one in some]
+        lines.append("</div>")
+    return "\n".join([*lines, "</div>"])
 
 
 def page(found: "Contributions") -> str:
-    """Return `markup` as a page of its own."""
-    policy = "default-src 'none'; style-src 'unsafe-inline'"
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-        f'content="width=device-width"><meta http-equiv="Content-Security-Policy" content="{policy}">'
-        "<title>Residue contributions</title><style>:root{color-scheme:light dark}"
-        "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}</style></head>"
-        f"<body>{markup(found)}</body></html>\n"
-    )
+    """Return contributions as a page of HTML."""
+    return _PAGE.format(fragment=fragment(found))
 
 
-def ranked(found: "Scan", rows: int = 15) -> str:
-    """Return the mutations that lower the prediction most, as a table of at most 80 columns."""
-    frame = found.to_frame()
-    lines = [f"{len(frame):,} mutations of {len(found.places)} residues; {_TITLE[found.unit]} {found.score:+.3f}", ""]
-    plausible = found.plausibility is not None
-    head = f"{'mutation':<12}{'region':<8}{'change':>9}" + (f"{'plausibility':>14}" if plausible else "")
-    lines.append(head + "  ")
-    for row in frame.head(rows).to_dict("records"):
-        line = f"{row['mutation']:<12}{row['region']:<8}{row['change']:>+9.3f}"
-        said = ["germline"] if row["germline"] else []
-        if plausible:
-            line += f"{row['plausibility']:>+14.2f}"
-            said += ["front"] if row["pareto"] else []
-        lines.append(f"{line}  {', '.join(said)}")
-    if not plausible:
-        lines += ["", f"No plausibility: {found.absent}."]
-    return "\n".join(line.rstrip() for line in lines)
+def _region(one: Stretch, found: "Contributions", share: NDArray[np.float64]) -> Iterator[str]:
+    total = found.contributions[one.start : one.stop].sum()
+    kind = " aesm-loop" if one.region.startswith("CDR") else ""
+    yield f"<div class='aesm-region{kind}'><div class='aesm-cells'>"
+    for i, site in enumerate(one.sites, start=one.start):
+        place = f"{site.region} {site.position}" if site.position else str(site.index + 1)
+        said = html.escape(f"{site.residue} {place}: {found.contributions[i]:+.4f}", quote=True)
+        up, down = (max(0.0, sign * share[i]) for sign in (1, -1))
+        yield (
+            f"<span title='{said}'><i class='aesm-up' style='height:{1.6 * up:.2f}em'></i>"
+            f"<b>{html.escape(site.residue)}</b><i class='aesm-down' style='height:{1.6 * down:.2f}em'></i></span>"
+        )
+    yield f"</div><small>{one.region} {one.label}<br>{total:+.3f}</small></div>"
 
 
-def _shade(share: float) -> tuple[int, int, int]:
-    """Return white for 0, red for 1, blue for -1, light enough for black letters."""
-    end = _RED if share > 0 else _BLUE
-    return tuple(round(255 + (one - 255) * 0.65 * min(1.0, abs(share))) for one in end)  # type: ignore[return-value]
+def _shares(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    largest = float(np.abs(values).max(initial=0))
+    return values / largest if largest else np.zeros_like(values)
 
 
-def _hex(color: tuple[int, int, int]) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*color)
+def _mark(share: float) -> str:
+    strength = abs(share)
+    if strength < _WEAK:
+        return " "
+    return ("▲" if strength >= _STRONG else "△") if share > 0 else ("▼" if strength >= _STRONG else "▽")
 
 
-def _rgba(share: float) -> str:
-    red, green, blue = _RED if share > 0 else _BLUE
-    return f"rgba({red},{green},{blue},{0.75 * min(1.0, abs(share)):.3f})"
+def _style(share: float) -> str:
+    """Return white or black letters on a shade of orange or blue, as strong as the share."""
+    if abs(share) < _WEAK:
+        return ""
+    strength = 0.25 + 0.75 * abs(share)
+    full = np.array([0xD5, 0x5E, 0x00] if share > 0 else [0x00, 0x72, 0xB2])
+    red, green, blue = (255 - (255 - full) * strength).round().astype(int).tolist()
+    return f"{'#ffffff' if strength > 0.75 else '#000000'} on #{red:02x}{green:02x}{blue:02x}"
+
+
+_CSS = """
+.aesm { font: 14px/1.4 system-ui, sans-serif; }
+.aesm p { margin: .4em 0; }
+.aesm-chain { font-weight: 600; }
+.aesm-row { display: flex; flex-wrap: wrap; gap: 1em .5em; }
+.aesm-region { padding: .25em .35em; border-radius: 4px; }
+.aesm-loop { background: rgba(128, 128, 128, .16); }
+.aesm-cells { display: flex; flex-wrap: wrap; font-family: ui-monospace, monospace; }
+.aesm-cells span { display: grid; grid-template-rows: 1.7em 1.3em 1.7em; width: .95em; justify-items: center; }
+.aesm-cells b { font-weight: 500; }
+.aesm-cells i { width: .75em; border-radius: 1px; }
+.aesm-up { align-self: end; background: #d55e00; }
+.aesm-down { align-self: start; background: #0072b2; }
+.aesm small { opacity: .75; font-variant-numeric: tabular-nums; }
+@media (prefers-color-scheme: dark) { .aesm-up { background: #ff9a4d; } .aesm-down { background: #5ab4ee; } }
+"""
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>Which residues</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ margin: 2rem auto; padding: 0 1rem; max-width: 62rem; background: #fff; color: #1f2328; }}
+@media (prefers-color-scheme: dark) {{ body {{ background: #0f1318; color: #e6eaef; }} }}
+</style>
+</head>
+<body>
+{fragment}
+</body>
+</html>
+"""

@@ -69,3 +69,16 @@ class Copies:
             yield model
         finally:
             self._free.put(model)
+
+
+@contextmanager
+def torch_threads_restored() -> Iterator[None]:
+    """Leave torch with as many threads as before."""
+    import torch
+
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)

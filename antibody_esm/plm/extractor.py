@@ -5,7 +5,6 @@ import random
 import sys
 import time
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,12 +17,14 @@ from antibody_esm.errors import CheckpointError
 from antibody_esm.plm import elsewhere
 from antibody_esm.plm.batching import batches
 from antibody_esm.plm.checkpoints import Checkpoint
-from antibody_esm.plm.devices import Copies, devices, in_parts
+from antibody_esm.plm.devices import Copies, devices, in_parts, torch_threads_restored
 from antibody_esm.plm.families import Vocabulary, family_of, max_length, shorten, vocabulary_of
 from antibody_esm.plm.finishing import Finishing, closing
 from antibody_esm.plm.forecast import Forecast
+from antibody_esm.plm.loading import read_weights
 from antibody_esm.plm.pairs import chains, side_by_side
 from antibody_esm.plm.pooling import gather, groups, pool, pool_groups
+from antibody_esm.plm.progress import progress_bar, watched
 from antibody_esm.plm.regions import places
 from antibody_esm.plm.resolution import find, resolve
 from antibody_esm.plm.taps import Taps
@@ -89,6 +90,11 @@ class Extractor:
     def pinned(self) -> ExtractorSpec:
         """The spec, pinned to the model that this extractor runs, whatever becomes of its files."""
         return self.spec.pinned_to(self.resolved)
+
+    @property
+    def device(self) -> str:
+        """Where the model runs; of several devices, the first."""
+        return self._devices[0]
 
     @property
     def dim(self) -> int:
@@ -200,7 +206,7 @@ class Extractor:
                 shown = places([cut[i] for i in batch], "all") or [np.arange(len(cut[i])) for i in batch]
                 return [(i, states[row, prefix + shown[row]]) for row, i in enumerate(batch)]
 
-            with _torch_threads_restored():
+            with torch_threads_restored():
                 for states in self._parallel(run, self._batches(cut)):
                     found |= {cut[i]: rows for i, rows in states}
             self.computed += len(cut)
@@ -263,13 +269,13 @@ class Extractor:
         """
         if not sequences:
             return
-        tqdm = _tqdm()
+        tqdm, somebody_looks = progress_bar(), watched(self.runtime.progress)
         if forecast is None:
             forecast = self.forecast()
             forecast.expect(map(len, sequences))
         with (
-            _torch_threads_restored(),
-            tqdm(total=len(sequences), desc=self.spec.model, unit="seq", delay=1, disable=not self._watched) as bar,
+            torch_threads_restored(),
+            tqdm(total=len(sequences), desc=self.spec.model, unit="seq", delay=1, disable=not somebody_looks) as bar,
         ):
             for done in self._done(sequences, views, choose, keep):
                 self.computed += len(done.indices)
@@ -277,7 +283,7 @@ class Extractor:
                 forecast.add([len(sequences[i]) for i in done.indices], done.seconds)
                 if news := forecast.news():
                     logger.info("%s", news)
-                    if self._watched:
+                    if somebody_looks:
                         tqdm.write(news, file=sys.stderr)
                 yield done.indices, done.rows
             bar.total = bar.n  # somebody else computes the others
@@ -320,7 +326,7 @@ class Extractor:
             return
         self.warm_up()  # here, once, not by several workers at once
         residues = self._residues_of(cut, views)
-        at_once = self._workers
+        at_once = self.workers
 
         def run(batch: list[int]) -> elsewhere.Done:
             began = time.perf_counter()
@@ -347,7 +353,8 @@ class Extractor:
         return self.runtime.batch_tokens or (1024 if self._devices == ["cpu"] else 16_384)
 
     @property
-    def _workers(self) -> int:
+    def workers(self) -> int:
+        """Batches that run at a time."""
         import joblib
 
         return (self.runtime.workers or int(joblib.cpu_count())) if self._devices == ["cpu"] else len(self._devices)
@@ -357,7 +364,7 @@ class Extractor:
         import joblib
 
         self.warm_up()
-        work = joblib.Parallel(n_jobs=self._workers, prefer="threads", return_as="generator_unordered")
+        work = joblib.Parallel(n_jobs=self.workers, prefer="threads", return_as="generator_unordered")
 
         def fitting(batch: list[int]) -> list[T]:
             return in_parts(batch, lambda part: run(_never_one(part)))
@@ -467,12 +474,6 @@ class Extractor:
         except ValueError as error:
             raise self.checkpoint.error(f"its vectors cannot be kept in this storage: {error}") from error
 
-    @property
-    def _watched(self) -> bool:
-        """Whether a progress bar has somebody who looks at it, or was asked for."""
-        asked = self.runtime.progress
-        return sys.stderr.isatty() or "ipykernel" in sys.modules if asked is None else asked
-
     @cached_property
     def _devices(self) -> list[str]:
         return devices(self.runtime.device)
@@ -486,40 +487,15 @@ class Extractor:
 
     @cached_property
     def _model(self) -> Any:
-        from pickle import UnpicklingError
-
         import torch
-        import transformers
-        from safetensors import SafetensorError
 
         from antibody_esm.plm.fused import fuse
         from antibody_esm.plm.int8 import quantise
 
         self._vocabulary  # noqa: B018  proved before the weights are read
         family = family_of(self.checkpoint)
-        with self.checkpoint.staged() as folder, quiet_transformers():
-            try:
-                model, report = getattr(transformers, family.model_class).from_pretrained(
-                    folder,
-                    dtype=torch.float32 if self.spec.precision == "int8" else getattr(torch, self.spec.precision),
-                    trust_remote_code=False,
-                    local_files_only=True,
-                    weights_only=True,
-                    output_loading_info=True,
-                    ignore_mismatched_sizes=True,  # they come back in the report, and are refused below
-                    **dict(family.model_options),
-                )
-            except (
-                OSError,
-                ValueError,
-                RuntimeError,
-                ImportError,
-                KeyError,
-                UnpicklingError,
-                SafetensorError,
-            ) as error:
-                raise self.checkpoint.error(f"its weights cannot be loaded: {error}") from error
-        unfit = {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
+        dtype = torch.float32 if self.spec.precision == "int8" else getattr(torch, self.spec.precision)
+        model, unfit = read_weights(self.checkpoint, family.model_class, dtype, **dict(family.model_options))
         unfit = {name for name in unfit if not name.startswith(family.recomputed)}
         if unfit:
             shown = ", ".join(sorted(unfit)[:5])
@@ -556,44 +532,3 @@ def _shuffled(todo: list[list[int]]) -> list[list[int]]:
 
 def _never_one(batch: list[int]) -> list[int]:
     return batch if len(batch) > 1 else batch * 2
-
-
-def _tqdm() -> Any:
-    """Return the progress bar, imported before transformers does it, and without advice on ipywidgets.
-
-    A notebook that lacks them gets the bar as text, which is good enough.
-    """
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="IProgress not found")
-        from tqdm.auto import tqdm
-    return tqdm
-
-
-@contextmanager
-def _torch_threads_restored() -> Iterator[None]:
-    import torch
-
-    threads = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        if torch.get_num_threads() != threads:
-            torch.set_num_threads(threads)
-
-
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Hide the loading bar and the table of weights no embedding passes through; what matters is checked instead."""
-    from transformers.utils import logging
-
-    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bar:
-            logging.enable_progress_bar()

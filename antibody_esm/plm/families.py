@@ -4,7 +4,7 @@ To add a family, add a row to `_FAMILIES` and a tiny checkpoint to `antibody_esm
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -113,6 +113,8 @@ class Vocabulary:
     suffix: tuple[int, ...]
     ids: NDArray[np.int64]
     """``(128,)``, token by ASCII code of the residue, and of what stands between two chains."""
+    mask: int | None = None
+    """The token that a model was trained to look behind; None where there is none."""
 
     @property
     def added(self) -> int:
@@ -143,7 +145,7 @@ def vocabulary_of(checkpoint: Checkpoint, pairs: Pairs = "apart") -> Vocabulary:
         If any of this fails, as it does with a vocabulary that was not read (every residue unknown) or lower-cased.
     """
     _refuse_unknown(checkpoint)
-    tokenizer = tokenizer_of(checkpoint)
+    tokenizer = _tokenizer(checkpoint)
     family = family_of(checkpoint)
     separator = family.separator
     problems = []
@@ -171,8 +173,7 @@ def _refuse_unknown(checkpoint: Checkpoint) -> None:
     raise checkpoint.error(f"transformers {transformers.__version__} has no model of type {kind!r}{own}")
 
 
-def tokenizer_of(checkpoint: Checkpoint) -> Any:
-    """Return the tokenizer of a checkpoint, which nothing has been proved of yet."""
+def _tokenizer(checkpoint: Checkpoint) -> Any:
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     if not checkpoint.files.keys() & set(VOCABULARY_FILES):
@@ -218,7 +219,7 @@ def _prove(tokenizer: Any, separator: str) -> Vocabulary:
     if ids[ord("X")] in taken:
         raise ValueError("X has the token of an amino acid, or one that means something else")
 
-    vocabulary = Vocabulary(prefix, suffix, ids)
+    vocabulary = Vocabulary(prefix, suffix, ids, tokenizer.mask_token_id)
     for probe in _pairs():
         if tokens(probe) != vocabulary.encode([probe])[0].tolist():
             raise ValueError(f"tokens depend on their neighbours, for example in {probe!r}")
@@ -231,7 +232,7 @@ def _prove_pairs(tokenizer: Any, separator: str, vocabulary: Vocabulary, family:
         raise ValueError(f"it has no token {family.between!r} to stand between two chains")
     ids = vocabulary.ids.copy()
     ids[ord(BETWEEN)] = token
-    joined = Vocabulary(vocabulary.prefix, vocabulary.suffix, ids)
+    joined = replace(vocabulary, ids=ids)
     for heavy, light in (("ACD", "EFG"), (ALPHABET, ALPHABET[::-1])):
         found = list(tokenizer(separator.join([*heavy, str(family.between), *light]))["input_ids"])
         if found != joined.encode([f"{heavy}{BETWEEN}{light}"])[0].tolist():

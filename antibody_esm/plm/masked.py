@@ -1,110 +1,98 @@
-"""How plausible a language model finds each amino acid at a place of a sequence that is hidden from it.
+"""Which residues a language model expects in the place of one that is hidden: masked marginals.
 
-The masked marginal of doi:10.1101/2021.07.09.450648: the log probability of a residue where it is replaced by the mask
-token, all others being seen.
+The method is that of Meier et al. 2021 (doi:10.1101/2021.07.09.450648). An embedding needs the encoder alone, this the
+head that was trained with it as well. Where a checkpoint's files lack it, transformers would fill it with random
+numbers, so that what is missing is looked for.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.plm.checkpoints import Checkpoint
-from antibody_esm.plm.extractor import Extractor, quiet_transformers
-from antibody_esm.plm.families import family_of, tokenizer_of, vocabulary_of
+from antibody_esm.plm.batching import batches
+from antibody_esm.plm.devices import torch_threads_restored
+from antibody_esm.plm.extractor import Extractor
+from antibody_esm.plm.families import family_of, vocabulary_of
+from antibody_esm.plm.finishing import closing
+from antibody_esm.plm.loading import read_weights
+from antibody_esm.plm.progress import progress_bar, watched
 from antibody_esm.sequences import AMINO_ACIDS
 
-_AT_ONCE = 32
-"""Masked copies of a sequence in one batch."""
+_TOKENS = 1024
+"""Tokens in a batch, at most."""
 
 
-class MaskedLanguageModel:
-    """A checkpoint with its language-model head.
+class NoHead(Exception):  # noqa: N818  no error: many checkpoints are encoders alone
+    """A checkpoint does not say which residues it expects; the message says why."""
+
+
+def masked_log_probabilities(extractor: Extractor, sequence: str, places: Sequence[int]) -> NDArray[np.float64]:
+    """Return the logarithm of how probable the model of an extractor finds each amino acid at each place.
+
+    The whole model runs once a place, in float32, with the residue there hidden by the mask token; layer, pooling and
+    region of the extractor have no part in it.
 
     Parameters
     ----------
     extractor
-        Whose checkpoint it is; the same bytes, checked in the same way.
+        Whose files are read.
+    sequence
+        In normal form; a pair only where the spec joins its chains.
+    places
+        ``n`` indices into it.
 
-    Attributes
-    ----------
-    absent
-        Why there is no such head; None if there is one.
+    Returns
+    -------
+    ``(n, 20)``, in the order of `AMINO_ACIDS`; over all tokens, so rows sum to less than 1.
 
-    Examples
-    --------
-    >>> model = MaskedLanguageModel(Extractor("antiberty"))
-    >>> model.log_probabilities("EVQLVESGGGLVQPGGSLRLSCAAS", [3]).shape
-    (1, 20)
+    Raises
+    ------
+    NoHead
+        If the family has no masked language model in transformers or no mask token, or the files lack the head.
+    CheckpointError
+        If the files cannot be found, read or trusted.
     """
+    import joblib
+    import torch
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
-    def __init__(self, extractor: Extractor) -> None:
-        self._extractor = extractor
-        self._model, self.absent = _load(extractor)
-
-    def log_probabilities(self, sequence: str, indices: Sequence[int]) -> NDArray[np.float64]:
-        """Return the log probability of each amino acid where it is masked, ``(n, 20)``, in the order of their letters.
-
-        Probabilities are over the twenty amino acids, whatever else the model has tokens for.
-
-        Parameters
-        ----------
-        sequence
-            One chain.
-        indices
-            ``n`` places of it, from 0.
-
-        Raises
-        ------
-        ValueError
-            If the model has no head; see `absent`.
-        SequenceError
-            As `Extractor.embed` does.
-        """
-        import torch
-
-        if self._model is None:
-            raise ValueError(self.absent)
-        (text,) = self._extractor.check([sequence])
-        vocabulary = vocabulary_of(self._extractor.checkpoint)
-        tokens = vocabulary.encode([text])
-        letters = vocabulary.ids[[ord(one) for one in AMINO_ACIDS]]
-        mask = tokenizer_of(self._extractor.checkpoint).mask_token_id
-        found = np.empty((len(indices), 20))
-        for start in range(0, len(indices), _AT_ONCE):
-            some = list(indices[start : start + _AT_ONCE])
-            hidden = np.repeat(tokens, len(some), axis=0)
-            rows, columns = np.arange(len(some)), np.array(some) + len(vocabulary.prefix)
-            hidden[rows, columns] = mask
-            with torch.inference_mode():
-                logits = self._model(input_ids=torch.from_numpy(hidden)).logits[rows, columns]
-            chosen = logits.float().numpy()[:, letters].astype(np.float64)
-            found[start : start + len(some)] = chosen - np.logaddexp.reduce(chosen, axis=1, keepdims=True)
-        return found
-
-
-def _load(extractor: Extractor) -> tuple[Any, str | None]:
-    """Return the model, or None and why there is none."""
-    import transformers
-
-    checkpoint: Checkpoint = extractor.checkpoint
-    if tokenizer_of(checkpoint).mask_token_id is None:
-        return None, "the tokenizer has no mask token"
-    with checkpoint.staged() as folder, quiet_transformers():
-        try:
-            model, report = transformers.AutoModelForMaskedLM.from_pretrained(
-                folder, trust_remote_code=False, local_files_only=True, weights_only=True, output_loading_info=True
-            )
-        except (ValueError, KeyError):
-            return None, "transformers has no language-model head for this family"
-    random = sorted(
-        name
-        for name in report["missing_keys"]
-        if not any(name.endswith(one) for one in family_of(checkpoint).recomputed)
-    )
-    if random or report["mismatched_keys"]:
-        return None, f"its weights have no language-model head ({', '.join(random[:2])} would be random)"
+    checkpoint = extractor.checkpoint
+    kind = str(checkpoint.config.get("model_type"))
+    vocabulary = vocabulary_of(checkpoint, extractor.spec.pairs)
+    if kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES or vocabulary.mask is None:
+        raise NoHead(f"models of type {kind} are no masked language models")
+    model, absent = read_weights(checkpoint, "AutoModelForMaskedLM", torch.float32)
+    encoder = f"{model.base_model_prefix}."
+    recomputed = tuple(encoder + name for name in family_of(checkpoint).recomputed)
+    absent = {name for name in absent if not name.startswith(recomputed or "\0")}
+    if absent:
+        raise NoHead(f"{checkpoint.model} holds no language-model head: {', '.join(sorted(absent)[:2])} are missing")
     if checkpoint.digest != extractor.resolved.digest:
         raise checkpoint.error("its files changed while they were in use")
-    return model.eval(), None
+    device = extractor.device
+    model = model.to(device).eval()
+    (tokens,) = vocabulary.encode([sequence])
+    residues = vocabulary.ids[[ord(one) for one in AMINO_ACIDS]]
+    at = np.asarray(places, np.int64) + len(vocabulary.prefix)
+    found = np.empty((len(at), len(AMINO_ACIDS)))
+    bar = progress_bar()(
+        total=len(at), desc="masked", unit="position", delay=1, disable=not watched(extractor.runtime.progress)
+    )
+
+    def run(batch: list[int]) -> tuple[list[int], NDArray[np.float64]]:
+        if device == "cpu":
+            torch.set_num_threads(1)
+        rows = np.repeat(tokens[None], len(batch), axis=0)
+        rows[np.arange(len(batch)), at[batch]] = vocabulary.mask
+        with torch.inference_mode():
+            logits = model(input_ids=torch.from_numpy(rows).to(device)).logits
+            here = logits[torch.arange(len(batch)), torch.from_numpy(at[batch])].double().log_softmax(dim=1)
+        return batch, here.cpu().numpy()[:, residues]
+
+    work = joblib.Parallel(n_jobs=extractor.workers, prefer="threads", return_as="generator_unordered")
+    with bar, torch_threads_restored():
+        for batch, rows in closing(work(joblib.delayed(run)(one) for one in batches([len(tokens)] * len(at), _TOKENS))):
+            found[batch] = rows
+            bar.update(len(set(batch)))
+    return found

@@ -1,0 +1,84 @@
+"""What of a fitted model is explained: a number that rises with its prediction."""
+
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antibody_esm.classifiers import one_blas_thread
+from antibody_esm.embedding import embed
+from antibody_esm.evaluation.calibration import CalibratedClassifier
+from antibody_esm.predictor import Predictor
+
+Unit = Literal["logit", "value", "probability"]
+"""Log-odds of class 1; a regressor's value, in the unit of the labels; or the probability of class 1."""
+
+_STEPS = ("random_forest", "knn")
+"""Classifiers that count votes: their probabilities are 0 or 1 at times, where log-odds are infinite."""
+
+
+class Linear(NamedTuple):
+    """A score that is ``X @ weights + intercept``."""
+
+    weights: NDArray[np.float64]
+    """``(dim,)``, of features as the language model gives them, whatever the pipeline scales."""
+    intercept: float
+
+
+def unit(predictor: Predictor) -> Unit:
+    """Return the unit of a model's scores."""
+    if predictor.spec.is_regression:
+        return "value"
+    return "probability" if predictor.spec.classifier.kind in _STEPS else "logit"
+
+
+def scores(predictor: Predictor, sequences: list[str]) -> NDArray[np.float64]:
+    """Return the score ``(n,)`` of each sequence, in `unit`; their vectors come from the predictor's store.
+
+    Of a classifier whose probabilities are calibrated, it is the score before calibration.
+
+    Raises
+    ------
+    SequenceError, CheckpointError, StoreError
+        As `antibody_esm.embed` does.
+    """
+    X = embed(sequences, predictor.extractor, predictor.store).astype(np.float64)
+    pipeline = fitted(predictor)
+    with one_blas_thread():
+        if predictor.spec.is_regression:
+            return np.asarray(pipeline.predict(X), np.float64)
+        if hasattr(pipeline, "decision_function"):
+            return np.asarray(pipeline.decision_function(X), np.float64)
+        probability = np.asarray(pipeline.predict_proba(X), np.float64)
+    if unit(predictor) == "probability":
+        return probability[:, 1]
+    least = np.finfo(np.float32).eps  # XGBoost's probabilities are float32
+    clipped = np.clip(probability, least, 1 - least)
+    return np.asarray(np.log(clipped[:, 1] / clipped[:, 0]))
+
+
+def fitted(predictor: Predictor) -> Any:
+    """Return the fitted pipeline: what a calibration or a threshold is wrapped around."""
+    classifier = predictor.classifier
+    return classifier.classifier_ if isinstance(classifier, CalibratedClassifier) else classifier
+
+
+def linear(predictor: Predictor) -> Linear | None:
+    """Return a model's weights, scaling of features and labels included; None if its score is not linear."""
+    pipeline = fitted(predictor)
+    estimator, labels = pipeline[-1], None
+    if hasattr(estimator, "regressor_"):
+        estimator, labels = estimator.regressor_, estimator.transformer_
+    if predictor.spec.classifier.kind not in ("logreg", "ridge", "elastic_net", "svr") or not hasattr(
+        estimator, "coef_"
+    ):
+        return None
+    weights = np.ravel(estimator.coef_).astype(np.float64)
+    intercept = float(np.ravel(estimator.intercept_)[0])
+    if "scale" in pipeline.named_steps:
+        scaler = pipeline.named_steps["scale"]
+        weights = weights / scaler.scale_
+        intercept -= float(scaler.mean_ @ weights)
+    if labels is not None:
+        weights, intercept = weights * labels.scale_[0], intercept * float(labels.scale_[0]) + float(labels.mean_[0])
+    return Linear(weights, intercept)

@@ -1,0 +1,96 @@
+"""Where the residues of an antibody stand by IMGT numbering, and which ones a name means."""
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from antibody_esm.numbering import CDRS, FRAMEWORKS, REGIONS, number
+from antibody_esm.sequences import BETWEEN
+
+_SETS: dict[str, tuple[str, ...]] = {
+    **{name.lower(): (name,) for name in REGIONS},
+    "cdrs": CDRS,
+    "frameworks": FRAMEWORKS,
+}
+_NAME = re.compile(r"(?:(?P<chain>[hl]):)?(?:(?P<set>[a-z]+\d?)|(?P<first>\d+[a-z]?)(?:-(?P<last>\d+))?)")
+
+
+class Site(NamedTuple):
+    """A residue of an antibody and its place."""
+
+    chain: str
+    """``H`` or ``L``; empty where it is not known."""
+    index: int  # type: ignore[assignment]  # the word for it hides tuple.index, which nobody needs
+    """Of the residue in its chain, from 0."""
+    position: str
+    """By IMGT numbering, insertions by a letter; empty outside of variable domains."""
+    region: str
+    """``FR1`` to ``FR4``, ``CDR1`` to ``CDR3``; empty outside of variable domains."""
+    residue: str
+    place: int
+    """Of the residue in the text of the antibody, from 0."""
+    domain: int
+    """The variable domain it belongs to, from 0; -1 outside of them."""
+
+
+def sites(text: str) -> list[Site]:
+    """Return the sites of a sequence or pair in normal form, in order."""
+    chains = text.split(BETWEEN)
+    found, before, domains_before = [], 0, 0
+    for side, chain, domains in zip("HL" if len(chains) == 2 else " ", chains, number(chains), strict=True):
+        known: dict[int, tuple[str, str, str, int]] = {}
+        for one, domain in enumerate(domains):
+            letter = "H" if domain.chain == "H" else "L"
+            for i, (position, bare) in enumerate(zip(domain.positions, domain.numbers, strict=True)):
+                region = next(name for name, (first, last) in REGIONS.items() if first <= bare <= last)
+                known[domain.start + i] = (letter, position, region, domains_before + one)
+        for i, residue in enumerate(chain):
+            letter, place, part, domain_number = known.get(i, (side.strip(), "", "", -1))
+            found.append(Site(letter, i, place, part, residue, before + i, domain_number))
+        before += len(chain) + 1
+        domains_before += len(domains)
+    return found
+
+
+def named(every: list[Site], positions: str | Iterable[str | int]) -> list[Site]:
+    """Return the sites that are meant, in order.
+
+    Parameters
+    ----------
+    positions
+        IMGT positions (``"27"``, ``"111A"``), ranges of them with both ends and insertions (``"105-117"``), regions
+        (``"CDR3"``, ``"FR1"``, ``"CDRs"``, ``"frameworks"``), each of one chain with its letter before it
+        (``"H:CDR3"``); several with commas between, or as a list. An integer is the index of a residue from 0.
+
+    Raises
+    ------
+    ValueError
+        If a name is none of these, or the antibody has no such residue.
+    """
+    names = positions.split(",") if isinstance(positions, str) else positions
+    meant = {site.place for name in names for site in _named(every, name)}
+    return [site for site in every if site.place in meant]
+
+
+def _named(every: list[Site], name: str | int) -> list[Site]:
+    if isinstance(name, int):
+        found = every[name : name + 1] if 0 <= name < len(every) else []
+    else:
+        read = _NAME.fullmatch(name.strip().lower())
+        if read is None or (read["set"] and read["set"] not in _SETS):
+            raise ValueError(
+                f"{name!r} names no residues; write an IMGT position (27, 111A), a range (105-117), a region (CDR3, "
+                "FR1, CDRs, frameworks), and H: or L: before it for one chain"
+            )
+        here = [site for site in every if site.position and read["chain"] in (None, site.chain.lower())]
+        if read["set"]:
+            found = [site for site in here if site.region in _SETS[read["set"]]]
+        elif read["last"]:
+            first, last = int(read["first"].rstrip("abcdefghijklmnopqrstuvwxyz")), int(read["last"])
+            found = [site for site in here if first <= int(site.position.rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")) <= last]
+        else:
+            found = [site for site in here if site.position.lower() == read["first"]]
+    if not found:
+        why = "" if any(site.position for site in every) else ", in which no variable domain was recognised"
+        raise ValueError(f"there is no residue {name} in this antibody{why}")
+    return found

@@ -1,0 +1,64 @@
+"""A checkpoint's files become a model of transformers, without a word of what no caller looks at."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from antibody_esm.plm.checkpoints import Checkpoint
+
+
+def read_weights(checkpoint: Checkpoint, model_class: str, dtype: Any, **options: Any) -> tuple[Any, set[str]]:
+    """Return a model on the CPU, and the names of its weights that the files lack, which are random.
+
+    Parameters
+    ----------
+    checkpoint
+        Its files and nothing else are read.
+    model_class
+        Name of a class of transformers.
+    dtype
+        Of torch.
+    options
+        Arguments of the class.
+
+    Raises
+    ------
+    CheckpointError
+        If the files cannot be read as such a model.
+    """
+    from pickle import UnpicklingError
+
+    import transformers
+    from safetensors import SafetensorError
+
+    with checkpoint.staged() as folder, _quiet_transformers():
+        try:
+            model, report = getattr(transformers, model_class).from_pretrained(
+                folder,
+                dtype=dtype,
+                trust_remote_code=False,
+                local_files_only=True,
+                weights_only=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they come back in the report
+                **options,
+            )
+        except (OSError, ValueError, RuntimeError, ImportError, KeyError, UnpicklingError, SafetensorError) as error:
+            raise checkpoint.error(f"its weights cannot be loaded: {error}") from error
+    return model, {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Hide the loading bar and the table of weights no embedding passes through; what matters is checked instead."""
+    from transformers.utils import logging
+
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()

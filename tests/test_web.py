@@ -1,0 +1,355 @@
+"""The web page in Chromium, with nothing but loopback to reach: scores, pictures, limits, and what it must not give."""
+
+import http.client
+import io
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pandas as pd
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from antibody_esm import Dataset, ExtractorSpec, Predictor, Trainer
+from antibody_esm.cli.web import LARGEST, MOST, antibodies, shown
+from antibody_esm.errors import DatasetError
+from antibody_esm.explain import mutational_scan
+from antibody_esm.testing import tiny_checkpoint
+from chains import HEAVY, NANOBODY
+
+GENERATOR = np.random.default_rng(11)
+expect.set_options(timeout=20_000)  # the first antibody loads torch
+HOSTILE = "<img/src=x/onerror=document.title='run'>"
+
+
+def mutants(n: int) -> list[str]:
+    found = []
+    for _ in range(n):
+        residues = list(HEAVY)
+        for place in GENERATOR.integers(0, len(HEAVY), 40):
+            residues[place] = GENERATOR.choice(list("ADEFGKLRSTVY"))
+        found.append("".join(residues))
+    return found
+
+
+VH = mutants(40)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("web")
+    extractor = ExtractorSpec(model=str(tiny_checkpoint("esm", folder / "esm", layers=1, head=True)))
+    label = [(one.count("K") + one.count("R")) % 2 for one in VH]
+    data = Dataset([f"a{i}" for i in range(40)], VH, label=label)
+    return Trainer(extractor, "logreg").fit(data).save(folder / "model")
+
+
+@pytest.fixture(scope="module")
+def predictor(model: Path) -> Predictor:
+    return Predictor.load(model)
+
+
+@pytest.fixture(scope="module")
+def port(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A server of its own process, whose every way out of this computer leads to a closed port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = tmp_path_factory.mktemp("server")
+    closed = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    here = os.pathsep.join(sys.path)
+    environment = os.environ | closed | {"no_proxy": "127.0.0.1", "NO_PROXY": "127.0.0.1", "PYTHONPATH": here}
+    environment |= {"GRADIO_ALLOWED_PATHS": "/etc", "GRADIO_SHARE": "True", "GRADIO_SERVER_NAME": "0.0.0.0"}  # noqa: S104
+    environment["TMPDIR"] = str(folder / "tmp")
+    (folder / "tmp").mkdir()
+    command = [sys.executable, "-m", "antibody_esm.cli.app", "app", "--model", str(model), "--port", str(port)]
+    with (folder / "log").open("w+") as log:
+        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            until = time.monotonic() + 60
+            while "Ctrl-C" not in (folder / "log").read_text():
+                assert server.poll() is None, (folder / "log").read_text()
+                assert time.monotonic() < until, "the server does not start"
+                time.sleep(0.1)
+            yield port
+        finally:
+            server.terminate()
+            server.wait(20)
+    assert not list((folder / "tmp").glob("antibody_esm-app-*")), "what was uploaded is deleted"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    assert path is not None, "install Chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser: Browser, port: int) -> Iterator[Page]:
+    """The page in a browser that reaches loopback only, and must not have tried anything else."""
+    opened = browser.new_page(viewport={"width": 1280, "height": 1400}, accept_downloads=True)
+    elsewhere: list[str] = []
+    said: list[str] = []
+
+    def only_loopback(route) -> None:
+        if urlsplit(route.request.url).hostname == "127.0.0.1":
+            route.continue_()
+        else:
+            elsewhere.append(route.request.url)
+            route.abort()
+
+    opened.route("**/*", only_loopback)
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    opened.goto(f"http://127.0.0.1:{port}/")
+    expect(opened.locator("#score")).to_be_visible()
+    yield opened
+    opened.wait_for_timeout(300)  # Gradio's heartbeat never ends, so the network is never idle
+    assert elsewhere == []
+    assert said == []
+    assert opened.title() == "antibody_esm"
+    opened.close()
+
+
+def score(page: Page, text: str) -> None:
+    page.locator("#text textarea").fill(text)
+    page.locator("#score").click()
+
+
+def cell(page: Page, row: int, column: int, table: str = "scores"):
+    return page.locator(f"#{table} [data-row='{row}'][data-col='{column}']")
+
+
+def downloaded(page: Page) -> pd.DataFrame:
+    with page.expect_download() as waiting:
+        page.locator("#download").click()
+    return pd.read_csv(io.BytesIO(Path(waiting.value.path()).read_bytes()), dtype={"id": str}, keep_default_na=False)
+
+
+def same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
+    text = io.StringIO(expected.to_csv(index=False))
+    pd.testing.assert_frame_equal(found, pd.read_csv(text, dtype={"id": str}, keep_default_na=False))
+
+
+def test_pasted_sequences_are_scored_explained_scanned_and_downloaded(page: Page, predictor: Predictor) -> None:
+    score(page, f">first of two\n{VH[0]}\n>{HOSTILE}\n{NANOBODY}\n>bad\nEVQ1LV\n")
+    expect(page.locator("#message")).to_contain_text("Antibodies scored: 2; with a warning:")
+    expect(page.locator("#message")).to_contain_text("cannot be scored: 1")
+    expect(page.locator("#rejected")).to_contain_text("heavy chain, position 3: '1'")
+    expect(page.locator("#scores")).to_contain_text(HOSTILE)
+    expected = predictor.score_table([VH[0], NANOBODY])
+    assert cell(page, 0, 3).inner_text().strip() == f"{expected['probability'][0]:.3f}"
+    low, high = expected[["calibrated_low", "calibrated_high"]].iloc[0]
+    assert f"({low:.3f} to {high:.3f})" in cell(page, 0, 4).inner_text()
+    same(downloaded(page).drop(columns="row"), expected.assign(id=["first", HOSTILE]))
+
+    cell(page, 1, 1).click()
+    expect(page.locator("#picture h3")).to_have_text(HOSTILE)
+    assert page.locator("#picture img").count() == 0
+    residues = page.locator("#picture span[title]")
+    assert "".join(residues.all_inner_texts()) == NANOBODY
+    expect(page.locator("#picture")).to_contain_text("CDR3 105-117")
+    page.locator("#scan").click()
+    expect(page.locator("#scanned")).to_contain_text("Mutations tried: 285.")
+    expect(page.locator("#heat img")).to_be_visible()
+    assert page.locator("#heat img").evaluate("one => one.naturalWidth") > 300
+    mutations = mutational_scan(predictor, NANOBODY, ["CDR3"]).to_frame()
+    best, column = mutations.iloc[0], list(mutations.columns).index("change")
+    expect(cell(page, 0, 0, "mutations")).to_have_text(best["mutation"])
+    expect(cell(page, 0, column, "mutations")).to_have_text(f"{best['change']:.3f}")
+
+    page.locator("#positions input, #positions textarea").fill("<b>FR9</b>")
+    page.locator("#scan").click()
+    expect(page.locator("#scanned")).to_contain_text("'<b>FR9</b>' names no residues")
+    expect(page.locator("#heat")).to_have_count(0)
+
+
+def test_an_uploaded_table_is_scored(page: Page, predictor: Predictor, tmp_path: Path) -> None:
+    path = tmp_path / "some.csv"
+    pd.DataFrame({"id": ["x", "y", "z"], "heavy": VH[:3], "other": 1}).to_csv(path, index=False)
+    page.locator("#file input[type=file]").set_input_files(path)
+    expect(page.locator("#file")).to_contain_text("some")
+    page.locator("#score").click()
+    expect(page.locator("#message")).to_contain_text("Antibodies scored: 3;")
+    same(downloaded(page).drop(columns="row"), predictor.score_table(VH[:3]).assign(id=["x", "y", "z"]))
+
+
+def test_a_bad_file_is_a_message_without_a_path(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "no.csv").write_text("id,light\na,DIQ\n")
+    page.locator("#file input[type=file]").set_input_files(tmp_path / "no.csv")
+    expect(page.locator("#file")).to_contain_text("no")
+    page.locator("#score").click()
+    alert = page.locator("#message [role=alert]")
+    expect(alert).to_contain_text("the model reads the heavy chain, and no column is named 'heavy', of id, light")
+    assert tempfile.gettempdir() not in alert.inner_text()
+    expect(page.locator("#scores")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("empty.fasta", b"", "there are no antibodies"),
+        ("page.html", b"<script>", "names of files end in .csv"),
+        ("small.csv.gz", b"\x1f\x8b", "names of files end in .csv"),
+        ("odd.csv", b"\xff\xfe\x00\x01,", "cannot be read"),
+        ("many.fasta", b">a\nEVQ\n" * (MOST + 1), "at most 2,000 antibodies at a time"),
+        ("long.fasta", b">a\n" + b"EVQL" * 501, "row 0: at most 2,000 residues a sequence"),
+        ("large.csv", b"A" * (LARGEST + 1), "at most 5,000,000 bytes"),
+    ],
+)
+def test_a_bad_or_too_large_file_is_refused(name: str, content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DatasetError, match=said):
+        antibodies("", str(tmp_path / name), "heavy")
+
+
+def test_nothing_and_nonsense_are_messages(page: Page) -> None:
+    score(page, "")
+    expect(page.locator("#message [role=alert]")).to_have_text("paste sequences or choose a file first")
+    score(page, HOSTILE)
+    expect(page.locator("#message")).to_contain_text("Antibodies scored: 0;")
+    expect(page.locator("#rejected")).to_contain_text("heavy chain, position 0: '<'")
+
+
+def ask(port: int, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request(method, path, body or None, {name.replace("_", "-"): one for name, one in headers.items()})
+    answer = connection.getresponse()
+    found = answer.status, answer.read()
+    connection.close()
+    return found
+
+
+@pytest.mark.parametrize(
+    "start", ["/file=", "/gradio_api/file=", "/gradio_api/file/", "/file/", "/static/", "/assets/"]
+)
+@pytest.mark.parametrize(
+    "path",
+    [
+        "{secret}",
+        "/etc/passwd",
+        "../../../../../../../../etc/passwd",
+        "..%2f..%2f..%2f..%2f..%2f..%2fetc/passwd",
+        "%2e%2e/%2e%2e/%2e%2e/%2e%2e/%2e%2e/etc/passwd",
+        "file:///etc/passwd",
+    ],
+)
+def test_no_file_of_the_server_is_given(start: str, path: str, port: int, model: Path) -> None:
+    manifest = model / "manifest.json"
+    status, body = ask(port, start + path.format(secret=manifest))
+    assert status >= 400
+    assert b"root:" not in body
+    assert manifest.read_bytes()[:200] not in body
+
+
+def upload(port: int, size: int) -> tuple[int, bytes]:
+    head = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.csv"\r\n\r\n'
+    body = head + b"A" * size + b"\r\n--x--\r\n"
+    return ask(port, "/gradio_api/upload", "POST", body, Content_Type="multipart/form-data; boundary=x")
+
+
+def test_what_was_uploaded_can_be_read_so_that_refusals_mean_something(port: int) -> None:
+    status, body = upload(port, 7)
+    assert status == 200
+    (path,) = json.loads(body)
+    assert ask(port, f"/gradio_api/file={path}") == (200, b"A" * 7)
+    assert oct(Path(path).parent.parent.stat().st_mode)[-3:] == "700", "no other user of this computer reads it"
+
+
+@pytest.mark.parametrize("size", [LARGEST + 1, LARGEST + 200_000])
+def test_too_large_an_upload_is_refused(size: int, port: int) -> None:
+    assert upload(port, size)[0] == 413
+
+
+def join(port: int, body: bytes) -> tuple[int, bytes]:
+    return ask(port, "/gradio_api/queue/join", "POST", body, Content_Type="application/json")
+
+
+def called(port: int, file: object) -> str:
+    """Return what becomes of a call of `score` with a file that was never uploaded."""
+    data = {"data": ["", file], "fn_index": 0, "session_hash": "abcdefgh"}
+    status, body = ask(
+        port, "/gradio_api/queue/join", "POST", json.dumps(data).encode(), Content_Type="application/json"
+    )
+    if status != 200:
+        return f"{status} {body.decode()}"
+    return ask(port, "/gradio_api/queue/data?session_hash=abcdefgh")[1].decode()
+
+
+def test_a_call_cannot_name_a_file_of_the_server(port: int, model: Path) -> None:
+    meta = {"meta": {"_type": "gradio.FileData"}}
+    for path in ("/etc/passwd", str(model / "manifest.json"), "../../etc/passwd"):
+        said = called(port, {"path": path, **meta})
+        assert '"success":false' in said.replace(" ", "")
+        assert "root:" not in said
+    assert called(port, None).count("paste sequences or choose a file first") >= 1
+
+
+def test_a_call_cannot_make_the_server_fetch(port: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        other.settimeout(0.3)
+        address = f"http://127.0.0.1:{other.getsockname()[1]}/a.csv"
+        assert called(port, {"path": address, "meta": {"_type": "gradio.FileData"}}).startswith("400")
+        escaped = json.dumps({"path": address}).replace(":/", "\\u003a/").encode()
+        assert join(port, escaped)[0] == 400
+        for start in ("/gradio_api/file=", "/gradio_api/proxy=", "/file=", "/proxy="):
+            assert ask(port, start + address)[0] == 404
+            assert ask(port, start + address.replace(":", "%3A"))[0] == 404
+        with pytest.raises(TimeoutError):
+            other.accept()
+
+
+def test_deep_or_broken_json_and_too_large_a_body_are_refused(port: int) -> None:
+    for body, status in ((b"[" * 200_000, 400), (b"{", 400), (b'"' + b"A" * (LARGEST + 70_000) + b'"', 413)):
+        assert join(port, body)[0] == status
+
+
+def test_a_page_of_another_name_cannot_call_it(port: int) -> None:
+    assert ask(port, "/config", Host=f"127.0.0.1:{port}")[0] == 200
+    assert ask(port, "/config", Host=f"localhost:{port}")[0] == 200
+    assert ask(port, "/config", Host="evil.example")[0] == 421
+
+
+def test_it_listens_on_loopback_only(port: int) -> None:
+    """By what the kernel says, whatever addresses this computer has."""
+    rows = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
+    listening = {row[1].split(":")[0] for row in rows if row[3] == "0A" and int(row[1].split(":")[1], 16) == port}
+    assert listening == {"0100007F"}
+
+
+def test_pasted_text_is_fasta_or_one_sequence_a_line() -> None:
+    assert antibodies("EVQ\n\n QVQ \n", None, "heavy")["sequence"].tolist() == ["EVQ", "QVQ"]
+    fasta = antibodies("\n>a b\nEV\nQ\n>c\nQVQ", None, "heavy")
+    assert fasta.to_dict("list") == {"id": ["a", "c"], "sequence": ["EVQ", "QVQ"]}
+    pairs = antibodies("EVQ|DIQ\nQVQ", None, "paired")
+    assert pairs.to_dict("list") == {"id": ["0", "1"], "heavy": ["EVQ", "QVQ"], "light": ["DIQ", ""]}
+
+
+def test_two_inputs_or_too_much_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.fasta"
+    path.write_text(">a\nEVQ\n")
+    with pytest.raises(DatasetError, match="remove one of them"):
+        antibodies("EVQ", str(path), "heavy")
+    with pytest.raises(DatasetError, match="at most 2,000 antibodies"):
+        antibodies("EVQ\n" * (MOST + 1), None, "heavy")
+    with pytest.raises(DatasetError, match="at most 5,000,000 bytes"):
+        antibodies("É" * (LARGEST // 2 + 1), None, "heavy")
+
+
+def test_intervals_stand_beside_their_middle_and_what_is_not_known_is_empty() -> None:
+    table = pd.DataFrame(
+        {"prediction": [1.5, 2.0], "low": [1.0, np.nan], "high": [2.0, np.nan], "warning": ["", "far"]}
+    )
+    assert shown(table).to_dict("list") == {"prediction": ["1.500 (1.000 to 2.000)", "2.000"], "warning": ["", "far"]}
