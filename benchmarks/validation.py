@@ -42,9 +42,9 @@ added: dict[str, list[float]] = {letter: [] for letter in AMINO_ACIDS}
 generator = np.random.default_rng(0)
 for i in generator.choice(known, min(10 * antibodies, len(known)), replace=False):
     found = residue_contributions(predictor, data.sequences[i])
-    for place, value in zip(found.places, found.contributions, strict=True):
-        if place.region == "CDR3" and place.residue in added:
-            added[place.residue].append(value)
+    for site, value in zip(found.sites, found.contributions, strict=True):
+        if site.region == "CDR3" and site.residue in added:
+            added[site.residue].append(value)
 contribution = np.array([np.mean(added[one]) if added[one] else np.nan for one in AMINO_ACIDS])
 
 # The scan: what the logit does when a residue of CDR-H3 becomes another one.
