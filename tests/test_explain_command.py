@@ -90,3 +90,9 @@ def test_the_command_finds_what_the_function_does(model: Path) -> None:
     expected = mutational_scan(Predictor.load(model, store="embeddings"), HEAVY, "107").to_frame()
     found = pd.read_csv("out.csv", keep_default_na=False).drop(columns="id").astype(expected.dtypes)
     pd.testing.assert_frame_equal(found, expected)
+
+
+def test_a_sequence_longer_than_a_name_of_a_file_is_a_sequence(model: Path) -> None:
+    constant = "ASTKGPSVFPLAPSSKSTSGGTAALGCLVKDYFPEPVTVSWNSGALTSGVHTFPAVLQSSGLYSLSSVVTVPSSSLGTQTYICNVNHKPSNTKVDKKVEPKSC"
+    done = run("explain", HEAVY + constant + constant, "--model", model)
+    assert "CDR3" in done.stdout
