@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from transformers import AutoModel
 
 from antibody_esm import Extractor, ExtractorSpec, RuntimeSpec
+from antibody_esm.plm.batching import FEWEST
 from antibody_esm.plm.checkpoints import locate
-from antibody_esm.plm.fused import ALONE, Layer, alone_as_in_company, fuse
+from antibody_esm.plm.fused import Layer, alone_as_in_company, fuse
 from peers import one_thread
 
 KNOWN = ("esm", "esm1v", "esm1b", "bert", "antiberty")
@@ -56,13 +57,13 @@ def test_a_lone_sequence_of_enough_tokens_has_the_bits_that_it_has_in_company(
     pair: tuple[torch.nn.Module, torch.nn.Module],
 ) -> None:
     original, model = pair
-    assert not alone_as_in_company(original, 200)
-    assert [alone_as_in_company(model, tokens) for tokens in (3, ALONE - 1, ALONE, 500)] == [False, False, True, True]
+    assert not alone_as_in_company(original)
+    assert alone_as_in_company(model)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with torch.inference_mode():
-            for tokens in (*range(ALONE, ALONE + 8), 61, 122, 250):
+            for tokens in (*range(FEWEST, FEWEST + 8), 122, 250):
                 ids = torch.randint(4, 24, (5, tokens), generator=torch.Generator().manual_seed(tokens))
                 together = model(input_ids=ids).last_hidden_state
                 for row in range(5):
@@ -71,13 +72,14 @@ def test_a_lone_sequence_of_enough_tokens_has_the_bits_that_it_has_in_company(
         torch.set_num_threads(threads)
 
 
-def test_a_lone_sequence_runs_once_and_a_very_short_one_twice(checkpoints: dict[str, Path]) -> None:
+def test_a_lone_sequence_runs_once_and_short_ones_with_copies(checkpoints: dict[str, Path]) -> None:
     extractor = Extractor(checkpoints["esm"], RuntimeSpec(device="cpu"))
     ran: list[int] = []
     extractor._model.register_forward_hook(lambda _, __, output: ran.append(len(output.last_hidden_state)))
-    extractor.embed(["A" * (ALONE - 2)])
-    extractor.embed(["A" * (ALONE - 3)])
-    assert ran == [1, 2]
+    extractor.embed(["A" * (FEWEST - 2)])
+    extractor.embed(["A" * (FEWEST - 3)])
+    extractor.embed(["AAA", "ACC", "DDD"])
+    assert ran == [1, 2, 3 * -(-FEWEST // 15)]
 
 
 def test_a_layer_that_would_give_other_states_stays_as_it_is(checkpoints: dict[str, Path]) -> None:
@@ -85,7 +87,7 @@ def test_a_layer_that_would_give_other_states_stays_as_it_is(checkpoints: dict[s
     model.encoder.layer[1].intermediate.intermediate_act_fn = torch.nn.ReLU()
     fuse(model)
     assert [isinstance(layer, Layer) for layer in model.encoder.layer] == [True, False]
-    assert not alone_as_in_company(model, 200)
+    assert not alone_as_in_company(model)
 
 
 @pytest.mark.parametrize("changed", [{"hidden_act": "gelu_new"}, {"is_decoder": True}, {"model_type": "megatron-bert"}])
@@ -103,7 +105,7 @@ def test_a_configuration_that_is_not_known_runs_as_before(
 def test_other_families_run_as_before(name: str, checkpoints: dict[str, Path]) -> None:
     model = Extractor(checkpoints[name], RuntimeSpec(device="cpu"))._model
     assert not any(isinstance(part, Layer) for part in model.modules())
-    assert not alone_as_in_company(model, 200)
+    assert not alone_as_in_company(model)
 
 
 def test_lower_precision_runs_as_before(checkpoints: dict[str, Path]) -> None:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from functools import cached_property
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from antibody_esm import presets
 from antibody_esm.errors import CheckpointError
 from antibody_esm.plm import elsewhere
-from antibody_esm.plm.batching import batches
+from antibody_esm.plm.batching import FEWEST, batches
 from antibody_esm.plm.checkpoints import Checkpoint
 from antibody_esm.plm.devices import Copies, devices, in_parts, torch_threads_restored
 from antibody_esm.plm.families import Vocabulary, family_of, max_length, shorten, vocabulary_of
@@ -399,27 +400,30 @@ class Extractor:
         if self._devices == ["cpu"] and torch.get_num_threads() != 1:
             torch.set_num_threads(1)
         tokens = torch.from_numpy(self._vocabulary.encode([sequences[i] for i in batch]))
-        if batch[0] == batch[-1] and alone_as_in_company(self._model, tokens.shape[1]):
-            tokens, given = tokens[:1], use
+        is_lone = batch[0] == batch[-1] and alone_as_in_company(self._model)
+        if is_lone:
+            tokens = tokens[:1]
+        tokens = tokens.repeat(ceil(FEWEST / tokens.numel()), 1)
 
-            def use(layer: int, states: "torch.Tensor") -> None:
-                given(layer, states.repeat(2, 1, 1))  # sums over one sequence alone may run in another order
+        def used(layer: int, states: "torch.Tensor") -> None:
+            # Sums over one sequence alone may run in another order.
+            use(layer, states[:1].repeat(2, 1, 1) if is_lone else states[: len(batch)])
 
         last = self.checkpoint.layers
         inner = [layer for layer in layers if layer != last]
         with self._copies.one() as model, torch.inference_mode():
             tokens = tokens.to(model.device)
             if not inner:
-                use(last, model(input_ids=tokens).last_hidden_state)
+                used(last, model(input_ids=tokens).last_hidden_state)
             elif family_of(self.checkpoint).layers is None:
                 states = model(input_ids=tokens, output_hidden_states=True).hidden_states
                 for layer in layers:
-                    use(layer, states[layer])
+                    used(layer, states[layer])
             else:  # none is kept for longer than it is used
-                with self._taps.open(inner, use):
+                with self._taps.open(inner, used):
                     output = model(input_ids=tokens)
                 if last in layers:
-                    use(last, output.last_hidden_state)
+                    used(last, output.last_hidden_state)
 
     def _states(self, batch: list[int], sequences: list[str]) -> "torch.Tensor":
         """Return the states ``(b, tokens, dim)`` of the layer that is asked for."""

@@ -15,9 +15,8 @@ from torch.nn import functional
 FAMILIES = ("bert", "esm")
 """Model types whose layers are known here; all others run as transformers wrote them."""
 
-ALONE = 16
-"""Tokens from which a lone sequence has the bits that it has in company. With fewer than four rows, the matrix library
-takes another path; the rest is margin."""
+_PROBED = 16
+"""Tokens of the sequences by which a layer is compared with the one that it replaces."""
 
 
 class Layer(nn.Module):  # type: ignore[misc]  # torch is not typed here
@@ -110,10 +109,10 @@ def fuse(model: Any) -> None:
     ):
         return
     rotary = getattr(config, "position_embedding_type", None) == "rotary"
-    probe = torch.linspace(-3, 3, 2 * ALONE * config.hidden_size).sin().view(2, ALONE, -1)
+    probe = torch.linspace(-3, 3, 2 * _PROBED * config.hidden_size).sin().view(2, _PROBED, -1)
     layers = model.encoder.layer
     with torch.inference_mode():
-        positions = model.rotary_embeddings(probe, torch.arange(ALONE)[None]) if rotary else None
+        positions = model.rotary_embeddings(probe, torch.arange(_PROBED)[None]) if rotary else None
         for place, layer in enumerate(layers):
             own = Layer(layer, config.num_attention_heads, rotary).eval()
             expected, found = (each(probe, position_embeddings=positions) for each in (layer, own))
@@ -121,10 +120,6 @@ def fuse(model: Any) -> None:
                 layers[place] = own
 
 
-def alone_as_in_company(model: Any, tokens: int) -> bool:
-    """Return whether one sequence of so many tokens has the same bits with and without others beside it."""
-    return (
-        tokens >= ALONE
-        and model.config.model_type in FAMILIES
-        and all(isinstance(layer, Layer) for layer in model.encoder.layer)
-    )
+def alone_as_in_company(model: Any) -> bool:
+    """Return whether one sequence of enough tokens has the same bits with and without others beside it."""
+    return model.config.model_type in FAMILIES and all(isinstance(layer, Layer) for layer in model.encoder.layer)
