@@ -4,6 +4,7 @@ import typer
 
 from antibody_esm.cli import data, store
 from antibody_esm.cli.embed import embed_command
+from antibody_esm.cli.evaluate import evaluate_command
 from antibody_esm.cli.explain import explain_command
 from antibody_esm.cli.predict import predict_command
 from antibody_esm.cli.scan import scan_command
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 app.command("embed")(embed_command)
 app.command("predict")(predict_command)
+app.command("evaluate")(evaluate_command)
 app.command("explain")(explain_command)
 app.command("scan")(scan_command)
 app.command("app")(app_command)

@@ -1,0 +1,58 @@
+"""``antibody-esm evaluate``: how right a saved model is on labelled antibodies that had no part in its training."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from antibody_esm.cli.given import check
+from antibody_esm.cli.told import told
+from antibody_esm.specs import RuntimeSpec
+
+_WRITTEN = (".html", ".csv", ".json")
+
+
+def evaluate_command(
+    data: Annotated[str, typer.Argument(help="A table with labels, or the name of a public data set.")],
+    model: Annotated[Path, typer.Option("--model", "-m", help="Folder of a saved model.")],
+    out: Annotated[
+        list[Path] | None, typer.Option("--out", "-o", help=".html: a page, .csv: predictions, .json: scores.")
+    ] = None,
+    threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Probability from which on it is 1.")] = None,
+    assay: Annotated[str | None, typer.Option(help="elisa or psr: the threshold of earlier work.")] = None,
+    label: Annotated[str | None, typer.Option(help="Column of the labels.")] = None,
+    labels: Annotated[str | None, typer.Option(help="Which labels of a public data set; of FASTA, a table.")] = None,
+    id_column: Annotated[str | None, typer.Option("--id", help="Column of the ids.")] = None,
+    heavy: Annotated[str | None, typer.Option(help="Column of the heavy chains.")] = None,
+    light: Annotated[str | None, typer.Option(help="Column of the light chains.")] = None,
+    drop: Annotated[bool, typer.Option("--drop", help="Leave out antibodies without the model's fragment.")] = False,
+    store: Annotated[Path, typer.Option("--store", "-s", help="Folder where vectors are kept, and looked up.")] = Path(
+        "embeddings"
+    ),
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
+) -> None:
+    """Scores with intervals and baselines on labelled antibodies; that they were opened is noted beside the model."""
+    with told(f"what is embedded is in {store}, and the same command goes on there"):
+        from antibody_esm.data.sources import load_dataset
+        from antibody_esm.predictor import Predictor
+
+        for path in out or ():
+            check(path, *_WRITTEN)
+        predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
+        fragment = predictor.data["fragment"]
+        given = load_dataset(
+            data,
+            id=id_column,
+            heavy=heavy,
+            light=light,
+            label=label,
+            labels=labels,
+            chain=None if fragment else predictor.data["chain"],
+            fragment=fragment,
+            drop=drop,
+        )
+        report = predictor.evaluate(given, threshold=threshold, assay=assay)
+        print(report)  # noqa: T201
+        for path in out or ():
+            {".html": report.to_html, ".csv": report.to_csv, ".json": report.to_json}[path.suffix](path)
+            print(f"written to {path}")  # noqa: T201
