@@ -144,7 +144,7 @@ def test_a_sequence_without_a_domain_is_scanned_by_number_and_says_what_is_not_k
 def test_both_chains_of_a_pair_are_scanned_with_the_other_as_it_is(checkpoints: dict[str, Path]) -> None:
     predictor = trained(ExtractorSpec(model=str(checkpoints["esmc"])), "logreg", paired=True)
     before = predictor.extractor.computed
-    scan = mutational_scan(predictor, (HEAVY, LIGHT), "H:107,L:CDR3")
+    scan = mutational_scan(predictor, (HEAVY, LIGHT), "H:107,L-CDR3")
     assert predictor.extractor.computed - before == 19 * (1 + 9) + 2
     table = scan.to_frame()
     assert {"H:W107A", "L:Q105A"} <= set(table["mutation"])

@@ -12,7 +12,7 @@ _SETS: dict[str, tuple[str, ...]] = {
     "cdrs": CDRS,
     "frameworks": FRAMEWORKS,
 }
-_NAME = re.compile(r"(?:(?P<chain>[hl]):)?(?:(?P<set>[a-z]+\d?)|(?P<first>\d+[a-z]?)(?:-(?P<last>\d+))?)")
+_NAME = re.compile(r"(?:(?P<chain>[hl])[:-])?(?:(?P<set>[a-z]+\d?)|(?P<first>\d+[a-z]?)(?:-(?P<last>\d+))?)")
 
 
 class Site(NamedTuple):
@@ -60,7 +60,8 @@ def named(every: list[Site], positions: str | Iterable[str | int]) -> list[Site]
     positions
         IMGT positions (``"27"``, ``"111A"``), ranges of them with both ends and insertions (``"105-117"``), regions
         (``"CDR3"``, ``"FR1"``, ``"CDRs"``, ``"frameworks"``), each of one chain with its letter before it
-        (``"H:CDR3"``); several with commas between, or as a list. An integer is the index of a residue from 0.
+        (``"H:CDR3"``, ``"H-CDR3"``); several with commas between, or as a list. An integer is the index of a residue,
+        from 0.
 
     Raises
     ------
