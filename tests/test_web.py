@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,7 +25,7 @@ from antibody_esm.cli.web import LARGEST, MOST, antibodies, shown
 from antibody_esm.errors import DatasetError
 from antibody_esm.explain import mutational_scan
 from antibody_esm.testing import tiny_checkpoint
-from chains import HEAVY, NANOBODY
+from chains import HEAVY, LIGHT, NANOBODY
 
 GENERATOR = np.random.default_rng(11)
 expect.set_options(timeout=20_000)  # the first antibody loads torch
@@ -59,18 +60,43 @@ def predictor(model: Path) -> Predictor:
 
 
 @pytest.fixture(scope="module")
-def port(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """A server of its own process, whose every way out of this computer leads to a closed port."""
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of another kind: a regressor, which reads pairs."""
+    folder = tmp_path_factory.mktemp("pairs")
+    extractor = ExtractorSpec(model=str(tiny_checkpoint("esm", folder / "esm", layers=1)))
+    value = [one.count("K") + GENERATOR.normal() for one in VH]
+    data = Dataset([f"a{i}" for i in range(40)], VH, [LIGHT] * 40, label=value, chain="paired")
+    return Trainer(extractor, "ridge").fit(data).save(folder / "model")
+
+
+WATCHED = """
+import os, sys
+
+def look(event, arguments):
+    if event in ("socket.connect", "socket.sendto", "socket.getaddrinfo"):
+        called = arguments[0] if event == "socket.getaddrinfo" else arguments[1]
+        with open(os.environ["CALLED"], "a") as log:
+            print(called[0] if isinstance(called, tuple) else called, file=log)
+
+sys.addaudithook(look)
+"""
+"""Notes, in the server's own process, every address that it calls or looks up."""
+
+
+@contextmanager
+def serving(model: Path, folder: Path) -> Iterator[int]:
+    """A server of its own process, which calls nobody, and whose every way out leads to a closed port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("server")
+    for name in ("tmp", "watched"):
+        (folder / name).mkdir()
+    (folder / "watched" / "sitecustomize.py").write_text(WATCHED)
     closed = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
-    here = os.pathsep.join(sys.path)
+    here = os.pathsep.join([str(folder / "watched"), *sys.path])
     environment = os.environ | closed | {"no_proxy": "127.0.0.1", "NO_PROXY": "127.0.0.1", "PYTHONPATH": here}
     environment |= {"GRADIO_ALLOWED_PATHS": "/etc", "GRADIO_SHARE": "True", "GRADIO_SERVER_NAME": "0.0.0.0"}  # noqa: S104
-    environment["TMPDIR"] = str(folder / "tmp")
-    (folder / "tmp").mkdir()
+    environment |= {"TMPDIR": str(folder / "tmp"), "CALLED": str(folder / "called")}
     command = [sys.executable, "-m", "antibody_esm.cli.app", "app", "--model", str(model), "--port", str(port)]
     with (folder / "log").open("w+") as log:
         server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
@@ -85,6 +111,14 @@ def port(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]
             server.terminate()
             server.wait(20)
     assert not list((folder / "tmp").glob("antibody_esm-app-*")), "what was uploaded is deleted"
+    # Gradio asks the page itself whether it is there, so that an empty list would be one of a watch that failed.
+    assert set((folder / "called").read_text().splitlines()) == {"127.0.0.1"}
+
+
+@pytest.fixture(scope="module")
+def port(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with serving(model, tmp_path_factory.mktemp("server")) as port:
+        yield port
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +133,12 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, port: int) -> Iterator[Page]:
+    with opened_at(port, browser) as page:
+        yield page
+
+
+@contextmanager
+def opened_at(port: int, browser: Browser) -> Iterator[Page]:
     """The page in a browser that reaches loopback only, and must not have tried anything else."""
     opened = browser.new_page(viewport={"width": 1280, "height": 1400}, accept_downloads=True)
     elsewhere: list[str] = []
@@ -174,6 +214,33 @@ def test_pasted_sequences_are_scored_explained_scanned_and_downloaded(page: Page
     page.locator("#scan").click()
     expect(page.locator("#scanned")).to_contain_text("'<b>FR9</b>' names no residues")
     expect(page.locator("#heat")).to_have_count(0)
+
+
+def test_pairs_and_values_are_scored_explained_and_scanned(
+    pairs: Path, browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    predictor = Predictor.load(pairs)
+    with (
+        serving(pairs, tmp_path_factory.mktemp("server")) as port,
+        opened_at(port, browser) as page,
+    ):
+        expect(page.locator("body")).to_contain_text("paired sequences, written heavy|light")
+        score(page, f">one\n{VH[0]}|{LIGHT}\n>alone\n{VH[1]}\n")
+        expect(page.locator("#message")).to_contain_text("Antibodies scored: 1;")
+        expect(page.locator("#rejected")).to_contain_text("light chain")
+        expected = predictor.score_table([(VH[0], LIGHT)])
+        value, low, high = expected[["prediction", "low", "high"]].iloc[0]
+        expect(cell(page, 0, 2)).to_have_text(f"{value:.3f} ({low:.3f} to {high:.3f})")
+        same(downloaded(page).drop(columns="row"), expected.assign(id="one"))
+        cell(page, 0, 1).click()
+        expect(page.locator("#picture h3")).to_have_text("one")
+        assert "".join(page.locator("#picture span[title]").all_inner_texts()) == VH[0] + LIGHT
+        page.locator("#positions input, #positions textarea").fill("L-CDR3")
+        page.locator("#scan").click()
+        mutations = mutational_scan(predictor, (VH[0], LIGHT), ["L-CDR3"]).to_frame()
+        expect(page.locator("#scanned")).to_contain_text(f"Mutations tried: {len(mutations)}.")
+        expect(page.locator("#heat img")).to_be_visible()
+        expect(cell(page, 0, 0, "mutations")).to_have_text(mutations.iloc[0]["mutation"])
 
 
 def test_an_uploaded_table_is_scored(page: Page, predictor: Predictor, tmp_path: Path) -> None:
