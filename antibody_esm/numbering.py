@@ -10,6 +10,7 @@ Numbering takes some 20 ms a chain. Results are kept in the user's cache folder,
 import hashlib
 import json
 import sqlite3
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
@@ -95,14 +96,13 @@ class Domain:
 
     @cached_property
     def numbers(self) -> tuple[int, ...]:
-        """IMGT position of each residue without the letter of an insertion, 1 to 128."""
+        """IMGT position of each residue without the letter of an insertion, 1 to 128; none is below the one before."""
         return tuple(int(one.rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")) for one in self.positions)
 
     def span(self, region: Region) -> tuple[int, int]:
         """Return where a region begins and ends, as indices into `residues`."""
         first, last = REGIONS[region]
-        begin = sum(number < first for number in self.numbers)
-        return begin, begin + sum(first <= number <= last for number in self.numbers)
+        return bisect_left(self.numbers, first), bisect_right(self.numbers, last)
 
     def region(self, region: Region) -> str:
         """Return the residues of a region; none if it is missing."""

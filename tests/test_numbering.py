@@ -39,8 +39,10 @@ def test_loops_and_germline_of_trastuzumab() -> None:
 
 
 def test_regions_of_a_domain_are_all_of_it_and_spans_lie_one_behind_the_other() -> None:
-    for (domain,) in number([HEAVY, LIGHT]):
+    longest = NANOBODY.replace("VYVISYL", "VYVISYLGGSGGSYYDSSGYYV")  # insertions on both sides of the top of the loop
+    for (domain,) in number([HEAVY, LIGHT, NANOBODY, longest, "XXXXXXX" + HEAVY[7:]]):
         assert joined(domain) == domain.residues
+        assert list(domain.numbers) == sorted(domain.numbers)
         spans = [domain.span(region) for region in REGIONS]
         assert spans[0][0] == 0
         assert spans[-1][1] == len(domain.residues)
