@@ -1,6 +1,9 @@
 """Fixtures: tiny checkpoints, one of each family, and a world without a hub or a shared cache."""
 
+import contextlib
+import io
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -19,7 +22,7 @@ os.environ["ANTIBODY_ESM_DATA"] = os.environ.get(
 
 from hypothesis import HealthCheck, settings
 
-from antibody_esm import EmbeddingStore, ExtractorSpec, embed, load_dataset
+from antibody_esm import EmbeddingStore, ExtractorSpec
 from antibody_esm.testing import tiny_checkpoint
 from stores import MAX, SEQUENCES, SPEC, rows_of
 
@@ -27,6 +30,14 @@ settings.register_profile(
     "antibody_esm", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 settings.load_profile("antibody_esm")
+
+ROOT = Path(__file__).parent.parent
+
+
+def python_blocks(path: Path) -> list[str]:
+    """The Python of a page of Markdown."""
+    return re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), flags=re.S | re.M)
+
 
 FAMILIES = ("esm", "esm1v", "bert", "roformer")
 """Whose checkpoints tests of other rooms take."""
@@ -65,11 +76,18 @@ def published() -> Path:
 
 
 @pytest.fixture(scope="session")
-def antiberty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """An empty folder in which the first lines of the README were run, and what they printed."""
+    folder, said = tmp_path_factory.mktemp("readme"), io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(said):
+        exec(python_blocks(ROOT / "README.md")[0], {})  # noqa: S102
+    return folder, said.getvalue()
+
+
+@pytest.fixture(scope="session")
+def antiberty_store(first_run: tuple[Path, str]) -> Path:
     """A store of the bundled antibodies by AntiBERTy, which a page or an example would take seconds to compute."""
-    root = tmp_path_factory.mktemp("antiberty") / "embeddings"
-    embed(load_dataset("boughter_flu_cdrs").sequences, "antiberty", root)
-    return root
+    return first_run[0] / "embeddings"
 
 
 @pytest.fixture

@@ -13,17 +13,13 @@ import pytest
 
 import antibody_esm
 from antibody_esm.data.cards import card
+from conftest import ROOT, python_blocks
 
-ROOT = Path(__file__).parent.parent
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(antibody_esm.__path__, "antibody_esm.")
     if not module.name.endswith(("cli.train", "cli.app"))
 ]
-
-
-def python_blocks(path: Path) -> list[str]:
-    return re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), flags=re.S | re.M)
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -34,15 +30,12 @@ def test_examples_in_docstrings_run(name: str, tmp_path: Path, monkeypatch: pyte
     assert doctest.testmod(module, optionflags=flags).failed == 0
 
 
-def test_the_first_five_lines_of_the_readme_run_and_save_a_model(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    first = python_blocks(ROOT / "README.md")[0]
-    assert len(first.splitlines()) == 6  # an import and five lines
-    exec(first, {})  # noqa: S102
-    assert capsys.readouterr().out.strip() in (ROOT / "README.md").read_text()
-    assert (tmp_path / "model" / "manifest.json").exists()
+def test_the_first_five_lines_of_the_readme_run_and_save_a_model(first_run: tuple[Path, str]) -> None:
+    folder, said = first_run
+    assert len(python_blocks(ROOT / "README.md")[0].splitlines()) == 6  # an import and five lines
+    assert said.strip()
+    assert said.strip() in (ROOT / "README.md").read_text()
+    assert (folder / "model" / "manifest.json").exists()
 
 
 def test_the_first_screen_of_the_readme_names_the_two_commands() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antibody_esm import EmbeddingStore, Extractor, ExtractorSpec, RuntimeSpec, embed, embed_stream
@@ -17,8 +17,10 @@ from antibody_esm.plm.batching import batches
 from antibody_esm.plm.extractor import _shuffled
 from antibody_esm.plm.forecast import Forecast
 from antibody_esm.testing import tiny_checkpoint
+from variants import STRESS
 
 
+@settings(max_examples=100 if STRESS else 30)
 @given(
     seed=st.integers(0, 100),
     dim=st.sampled_from([320, 512, 1280]),

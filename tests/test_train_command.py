@@ -169,23 +169,25 @@ def test_logging_is_left_as_it_was(here: Path, common: list[str]) -> None:
 DOORS = {"script": [str(SCRIPT)], "module": [sys.executable, "-m", "antibody_esm.cli.train"]}
 
 
-def run(door: str, *overrides: str) -> subprocess.CompletedProcess[str]:
+def start(door: str, *overrides: str) -> subprocess.Popen[str]:
     environment = os.environ | {"PYTHONWARNINGS": "error", "COLUMNS": "80"}
-    return subprocess.run([*DOORS[door], *overrides], capture_output=True, text=True, env=environment, check=False)
+    command = [*DOORS[door], *overrides]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 @pytest.mark.parametrize("door", DOORS)
 def test_regression_group_overrides_reach_the_run(door: str, here: Path) -> None:
     # The predecessor's console script ignored model=esm2_650m.
     given = ["model=esm2_650m", "classifier=xgboost", "classifier.n_estimators=7"]
-    shown = yaml.safe_load(run(door, *given, "--cfg", "job").stdout)
+    showing, running = start(door, *given, "--cfg", "job"), start(door, *given)  # side by side
+    shown = yaml.safe_load(showing.communicate()[0])
     assert shown["extractor"]["model"] == "facebook/esm2_t33_650M_UR50D"
     assert (shown["classifier"]["kind"], shown["classifier"]["n_estimators"]) == ("xgboost", 7)
     spec = TrainSpec.compose(given)
     assert json.loads(spec.extractor.model_dump_json()) == shown["extractor"]
     assert json.loads(spec.classifier.model_dump_json()) == shown["classifier"]
     # And not only the configuration that is shown: the run asks for that model's weights, which are not here.
-    assert "facebook/esm2_t33_650M_UR50D" in run(door, *given).stderr
+    assert "facebook/esm2_t33_650M_UR50D" in running.communicate()[1]
 
 
 def test_regression_two_backbones_never_share_an_embedding(here: Path, checkpoints: dict[str, Path]) -> None:
@@ -203,9 +205,10 @@ def test_regression_two_backbones_never_share_an_embedding(here: Path, checkpoin
 def test_regression_no_configuration_warning_is_printed(here: Path, common: list[str]) -> None:
     computed = []
     for door in DOORS:  # the second finds the vectors of the first, which is most of its time
-        done = run(door, *common, f"output={door}", "runtime.progress=false")
-        assert (done.returncode, done.stderr) == (0, ""), door
-        assert "warning" not in done.stdout.lower(), door
+        running = start(door, *common, f"output={door}", "runtime.progress=false")
+        said, warned = running.communicate()
+        assert (running.returncode, warned) == (0, ""), door
+        assert "warning" not in said.lower(), door
         computed.append(json.loads((here / door / "metrics.json").read_text())["embeddings"]["computed"])
     assert computed[0] > computed[1] == 0
 
