@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu, spearmanr
 
 from antibody_esm import Dataset, LogisticRegressionSpec, Predictor, SplitSpec, Trainer, load_dataset
-from antibody_esm.classifiers import build
+from antibody_esm.classifiers import build, one_blas_thread
 from antibody_esm.explain import mutational_scan, residue_contributions
 from antibody_esm.sequences import AMINO_ACIDS
 
@@ -143,9 +143,10 @@ def shuffled(
     moved = np.array([changed[mutant == k].mean(axis=0) for k in range(20)])
     generator, label = np.random.default_rng(1), data.binary_labels()
     found = []
-    for _ in range(SHUFFLES):
-        model = build(trainer.spec.classifier, X.shape[1]).fit(X, generator.permutation(label))
-        found.append(rank(weight, moved @ model["classify"].coef_[0]))
+    with one_blas_thread():
+        for _ in range(SHUFFLES):
+            model = build(trainer.spec.classifier, X.shape[1]).fit(X, generator.permutation(label))
+            found.append(rank(weight, moved @ model["classify"].coef_[0]))
     return np.array(found)
 
 
