@@ -203,14 +203,14 @@ def test_regression_two_backbones_never_share_an_embedding(here: Path, checkpoin
 
 
 def test_regression_no_configuration_warning_is_printed(here: Path, common: list[str]) -> None:
-    computed = []
-    for door in DOORS:  # the second finds the vectors of the first, which is most of its time
-        running = start(door, *common, f"output={door}", "runtime.progress=false")
+    # Side by side, each with a store of its own, so that both load the model.
+    common = [*common, "runtime.progress=false"]
+    started = {door: start(door, *common, f"output={door}", f"store={door}/store") for door in DOORS}
+    for door, running in started.items():
         said, warned = running.communicate()
         assert (running.returncode, warned) == (0, ""), door
         assert "warning" not in said.lower(), door
-        computed.append(json.loads((here / door / "metrics.json").read_text())["embeddings"]["computed"])
-    assert computed[0] > computed[1] == 0
+        assert json.loads((here / door / "metrics.json").read_text())["embeddings"]["computed"] > 0
 
 
 def test_regression_the_folder_of_the_log_is_created(here: Path, common: list[str]) -> None:
