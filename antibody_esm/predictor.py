@@ -3,6 +3,7 @@
 import hashlib
 import json
 import platform
+import sys
 import warnings
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 
 from antibody_esm.classifiers import one_blas_thread
 from antibody_esm.data.dataset import Dataset
+from antibody_esm.data.tables import chain_columns, named_column
 from antibody_esm.embedding import as_store, embed
 from antibody_esm.ensemble import AnyExtractor, load
 from antibody_esm.errors import DatasetError, StoreError
@@ -32,6 +34,9 @@ from antibody_esm.store.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
+    from typing_extensions import TypeIs
+
+    Antibodies = Iterable[str | tuple[str, str]] | Dataset | pd.DataFrame
 
 FORMAT = 2
 """Layout of a saved model. Raise it when an older version of this package would misread a newer model."""
@@ -98,7 +103,7 @@ class Predictor:
 
     def predict(
         self,
-        sequences: Iterable[str | tuple[str, str]] | Dataset,
+        sequences: "Antibodies",
         *,
         threshold: float | None = None,
         assay: str | None = None,
@@ -108,7 +113,9 @@ class Predictor:
         Parameters
         ----------
         sequences
-            Of single chains, or pairs of heavy and light.
+            Of single chains, or pairs of heavy and light; or a `Dataset`; or a DataFrame with columns ``heavy`` and
+            ``light`` (``sequence``, where one chain is read) and maybe ``id``, of which the chain and the fragment are
+            taken that the model was trained on.
         threshold
             Probability from which on the class is 1; None: as the model decides.
         assay
@@ -117,6 +124,8 @@ class Predictor:
 
         Raises
         ------
+        DatasetError
+            If a Dataset or DataFrame has not the chain, or an antibody not the fragment, of the training.
         SequenceError
             If any sequence is not made of amino acids and X, or is too long; nothing has run by then.
         CheckpointError
@@ -126,7 +135,7 @@ class Predictor:
         """
         return self._apply(self.vectors(sequences), self._threshold(threshold, assay))[0]
 
-    def predict_proba(self, sequences: Iterable[str | tuple[str, str]] | Dataset) -> NDArray[np.float64]:
+    def predict_proba(self, sequences: "Antibodies") -> NDArray[np.float64]:
         """Return the probability ``(n, 2)`` of class 0 and class 1 for each sequence.
 
         Raises as `predict` does, and AttributeError of a regressor, which has no probabilities.
@@ -139,7 +148,7 @@ class Predictor:
 
     def score_table(
         self,
-        sequences: "Iterable[str | tuple[str, str]] | Dataset | pd.DataFrame",
+        sequences: "Antibodies",
         *,
         threshold: float | None = None,
         assay: str | None = None,
@@ -150,8 +159,7 @@ class Predictor:
         Parameters
         ----------
         sequences
-            As for `predict`; or a DataFrame with columns ``id`` (else rows are numbered), ``heavy`` and ``light``, of
-            which the chain and the fragment are taken that the model was trained on.
+            As for `predict`.
         threshold, assay
             As for `predict`.
         confidence
@@ -159,29 +167,21 @@ class Predictor:
 
         Returns
         -------
-        ``id``; of a classifier ``prediction``, ``probability``, ``calibrated`` with the ends of its Venn-Abers interval
-        ``calibrated_low`` and ``calibrated_high``, and ``conformal_set`` (``0``, ``1``, ``0 or 1``, ``neither``); of a
-        regressor ``prediction``, ``low`` and ``high``; then ``distance`` to the training antibodies (the share of them
-        that are nearer to their own neighbours), ``identity`` to the nearest one, and ``warning``, empty where there is
-        nothing to say. What the model does not know is missing.
+        ``id`` (else rows are numbered); of a classifier ``prediction``, ``probability``, ``calibrated`` with the ends
+        of its Venn-Abers interval ``calibrated_low`` and ``calibrated_high``, and ``conformal_set`` (``0``, ``1``, ``0
+        or 1``, ``neither``); of a regressor ``prediction``, ``low`` and ``high``; then ``distance`` to the training
+        antibodies (the share of them that are nearer to their own neighbours), ``identity`` to the nearest one, and
+        ``warning``, empty where there is nothing to say. What the model does not know is missing.
 
         Raises
         ------
-        DatasetError
-            If a DataFrame has not the chain, or an antibody not the fragment, that the model was trained on.
-        SequenceError, CheckpointError, ValueError
+        DatasetError, SequenceError, CheckpointError, ValueError
             As `predict` does.
         """
         import pandas as pd
 
-        data = self._as_trained(sequences) if isinstance(sequences, pd.DataFrame) else sequences
-        if isinstance(data, Dataset):
-            ids, given = list(data.ids), data.sequences
-            self._refuse_others(data)
-        else:
-            given = normalise(data, pairs=True)
-            ids = [str(row) for row in range(len(given))]
-        X = self.vectors(given)
+        ids, given = self._given(sequences)
+        X = self._features(given)
         prediction, probability = self._apply(X, self._threshold(threshold, assay))
         columns: dict[str, Any] = {"id": ids, "prediction": prediction}
         if probability is None:
@@ -219,10 +219,20 @@ class Predictor:
         low, high = self.uncertainty.intervals(value, confidence).T
         return {"low": low, "high": high}
 
+    def _given(self, sequences: "Antibodies") -> tuple[list[str], list[str]]:
+        """Return ids, and what the model reads of each antibody."""
+        data = self._as_trained(sequences) if _is_frame(sequences) else sequences
+        if isinstance(data, Dataset):
+            self._refuse_others(data)
+            return list(data.ids), data.sequences
+        given = normalise(data, pairs=True)
+        return [str(row) for row in range(len(given))], given
+
     def _as_trained(self, frame: "pd.DataFrame") -> Dataset:
         """Return the chain and fragment of a table that the model was trained on."""
-        heavy, light = (list(frame[name]) if name in frame.columns else None for name in ("heavy", "light"))
-        ids = [str(one) for one in (frame["id"] if "id" in frame.columns else range(len(frame)))]
+        chains = {name: list(column) for name, column in chain_columns(frame, self.data["chain"]).items()}
+        heavy, light = chains.get("heavy"), chains.get("light")
+        ids = [str(one) for one in (named_column(frame, "id") if "id" in frame.columns else range(len(frame)))]
         data = Dataset(ids, heavy, light, chain=self.data["chain"])
         return data if self.data["fragment"] is None else data.cut(self.data["fragment"])
 
@@ -293,11 +303,11 @@ class Predictor:
             prediction = self.classifier.predict(X) if cut is None else (probability[:, 1] >= cut).astype(np.int64)
             return prediction, probability
 
-    def vectors(self, sequences: Iterable[str | tuple[str, str]] | Dataset) -> NDArray[np.float64]:
-        """Return what the classifier reads of each sequence, ``(n, dim)``; raises as `predict` does."""
-        if isinstance(sequences, Dataset):
-            self._refuse_others(sequences)
-        given = sequences.sequences if isinstance(sequences, Dataset) else normalise(sequences, pairs=True)
+    def vectors(self, sequences: "Antibodies") -> NDArray[np.float64]:
+        """Return what the classifier reads of each antibody, ``(n, dim)``; takes and raises what `predict` does."""
+        return self._features(self._given(sequences)[1])
+
+    def _features(self, given: list[str]) -> NDArray[np.float64]:
         if not given:
             return np.empty((0, self.classifier.n_features_in_))
         return features(given, self.extractor, self.store)
@@ -411,6 +421,11 @@ def features(sequences: list[str], extractor: AnyExtractor, store: Store) -> NDA
 def labels(spec: TrainSpec, data: Dataset) -> NDArray[Any]:
     """Return the labels ``(n,)`` that a spec learns: classes, or numbers. Raises DatasetError where they are others."""
     return data.continuous_labels() if spec.is_regression else data.binary_labels()
+
+
+def _is_frame(given: "Antibodies") -> "TypeIs[pd.DataFrame]":
+    """Return whether it is a table, without importing pandas, which no table comes without."""
+    return "pandas" in sys.modules and isinstance(given, sys.modules["pandas"].DataFrame)
 
 
 def _warning(sequence: str, distance: float, identity: float) -> str:

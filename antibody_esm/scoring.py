@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from antibody_esm.data.dataset import Dataset
-from antibody_esm.data.tables import is_missing, read_frames, without_dressing
+from antibody_esm.data.dataset import Chain, Dataset
+from antibody_esm.data.tables import chain_columns, is_missing, named_column, read_frames, without_dressing
 from antibody_esm.errors import DatasetError, SequenceError
 from antibody_esm.evaluation.uncertainty import CONFIDENCE
 from antibody_esm.predictor import Predictor
@@ -13,9 +13,6 @@ from antibody_esm.sequences import BETWEEN, normalise
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_USUAL = {"heavy": ("heavy", "sequence"), "light": ("light", "sequence")}
-"""Columns that are taken for a chain where none is named; FASTA has ``sequence``."""
 
 
 class Columns(NamedTuple):
@@ -122,27 +119,20 @@ def score_frame(
 
 def _names(frame: "pd.DataFrame", column: str | None, rows: list[int]) -> list[str]:
     """Return the id of each row; its number where it has none."""
-    if column is not None and column not in frame.columns:
-        raise DatasetError(f"there is no column {column!r}; there are {', '.join(map(str, frame.columns))}")
     if column is None and "id" not in frame.columns:
         return [str(row) for row in rows]
-    return [str(row) if is_missing(one) else str(one) for row, one in zip(rows, frame[column or "id"], strict=True)]
+    named = named_column(frame, column or "id")
+    return [str(row) if is_missing(one) else str(one) for row, one in zip(rows, named, strict=True)]
 
 
 def _chains(
-    frame: "pd.DataFrame", chain: str, columns: Columns, rows: list[int]
+    frame: "pd.DataFrame", chain: Chain, columns: Columns, rows: list[int]
 ) -> tuple[dict[str, dict[int, str]], dict[int, str]]:
     """Return the sequences of each chain that is needed, by row, and why others have none."""
     found: dict[str, dict[int, str]] = {}
     reasons: dict[int, str] = {}
-    for name in ("heavy", "light") if chain in ("both", "paired") else (chain,):
-        usual = _USUAL[name] if chain == name else (name,)
-        choices = [given] if (given := getattr(columns, name)) is not None else usual
-        column = next((one for one in choices if one in frame.columns), None)
-        if column is None:
-            there = ", ".join(map(str, frame.columns))
-            raise DatasetError(f"the model reads the {name} chain, and no column is named {choices[0]!r}, of {there}")
-        given_rows = {row: one for row, one in zip(rows, frame[column], strict=True) if not is_missing(one)}
+    for name, column in chain_columns(frame, chain, columns.heavy, columns.light).items():
+        given_rows = {row: one for row, one in zip(rows, column, strict=True) if not is_missing(one)}
         reasons |= {row: f"has no {name} chain" for row in rows if row not in given_rows}
         found[name] = {}
         for row, one in given_rows.items():

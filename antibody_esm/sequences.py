@@ -1,6 +1,6 @@
 """The residue alphabet of the package, with the one normal form of a sequence."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from antibody_esm.errors import BadResidue, SequenceError
@@ -47,7 +47,7 @@ def normalise(sequences: "Iterable[str | tuple[str, str]]", *, pairs: bool = Fal
         other letters). Every such residue of every row is listed, by index, position in the sequence as it was given,
         and character.
     TypeError
-        If one string is given where a list of strings is meant.
+        If a string, a set, a mapping or a table is given where a list of strings is meant.
 
     Examples
     --------
@@ -62,6 +62,9 @@ def normalise(sequences: "Iterable[str | tuple[str, str]]", *, pairs: bool = Fal
     """
     if isinstance(sequences, str | bytes):
         raise TypeError("expected a list of sequences, got one string; write [sequence]")
+    if isinstance(sequences, Mapping | set | frozenset) or hasattr(sequences, "columns"):
+        kind = type(sequences).__name__  # of which the keys, or the names of columns, could be read as sequences
+        raise TypeError(f"expected a list of sequences, got a {kind}; give its sequences, in their order, as a list")
     given: list[Any] = list(sequences)
     if _all_normal(given):
         return given

@@ -105,6 +105,31 @@ def test_pairs_and_light_chains_are_taken_where_the_model_reads_them(chain: str,
         score_frame(frame[["vh"]], fitted, Columns(heavy="vh"))
 
 
+@pytest.mark.parametrize("column", ["heavy", "sequence"])
+def test_a_table_is_predicted_as_its_sequences_are(column: str, predictor: Predictor) -> None:
+    frame = pd.DataFrame({"id": list("xyz"), column: VH[:3]}, index=[7, 3, 5])
+    assert np.array_equal(predictor.predict(frame), predictor.predict(VH[:3]))
+    assert np.array_equal(predictor.predict_proba(frame), predictor.predict_proba(VH[:3]))
+    assert np.array_equal(predictor.vectors(frame), predictor.vectors(VH[:3]))
+    assert predictor.score_table(frame).equals(predictor.score_table(VH[:3]).assign(id=list("xyz")))
+    whole = Dataset([f"a{i}" for i in range(40)], VH, label=LABEL)
+    of_loops = Trainer(NUMBERED, "logreg").fit(whole.cut("H-CDRs"))
+    loops = whole.subset(range(3)).cut("H-CDRs").sequences
+    assert np.array_equal(of_loops.predict_proba(frame), of_loops.predict_proba(loops))
+
+
+@pytest.mark.parametrize("do", ["predict", "predict_proba", "vectors", "score_table"])
+def test_names_of_columns_are_never_read_as_sequences(do: str, predictor: Predictor) -> None:
+    """HEAVY is made of amino acids, and a table gives the names of its columns where a list is expected."""
+    with pytest.raises(DatasetError, match="no column is named 'heavy', of vh"):
+        getattr(predictor, do)(pd.DataFrame({"vh": VH[:2]}))
+    twice = pd.DataFrame([[VH[0], VH[1]]] * 2, columns=["heavy", "heavy"])
+    with pytest.raises(DatasetError, match="there are 2 columns named 'heavy'"):
+        getattr(predictor, do)(twice)
+    with pytest.raises(DatasetError, match="there are 2 columns named 'heavy'"):
+        score_frame(twice, predictor)
+
+
 def test_what_is_too_long_for_the_model_is_rejected_and_the_rest_is_scored(tiny: ExtractorSpec) -> None:
     short = tiny.model_copy(update={"max_length": 130})
     fitted = Trainer(short, "logreg").fit(Dataset([str(i) for i in range(40)], VH, label=LABEL))

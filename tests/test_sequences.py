@@ -1,9 +1,10 @@
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import strategies
-from antibody_esm import SequenceError
+from antibody_esm import DescriptorSpec, SequenceError, embed
 from antibody_esm.sequences import ALPHABET, normalise, refuse_longer
 
 
@@ -53,6 +54,23 @@ def test_all_bad_rows_are_reported_together_at_the_place_they_had_in_the_input()
 def test_one_string_is_not_a_list_of_sequences() -> None:
     with pytest.raises(TypeError, match="got one string"):
         normalise("EVQL")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"ACD": "EVQL"}, {"EVQL"}, frozenset({"EVQL"}), pd.DataFrame({"heavy": ["EVQL"]})],
+    ids=["dict", "set", "frozenset", "DataFrame"],
+)
+def test_what_would_give_its_keys_or_no_order_is_not_a_list_of_sequences(given: object) -> None:
+    """ACD and HEAVY are made of amino acids."""
+    with pytest.raises(TypeError, match="expected a list of sequences, got a"):
+        normalise(given)
+    with pytest.raises(TypeError, match="expected a list of sequences, got a"):
+        embed(given, DescriptorSpec())
+
+
+def test_a_column_of_a_table_is_a_list_of_sequences() -> None:
+    assert normalise(pd.DataFrame({"heavy": ["evql", "QVQ"]}, index=[5, 3])["heavy"]) == ["EVQL", "QVQ"]
 
 
 def test_sequences_that_are_too_long_are_listed_with_the_first_residue_beyond() -> None:

@@ -72,7 +72,7 @@ def read_dataset(
     def column(name: str | None, default: str) -> "pd.Series[Any] | None":
         if name is None and default not in frame.columns:
             return None
-        return _column(frame, default if name is None else name, path)
+        return named_column(frame, default if name is None else name, path)
 
     if len(frame) == 0:
         raise DatasetError("there are no rows", path)
@@ -83,7 +83,7 @@ def read_dataset(
         chain = "light" if heavy_chains is None else "heavy"
     ids, label_column, group_column = (
         column(id, "id"),
-        _column(frame, "label" if label is None else label, path),
+        named_column(frame, "label" if label is None else label, path),
         column(groups, "groups"),
     )
     # A label that is missing is refused there, with all rows that lack one.
@@ -157,7 +157,7 @@ def read_sequences(path: Path, column: str | None = None) -> Iterator[tuple[str,
         usual = [name for name in ("sequence", "heavy", "light") if name in frame.columns]
         if column is None and not usual:
             raise DatasetError(f"no column with sequences; name one. {_there(frame)}", path)
-        sequences = _column(frame, column or usual[0], path)
+        sequences = named_column(frame, column or usual[0], path)
         names = frame["id"] if "id" in frame.columns else range(row, row + len(frame))
         row += len(frame)
         for name, sequence in zip(names, sequences, strict=True):
@@ -262,10 +262,10 @@ def _labels_of(ids: "pd.Series[Any]", labels: Any, id_column: str, label_column:
     if not isinstance(labels, Mapping):
         where = None if isinstance(labels, pd.DataFrame) else Path(labels).expanduser()
         table = labels if where is None else read_table(where)
-        names = [str(one) for one in _column(table, id_column, where)]
+        names = [str(one) for one in named_column(table, id_column, where)]
         if len(set(names)) != len(names):
             raise DatasetError("an id occurs twice, so its label is ambiguous", where, column=id_column)
-        labels = dict(zip(names, _column(table, label_column, where), strict=True))
+        labels = dict(zip(names, named_column(table, label_column, where), strict=True))
     by_id = {str(name): value for name, value in labels.items()}
     unknown = sorted(by_id.keys() - set(ids))
     if unknown:
@@ -273,12 +273,40 @@ def _labels_of(ids: "pd.Series[Any]", labels: Any, id_column: str, label_column:
     return [by_id.get(one) for one in ids]
 
 
-def _column(frame: "pd.DataFrame", name: str, path: Path | None) -> "pd.Series[Any]":
+def named_column(frame: "pd.DataFrame", name: str, path: Path | None = None) -> "pd.Series[Any]":
+    """Return the column of a name. Raises DatasetError if there is none, or there are several."""
     if name not in frame.columns:
         raise DatasetError(f"there is no column {name!r}. {_there(frame)}", path, column=name)
     found = frame[name]
     if found.ndim != 1:
         raise DatasetError(f"there are {found.shape[1]} columns named {name!r}", path, column=name)
+    return found
+
+
+def chain_columns(
+    frame: "pd.DataFrame", chain: Chain, heavy: str | None = None, light: str | None = None
+) -> "dict[str, pd.Series[Any]]":
+    """Return the columns that hold what a model of these chains reads, by ``heavy`` and ``light``.
+
+    Without names they are called so; where one chain is read, it may also be called ``sequence``, as in FASTA.
+
+    Raises
+    ------
+    DatasetError
+        If there is no such column, or several are.
+    """
+    found = {}
+    for name, named in (("heavy", heavy), ("light", light)):
+        if chain in (name, "both", "paired"):
+            usual = (name, "sequence") if chain == name else (name,)
+            choices = usual if named is None else (named,)
+            column = next((one for one in choices if one in frame.columns), None)
+            if column is None:
+                there = ", ".join(map(str, frame.columns))
+                raise DatasetError(
+                    f"the model reads the {name} chain, and no column is named {choices[0]!r}, of {there}"
+                )
+            found[name] = named_column(frame, column)
     return found
 
 
