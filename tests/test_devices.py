@@ -91,20 +91,21 @@ def test_what_a_failed_pass_had_allocated_is_free_before_the_halves_run() -> Non
 def test_an_extractor_goes_on_with_halves_and_gives_the_same_vectors(
     tiny: ExtractorSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = Extractor(tiny, RuntimeSpec(device="cpu")).embed(SEQUENCES)
+    sequences = SEQUENCES + [one + other + "ACDEFG" for one in "ACDEFGHIKL" for other in "MNPQRSTVWY"]
+    expected = Extractor(tiny, RuntimeSpec(device="cpu")).embed(sequences)
     extractor = Extractor(tiny, RuntimeSpec(device="cpu", batch_tokens=2000))
     whole, refused = extractor._model.forward, []
 
     def short_of_memory(input_ids: torch.Tensor, **further: Any) -> Any:
-        if input_ids.shape[0] > 3:
+        if input_ids.numel() > 126:
             refused.append(len(input_ids))
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return whole(input_ids=input_ids, **further)
 
     monkeypatch.setattr(extractor._model, "forward", short_of_memory)
-    assert np.array_equal(extractor.embed(SEQUENCES), expected)
+    assert np.array_equal(extractor.embed(sequences), expected)
     assert refused
-    assert extractor.computed == len(set(SEQUENCES))
+    assert extractor.computed == len(set(sequences))
     states = list(extractor.residues(SEQUENCES[:30]))
     assert [len(one) for one in states] == [len(sequence) for sequence in SEQUENCES[:30]]
 

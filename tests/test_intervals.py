@@ -264,8 +264,8 @@ def test_the_p_value_is_where_the_interval_begins_to_hold_zero(
         low, high = sample.ends(level)
         if p <= (1 - level) * 0.8 - 0.02:
             assert low > 0 or high < 0
-        # Where no resample lies beyond 0, their number bounds p, and the end of an interval cannot go beyond them.
-        if p >= (1 - level) * 1.25 + 0.02 and values.min() < 0 < values.max():
+        # Where hardly a resample lies beyond 0, their number bounds p, and one more or less is more than this margin.
+        if p >= (1 - level) * 1.25 + 0.02 and min((values < 0).sum(), (values > 0).sum()) >= 10:
             assert low <= 0 <= high
 
 
