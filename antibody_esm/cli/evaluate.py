@@ -16,7 +16,8 @@ def evaluate_command(
     data: Annotated[str, typer.Argument(help="A table with labels, or the name of a public data set.")],
     model: Annotated[Path, typer.Option("--model", "-m", help="Folder of a saved model.")],
     out: Annotated[
-        list[Path] | None, typer.Option("--out", "-o", help=".html: a page, .csv: predictions, .json: scores.")
+        list[Path] | None,
+        typer.Option("--out", "-o", metavar="<path>", help=".html: a page, .csv: predictions, .json: scores; several."),
     ] = None,
     threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Probability from which on it is 1.")] = None,
     assay: Annotated[str | None, typer.Option(help="elisa or psr: the threshold of earlier work.")] = None,

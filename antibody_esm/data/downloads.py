@@ -67,7 +67,10 @@ def _downloaded(name: str, url: str, sha256: str) -> Path:
     try:
         return Path(pooch.retrieve(url, f"sha256:{sha256}", path.name, path.parent))
     except (OSError, ValueError) as error:  # the network's and the disk's errors; a wrong digest is a ValueError
-        reason = str(error).splitlines()[0]
+        reason: BaseException = error
+        while reason.__context__ is not None:  # what went wrong first, which the others wrap
+            reason = reason.__context__
+        (told, *_) = str(reason).splitlines() or [type(reason).__name__]
         raise DatasetError(
-            f"{name} cannot be had from {url} ({reason}); or set {VARIABLE} to a folder that holds it"
+            f"{name} cannot be had from {url} ({told}); or set {VARIABLE} to a folder that holds it"
         ) from error
