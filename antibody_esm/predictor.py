@@ -25,9 +25,10 @@ from antibody_esm.evaluation.applicability import FAR, Applicability
 from antibody_esm.evaluation.calibration import chosen_threshold, tuned_here
 from antibody_esm.evaluation.ledger import Ledger, Opening
 from antibody_esm.evaluation.uncertainty import CONFIDENCE, Uncertainty
+from antibody_esm.numbering import number
 from antibody_esm.reports.report import Report, evaluation_report
 from antibody_esm.results import write
-from antibody_esm.sequences import normalise
+from antibody_esm.sequences import BETWEEN, normalise
 from antibody_esm.serialization import dump_training, dumps, load_training, loads
 from antibody_esm.specs import RuntimeSpec, TrainSpec
 from antibody_esm.store.store import Store
@@ -306,6 +307,34 @@ class Predictor:
     def vectors(self, sequences: "Antibodies") -> NDArray[np.float64]:
         """Return what the classifier reads of each antibody, ``(n, dim)``; takes and raises what `predict` does."""
         return self._features(self._given(sequences)[1])
+
+    def reads(self, antibody: str | tuple[str, str]) -> str:
+        """Return what the model reads of an antibody, in normal form.
+
+        That is the fragment on which it was trained, and the antibody as it is where that was none, or where it is such
+        a fragment already: loops, in which no variable domain is recognised, or chains that are joined.
+
+        Raises
+        ------
+        SequenceError
+            If it is not made of amino acids and X.
+        DatasetError
+            If it has not the whole fragment.
+        """
+        (text,) = normalise([antibody], pairs=True)
+        chain, fragment = self.data["chain"], self.data["fragment"]
+        chains: list[str | None] = [*text.split(BETWEEN)]
+        if fragment is None or (len(chains) == 1 and chain in ("both", "paired")):
+            return text
+        if len(chains) == 1:
+            chains = [None, text] if chain == "light" else [text, None]
+        heavy, light = ([one] if one is not None else None for one in chains)
+        try:
+            return Dataset([""], heavy, light).cut(fragment).sequences[0]
+        except DatasetError:
+            if fragment in _WHOLE or any(number(text.split(BETWEEN))):
+                raise
+            return text
 
     def _features(self, given: list[str]) -> NDArray[np.float64]:
         if not given:

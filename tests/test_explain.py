@@ -5,24 +5,28 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import strategies
 from antibody_esm import (
+    Dataset,
+    DatasetError,
     DescriptorSpec,
     EnsembleSpec,
     ExtractorSpec,
     Predictor,
     SVRSpec,
+    Trainer,
     presets,
 )
-from antibody_esm.explain import occlusion, residue_contributions
+from antibody_esm.explain import mutational_scan, occlusion, residue_contributions, shapley
 from antibody_esm.explain.scores import linear
 from antibody_esm.specs import EstimatorSpec
 from chains import HEAVY, LIGHT, NANOBODY
-from explaining import trained
+from explaining import NUMBERED, trained
 
 LINEAR: dict[str, EstimatorSpec] = {
     "logreg": presets.classifier("logreg"),
@@ -228,3 +232,54 @@ def test_windows_and_replacements_that_make_no_sense_are_refused(model: Callable
             occlusion(model("esm"), "EVQLV", window=window)
     with pytest.raises(ValueError, match="a replacement is one of"):
         occlusion(model("esm"), "EVQLV", replacement="B")
+
+
+@pytest.fixture(scope="module")
+def of_fragment(checkpoints: dict[str, Path]) -> Callable[[str], Predictor]:
+    """Predictors that were trained on a fragment of both chains."""
+
+    @cache
+    def of(fragment: str) -> Predictor:
+        label = [one.count("K") % 2 for one in NUMBERED]
+        data = Dataset(list(map(str, range(24))), NUMBERED, [LIGHT] * 24, label=label).cut(fragment)
+        return Trainer(ExtractorSpec(model=str(checkpoints["esm"]))).fit(data, uncertainty=False)
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("fragment", "antibody"),
+    [
+        ("VH", HEAVY + "ASTKGPSVFPLAPSSK"),  # with the beginning of a constant domain
+        ("H-CDRs", HEAVY),
+        ("H-CDR3", HEAVY),
+        ("L-CDR3", LIGHT),
+        ("VH+VL", (HEAVY, LIGHT)),
+        ("All-CDRs", (HEAVY, LIGHT)),
+    ],
+)
+def test_what_is_explained_and_scanned_is_what_a_table_of_antibodies_is_scored_by(
+    fragment: str, antibody: str | tuple[str, str], of_fragment: Callable[[str], Predictor]
+) -> None:
+    predictor = of_fragment(fragment)
+    heavy, light = antibody if isinstance(antibody, tuple) else (antibody, antibody)
+    scored = predictor.predict_proba(pd.DataFrame({"heavy": [heavy], "light": [light]}))[0]
+    part = predictor.reads(antibody)
+    assert part != antibody
+    assert predictor.reads(part) == part
+    for one in (antibody, part):
+        found = residue_contributions(predictor, one)
+        assert found.sequence == part
+        assert found.score == pytest.approx(np.log(scored[1] / scored[0]), abs=1e-6)
+        assert occlusion(predictor, one).score == pytest.approx(found.score)
+        scan = mutational_scan(predictor, one, [0], plausibility=False)
+        assert (scan.sequence, scan.prediction) == (part, pytest.approx(scored[1]))
+        assert shapley(predictor, one, rounds=1).sequence == part
+
+
+def test_an_antibody_without_the_whole_fragment_is_not_explained_as_if_it_were_one(
+    of_fragment: Callable[[str], Predictor],
+) -> None:
+    for fragment, antibody in (("VH", HEAVY[:60]), ("VH", "ACDEFGHIKL"), ("H-CDR3", HEAVY[:100])):
+        with pytest.raises(DatasetError, match=f"no whole {fragment}"):
+            residue_contributions(of_fragment(fragment), antibody)

@@ -17,7 +17,7 @@ from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.regions import places
 from antibody_esm.predictor import Predictor
 from antibody_esm.results import write
-from antibody_esm.sequences import ALPHABET, BETWEEN, normalise
+from antibody_esm.sequences import ALPHABET, BETWEEN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,7 +101,7 @@ def residue_contributions(
     predictor
         A fitted model.
     sequence
-        A chain, or a pair of heavy and light.
+        A chain, or a pair of heavy and light; what is explained of it is what the model reads, see `Predictor.reads`.
     method
         ``exact``; ``occlusion``, see `occlusion`; ``auto``: exact where it can be. `shapley` is another one.
 
@@ -131,7 +131,7 @@ def residue_contributions(
         return occlusion(predictor, sequence)
     found = linear(predictor)
     assert found is not None  # noqa: S101  else there was a reason
-    (text,) = normalise([sequence], pairs=True)
+    text = predictor.reads(sequence)
     score = float(scores(predictor, [text])[0])
     shares = _shares(text, predictor.extractor)
     vector = embed([text], predictor.extractor, predictor.store)[0].astype(np.float64)
@@ -154,7 +154,7 @@ def occlusion(
     predictor
         A fitted model. Its store keeps the vectors, so no sequence goes through the language model twice.
     sequence
-        A chain, or a pair of heavy and light.
+        A chain, or a pair of heavy and light; what is explained of it is what the model reads, see `Predictor.reads`.
     window
         Neighbours that are hidden together, fewer than a chain has.
     replacement
@@ -168,7 +168,7 @@ def occlusion(
     SequenceError, CheckpointError, StoreError
         As `antibody_esm.embed` does.
     """
-    (text,) = normalise([sequence], pairs=True)
+    text = predictor.reads(sequence)
     chains = text.split(BETWEEN)
     if not 1 <= window < min(map(len, chains)):
         raise ValueError(f"a window is from 1 to {min(map(len, chains)) - 1} residues wide here, not {window}")

@@ -17,7 +17,7 @@ from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.masked import NoHead, masked_log_probabilities
 from antibody_esm.predictor import Predictor
 from antibody_esm.reports.figures import COLOURS
-from antibody_esm.sequences import AMINO_ACIDS, BETWEEN, normalise, refuse_longer
+from antibody_esm.sequences import AMINO_ACIDS, BETWEEN, refuse_longer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,7 +172,7 @@ def mutational_scan(
         A fitted model. Its store keeps the vectors: no mutant goes through the language model twice, and the wild type
         does only if it was never seen.
     sequence
-        A chain, or a pair of heavy and light.
+        A chain, or a pair of heavy and light; what is mutated is what the model reads of it, see `Predictor.reads`.
     positions
         Which residues are mutated: IMGT positions (``"27"``, ``"111A"``), ranges (``"105-117"``), regions (``"CDR3"``,
         ``"FR1"``, ``"CDRs"``, ``"frameworks"``), of one chain with its letter before it (``"H:CDR3"``), with commas
@@ -191,7 +191,7 @@ def mutational_scan(
     """
     import pandas as pd
 
-    (text,) = normalise([sequence], pairs=True)
+    text = predictor.reads(sequence)
     members = _language_models(predictor)
     for member in members:
         refuse_longer([text] if member.spec.pairs == "joined" else text.split(BETWEEN), member.max_length)

@@ -15,7 +15,7 @@ from antibody_esm.ensemble import Described, Ensemble
 from antibody_esm.explain.contributions import Contributions
 from antibody_esm.explain.scores import scores, unit
 from antibody_esm.predictor import Predictor
-from antibody_esm.sequences import BETWEEN, normalise
+from antibody_esm.sequences import BETWEEN
 
 
 def shapley(
@@ -31,7 +31,7 @@ def shapley(
     predictor
         A fitted model; what it reads may not be a region, which nobody can number in unknown residues, nor descriptors.
     sequence
-        A chain, or a pair of heavy and light.
+        A chain, or a pair of heavy and light; what is explained of it is what the model reads, see `Predictor.reads`.
     rounds
         Random orders in which residues are shown, each forwards and backwards. More of them change values less.
     random_state
@@ -54,7 +54,7 @@ def shapley(
             raise ValueError(f"the model reads {what}, of which nothing is left where all residues are hidden")
     if rounds < 1:
         raise ValueError(f"there is at least one round, not {rounds}")
-    (text,) = normalise([sequence], pairs=True)
+    text = predictor.reads(sequence)
     places = [i for i, letter in enumerate(text) if letter != BETWEEN]
 
     def score(shown: NDArray[np.float64]) -> NDArray[np.float64]:
