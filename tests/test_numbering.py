@@ -6,12 +6,14 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+import anarcism
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antibody_esm import SequenceError, numbering
-from antibody_esm.numbering import NANOBODY_SPECIES, REGIONS, Domain, best, number
+from antibody_esm.numbering import NANOBODY_SPECIES, REGIONS, SPECIES, Domain, best, number
+from antibody_esm.sequences import AMINO_ACIDS
 from chains import HEAVY, LIGHT, LINKER, LYSOZYME, NANOBODY
 
 
@@ -237,3 +239,36 @@ def test_every_disagreement_with_the_predecessors_annotation_is_known(published:
         agreeing = 1 - len(differ) / len(ids)
         # Of light domains 98.1 % agree, and all that have a framework 4.
         assert agreeing >= {"VH": 0.99, "VL": 0.98}.get(fragment, 0.95), fragment
+
+
+@st.composite
+def doubtful(draw: st.DrawFn) -> str:
+    """Chains that are mutated, cut off, joined, or have something before or behind them."""
+    generator = draw(st.randoms(use_true_random=False))
+
+    def one() -> str:
+        chain = generator.choice([HEAVY, LIGHT, NANOBODY])
+        rate = generator.choice([0, 0, 0.1, 0.3])
+        chain = "".join(generator.choice(AMINO_ACIDS) if generator.random() < rate else residue for residue in chain)
+        first, last = (generator.choice([0, 0, generator.randrange(60)]) for _ in range(2))
+        return chain[first : len(chain) - last]
+
+    between = generator.choice(["", LINKER, "GGS", LYSOZYME[: generator.randrange(60)]])
+    return draw(st.sampled_from(["", "MKHLWFFLLLVAAPRWVLS", "X" * 5])) + between.join(
+        one() for _ in range(generator.choice([1, 1, 2]))
+    )
+
+
+@settings(max_examples=60)
+@given(sequences=st.lists(doubtful(), min_size=1, max_size=4), species=st.sampled_from([SPECIES, NANOBODY_SPECIES]))
+def test_a_guess_at_the_chain_changes_no_domain(sequences: list[str], species: tuple[str, ...]) -> None:
+    """Every profile is tried on each here."""
+    results = anarcism.number_sequences(
+        [("", one) for one in sequences],
+        allowed_chains=["H", "K", "L"],
+        allowed_species=list(species),
+        alternative_hit_count=0,
+        assign_germline=True,
+    )
+    expected = [numbering._domains(one, result.domains) for one, result in zip(sequences, results, strict=True)]
+    assert number(sequences, species=species) == expected
