@@ -6,7 +6,9 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -25,6 +27,9 @@ from hypothesis import HealthCheck, settings
 from antibody_esm import EmbeddingStore, ExtractorSpec
 from antibody_esm.testing import tiny_checkpoint
 from stores import MAX, SEQUENCES, SPEC, rows_of
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 settings.register_profile(
     "antibody_esm", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
@@ -104,3 +109,15 @@ def store(tmp_path: Path) -> EmbeddingStore:
     store.put(SPEC, SEQUENCES, rows_of(SEQUENCES))
     store.put(MAX, SEQUENCES[:2], rows_of(SEQUENCES[:2], 5))
     return store
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium")
+    assert path is not None, "install Chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield opened
+        opened.close()

@@ -3,26 +3,15 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from antibody_esm import Dataset, DescriptorSpec, Predictor, Trainer, load_dataset
 from antibody_esm.cli.app import app
-from chains import HEAVY
+from chains import HEAVY, mutants
 
-GENERATOR = np.random.default_rng(6)
-
-
-def mutant() -> str:
-    residues = list(HEAVY)
-    for place in GENERATOR.integers(0, len(HEAVY), 8):
-        residues[place] = GENERATOR.choice(list("ADEFGKLRSTVY"))
-    return "".join(residues)
-
-
-VH = [mutant() for _ in range(80)]
+VH = mutants(HEAVY, 80, 8)
 LABEL = [(one.count("K") + one.count("R")) % 2 for one in VH]
 
 

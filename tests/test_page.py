@@ -2,10 +2,8 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -15,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from antibody_esm import Dataset, DescriptorSpec, ExtractorSpec, SplitSpec, TrainSpec
 from antibody_esm.data.dataset import Provenance
@@ -37,16 +35,6 @@ REPORTS = {
 }
 FIGURES = {"cross-validation": 2 + 2 + 2 + 2 + 1, "few": 2 + 2 + 2 + 2 + 1, "values": 2 + 2 + 2, "grid": 3 * 2 + 4 * 7}
 """Result, ranking, decisions, families and identity, one measurement."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    assert path is not None, "install Chromium: apt-get install chromium"
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -14,23 +14,13 @@ from antibody_esm import Dataset, DatasetError, DescriptorSpec, ExtractorSpec, P
 from antibody_esm.cli.app import app
 from antibody_esm.evaluation.uncertainty import Uncertainty
 from antibody_esm.scoring import Columns, score_file, score_frame
-from chains import HEAVY, LIGHT
+from chains import HEAVY, LIGHT, mutants
 
 GENERATOR = np.random.default_rng(5)
 NUMBERED = DescriptorSpec(descriptors=("net_charge", "composition"))
 
 
-def mutants(chain: str, n: int) -> list[str]:
-    found = []
-    for _ in range(n):
-        residues = list(chain)
-        for place in GENERATOR.integers(0, len(chain), 6):
-            residues[place] = GENERATOR.choice(list("ADEFGKLRSTVY"))
-        found.append("".join(residues))
-    return found
-
-
-VH, VL = mutants(HEAVY, 40), mutants(LIGHT, 40)
+VH, VL = mutants(HEAVY, 40, 6), mutants(LIGHT, 40, 6)
 LABEL = [(one.count("K") + one.count("R")) % 2 for one in VH]
 
 

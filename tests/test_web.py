@@ -4,7 +4,6 @@ import http.client
 import io
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,31 +17,21 @@ from urllib.parse import urlsplit
 import numpy as np
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from antibody_esm import Dataset, ExtractorSpec, Predictor, Trainer
 from antibody_esm.cli.web import LARGEST, MOST, antibodies, shown
 from antibody_esm.errors import DatasetError
 from antibody_esm.explain import mutational_scan
 from antibody_esm.testing import tiny_checkpoint
-from chains import HEAVY, LIGHT, NANOBODY
+from chains import HEAVY, LIGHT, NANOBODY, mutants
 
 GENERATOR = np.random.default_rng(11)
 expect.set_options(timeout=20_000)  # the first antibody loads torch
 HOSTILE = "<img/src=x/onerror=document.title='run'>"
 
 
-def mutants(n: int) -> list[str]:
-    found = []
-    for _ in range(n):
-        residues = list(HEAVY)
-        for place in GENERATOR.integers(0, len(HEAVY), 40):
-            residues[place] = GENERATOR.choice(list("ADEFGKLRSTVY"))
-        found.append("".join(residues))
-    return found
-
-
-VH = mutants(40)
+VH = mutants(HEAVY, 40, 40)
 
 
 @pytest.fixture(scope="module")
@@ -119,16 +108,6 @@ def serving(model: Path, folder: Path) -> Iterator[int]:
 def port(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     with serving(model, tmp_path_factory.mktemp("server")) as port:
         yield port
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    assert path is not None, "install Chromium: apt-get install chromium"
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
