@@ -259,7 +259,7 @@ def doubtful(draw: st.DrawFn) -> str:
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(sequences=st.lists(doubtful(), min_size=1, max_size=4), species=st.sampled_from([SPECIES, NANOBODY_SPECIES]))
 def test_a_guess_at_the_chain_changes_no_domain(sequences: list[str], species: tuple[str, ...]) -> None:
     """Every profile is tried on each here."""

@@ -67,10 +67,13 @@ def _downloaded(name: str, url: str, sha256: str) -> Path:
     try:
         return Path(pooch.retrieve(url, f"sha256:{sha256}", path.name, path.parent))
     except (OSError, ValueError) as error:  # the network's and the disk's errors; a wrong digest is a ValueError
-        reason: BaseException = error
-        while reason.__context__ is not None:  # what went wrong first, which the others wrap
-            reason = reason.__context__
-        (told, *_) = str(reason).splitlines() or [type(reason).__name__]
         raise DatasetError(
-            f"{name} cannot be had from {url} ({told}); or set {VARIABLE} to a folder that holds it"
+            f"{name} cannot be had from {url} ({_first_reason(error)}); or set {VARIABLE} to a folder that holds it"
         ) from error
+
+
+def _first_reason(error: BaseException) -> str:
+    """Return what went wrong first, which the other errors wrap, in a line."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return (str(error).splitlines() or [type(error).__name__])[0]
