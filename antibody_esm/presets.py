@@ -121,7 +121,7 @@ def classifier(choice: str | ClassifierSpec | RegressorSpec) -> ClassifierSpec |
         If a name is no preset; the message lists them.
     """
     # Any spec passes here, and TrainSpec refuses others.
-    return _choose(choice, ESTIMATORS, Spec, "classifier", "or a classifier spec")  # type: ignore[return-value]
+    return _choose(choice, ESTIMATORS, Spec, "classifier", "or a classifier spec")  # type: ignore[return-value]  # see above
 
 
 def _choose(

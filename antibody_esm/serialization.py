@@ -118,7 +118,7 @@ def load_training(content: bytes, path: Path) -> tuple[Uncertainty | str, Applic
         by, task = (str(found.get(name, "")) for name in ("by", "task"))
         uncertainty: Uncertainty | str = str(found.get("unknown", ""))
         if "score" in found:
-            uncertainty = Uncertainty(found["score"], found["label"], by, task)  # type: ignore[arg-type]
+            uncertainty = Uncertainty(found["score"], found["label"], by, task)  # type: ignore[arg-type]  # literals
         applicability = None
         if "sequences" in found:
             applicability = Applicability(tuple(found["sequences"].tolist()), found["features"])

@@ -158,7 +158,7 @@ def test_sequences_of_another_chain_or_fragment_are_refused() -> None:
 
 def test_a_name_that_is_none_is_an_error_that_names_them() -> None:
     with pytest.raises(ValueError, match="choose one of majority, length"):
-        baseline("weight")  # type: ignore[arg-type]
+        baseline("weight")  # type: ignore[arg-type]  # as somebody without a type checker may
 
 
 def test_baselines_can_be_chosen_among_in_nested_cross_validation() -> None:

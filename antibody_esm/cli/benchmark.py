@@ -127,7 +127,7 @@ def _source(source: str, options: dict[str, str]) -> "str | Dataset":
 
     if source in PUBLIC:
         options = {name: value for name, value in options.items() if name in ("chain", "labels")}
-    return load_dataset(source, **options) if options else source  # type: ignore[arg-type]
+    return load_dataset(source, **options) if options else source  # type: ignore[arg-type]  # all text
 
 
 def main() -> None:
