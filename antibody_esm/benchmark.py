@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from itertools import product
 from pathlib import Path
@@ -13,13 +14,15 @@ import numpy as np
 
 from antibody_esm import presets
 from antibody_esm.data.dataset import Dataset
+from antibody_esm.data.fragments import read_as, read_dataset_by
+from antibody_esm.data.reading import refuse
 from antibody_esm.data.sources import PUBLIC, load_dataset
 from antibody_esm.embedding import as_store
 from antibody_esm.errors import AntibodyESMError
 from antibody_esm.evaluation.cross_validation import CrossValidation
 from antibody_esm.evaluation.ledger import Ledger, Opening
 from antibody_esm.reports.grid import GridReport
-from antibody_esm.reports.report import Report, cross_validation_report, evaluation_report
+from antibody_esm.reports.report import UNCHECKED, Report, cross_validation_report, evaluation_report
 from antibody_esm.reports.text import pipeline
 from antibody_esm.results import ResultFolder, digest, write
 from antibody_esm.specs import ClassifierSpec, DecisionSpec, RegressorSpec, RuntimeSpec, SplitSpec, TrainSpec
@@ -53,6 +56,8 @@ class Benchmark:
         again. None keeps nothing.
     runtime
         Device, workers and progress, none of which changes a number.
+    check
+        Whether numbering decides if each antibody is the molecule that is read, see `Trainer.cross_validate`.
 
     Attributes
     ----------
@@ -86,6 +91,7 @@ class Benchmark:
         store: str | Path | Store | None = None,
         output: str | Path | None = None,
         runtime: RuntimeSpec | None = None,
+        check: bool = True,
     ) -> None:
         for name, given in {"extractors": extractors, "classifiers": classifiers, "fragments": fragments}.items():
             if isinstance(given, str) or not given:
@@ -105,6 +111,7 @@ class Benchmark:
         self.store = as_store(store)
         self.output = None if output is None else Path(output)
         self.runtime = runtime
+        self.check = check
         self.computed = 0
         self.failed: dict[str, AntibodyESMError | OSError] = {}
 
@@ -135,14 +142,14 @@ class Benchmark:
         if self.output is not None:
             self.output.mkdir(parents=True, exist_ok=True)
         ledger = Ledger(None if self.output is None else self.output / _LEDGER)
-        grounds = {fragment: _Grounds(self.data, self.tests, fragment) for fragment in self.fragments}
+        grounds = {fragment: _Grounds(self.data, self.tests, fragment, self.check) for fragment in self.fragments}
         found: list[tuple[TrainSpec, _Grounds, dict[str, Any]]] = []
         jobs = list(product(self.fragments, self.pipelines))
         for number, (fragment, spec) in enumerate(jobs, 1):
             name = pipeline(spec) + (f" on {fragment}" if fragment else "")
             say(f"[{number}/{len(jobs)}] {name}")
             try:
-                identity = {"spec": _pinned(spec), "data": grounds[fragment].digests}
+                identity = {"spec": _pinned(spec), "data": grounds[fragment].digests, "check": self.check}
                 cell = results.once(identity, partial(self._cell, spec, grounds[fragment]))
             except (AntibodyESMError, OSError) as error:
                 logger.error("%s: %s", name, error)
@@ -154,7 +161,7 @@ class Benchmark:
         self.computed = results.computed
         if not found:
             raise next(iter(self.failed.values()))
-        reports = [one for spec, given, cell in found for one in _reports(spec, given, cell, ledger)]
+        reports = [one for spec, given, cell in found for one in _reports(spec, given, cell, ledger, self.check)]
         grid = GridReport(reports)
         if self.output is not None:
             self._write(grid, self.output)
@@ -183,6 +190,7 @@ class Benchmark:
             "pipelines": [_pinned(one) for one in self.pipelines],
             "data": [one.identity() for one in (self.data, *self.tests)],
             "fragments": self.fragments,
+            "check": self.check,
         }
         return digest(identity)
 
@@ -202,8 +210,8 @@ class Benchmark:
     def _cell(self, spec: TrainSpec, given: "_Grounds") -> dict[str, Any]:
         """Return what a pipeline predicts; labels of test sets are not looked at."""
         trainer = Trainer.from_spec(spec, store=self.store, runtime=self.runtime)
-        report = trainer.cross_validate(given.data)
-        predictor = trainer.fit(given.data, uncertainty=False)
+        report = trainer.cross_validate(given.data, check=self.check)
+        predictor = trainer.fit(given.data, uncertainty=False, check=self.check)
         tests = []
         for data in given.tests:
             probability = None if spec.is_regression else predictor.predict_proba(data)[:, 1].tolist()
@@ -245,10 +253,17 @@ class _Source:
 class _Grounds:
     """What pipelines are trained and tested on, of one fragment."""
 
-    def __init__(self, data: _Source, tests: Sequence[_Source], fragment: str | None) -> None:
+    def __init__(self, data: _Source, tests: Sequence[_Source], fragment: str | None, check: bool) -> None:
         self.data = data.load(fragment)
-        self.tests = tuple(one.load(fragment) for one in tests)
+        self.tests = tuple(self._read(test.load(fragment), check) for test in tests)
         self.digests = [one.digest for one in (self.data, *self.tests)]
+
+    def _read(self, data: Dataset, check: bool) -> Dataset:
+        """Return a test set as a model of the training set reads it."""
+        reading = replace(self.data.reading, check=check).with_lengths(self.data.sequences)
+        texts = read_dataset_by(reading, data)
+        refuse(texts, f"of a test set are not what the models read ({reading})", data.ids)
+        return read_as(data, reading, texts)
 
 
 def _pinned(spec: TrainSpec) -> dict[str, Any]:
@@ -256,7 +271,7 @@ def _pinned(spec: TrainSpec) -> dict[str, Any]:
     return dict(json.loads(pinned.model_dump_json()))
 
 
-def _reports(spec: TrainSpec, given: _Grounds, cell: Mapping[str, Any], ledger: Ledger) -> list[Report]:
+def _reports(spec: TrainSpec, given: _Grounds, cell: Mapping[str, Any], ledger: Ledger, check: bool) -> list[Report]:
     """Return the report of the cross-validation, and those of the tests."""
     columns = {name: np.array(values).reshape(-1, len(given.data)).T for name, values in cell["predictions"].items()}
     columns = {name: values[:, 0] if values.shape[1] == 1 else values for name, values in columns.items()}
@@ -265,7 +280,8 @@ def _reports(spec: TrainSpec, given: _Grounds, cell: Mapping[str, Any], ledger: 
         for name, values in cell["scores"].items()
     }
     validation = CrossValidation(scores, columns["fold"], columns["prediction"], columns.get("probability"))
-    found = [cross_validation_report(spec, given.data, validation)]
+    notes = () if check else (UNCHECKED,)
+    found = [cross_validation_report(spec, given.data, validation, notes)]
     for data, said in zip(given.tests, cell["tests"], strict=True):
         probability = None if said["probability"] is None else np.array(said["probability"])
         source = data.provenance.source
@@ -275,7 +291,7 @@ def _reports(spec: TrainSpec, given: _Grounds, cell: Mapping[str, Any], ledger: 
                 data,
                 np.array(said["prediction"]),
                 probability,
-                (ledger.note(source),),
+                (*notes, ledger.note(source)),
                 training=given.data,
                 openings=ledger.count(source),
             )

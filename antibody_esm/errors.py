@@ -11,7 +11,7 @@
 Bad configuration stays pydantic's ``ValidationError`` and unfitted stays scikit-learn's ``NotFittedError``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,15 +79,30 @@ class CheckpointError(AntibodyESMError, OSError):
 
 
 class DatasetError(AntibodyESMError, ValueError):
-    """A table cannot be read as labelled antibodies, or its labels do not fit the task."""
+    """A table cannot be read as labelled antibodies, its labels do not fit the task, or molecules are others.
+
+    Attributes
+    ----------
+    path, row, column
+        Place of the first fault, the row counted from 0; None where there is none.
+    reasons
+        Reason of each row that is refused, by row from 0; empty where the fault is of the whole table.
+    """
 
     def __init__(
-        self, message: str, path: str | Path | None = None, row: int | None = None, column: str | None = None
+        self,
+        message: str,
+        path: str | Path | None = None,
+        row: int | None = None,
+        column: str | None = None,
+        *,
+        reasons: Mapping[int, str] | None = None,
     ) -> None:
         super().__init__(message if path is None else f"{path}: {message}")
         self.path = path
         self.row = row
         self.column = column
+        self.reasons = dict(reasons or {})
 
 
 class StoreError(AntibodyESMError, RuntimeError):

@@ -207,9 +207,10 @@ def number(
     return [found[sequence] for sequence in normal]
 
 
-def method() -> str:
-    """Return what numbers, its version, and that of what is made of its results."""
-    return f"anarcism {version('anarcism')}, {_FORMAT}"
+def method(species: Sequence[str] = SPECIES) -> str:
+    """Return the program that numbers, with its version, and the species it compares with where they are unusual."""
+    unusual = "" if set(species) == set(SPECIES) else f", {' '.join(sorted(set(species)))}"
+    return f"anarcism {version('anarcism')}, {_FORMAT}{unusual}"
 
 
 def best(domains: Sequence[Domain], chain: Literal["heavy", "light"] | None = None) -> Domain | None:

@@ -6,6 +6,7 @@ import platform
 import sys
 import warnings
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +18,9 @@ from pydantic import ValidationError
 
 from antibody_esm.classifiers import one_blas_thread
 from antibody_esm.data.dataset import Dataset
-from antibody_esm.data.tables import chain_columns, named_column
+from antibody_esm.data.fragments import read_as, read_dataset_by
+from antibody_esm.data.reading import Chains, Reading, Texts, refuse
+from antibody_esm.data.tables import chain_columns, is_missing, named_column, without_dressing
 from antibody_esm.embedding import as_store, embed
 from antibody_esm.ensemble import AnyExtractor, load
 from antibody_esm.errors import DatasetError, StoreError
@@ -25,8 +28,8 @@ from antibody_esm.evaluation.applicability import FAR, Applicability
 from antibody_esm.evaluation.calibration import chosen_threshold, tuned_here
 from antibody_esm.evaluation.ledger import Ledger, Opening
 from antibody_esm.evaluation.uncertainty import CONFIDENCE, Uncertainty
-from antibody_esm.numbering import number
-from antibody_esm.reports.report import Report, evaluation_report
+from antibody_esm.numbering import method
+from antibody_esm.reports.report import UNCHECKED, Report, evaluation_report
 from antibody_esm.results import write
 from antibody_esm.sequences import BETWEEN, normalise
 from antibody_esm.serialization import dump_training, dumps, load_training, loads
@@ -39,15 +42,17 @@ if TYPE_CHECKING:
 
     Antibodies = Iterable[str | tuple[str, str]] | Dataset | pd.DataFrame
 
-FORMAT = 2
+FORMAT = 3
 """Layout of a saved model. Raise it when an older version of this package would misread a newer model."""
 
 _MANIFEST = "manifest.json"
 _CLASSIFIER = "classifier.skops"
 _TRAINING = "training.npz"
 _LEDGER = "openings.jsonl"
-_WHOLE = (None, "VH", "VL", "VHH", "VH+VL", "Full")
-"""Fragments that are whole domains, which chains mostly are as they are given."""
+_READ_FORMATS = (2, FORMAT)
+_WHOLE_CHAIN = 80
+"""Median length of training sequences from which on a model of format 2 is taken to read whole chains."""
+_HINT = ". `score_table` scores the others; check=False reads what numbering does not recognise"
 _RECORDED = ("antibody_esm", "joblib", "numpy", "pydantic", "scikit-learn", "skops", "torch", "transformers", "xgboost")
 
 
@@ -64,6 +69,8 @@ class Predictor:
         The fitted scikit-learn pipeline; class 1 is positive. A regressor's, where labels are continuous.
     data
         Source, digest, size, chain and fragment of the training data.
+    reading
+        Chain, fragment and numbering by which antibodies are read, the same in training and here.
     metrics
         What cross-validation had found, as `Report.summary` gives it; None if none was run.
     training
@@ -90,8 +97,10 @@ class Predictor:
         store: str | Path | Store | None = None,
         runtime: RuntimeSpec | None = None,
         extractor: AnyExtractor | None = None,
+        reading: Reading | None = None,
     ) -> None:
         self.spec = spec
+        self.reading = reading or Reading(data["chain"], data["fragment"])
         self.classifier = classifier
         self.data = data
         self.metrics = metrics
@@ -108,25 +117,29 @@ class Predictor:
         *,
         threshold: float | None = None,
         assay: str | None = None,
+        check: bool | None = None,
     ) -> NDArray[Any]:
         """Return the class ``(n,)`` of each sequence, 0 or 1; of a regressor its value, float64 in the labels' unit.
 
         Parameters
         ----------
         sequences
-            Of single chains, or pairs of heavy and light; or a `Dataset`; or a DataFrame with columns ``heavy`` and
-            ``light`` (``sequence``, where one chain is read) and maybe ``id``, of which the chain and the fragment are
-            taken that the model was trained on.
+            Single chains, or pairs of heavy and light; or a `Dataset`; or a DataFrame with columns ``heavy`` and
+            ``light`` (``sequence``, where one chain is read) and maybe ``id``. The chain and the fragment that the
+            model was trained on are read of each, see `reading`.
         threshold
             Probability from which on the class is 1; None: as the model decides.
         assay
             ``elisa`` or ``psr``: the threshold that earlier work used, see `evaluation.calibration.ASSAY_THRESHOLDS`;
             `threshold` wins.
+        check
+            Whether numbering decides if each antibody is the molecule that the model reads; None: as in training.
 
         Raises
         ------
         DatasetError
-            If a Dataset or DataFrame has not the chain, or an antibody not the fragment, of the training.
+            If an antibody is not what the model reads, or has not the whole fragment: its message lists the rows, its
+            `reasons` has all of them.
         SequenceError
             If any sequence is not made of amino acids and X, or is too long; nothing has run by then.
         CheckpointError
@@ -134,16 +147,16 @@ class Predictor:
         ValueError
             If there is no such assay, or a threshold is not a probability, or is given to a regressor.
         """
-        return self._apply(self.vectors(sequences), self._threshold(threshold, assay))[0]
+        return self._apply(self.vectors(sequences, check=check), self._threshold(threshold, assay))[0]
 
-    def predict_proba(self, sequences: "Antibodies") -> NDArray[np.float64]:
+    def predict_proba(self, sequences: "Antibodies", *, check: bool | None = None) -> NDArray[np.float64]:
         """Return the probability ``(n, 2)`` of class 0 and class 1 for each sequence.
 
         Raises as `predict` does, and AttributeError of a regressor, which has no probabilities.
         """
         if self.spec.is_regression:
             raise AttributeError(f"{self.spec.classifier.kind} is a regressor, which has no probabilities; see predict")
-        probability = self._apply(self.vectors(sequences), None)[1]
+        probability = self._apply(self.vectors(sequences, check=check), None)[1]
         assert probability is not None  # noqa: S101  since it is a classifier
         return probability
 
@@ -154,8 +167,12 @@ class Predictor:
         threshold: float | None = None,
         assay: str | None = None,
         confidence: float = CONFIDENCE,
+        check: bool | None = None,
     ) -> "pd.DataFrame":
-        """Return all that the model says of antibodies, one row each, in input order.
+        """Return predictions of antibodies with all that tells how far to trust them, one row each, in input order.
+
+        An antibody that is not what the model reads has no prediction: its numbers are NaN, and its warning is the
+        reason.
 
         Parameters
         ----------
@@ -165,6 +182,8 @@ class Predictor:
             As for `predict`.
         confidence
             Of conformal sets and intervals, above 0 and below 1.
+        check
+            As for `predict`.
 
         Returns
         -------
@@ -176,15 +195,35 @@ class Predictor:
 
         Raises
         ------
-        DatasetError, SequenceError, CheckpointError, ValueError
+        DatasetError
+            If a table has not the columns, or a `Dataset` is of another chain or fragment.
+        SequenceError, CheckpointError, ValueError
             As `predict` does.
         """
+        ids, texts = self.read(sequences, check=check)
+        table = self.score_read(texts.accepted, threshold=threshold, assay=assay, confidence=confidence)
+        if texts.reasons:
+            table = table.set_axis(texts.rows).reindex(range(len(ids)))
+            table["warning"] = [texts.reasons.get(row, text) for row, text in enumerate(table["warning"])]
+            if "conformal_set" in table:
+                table["conformal_set"] = table["conformal_set"].fillna("")
+        table.insert(0, "id", ids)
+        return table
+
+    def score_read(
+        self,
+        given: list[str],
+        *,
+        threshold: float | None = None,
+        assay: str | None = None,
+        confidence: float = CONFIDENCE,
+    ) -> "pd.DataFrame":
+        """Return `score_table` of texts as the model reads them, without ids; they are neither cut nor checked."""
         import pandas as pd
 
-        ids, given = self._given(sequences)
         X = self._features(given)
         prediction, probability = self._apply(X, self._threshold(threshold, assay))
-        columns: dict[str, Any] = {"id": ids, "prediction": prediction}
+        columns: dict[str, Any] = {"prediction": prediction}
         if probability is None:
             columns |= self._of_value(prediction, confidence)
         else:
@@ -220,34 +259,49 @@ class Predictor:
         low, high = self.uncertainty.intervals(value, confidence).T
         return {"low": low, "high": high}
 
-    def _given(self, sequences: "Antibodies") -> tuple[list[str], list[str]]:
-        """Return ids, and what the model reads of each antibody."""
-        data = self._as_trained(sequences) if _is_frame(sequences) else sequences
-        if isinstance(data, Dataset):
-            self._refuse_others(data)
-            return list(data.ids), data.sequences
-        given = normalise(data, pairs=True)
-        return [str(row) for row in range(len(given))], given
+    def read(self, sequences: "Antibodies", *, check: bool | None = None) -> tuple[list[str], Texts]:
+        """Return the id of each antibody, and the text that the model reads of it or the reason why it is refused.
 
-    def _as_trained(self, frame: "pd.DataFrame") -> Dataset:
-        """Return the chain and fragment of a table that the model was trained on."""
-        chains = {name: list(column) for name, column in chain_columns(frame, self.data["chain"]).items()}
-        heavy, light = chains.get("heavy"), chains.get("light")
-        ids = [str(one) for one in (named_column(frame, "id") if "id" in frame.columns else range(len(frame)))]
-        data = Dataset(ids, heavy, light, chain=self.data["chain"])
-        return data if self.data["fragment"] is None else data.cut(self.data["fragment"])
+        Parameters
+        ----------
+        sequences, check
+            As for `predict`.
 
-    def _refuse_others(self, data: Dataset) -> None:
-        """Raise a DatasetError where the data are of another chain or fragment than those of the training."""
-        trained, given = (
-            (chain, None if cut in _WHOLE else cut)
-            for chain, cut in ((self.data["chain"], self.data["fragment"]), (data.chain, data.fragment))
-        )
-        if trained != given:
-            ours, theirs = (" ".join(filter(None, one)) for one in (trained, given))
-            raise DatasetError(f"the model was trained on {ours} sequences, and these are {theirs} ones")
+        Raises
+        ------
+        DatasetError
+            If a table has not the columns, or a `Dataset` is of another chain or fragment.
+        SequenceError
+            If any sequence is not made of amino acids and X.
+        """
+        if isinstance(sequences, Dataset):
+            return list(sequences.ids), read_dataset_by(self.reading, sequences, check)
+        if _is_frame(sequences):
+            ids, given = self._columns(sequences)
+        else:
+            given = list[Any](normalise(sequences, pairs=True))
+            ids = [str(row) for row in range(len(given))]
+        return ids, self.reading.read(given, check=check)
 
-    def evaluate(self, data: Dataset, *, threshold: float | None = None, assay: str | None = None) -> Report:
+    def _columns(self, frame: "pd.DataFrame") -> tuple[list[str], list[Chains]]:
+        """Return ids, and the chains of a table in normal form, None where a cell is empty."""
+        columns = {
+            name: [None if is_missing(cell) else without_dressing(cell) for cell in column]
+            for name, column in chain_columns(frame, self.reading.chain).items()
+        }
+        ids = [str(cell) for cell in (named_column(frame, "id") if "id" in frame.columns else range(len(frame)))]
+        data = Dataset([str(row) for row in range(len(frame))], columns.get("heavy"), columns.get("light"))
+        return ids, data.chains
+
+    def evaluate(
+        self,
+        data: Dataset,
+        *,
+        threshold: float | None = None,
+        assay: str | None = None,
+        check: bool | None = None,
+        drop: bool = False,
+    ) -> Report:
         """Return the scores on labelled data that had no part in training.
 
         That the data were opened is noted in `ledger`, and the report says how often they were. The same model on the
@@ -257,25 +311,31 @@ class Predictor:
         ----------
         data
             Labelled antibodies.
-        threshold, assay
+        threshold, assay, check
             As for `predict`.
+        drop
+            Leave antibodies out that the model does not read, with the reason in the provenance, instead of refusing.
 
         Raises
         ------
         DatasetError
-            If the labels are not 0 and 1, both present; of a regressor, if they are all alike.
+            If the labels are not 0 and 1, both present; of a regressor, if they are all alike; or if an antibody is not
+            what the model reads.
         """
         labels(self.spec, data)  # before any work
-        self._refuse_others(data)
+        texts = read_dataset_by(self.reading, data, check)
+        if not drop:
+            refuse(texts, f"are not what the model reads ({self.reading})", data.ids, _HINT)
+        data = read_as(data, self.reading, texts)
         cut = self._threshold(threshold, assay)
-        prediction, probability = self._apply(self.vectors(data), cut)
+        prediction, probability = self._apply(self._features(data.sequences), cut)
         known = None if probability is None else probability[:, 1]
-        notes, openings = self._opened(data, cut)
+        notes, openings = self._opened(data, cut, self.reading.check if check is None else check)
         return evaluation_report(
             self.spec, data, prediction, known, notes, training=self.training, openings=openings, threshold=cut
         )
 
-    def _opened(self, data: Dataset, cut: float | None) -> tuple[tuple[str, ...], int]:
+    def _opened(self, data: Dataset, cut: float | None, checked: bool) -> tuple[tuple[str, ...], int]:
         """Note that these data were opened; return what a reader of scores should know of that, and how often."""
         source = data.provenance.source
         self.ledger.record(Opening(source, data.digest, self.digest, cut))
@@ -283,6 +343,8 @@ class Predictor:
         if warning is not None:
             warnings.warn(warning, UserWarning, stacklevel=3)
         notes = [warning] if warning else []
+        if not checked:
+            notes.append(UNCHECKED)
         if data.digest == self.data["digest"]:
             notes.append("These are the data that the model was trained on; scores say nothing of others.")
         return (*notes, self.ledger.note(source)), self.ledger.count(source)
@@ -304,37 +366,35 @@ class Predictor:
             prediction = self.classifier.predict(X) if cut is None else (probability[:, 1] >= cut).astype(np.int64)
             return prediction, probability
 
-    def vectors(self, sequences: "Antibodies") -> NDArray[np.float64]:
-        """Return what the classifier reads of each antibody, ``(n, dim)``; takes and raises what `predict` does."""
-        return self._features(self._given(sequences)[1])
+    def vectors(self, sequences: "Antibodies", *, check: bool | None = None) -> NDArray[np.float64]:
+        """Return the features ``(n, dim)`` that the classifier reads; takes and raises what `predict` does."""
+        ids, texts = self.read(sequences, check=check)
+        named = isinstance(sequences, Dataset) or _is_frame(sequences)
+        refuse(texts, f"are not what the model reads ({self.reading})", ids if named else None, _HINT)
+        return self._features(texts.accepted)
 
-    def reads(self, antibody: str | tuple[str, str]) -> str:
-        """Return what the model reads of an antibody, in normal form.
+    def predict_read(self, texts: list[str]) -> NDArray[np.float64]:
+        """Return the probability of class 1, or a regressor's value, ``(n,)``, of texts as the model reads them.
 
-        That is the fragment on which it was trained, and the antibody as it is where that was none, or where it is such
-        a fragment already: loops, in which no variable domain is recognised, or chains that are joined.
+        For mutants of what `reads` gives, which are neither cut nor checked again.
+        """
+        prediction, probability = self._apply(self._features(texts), None)
+        return np.asarray(prediction, np.float64) if probability is None else probability[:, 1]
+
+    def reads(self, antibody: str | tuple[str, str], *, check: bool | None = None) -> str:
+        """Return the text that the model reads of an antibody, in normal form.
 
         Raises
         ------
         SequenceError
             If it is not made of amino acids and X.
         DatasetError
-            If it has not the whole fragment.
+            If it is not what the model reads, or has not the whole fragment.
         """
-        (text,) = normalise([antibody], pairs=True)
-        chain, fragment = self.data["chain"], self.data["fragment"]
-        chains: list[str | None] = [*text.split(BETWEEN)]
-        if fragment is None or (len(chains) == 1 and chain in ("both", "paired")):
-            return text
-        if len(chains) == 1:
-            chains = [None, text] if chain == "light" else [text, None]
-        heavy, light = ([one] if one is not None else None for one in chains)
-        try:
-            return Dataset([""], heavy, light).cut(fragment).sequences[0]
-        except DatasetError:
-            if fragment in _WHOLE or any(number(text.split(BETWEEN))):
-                raise
-            return text
+        texts = self.read([antibody], check=check)[1]
+        if texts.reasons:
+            raise DatasetError(f"not what the model reads ({self.reading}): {texts.reasons[0]}", reasons=texts.reasons)
+        return texts.accepted[0]
 
     def _features(self, given: list[str]) -> NDArray[np.float64]:
         if not given:
@@ -375,9 +435,11 @@ class Predictor:
             "classifier_sha256": hashlib.sha256(content).hexdigest(),
             "training_sha256": hashlib.sha256(known).hexdigest(),
             "data": self.data,
+            "reading": self.reading.to_dict(),
             "metrics": self.metrics,
             "versions": {"python": platform.python_version()} | {name: version(name) for name in _RECORDED},
         }
+        manifest["sha256"] = _manifest_digest(manifest)
         write(folder / _CLASSIFIER, content)
         write(folder / _TRAINING, known)
         write(folder / _MANIFEST, json.dumps(manifest, indent=2, allow_nan=False).encode())
@@ -418,8 +480,9 @@ class Predictor:
         path = folder / _MANIFEST
         try:
             manifest = json.loads(path.read_bytes())
-            if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-                raise StoreError(f"this version reads models of format {FORMAT}", path)
+            if not isinstance(manifest, dict) or manifest.get("format") not in _READ_FORMATS:
+                raise StoreError(f"this version reads models of format {' and '.join(map(str, _READ_FORMATS))}", path)
+            _check_manifest(manifest, path)
             content = (folder / _CLASSIFIER).read_bytes()
             if hashlib.sha256(content).hexdigest() != manifest["classifier_sha256"]:
                 raise StoreError("not the classifier that its manifest describes", folder / _CLASSIFIER)
@@ -430,15 +493,20 @@ class Predictor:
             if spec.fingerprint != manifest["fingerprints"]["train"]:
                 raise StoreError("its spec is not the one it was saved with", path)
             data, metrics, versions = manifest["data"], manifest["metrics"], manifest["versions"]
+            uncertainty, applicability = load_training(known, folder / _TRAINING)
+            if manifest["format"] == FORMAT:
+                reading = Reading.from_dict(manifest["reading"])
+            else:
+                reading = _reading_of_format_2(data, applicability)
         except OSError as error:
             raise StoreError(f"not a saved model: {error.strerror}", error.filename or path) from error
         except (ValidationError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"not the manifest of a saved model: {error!r}", path) from error
         _warn_of_versions(versions)
         classifier = loads(content, folder / _CLASSIFIER, regression=spec.is_regression)
-        loaded = cls(spec, classifier, data, metrics, store=store, runtime=runtime)
+        loaded = cls(spec, classifier, data, metrics, store=store, runtime=runtime, reading=reading)
         loaded.ledger, loaded.digest = Ledger(folder / _LEDGER), _digest(spec, content)
-        loaded.uncertainty, loaded.applicability = load_training(known, folder / _TRAINING)
+        loaded.uncertainty, loaded.applicability = uncertainty, applicability
         return loaded
 
 
@@ -471,6 +539,45 @@ def _warning(sequence: str, distance: float, identity: float) -> str:
 
 def _digest(spec: TrainSpec, content: bytes) -> str:
     return hashlib.sha256(spec.fingerprint.encode() + content).hexdigest()
+
+
+def _manifest_digest(manifest: dict[str, Any]) -> str:
+    """Return the SHA-256 of a manifest without its own digest."""
+    content = {name: value for name, value in manifest.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _check_manifest(manifest: dict[str, Any], path: Path) -> None:
+    """Raise a StoreError where a manifest is not as it was saved; warn where that cannot be known."""
+    if manifest["format"] == FORMAT:
+        if manifest["sha256"] != _manifest_digest(manifest):
+            raise StoreError("was changed after the model was saved", path)
+        if manifest["reading"]["engine"] != method():
+            warnings.warn(
+                f"antibodies were numbered by {manifest['reading']['engine']} in training, and are by {method()} here",
+                UserWarning,
+                stacklevel=3,
+            )
+        return
+    later = sorted({"reading", "sha256"} & manifest.keys())
+    if later:
+        raise StoreError(f"a manifest of format {manifest['format']} has no {later[0]!r}", path)
+    warnings.warn(
+        f"{path}: the model was saved in format {manifest['format']}, whose manifest is under no digest; "
+        "save it again to protect it against changes",
+        UserWarning,
+        stacklevel=3,
+    )
+
+
+def _reading_of_format_2(data: dict[str, Any], training: Applicability | None) -> Reading:
+    """Return the reading of a model of format 2, which has none; sequences of training are as long as its fragment."""
+    reading = Reading(data["chain"], data["fragment"])
+    if training is None:
+        return replace(reading, check=reading.fragment is not None)
+    chains = [len(text) / (1 + text.count(BETWEEN)) for text in training.sequences]
+    whole = reading.fragment is not None or float(np.median(chains)) >= _WHOLE_CHAIN
+    return replace(reading.with_lengths(training.sequences), check=whole)
 
 
 def _warn_of_versions(saved: dict[str, str]) -> None:

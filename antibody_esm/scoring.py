@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from antibody_esm.data.dataset import Chain, Dataset
+from antibody_esm.data.parts import Chain
+from antibody_esm.data.reading import Chains
 from antibody_esm.data.tables import chain_columns, is_missing, named_column, read_frames, without_dressing
-from antibody_esm.errors import DatasetError, SequenceError
+from antibody_esm.errors import SequenceError
 from antibody_esm.evaluation.uncertainty import CONFIDENCE
 from antibody_esm.predictor import Predictor
-from antibody_esm.sequences import BETWEEN, normalise
+from antibody_esm.sequences import normalise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +31,8 @@ class Scores(NamedTuple):
     """`Predictor.score_table` of the good rows, after the column ``row``, counted from 0."""
     rejected: "pd.DataFrame"
     """``row``, ``id`` and ``reason`` of the others."""
-    sequences: list[str]
-    """What the model reads of the good rows: the chain and fragment of its training, ``heavy|light`` of a pair."""
+    antibodies: list[Chains]
+    """Heavy and light chain of the good rows as they stand in the table, None of a chain that is not read."""
 
 
 def score_file(
@@ -42,6 +43,7 @@ def score_file(
     threshold: float | None = None,
     assay: str | None = None,
     confidence: float = CONFIDENCE,
+    check: bool | None = None,
 ) -> Iterator[Scores]:
     """Give what a model says of the antibodies in a file, some thousand rows at a time.
 
@@ -53,7 +55,7 @@ def score_file(
         The model; the chain and the fragment that it was trained on are taken from the file.
     columns
         Where they are not named ``id``, ``heavy``, ``light`` or ``sequence``.
-    threshold, assay, confidence
+    threshold, assay, confidence, check
         As for `Predictor.score_table`.
 
     Raises
@@ -66,7 +68,7 @@ def score_file(
     first = 0
     for frame in read_frames(Path(path)):
         yield score_frame(
-            frame, predictor, columns, first=first, threshold=threshold, assay=assay, confidence=confidence
+            frame, predictor, columns, first=first, threshold=threshold, assay=assay, confidence=confidence, check=check
         )
         first += len(frame)
 
@@ -80,6 +82,7 @@ def score_frame(
     threshold: float | None = None,
     assay: str | None = None,
     confidence: float = CONFIDENCE,
+    check: bool | None = None,
 ) -> Scores:
     """Return what a model says of the antibodies in a table, of which ``first`` is the first row; see `score_file`."""
     import pandas as pd
@@ -87,24 +90,22 @@ def score_frame(
     columns = columns or Columns()
     rows = list(range(first, first + len(frame)))
     names = _names(frame, columns.id, rows)
-    chains, reasons = _chains(frame, predictor.data["chain"], columns, rows)
+    chains, reasons = _chains(frame, predictor.reading.chain, columns, rows)
     good = [row for row in rows if row not in reasons]
-    fragment = predictor.data["fragment"]
-    if fragment is not None and good:
-        sequences, without = _cut(good, chains, fragment)
-        reasons |= without
-        good = [row for row in good if row not in without]
-    else:
-        between = BETWEEN if predictor.data["chain"] == "paired" else ""
-        sequences = [between.join(found[row] for found in chains.values()) for row in good]
+    antibodies = [(chains["heavy"].get(row), chains["light"].get(row)) for row in good]
+    texts = predictor.reading.read(antibodies, check=check)
+    reasons |= {good[i]: why for i, why in texts.reasons.items()}
+    read = dict(zip([good[i] for i in texts.rows], texts.accepted, strict=True))
     options: dict[str, Any] = {"threshold": threshold, "assay": assay, "confidence": confidence}
     try:
-        table = predictor.score_table(sequences, **options)
-    except SequenceError as error:  # too long for the model, which nobody knew before
-        reasons |= {good[one.index]: why for one, why in zip(error.rows, error.reasons, strict=True)}
-        kept = [i for i, row in enumerate(good) if row not in reasons]
-        good, sequences = [good[i] for i in kept], [sequences[i] for i in kept]
-        table = predictor.score_table(sequences, **options)
+        table = predictor.score_read(list(read.values()), **options)
+    except SequenceError as error:  # longer than the language model takes
+        too_long = [(list(read)[bad.index], why) for bad, why in zip(error.rows, error.reasons, strict=True)]
+        reasons |= dict(too_long)
+        read = {row: text for row, text in read.items() if row not in reasons}
+        table = predictor.score_read(list(read.values()), **options)
+    good = list(read)
+    table.insert(0, "id", "")
     table["id"] = [names[row - first] for row in good]
     table.insert(0, "row", good)
     bad = sorted(reasons)
@@ -113,7 +114,7 @@ def score_frame(
         pd.DataFrame(
             {"row": bad, "id": [names[row - first] for row in bad], "reason": [reasons[row] for row in bad]},
         ),
-        sequences,
+        [(chains["heavy"].get(row), chains["light"].get(row)) for row in good],
     )
 
 
@@ -128,27 +129,15 @@ def _names(frame: "pd.DataFrame", column: str | None, rows: list[int]) -> list[s
 def _chains(
     frame: "pd.DataFrame", chain: Chain, columns: Columns, rows: list[int]
 ) -> tuple[dict[str, dict[int, str]], dict[int, str]]:
-    """Return the sequences of each chain that is needed, by row, and why others have none."""
-    found: dict[str, dict[int, str]] = {}
+    """Return the sequences of each chain that is read, by row, and the reason of each row that lacks one."""
+    found: dict[str, dict[int, str]] = {"heavy": {}, "light": {}}
     reasons: dict[int, str] = {}
     for name, column in chain_columns(frame, chain, columns.heavy, columns.light).items():
         given_rows = {row: one for row, one in zip(rows, column, strict=True) if not is_missing(one)}
         reasons |= {row: f"has no {name} chain" for row in rows if row not in given_rows}
-        found[name] = {}
         for row, one in given_rows.items():
             try:
                 (found[name][row],) = normalise([without_dressing(one)])
             except SequenceError as error:
                 reasons[row] = f"{name} chain, position {error.position}: {error.reasons[0]}"
     return found, reasons
-
-
-def _cut(rows: list[int], chains: dict[str, dict[int, str]], fragment: str) -> tuple[list[str], dict[int, str]]:
-    """Return the fragments of those that have it whole, and why others have not, by row."""
-    heavy, light = (None if name not in chains else [chains[name][row] for row in rows] for name in ("heavy", "light"))
-    given = Dataset([str(row) for row in rows], heavy, light)
-    try:
-        cut = given.cut(fragment, drop=True)
-    except DatasetError as error:
-        return [], dict.fromkeys(rows, str(error))
-    return cut.sequences, {int(row): reason for row, reason in cut.provenance.dropped.items()}

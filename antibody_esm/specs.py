@@ -7,7 +7,7 @@ exclusions to forget.
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -49,11 +49,17 @@ class Spec(_Frozen):
     """Version of the algorithm behind the spec. Raise it when the same fields begin to give other numbers: every
     fingerprint of the type then changes, and nothing stored before is used again."""
 
+    later: ClassVar[frozenset[str]] = frozenset()
+    """Fields that were added after fingerprints had been stored. While such a field has its default it is left out of
+    the text that is hashed, so that what was stored before stays valid."""
+
     @property
     def canonical_json(self) -> str:
         """The text that is hashed: type and all fields, sorted, without white space, in ASCII."""
+        fields = self.model_dump(mode="json")
+        _drop_later_defaults(self, fields)
         return json.dumps(
-            {"type": type(self).__name__, **_canonical(self.model_dump(mode="json"))},
+            {"type": type(self).__name__, **_canonical(fields)},
             sort_keys=True,
             separators=(",", ":"),
             allow_nan=False,
@@ -63,6 +69,19 @@ class Spec(_Frozen):
     def fingerprint(self) -> str:
         """SHA-256 of `canonical_json`, 64 hexadecimal digits; reads no file, same in every process and platform."""
         return hashlib.sha256(self.canonical_json.encode("ascii")).hexdigest()
+
+
+def _drop_later_defaults(spec: Spec, fields: dict[str, Any]) -> None:
+    """Remove later fields that have their default, also of the specs inside this one."""
+    for name, value in spec:
+        if name in spec.later and value == type(spec).model_fields[name].default:
+            del fields[name]
+        elif isinstance(value, Spec):
+            _drop_later_defaults(value, fields[name])
+        elif isinstance(value, tuple):
+            for member, of_member in zip(value, fields[name], strict=True):
+                if isinstance(member, Spec):
+                    _drop_later_defaults(member, of_member)
 
 
 def _canonical(value: Any) -> Any:
@@ -107,13 +126,15 @@ class ResolvedExtractorSpec(Spec):
 
 
 class ExtractorSpec(Spec):
-    """Which language model turns a sequence into which vector.
+    """Language model, and the vector that it makes of a sequence.
 
     Examples
     --------
     >>> ExtractorSpec(model="facebook/esm2_t6_8M_UR50D", layer=4)
     ExtractorSpec(model='facebook/esm2_t6_8M_UR50D', layer=4)
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"species"})
 
     model: Annotated[str, Field(min_length=1)]
     """Name on the Hugging Face hub, a local folder, or ``"antiberty"`` (weights from the ``[quickstart]`` extra)."""
@@ -145,6 +166,9 @@ class ExtractorSpec(Spec):
     """How the two chains of an antibody are embedded: ``apart``, one by one, with their vectors side by side, heavy
     first; or ``joined`` in one sequence by the separator of the model's family, for models that were trained on pairs.
     A single chain has the same vector either way."""
+    species: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """Species whose profiles number the residues of a region. None: those of the data set where a `Trainer` runs, else
+    human and mouse."""
 
     @model_validator(mode="after")
     def _region_has_residues(self) -> Self:
@@ -200,11 +224,29 @@ class ExtractorSpec(Spec):
         """Return the same spec with digest and layer filled in, so that a store answers even where no weights are."""
         return self.pinned_to(self.resolve())
 
+    def numbered_by(self, species: Sequence[str]) -> "ExtractorSpec":
+        """Return the spec whose region, if it has one, is numbered by the profiles of these species.
+
+        Raises
+        ------
+        ValueError
+            If the spec names other species.
+        """
+        if self.region == "all" or (tuple(species) == _USUAL_SPECIES and self.species is None):
+            return self
+        if self.species is not None and set(self.species) != set(species):
+            ours, theirs = (", ".join(sorted(names)) for names in (self.species, species))
+            raise ValueError(f"extractor.species is {ours}, and the data are numbered by {theirs}; leave it out")
+        return self.model_copy(update={"species": tuple(species)})
+
     def pinned_to(self, resolved: ResolvedExtractorSpec) -> "ExtractorSpec":
         """Return the same spec with digest and layer as they were resolved."""
         limit = resolved.truncate_to or self.max_length
         return self.model_copy(update={"digest": resolved.digest, "layer": resolved.layer, "max_length": limit})
 
+
+_USUAL_SPECIES = ("human", "mouse")
+"""Species by which regions are numbered where none are named."""
 
 Descriptor = Literal[
     "length", "isoelectric_point", "net_charge", "hydrophobicity", "composition", "kmers", "protscale", "aaindex"
@@ -251,6 +293,10 @@ class DescriptorSpec(Spec):
         """Return self: nothing outside of the spec changes a number."""
         return self
 
+    def numbered_by(self, species: Sequence[str]) -> Self:
+        """Return self: no residue is numbered."""
+        return self
+
     @property
     def address(self) -> str:
         """The fingerprint, as there are no files."""
@@ -293,6 +339,10 @@ class EnsembleSpec(Spec):
         if self.combine == "mean" and not all(isinstance(member, ExtractorSpec) for member in self.members):
             raise ValueError("descriptors have no mean with vectors; put them side by side: combine='concat'")
         return self
+
+    def numbered_by(self, species: Sequence[str]) -> "EnsembleSpec":
+        """Return the same spec with the regions of every member numbered so; see `ExtractorSpec.numbered_by`."""
+        return self.model_copy(update={"members": tuple(member.numbered_by(species) for member in self.members)})
 
     def pin(self) -> "EnsembleSpec":
         """Return the same spec with every member pinned; see `ExtractorSpec.pin`."""

@@ -27,6 +27,12 @@ def trained(
     values = np.array([one.count("K") + one.count("R") + 0.1 * len(one) for one in heavy])
     continuous = isinstance(chosen, RegressorSpec)
     label = values if continuous else (values > np.median(values)).astype(int)
-    data = Dataset(list(map(str, range(len(heavy)))), heavy, light, label=label, chain="paired" if paired else "heavy")
+    data = Dataset(
+        list(map(str, range(len(heavy)))),
+        heavy,
+        light,
+        label=label,
+        chain="paired" if paired else "heavy",
+    )
     spec = DecisionSpec(calibration="sigmoid") if decision else None
-    return Trainer(extractor, chosen, decision=spec).fit(data, uncertainty=False)
+    return Trainer(extractor, chosen, decision=spec).fit(data, uncertainty=False, check=regions)

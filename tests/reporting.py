@@ -33,6 +33,7 @@ def antibodies(
         label=value if continuous else label,
         groups=[_FAMILIES[i % 3] for i in range(n)],
         measurements={"psr": psr},
+        fragment="H-CDRs",
         provenance=Provenance(source),
     )
 

@@ -55,6 +55,7 @@ any_extractors = st.builds(
     max_length=st.none() | positive_ints,
     truncation=st.booleans(),
     pairs=st.sampled_from(["apart", "joined"]),
+    species=st.sampled_from([None, ("human",), ("alpaca", "human"), ("rabbit",)]),
 )
 extractors = any_extractors.map(
     lambda fields: ExtractorSpec(

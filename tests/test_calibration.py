@@ -30,7 +30,12 @@ X = GENERATOR.normal(size=(120, 8)) + 0.7 * Y[:, None]
 SEQUENCES = ["".join(GENERATOR.choice(list("ACDEFGHIKLMNPQRSTVWY"), 20)) for _ in range(90)]
 CHARGED = np.array([one.count("K") + one.count("R") for one in SEQUENCES])
 NUMBERED = DescriptorSpec(descriptors=("net_charge", "composition"))
-DATA = Dataset(ids=[f"a{i}" for i in range(90)], heavy=SEQUENCES, label=CHARGED + GENERATOR.normal(size=90) > 2.4)
+DATA = Dataset(
+    [f"a{i}" for i in range(90)],
+    SEQUENCES,
+    label=CHARGED + GENERATOR.normal(size=90) > 2.4,
+    fragment="H-CDRs",
+)
 TRAIN, TEST = DATA.subset(range(60)), DATA.subset(range(60, 90))
 EVERY = [
     DecisionSpec(calibration=calibration, threshold=threshold, folds=4)
@@ -242,7 +247,7 @@ def trained(kind: str) -> str:
     label = "[i % 3 // 2 for i in range(60)]" if kind != "svr" else "[float(i * 7 % 11) for i in range(60)]"
     return (
         "from antibody_esm import *\n"
-        f"data = Dataset(ids=[str(i) for i in range(60)], heavy={SEQUENCES[:60]!r}, label={label})\n"
+        f"data = Dataset(ids=[str(i) for i in range(60)], heavy={SEQUENCES[:60]!r}, label={label}, fragment='H-CDRs')\n"
         f"Trainer(DescriptorSpec(descriptors=('composition',)), {kind!r}).fit(data).save(folder)"
     )
 

@@ -98,8 +98,8 @@ def test_an_ensemble_is_trained_saved_and_loaded_pinned_to_the_bytes_of_each(
     sequences = ["".join(generator.choice(list("ACDEFGHIK"), 12)) for _ in range(20)]
     data = Dataset(ids=[str(i) for i in range(20)], heavy=sequences, label=[0, 1] * 10)
     trainer = Trainer(five, split=SplitSpec(folds=2), store=tmp_path / "store")
-    assert "mean of" in str(trainer.cross_validate(data))
-    predictor = trainer.fit(data)
+    assert "mean of" in str(trainer.cross_validate(data, check=False))
+    predictor = trainer.fit(data, check=False)
     folder = predictor.save(tmp_path / "model")
     loaded = Predictor.load(folder, store=tmp_path / "store")
     assert isinstance(loaded.spec.extractor, EnsembleSpec)
@@ -142,8 +142,8 @@ def test_descriptors_stand_alone_and_beside_a_language_model(
     data = Dataset(ids=[str(i) for i in range(20)], heavy=sequences, label=[0, 1] * 10)
     for spec in (alone, beside):
         trainer = Trainer(spec, split=SplitSpec(folds=2), store=tmp_path / "store")
-        assert "descriptors" in str(trainer.cross_validate(data))
-        predictor = trainer.fit(data)
+        assert "descriptors" in str(trainer.cross_validate(data, check=False))
+        predictor = trainer.fit(data, check=False)
         loaded = Predictor.load(predictor.save(tmp_path / "model"), store=tmp_path / "store")
         assert np.array_equal(loaded.predict_proba(sequences), predictor.predict_proba(sequences))
     assert TrainSpec.compose(["model=descriptors"]).extractor == DescriptorSpec()

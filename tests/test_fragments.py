@@ -65,19 +65,21 @@ def test_antibodies_without_the_fragment_are_listed_or_left_out() -> None:
     with pytest.raises(DatasetError) as caught:
         data.cut("VH")
     said = str(caught.value)
-    assert said.startswith("4 antibodies have no whole VH: row 1 (none): no heavy chain; row 2 (enzyme): no heavy")
-    assert "row 3 (swapped): no heavy variable domain; row 4 (cut): heavy FR4 missing" in said
+    assert said.startswith(
+        "4 of 5 antibodies have no whole VH: none: no heavy chain; enzyme: no heavy variable domain;"
+    )
+    assert "swapped: a light chain, where the heavy chain is read; cut: heavy FR4 missing" in said
     assert "drop=True" in said
     assert caught.value.row == 1
     kept = data.cut("VH", drop=True)
     assert kept.ids == ("good",)
-    assert kept.provenance.dropped["swapped"] == "no heavy variable domain"
+    assert kept.provenance.dropped["swapped"] == "a light chain, where the heavy chain is read"
     assert data.cut("H-CDR1", drop=True).ids == ("good", "cut")
     assert data.cut("H-CDR3", drop=True).ids == ("good",), "its end is not known"
     late = Dataset(ids=["a", "b", "c"], heavy=[HEAVY, HEAVY[12:], "MGWSCIILFLVATATGVHS" + HEAVY[5:]])
     assert late.cut("VH", drop=True).ids == late.cut("H-FWRs", drop=True).ids == ("a",)
     assert late.cut("H-CDRs").ids == ("a", "b", "c")
-    with pytest.raises(DatasetError, match="no antibody has a whole VH"):
+    with pytest.raises(DatasetError, match="2 of 2 antibodies have no whole VH"):
         data.subset([1, 2]).cut("VH", drop=True)
 
 

@@ -31,7 +31,7 @@ every_regressor = pytest.mark.parametrize("spec", presets.REGRESSORS.values(), i
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    return Dataset(ids=[f"a{i}" for i in range(80)], heavy=SEQUENCES, label=VALUE)
+    return Dataset(ids=[f"a{i}" for i in range(80)], heavy=SEQUENCES, label=VALUE, fragment="H-CDRs")
 
 
 @every_regressor
@@ -91,14 +91,14 @@ def test_a_test_of_a_regressor(data: Dataset) -> None:
 def test_a_classifier_is_not_fitted_to_numbers_and_a_regressor_takes_them(data: Dataset) -> None:
     with pytest.raises(DatasetError, match="a classifier needs the labels 0 and 1"):
         Trainer(NUMBERED, "logreg").cross_validate(data)
-    alike = Dataset(ids=data.ids, heavy=data.heavy, label=[3.0] * 80)
+    alike = Dataset(ids=data.ids, heavy=data.heavy, label=[3.0] * 80, fragment="H-CDRs")
     with pytest.raises(DatasetError, match="every label here is 3"):
         Trainer(NUMBERED, "ridge").cross_validate(alike)
 
 
 def test_a_regressor_in_the_place_of_a_classifier_is_no_model(data: Dataset, tmp_path: Path) -> None:
     Trainer(NUMBERED, "ridge").fit(data).save(tmp_path / "ridge")
-    halves = Dataset(ids=data.ids, heavy=data.heavy, label=np.median(CHARGE) < CHARGE)
+    halves = Dataset(ids=data.ids, heavy=data.heavy, label=np.median(CHARGE) < CHARGE, fragment="H-CDRs")
     Trainer(NUMBERED, "logreg").fit(halves).save(tmp_path / "logreg")
     there, here = (tmp_path / name / "manifest.json" for name in ("ridge", "logreg"))
     crafted = json.loads(here.read_text()) | {"classifier_sha256": json.loads(there.read_text())["classifier_sha256"]}

@@ -20,6 +20,7 @@ def antibodies(expected: dict[str, Any], predictor: Predictor) -> list[Any]:
 
 @pytest.mark.parametrize("folder", SAVED, ids=lambda folder: folder.name)
 @pytest.mark.filterwarnings("ignore:the classifier was saved with:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*the model was saved in format 2:UserWarning")
 def test_a_model_saved_by_an_earlier_version_loads_and_predicts_the_same(folder: Path, tmp_path: Path) -> None:
     expected = json.loads((folder / "expected.json").read_text())
     predictor = Predictor.load(folder, store=tmp_path)

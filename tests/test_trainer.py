@@ -39,7 +39,7 @@ def trainer(tiny: ExtractorSpec) -> Trainer:
 
 
 def test_cross_validation_gives_a_score_a_fold_and_predictions_with_ids(trainer: Trainer) -> None:
-    report = trainer.cross_validate(DATA)
+    report = trainer.cross_validate(DATA, check=False)
     assert tuple(report.scores) == METRICS
     assert all(values.shape == (3,) for values in report.scores.values())
     out = report.out_of_fold
@@ -51,17 +51,17 @@ def test_cross_validation_gives_a_score_a_fold_and_predictions_with_ids(trainer:
 
 
 def test_nothing_goes_through_the_language_model_twice(trainer: Trainer) -> None:
-    trainer.cross_validate(DATA)
+    trainer.cross_validate(DATA, check=False)
     computed = trainer.extractor.computed
     assert computed == len(set(DATA.sequences))
-    trainer.cross_validate(DATA)
-    trainer.fit(DATA)
+    trainer.cross_validate(DATA, check=False)
+    trainer.fit(DATA, check=False)
     trainer.evaluate(DATA.subset(range(10, 60)))
     assert trainer.extractor.computed == computed
 
 
 def test_a_store_serves_other_classifiers_folds_and_orders(tiny: ExtractorSpec, tmp_path: Path) -> None:
-    Trainer(tiny, "logreg", store=tmp_path).cross_validate(DATA)
+    Trainer(tiny, "logreg", store=tmp_path).cross_validate(DATA, check=False)
     for classifier, folds in (("knn", 3), ("xgboost", 4), ("logreg", 5)):
         trainer = Trainer(tiny, classifier, SplitSpec(folds=folds), store=tmp_path)
         trainer.cross_validate(DATA.subset(range(len(DATA))[::-1]))
@@ -70,7 +70,9 @@ def test_a_store_serves_other_classifiers_folds_and_orders(tiny: ExtractorSpec, 
 
 def test_two_trainers_of_one_spec_find_the_same(tiny: ExtractorSpec) -> None:
     one, other = (
-        Trainer(tiny, "random_forest", SplitSpec(folds=3), runtime=RuntimeSpec(workers=n)).cross_validate(DATA)
+        Trainer(tiny, "random_forest", SplitSpec(folds=3), runtime=RuntimeSpec(workers=n)).cross_validate(
+            DATA, check=False
+        )
         for n in (1, 2)
     )
     assert one.out_of_fold.equals(other.out_of_fold)
@@ -88,7 +90,7 @@ def test_labels_that_are_not_binary_are_refused_before_anything_runs(trainer: Tr
 def test_evaluating_before_fitting_is_scikit_learns_error(trainer: Trainer) -> None:
     with pytest.raises(NotFittedError):
         trainer.evaluate(DATA)
-    predictor = trainer.fit(DATA)
+    predictor = trainer.fit(DATA, check=False)
     assert trainer.predictor_ is predictor
     assert trainer.evaluate(DATA).scores == predictor.evaluate(DATA).scores
 
@@ -103,9 +105,9 @@ def test_a_predictor_is_pinned_to_the_model_it_was_trained_on(tmp_path: Path) ->
     folder = tiny_checkpoint("esm", tmp_path / "model", seed=0)
     digest = ExtractorSpec(model=str(folder)).resolve().digest
     trainer = Trainer(folder)
-    trainer.cross_validate(DATA)
+    trainer.cross_validate(DATA, check=False)
     tiny_checkpoint("esm", folder, seed=1)
-    assert trainer.fit(DATA).spec.extractor.digest == digest
+    assert trainer.fit(DATA, check=False).spec.extractor.digest == digest
 
 
 def test_making_a_trainer_touches_nothing(tmp_path: Path) -> None:
@@ -114,12 +116,12 @@ def test_making_a_trainer_touches_nothing(tmp_path: Path) -> None:
 
 
 def test_from_the_store_nothing_imports_torch(tiny: ExtractorSpec, tmp_path: Path) -> None:
-    Trainer(tiny, store=tmp_path).cross_validate(DATA)
+    Trainer(tiny, store=tmp_path).cross_validate(DATA, check=False)
     program = f"""
 import json, sys
 from antibody_esm import *
 data = load_dataset("boughter_flu_cdrs").subset(range(150, 220))
-report = Trainer({tiny!r}, store={str(tmp_path)!r}).cross_validate(data)
+report = Trainer({tiny!r}, store={str(tmp_path)!r}).cross_validate(data, check=False)
 str(report), report.to_frame(), report._repr_html_()
 embed(data.sequences, {tiny!r}, {str(tmp_path)!r})
 before = "torch" in sys.modules
@@ -143,7 +145,7 @@ def test_what_a_split_keeps_together_is_in_one_fold_of_a_trainer(by: str, tiny: 
         measurements={"fold": [i // 10 for i in range(40)]},
     )
     split = SplitSpec(by=by, folds=4) if by in ("identity", "group") else SplitSpec(by=by)  # type: ignore[arg-type]
-    report = Trainer(tiny, split=split).cross_validate(data)
+    report = Trainer(tiny, split=split).cross_validate(data, check=False)
     fold = report.out_of_fold["fold"].to_numpy().reshape(8, 5)
     assert (fold == fold[:, :1]).all()
     assert len(set(fold[:, 0])) == {"identity": 4, "group": 4, "family": 8, "fold": 4}[by]

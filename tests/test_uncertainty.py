@@ -36,7 +36,8 @@ def random_sequences(n: int, residues: str = "ACDEFGHIKLMNPQRSTVWY") -> list[str
 def labelled(n: int) -> Dataset:
     sequences = random_sequences(n)
     charge = np.array([one.count("K") + one.count("R") - one.count("D") - one.count("E") for one in sequences])
-    return Dataset([f"a{i}" for i in range(n)], sequences, label=charge + 2 * GENERATOR.normal(size=n) > 0)
+    label = charge + 2 * GENERATOR.normal(size=n) > 0
+    return Dataset([f"a{i}" for i in range(n)], sequences, label=label, fragment="H-CDRs")
 
 
 DATA = labelled(160)
@@ -118,7 +119,9 @@ def test_with_few_antibodies_an_interval_is_infinite_and_a_set_holds_both() -> N
 def test_scores_are_out_of_fold_and_clones_are_kept_together() -> None:
     # Labels are noise, and every antibody is there thrice: whoever tests on clones of the training is always sure.
     sequences = random_sequences(60)
-    data = Dataset([str(i) for i in range(180)], sequences * 3, label=np.tile(GENERATOR.random(60) < 0.5, 3))
+    data = Dataset(
+        [str(i) for i in range(180)], sequences * 3, label=np.tile(GENERATOR.random(60) < 0.5, 3), fragment="H-CDRs"
+    )
     fitted = Trainer(NUMBERED, "knn").fit(data)
     assert isinstance(fitted.uncertainty, Uncertainty)
     right = (fitted.uncertainty.score > 0.5) == fitted.uncertainty.label
@@ -129,7 +132,7 @@ def test_scores_are_out_of_fold_and_clones_are_kept_together() -> None:
 
 def test_too_few_clusters_leave_the_model_without_and_it_says_why() -> None:
     one = random_sequences(1)[0]
-    clones = Dataset([str(i) for i in range(12)], [one] * 6 + [one[:-1] + "A"] * 6, label=[0, 1] * 6)
+    clones = Dataset([str(i) for i in range(12)], [one] * 6 + [one[:-1] + "A"] * 6, label=[0, 1] * 6, fragment="H-CDRs")
     fitted = Trainer(NUMBERED, STANDARDISED).fit(clones)
     assert "identity clusters" in str(fitted.uncertainty)
     table = fitted.score_table(clones)
@@ -226,7 +229,7 @@ def test_a_calibrated_classifier_knows_how_sure_it_is_as_well() -> None:
 
 def test_other_chains_and_fragments_than_those_of_the_training_are_refused(predictor: Predictor) -> None:
     loops = replace(DATA, fragment="H-CDRs")
-    light = Dataset(DATA.ids, light=DATA.heavy, chain="light", label=DATA.label)
+    light = Dataset(DATA.ids, light=DATA.heavy, chain="light", label=DATA.label, fragment="L-CDRs")
     for wrong in (loops, light):
         for ask in (predictor.predict, predictor.predict_proba, predictor.score_table, predictor.evaluate):
             with pytest.raises(DatasetError, match="trained on heavy sequences, and these are"):

@@ -91,6 +91,7 @@ def _run(runs: list[Run], fragments: list[str | None], tests: list[str]) -> int:
         store=run.store,
         output=output,
         runtime=run.runtime,
+        check=run.data.check,
     )
     text = grid.finished()
     if text is None:

@@ -17,12 +17,12 @@ from pydantic import Field, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from antibody_esm import presets
-from antibody_esm.data.dataset import Chain
+from antibody_esm.data.parts import Chain
 from antibody_esm.specs import DecisionSpec, ExtractorSpec, RuntimeSpec, SplitSpec, TrainSpec, _Frozen
 
 
 class DataSettings(_Frozen):
-    """What to train on; the fields are parameters of `antibody_esm.load_dataset`."""
+    """Data to train on: parameters of `antibody_esm.load_dataset`, and `check`, which `Trainer.fit` takes."""
 
     source: str = "boughter_flu_cdrs"
     id: str | None = None
@@ -32,7 +32,10 @@ class DataSettings(_Frozen):
     groups: str | None = None
     chain: Chain | None = None
     fragment: str | None = None
+    part: str | None = None
+    species: tuple[str, ...] | None = None
     labels: str | None = None
+    check: bool = True
 
 
 class Run(_Frozen):

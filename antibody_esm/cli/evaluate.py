@@ -26,7 +26,10 @@ def evaluate_command(
     id_column: Annotated[str | None, typer.Option("--id", help="Column of the ids.")] = None,
     heavy: Annotated[str | None, typer.Option(help="Column of the heavy chains.")] = None,
     light: Annotated[str | None, typer.Option(help="Column of the light chains.")] = None,
-    drop: Annotated[bool, typer.Option("--drop", help="Leave out antibodies without the model's fragment.")] = False,
+    drop: Annotated[bool, typer.Option("--drop", help="Leave out antibodies that the model does not read.")] = False,
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="Also score sequences in which no antibody chain is recognised.")
+    ] = False,
     store: Annotated[Path, typer.Option("--store", "-s", help="Folder where vectors are kept, and looked up.")] = Path(
         "embeddings"
     ),
@@ -40,19 +43,19 @@ def evaluate_command(
         for path in out or ():
             check(path, *_WRITTEN)
         predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
-        fragment = predictor.data["fragment"]
-        given = load_dataset(
+        antibodies = load_dataset(
             data,
             id=id_column,
             heavy=heavy,
             light=light,
             label=label,
             labels=labels,
-            chain=None if fragment else predictor.data["chain"],
-            fragment=fragment,
+            chain=predictor.reading.chain,
             drop=drop,
         )
-        report = predictor.evaluate(given, threshold=threshold, assay=assay)
+        report = predictor.evaluate(
+            antibodies, threshold=threshold, assay=assay, check=False if no_check else None, drop=drop
+        )
         print(report)  # noqa: T201
         for path in out or ():
             {".html": report.to_html, ".csv": report.to_csv, ".json": report.to_json}[path.suffix](path)

@@ -25,6 +25,9 @@ def predict_command(
     assay: Annotated[str | None, typer.Option(help="elisa or psr: the threshold of earlier work.")] = None,
     confidence: Annotated[float, typer.Option(help="Of conformal sets and intervals.")] = 0.9,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at bad rows instead of keeping them apart.")] = False,
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="Also score sequences in which no antibody chain is recognised.")
+    ] = False,
     id_column: Annotated[str | None, typer.Option("--id", help="Column of the ids.")] = None,
     heavy: Annotated[str | None, typer.Option(help="Column of the heavy chains.")] = None,
     light: Annotated[str | None, typer.Option(help="Column of the light chains.")] = None,
@@ -51,6 +54,7 @@ def predict_command(
             threshold=threshold,
             assay=assay,
             confidence=confidence,
+            check=False if no_check else None,
         )
         apart = out.with_name(f"{out.stem}.rejected{out.suffix}")
         apart.unlink(missing_ok=True)  # of an earlier run

@@ -39,6 +39,9 @@ OVERRIDES are key=value:
   data=        name of a data set, or path of a table
   data.*       its columns: data.id=, data.heavy=, data.light=, data.label=
                its part and its labels: data.fragment=, data.labels=
+               data.part= is the part that its sequences are already;
+               data.species= numbers them; data.check=false trains on
+               sequences in which no antibody chain is recognised
   extractor.*  classifier.*  split.*  decision.*  runtime.*
                fields of the specs; --cfg job shows all
   store=       folder of embeddings, embeddings/ by default
@@ -123,11 +126,11 @@ def _run_one(run: Run, overrides: list[str], folder: Path) -> dict[str, Any] | N
     with _log_to(folder / "train.log"):
         try:
             logger.info("overrides: %s", " ".join(overrides) or "none")
-            data = load_dataset(**run.data.model_dump())
+            data = load_dataset(**run.data.model_dump(exclude={"check"}))
             logger.info("data: %s, %s, digest %s", run.data.source, data, data.digest)
             trainer = Trainer.from_spec(run.train, store=run.store, runtime=run.runtime)
-            report = trainer.cross_validate(data)
-            predictor = trainer.fit(data)
+            report = trainer.cross_validate(data, check=run.data.check)
+            predictor = trainer.fit(data, check=run.data.check)
         except (AntibodyESMError, OSError) as error:
             logger.error("%s", error)
             print(f"error: {error}", file=sys.stderr)  # noqa: T201

@@ -21,6 +21,7 @@ from antibody_esm.specs import RuntimeSpec
 if TYPE_CHECKING:
     import pandas as pd
 
+    from antibody_esm.data.reading import Chains
     from antibody_esm.predictor import Predictor
 
 LARGEST = 5_000_000
@@ -108,7 +109,7 @@ def page(predictor: "Predictor", folder: Path) -> Any:
     def score(text: str, file: str | None) -> list[Any]:
         nothing = [gr.update(visible=False)] * 4
         try:
-            rows = antibodies(text or "", file, predictor.data["chain"])
+            rows = antibodies(text or "", file, predictor.reading.chain)
             scores = score_frame(rows, predictor)
         except _EXPECTED as error:
             return [said(_reason(error), "error"), *nothing, None, None]
@@ -135,13 +136,13 @@ def page(predictor: "Predictor", folder: Path) -> Any:
         if not here:
             return [gr.update(visible=False), "", "", None, None, None]
         (i,) = here
-        sequence = scores.sequences[i]
+        antibody = _antibody(scores.antibodies[i])
         title = f"<h3>{html.escape(str(scores.table['id'].iloc[i]))}</h3>"
         try:
-            found = title + fragment(residue_contributions(predictor, sequence))
+            found = title + fragment(residue_contributions(predictor, antibody))
         except _EXPECTED as error:
             found = title + said(_reason(error), "error")
-        return [gr.update(visible=True), found, "", gr.update(visible=False), gr.update(visible=False), sequence]
+        return [gr.update(visible=True), found, "", gr.update(visible=False), gr.update(visible=False), antibody]
 
     def scan(sequence: str | None, positions: str) -> list[Any]:
         nothing = [gr.update(visible=False)] * 2
@@ -252,6 +253,11 @@ def _pasted(text: str, *, paired: bool) -> "pd.DataFrame":
     return frame
 
 
+def _antibody(chains: "Chains") -> str:
+    """Return an antibody as text, of which the model reads what it read in the table."""
+    return BETWEEN.join(filter(None, chains))
+
+
 def shown(table: "pd.DataFrame") -> "pd.DataFrame":
     """Return a table as text to be read: three decimals, each interval beside its middle, and no column of unknowns."""
     import pandas as pd
@@ -284,8 +290,9 @@ def _reason(error: Exception) -> str:
 
 def _about(predictor: "Predictor") -> str:
     data = predictor.data
-    reads = " ".join(filter(None, (data["chain"], data["fragment"])))
-    pair = f", written heavy{BETWEEN}light or in columns heavy and light" if data["chain"] in ("both", "paired") else ""
+    reads = str(predictor.reading)
+    both = len(predictor.reading.chains) == 2
+    pair = f", written heavy{BETWEEN}light or in columns heavy and light" if both else ""
     source = f"It was trained on {data['antibodies']:,} antibodies: {data['source']}."
     unknown = predictor.uncertainty
     intervals = f" Intervals are not known: {unknown}." if isinstance(unknown, str) else ""

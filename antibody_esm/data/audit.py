@@ -11,15 +11,13 @@ import numpy as np
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.identity import cluster, similar_pairs
 from antibody_esm.errors import DatasetError
-from antibody_esm.numbering import NANOBODY_SPECIES, best, number
+from antibody_esm.numbering import best, number
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _DOMAIN = 80
 """Residues from which on a sequence is expected to be a whole variable domain."""
-_WHOLE = (None, "VH", "VL", "VHH", "VH+VL", "Full")
-"""Fragments that are whole variable domains."""
 _GROUPS = 30
 """Groups that are told one by one, at most."""
 _FENCE = 3.0
@@ -87,9 +85,10 @@ class Audit:
 
 def audit(data: Dataset, other: Dataset | None, identities: Sequence[float], numbering: bool) -> Audit:
     """Return what is wrong with a data set, and what it shares with another; see `Dataset.audit`."""
-    if other is not None and (data.chain, data.fragment) != (other.chain, other.fragment):
-        ours, theirs = (f"{one.chain} {one.fragment or ''}".strip() for one in (data, other))
-        raise DatasetError(f"the one set is of {ours}, the other of {theirs}; overlap is looked for in the same part")
+    if other is not None and not data.reading.same_part(other.reading):
+        raise DatasetError(
+            f"one set is of {data.reading}, the other of {other.reading}; overlap is looked for in the same part"
+        )
     sequences = data.sequences
     if not sequences:
         return Audit(0, ())
@@ -100,7 +99,7 @@ def audit(data: Dataset, other: Dataset | None, identities: Sequence[float], num
         shared, overlap = _overlap(data, sequences, other, at)
         findings += shared
     findings.append(_unknown(sequences))
-    whole = data.fragment in _WHOLE and np.median([len(sequence) for sequence in sequences]) >= _DOMAIN
+    whole = data.reading.whole and np.median([len(sequence) for sequence in sequences]) >= _DOMAIN
     if numbering and whole:
         for chain in ("heavy", "light"):
             findings += _numbered(data, chain)
@@ -208,7 +207,7 @@ def _numbered(data: Dataset, chain: Literal["heavy", "light"]) -> list[Finding]:
     wrong: list[int] = []
     absent: list[int] = []
     cut: dict[int, str] = {}
-    for row, domains in zip(given, number(given.values(), species=NANOBODY_SPECIES), strict=True):
+    for row, domains in zip(given, number(given.values(), species=data.species), strict=True):
         domain = best(domains, chain)
         if domain is None:
             (wrong if domains else absent).append(row)

@@ -6,20 +6,21 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.data.parts import Chain
+from antibody_esm.data.reading import Chains, Reading
 from antibody_esm.errors import DatasetError
+from antibody_esm.numbering import SPECIES
 from antibody_esm.sequences import BETWEEN, normalise
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from antibody_esm.data.audit import Audit
-
-Chain = Literal["heavy", "light", "both", "paired"]
 
 
 @dataclass(frozen=True)
@@ -89,12 +90,15 @@ class Dataset:
     measurements
         Further measured values ``(n,)`` by name, NaN where there is none.
     fragment
-        Which part of the chains they are; None as given. `cut` fills it in.
+        Part of the chains that they are already, such as ``"H-CDRs"``; None for whole chains. `cut` fills it in.
+    species
+        Species whose profiles number the chains, wherever that is done on behalf of these data or of a model that is
+        trained on them.
 
     Raises
     ------
     DatasetError
-        If lengths differ, ids repeat, labels are not numbers or are missing.
+        If lengths differ, ids repeat, labels are not numbers or are missing, or the chain has no such fragment.
     SequenceError
         If a sequence is not made of amino acids and X.
 
@@ -116,11 +120,12 @@ class Dataset:
     chain: Chain = "heavy"
     measurements: Mapping[str, NDArray[np.float64] | Sequence[float]] = field(default_factory=dict)
     fragment: str | None = None
+    species: tuple[str, ...] = SPECIES
 
     def __post_init__(self) -> None:
         put = object.__setattr__  # frozen for everyone else
-        if self.chain not in get_args(Chain):
-            raise DatasetError(f"chain is one of {', '.join(get_args(Chain))}, not {self.chain!r}")
+        put(self, "species", tuple(self.species))
+        Reading(self.chain, self.fragment)  # refuses a chain or fragment that there is not
         put(self, "ids", tuple(str(one) for one in self.ids))
         taken = sorted({"id", "heavy", "light", "label", "groups"} & set(self.measurements))
         if taken:
@@ -182,8 +187,19 @@ class Dataset:
         return [one for one in chains if one is not None]
 
     @property
+    def chains(self) -> list[Chains]:
+        """Heavy and light chain of each antibody, None where there is none."""
+        heavy, light = (chains or [None] * len(self) for chains in (self.heavy, self.light))
+        return list(zip(heavy, light, strict=True))
+
+    @property
+    def reading(self) -> Reading:
+        """Chain, fragment and species by which these antibodies are read."""
+        return Reading(self.chain, self.fragment, self.species)
+
+    @property
     def digest(self) -> str:
-        """SHA-256 over ids, chains, labels, groups, measurements, the chosen chain, fragment and the provenance."""
+        """SHA-256 over ids, chains, labels, groups, measurements, chosen chain, fragment, species and provenance."""
         content = {
             "ids": self.ids,
             "heavy": self.heavy,
@@ -194,6 +210,7 @@ class Dataset:
             "fragment": self.fragment,
             "measurements": {name: [repr(float(one)) for one in values] for name, values in self.measurements.items()},
             "provenance": self.provenance.__dict__,
+            **({} if self.species == SPECIES else {"species": self.species}),  # so that earlier digests stay
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -249,15 +266,16 @@ class Dataset:
             chain=self.chain,
             measurements={name: np.asarray(values)[kept] for name, values in self.measurements.items()},
             fragment=self.fragment,
+            species=self.species,
         )
 
     def cut(
         self,
         fragment: str,
         *,
+        chain: Chain | None = None,
         species: Sequence[str] | None = None,
         drop: bool = False,
-        workers: int | None = None,
     ) -> "Dataset":
         """Return the data with each chain cut to its part of a fragment, by IMGT numbering.
 
@@ -266,14 +284,14 @@ class Dataset:
         fragment
             ``VH``, ``VL``, ``H-CDR1`` to ``L-CDR3``, ``H-CDRs``, ``L-CDRs``, ``H-FWRs``, ``L-FWRs``, ``VH+VL``,
             ``All-CDRs``, ``All-FWRs``, ``Full`` or ``VHH``; regions are joined in the order of the sequence.
+        chain
+            ``paired`` keeps both chains of a fragment such as ``All-CDRs`` apart, as a pair; None joins them.
         species
-            Whose profiles the numbering compares with; None is human and mouse, and for VHH alpaca too. For the loops
-            of nanobodies, give ``numbering.NANOBODY_SPECIES``.
+            Species whose profiles the numbering compares with; None is those of the data set, and for VHH human, mouse
+            and alpaca. For the loops of nanobodies, give ``numbering.NANOBODY_SPECIES``.
         drop
             Leave antibodies out that have not the whole fragment, with the reason in the provenance, instead of
             refusing.
-        workers
-            Threads; None is one per usable core.
 
         Raises
         ------
@@ -288,7 +306,7 @@ class Dataset:
         """
         from antibody_esm.data.fragments import cut
 
-        return cut(self, fragment, species=species, drop=drop, workers=workers)
+        return cut(self, fragment, chain=chain, species=species, drop=drop)
 
     def audit(
         self, other: "Dataset | None" = None, *, identities: Sequence[float] = (0.95, 0.9, 0.8), numbering: bool = True

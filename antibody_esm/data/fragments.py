@@ -1,120 +1,90 @@
-"""The parts of an antibody that users embed by name: domains, loops and frameworks of either chain, or of both."""
+"""A data set is cut to a fragment."""
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
-from antibody_esm.data.dataset import Chain, Dataset
+from antibody_esm.data.dataset import Dataset
+from antibody_esm.data.parts import FRAGMENTS, Chain, Fragment
+from antibody_esm.data.reading import Reading, Texts, refuse
 from antibody_esm.errors import DatasetError
-from antibody_esm.numbering import CDRS, FRAMEWORKS, NANOBODY_SPECIES, REGIONS, SPECIES, Domain, Region, best, number
+from antibody_esm.numbering import NANOBODY_SPECIES
 
-_FR4_TO = 125
-"""Position that a whole domain reaches: light chains end at 127, and published ones may lack a residue or two."""
-
-_ALL: tuple[Region, ...] = tuple(REGIONS)
-
-
-class Fragment(NamedTuple):
-    """Regions of each chain, in the order of the sequence; none of a chain that is no part of it."""
-
-    heavy: tuple[Region, ...] = ()
-    light: tuple[Region, ...] = ()
-
-    @property
-    def chain(self) -> Chain:
-        """Which chain it is of."""
-        return "both" if self.heavy and self.light else "heavy" if self.heavy else "light"
-
-
-FRAGMENTS = {
-    "VH": Fragment(heavy=_ALL),
-    "VL": Fragment(light=_ALL),
-    "VHH": Fragment(heavy=_ALL),
-    **{f"H-{loop}": Fragment(heavy=(loop,)) for loop in CDRS},
-    **{f"L-{loop}": Fragment(light=(loop,)) for loop in CDRS},
-    "H-CDRs": Fragment(heavy=CDRS),
-    "L-CDRs": Fragment(light=CDRS),
-    "H-FWRs": Fragment(heavy=FRAMEWORKS),
-    "L-FWRs": Fragment(light=FRAMEWORKS),
-    "VH+VL": Fragment(heavy=_ALL, light=_ALL),
-    "All-CDRs": Fragment(heavy=CDRS, light=CDRS),
-    "All-FWRs": Fragment(heavy=FRAMEWORKS, light=FRAMEWORKS),
-    "Full": Fragment(heavy=_ALL, light=_ALL),
-}
-"""Fragments by name. ``VHH`` is a nanobody's ``VH``, whose six fragments are VHH, H-CDR1 to H-CDR3, H-CDRs and H-FWRs;
-``Full`` is another name of ``VH+VL``, as elsewhere in this field."""
+__all__ = ["FRAGMENTS", "Fragment", "cut"]
 
 
 def cut(
     data: Dataset,
     fragment: str,
     *,
+    chain: Chain | None = None,
     species: Sequence[str] | None = None,
     drop: bool = False,
-    workers: int | None = None,
 ) -> Dataset:
     """Return the data with each chain cut to its part of a fragment; see `Dataset.cut`."""
     if fragment not in FRAGMENTS:
         raise DatasetError(f"unknown fragment {fragment!r}; choose one of {', '.join(FRAGMENTS)}")
-    wanted = FRAGMENTS[fragment]
-    species = species or (NANOBODY_SPECIES if fragment == "VHH" else SPECIES)
-    parts: dict[str, list[str | None]] = {}
-    problems: dict[int, str] = {}
-    for chain, regions in (("heavy", wanted.heavy), ("light", wanted.light)):
-        if not regions:
-            continue
-        sequences = getattr(data, chain)
-        if sequences is None:
-            raise DatasetError(f"{fragment} needs {chain} chains, which this data set has not", column=chain)
-        given = [sequence for sequence in sequences if sequence is not None]
-        domains = iter(number(given, species=species, workers=workers))
-        parts[chain] = []
-        for row, sequence in enumerate(sequences):
-            domain = None if sequence is None else best(next(domains), "heavy" if chain == "heavy" else "light")
-            part = None if domain is None else "".join(domain.region(region) for region in regions)
-            parts[chain].append(part or None)
-            problem = _problem(sequence, domain, chain, regions)
-            if problem:
-                problems.setdefault(row, problem)
-    if problems and not drop:
-        shown = "; ".join(f"row {row} ({data.ids[row]}): {problem}" for row, problem in list(problems.items())[:10])
-        more = f"; and {len(problems) - 10} more" if len(problems) > 10 else ""
-        raise DatasetError(
-            f"{len(problems)} antibodies have no whole {fragment}: {shown}{more}. They can be left out with drop=True",
-            row=next(iter(problems)),
-            column=wanted.chain,
+    read_by = Reading(
+        chain or FRAGMENTS[fragment].chain,
+        fragment,
+        species=tuple(species or (NANOBODY_SPECIES if fragment == "VHH" else data.species)),
+    )
+    for name in read_by.chains:
+        if getattr(data, name) is None:
+            raise DatasetError(f"{fragment} needs {name} chains, which this data set has not", column=name)
+    texts = read_by.read(data.chains)
+    if not drop:
+        refuse(
+            texts,
+            f"have no whole {fragment}",
+            data.ids,
+            ". They can be left out with drop=True",
+            read_by.chain,
         )
-    kept = [row for row in range(len(data)) if row not in problems]
-    if not kept:
-        raise DatasetError(f"no antibody has a whole {fragment}")
-    left = data.subset(kept)
+    return read_as(data, read_by, texts)
+
+
+def read_dataset_by(reading: Reading, data: Dataset, check: bool | None = None) -> Texts:
+    """Return the texts that are read of a data set of the same chain, or the reasons why antibodies are refused.
+
+    Raises
+    ------
+    DatasetError
+        If the data are of another chain, or are other loops or frameworks.
+    """
+    theirs = data.reading
+    if reading.chain != theirs.chain or not (theirs.whole or reading.same_part(theirs)):
+        raise DatasetError(f"the model reads {reading} sequences, and these are {theirs} ones")
+    if data.fragment is None or not reading.same_part(theirs):
+        return reading.read(data.chains, check=check)
+    if reading.check if check is None else check:
+        return reading.verify(data.chains)
+    return replace(reading, fragment=None).read(data.chains, check=False)
+
+
+def read_as(data: Dataset, read_by: Reading, texts: Texts) -> Dataset:
+    """Return the rows that are read, whose chains are the texts.
+
+    Raises
+    ------
+    DatasetError
+        If no row is read.
+    """
+    if not texts.rows:
+        refuse(texts, f"have no whole {read_by.fragment or read_by.chain}", data.ids)
+    parts = [parts for parts in texts.parts if parts is not None]
+    chains = dict(zip(read_by.chains, map(list, zip(*parts, strict=True)), strict=True))
+    dropped = {data.ids[row]: reason for row, reason in texts.reasons.items()}
+    counts = {} if read_by.fragment is None else {f"with a whole {read_by.fragment}": len(parts)}
     return replace(
-        left,
-        heavy=[parts["heavy"][row] for row in kept] if "heavy" in parts else None,
-        light=[parts["light"][row] for row in kept] if "light" in parts else None,
-        chain=wanted.chain,
-        fragment=fragment,
+        data.subset(texts.rows),
+        heavy=chains.get("heavy"),
+        light=chains.get("light"),
+        chain=read_by.chain,
+        fragment=read_by.fragment,
+        species=read_by.species,
         provenance=replace(
             data.provenance,
-            counts=data.provenance.counts | {f"with a whole {fragment}": len(kept)},
-            dropped=data.provenance.dropped | {data.ids[row]: problem for row, problem in problems.items()},
+            counts=data.provenance.counts | counts,
+            dropped=data.provenance.dropped | dropped,
         ),
     )
-
-
-def _problem(sequence: str | None, domain: Domain | None, chain: str, regions: tuple[Region, ...]) -> str | None:
-    """Return why a chain has not all of the regions; None if it has."""
-    if sequence is None:
-        return f"no {chain} chain"
-    if domain is None:
-        return f"no {chain} variable domain"
-    absent = [region for region in regions if not domain.region(region)]
-    if absent:
-        return f"{chain} {', '.join(absent)} missing"
-    if "FR1" in regions and domain.numbers[0] > 2:
-        return f"{chain} domain begins at position {domain.numbers[0]}"
-    if "CDR3" in regions and domain.numbers[-1] < REGIONS["FR4"][0]:
-        return f"{chain} domain ends in CDR3"
-    if "FR4" in regions and domain.numbers[-1] < _FR4_TO:
-        return f"{chain} domain ends at position {domain.numbers[-1]}"
-    return None

@@ -12,6 +12,7 @@ import numpy as np
 from antibody_esm.data.dataset import Dataset, Provenance
 from antibody_esm.data.downloads import RawFile, download, fetch
 from antibody_esm.errors import DatasetError
+from antibody_esm.numbering import NANOBODY_SPECIES
 
 MODERATE, HIGH = 6.236923, 60.022029
 """Percent of the highest clone's binding from which on the authors call polyreactivity moderate, and high."""
@@ -45,6 +46,7 @@ def harvey(labels: str = "psr") -> Dataset:
         ids=[row["ID"] for row in rows],
         heavy=[_sequence(row) for row in rows],
         label=score if labels == "psr" else (score >= limits[labels]).astype(float),
+        species=NANOBODY_SPECIES,
         measurements={"psr": score},
         provenance=replace(
             _PROVENANCE,
@@ -93,6 +95,7 @@ def _stream(file: RawFile, label: int, rows: int) -> Iterator[Dataset]:
                 ids=[f"{kind}_{number}" for number, _ in block],
                 heavy=[_sequence(row, file.path, number) for number, row in block],
                 label=[label] * len(block),
+                species=NANOBODY_SPECIES,
                 provenance=replace(
                     _PROVENANCE,
                     source=f"harvey: sorted nanobodies, {file.path.name}",

@@ -1,21 +1,20 @@
 """Public data sets by name, and tables of the user's own by path."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from antibody_esm.data.boughter import boughter
-from antibody_esm.data.dataset import Chain, Dataset, Provenance
-from antibody_esm.data.fragments import FRAGMENTS
+from antibody_esm.data.dataset import Dataset, Provenance
 from antibody_esm.data.harvey import harvey
 from antibody_esm.data.jain import jain
+from antibody_esm.data.parts import FRAGMENTS, Chain, chains_read
 from antibody_esm.data.shehata import shehata
 from antibody_esm.data.tables import read_dataset
 from antibody_esm.errors import DatasetError
-from antibody_esm.numbering import NANOBODY_SPECIES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +30,8 @@ def load_dataset(
     groups: str | None = None,
     chain: Chain | None = None,
     fragment: str | None = None,
+    part: str | None = None,
+    species: Sequence[str] | None = None,
     drop: bool = False,
     labels: "str | Path | pd.DataFrame | Mapping[str, float] | None" = None,
 ) -> Dataset:
@@ -64,9 +65,14 @@ def load_dataset(
         Which chain is embedded; by default heavy, where there is one. ``paired`` takes both as a pair, ``both``
         one behind the other.
     fragment
-        Part of the chains that is embedded, such as ``"H-CDR3"`` or ``"VH+VL"``; see `Dataset.cut`.
+        Part that is cut out of the chains and embedded, such as ``"H-CDR3"`` or ``"VH+VL"``; see `Dataset.cut`.
+    part
+        Part that the sequences are already, by the same names: ``part="H-CDRs"`` for a table of loops.
+    species
+        Species whose profiles number the chains; by default human and mouse, and alpaca too for ``harvey`` and for the
+        fragment VHH. A model that is trained on the data numbers by the same.
     drop
-        Leave antibodies out that have not the whole fragment, instead of refusing.
+        Leave antibodies out that lack a chain or have not the whole fragment, instead of refusing.
     labels
         For a public data set: which labels. For FASTA: a table with the columns ``id`` and `label`, or a mapping from
         id to label.
@@ -87,24 +93,47 @@ def load_dataset(
     >>> load_dataset("boughter_flu_cdrs")
     Dataset(358 antibodies, 173 positive)
     """
-    if chain is not None and fragment is not None:
-        raise DatasetError("a fragment says which chain it is of; give chain= or fragment=")
+    if fragment is not None and part is not None:
+        raise DatasetError("fragment= cuts whole chains, part= says what they are cut to already; give one of them")
+    named = fragment or part
+    if named is not None and named not in FRAGMENTS:
+        raise DatasetError(f"unknown fragment {named!r}; choose one of {', '.join(FRAGMENTS)}")
+    of_named = None if named is None else FRAGMENTS[named].chain
+    if None not in (chain, of_named) and chain != of_named and (chain, of_named) != ("paired", "both"):
+        raise DatasetError(f"{named} is of {of_named} chains, not of {chain}")
     if isinstance(source, str) and source in _NAMED:
         if any(given is not None for given in (id, heavy, light, label, groups)):
             raise DatasetError(f"{source!r} is a public data set; only chain=, fragment= and labels= apply to it")
         if labels is not None and not isinstance(labels, str):
             raise DatasetError(f"labels= of {source!r} is a name")
         data = _NAMED[source](*(() if labels is None else (labels,)))
-        species = NANOBODY_SPECIES if source == "harvey" else None
-        return data.cut(fragment, species=species, drop=drop) if fragment else replace(data, chain=chain or "heavy")
-    if isinstance(source, str) and "." not in Path(source).name and not Path(source).exists():
+    elif isinstance(source, str) and "." not in Path(source).name and not Path(source).exists():
         known = ", ".join(_NAMED)
         raise DatasetError(f"unknown data set {source!r}; choose one of {known}, or give the path of a table")
-    columns: dict[str, Any] = {"id": id, "heavy": heavy, "light": light, "label": label, "groups": groups}
-    if fragment is None:
-        return read_dataset(source, **columns, chain=chain, labels=labels)
-    chain = FRAGMENTS[fragment].chain if fragment in FRAGMENTS else None
-    return read_dataset(source, **columns, chain=chain, labels=labels, required=False).cut(fragment, drop=drop)
+    else:
+        columns: dict[str, Any] = {"id": id, "heavy": heavy, "light": light, "label": label, "groups": groups}
+        which = chain if named is None else FRAGMENTS[named].chain
+        data = read_dataset(source, **columns, chain=which, labels=labels, required=fragment is None and not drop)
+    if drop and fragment is None:
+        data = _with_chains(data, chain or data.chain)
+    if species is not None:
+        data = replace(data, species=tuple(species))
+    if fragment is not None:
+        return data.cut(fragment, chain=chain, species=species, drop=drop)
+    return replace(data, chain=chain or (FRAGMENTS[part].chain if part else data.chain), fragment=part or data.fragment)
+
+
+def _with_chains(data: Dataset, chain: Chain) -> Dataset:
+    """Return the antibodies that have the chains that are read; the others are named in the provenance."""
+    absent = {
+        row: f"no {name} chain"
+        for name in chains_read(chain)
+        for row, sequence in enumerate(getattr(data, name) or ())
+        if sequence is None
+    }
+    dropped = data.provenance.dropped | {data.ids[row]: reason for row, reason in sorted(absent.items())}
+    kept = data.subset([row for row in range(len(data)) if row not in absent]) if absent else data
+    return replace(kept, provenance=replace(data.provenance, dropped=dropped))
 
 
 def _boughter_flu_cdrs(labels: str = "published") -> Dataset:
@@ -130,6 +159,7 @@ def _boughter_flu_cdrs(labels: str = "published") -> Dataset:
         heavy=heavy,
         light=light,
         label=label,
+        fragment="All-CDRs",
         provenance=Provenance(
             source="influenza antibodies, CDR loops 1-3 of each chain joined; package aims-immune 0.9.3",
             rule="0: binds 0 or 1 ligands of the panel, 1: binds 2 or more",

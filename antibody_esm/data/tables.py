@@ -14,7 +14,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from antibody_esm.data.dataset import Chain, Dataset, Provenance
+from antibody_esm.data.dataset import Dataset, Provenance
+from antibody_esm.data.parts import Chain
 from antibody_esm.errors import DatasetError, SequenceError
 from antibody_esm.sequences import normalise
 

@@ -13,6 +13,7 @@ from antibody_esm.ensemble import AnyExtractor, Described, Ensemble
 from antibody_esm.explain import picture
 from antibody_esm.explain.scores import Unit, linear, scores, unit
 from antibody_esm.explain.sites import Site, sites
+from antibody_esm.numbering import SPECIES
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.regions import places
 from antibody_esm.predictor import Predictor
@@ -43,6 +44,8 @@ class Contributions:
     unit: Unit
     rounding: float = 0.0
     """How much of the score comes from rounding the vector to its storage; all residues that take part share it."""
+    species: tuple[str, ...] = SPECIES
+    """Species whose profiles number the residues."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.sequence!r}, score={self.score:.3g}, {self.method}, {self.unit})"
@@ -56,7 +59,7 @@ class Contributions:
     @cached_property
     def sites(self) -> list[Site]:
         """Where each residue stands by IMGT numbering."""
-        return sites(self.sequence)
+        return sites(self.sequence, self.species)
 
     def to_frame(self) -> "pd.DataFrame":
         """Return one row a residue: ``chain``, ``index``, ``position``, ``region``, ``residue``, ``contribution``."""
@@ -86,7 +89,11 @@ class Contributions:
 
 
 def residue_contributions(
-    predictor: Predictor, sequence: str | tuple[str, str], *, method: Literal["auto", "exact", "occlusion"] = "auto"
+    predictor: Predictor,
+    sequence: str | tuple[str, str],
+    *,
+    method: Literal["auto", "exact", "occlusion"] = "auto",
+    check: bool | None = None,
 ) -> Contributions:
     """Return how much each residue adds to the score of a sequence.
 
@@ -104,11 +111,15 @@ def residue_contributions(
         A chain, or a pair of heavy and light; what is explained of it is what the model reads, see `Predictor.reads`.
     method
         ``exact``; ``occlusion``, see `occlusion`; ``auto``: exact where it can be. `shapley` is another one.
+    check
+        As for `Predictor.predict`.
 
     Raises
     ------
     ValueError
         If ``exact`` is asked for and the score is no sum over residues; the message says why.
+    DatasetError
+        If the antibody is not what the model reads.
     SequenceError, CheckpointError, StoreError
         As `antibody_esm.embed` does.
 
@@ -123,26 +134,32 @@ def residue_contributions(
     True
     """
     if method == "occlusion":
-        return occlusion(predictor, sequence)
+        return occlusion(predictor, sequence, check=check)
     reason = _not_exact(predictor)
     if reason is not None:
         if method == "exact":
             raise ValueError(f"the score is no sum over residues, as {reason}; ask for method='occlusion'")
-        return occlusion(predictor, sequence)
+        return occlusion(predictor, sequence, check=check)
     found = linear(predictor)
     assert found is not None  # noqa: S101  else there was a reason
-    text = predictor.reads(sequence)
+    text = predictor.reads(sequence, check=check)
     score = float(scores(predictor, [text])[0])
     shares = _shares(text, predictor.extractor)
     vector = embed([text], predictor.extractor, predictor.store)[0].astype(np.float64)
     rounding = float((vector - shares.sum(axis=0)) @ found.weights)
     takes_part = shares.any(axis=1)
     contributions = shares @ found.weights + rounding / takes_part.sum() * takes_part
-    return Contributions(text, contributions, found.intercept, score, "exact", unit(predictor), rounding)
+    species = predictor.reading.species
+    return Contributions(text, contributions, found.intercept, score, "exact", unit(predictor), rounding, species)
 
 
 def occlusion(
-    predictor: Predictor, sequence: str | tuple[str, str], *, window: int = 1, replacement: str = "X"
+    predictor: Predictor,
+    sequence: str | tuple[str, str],
+    *,
+    window: int = 1,
+    replacement: str = "X",
+    check: bool | None = None,
 ) -> Contributions:
     """Return how much the score of a sequence falls when each residue is hidden, for any model.
 
@@ -160,15 +177,19 @@ def occlusion(
     replacement
         What they become: X, the unknown residue; or an amino acid, as ``A`` for an alanine scan, which is to be
         preferred for models that never saw X in training, as AntiBERTy and AntiBERTa2.
+    check
+        As for `Predictor.predict`.
 
     Raises
     ------
     ValueError
         If the window is not shorter than each chain, or the replacement is no residue.
+    DatasetError
+        If the antibody is not what the model reads.
     SequenceError, CheckpointError, StoreError
         As `antibody_esm.embed` does.
     """
-    text = predictor.reads(sequence)
+    text = predictor.reads(sequence, check=check)
     chains = text.split(BETWEEN)
     if not 1 <= window < min(map(len, chains)):
         raise ValueError(f"a window is from 1 to {min(map(len, chains)) - 1} residues wide here, not {window}")
@@ -186,7 +207,8 @@ def occlusion(
     for start, change in zip(covers, found[0] - found[1:], strict=True):
         sums[start : start + window] += change / window
         counts[start : start + window] += 1
-    return Contributions(text, sums / counts, None, float(found[0]), "occlusion", unit(predictor))
+    species = predictor.reading.species
+    return Contributions(text, sums / counts, None, float(found[0]), "occlusion", unit(predictor), species=species)
 
 
 def _not_exact(predictor: Predictor) -> str | None:
@@ -224,7 +246,7 @@ def _shares(text: str, extractor: AnyExtractor) -> NDArray[np.float64]:
     (states,) = extractor.residues([text])
     read = text[: extractor.max_length]
     residues = np.flatnonzero([letter != BETWEEN for letter in read])
-    chosen = places([read], extractor.spec.region)
+    chosen = places([read], extractor.spec.region, extractor.spec.species)
     takes_part = np.isin(residues, residues if chosen is None else chosen[0])
     shares = np.zeros((len(text.replace(BETWEEN, "")), states.shape[1]))
     shares[: len(states)][takes_part] = states[takes_part].astype(np.float64) / takes_part.sum()

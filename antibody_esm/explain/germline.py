@@ -4,13 +4,13 @@ anarcism names the nearest genes and how identical the antibody is to them, and 
 not: a residue is the gene's if the identity rises when it is put in, or falls when it is taken out.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from antibody_esm.numbering import Domain, number
+from antibody_esm.numbering import SPECIES, Domain, number
 from antibody_esm.sequences import AMINO_ACIDS
 
 
-def germline_residues(chain: str, places: Iterable[int]) -> dict[int, str] | None:
+def germline_residues(chain: str, places: Iterable[int], species: Sequence[str] = SPECIES) -> dict[int, str] | None:
     """Return the germline residue of the places in a chain that have one; None if no gene is known.
 
     Places between V and J gene have none, and so have those where the antibody is longer than its genes.
@@ -21,6 +21,8 @@ def germline_residues(chain: str, places: Iterable[int]) -> dict[int, str] | Non
         In normal form.
     places
         From 0.
+    species
+        Species whose germline genes are compared with.
 
     Examples
     --------
@@ -28,7 +30,7 @@ def germline_residues(chain: str, places: Iterable[int]) -> dict[int, str] | Non
     >>> germline_residues(vh + "SRWGGDGFYAMDYWGQGTLVTVSS", [24, 27, 28, 29, 99])  # IGHV3-66 has S, T, V, S
     {24: 'S', 27: 'T', 28: 'V', 29: 'S'}
     """
-    (domains,) = number([chain])
+    (domains,) = number([chain], species=species)
     if not any(domain.v_gene for domain in domains):
         return None
     owner = {place: i for i, domain in enumerate(domains) for place in range(domain.start, domain.end)}
@@ -38,7 +40,7 @@ def germline_residues(chain: str, places: Iterable[int]) -> dict[int, str] | Non
     def compare(residue_of: dict[int, str]) -> None:
         """Put in a residue at each of some places, one at a time, and see whether it or the one there is the gene's."""
         mutants = [chain[:place] + residue + chain[place + 1 :] for place, residue in residue_of.items()]
-        for (place, residue), others in zip(residue_of.items(), number(mutants), strict=True):
+        for (place, residue), others in zip(residue_of.items(), number(mutants, species=species), strict=True):
             if len(others) == len(domains):
                 change = _nearer(domains[owner[place]], others[owner[place]])
                 if change:

@@ -1,6 +1,6 @@
 """What to change: every single mutant of an antibody, what a model says of it, and how plausible it is."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING
@@ -163,6 +163,7 @@ def mutational_scan(
     *,
     protect: str | Iterable[str | int] = (),
     plausibility: bool = True,
+    check: bool | None = None,
 ) -> Scan:
     """Return what a model says of every single mutant: 19 at each position, unknown residues left out.
 
@@ -181,21 +182,25 @@ def mutational_scan(
         Which are left as they are, such as those of the paratope; in the same words.
     plausibility
         Whether to ask the language model how plausible each residue is, with one run a position.
+    check
+        As for `Predictor.predict`.
 
     Raises
     ------
     ValueError
         If positions have no residue in this antibody, or none is left.
+    DatasetError
+        If the antibody is not what the model reads.
     SequenceError, CheckpointError, StoreError
         As `antibody_esm.embed` does; SequenceError also where the model would not read the sequence to its end.
     """
     import pandas as pd
 
-    text = predictor.reads(sequence)
+    text = predictor.reads(sequence, check=check)
     members = _language_models(predictor)
     for member in members:
         refuse_longer([text] if member.spec.pairs == "joined" else text.split(BETWEEN), member.max_length)
-    every = sites(text)
+    every = sites(text, predictor.reading.species)
     kept = {site.place for site in named(every, protect)}
     meant = every if positions is None else named(every, positions)
     chosen = [site for site in meant if site.place not in kept and site.residue in AMINO_ACIDS]
@@ -205,7 +210,7 @@ def mutational_scan(
     mutants = [(site, residue) for site in chosen for residue in AMINO_ACIDS if residue != site.residue]
     mutated = [text[: site.place] + residue + text[site.place + 1 :] for site, residue in mutants]
     found = scores(predictor, [text, *mutated])
-    predicted = _predictions(predictor, [text, *mutated])
+    predicted = predictor.predict_read([text, *mutated])
     several = BETWEEN in text
     table = pd.DataFrame(
         [
@@ -229,7 +234,7 @@ def mutational_scan(
         absent["plausibility"] = known
     else:
         table["plausibility"] = known
-    germline = _germline(text, chosen)
+    germline = _germline(text, chosen, predictor.reading.species)
     if germline is None:
         absent["germline"] = "no germline gene was recognised"
     else:
@@ -263,12 +268,6 @@ def _language_models(predictor: Predictor) -> list[Extractor]:
     return [one for one in every if isinstance(one, Extractor)]
 
 
-def _predictions(predictor: Predictor, sequences: list[str]) -> NDArray[np.float64]:
-    if predictor.spec.is_regression:
-        return np.asarray(predictor.predict(sequences), np.float64)
-    return predictor.predict_proba(sequences)[:, 1]
-
-
 def _plausibility(members: list[Extractor], text: str, chosen: list[Site]) -> NDArray[np.float64] | str:
     """Return the plausibility of every mutant, the mean over language models; or why it is not known."""
     if not members:
@@ -294,13 +293,13 @@ def _expected(member: Extractor, text: str, chosen: list[Site]) -> NDArray[np.fl
     return np.concatenate([masked_log_probabilities(member, chain, places) for chain, places in parts])
 
 
-def _germline(text: str, chosen: list[Site]) -> dict[int, str] | None:
+def _germline(text: str, chosen: list[Site], species: Sequence[str]) -> dict[int, str] | None:
     """Return the germline residue by the place of those sites that have one; None if no chain has a known gene."""
     found: dict[int, str] = {}
     before, known = 0, False
     for chain in text.split(BETWEEN):
         here = [site.index for site in chosen if 0 <= site.place - before < len(chain)]
-        residues = germline_residues(chain, here)
+        residues = germline_residues(chain, here, species)
         known = known or residues is not None
         found |= {before + place: residue for place, residue in (residues or {}).items()}
         before += len(chain) + 1

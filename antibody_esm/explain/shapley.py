@@ -19,7 +19,12 @@ from antibody_esm.sequences import BETWEEN
 
 
 def shapley(
-    predictor: Predictor, sequence: str | tuple[str, str], *, rounds: int = 4, random_state: int = 0
+    predictor: Predictor,
+    sequence: str | tuple[str, str],
+    *,
+    rounds: int = 4,
+    random_state: int = 0,
+    check: bool | None = None,
 ) -> Contributions:
     """Return the Shapley value of each residue; with the intercept they sum to the score.
 
@@ -36,6 +41,8 @@ def shapley(
         Random orders in which residues are shown, each forwards and backwards. More of them change values less.
     random_state
         Seed of the orders.
+    check
+        As for `Predictor.predict`.
 
     Raises
     ------
@@ -43,6 +50,8 @@ def shapley(
         If shap is not installed.
     ValueError
         If the model reads a region or descriptors, or there is no round.
+    DatasetError
+        If the antibody is not what the model reads.
     SequenceError, CheckpointError, StoreError
         As `antibody_esm.embed` does.
     """
@@ -54,7 +63,7 @@ def shapley(
             raise ValueError(f"the model reads {what}, of which nothing is left where all residues are hidden")
     if rounds < 1:
         raise ValueError(f"there is at least one round, not {rounds}")
-    text = predictor.reads(sequence)
+    text = predictor.reads(sequence, check=check)
     places = [i for i, letter in enumerate(text) if letter != BETWEEN]
 
     def score(shown: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -66,8 +75,10 @@ def shapley(
     every = np.ones((1, len(places)))
     explainer = explainers.Permutation(score, np.zeros_like(every), seed=random_state)
     found = explainer(every, max_evals=rounds * (2 * len(places) + 1), batch_size="auto", silent=True)
-    whole = float(score(every)[0])
-    return Contributions(text, found.values[0], float(found.base_values[0]), whole, "shap", unit(predictor))
+    whole, species = float(score(every)[0]), predictor.reading.species
+    return Contributions(
+        text, found.values[0], float(found.base_values[0]), whole, "shap", unit(predictor), species=species
+    )
 
 
 def _shap() -> Any:

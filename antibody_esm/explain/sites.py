@@ -1,10 +1,10 @@
 """Where the residues of an antibody stand by IMGT numbering, and which ones a name means."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from antibody_esm.numbering import CDRS, FRAMEWORKS, REGIONS, number
+from antibody_esm.numbering import CDRS, FRAMEWORKS, REGIONS, SPECIES, number
 from antibody_esm.sequences import BETWEEN
 
 _SETS: dict[str, tuple[str, ...]] = {
@@ -33,11 +33,13 @@ class Site(NamedTuple):
     """The variable domain it belongs to, from 0; -1 outside of them."""
 
 
-def sites(text: str) -> list[Site]:
-    """Return the sites of a sequence or pair in normal form, in order."""
+def sites(text: str, species: Sequence[str] = SPECIES) -> list[Site]:
+    """Return the sites of a sequence or pair in normal form, in order, numbered by the profiles of these species."""
     chains = text.split(BETWEEN)
     found, before, domains_before = [], 0, 0
-    for side, chain, domains in zip("HL" if len(chains) == 2 else " ", chains, number(chains), strict=True):
+    for side, chain, domains in zip(
+        "HL" if len(chains) == 2 else " ", chains, number(chains, species=species), strict=True
+    ):
         known: dict[int, tuple[str, str, str, int]] = {}
         for one, domain in enumerate(domains):
             letter = "H" if domain.chain == "H" else "L"

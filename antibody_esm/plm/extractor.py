@@ -164,7 +164,7 @@ class Extractor:
         if not self.spec.truncation:
             refuse_longer(sequences, self.max_length)
         if self.spec.region != "all":
-            places([sequence[: self.max_length] for sequence in sequences], self.spec.region)
+            places([sequence[: self.max_length] for sequence in sequences], self.spec.region, self.spec.species)
         return sequences
 
     def residues(self, sequences: Iterable[str | tuple[str, str]]) -> Iterator[NDArray[np.float32]]:
@@ -342,7 +342,8 @@ class Extractor:
     def _residues_of(
         self, cut: list[str], views: Sequence[ResolvedExtractorSpec]
     ) -> dict[Region, list[NDArray[np.int64]] | None]:
-        return {region: places(cut, region) for region in dict.fromkeys(view.region for view in views)}
+        regions = dict.fromkeys(view.region for view in views)
+        return {region: places(cut, region, self.spec.species) for region in regions}
 
     def _batches(self, sequences: list[str]) -> list[list[int]]:
         lengths = [len(sequence) + self._vocabulary.added for sequence in sequences]

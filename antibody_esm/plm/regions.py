@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.errors import BadResidue, SequenceError
-from antibody_esm.numbering import CDRS, FRAMEWORKS, Domain, number
+from antibody_esm.numbering import CDRS, FRAMEWORKS, SPECIES, Domain, number
 from antibody_esm.numbering import Region as ImgtRegion
 from antibody_esm.sequences import BETWEEN
 from antibody_esm.specs import Region
@@ -20,10 +20,13 @@ _PARTS: dict[Region, tuple[ImgtRegion, ...]] = {
 }
 
 
-def places(sequences: Sequence[str], region: Region) -> list[NDArray[np.int64]] | None:
+def places(
+    sequences: Sequence[str], region: Region, species: Sequence[str] | None = None
+) -> list[NDArray[np.int64]] | None:
     """Return the places, from 0, of a region's residues in each sequence; None for all residues.
 
-    In a pair, they are places in its text; what stands between the chains is no residue.
+    In a pair, they are places in its text; what stands between the chains is no residue. Residues are numbered by the
+    profiles of these species, None for human and mouse.
 
     Raises
     ------
@@ -35,7 +38,7 @@ def places(sequences: Sequence[str], region: Region) -> list[NDArray[np.int64]] 
             return None
         return [np.flatnonzero(np.frombuffer(one.encode("ascii"), np.uint8) != ord(BETWEEN)) for one in sequences]
     chains = [sequence.split(BETWEEN) for sequence in sequences]
-    of_chain = iter(number([chain for one in chains for chain in one]))
+    of_chain = iter(number([chain for one in chains for chain in one], species=species or SPECIES))
     found, bad = [], []
     for row, one in enumerate(chains):
         before, here = 0, []

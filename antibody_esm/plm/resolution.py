@@ -1,6 +1,6 @@
 """The names in an extractor spec become bytes and numbers: the address of its rows."""
 
-from antibody_esm.numbering import method
+from antibody_esm.numbering import SPECIES, method
 from antibody_esm.plm.checkpoints import Checkpoint, locate
 from antibody_esm.plm.families import max_length
 from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
@@ -34,7 +34,7 @@ def resolve(spec: ExtractorSpec) -> ResolvedExtractorSpec:
         layer=layer,
         pooling=spec.pooling,
         region=spec.region,
-        numbering=None if spec.region == "all" else method(),
+        numbering=None if spec.region == "all" else method(spec.species or SPECIES),
         special_tokens=spec.special_tokens,
         precision=spec.precision,
         storage=spec.storage,

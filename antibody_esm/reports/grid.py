@@ -110,7 +110,7 @@ class GridReport:
         """Data sets in order of first occurrence, cross-validations before tests."""
         found: dict[tuple[str, str, bool, int], dict[Row, Report]] = {}
         for report in sorted(self.reports, key=lambda one: not one.is_cross_validation):
-            row = Row(self._name(report), report.data.fragment or report.data.chain)
+            row = Row(self._name(report), report.data.reading.fragment or report.data.chain)
             number = 1
             while row in found.get(key := (report.source, report.design, report.spec.is_regression, number), {}):
                 number += 1

@@ -333,7 +333,7 @@ def _data(grid: GridReport) -> str:
         identities = (0.95, 0.9, 0.8) if len(data) <= MANY else ()
         findings = list(data.audit(identities=identities, numbering=False).findings)
         told = "What was looked for in the data. ! makes scores wrong or flattering."
-        if training is not None and (training.chain, training.fragment) == (data.chain, data.fragment):
+        if training is not None and training.reading.same_part(data.reading):
             shared = training.audit(data, identities=(0.9,), numbering=False)
             findings += [one for one in shared.findings if "both" in one.check]
             told += " Both are this set and the training set."
@@ -360,7 +360,7 @@ def _provenance(grid: GridReport) -> str:
         facts = {"rule": known.rule, "citation": known.citation, "licence": known.licence}
         facts |= {name: f"{count:,}" for name, count in known.counts.items()}
         facts |= {f"left out: {reason}": f"{count:,}" for reason, count in known.reasons().items()}
-        facts |= {"part": " ".join([data.chain, data.fragment or ""]), "digest": data.digest}
+        facts |= {"part": str(data.reading), "digest": data.digest}
         digests = f"<details><summary>SHA-256 of its files</summary>{_facts(known.sha256)}</details>"
         parts.append(f"<h3>{html.escape(known.source)}</h3>{_facts(facts)}{digests if known.sha256 else ''}")
     opened = {column.title: column.one.openings for column in grid.columns if column.one.openings is not None}

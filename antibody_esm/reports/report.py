@@ -41,6 +41,7 @@ _STEPS = (0.6, 0.7, 0.8, 0.9, 1.0)
 """Identities to the training set at which antibodies are told apart."""
 FAMILIES = 12
 """Families that a figure shows, at most."""
+UNCHECKED = "Sequences were not checked to be the chain that is read (check=False)."
 _RELATED = 0.9
 """Antibodies of a test set that are alike at this identity do not count as independent."""
 
@@ -475,8 +476,10 @@ class Report:
         return self.spec.split.repeats if self.is_cross_validation else 1
 
 
-def cross_validation_report(spec: TrainSpec, data: Dataset, found: CrossValidation) -> Report:
-    """Return the report of a cross-validation."""
+def cross_validation_report(
+    spec: TrainSpec, data: Dataset, found: CrossValidation, notes: tuple[str, ...] = ()
+) -> Report:
+    """Return the report of a cross-validation; `notes` come first of what a reader should know."""
     import pandas as pd
 
     columns = {"fold": found.fold, "prediction": found.prediction}
@@ -487,7 +490,7 @@ def cross_validation_report(spec: TrainSpec, data: Dataset, found: CrossValidati
     if repeats > 1:
         rows["repeat"] = np.repeat(np.arange(repeats), n)
     predicted = pd.DataFrame(rows | {name: values.T.ravel() for name, values in columns.items()})
-    return Report(spec, data, found.scores, predicted, (*text.groups(data, spec), *text.repeated(data, spec)))
+    return Report(spec, data, found.scores, predicted, (*notes, *text.groups(data, spec), *text.repeated(data, spec)))
 
 
 def evaluation_report(

@@ -1,0 +1,275 @@
+"""The part of an antibody that a model reads, decided once and the same at every door."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, NamedTuple, Self, get_args
+
+from antibody_esm.data.parts import Chain, chains_read, fragment_name, is_whole, part_of
+from antibody_esm.errors import DatasetError
+from antibody_esm.numbering import CDRS, REGIONS, SPECIES, Domain, Region, best, method, number
+from antibody_esm.sequences import BETWEEN
+
+_FR4_TO = 125
+"""Position that a whole domain reaches: light chains end at 127, and published ones may lack a residue or two."""
+_SHORTEST_DOMAIN = 60
+"""Residues of the shortest text in which a variable domain is looked for among loops."""
+
+_SHOWN = 10
+
+ChainName = Literal["heavy", "light"]
+Chains = tuple[str | None, str | None]
+"""Heavy and light chain of an antibody, None where there is none."""
+
+
+class Texts(NamedTuple):
+    """Result of reading some antibodies."""
+
+    parts: list[tuple[str, ...] | None]
+    """Part of each chain that is read, one tuple an antibody; None where the antibody is refused."""
+    reasons: dict[int, str]
+    """Reason of each refusal, by row from 0."""
+    between: str = ""
+    """Letter between the chains of a text."""
+
+    @property
+    def rows(self) -> list[int]:
+        """Rows that are read."""
+        return [row for row, parts in enumerate(self.parts) if parts is not None]
+
+    @property
+    def accepted(self) -> list[str]:
+        """Texts of the rows that are read, as the language model takes them; ``heavy|light`` of a pair."""
+        return [self.between.join(parts) for parts in self.parts if parts is not None]
+
+
+class _Given(NamedTuple):
+    """Chains of one antibody that are read."""
+
+    chains: dict[ChainName, str | None]
+    joined: bool = False
+    """Whether both are the same text, which holds them one behind the other."""
+
+
+class _Refused(Exception):  # noqa: N818  never leaves this module
+    """Reason for which a chain is not read."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Chain, fragment and numbering by which an antibody becomes the text that a model reads.
+
+    A data set has one (`Dataset.reading`), a fitted model keeps that of its training set, and both use it wherever
+    antibodies come in: lists, tables, files, data sets, explanations and the web page.
+
+    Examples
+    --------
+    >>> vh = "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYC"
+    >>> Reading(fragment="H-CDR3").read([vh + "SRWGGDGFYAMDYWGQGTLVTVSS", "MKTAYIAKQR"])
+    Texts(parts=[('SRWGGDGFYAMDY',), None], reasons={1: 'no heavy variable domain'}, between='')
+    """
+
+    chain: Chain = "heavy"
+    fragment: str | None = None
+    """Part that is cut out of the chains by numbering; None is each chain as it is."""
+    species: tuple[str, ...] = SPECIES
+    """Species whose profiles the numbering compares with."""
+    lengths: tuple[tuple[int, int], ...] = ()
+    """Fewest and most residues of the training set's texts, for each chain of a pair. A text in which no variable
+    domain is recognised is taken for the fragment itself if its length lies within. Empty: none is."""
+    check: bool = True
+    """Whether numbering decides if a chain is the molecule that is read."""
+    engine: str = field(default_factory=method)
+    """Program that numbers, with its version."""
+
+    def __post_init__(self) -> None:
+        if self.chain not in get_args(Chain):
+            raise DatasetError(f"chain is one of {', '.join(get_args(Chain))}, not {self.chain!r}")
+        part_of(self.chain, self.fragment)
+        put = object.__setattr__  # frozen for everyone else
+        put(self, "fragment", fragment_name(self.chain, self.fragment))
+        put(self, "species", tuple(self.species))
+        put(self, "lengths", tuple((int(low), int(high)) for low, high in self.lengths))
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.chain, self.fragment)))
+
+    @property
+    def chains(self) -> tuple[ChainName, ...]:
+        """Chains that are read."""
+        return chains_read(self.chain)
+
+    @property
+    def whole(self) -> bool:
+        """Whether whole variable domains or chains are read, rather than loops or frameworks."""
+        return is_whole(part_of(self.chain, self.fragment))
+
+    def same_part(self, other: "Reading") -> bool:
+        """Return whether texts of both are the same part of the same chain; whole chains are VH, VL or VHH."""
+        mine, theirs = (part_of(each.chain, each.fragment) for each in (self, other))
+        return (self.chain, mine) == (other.chain, theirs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        return asdict(self) | {"species": list(self.species), "lengths": [list(ends) for ends in self.lengths]}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
+        """Return what `to_dict` wrote. Raises TypeError, ValueError or DatasetError if it is anything else."""
+        known = {name: fields[name] for name in cls.__dataclass_fields__}
+        if not isinstance(known["check"], bool) or not all(isinstance(name, str) for name in known["species"]):
+            raise TypeError("check is true or false, species are names")
+        return cls(**known | {"species": tuple(known["species"])})
+
+    def read(self, antibodies: Sequence["str | Chains"], *, check: bool | None = None) -> Texts:
+        """Return the text that is read of each antibody, or the reason why it is refused.
+
+        The reason of a row depends on that row alone.
+
+        Parameters
+        ----------
+        antibodies
+            In normal form: a chain, or text of a pair (``heavy|light``), or ``(heavy, light)``, of which the chains
+            that are not read may be None.
+        check
+            Whether numbering decides if a chain is the molecule that is read; None: as the reading says. Without it
+            a fragment is still cut out of the chains in which a variable domain is recognised.
+        """
+        check = self.check if check is None else check
+        rows = [self._given(antibody) for antibody in antibodies]
+        domains = self._domains(rows) if check or self.fragment is not None else {}
+        every: list[tuple[str, ...] | None] = []
+        reasons: dict[int, str] = {}
+        for row, given in enumerate(rows):
+            try:
+                every.append(self._parts(given, domains, check))
+            except _Refused as refused:
+                every.append(None)
+                reasons[row] = str(refused)
+        return Texts(every, reasons, self._between)
+
+    def verify(self, antibodies: Sequence["str | Chains"]) -> Texts:
+        """Return the text of each antibody that is this very part already, or the reason why it is not.
+
+        For data sets, whose chains are cut, or declared to be a part. Loops in which a whole domain is recognised
+        contradict that; frameworks, which a program may take for a domain, are not looked at.
+        """
+        if self.whole:
+            return replace(self, fragment=None, check=True).read(antibodies)
+        texts = replace(self, fragment=None, check=False).read(antibodies)
+        loops = all(set(regions) <= set(CDRS) for regions in part_of(self.chain, self.fragment))
+        long = [part for parts in texts.parts for part in parts or () if loops and len(part) >= _SHORTEST_DOMAIN]
+        domains = dict(zip(long, number(long, species=self.species), strict=True))
+        wrong = {
+            row: f"holds a variable domain, though it is declared to be {self.fragment}"
+            for row, parts in enumerate(texts.parts)
+            if any(domains.get(part) for part in parts or ())
+        }
+        parts = [None if row in wrong else parts for row, parts in enumerate(texts.parts)]
+        return Texts(parts, texts.reasons | wrong, self._between)
+
+    def with_lengths(self, texts: Iterable[str]) -> "Reading":
+        """Return the reading that knows the lengths of a training set's texts."""
+        sizes = [[len(chain) for chain in text.split(BETWEEN)] for text in texts]
+        lengths = tuple((min(column), max(column)) for column in zip(*sizes, strict=True))
+        return replace(self, lengths=lengths)
+
+    @property
+    def _between(self) -> str:
+        return BETWEEN if self.chain == "paired" else ""
+
+    def _given(self, antibody: "str | Chains") -> _Given:
+        """Return the chains that are read; one text that holds both where these are joined."""
+        if isinstance(antibody, str) and BETWEEN not in antibody:
+            if self.chain == "both":
+                return _Given({"heavy": antibody, "light": antibody}, joined=True)
+            antibody = (None, antibody) if self.chain == "light" else (antibody, None)
+        heavy, light = antibody.split(BETWEEN) if isinstance(antibody, str) else antibody
+        both: dict[ChainName, str | None] = {"heavy": heavy, "light": light}
+        return _Given({name: both[name] for name in self.chains})
+
+    def _domains(self, rows: Sequence[_Given]) -> dict[str, tuple[Domain, ...]]:
+        texts = list(dict.fromkeys(chain for row in rows for chain in row.chains.values() if chain))
+        return dict(zip(texts, number(texts, species=self.species), strict=True))
+
+    def _parts(self, given: _Given, domains: Mapping[str, tuple[Domain, ...]], check: bool) -> tuple[str, ...]:
+        """Return the part of each chain that is read."""
+        absent = [name for name, chain in given.chains.items() if not chain]
+        if absent:
+            raise _Refused(f"no {absent[0]} chain")
+        chains = {name: chain for name, chain in given.chains.items() if chain}
+        may_be_cut = self.fragment is not None and not (self.whole and check)
+        if may_be_cut and not any(domains[chain] for chain in chains.values()):
+            return self._as_fragment(tuple(chains.values())[: 1 if given.joined else None], check)
+        parts = tuple(
+            self._part(name, chain, domains.get(chain, ()), check, alone=not given.joined)
+            for name, chain in chains.items()
+        )
+        return parts[:1] if given.joined and self.fragment is None else parts
+
+    def _as_fragment(self, parts: tuple[str, ...], check: bool) -> tuple[str, ...]:
+        """Return texts without a variable domain as the fragment itself, if they are as long as those of training."""
+        if not check:
+            return parts
+        absent = f"no {self.chain} variable domain" if len(self.chains) == 1 else "no variable domain"
+        sizes = [len(text) for text in self._between.join(parts).split(BETWEEN)]
+        if not self.lengths:
+            raise _Refused(absent)
+        for size, (low, high) in zip(sizes, self.lengths, strict=True):
+            if not low <= size <= high:
+                raise _Refused(
+                    f"{absent}, and {size} residues are no {self.fragment}: the training set has {low} to {high}"
+                )
+        return parts
+
+    def _part(self, name: ChainName, chain: str, domains: Sequence[Domain], check: bool, *, alone: bool) -> str:
+        """Return the part of a chain that is read."""
+        mine = [domain for domain in domains if (domain.chain == "H") == (name == "heavy")]
+        other = "light" if name == "heavy" else "heavy"
+        if (check or self.fragment is not None) and not mine:
+            if not domains:
+                raise _Refused(f"no {name} variable domain")
+            swapped = "; are the columns swapped?" if len(self.chains) == 2 else ""
+            raise _Refused(f"a {other} chain, where the {name} chain is read{swapped}")
+        if check and len(mine) > 1:
+            raise _Refused(f"{len(mine)} {name} variable domains in one sequence; give each in a row of its own")
+        if self.fragment is None:
+            if check and alone and len(mine) < len(domains):
+                raise _Refused(f"a {other} variable domain beside the {name} one; give the {name} chain alone")
+            return chain
+        domain = best(mine)
+        regions: tuple[Region, ...] = getattr(part_of(self.chain, self.fragment), name)
+        assert domain is not None  # noqa: S101  as `mine` is not empty
+        problem = incomplete(domain, name, regions)
+        if problem:
+            raise _Refused(problem)
+        return "".join(domain.region(region) for region in regions)
+
+
+def incomplete(domain: Domain, name: str, regions: tuple[Region, ...]) -> str | None:
+    """Return the reason why a domain has not all of the regions; None if it has."""
+    absent = [region for region in regions if not domain.region(region)]
+    if absent:
+        return f"{name} {', '.join(absent)} missing"
+    if "FR1" in regions and domain.numbers[0] > 2:
+        return f"{name} domain begins at position {domain.numbers[0]}"
+    if "CDR3" in regions and domain.numbers[-1] < REGIONS["FR4"][0]:
+        return f"{name} domain ends in CDR3"
+    if "FR4" in regions and domain.numbers[-1] < _FR4_TO:
+        return f"{name} domain ends at position {domain.numbers[-1]}"
+    return None
+
+
+def refuse(
+    texts: Texts, what: str, ids: Sequence[str] | None = None, hint: str = "", column: str | None = None
+) -> None:
+    """Raise a DatasetError that lists the rows which are refused; do nothing if there is none."""
+    if not texts.reasons:
+        return
+    named = [f"{ids[row] if ids is not None else f'antibody {row + 1}'}: {why}" for row, why in texts.reasons.items()]
+    more = f"; and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
+    raise DatasetError(
+        f"{len(named):,} of {len(texts.parts):,} antibodies {what}: {'; '.join(named[:_SHOWN])}{more}{hint}",
+        row=next(iter(texts.reasons)),
+        column=column,
+        reasons=texts.reasons,
+    )
