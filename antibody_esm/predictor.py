@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from antibody_esm.classifiers import one_blas_thread
 from antibody_esm.data.dataset import Dataset
-from antibody_esm.data.tables import chain_columns, named_column
+from antibody_esm.data.tables import chain_columns, ids_of
 from antibody_esm.embedding import as_store, embed
 from antibody_esm.ensemble import AnyExtractor, load
 from antibody_esm.errors import DatasetError, StoreError
@@ -231,10 +231,10 @@ class Predictor:
 
     def _as_trained(self, frame: "pd.DataFrame") -> Dataset:
         """Return the chain and fragment of a table that the model was trained on."""
-        chains = {name: list(column) for name, column in chain_columns(frame, self.data["chain"]).items()}
+        columns = chain_columns(frame, self.data["chain"], fragment=self.data["fragment"])
+        chains = {name: list(column) for name, column in columns.items()}
         heavy, light = chains.get("heavy"), chains.get("light")
-        ids = [str(one) for one in (named_column(frame, "id") if "id" in frame.columns else range(len(frame)))]
-        data = Dataset(ids, heavy, light, chain=self.data["chain"])
+        data = Dataset(ids_of(frame), heavy, light, chain=self.data["chain"])
         return data if self.data["fragment"] is None else data.cut(self.data["fragment"])
 
     def _refuse_others(self, data: Dataset) -> None:

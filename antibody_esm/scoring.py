@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from antibody_esm.data.dataset import Chain, Dataset
-from antibody_esm.data.tables import chain_columns, is_missing, named_column, read_frames, without_dressing
-from antibody_esm.errors import DatasetError, SequenceError
+from antibody_esm.data.files import read_frames
+from antibody_esm.data.tables import advised, chain_columns, ids_of
+from antibody_esm.errors import DatasetError, SequenceError, fault
 from antibody_esm.evaluation.uncertainty import CONFIDENCE
 from antibody_esm.predictor import Predictor
 from antibody_esm.sequences import BETWEEN, normalise
@@ -29,7 +30,7 @@ class Scores(NamedTuple):
     table: "pd.DataFrame"
     """`Predictor.score_table` of the good rows, after the column ``row``, counted from 0."""
     rejected: "pd.DataFrame"
-    """``row``, ``id`` and ``reason`` of the others."""
+    """``row``, counted from 0, ``id`` and ``reason`` of the others; positions in a reason are counted from 1."""
     sequences: list[str]
     """What the model reads of the good rows: the chain and fragment of its training, ``heavy|light`` of a pair."""
 
@@ -52,7 +53,7 @@ def score_file(
     predictor
         The model; the chain and the fragment that it was trained on are taken from the file.
     columns
-        Where they are not named ``id``, ``heavy``, ``light`` or ``sequence``.
+        Where they are not named ``id``, ``heavy``, ``light`` or ``sequence``, as `data.tables.chain_columns` says.
     threshold, assay, confidence
         As for `Predictor.score_table`.
 
@@ -86,8 +87,8 @@ def score_frame(
 
     columns = columns or Columns()
     rows = list(range(first, first + len(frame)))
-    names = _names(frame, columns.id, rows)
-    chains, reasons = _chains(frame, predictor.data["chain"], columns, rows)
+    names = ids_of(frame, columns.id, first)
+    chains, reasons = _chains(frame, predictor.data["chain"], predictor.data["fragment"], columns, rows)
     good = [row for row in rows if row not in reasons]
     fragment = predictor.data["fragment"]
     if fragment is not None and good:
@@ -117,29 +118,22 @@ def score_frame(
     )
 
 
-def _names(frame: "pd.DataFrame", column: str | None, rows: list[int]) -> list[str]:
-    """Return the id of each row; its number where it has none."""
-    if column is None and "id" not in frame.columns:
-        return [str(row) for row in rows]
-    named = named_column(frame, column or "id")
-    return [str(row) if is_missing(one) else str(one) for row, one in zip(rows, named, strict=True)]
-
-
 def _chains(
-    frame: "pd.DataFrame", chain: Chain, columns: Columns, rows: list[int]
+    frame: "pd.DataFrame", chain: Chain, fragment: str | None, columns: Columns, rows: list[int]
 ) -> tuple[dict[str, dict[int, str]], dict[int, str]]:
     """Return the sequences of each chain that is needed, by row, and why others have none."""
     found: dict[str, dict[int, str]] = {}
     reasons: dict[int, str] = {}
-    for name, column in chain_columns(frame, chain, columns.heavy, columns.light).items():
-        given_rows = {row: one for row, one in zip(rows, column, strict=True) if not is_missing(one)}
-        reasons |= {row: f"has no {name} chain" for row in rows if row not in given_rows}
+    for name, column in chain_columns(frame, chain, columns.heavy, columns.light, fragment).items():
+        present = {row: cell for row, cell in zip(rows, column, strict=True) if cell is not None}
+        reasons |= {row: f"has no {name} chain" for row in rows if row not in present}
         found[name] = {}
-        for row, one in given_rows.items():
+        for row, cell in present.items():
             try:
-                (found[name][row],) = normalise([without_dressing(one)])
+                (found[name][row],) = normalise([cell])
             except SequenceError as error:
-                reasons[row] = f"{name} chain, position {error.position}: {error.reasons[0]}"
+                reason = advised(error.reasons[0], frame, str(column.name))
+                reasons[row] = fault(f"{name} chain", error.rows[0], reason)
     return found, reasons
 
 

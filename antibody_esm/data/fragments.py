@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from antibody_esm.data.dataset import Chain, Dataset
-from antibody_esm.errors import DatasetError
+from antibody_esm.errors import DatasetError, listed
 from antibody_esm.numbering import CDRS, FRAMEWORKS, NANOBODY_SPECIES, REGIONS, SPECIES, Domain, Region, best, number
 
 _FR4_TO = 125
@@ -77,12 +77,14 @@ def cut(
             if problem:
                 problems.setdefault(row, problem)
     if problems and not drop:
-        shown = "; ".join(f"row {row} ({data.ids[row]}): {problem}" for row, problem in list(problems.items())[:10])
-        more = f"; and {len(problems) - 10} more" if len(problems) > 10 else ""
+        problems = dict(sorted(problems.items()))
+        shown = listed(
+            [f"{where}: {problems[row]}" for row, where in data.places(problems).items()], len(problems), "; "
+        )
         raise DatasetError(
-            f"{len(problems)} antibodies have no whole {fragment}: {shown}{more}. They can be left out with drop=True",
-            row=next(iter(problems)),
+            f"{len(problems)} antibodies have no whole {fragment}: {shown}. They can be left out with drop=True",
             column=wanted.chain,
+            rows=problems,
         )
     kept = [row for row in range(len(data)) if row not in problems]
     if not kept:

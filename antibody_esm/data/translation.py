@@ -33,7 +33,7 @@ def read_dna(path: Path) -> list[str]:
         found = ["".join(sequence.split()).upper() for _, sequence in SimpleFastaParser(lines)]
     for row, sequence in enumerate(found):
         if not set(sequence) <= set("ACGTRYSWKMBDHVN"):
-            raise DatasetError(f"record {row} is not DNA", path, row)
+            raise DatasetError(f"record {row + 1} is not DNA", path, row)
     return found
 
 
