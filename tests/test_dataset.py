@@ -24,7 +24,9 @@ def test_bad_sequences_are_listed_by_row() -> None:
 
 @pytest.mark.parametrize("missing", [None, float("nan"), np.nan])
 def test_missing_labels_are_an_error_that_names_the_rows(missing: object) -> None:
-    with pytest.raises(DatasetError, match=r"2 labels are missing: row 1 \(index 0, id a\), row 3 \(index 2, id c\)") as caught:
+    with pytest.raises(
+        DatasetError, match=r"2 labels are missing: row 1 \(index 0, id a\), row 3 \(index 2, id c\)"
+    ) as caught:
         dataset(label=[missing, 1, missing])
     assert (caught.value.row, caught.value.column) == (0, "label")
 

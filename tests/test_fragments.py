@@ -65,7 +65,9 @@ def test_antibodies_without_the_fragment_are_listed_or_left_out() -> None:
     with pytest.raises(DatasetError) as caught:
         data.cut("VH")
     said = str(caught.value)
-    assert said.startswith("4 antibodies have no whole VH: row 2 (index 1, id none): no heavy chain; row 3 (index 2, id enzyme): no heavy")
+    assert said.startswith(
+        "4 antibodies have no whole VH: row 2 (index 1, id none): no heavy chain; row 3 (index 2, id enzyme): no heavy"
+    )
     assert "row 4 (index 3, id swapped): no heavy variable domain; row 5 (index 4, id cut): heavy FR4 missing" in said
     assert "drop=True" in said
     assert caught.value.row == 1

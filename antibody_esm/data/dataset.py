@@ -119,7 +119,8 @@ class Dataset:
     measurements: Mapping[str, NDArray[np.float64] | Sequence[float]] = field(default_factory=dict)
     fragment: str | None = None
 
-    _file: ClassVar[Path | None] = None
+    file: ClassVar[Path | None] = None
+    """The file whose i-th row is antibody i; None if there is none."""
 
     def __post_init__(self) -> None:
         put = object.__setattr__  # frozen for everyone else
@@ -162,12 +163,12 @@ class Dataset:
 
         Where no file was read, or this is a part of what was, the number of the antibody from 1 and its index.
         """
-        return places(self._file, rows, dict(enumerate(self.ids)))
+        return places(self.file, rows, dict(enumerate(self.ids)))
 
     def of_file(self, path: Path) -> "Dataset":
         """Return the data, of which row i is the i-th row of a file; messages then name its lines."""
         data = replace(self)
-        object.__setattr__(data, "_file", path)
+        object.__setattr__(data, "file", path)
         return data
 
     @property
@@ -194,7 +195,7 @@ class Dataset:
         if absent:
             raise DatasetError(
                 f"{len(absent)} antibodies have no {chain} chain: {listed(self.places(absent).values(), len(absent))}",
-                self._file,
+                self.file,
                 column=chain,
                 rows=absent,
             )

@@ -83,6 +83,7 @@ def cut(
         )
         raise DatasetError(
             f"{len(problems)} antibodies have no whole {fragment}: {shown}. They can be left out with drop=True",
+            data.file,
             column=wanted.chain,
             rows=problems,
         )
