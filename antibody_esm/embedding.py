@@ -54,8 +54,8 @@ def embed(
     Raises
     ------
     SequenceError
-        If any sequence is not made of amino acids and X, or is too long, or only some are pairs; nothing has run by
-        then.
+        If any sequence is not made of amino acids and X, or is DNA, or too long, or only some are pairs; nothing has
+        run by then.
     CheckpointError
         If the model is needed and cannot be found, read or trusted.
     StoreError

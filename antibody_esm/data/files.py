@@ -47,7 +47,7 @@ class _Top(NamedTuple):
     names: list[str] | None = None
     """Columns that a line with ``#`` names."""
     hash_above: bool = False
-    """Whether a line with ``#`` that is no header stands right above the header."""
+    """True if the line above the header begins with ``#`` and has as many columns, but was taken for a comment."""
 
 
 def is_fasta(path: Path) -> bool:
@@ -218,14 +218,14 @@ def _top(path: Path) -> _Top:
             comments, comment, line = comments + 1, line, lines.readline()
         if _is_json(line, separator):
             comments, comment, line = comments + 1, "", lines.readline()
-        if separator in comment:
-            names, below = _split(comment.lstrip("# "), separator), _split(line, separator)
-            if len(names) == len(below) and any(map(_is_value, below)):
-                _check_names(names, separator)
-                return _Top(comments, names)
+        names = _split(comment.lstrip("# "), separator) if separator in comment else []
+        alike = bool(names) and len(names) == len(_split(line, separator))
+        if alike and any(map(_is_value, _split(line, separator))):
+            _check_names(names, separator)
+            return _Top(comments, names)
         header = next(csv.reader(chain([line], lines), delimiter=separator), [])
         _check_names(header, separator)
-        return _Top(comments, hash_above=bool(comment))
+        return _Top(comments, hash_above=alike)
 
 
 def _split(line: str, separator: str) -> list[str]:

@@ -21,6 +21,8 @@ _MISSING = frozenset({
     *("", "-", "--", "na", "n/a", "nan", "none", "null", "<na>"),
     *("#n/a", "#n/a n/a", "#na", "-nan", "-1.#ind", "-1.#qnan", "1.#ind", "1.#qnan"),  # the others of pandas
 })  # fmt: skip
+_LONGEST_MARK = 100
+"""Characters of the longest cell, with white space around, that may be a mark of a missing chain."""
 _AMINO_ACIDS = ("sequence_aa", "sequence_alignment_aa")
 """Columns of amino acids in tables of AIRR and OAS, whose column ``sequence`` holds nucleotides."""
 _SHOWN = 10
@@ -253,7 +255,8 @@ def is_missing_chain(value: Any) -> bool:
 
     In such a column these are never sequences: NA is not the dipeptide of asparagine and alanine, and NAN no loop.
     """
-    return is_missing(value) or (isinstance(value, str) and value.strip().lower() in _MISSING)
+    text = value.strip() if isinstance(value, str) and len(value) < _LONGEST_MARK else None
+    return is_missing(value) if text is None else text.lower() in _MISSING
 
 
 def without_dressing(sequence: Any) -> Any:
