@@ -284,6 +284,8 @@ def test_a_single_chain_with_both_domains_is_read_for_a_fragment_of_both(tmp_pat
 
 def test_a_fasta_of_pairs_gives_the_same_numbers_at_every_door(paired_model: Predictor, tmp_path: Path) -> None:
     data = load_dataset(PAIRS, labels={"mAb1": 0, "mAb2": 1}, chain="paired")
+    assert load_dataset(PAIRS, labels={"mAb1": 0, "mAb2": 1}).digest == data.digest, "which is the default"
+    assert "2 antibodies" in run("data", "audit", PAIRS, "--no-numbering")
     expected = paired_model.predict_proba(data)[:, 1]
     (block,) = embed_stream(PAIRS, paired_model.extractor)
     assert block.sequences == data.sequences

@@ -85,7 +85,7 @@ def test_it_counts_what_is_stored_and_what_it_took(
     list(embed_stream(path, tiny, tmp_path, RuntimeSpec(progress=True), at_once=5))
     said = capfd.readouterr().err
     assert said.count("29 sequences to compute, 1 stored already") == 1, "of the whole file, and once"
-    embed(["CCC" * n for n in range(20, 30)], tiny, tmp_path, RuntimeSpec(progress=False))
+    embed(["CWC" * n for n in range(20, 30)], tiny, tmp_path, RuntimeSpec(progress=False))
     assert "to compute" not in capfd.readouterr().err
 
 

@@ -64,7 +64,8 @@ def load_dataset(
         and ``-`` are missing chains, never sequences.
     chain
         Which chain is embedded; by default heavy, where there is one. ``paired`` takes both as a pair, ``both``
-        one behind the other; each record of FASTA is then ``HEAVY|LIGHT``, or holds both domains of a fragment.
+        one behind the other; each record of FASTA is then ``HEAVY|LIGHT``, or holds both domains of a fragment. FASTA
+        in which all records are ``HEAVY|LIGHT`` is ``paired`` by default.
     fragment
         Part of the chains that is embedded, such as ``"H-CDR3"`` or ``"VH+VL"``; see `Dataset.cut`.
     drop

@@ -21,8 +21,7 @@ _MISSING = frozenset({
     *("", "-", "--", "na", "n/a", "nan", "none", "null", "<na>"),
     *("#n/a", "#n/a n/a", "#na", "-nan", "-1.#ind", "-1.#qnan", "1.#ind", "1.#qnan"),  # the others of pandas
 })  # fmt: skip
-_LONGEST_MARK = 100
-"""Characters of the longest cell, with white space around, that may be a mark of a missing chain."""
+_LONGEST_MARK = max(map(len, _MISSING))
 _AMINO_ACIDS = ("sequence_aa", "sequence_alignment_aa")
 """Columns of amino acids in tables of AIRR and OAS, whose column ``sequence`` holds nucleotides."""
 _SHOWN = 10
@@ -48,7 +47,10 @@ def read_dataset(
     """
     path = None if not isinstance(source, str | Path) else _expanded(source)
     if path is not None and is_fasta(path):
-        frame = _read_fasta(path, chain, labels, id or "id", label or "label", required=required, labelled=labelled)
+        frame = _read_fasta(path, labels, id or "id", label or "label", labelled=labelled)
+        if chain is None and all(BETWEEN in sequence for sequence in frame["sequence"]):
+            chain = "paired"
+        frame = _with_chains(frame, chain or "heavy", path, required=required)
         id = label = None  # noqa: A001  now the frame's own
     elif labels is not None:
         raise DatasetError("labels= goes with a FASTA file; name the column of a table with label=", path)
@@ -255,8 +257,10 @@ def is_missing_chain(value: Any) -> bool:
 
     In such a column these are never sequences: NA is not the dipeptide of asparagine and alanine, and NAN no loop.
     """
-    text = value.strip() if isinstance(value, str) and len(value) < _LONGEST_MARK else None
-    return is_missing(value) if text is None else text.lower() in _MISSING
+    if not isinstance(value, str):
+        return is_missing(value)
+    text = value.strip()
+    return len(text) <= _LONGEST_MARK and text.lower() in _MISSING
 
 
 def without_dressing(sequence: Any) -> Any:
@@ -287,10 +291,8 @@ def _divided(column: "pd.Series[Any]", *, whole: bool) -> "dict[str, pd.Series[A
     }
 
 
-def _read_fasta(
-    path: Path, chain: Chain | None, labels: Any, id_column: str, label_column: str, *, required: bool, labelled: bool
-) -> "pd.DataFrame":
-    """Return the records of a FASTA file as a table with ids, the chains that are read, and labels."""
+def _read_fasta(path: Path, labels: Any, id_column: str, label_column: str, *, labelled: bool) -> "pd.DataFrame":
+    """Return the records of a FASTA file as a table with ids, sequences and labels."""
     import pandas as pd
 
     frame = pd.concat([pd.DataFrame(columns=["id", "sequence"]), *read_frames(path)], ignore_index=True)
@@ -298,8 +300,13 @@ def _read_fasta(
         frame["label"] = _labels_of(frame["id"], labels, id_column, label_column, path)
     elif labelled:
         raise DatasetError("a FASTA file has no labels; give labels=, a table or a mapping from id to label", path)
+    return frame
+
+
+def _with_chains(frame: "pd.DataFrame", chain: Chain, path: Path, *, required: bool) -> "pd.DataFrame":
+    """Return the records of a FASTA file with the chains that are read as columns."""
     if chain not in ("both", "paired"):
-        return frame.rename(columns={"sequence": chain or "heavy"})
+        return frame.rename(columns={"sequence": chain})
     sequences = frame.pop("sequence")
     single = [row for row, text in enumerate(sequences) if BETWEEN not in text]
     if required and single:
