@@ -14,8 +14,7 @@ import numpy as np
 
 from antibody_esm import presets
 from antibody_esm.data.dataset import Dataset
-from antibody_esm.data.fragments import read_as, read_dataset_by
-from antibody_esm.data.reading import refuse
+from antibody_esm.data.fragments import read_as, read_dataset_by, refuse_rows
 from antibody_esm.data.sources import PUBLIC, load_dataset
 from antibody_esm.embedding import as_store
 from antibody_esm.errors import AntibodyESMError
@@ -262,7 +261,7 @@ class _Grounds:
         """Return a test set as a model of the training set reads it."""
         reading = replace(self.data.reading, check=check).with_lengths(self.data.sequences)
         texts = read_dataset_by(reading, data)
-        refuse(texts, f"of a test set are not what the models read ({reading})", data.ids)
+        refuse_rows(data, texts, f"of a test set are not what the models read ({reading})")
         return read_as(data, reading, texts)
 
 

@@ -1,6 +1,7 @@
 """Sequences become vectors: from the store where they are known, else from the language model, once."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm import presets
-from antibody_esm.data.tables import read_sequences
+from antibody_esm.data.tables import in_file, read_sequences
 from antibody_esm.ensemble import AnyExtractor, Described, Ensemble, load
 from antibody_esm.errors import BadResidue, CheckpointError, SequenceError
 from antibody_esm.plm.extractor import Extractor
@@ -53,8 +54,8 @@ def embed(
     Raises
     ------
     SequenceError
-        If any sequence is not made of amino acids and X, or is too long, or only some are pairs; nothing has run by
-        then.
+        If any sequence is not made of amino acids and X, or is DNA, or too long, or only some are pairs; nothing has
+        run by then.
     CheckpointError
         If the model is needed and cannot be found, read or trusted.
     StoreError
@@ -146,7 +147,8 @@ def embed_stream(
     DatasetError
         If the file cannot be read.
     SequenceError, CheckpointError, StoreError
-        As `embed` does; rows of an error are counted from the beginning of the source.
+        As `embed` does; rows of an error are counted from the beginning of the source, and messages name the line of
+        the file and the id. A missing sequence (an empty cell, NA, nan, None, ``-`` and the like) is one of these.
 
     Examples
     --------
@@ -190,8 +192,12 @@ def _blocks(
     at_once: int,
     forecast: Forecast | None,
 ) -> Iterator[Block]:
+    before = 0
     for ids, sequences in blocks(source, column, at_once):
-        yield Block(ids, sequences, _any(sequences, extractor, as_store(store), forecast))
+        with counted(source, before, ids, column):
+            vectors = _any(sequences, extractor, as_store(store), forecast)
+        yield Block(ids, sequences, vectors)
+        before += len(ids)
 
 
 def blocks(
@@ -205,11 +211,22 @@ def blocks(
         named = ((str(number), one) for number, one in enumerate(source))
     before = 0
     while some := list(islice(named, at_once)):
-        try:
-            yield [name for name, _ in some], normalise((one for _, one in some), pairs=True)
-        except SequenceError as error:
-            raise _moved(error, before) from None
+        ids = [name for name, _ in some]
+        with counted(source, before, ids, column):
+            normal = normalise((sequence for _, sequence in some), pairs=True)
+        yield ids, normal
         before += len(some)
+
+
+@contextmanager
+def counted(source: Any, before: int, ids: Sequence[str], column: str | None = None) -> Iterator[None]:
+    """Count the rows of a SequenceError from the beginning of a source, of which some rows come before; name them."""
+    try:
+        yield
+    except SequenceError as error:
+        raise _placed(
+            _moved(error, before), source, {before + row: name for row, name in enumerate(ids)}, column
+        ) from None
 
 
 def survey(
@@ -228,22 +245,28 @@ def survey(
     count = 0
     rows: list[BadResidue] = []
     reasons: list[str] = []
+    ids: dict[int, str] = {}
     named = read_sequences(path, column)
-    while some := [one for _, one in islice(named, 2**16)]:
+    while some := list(islice(named, 2**16)):
         try:
-            normal = normalise(some, pairs=True)
+            normal = normalise((sequence for _, sequence in some), pairs=True)
             if longest is not None:
                 refuse_longer(normal, longest)
             see(normal)
         except SequenceError as error:
             rows += _moved(error, count).rows
             reasons += error.reasons
+            ids |= {count + row.index: some[row.index][0] for row in error.rows}
         count += len(some)
         if len(rows) > _MOST_BAD:
             break
     if rows:
-        raise SequenceError(rows, reasons)
+        raise _placed(SequenceError(rows, reasons), path, ids, column)
     return count
+
+
+def _placed(error: SequenceError, source: Any, ids: Mapping[int, str], column: str | None) -> SequenceError:
+    return in_file(error, Path(source), ids, column) if isinstance(source, str | Path) else error
 
 
 def _moved(error: SequenceError, by: int) -> SequenceError:

@@ -5,15 +5,18 @@
     AntibodyESMError(Exception)
     ├─ SequenceError(ValueError)     .rows .index .position .residue   not an amino acid, empty, too long
     ├─ CheckpointError(OSError)      .checkpoint .revision             weights cannot be found, read or trusted
-    ├─ DatasetError(ValueError)      .path .row .column                a table cannot be read as a Dataset
+    ├─ DatasetError(ValueError)      .path .row .column .rows          a table cannot be read as a Dataset
     └─ StoreError(RuntimeError)      .path                             files on disk contradict what they should hold
+
+Messages count lines, rows and positions from 1, as an editor does; the attributes ``index``, ``row``, ``rows`` and
+``position`` count from 0, as Python does.
 
 Bad configuration stays pydantic's ``ValidationError`` and unfitted stays scikit-learn's ``NotFittedError``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _SHOWN = 10
 
@@ -33,6 +36,63 @@ class BadResidue(NamedTuple):
     """What stands there; empty in an empty sequence."""
 
 
+def place(row: int, name: str | None = None, line: int | None = None, noun: str = "row") -> str:
+    """Return the name of a row in a message: its line of the file, else its number from 1 with its index; and its id.
+
+    Parameters
+    ----------
+    row
+        Index, from 0.
+    name
+        The id, where there is one.
+    line
+        Line of the file on which the row begins, from 1.
+    noun
+        Word for a row that has no line.
+
+    Examples
+    --------
+    >>> place(2, "mAb3", line=4)
+    'line 4 (id mAb3)'
+    >>> place(2, "mAb3", noun="sequence")
+    'sequence 3 (index 2, id mAb3)'
+    >>> place(2)
+    'row 3 (index 2)'
+    """
+    if line is not None:
+        return f"line {line}" if name is None else f"line {line} (id {name})"
+    return (
+        f"{noun} {row + 1} (index {row})" if name in (None, str(row)) else f"{noun} {row + 1} (index {row}, id {name})"
+    )
+
+
+def fault(where: str, residue: BadResidue, reason: str) -> str:
+    """Return what is wrong at a place, with the position from 1; a reason that is of the whole sequence has none.
+
+    Examples
+    --------
+    >>> fault("line 4", BadResidue(2, 0, "-"), "'-'")
+    "line 4, position 1: '-'"
+    >>> fault("line 4", BadResidue(2, 0, ""), "empty")
+    'line 4: empty'
+    """
+    of_one_residue = residue.position > 0 or reason.startswith(repr(residue.residue))
+    return f"{where}, position {residue.position + 1}: {reason}" if of_one_residue else f"{where}: {reason}"
+
+
+def listed(places: Iterable[str], total: int, between: str = ", ") -> str:
+    """Return the first places of a long list, and how many more there are.
+
+    Examples
+    --------
+    >>> listed(["line 2", "line 5"], 7)
+    'line 2, line 5 and 5 more'
+    """
+    shown = list(places)[:_SHOWN]
+    more = f"{between if between != ', ' else ' '}and {total - len(shown)} more" if total > len(shown) else ""
+    return between.join(shown) + more
+
+
 class SequenceError(AntibodyESMError, ValueError):
     """One or more sequences are not what a language model can read.
 
@@ -42,31 +102,38 @@ class SequenceError(AntibodyESMError, ValueError):
         Every offence of the whole input, in input order.
     reasons
         What is wrong with each of them, in words.
+    places
+        Names of rows in the message by index, as `place` gives them; the others are ``sequence 3 (index 2)``.
 
     Attributes
     ----------
     rows
-        Every offence, as ``(index, position, residue)``.
+        Every offence, as ``(index, position, residue)``; index and position from 0.
     index, position, residue
         Those of the first offence.
     """
 
-    def __init__(self, rows: Sequence[BadResidue], reasons: Sequence[str]) -> None:
+    def __init__(
+        self, rows: Sequence[BadResidue], reasons: Sequence[str], places: Mapping[int, str] | None = None
+    ) -> None:
         self.rows = tuple(rows)
         self.reasons = tuple(reasons)
+        self.places = dict(places or {})
         self.index, self.position, self.residue = self.rows[0]
-        told = list(zip(self.rows, self.reasons, strict=True))
-        lines = [f"  row {row.index}, position {row.position}: {reason}" for row, reason in told[:_SHOWN]]
-        if len(told) > _SHOWN:
-            lines.append(f"  and {len(told) - _SHOWN} more, all in .rows")
+        lines = [
+            "  " + fault(self.places.get(row.index) or place(row.index, noun="sequence"), row, reason)
+            for row, reason in zip(self.rows[:_SHOWN], self.reasons, strict=False)
+        ]
+        if len(self.rows) > _SHOWN:
+            lines.append(f"  and {len(self.rows) - _SHOWN} more, all in .rows")
         count = len({row.index for row in self.rows})
         super().__init__(
             f"{count} {'sequence' if count == 1 else 'sequences'} cannot be embedded "
             "(allowed: the 20 amino acids and X):\n" + "\n".join(lines)
         )
 
-    def __reduce__(self) -> tuple[type["SequenceError"], tuple[tuple[BadResidue, ...], tuple[str, ...]]]:
-        return type(self), (self.rows, self.reasons)
+    def __reduce__(self) -> tuple[type["SequenceError"], tuple[Any, ...]]:
+        return type(self), (self.rows, self.reasons, self.places)
 
 
 class CheckpointError(AntibodyESMError, OSError):
@@ -83,8 +150,12 @@ class DatasetError(AntibodyESMError, ValueError):
 
     Attributes
     ----------
-    path, row, column
-        Place of the first fault, the row counted from 0; None where there is none.
+    path, column
+        The file and the column, where they are known.
+    row
+        The first row that is concerned, from 0, the header not counted; the message names its line of the file.
+    rows
+        Every row that is concerned, from 0.
     reasons
         Reason of each row that is refused, by row from 0; empty where the fault is of the whole table.
     """
@@ -95,12 +166,13 @@ class DatasetError(AntibodyESMError, ValueError):
         path: str | Path | None = None,
         row: int | None = None,
         column: str | None = None,
-        *,
+        rows: Iterable[int] = (),
         reasons: Mapping[int, str] | None = None,
     ) -> None:
         super().__init__(message if path is None else f"{path}: {message}")
         self.path = path
-        self.row = row
+        self.rows = tuple(rows) or tuple(reasons or ()) or (() if row is None else (row,))
+        self.row = self.rows[0] if self.rows else None
         self.column = column
         self.reasons = dict(reasons or {})
 

@@ -18,12 +18,12 @@ from pydantic import ValidationError
 
 from antibody_esm.classifiers import one_blas_thread
 from antibody_esm.data.dataset import Dataset
-from antibody_esm.data.fragments import read_as, read_dataset_by
+from antibody_esm.data.fragments import read_as, read_dataset_by, refuse_rows
 from antibody_esm.data.reading import Chains, Reading, Texts, refuse
-from antibody_esm.data.tables import chain_columns, is_missing, named_column, without_dressing
+from antibody_esm.data.tables import chain_columns, ids_of
 from antibody_esm.embedding import as_store, embed
 from antibody_esm.ensemble import AnyExtractor, load
-from antibody_esm.errors import DatasetError, StoreError
+from antibody_esm.errors import DatasetError, StoreError, place
 from antibody_esm.evaluation.applicability import FAR, Applicability
 from antibody_esm.evaluation.calibration import chosen_threshold, tuned_here
 from antibody_esm.evaluation.ledger import Ledger, Opening
@@ -286,11 +286,11 @@ class Predictor:
     def _columns(self, frame: "pd.DataFrame") -> tuple[list[str], list[Chains]]:
         """Return ids, and the chains of a table in normal form, None where a cell is empty."""
         columns = {
-            name: [None if is_missing(cell) else without_dressing(cell) for cell in column]
-            for name, column in chain_columns(frame, self.reading.chain).items()
+            name: list(column)
+            for name, column in chain_columns(frame, self.reading.chain, fragment=self.reading.fragment).items()
         }
-        ids = [str(cell) for cell in (named_column(frame, "id") if "id" in frame.columns else range(len(frame)))]
-        data = Dataset([str(row) for row in range(len(frame))], columns.get("heavy"), columns.get("light"))
+        ids = ids_of(frame)
+        data = Dataset([str(row) for row in range(len(ids))], columns.get("heavy"), columns.get("light"))
         return ids, data.chains
 
     def evaluate(
@@ -325,7 +325,7 @@ class Predictor:
         labels(self.spec, data)  # before any work
         texts = read_dataset_by(self.reading, data, check)
         if not drop:
-            refuse(texts, f"are not what the model reads ({self.reading})", data.ids, _HINT)
+            refuse_rows(data, texts, f"are not what the model reads ({self.reading})", _HINT)
         data = read_as(data, self.reading, texts)
         cut = self._threshold(threshold, assay)
         prediction, probability = self._apply(self._features(data.sequences), cut)
@@ -370,7 +370,8 @@ class Predictor:
         """Return the features ``(n, dim)`` that the classifier reads; takes and raises what `predict` does."""
         ids, texts = self.read(sequences, check=check)
         named = isinstance(sequences, Dataset) or _is_frame(sequences)
-        refuse(texts, f"are not what the model reads ({self.reading})", ids if named else None, _HINT)
+        places = (lambda rows: {row: place(row, ids[row], noun="antibody") for row in rows}) if named else None
+        refuse(texts, f"are not what the model reads ({self.reading})", _HINT, places)
         return self._features(texts.accepted)
 
     def predict_read(self, texts: list[str]) -> NDArray[np.float64]:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from antibody_esm.data.parts import Chain
-from antibody_esm.data.reading import Chains
-from antibody_esm.data.tables import chain_columns, is_missing, named_column, read_frames, without_dressing
-from antibody_esm.errors import SequenceError
+from antibody_esm.data.files import read_frames
+from antibody_esm.data.reading import Chains, Reading
+from antibody_esm.data.tables import advised, chain_columns, ids_of
+from antibody_esm.errors import SequenceError, fault
 from antibody_esm.evaluation.uncertainty import CONFIDENCE
 from antibody_esm.predictor import Predictor
 from antibody_esm.sequences import normalise
@@ -30,7 +30,7 @@ class Scores(NamedTuple):
     table: "pd.DataFrame"
     """`Predictor.score_table` of the good rows, after the column ``row``, counted from 0."""
     rejected: "pd.DataFrame"
-    """``row``, ``id`` and ``reason`` of the others."""
+    """``row``, counted from 0, ``id`` and ``reason`` of the others; positions in a reason are counted from 1."""
     antibodies: list[Chains]
     """Heavy and light chain of the good rows as they stand in the table, None of a chain that is not read."""
 
@@ -54,7 +54,7 @@ def score_file(
     predictor
         The model; the chain and the fragment that it was trained on are taken from the file.
     columns
-        Where they are not named ``id``, ``heavy``, ``light`` or ``sequence``.
+        Where they are not named ``id``, ``heavy``, ``light`` or ``sequence``, as `data.tables.chain_columns` says.
     threshold, assay, confidence, check
         As for `Predictor.score_table`.
 
@@ -89,8 +89,8 @@ def score_frame(
 
     columns = columns or Columns()
     rows = list(range(first, first + len(frame)))
-    names = _names(frame, columns.id, rows)
-    chains, reasons = _chains(frame, predictor.reading.chain, columns, rows)
+    names = ids_of(frame, columns.id, first)
+    chains, reasons = _chains(frame, predictor.reading, columns, rows)
     good = [row for row in rows if row not in reasons]
     antibodies = [(chains["heavy"].get(row), chains["light"].get(row)) for row in good]
     texts = predictor.reading.read(antibodies, check=check)
@@ -118,26 +118,20 @@ def score_frame(
     )
 
 
-def _names(frame: "pd.DataFrame", column: str | None, rows: list[int]) -> list[str]:
-    """Return the id of each row; its number where it has none."""
-    if column is None and "id" not in frame.columns:
-        return [str(row) for row in rows]
-    named = named_column(frame, column or "id")
-    return [str(row) if is_missing(one) else str(one) for row, one in zip(rows, named, strict=True)]
-
-
 def _chains(
-    frame: "pd.DataFrame", chain: Chain, columns: Columns, rows: list[int]
+    frame: "pd.DataFrame", reading: Reading, columns: Columns, rows: list[int]
 ) -> tuple[dict[str, dict[int, str]], dict[int, str]]:
     """Return the sequences of each chain that is read, by row, and the reason of each row that lacks one."""
     found: dict[str, dict[int, str]] = {"heavy": {}, "light": {}}
     reasons: dict[int, str] = {}
-    for name, column in chain_columns(frame, chain, columns.heavy, columns.light).items():
-        given_rows = {row: one for row, one in zip(rows, column, strict=True) if not is_missing(one)}
-        reasons |= {row: f"has no {name} chain" for row in rows if row not in given_rows}
-        for row, one in given_rows.items():
+    read = chain_columns(frame, reading.chain, columns.heavy, columns.light, reading.fragment)
+    for name, column in read.items():
+        present = {row: cell for row, cell in zip(rows, column, strict=True) if cell is not None}
+        reasons |= {row: f"has no {name} chain" for row in rows if row not in present}
+        for row, cell in present.items():
             try:
-                (found[name][row],) = normalise([without_dressing(one)])
+                (found[name][row],) = normalise([cell])
             except SequenceError as error:
-                reasons[row] = f"{name} chain, position {error.position}: {error.reasons[0]}"
+                reason = advised(error.reasons[0], frame, str(column.name))
+                reasons[row] = fault(f"{name} chain", error.rows[0], reason)
     return found, reasons

@@ -1,5 +1,6 @@
 """The residue alphabet of the package, with the one normal form of a sequence."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -11,7 +12,14 @@ ALPHABET = AMINO_ACIDS + "X"
 BETWEEN = "|"
 """What stands between the two chains in the text of a pair."""
 
+NUCLEIC = "looks like"
+"""Beginning of the reason why DNA or RNA is refused."""
+
 _ALLOWED = frozenset(ALPHABET + ALPHABET.lower())
+_NUCLEOTIDES = "ACGTUN"
+_DNA_FROM = 30
+"""Letters from which on a sequence of nothing but nucleotides is no protein: of residues drawn as in antibodies, fewer
+than one in 10^15 would be."""
 
 
 class Antibody(NamedTuple):
@@ -45,7 +53,8 @@ def normalise(sequences: "Iterable[str | tuple[str, str]]", *, pairs: bool = Fal
     SequenceError
         If any sequence is empty or not text, or holds anything but the twenty amino acids and X (gaps, stops, digits,
         other letters). Every such residue of every row is listed, by index, position in the sequence as it was given,
-        and character.
+        both from 0, and character; the message counts from 1. DNA and RNA are refused too: 30 or more letters, all of
+        A, C, G, T, U and N.
     TypeError
         If a string, a set, a mapping or a table is given where a list of strings is meant.
 
@@ -58,7 +67,7 @@ def normalise(sequences: "Iterable[str | tuple[str, str]]", *, pairs: bool = Fal
     >>> normalise(["EV-L"])
     Traceback (most recent call last):
     antibody_esm.errors.SequenceError: 1 sequence cannot be embedded (allowed: the 20 amino acids and X):
-      row 0, position 2: '-'
+      sequence 1 (index 0), position 3: '-'
     """
     if isinstance(sequences, str | bytes):
         raise TypeError("expected a list of sequences, got one string; write [sequence]")
@@ -110,7 +119,20 @@ def _all_normal(sequences: list[Any]) -> bool:
         joined = "".join(sequences).encode("ascii")
     except (TypeError, UnicodeEncodeError):
         return False
-    return "" not in sequences and not joined.translate(None, ALPHABET.encode("ascii"))
+    if "" in sequences or joined.translate(None, ALPHABET.encode("ascii")):
+        return False
+    return not any(map(is_nucleic, sequences))
+
+
+def is_nucleic(sequence: str) -> bool:
+    """Return whether a sequence in upper case is DNA or RNA: 30 or more letters, all of A, C, G, T, U and N.
+
+    Examples
+    --------
+    >>> is_nucleic("GAGGTGCAGCTGGTGGAGAGCGGCGGCGGC"), is_nucleic("EVQLVESGGGLVQPGGSLRLSCAASGFNIK")
+    (True, False)
+    """
+    return len(sequence) >= _DNA_FROM and not sequence.strip(_NUCLEOTIDES)
 
 
 def refuse_longer(sequences: list[str], limit: int) -> None:
@@ -126,16 +148,21 @@ def refuse_longer(sequences: list[str], limit: int) -> None:
 
 def _refuse(bad: list[tuple[BadResidue, str]]) -> None:
     if bad:
-        raise SequenceError(*zip(*bad, strict=True))
+        rows, reasons = zip(*bad, strict=True)
+        raise SequenceError(rows, reasons)
 
 
 def _offences(index: int, sequence: Any) -> list[tuple[BadResidue, str]]:
     # Letters are judged before they are upper-cased: "ß".upper() is "SS", which would pass.
     if not isinstance(sequence, str):
-        return [(BadResidue(index, 0, repr(sequence)), f"{sequence!r} is not a sequence")]
+        absent = sequence is None or (isinstance(sequence, float) and math.isnan(sequence))
+        reason = "no sequence" if absent else f"{sequence!r} is not a sequence"
+        return [(BadResidue(index, 0, repr(sequence)), reason)]
     core = sequence.strip()
     if not core:
         return [(BadResidue(index, 0, ""), "empty")]
+    if is_nucleic(core.upper()):
+        return [(BadResidue(index, 0, core[0]), _nucleic(core.upper()))]
     if _ALLOWED.issuperset(core):
         return []
     start = len(sequence) - len(sequence.lstrip())
@@ -144,3 +171,8 @@ def _offences(index: int, sequence: Any) -> list[tuple[BadResidue, str]]:
         for i, residue in enumerate(core)
         if residue not in _ALLOWED
     ]
+
+
+def _nucleic(sequence: str) -> str:
+    letters = ", ".join(letter for letter in _NUCLEOTIDES if letter in sequence)
+    return f"{NUCLEIC} {'RNA' if 'U' in sequence else 'DNA'} ({len(sequence)} letters, all of {letters})"

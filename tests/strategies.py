@@ -24,7 +24,7 @@ from antibody_esm import (
     XGBoostRegressorSpec,
     XGBoostSpec,
 )
-from antibody_esm.sequences import ALPHABET
+from antibody_esm.sequences import ALPHABET, is_nucleic
 from antibody_esm.specs import Descriptor, DescriptorSpec, ResolvedExtractorSpec
 
 seeds = st.integers(0, 2**32 - 1)
@@ -38,7 +38,8 @@ names = st.text(string.ascii_letters + string.digits + "_-./", min_size=1, max_s
 
 
 def sequences(min_size: int = 1, max_size: int = 30) -> st.SearchStrategy[str]:
-    return st.text(ALPHABET, min_size=min_size, max_size=max_size)
+    """Return sequences in normal form; 30 residues or more that could all be nucleotides are taken for DNA."""
+    return st.text(ALPHABET, min_size=min_size, max_size=max_size).filter(lambda text: not is_nucleic(text))
 
 
 any_extractors = st.builds(

@@ -87,7 +87,7 @@ def test_overlap_with_a_test_set_is_found_and_lists_pairs() -> None:
 
 
 def test_lengths_far_out_are_found() -> None:
-    data = Dataset(ids=[str(i) for i in range(21)], heavy=["A" * (20 + i % 3) for i in range(20)] + ["A" * 60])
+    data = Dataset(ids=[str(i) for i in range(21)], heavy=["W" * (20 + i % 3) for i in range(20)] + ["W" * 60])
     assert data.audit(identities=())["unusual lengths"].rows == (20,)
 
 
@@ -128,7 +128,7 @@ def test_one_class_many_groups_and_close_thresholds_are_told() -> None:
     count = 5000
     data = Dataset(
         ids=[str(i) for i in range(count)],
-        heavy=["A" * (1 + i % 50) for i in range(count)],
+        heavy=["W" * (1 + i % 50) for i in range(count)],
         label=[1] * count,
         groups=[str(i) for i in range(count)],
     )

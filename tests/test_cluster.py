@@ -18,7 +18,7 @@ from chains import HEAVY, LIGHT
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
-SEQUENCES = ["A" * (20 + n % 37) + "C" * (n // 37) for n in range(300)] + ["A", "C" * 61]
+SEQUENCES = ["W" * (20 + n % 37) + "C" * (n // 37) for n in range(300)] + ["A", "F" * 61]
 RUNTIME = RuntimeSpec(batch_tokens=400)
 
 

@@ -28,8 +28,8 @@ def test_every_sequence_is_numbered_and_the_bad_ones_are_said_by_row(tmp_path: P
     done = run("number", fasta, "-o", out)
     assert done.stdout.startswith("2 of 4 sequences numbered")
     assert done.stderr.splitlines() == [
-        "row 1 (bad): '-' at position 2",
-        "row 3 (none): no variable domain of an antibody",
+        "line 4 (id bad): position 3: '-'",
+        "line 8 (id none): no variable domain of an antibody",
     ]
     rows = rows_of(out)
     assert [(row["id"], row["row"], row["domain"], row["chain"]) for row in rows] == [
@@ -41,7 +41,7 @@ def test_every_sequence_is_numbered_and_the_bad_ones_are_said_by_row(tmp_path: P
     ]
     assert (rows[0]["cdr3"], rows[0]["v_gene"], rows[0]["sequence"]) == ("SRWGGDGFYAMDY", "IGHV3-66*01", HEAVY)
     assert "".join(rows[0][f"{name}"] for name in ("fr1", "cdr1", "fr2", "cdr2", "fr3", "cdr3", "fr4")) == HEAVY
-    assert rows[1]["problems"] == "'-' at position 2"
+    assert rows[1]["problems"] == "position 3: '-'"
     assert len(rows[0]["positions"].split()) == len(HEAVY)
 
 
@@ -99,6 +99,6 @@ def test_nothing_to_number_is_an_error_and_what_is_too_long_is_said(tmp_path: Pa
     fasta.write_text("")
     assert "there are no sequences" in run("number", fasta, "-o", out, fails=1).stderr
     fasta.write_text(f">long\n{HEAVY}{'A' * 10_001}\n>good\n{HEAVY}\n")
-    assert "row 0 (long): too long to be an antibody" in run("number", fasta, "-o", out).stderr
+    assert "line 1 (id long): too long to be an antibody" in run("number", fasta, "-o", out).stderr
     fasta.write_text(">none\nAAAA\n")
     assert run("number", fasta, "-o", out, fails=1).stdout.startswith("0 of 1 sequences")

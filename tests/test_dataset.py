@@ -24,7 +24,9 @@ def test_bad_sequences_are_listed_by_row() -> None:
 
 @pytest.mark.parametrize("missing", [None, float("nan"), np.nan])
 def test_missing_labels_are_an_error_that_names_the_rows(missing: object) -> None:
-    with pytest.raises(DatasetError, match=r"2 labels are missing: row 0 \(a\), row 2 \(c\)") as caught:
+    with pytest.raises(
+        DatasetError, match=r"2 labels are missing: row 1 \(index 0, id a\), row 3 \(index 2, id c\)"
+    ) as caught:
         dataset(label=[missing, 1, missing])
     assert (caught.value.row, caught.value.column) == (0, "label")
 
@@ -32,11 +34,11 @@ def test_missing_labels_are_an_error_that_names_the_rows(missing: object) -> Non
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"ids": ["a", "b", "a"]}, "id 'a' in row 2 was there before"),
+        ({"ids": ["a", "b", "a"]}, "id of row 3 .index 2, id a. was there before"),
         ({"ids": ["a", "b"]}, "2 ids but 3 values of heavy"),
         ({"label": [0, 1]}, "3 ids but 2 values of label"),
         ({"label": [0, 1, "high"]}, "labels must be numbers"),
-        ({"label": [0, 1, float("inf")]}, "label in row 2 is not finite"),
+        ({"label": [0, 1, float("inf")]}, "label in row 3 .index 2, id c. is not finite"),
         ({"heavy": None}, "needs heavy or light chains"),
     ],
 )
@@ -75,7 +77,7 @@ def test_the_chosen_chain_is_what_is_embedded_and_must_be_complete() -> None:
     data = dataset(light=["DIQ", None, "EIV"])
     assert data.sequences == ["EVQL", "QVQL", "AAAA"]
     assert data.light == ("DIQ", None, "EIV")
-    with pytest.raises(DatasetError, match=r"1 antibodies have no light chain: row 1 \(b\)"):
+    with pytest.raises(DatasetError, match=r"1 antibodies have no light chain: row 2 \(index 1, id b\)"):
         dataset(light=["DIQ", None, "EIV"], chain="light").sequences  # noqa: B018
     with pytest.raises(DatasetError, match="no light chains"):
         dataset(chain="light").sequences  # noqa: B018

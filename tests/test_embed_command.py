@@ -99,8 +99,8 @@ def test_what_is_wrong_is_said_before_anything_is_computed_or_written(fasta: Pat
         assert message in run(*arguments, fails=1).stderr
     fasta.write_text(">a\nEV-L\n>b\nEVQL\n>c\nEV*L\n")
     said = run(fasta, *model, "-o", "out.npz", fails=1).stderr
-    assert "row 0, position 2: '-'" in said
-    assert "row 2, position 2: '*'" in said
+    assert "line 1 (id a), position 3: '-'" in said
+    assert "line 5 (id c), position 3: '*'" in said
     fasta.write_text("")
     assert "there are no sequences" in run(fasta, *model, "-o", "out.npz", fails=1).stderr
     assert not Path("out.npz").exists()

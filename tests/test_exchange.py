@@ -20,12 +20,12 @@ def test_a_merged_store_is_the_union(
     one, other = EmbeddingStore(root / "one"), EmbeddingStore(root / "other")
     other.put(OTHER, ["EVQL"], rows_of(["EVQL"]))
     for store, members in ((one, here), (other, there)):
-        sequences = ["A" * (n + 1) for n in members]
+        sequences = ["W" * (n + 1) for n in members]
         store.put(spec, sequences, rows_of(sequences) if members else np.empty((0, 4)))
     added = one.merge(other)
     assert added.get(spec, 0) == len(there - here)
     assert added[OTHER] == 1
-    every = ["A" * (n + 1) for n in here | there]
+    every = ["W" * (n + 1) for n in here | there]
     whole = EmbeddingStore(root / "whole")
     whole.put(spec, every, rows_of(every) if every else np.empty((0, 4)))
     for sequence in every:

@@ -155,7 +155,7 @@ def test_states_of_residues_equal_a_plain_computation_and_their_mean_is_the_embe
 def test_residues_come_in_order_whatever_is_held_at_a_time(
     tiny: ExtractorSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sequences = ["A" * n + "C" * (n % 3) for n in range(1, 30)] * 2
+    sequences = ["W" * n + "C" * (n % 3) for n in range(1, 30)] * 2
     expected = list(Extractor(tiny).residues(sequences))
     monkeypatch.setattr("antibody_esm.plm.extractor._RESIDUES_AT_ONCE", 7)
     again = Extractor(tiny.model_copy(update={"layer": 2}), RuntimeSpec(workers=2))

@@ -85,14 +85,14 @@ def test_it_counts_what_is_stored_and_what_it_took(
     list(embed_stream(path, tiny, tmp_path, RuntimeSpec(progress=True), at_once=5))
     said = capfd.readouterr().err
     assert said.count("29 sequences to compute, 1 stored already") == 1, "of the whole file, and once"
-    embed(["CCC" * n for n in range(20, 30)], tiny, tmp_path, RuntimeSpec(progress=False))
+    embed(["CWC" * n for n in range(20, 30)], tiny, tmp_path, RuntimeSpec(progress=False))
     assert "to compute" not in capfd.readouterr().err
 
 
 def test_the_disk_that_is_forecast_is_the_disk_that_is_taken(tmp_path: Path) -> None:
     spec = ExtractorSpec(model=str(tiny_checkpoint("esm", tmp_path / "model", dim=256)))
     extractor = Extractor(spec)
-    sequences = ["A" * (100 + n % 20) + "C" * (n // 20) for n in range(400)]
+    sequences = ["W" * (100 + n % 20) + "C" * (n // 20) for n in range(400)]
     forecast = extractor.forecast()
     forecast.expect(map(len, sequences))
     embed(sequences, extractor, tmp_path / "store")
@@ -102,7 +102,7 @@ def test_the_disk_that_is_forecast_is_the_disk_that_is_taken(tmp_path: Path) -> 
 def test_an_interrupted_run_keeps_what_it_had_finished_and_the_next_goes_on(tmp_path: Path) -> None:
     model = tiny_checkpoint("esm", tmp_path / "model", layers=6, dim=256, heads=4)
     fasta = tmp_path / "in.fasta"
-    sequences = ["A" * (200 + n % 50) + "C" * (n // 50) for n in range(1500)]  # some ten seconds
+    sequences = ["W" * (200 + n % 50) + "C" * (n // 50) for n in range(1500)]  # some ten seconds
     fasta.write_text("".join(f">{n}\n{one}\n" for n, one in enumerate(sequences)))
     program = "import antibody_esm.cli.app as a; a.main()"
     command = [sys.executable, "-c", program, "embed", str(fasta), "--model", str(model), "-o", "out.parquet"]
@@ -132,7 +132,7 @@ def test_threads_are_waited_for_and_none_begins_after(tiny: ExtractorSpec) -> No
         time.sleep(0.2)
         kept.append(sequences)
 
-    sequences = ["A" * n for n in range(2, 40)]
+    sequences = ["W" * n for n in range(2, 40)]
     stream = Extractor(tiny, RuntimeSpec(workers=2)).stream(sequences, keep=keep)
     next(stream)
     stream.close()

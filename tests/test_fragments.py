@@ -66,9 +66,9 @@ def test_antibodies_without_the_fragment_are_listed_or_left_out() -> None:
         data.cut("VH")
     said = str(caught.value)
     assert said.startswith(
-        "4 of 5 antibodies have no whole VH: none: no heavy chain; enzyme: no heavy variable domain;"
+        "4 of 5 antibodies have no whole VH: row 2 (index 1, id none): no heavy chain; row 3 (index 2, id enzyme): no "
     )
-    assert "swapped: a light chain, where the heavy chain is read; cut: heavy FR4 missing" in said
+    assert "row 4 (index 3, id swapped): a light chain, where the heavy chain is read; row 5 (index 4, id cut)" in said
     assert "drop=True" in said
     assert caught.value.row == 1
     kept = data.cut("VH", drop=True)

@@ -76,8 +76,8 @@ def test_a_lone_sequence_runs_once_and_short_ones_with_copies(checkpoints: dict[
     extractor = Extractor(checkpoints["esm"], RuntimeSpec(device="cpu"))
     ran: list[int] = []
     extractor._model.register_forward_hook(lambda _, __, output: ran.append(len(output.last_hidden_state)))
-    extractor.embed(["A" * (FEWEST - 2)])
-    extractor.embed(["A" * (FEWEST - 3)])
+    extractor.embed(["W" * (FEWEST - 2)])
+    extractor.embed(["W" * (FEWEST - 3)])
     extractor.embed(["AAA", "ACC", "DDD"])
     assert ran == [1, 2, 3 * -(-FEWEST // 15)]
 

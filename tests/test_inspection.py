@@ -61,7 +61,7 @@ def test_verify_finds_a_sequence_that_is_not_the_one_its_key_was_made_from(store
 
 
 def test_verify_computes_a_sample_again_and_says_how_far_it_is_off(tiny: ExtractorSpec, tmp_path: Path) -> None:
-    sequences = ["A" * n for n in range(1, 31)]
+    sequences = ["W" * n for n in range(1, 31)]
     embed(sequences, tiny, tmp_path)
     extractor = Extractor(tiny)
     (check,) = EmbeddingStore(tmp_path).verify(extractor, sample=10).specs

@@ -178,10 +178,10 @@ def test_correlations_with_a_constant_are_not_defined() -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"label": [0, 2]}, "label is 0 or 1, got 2 in row 1"),
-        ({"prediction": [0.5, 1]}, "prediction is 0 or 1, got 0.5 in row 0"),
-        ({"probability": [0.1, np.nan]}, "probability is finite, got nan in row 1"),
-        ({"probability": [0.1, 1.1]}, "a probability is from 0 to 1, got 1.1 in row 1"),
+        ({"label": [0, 2]}, "label is 0 or 1, got 2 in row 2"),
+        ({"prediction": [0.5, 1]}, "prediction is 0 or 1, got 0.5 in row 1"),
+        ({"probability": [0.1, np.nan]}, "probability is finite, got nan in row 2"),
+        ({"probability": [0.1, 1.1]}, "a probability is from 0 to 1, got 1.1 in row 2"),
         ({"probability": [[0.1, 0.9]]}, "one number a row"),
         ({"probability": [0.1]}, "lengths differ: label 2, prediction 2, probability 1"),
         ({"label": [], "prediction": [], "probability": []}, "there is no row"),

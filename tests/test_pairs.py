@@ -174,7 +174,7 @@ def test_regions_of_a_joined_pair_are_those_of_both_chains(region: str, joining:
 
 def test_a_joined_pair_of_which_one_chain_lacks_the_region_is_refused(joining: dict[str, Extractor]) -> None:
     spec = joining["bert"].spec.model_copy(update={"region": "cdr3"})
-    with pytest.raises(SequenceError, match="row 1, position 0: no cdr3"):
+    with pytest.raises(SequenceError, match="sequence 2 .index 1.: no cdr3"):
         Extractor(spec).embed([(HEAVY, LIGHT), (HEAVY, "EVQLV")])
 
 
@@ -194,9 +194,11 @@ def test_every_bad_chain_of_every_pair_is_listed_by_its_row(tiny: ExtractorSpec)
         (3, 2, "1"),
         (3, 1, "2"),
     ]
-    assert "row 0, position 1: '-' in the light chain" in str(caught.value)
+    assert "sequence 1 (index 0), position 2: '-' in the light chain" in str(caught.value)
     limited = tiny.model_copy(update={"max_length": 4})
-    with pytest.raises(SequenceError, match="row 1, position 4: 5 residues, 4 are allowed in the light chain"):
+    with pytest.raises(
+        SequenceError, match="sequence 2 .index 1., position 5: 5 residues, 4 are allowed in the light chain"
+    ):
         embed([("EVQ", "DIQ"), ("EVQ", "DIQMT")], limited)
 
 

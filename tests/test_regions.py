@@ -66,7 +66,7 @@ def test_a_pooled_region_does_not_depend_on_its_batch_its_order_or_the_workers(
 
 def test_every_sequence_without_the_region_is_listed_before_any_model_runs(tiny: ExtractorSpec) -> None:
     extractor = Extractor(tiny.model_copy(update={"region": "cdr3"}))
-    with pytest.raises(SequenceError, match="row 1, position 0: no cdr3 by IMGT numbering") as caught:
+    with pytest.raises(SequenceError, match="sequence 2 .index 1.: no cdr3 by IMGT numbering") as caught:
         extractor.embed([HEAVY, LYSOZYME, LIGHT, "A"])
     assert [row.index for row in caught.value.rows] == [1, 3]
     assert "_model" not in extractor.__dict__

@@ -132,9 +132,9 @@ def test_what_is_too_long_for_the_model_is_rejected_and_the_rest_is_scored(tiny:
 def test_a_file_is_scored_some_rows_at_a_time_with_its_row_numbers(
     predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from antibody_esm.data import tables
+    from antibody_esm.data import files
 
-    monkeypatch.setattr(tables, "_ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(files, "_ROWS_AT_ONCE", 7)
     path = tmp_path / "many.fasta.gz"
     with gzip.open(path, "wt") as file:
         file.writelines(f">h{i} comment\n{'E-' if i == 9 else one}\n" for i, one in enumerate(VH))
@@ -144,7 +144,7 @@ def test_a_file_is_scored_some_rows_at_a_time_with_its_row_numbers(
     assert list(table["row"]) == [i for i in range(40) if i != 9]
     assert list(table["id"]) == [f"h{i}" for i in range(40) if i != 9]
     (rejected,) = [one.rejected for one in parts if len(one.rejected)]
-    assert rejected.to_dict("records") == [{"row": 9, "id": "h9", "reason": "heavy chain, position 1: '-'"}]
+    assert rejected.to_dict("records") == [{"row": 9, "id": "h9", "reason": "heavy chain, position 2: '-'"}]
 
 
 def _predict(*arguments: object) -> object:
@@ -177,7 +177,7 @@ def test_the_command_writes_what_the_model_says(
     expected = predictor.score_table([VH[0], VH[1][:-8]], threshold=0.3)
     np.testing.assert_allclose(table["probability"], expected["probability"], rtol=1e-14)
     assert list(table["prediction"]) == list(expected["prediction"])
-    assert list(rejected["reason"]) == ["heavy chain, position 3: '1'"]
+    assert list(rejected["reason"]) == ["heavy chain, position 4: '1'"]
     # A clean file leaves no rejected rows of an earlier one.
     pd.DataFrame({"heavy": VH[:2]}).to_csv("in.csv", index=False)
     assert _predict("in.csv", "--model", model, "-o", f"out{suffix}").exit_code == 0
@@ -188,7 +188,7 @@ def test_strict_stops_at_a_bad_row_and_writes_nothing(model: Path, tmp_path: Pat
     pd.DataFrame({"heavy": [VH[0], "EVQ1"]}).to_csv(tmp_path / "in.csv", index=False)
     ran = _predict(tmp_path / "in.csv", "--model", model, "-o", tmp_path / "out.csv", "--strict")
     assert ran.exit_code == 1
-    assert "row 1 (1): heavy chain, position 3: '1'" in ran.stderr
+    assert "line 3 (id 1): heavy chain, position 4: '1'" in ran.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv"]
 
 

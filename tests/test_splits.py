@@ -265,7 +265,7 @@ def test_data_without_what_a_split_needs_are_an_error_that_says_what_to_do() -> 
 @pytest.mark.parametrize("wrong", [np.nan, -1, 0.5])
 def test_a_fold_that_is_no_number_of_a_fold_is_an_error(wrong: float) -> None:
     data = Dataset(ids=["a", "b"], heavy=["EV", "QV"], label=[0, 1], measurements={"fold": [0, wrong]})
-    with pytest.raises(DatasetError, match="in row 1 it is"):
+    with pytest.raises(DatasetError, match="in row 2 .index 1. it is"):
         units(SplitSpec(by="fold"), data)
 
 

@@ -138,7 +138,7 @@ def test_what_was_not_finished_is_not_read(tmp_path: Path) -> None:
 
 
 def test_many_small_segments_become_few_and_no_row_is_lost_meanwhile(tmp_path: Path) -> None:
-    reader, sequences = EmbeddingStore(tmp_path), ["A" * n for n in range(1, 101)]
+    reader, sequences = EmbeddingStore(tmp_path), ["W" * n for n in range(1, 101)]
     with writing(tmp_path) as writer:
         for done, sequence in enumerate(sequences, 1):
             writer.put([sequence], rows_of([sequence]))

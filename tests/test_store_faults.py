@@ -120,7 +120,7 @@ def test_a_writer_may_be_killed_at_any_moment(tmp_path: Path) -> None:
 def test_a_run_of_a_model_that_is_killed_loses_one_batch_at_most(tiny: ExtractorSpec, tmp_path: Path) -> None:
     program = (
         "import sys; from antibody_esm import *\n"
-        f"spec, sequences = {tiny!r}, ['A' * n + 'C' * m for n in range(1, 40) for m in range(9)]\n"
+        f"spec, sequences = {tiny!r}, ['W' * n + 'C' * m for n in range(1, 40) for m in range(9)]\n"
         "from antibody_esm.plm import extractor\n"
         "whole = extractor.Extractor._run\n"
         "def counted(self, batch, *further):\n"
@@ -137,7 +137,7 @@ def test_a_run_of_a_model_that_is_killed_loses_one_batch_at_most(tiny: Extractor
     said += [int(line) for line in run.stdout.read().split()]
     run.wait()
     run.stdout.close()
-    sequences = ["A" * n + "C" * m for n in range(1, 40) for m in range(9)]
+    sequences = ["W" * n + "C" * m for n in range(1, 40) for m in range(9)]
     kept = EmbeddingStore(tmp_path).count(tiny)
     assert 0 < kept < len(sequences)
     assert sum(said) - kept <= max(said), "one worker, one batch"

@@ -49,7 +49,7 @@ def write(path: Path, sequences: list[str]) -> Path:
 def test_a_file_gives_its_ids_and_the_vectors_of_its_sequences_in_order(
     name: str, at_once: int, tmp_path: Path, extractor: Extractor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("antibody_esm.data.tables._ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("antibody_esm.data.files._ROWS_AT_ONCE", 2)
     path = write(tmp_path / name, SEQUENCES)
     blocks = list(embed_stream(path, extractor, tmp_path / "store", at_once=at_once))
     assert max(len(block.ids) for block in blocks) == min(at_once, 7)
@@ -91,8 +91,8 @@ def test_what_is_wrong_in_a_file_is_said_before_anything_runs(tmp_path: Path, ex
     with pytest.raises(SequenceError) as caught:
         embed_stream(path, extractor, tmp_path / "store", at_once=2)
     assert [(row.index, row.position) for row in caught.value.rows] == [(5, 2), (7, 1)]
-    long = write(tmp_path / "long.csv", ["EVQL", "A" * 1023])
-    with pytest.raises(SequenceError, match="row 1, position 1022: 1023 residues, 1022 are allowed"):
+    long = write(tmp_path / "long.csv", ["EVQL", "W" * 1023])
+    with pytest.raises(SequenceError, match=r"line 3 \(id n1\), position 1023: 1023 residues, 1022 are allowed"):
         embed_stream(long, extractor)
     with pytest.raises(DatasetError, match="no such file"):
         embed_stream(tmp_path / "none.fasta", extractor)
@@ -103,7 +103,7 @@ def test_what_is_wrong_in_a_file_is_said_before_anything_runs(tmp_path: Path, ex
 def test_a_bad_row_of_an_iterator_is_counted_from_its_beginning(extractor: Extractor) -> None:
     stream = embed_stream(iter(["EVQL", "QVQ", "A", "E-"]), extractor, at_once=2)
     assert len(next(stream).ids) == 2
-    with pytest.raises(SequenceError, match="row 3, position 1"):
+    with pytest.raises(SequenceError, match=r"sequence 4 \(index 3\), position 2"):
         next(stream)
 
 

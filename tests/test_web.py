@@ -21,6 +21,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from antibody_esm import Dataset, ExtractorSpec, Predictor, Trainer
 from antibody_esm.cli.web import LARGEST, MOST, antibodies, shown
+from antibody_esm.data.tables import chain_columns
 from antibody_esm.errors import DatasetError
 from antibody_esm.explain import mutational_scan
 from antibody_esm.testing import tiny_checkpoint
@@ -166,7 +167,7 @@ def test_pasted_sequences_are_scored_explained_scanned_and_downloaded(page: Page
     score(page, f">first of two\n{VH[0]}\n>{HOSTILE}\n{NANOBODY}\n>bad\nEVQ1LV\n")
     expect(page.locator("#message")).to_contain_text("Antibodies scored: 2; with a warning:")
     expect(page.locator("#message")).to_contain_text("cannot be scored: 1")
-    expect(page.locator("#rejected")).to_contain_text("heavy chain, position 3: '1'")
+    expect(page.locator("#rejected")).to_contain_text("heavy chain, position 4: '1'")
     expect(page.locator("#scores")).to_contain_text(HOSTILE)
     expected = predictor.score_table([VH[0], NANOBODY])
     assert cell(page, 0, 3).inner_text().strip() == f"{expected['probability'][0]:.3f}"
@@ -251,7 +252,7 @@ def test_a_bad_file_is_a_message_without_a_path(page: Page, tmp_path: Path) -> N
         ("small.csv.gz", b"\x1f\x8b", "names of files end in .csv"),
         ("odd.csv", b"\xff\xfe\x00\x01,", "cannot be read"),
         ("many.fasta", b">a\nEVQ\n" * (MOST + 1), "at most 2,000 antibodies at a time"),
-        ("long.fasta", b">a\n" + b"EVQL" * 501, "row 0: at most 2,000 residues a sequence"),
+        ("long.fasta", b">a\n" + b"EVQL" * 501, "line 1 .id a.: at most 2,000 residues a sequence"),
         ("large.csv", b"A" * (LARGEST + 1), "at most 5,000,000 bytes"),
     ],
 )
@@ -266,7 +267,7 @@ def test_nothing_and_nonsense_are_messages(page: Page) -> None:
     expect(page.locator("#message [role=alert]")).to_have_text("paste sequences or choose a file first")
     score(page, HOSTILE)
     expect(page.locator("#message")).to_contain_text("Antibodies scored: 0;")
-    expect(page.locator("#rejected")).to_contain_text("heavy chain, position 0: '<'")
+    expect(page.locator("#rejected")).to_contain_text("heavy chain, position 1: '<'")
 
 
 def ask(port: int, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> tuple[int, bytes]:
@@ -380,7 +381,8 @@ def test_pasted_text_is_fasta_or_one_sequence_a_line() -> None:
     fasta = antibodies("\n>a b\nEV\nQ\n>c\nQVQ", None, "heavy")
     assert fasta.to_dict("list") == {"id": ["a", "c"], "sequence": ["EVQ", "QVQ"]}
     pairs = antibodies("EVQ|DIQ\nQVQ", None, "paired")
-    assert pairs.to_dict("list") == {"id": ["0", "1"], "heavy": ["EVQ", "QVQ"], "light": ["DIQ", ""]}
+    assert pairs.to_dict("list") == {"id": ["0", "1"], "sequence": ["EVQ|DIQ", "QVQ"]}
+    assert [list(chain) for chain in chain_columns(pairs, "paired").values()] == [["EVQ", "QVQ"], ["DIQ", None]]
 
 
 def test_two_inputs_or_too_much_are_refused(tmp_path: Path) -> None:

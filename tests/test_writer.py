@@ -19,7 +19,7 @@ from antibody_esm.store.segments import keys_of
 from stores import MAX, OTHER, SPEC, folder_of, rows_of
 from variants import STRESS
 
-MANY = ["A" * n + "C" for n in range(1, 90)]
+MANY = ["W" * n + "C" for n in range(1, 90)]
 
 
 def folder(root: Path) -> Folder:

@@ -10,9 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from antibody_esm.cli.told import told
-from antibody_esm.data.sources import load_dataset
-from antibody_esm.data.tables import read_sequences
-from antibody_esm.errors import DatasetError, SequenceError
+from antibody_esm.data.dataset import Dataset
+from antibody_esm.data.files import lines_of, read_frames
+from antibody_esm.data.sources import PUBLIC, load_dataset
+from antibody_esm.data.tables import advised, read_dataset, read_sequences
+from antibody_esm.errors import DatasetError, SequenceError, fault, place
 from antibody_esm.numbering import LONGEST, REGIONS, SPECIES, Domain, number
 from antibody_esm.sequences import normalise
 from antibody_esm.store.exchange import appearing_whole
@@ -41,7 +43,8 @@ def number_command(
 ) -> None:
     """IMGT regions, germline genes and chain type of every sequence.
 
-    A sequence that cannot be numbered has a row that says why; the others are done.
+    A sequence that cannot be numbered has a row that says why; the others are done. Rows are counted from 0; messages
+    name the line of the file instead.
     """
     from tqdm import tqdm
 
@@ -52,6 +55,7 @@ def number_command(
             raise DatasetError("there are no sequences", file)
         number([], species=tuple(species or SPECIES))  # unknown ones are refused before anything is written
         bad = 0
+        sample, line_of = next(read_frames(file)), dict[int, int]()
         with (
             appearing_whole(out) as unfinished,
             unfinished.open("x", newline="") as lines,
@@ -60,13 +64,15 @@ def number_command(
             table = csv.DictWriter(lines, _COLUMNS)
             table.writeheader()
             for part in _parts(enumerate(rows)):
-                for row, (name, _), domains, problem in _numbered(part, tuple(species or SPECIES)):
-                    if problem:
+                for row, (name, _), domains, reason in _numbered(part, tuple(species or SPECIES)):
+                    if reason:
+                        problem = advised(reason, sample, column)
+                        line_of = line_of or lines_of(file, range(len(rows)))  # once, at the first of them
+                        print(f"{place(row, name, line_of.get(row))}: {problem}", file=sys.stderr)  # noqa: T201
                         bad += 1
-                        print(f"row {row} ({name}): {problem}", file=sys.stderr)  # noqa: T201
                         table.writerow({"id": name, "row": row, "problems": problem})
-                    for place, domain in enumerate(domains):
-                        table.writerow({"id": name, "row": row, "domain": place + 1, **_described(domain)})
+                    for i, domain in enumerate(domains):
+                        table.writerow({"id": name, "row": row, "domain": i + 1, **_described(domain)})
                 bar.update(len(part))
         print(f"{len(rows) - bad:,} of {len(rows):,} sequences numbered, written to {out}")  # noqa: T201
         if bad == len(rows):
@@ -75,7 +81,9 @@ def number_command(
 
 @app.command()
 def audit(
-    file: Annotated[str, typer.Argument(help="A table, or the name of a public data set.")],
+    file: Annotated[
+        str, typer.Argument(help="A table or FASTA, with labels or without, or the name of a public data set.")
+    ],
     against: Annotated[str | None, typer.Option(help="A test set, whose overlap is looked for.")] = None,
     heavy: Annotated[str | None, typer.Option(help="Column of the heavy chains.")] = None,
     light: Annotated[str | None, typer.Option(help="Column of the light chains.")] = None,
@@ -97,14 +105,21 @@ def audit(
             if table is not None and out is not None:
                 _refuse_same(Path(table), out)
         columns: dict[str, Any] = {"id": id_, "heavy": heavy, "light": light, "label": label, "groups": groups}
-        data = load_dataset(file, **columns)
-        other = None if against is None else load_dataset(against, **columns)
+        data = _read(file, columns)
+        other = None if against is None else _read(against, columns)
         found = data.audit(other, identities=tuple(identity or (0.95, 0.9, 0.8)), numbering=numbering)
         print(found)  # noqa: T201
         if out is not None:
             frame = found.to_frame()
             frame["rows"] = [" ".join(map(str, rows)) for rows in frame["rows"]]
             frame.to_csv(out, index=False)
+
+
+def _read(source: str, columns: dict[str, Any]) -> Dataset:
+    """Return a public data set, or a file's, which needs no labels to be audited."""
+    if source in PUBLIC or not Path(source).suffix:
+        return load_dataset(source, **columns)
+    return read_dataset(source, **columns, labelled=False)
 
 
 def _refuse_same(file: Path, out: Path) -> None:
@@ -127,13 +142,13 @@ def _numbered(
         normalise(sequence for _, (_, sequence) in part)
     except SequenceError as error:
         for one, reason in zip(error.rows, error.reasons, strict=True):
-            problems.setdefault(one.index, f"{reason} at position {one.position}" if one.residue else reason)
-    good = [place for place in range(len(part)) if place not in problems]
-    domains = dict(zip(good, number([part[place][1][1] for place in good], species=species), strict=True))
-    for place, (row, named) in enumerate(part):
-        found = domains.get(place, ())
+            problems.setdefault(one.index, fault("", one, reason).lstrip(",: "))
+    good = [i for i in range(len(part)) if i not in problems]
+    domains = dict(zip(good, number([part[i][1][1] for i in good], species=species), strict=True))
+    for i, (row, named) in enumerate(part):
+        found = domains.get(i, ())
         none = "too long to be an antibody" if len(str(named[1])) > LONGEST else "no variable domain of an antibody"
-        yield row, named, found, "" if found else problems.get(place, none)
+        yield row, named, found, "" if found else problems.get(i, none)
 
 
 def _described(domain: Domain) -> dict[str, Any]:

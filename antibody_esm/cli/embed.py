@@ -37,7 +37,7 @@ def embed_command(
     """
     with told(f"what is finished is in {store}, and the same command goes on there"):
         from antibody_esm.cli.vectors import check, writing_vectors
-        from antibody_esm.embedding import blocks, embed_stream, embed_views, survey
+        from antibody_esm.embedding import blocks, counted, embed_stream, embed_views, survey
         from antibody_esm.plm.extractor import Extractor
 
         check(out)
@@ -50,8 +50,17 @@ def embed_command(
             found: Iterator[tuple[list[str], list[str], list[Any]]] = ((*one[:2], [one.vectors]) for one in stream)
         else:
             survey(file, column, Extractor(specs[0]).longest)
-            some = blocks(file, column, max(16, _BYTES_AT_ONCE // (4 * Extractor(specs[0]).dim * len(specs))))
-            found = ((ids, sequences, embed_views(sequences, specs, store, runtime)) for ids, sequences in some)
+            size = max(16, _BYTES_AT_ONCE // (4 * Extractor(specs[0]).dim * len(specs)))
+
+            def views() -> Iterator[tuple[list[str], list[str], list[Any]]]:
+                before = 0
+                for ids, sequences in blocks(file, column, size):
+                    with counted(file, before, ids, column):
+                        vectors = embed_views(sequences, specs, store, runtime)
+                    yield ids, sequences, vectors
+                    before += len(ids)
+
+            found = views()
         first = next(found, None)
         if first is None:
             raise DatasetError("there are no sequences", file)

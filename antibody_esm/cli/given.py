@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from antibody_esm.errors import DatasetError
+from antibody_esm.errors import DatasetError, SequenceError
 
 
 def given(argument: str) -> list[tuple[str, str]]:
@@ -13,8 +13,11 @@ def given(argument: str) -> list[tuple[str, str]]:
     ------
     DatasetError
         If there is no such file, or it cannot be read, or holds nothing.
+    SequenceError
+        If a sequence of a file is missing, or not made of amino acids; all of them are listed by line and id.
     """
-    from antibody_esm.data.tables import read_sequences
+    from antibody_esm.data.tables import in_file, read_sequences
+    from antibody_esm.sequences import normalise
 
     if not Path(argument).suffix and not os.path.isfile(argument):  # noqa: PTH113  which takes names of any length
         return [("", argument)]
@@ -23,7 +26,12 @@ def given(argument: str) -> list[tuple[str, str]]:
     found = list(read_sequences(Path(argument)))
     if not found:
         raise DatasetError("there are no sequences", argument)
-    return found
+    try:
+        normal = normalise((sequence for _, sequence in found), pairs=True)
+    except SequenceError as error:
+        ids = {row.index: found[row.index][0] for row in error.rows}
+        raise in_file(error, Path(argument), ids) from None
+    return [(name, sequence) for (name, _), sequence in zip(found, normal, strict=True)]
 
 
 def check(out: Path | None, *suffixes: str) -> None:

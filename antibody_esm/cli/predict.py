@@ -41,6 +41,7 @@ def predict_command(
     Rows that cannot be scored are written, with the reason, to a second file beside OUT.
     """
     with told(f"what is embedded is in {store}, and the same command goes on there"):
+        from antibody_esm.data.files import places
         from antibody_esm.predictor import Predictor
         from antibody_esm.scoring import Columns, score_file
 
@@ -62,8 +63,8 @@ def predict_command(
         with _writing(out) as add, _writing(apart) as reject:
             for table, rejected, _ in scored:
                 if strict and len(rejected):
-                    row = rejected.iloc[0]
-                    raise DatasetError(f"row {row['row']} ({row['id']}): {row['reason']}", file, int(row["row"]))
+                    row, name, reason = rejected[["row", "id", "reason"]].iloc[0]
+                    raise DatasetError(f"{places(file, [row], {row: name})[row]}: {reason}", file, int(row))
                 add(table)
                 if len(rejected):
                     reject(rejected)

@@ -1,7 +1,6 @@
 """``antibody-esm app``: scores and pictures of antibodies in a web page, on this computer only."""
 
 import html
-import io
 import math
 import os
 import signal
@@ -14,6 +13,7 @@ import typer
 
 from antibody_esm.cli.gate import Gate
 from antibody_esm.cli.told import told
+from antibody_esm.data.parts import Chain
 from antibody_esm.errors import AntibodyESMError, DatasetError
 from antibody_esm.sequences import BETWEEN
 from antibody_esm.specs import RuntimeSpec
@@ -197,7 +197,7 @@ def page(predictor: "Predictor", folder: Path) -> Any:
     return blocks
 
 
-def antibodies(text: str, file: str | None, chain: str) -> "pd.DataFrame":
+def antibodies(text: str, file: str | None, chain: Chain) -> "pd.DataFrame":
     """Return a table of what was pasted, or else of the uploaded file.
 
     Raises
@@ -207,14 +207,15 @@ def antibodies(text: str, file: str | None, chain: str) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    from antibody_esm.data.tables import read_frames
+    from antibody_esm.data.files import places, read_frames
+    from antibody_esm.data.tables import chain_columns, ids_of, pasted
 
     if len(text.encode()) > LARGEST or (file is not None and Path(file).stat().st_size > LARGEST):
         raise DatasetError(f"at most {LARGEST:,} bytes at a time")
     if text.strip() and file is not None:
         raise DatasetError("there are pasted sequences and a file; remove one of them")
     if text.strip():
-        frame = _pasted(text, paired=chain in ("both", "paired"))
+        frame = pasted(text)
     elif file is None:
         raise DatasetError("paste sequences or choose a file first")
     elif Path(file).suffix.lower() not in _TEXT:
@@ -230,26 +231,11 @@ def antibodies(text: str, file: str | None, chain: str) -> "pd.DataFrame":
         raise DatasetError("there are no antibodies")
     if len(frame) > MOST:
         raise DatasetError(f"at most {MOST:,} antibodies at a time; `antibody-esm predict` takes any number")
-    for name in {"sequence", "heavy", "light"} & set(frame.columns):
-        long = frame[name].astype(str).str.len() > LONGEST
-        if long.any():
-            raise DatasetError(f"row {int(long.argmax())}: at most {LONGEST:,} residues a sequence")
-    return frame
-
-
-def _pasted(text: str, *, paired: bool) -> "pd.DataFrame":
-    import pandas as pd
-    from Bio.SeqIO.FastaIO import SimpleFastaParser
-
-    if text.lstrip().startswith(">"):
-        rows = [((title.split() or [""])[0], one) for title, one in SimpleFastaParser(io.StringIO(text.lstrip()))]
-    else:
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        rows = [(str(i), line) for i, line in enumerate(lines)]
-    frame = pd.DataFrame(rows, columns=["id", "sequence"])
-    if paired:
-        parts = [sequence.partition(BETWEEN) for sequence in frame.pop("sequence")]
-        frame["heavy"], frame["light"] = [one[0] for one in parts], [one[2] for one in parts]
+    for column in chain_columns(frame, chain).values():
+        long = [row for row, cell in enumerate(column) if len(str(cell)) > LONGEST]
+        if long:
+            where = places(None if file is None else Path(file), long[:1], {long[0]: ids_of(frame)[long[0]]})
+            raise DatasetError(f"{where[long[0]]}: at most {LONGEST:,} residues a sequence")
     return frame
 
 

@@ -151,11 +151,13 @@ class MouseCounts:
             *loops, count = line.split()
             if len(loops) != 6:
                 found = len(loops) + 1
-                raise DatasetError(f"six loops and a count are expected, there are {found} values", file.path, row)
+                raise DatasetError(
+                    f"line {row + 1}: six loops and a count are expected, there are {found} values", file.path, row
+                )
             l1, l2, l3, h1, h2, h3 = loops
             key = (_without_anchors(h3), _without_anchors(l3))
             if key in self._rows:
-                raise DatasetError("loops that were there before", file.path, row)
+                raise DatasetError(f"line {row + 1}: loops that were there before", file.path, row)
             self._rows[key] = [l1, l2, h1, h2], int(float(count))
         different = {
             (heavy.cdr3, light.cdr3, heavy.residues, light.residues)

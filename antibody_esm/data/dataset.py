@@ -5,15 +5,17 @@ import json
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.data.files import places
 from antibody_esm.data.parts import Chain
 from antibody_esm.data.reading import Chains, Reading
-from antibody_esm.errors import DatasetError
+from antibody_esm.errors import DatasetError, SequenceError, listed
 from antibody_esm.numbering import SPECIES
 from antibody_esm.sequences import BETWEEN, normalise
 
@@ -122,6 +124,9 @@ class Dataset:
     fragment: str | None = None
     species: tuple[str, ...] = SPECIES
 
+    file: ClassVar[Path | None] = None
+    """The file whose i-th row is antibody i; None if there is none."""
+
     def __post_init__(self) -> None:
         put = object.__setattr__  # frozen for everyone else
         put(self, "species", tuple(self.species))
@@ -132,8 +137,8 @@ class Dataset:
             raise DatasetError(f"a measurement cannot be named {taken[0]!r}", column=taken[0])
         if self.heavy is None and self.light is None:
             raise DatasetError("a data set needs heavy or light chains")
-        put(self, "heavy", _chains(self.heavy))
-        put(self, "light", _chains(self.light))
+        put(self, "heavy", _chains(self.heavy, self.ids))
+        put(self, "light", _chains(self.light, self.ids))
         put(self, "groups", None if self.groups is None else tuple(str(one) for one in self.groups))
         put(self, "label", None if self.label is None else _numbers(self.label, self.ids))
         put(self, "measurements", {name: _measured(name, values) for name, values in self.measurements.items()})
@@ -142,8 +147,9 @@ class Dataset:
             if column is not None and len(column) != len(self.ids):
                 raise DatasetError(f"{len(self.ids)} ids but {len(column)} values of {name}", column=name)
         if len(set(self.ids)) != len(self.ids):
-            row, one = _first_repeat(self.ids)
-            raise DatasetError(f"id {one!r} in row {row} was there before; ids must be distinct", row=row, column="id")
+            row = _first_repeat(self.ids)
+            where = self.places([row])[row]
+            raise DatasetError(f"the id of {where} was there before; ids must be distinct", row=row, column="id")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -156,6 +162,19 @@ class Dataset:
         if self.groups is not None:
             parts.append(f"{len(set(self.groups))} groups")
         return f"Dataset({', '.join(parts)})"
+
+    def places(self, rows: Iterable[int]) -> dict[int, str]:
+        """Return the names of the first ten of some rows in messages: the line of the file that was read, and the id.
+
+        Where no file was read, or this is a part of what was, the number of the antibody from 1 and its index.
+        """
+        return places(self.file, rows, dict(enumerate(self.ids)))
+
+    def of_file(self, path: Path) -> "Dataset":
+        """Return the data, of which row i is the i-th row of a file; messages then name its lines."""
+        data = replace(self)
+        object.__setattr__(data, "file", path)
+        return data
 
     @property
     def sequences(self) -> list[str]:
@@ -180,9 +199,10 @@ class Dataset:
         absent = [i for i, one in enumerate(chains) if one is None]
         if absent:
             raise DatasetError(
-                f"{len(absent)} antibodies have no {chain} chain: {_rows(absent, self.ids)}",
-                row=absent[0],
+                f"{len(absent)} antibodies have no {chain} chain: {listed(self.places(absent).values(), len(absent))}",
+                self.file,
                 column=chain,
+                rows=absent,
             )
         return [one for one in chains if one is not None]
 
@@ -341,11 +361,15 @@ class Dataset:
         return pd.DataFrame({name: column for name, column in columns.items() if column is not None})
 
 
-def _chains(chains: Sequence[str | None] | None) -> tuple[str | None, ...] | None:
+def _chains(chains: Sequence[str | None] | None, ids: Sequence[str]) -> tuple[str | None, ...] | None:
     if chains is None:
         return None
     # A stand-in keeps the row numbers of an error those of the input.
-    normal = normalise("X" if one is None else one for one in chains)
+    try:
+        normal = normalise("X" if one is None else one for one in chains)
+    except SequenceError as error:
+        where = places(None, (row.index for row in error.rows), dict(enumerate(ids)), "sequence")
+        raise SequenceError(error.rows, error.reasons, where) from None
     return tuple(None if one is None else new for one, new in zip(chains, normal, strict=True))
 
 
@@ -356,10 +380,12 @@ def _numbers(label: Any, ids: Sequence[str]) -> NDArray[np.float64]:
         raise DatasetError(f"labels must be numbers (0 and 1 for classification): {error}", column="label") from error
     absent = np.flatnonzero(np.isnan(numbers)).tolist()
     if absent:
-        raise DatasetError(f"{len(absent)} labels are missing: {_rows(absent, ids)}", row=absent[0], column="label")
+        where = listed(places(None, absent, dict(enumerate(ids))).values(), len(absent))
+        raise DatasetError(f"{len(absent)} labels are missing: {where}", column="label", rows=absent)
     if not np.isfinite(numbers).all():
         row = int(np.flatnonzero(~np.isfinite(numbers))[0])
-        raise DatasetError(f"the label in row {row} is not finite", row=row, column="label")
+        where = places(None, [row], dict(enumerate(ids)))[row]
+        raise DatasetError(f"the label in {where} is not finite", row=row, column="label")
     numbers.setflags(write=False)
     return numbers
 
@@ -373,15 +399,10 @@ def _measured(name: str, values: Any) -> NDArray[np.float64]:
     return numbers
 
 
-def _rows(rows: list[int], ids: Sequence[str]) -> str:
-    shown = ", ".join(f"row {row} ({ids[row]})" if row < len(ids) else f"row {row}" for row in rows[:10])
-    return shown + (f" and {len(rows) - 10} more" if len(rows) > 10 else "")
-
-
-def _first_repeat(ids: Sequence[str]) -> tuple[int, str]:
+def _first_repeat(ids: Sequence[str]) -> int:
     seen: set[str] = set()
     for row, one in enumerate(ids):
         if one in seen:
-            return row, one
+            return row
         seen.add(one)
     raise AssertionError("no id repeats")

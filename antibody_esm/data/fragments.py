@@ -30,16 +30,11 @@ def cut(
     )
     for name in read_by.chains:
         if getattr(data, name) is None:
-            raise DatasetError(f"{fragment} needs {name} chains, which this data set has not", column=name)
+            raise DatasetError(f"{fragment} needs {name} chains, which this data set has not", data.file, column=name)
     texts = read_by.read(data.chains)
     if not drop:
-        refuse(
-            texts,
-            f"have no whole {fragment}",
-            data.ids,
-            ". They can be left out with drop=True",
-            read_by.chain,
-        )
+        hint = ". They can be left out with drop=True"
+        refuse_rows(data, texts, f"have no whole {fragment}", hint, column=read_by.chain)
     return read_as(data, read_by, texts)
 
 
@@ -61,6 +56,11 @@ def read_dataset_by(reading: Reading, data: Dataset, check: bool | None = None) 
     return replace(reading, fragment=None).read(data.chains, check=False)
 
 
+def refuse_rows(data: Dataset, texts: Texts, what: str, hint: str = "", column: str | None = None) -> None:
+    """Raise a DatasetError that lists the rows of a data set which are refused, see `reading.refuse`."""
+    refuse(texts, what, hint, data.places, data.file, column)
+
+
 def read_as(data: Dataset, read_by: Reading, texts: Texts) -> Dataset:
     """Return the rows that are read, whose chains are the texts.
 
@@ -70,7 +70,7 @@ def read_as(data: Dataset, read_by: Reading, texts: Texts) -> Dataset:
         If no row is read.
     """
     if not texts.rows:
-        refuse(texts, f"have no whole {read_by.fragment or read_by.chain}", data.ids)
+        refuse_rows(data, texts, f"have no whole {read_by.fragment or read_by.chain}")
     parts = [parts for parts in texts.parts if parts is not None]
     chains = dict(zip(read_by.chains, map(list, zip(*parts, strict=True)), strict=True))
     dropped = {data.ids[row]: reason for row, reason in texts.reasons.items()}

@@ -11,7 +11,7 @@ import numpy as np
 
 from antibody_esm.data.dataset import Dataset, Provenance
 from antibody_esm.data.downloads import RawFile, download, fetch
-from antibody_esm.errors import DatasetError
+from antibody_esm.errors import DatasetError, place
 from antibody_esm.numbering import NANOBODY_SPECIES
 
 MODERATE, HIGH = 6.236923, 60.022029
@@ -111,7 +111,8 @@ def _sequence(row: dict[str, str], path: Path | None = None, number: int | None 
     positions = [name for name in row if name and _POSITION.fullmatch(name)]
     found = "".join(row[name] or "" for name in positions).replace("-", "")
     if len(positions) < 128 or not found:
-        raise DatasetError("has no residues in columns 1 to 128", path, number)
+        where = f"{place(number)} " if number is not None else ""
+        raise DatasetError(f"{where}has no residues in columns 1 to 128", path, number)
     return found
 
 

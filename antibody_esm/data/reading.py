@@ -1,11 +1,12 @@
 """The part of an antibody that a model reads, decided once and the same at every door."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, get_args
 
 from antibody_esm.data.parts import Chain, chains_read, fragment_name, is_whole, part_of
-from antibody_esm.errors import DatasetError
+from antibody_esm.errors import DatasetError, listed, place
 from antibody_esm.numbering import CDRS, REGIONS, SPECIES, Domain, Region, best, method, number
 from antibody_esm.sequences import BETWEEN
 
@@ -13,8 +14,6 @@ _FR4_TO = 125
 """Position that a whole domain reaches: light chains end at 127, and published ones may lack a residue or two."""
 _SHORTEST_DOMAIN = 60
 """Residues of the shortest text in which a variable domain is looked for among loops."""
-
-_SHOWN = 10
 
 ChainName = Literal["heavy", "light"]
 Chains = tuple[str | None, str | None]
@@ -260,16 +259,35 @@ def incomplete(domain: Domain, name: str, regions: tuple[Region, ...]) -> str | 
 
 
 def refuse(
-    texts: Texts, what: str, ids: Sequence[str] | None = None, hint: str = "", column: str | None = None
+    texts: Texts,
+    what: str,
+    hint: str = "",
+    places: Callable[[Iterable[int]], Mapping[int, str]] | None = None,
+    path: Path | None = None,
+    column: str | None = None,
 ) -> None:
-    """Raise a DatasetError that lists the rows which are refused; do nothing if there is none."""
+    """Raise a DatasetError that lists the rows which are refused; do nothing if there is none.
+
+    Parameters
+    ----------
+    texts
+        Result of reading.
+    what
+        Verb and object of the message, whose subject is ``3 of 40 antibodies``.
+    hint
+        Advice behind the list.
+    places
+        Gives the names of the first of some rows; by default their numbers from 1.
+    path, column
+        The file and the column, where they are known.
+    """
     if not texts.reasons:
         return
-    named = [f"{ids[row] if ids is not None else f'antibody {row + 1}'}: {why}" for row, why in texts.reasons.items()]
-    more = f"; and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
+    named = places(texts.reasons) if places else {row: place(row, noun="antibody") for row in texts.reasons}
+    shown = listed([f"{where}: {texts.reasons[row]}" for row, where in named.items()], len(texts.reasons), "; ")
     raise DatasetError(
-        f"{len(named):,} of {len(texts.parts):,} antibodies {what}: {'; '.join(named[:_SHOWN])}{more}{hint}",
-        row=next(iter(texts.reasons)),
+        f"{len(texts.reasons):,} of {len(texts.parts):,} antibodies {what}: {shown}{hint}",
+        path,
         column=column,
         reasons=texts.reasons,
     )

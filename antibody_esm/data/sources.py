@@ -57,13 +57,16 @@ def load_dataset(
     ----------
     source
         The name of a data set; the path of a CSV, TSV, Parquet or FASTA file, gzipped or not,
-        with or without leading ``#`` lines; or a DataFrame.
+        with or without leading ``#`` lines; or a DataFrame. Ids of FASTA are first words of headers if these are
+        unique, else whole headers.
     id, heavy, light, label, groups
         Names of the table's columns. Without them, columns of just these names are taken where they exist, and rows
-        without ids are numbered from 0. Labels must be there.
+        without ids are numbered from 0. Labels must be there. In heavy and light, empty cells, NA, N/A, nan, None, null
+        and ``-`` are missing chains, never sequences.
     chain
         Which chain is embedded; by default heavy, where there is one. ``paired`` takes both as a pair, ``both``
-        one behind the other.
+        one behind the other; each record of FASTA is then ``HEAVY|LIGHT``, or holds both domains of a fragment. FASTA
+        in which all records are ``HEAVY|LIGHT`` is ``paired`` by default.
     fragment
         Part that is cut out of the chains and embedded, such as ``"H-CDR3"`` or ``"VH+VL"``; see `Dataset.cut`.
     part
@@ -86,7 +89,8 @@ def load_dataset(
     ------
     DatasetError
         If there is no such name or file, a column is not there (the message lists those that are), or labels are
-        missing or not numbers, or a sequence is not made of amino acids and X (the message names the rows).
+        missing or not numbers, or a sequence is missing, DNA, or not made of amino acids and X. The message names the
+        lines of the file; the error's ``rows`` are indices, from 0.
 
     Examples
     --------

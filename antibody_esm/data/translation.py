@@ -6,6 +6,7 @@ from pathlib import Path
 
 from antibody_esm.errors import DatasetError
 from antibody_esm.numbering import Domain, best, number
+from antibody_esm.sequences import is_nucleic
 
 _SHORTEST = 60
 """Residues of the shortest open stretch that could hold most of a variable domain."""
@@ -33,7 +34,7 @@ def read_dna(path: Path) -> list[str]:
         found = ["".join(sequence.split()).upper() for _, sequence in SimpleFastaParser(lines)]
     for row, sequence in enumerate(found):
         if not set(sequence) <= set("ACGTRYSWKMBDHVN"):
-            raise DatasetError(f"record {row} is not DNA", path, row)
+            raise DatasetError(f"record {row + 1} is not DNA", path, row)
     return found
 
 
@@ -61,6 +62,7 @@ def open_stretches(dna: str) -> list[str]:
     """
     parts = [part for frame in range(3) for part in translate(dna[frame:]).split("*")]
     parts = [part[:_LONGEST] for part in parts if len(part.strip("X")) >= _SHORTEST]
+    parts = [part for part in parts if not is_nucleic(part)]  # of repeats, such as alanines alone
     return sorted(parts, key=lambda part: (-sum(bool(re.search(sign, part)) for sign in _SIGNS), -len(part)))
 
 

@@ -5,6 +5,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from antibody_esm.errors import place
+
 Counts = NDArray[np.float64]
 """How often each row counts in each of several samples, ``(samples, n)``."""
 Values = dict[str, NDArray[np.float64]]
@@ -265,7 +267,7 @@ def _probabilities(values: ArrayLike) -> NDArray[np.float64]:
     outside = (found < -1e-6) | (found > 1 + 1e-6)
     if outside.any():
         row = int(outside.argmax())
-        raise ValueError(f"a probability is from 0 to 1, got {found[row]} in row {row}")
+        raise ValueError(f"a probability is from 0 to 1, got {found[row]} in {place(row)}")
     return np.clip(found, 0, 1)
 
 
@@ -280,7 +282,7 @@ def _finite(values: ArrayLike, name: str) -> NDArray[np.float64]:
         raise ValueError(f"{name} has one number a row, got an array of shape {found.shape}")
     if not np.isfinite(found).all():
         row = int((~np.isfinite(found)).argmax())
-        raise ValueError(f"{name} is finite, got {found[row]} in row {row}")
+        raise ValueError(f"{name} is finite, got {found[row]} in {place(row)}")
     return found
 
 
@@ -289,7 +291,7 @@ def _classes(values: ArrayLike, name: str) -> NDArray[np.float64]:
     odd = (found != 0) & (found != 1)
     if odd.any():
         row = int(odd.argmax())
-        raise ValueError(f"{name} is 0 or 1, got {found[row]:g} in row {row}")
+        raise ValueError(f"{name} is 0 or 1, got {found[row]:g} in {place(row)}")
     return found
 
 

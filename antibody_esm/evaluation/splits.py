@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.data.identity import cluster
-from antibody_esm.errors import DatasetError
+from antibody_esm.errors import DatasetError, place
 from antibody_esm.specs import SplitSpec
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ def _units(spec: SplitSpec, values: Any) -> NDArray[Any]:
     wrong = np.flatnonzero(~np.isfinite(numbers) | (numbers != np.round(numbers)) | (numbers < 0))
     if len(wrong):
         raise DatasetError(
-            f"a fold is a whole number from 0 on; in row {wrong[0]} it is {numbers[wrong[0]]:g}, "
+            f"a fold is a whole number from 0 on; in {place(int(wrong[0]))} it is {numbers[wrong[0]]:g}, "
             "and every antibody is tested once",
             row=int(wrong[0]),
             column=_FOLD,

@@ -1,0 +1,323 @@
+"""Files of antibodies become DataFrames of text, and their rows have the lines that an editor shows."""
+
+import bz2
+import csv
+import gzip
+import io
+import json
+import lzma
+import warnings
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from antibody_esm.data.fasta import headers, namer, records
+from antibody_esm.errors import DatasetError, place
+from antibody_esm.sequences import ALPHABET
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+_FASTA = (".fasta", ".fa", ".faa", ".fas")
+_COMPRESSED: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.decompress,
+    ".bz2": bz2.decompress,
+    ".xz": lzma.decompress,
+}
+_OPENED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_UNREADABLE = (OSError, EOFError, ValueError, TypeError, KeyError, NotImplementedError, zlib.error, lzma.LZMAError)
+_ROWS_AT_ONCE = 2**16
+_SHOWN = 10
+_LARGE = 2**20
+"""Bytes from which on the headers of a file that has not changed are read once only."""
+_SEQUENCE_FROM = 20
+"""Amino acids from which on a cell is a sequence, and no column's name."""
+
+
+class _Top(NamedTuple):
+    """Lines above the rows of a table of text."""
+
+    comments: int
+    """Lines before the header; before the first row, where `names` are given."""
+    names: list[str] | None = None
+    """Columns that a line with ``#`` names."""
+    hash_above: bool = False
+    """True if the line above the header begins with ``#`` and has as many columns, but was taken for a comment."""
+
+
+def is_fasta(path: Path) -> bool:
+    """Return whether a file's name is one of FASTA."""
+    return _suffix(path) in _FASTA
+
+
+def read_table(path: Path) -> "pd.DataFrame":
+    """Read a CSV, TSV or Parquet file, as text where the format has no types; see `read_frames`.
+
+    Raises
+    ------
+    DatasetError
+        If the file cannot be read, or its name ends in none of the known ways.
+    """
+    import pandas as pd
+
+    if _suffix(path) not in (*_SEPARATORS, ".parquet"):
+        raise DatasetError(_unknown_suffix(), path)
+    frames = list(read_frames(path))
+    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+
+
+def read_frames(path: Path) -> "Iterator[pd.DataFrame]":
+    """Give a file's rows some at a time; a table without rows has its columns all the same.
+
+    Lines with ``#`` above a table are left out. The last of them is the header if it has as many columns as the line
+    below, and that line holds a number or a sequence. One line of JSON above the header, as in files of OAS, is left
+    out. FASTA has the columns ``id`` and ``sequence``: the id is the header's first word if first words are unique in
+    the file, else the whole header.
+
+    Raises
+    ------
+    DatasetError
+        If the file cannot be read, or its name ends in none of the known ways.
+    """
+    import pandas as pd
+
+    suffix = _suffix(path)
+    read = _fasta_frames if suffix in _FASTA else _parquet_frames if suffix == ".parquet" else _text_frames
+    if suffix not in (*_SEPARATORS, ".parquet", *_FASTA):
+        raise DatasetError(_unknown_suffix(), path)
+    wrong = "cannot be read" if suffix in _FASTA else "cannot be read as a table"
+    try:
+        yield from read(path)
+    except FileNotFoundError as error:
+        raise DatasetError("there is no such file", path) from error
+    except DatasetError as error:
+        if error.path is not None:
+            raise
+        raise DatasetError(str(error), path, error.row, error.column) from error
+    except pd.errors.EmptyDataError as error:
+        raise DatasetError("the file is empty", path) from error
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        raise DatasetError(f"{wrong}: {_misshapen(path) or error}", path) from error
+    except (*_UNREADABLE, csv.Error) as error:
+        raise DatasetError(f"{wrong}: {error}", path) from error
+
+
+def lines_of(path: Path, rows: Iterable[int]) -> dict[int, int]:
+    """Return the lines on which rows of a file begin, from 1, as an editor counts them.
+
+    Headers, comments, empty lines and line breaks in quoted cells count. Parquet has no lines. The file is read again,
+    up to the last of these rows: this is for messages about a few of them.
+    """
+    wanted = set(rows)
+    last = max(wanted, default=-1)
+    try:
+        with _text(path) as text:
+            begun: Iterable[int] = ()
+            if _suffix(path) in _FASTA:
+                begun = (record.line for record in records(text))
+            elif _suffix(path) in _SEPARATORS:
+                begun = (line for line, _ in islice(_cells(path, text), 0 if _top(path).names else 1, None))
+            return {row: line for row, line in enumerate(islice(begun, last + 1)) if row in wanted}
+    except (*_UNREADABLE, csv.Error, DatasetError):  # a message without lines is better than none
+        return {}
+
+
+def places(path: Path | None, rows: Iterable[int], ids: Mapping[int, str], noun: str = "row") -> dict[int, str]:
+    """Return the names of the first ten of some rows, as `errors.place` gives them, with their lines in the file."""
+    first = list(dict.fromkeys(rows))[:_SHOWN]
+    lines = {} if path is None else lines_of(path, first)
+    return {row: place(row, ids.get(row) or None, lines.get(row), noun) for row in first}
+
+
+def commented_header(path: Path | None) -> str:
+    """Return what to say of a line with ``#`` that was taken for a comment and may be the header; nothing if none."""
+    if path is None or _suffix(path) not in _SEPARATORS:
+        return ""
+    try:
+        top = _top(path)
+    except (*_UNREADABLE, csv.Error):
+        return ""
+    return f"; line {top.comments} begins with '#' and was taken for a comment" if top.hash_above else ""
+
+
+def _fasta_frames(path: Path) -> "Iterator[pd.DataFrame]":
+    import pandas as pd
+
+    status = path.stat()
+    name_once = _names_of if status.st_size >= _LARGE else _names_of.__wrapped__
+    named = name_once(path.absolute(), status.st_size, status.st_mtime_ns)
+    with _text(path) as lines:
+        rows = ((named(record.header), record.sequence) for record in records(lines))
+        while batch := list(islice(rows, _ROWS_AT_ONCE)):
+            yield pd.DataFrame(batch, columns=["id", "sequence"])
+
+
+@lru_cache(maxsize=16)
+def _names_of(path: Path, size: int, changed: int) -> Callable[[str], str]:
+    def read() -> Iterator[str]:
+        with _text(path) as lines:
+            yield from headers(lines)
+
+    return namer(read)
+
+
+def _text_frames(path: Path) -> "Iterator[pd.DataFrame]":
+    import pandas as pd
+
+    top, separator = _top(path), _SEPARATORS[_suffix(path)]
+    with _text(path) as lines, warnings.catch_warnings():
+        for _ in range(top.comments):
+            lines.readline()
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # a row longer than the header would lose its end
+        yield from pd.read_csv(
+            lines,
+            sep=separator,
+            header=None if top.names else 0,
+            names=top.names,
+            dtype=str,
+            keep_default_na=False,  # as text: columns decide by themselves which texts are missing values
+            index_col=False,
+            chunksize=_ROWS_AT_ONCE,
+        )
+
+
+def _parquet_frames(path: Path) -> "Iterator[pd.DataFrame]":
+    import pyarrow.parquet as pq
+
+    packed = path.suffix.lower() in _COMPRESSED
+    file = pq.ParquetFile(io.BytesIO(_bytes(path)) if packed else path)
+    if not file.metadata.num_rows:
+        yield with_index(file.read().to_pandas())
+    for batch in file.iter_batches(_ROWS_AT_ONCE):
+        yield with_index(batch.to_pandas())
+
+
+def with_index(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Return a table in which a named index, ids most often, is a column as well."""
+    named = any(name is not None and name not in frame.columns for name in frame.index.names)
+    return frame.reset_index() if named else frame
+
+
+def _text(path: Path) -> Any:
+    """Open a file of text, unpacked on the way."""
+    return _OPENED.get(path.suffix.lower(), open)(path, "rt", encoding="utf-8-sig")
+
+
+def _top(path: Path) -> _Top:
+    """Return the lines above the rows of a table, and refuse a header that does not fit the file's name."""
+    separator = _SEPARATORS[_suffix(path)]
+    with _text(path) as lines:
+        comments, comment = 0, ""
+        line = lines.readline()
+        while line.startswith("#"):
+            comments, comment, line = comments + 1, line, lines.readline()
+        if _is_json(line, separator):
+            comments, comment, line = comments + 1, "", lines.readline()
+        names = _split(comment.lstrip("# "), separator) if separator in comment else []
+        alike = bool(names) and len(names) == len(_split(line, separator))
+        if alike and any(map(_is_value, _split(line, separator))):
+            _check_names(names, separator)
+            return _Top(comments, names)
+        header = next(csv.reader(chain([line], lines), delimiter=separator), [])
+        _check_names(header, separator)
+        return _Top(comments, hash_above=alike)
+
+
+def _split(line: str, separator: str) -> list[str]:
+    return next(csv.reader([line.rstrip("\r\n")], delimiter=separator), [])
+
+
+def _is_value(cell: str) -> bool:
+    """Return whether a cell is a number or a sequence, and hence no column's name."""
+    text = cell.strip()
+    try:
+        float(text)
+    except ValueError:
+        return len(text) >= _SEQUENCE_FROM and set(text.upper()) <= set(ALPHABET)
+    return True
+
+
+def _is_json(line: str, separator: str) -> bool:
+    cells = _split(line, separator) if line.lstrip().startswith(('"{', "{")) else []
+    try:
+        return bool(cells) and isinstance(json.loads(cells[0] if len(cells) == 1 else line), dict)
+    except ValueError:
+        return False
+
+
+def _check_names(names: list[str], separator: str) -> None:
+    """Refuse a table whose columns are separated otherwise than its name says, or named alike."""
+    others = [other for other in (",", ";", "\t", "|") if other != separator and other in (names or [""])[0]]
+    if len(names) == 1 and others:
+        raise DatasetError(
+            f"its columns seem to be separated by {others[0]!r}, where {separator!r} is expected; "
+            "give a DataFrame that was read with the right separator"
+        )
+    twice = [name for name, count in Counter(names).items() if count > 1 and name]
+    if twice:
+        raise DatasetError(f"there are {names.count(twice[0])} columns named {twice[0]!r}", column=twice[0])
+
+
+def _cells(path: Path, text: Any, *, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
+    """Give the line on which each row of a table of text begins, and its cells; the header is the first, if it is one.
+
+    Lines without anything but blanks are no rows, as in `pandas.read_csv`.
+    """
+    comments = _top(path).comments
+    for _ in range(comments):
+        text.readline()
+    last = ""
+
+    def lines() -> Iterator[str]:
+        nonlocal last
+        for line in text:
+            last = line
+            yield line
+
+    reader = csv.reader(lines(), delimiter=_SEPARATORS[_suffix(path)], strict=strict)
+    while True:
+        before = reader.line_num
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            raise DatasetError(f"in the row that begins on line {comments + before + 1}: {error}") from error
+        if cells is None:
+            return
+        if len(cells) > 1 or (cells and last.strip()):
+            yield comments + before + 1, cells
+
+
+def _misshapen(path: Path) -> str:
+    """Return the row that has more columns than the header, or a quote that is never closed; nothing if none is."""
+    try:
+        top = _top(path)
+        with _text(path) as text:
+            rows = _cells(path, text, strict=True)
+            line, header = (top.comments, top.names) if top.names else next(rows, (1, []))
+            for here, cells in rows:
+                if len(cells) > len(header):
+                    columns = f"{len(header)} column{'' if len(header) == 1 else 's'}"
+                    return f"line {line}, the header, has {columns} and line {here} has {len(cells)}"
+    except DatasetError as error:
+        return str(error)
+    except _UNREADABLE:
+        return ""
+    return ""
+
+
+def _unknown_suffix() -> str:
+    known, packed = ", ".join((*_SEPARATORS, ".parquet", *_FASTA)), ", ".join(_COMPRESSED)
+    return f"not a table that can be read; names of tables end in {known}, then perhaps {packed}"
+
+
+def _suffix(path: Path) -> str:
+    return (path.with_suffix("") if path.suffix.lower() in _COMPRESSED else path).suffix.lower()
+
+
+def _bytes(path: Path) -> bytes:
+    return _COMPRESSED[path.suffix.lower()](path.read_bytes())

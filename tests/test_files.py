@@ -1,0 +1,110 @@
+"""Files are read as they come, and rows have the lines that an editor shows."""
+
+import csv
+import gzip
+import io
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from antibody_esm import DatasetError, load_dataset
+from antibody_esm.data.files import lines_of, read_frames, read_table
+
+cells = st.text('ab,"\n EVQ', max_size=6)
+
+
+def written(rows: list[list[str]]) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(rows)
+    return text.getvalue()
+
+
+@given(
+    st.lists(st.sampled_from(["# made by hand", '# with a " in it', "#"]), max_size=3),
+    st.lists(st.tuples(st.lists(cells, min_size=2, max_size=2), st.integers(0, 2)), min_size=1, max_size=8),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+)
+def test_rows_have_the_lines_of_an_editor_and_are_those_that_are_read(
+    tmp_path_factory: pytest.TempPathFactory, comments: list[str], rows: list[tuple[list[str], int]], end: str
+) -> None:
+    text, expected = "".join(f"{line}\n" for line in comments) + "heavy,label\n", []
+    for row, blank in rows:
+        text += "\n" * blank
+        expected.append(text.count("\n") + 1)
+        text += written([row])
+    path = tmp_path_factory.mktemp("lines") / "a.csv"
+    path.write_bytes(text.replace("\n", end).encode())
+    frame = read_table(path)
+    assert frame.to_numpy().tolist() == [row for row, _ in rows]
+    assert lines_of(path, range(len(rows))) == dict(enumerate(expected))
+    assert lines_of(path, [len(rows) - 1]) == {len(rows) - 1: expected[-1]}
+
+
+def test_what_has_no_lines_or_is_gone_has_none(tmp_path: Path) -> None:
+    pd.DataFrame({"heavy": ["EV"]}).to_parquet(tmp_path / "a.parquet")
+    assert lines_of(tmp_path / "a.parquet", [0]) == {}
+    assert lines_of(tmp_path / "none.csv", [0]) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("# one\nid,heavy\na,EV\nb,EV,1\n", "line 2, the header, has 2 columns and line 4 has 3"),
+        ('id,heavy\n"a\nb",EV\nb,EV,1\n', "line 1, the header, has 2 columns and line 4 has 3"),
+        ('{"Run": 1}\n"heavy"\nEVQ\nEVQ,1\n', "line 2, the header, has 1 column and line 4 has 2"),
+        ("metadata\n\nid,heavy\na,EV\n", "line 1, the header, has 1 column and line 3 has 2"),
+        ('id,heavy\na,EV\n\n"b,EV\n', "in the row that begins on line 4: unexpected end of data"),
+    ],
+)
+def test_a_row_that_does_not_fit_is_named_by_its_line(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(content)
+    with pytest.raises(DatasetError, match=f"cannot be read as a table: {message}"):
+        load_dataset(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "columns"),
+    [
+        ("#id,heavy,label\na,EVQLVESGG,0\n", ["id", "heavy", "label"]),
+        ("# by hand\n# id,heavy,label\na,EVQLVESGGEVQLVESGGEV,x\n", ["id", "heavy", "label"]),
+        ("#id,heavy,label\n#another comment\na,EVQLVESGG,0\n", ["a", "EVQLVESGG", "0"]),
+        ("# another tool, 2020\nheavy,label\nEVQLVESGG,0\n", ["heavy", "label"]),
+        ("# another, tool, 2020\nheavy,label\nEVQLVESGG,0\n", ["heavy", "label"]),
+    ],
+)
+def test_the_last_line_with_a_hash_is_the_header_only_if_it_fits_the_row_below(
+    tmp_path: Path, content: str, columns: list[str]
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(content)
+    (frame,) = read_frames(path)
+    assert list(frame.columns) == columns
+
+
+def test_a_hash_header_that_was_taken_for_a_comment_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("#id,loop,label\na,ARDY,no\nb,ARDW,yes\n")
+    with pytest.raises(DatasetError, match="There are: a, ARDY, no; line 1 begins with '#' and was taken for a comm"):
+        load_dataset(path, heavy="loop")
+
+
+def test_an_index_with_a_name_is_a_column_at_every_door(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pd.DataFrame({"id": ["x", "y"], "heavy": ["EV", "QV"], "label": [0, 1]}).set_index("id").to_parquet(path)
+    (frame,) = read_frames(path)
+    assert list(frame["id"]) == ["x", "y"]
+    assert load_dataset(path).ids == ("x", "y")
+
+
+def test_ids_of_a_large_file_are_right_after_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("antibody_esm.data.files._LARGE", 0)
+    path = tmp_path / "a.fasta.gz"
+    for text, ids in ((">a 1\nEV\n>b 2\nEV\n", ["a", "b"]), (">a 1\nEV\n>a 22\nEV\n", ["a 1", "a 22"])):
+        path.write_bytes(gzip.compress(text.encode()))
+        for _ in range(2):
+            (frame,) = read_frames(path)
+            assert list(frame["id"]) == ids
