@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from antibody_esm.data.dataset import Chain, Dataset, Provenance
 from antibody_esm.errors import DatasetError, SequenceError
-from antibody_esm.sequences import normalise
+from antibody_esm.sequences import BETWEEN, normalise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -288,7 +288,8 @@ def chain_columns(
 ) -> "dict[str, pd.Series[Any]]":
     """Return the columns that hold what a model of these chains reads, by ``heavy`` and ``light``.
 
-    Without names they are called so; where one chain is read, it may also be called ``sequence``, as in FASTA.
+    Without names they are called so; where one chain is read, it may also be called ``sequence``, as in FASTA. Where
+    both are read, ``sequence`` may hold pairs, ``heavy|light``.
 
     Raises
     ------
@@ -296,6 +297,9 @@ def chain_columns(
         If there is no such column, or several are.
     """
     found = {}
+    unnamed = heavy is None and light is None and not {"heavy", "light"} & set(frame.columns)
+    if chain in ("both", "paired") and unnamed and "sequence" in frame.columns:
+        return _chains_of_pairs(named_column(frame, "sequence"))
     for name, named in (("heavy", heavy), ("light", light)):
         if chain in (name, "both", "paired"):
             usual = (name, "sequence") if chain == name else (name,)
@@ -308,6 +312,12 @@ def chain_columns(
                 )
             found[name] = named_column(frame, column)
     return found
+
+
+def _chains_of_pairs(column: "pd.Series[Any]") -> "dict[str, pd.Series[Any]]":
+    """Return the heavy and the light chains of pairs, ``heavy|light``; a chain that is not there is empty."""
+    parts = column.map(lambda text: text.partition(BETWEEN) if isinstance(text, str) else (text, "", ""))
+    return {"heavy": parts.map(lambda part: part[0]), "light": parts.map(lambda part: part[2])}
 
 
 def _there(frame: "pd.DataFrame") -> str:
