@@ -6,6 +6,7 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,29 +75,40 @@ class Case(NamedTuple):
         return self.classifier == "ridge"
 
 
-@pytest.fixture(
-    scope="module",
-    params=[(source, task) for source in ("descriptors", "model") for task in ("logreg", "ridge")],
-    ids="-".join,
-)
-def case(request: pytest.FixtureRequest, tiny: ExtractorSpec, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    source, classifier = request.param
-    extractor = DESCRIPTORS if source == "descriptors" else tiny
-    data, test = (
-        pairs(rows, continuous=classifier == "ridge", name=name)
-        for rows, name in ((range(N), "ours"), (range(N, N + 8), "theirs"))
-    )
-    folder = tmp_path_factory.mktemp("pairs")
-    trainer = Trainer(extractor, classifier, SPLIT, store=folder / "embeddings")
-    validated = trainer.cross_validate(data)
-    predictor = trainer.fit(data)
-    reports = {"cross-validation": validated, "test": predictor.evaluate(test)}
-    predictor.save(folder / "model")
-    data.to_frame().to_csv(folder / "ours.csv", index=False)
-    test.to_frame().to_csv(folder / "theirs.csv", index=False)
-    test.subset([0, 1]).to_frame().to_csv(folder / "two.csv", index=False)
-    (folder / "two.fasta").write_text("".join(f">{i}\n{VH[i]}|{VL[i]}\n" for i in range(N, N + 2)))
-    return Case(extractor, classifier, data, test, predictor, reports, folder)
+@pytest.fixture(scope="module")
+def cases(tiny: ExtractorSpec, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Case]:
+    """Return the case of features and a classifier or regressor, made once."""
+
+    @cache
+    def made(features: str, classifier: str) -> Case:
+        extractor = DESCRIPTORS if features == "descriptors" else tiny
+        data, test = (
+            pairs(rows, continuous=classifier == "ridge", name=name)
+            for rows, name in ((range(N), "ours"), (range(N, N + 8), "theirs"))
+        )
+        folder = tmp_path_factory.mktemp("pairs")
+        trainer = Trainer(extractor, classifier, SPLIT, store=folder / "embeddings")
+        validated = trainer.cross_validate(data)
+        predictor = trainer.fit(data)
+        reports = {"cross-validation": validated, "test": predictor.evaluate(test)}
+        predictor.save(folder / "model")
+        data.to_frame().to_csv(folder / "ours.csv", index=False)
+        test.to_frame().to_csv(folder / "theirs.csv", index=False)
+        test.subset([0, 1]).to_frame().to_csv(folder / "two.csv", index=False)
+        (folder / "two.fasta").write_text("".join(f">{i}\n{VH[i]}|{VL[i]}\n" for i in range(N, N + 2)))
+        return Case(extractor, classifier, data, test, predictor, reports, folder)
+
+    return made
+
+
+@pytest.fixture(params=["descriptors-logreg", "descriptors-ridge", "model-logreg", "model-ridge"])
+def case(request: pytest.FixtureRequest, cases: Callable[[str, str], Case]) -> Case:
+    return cases(*request.param.split("-"))
+
+
+some = pytest.mark.parametrize("case", ["descriptors-logreg", "model-ridge"], indirect=True)
+others = pytest.mark.parametrize("case", ["descriptors-ridge", "model-logreg"], indirect=True)
+"""Each of both has either source of features and either task; all four are in `case`."""
 
 
 @pytest.fixture
@@ -364,7 +376,11 @@ def test_a_benchmark_whose_page_fails_keeps_its_tables_and_writes_the_page_the_n
 # Benchmarks and commands
 
 
-@pytest.mark.parametrize("given_as", ["data", "path"])
+@pytest.mark.parametrize(
+    ("case", "given_as"),
+    [("descriptors-logreg", "path"), ("model-ridge", "path"), ("descriptors-ridge", "data"), ("model-logreg", "data")],
+    indirect=["case"],
+)
 def test_a_benchmark_of_pairs_runs_on_data_and_on_tables(given_as: str, case: Case, here: Path, tmp_path: Path) -> None:
     sources = {"data": (case.data, [case.test]), "path": ("ours.csv", [here / "theirs.csv"])}[given_as]
     grid = Benchmark(
@@ -409,6 +425,7 @@ def test_the_train_command_says_the_chain_and_gives_the_numbers_of_python(case: 
     np.testing.assert_allclose(found, case.predictor.predict(case.test))
 
 
+@others
 def test_the_benchmark_command_says_the_chain(case: Case, here: Path) -> None:
     model = "model=descriptors" if case.extractor is DESCRIPTORS else f"extractor.model={case.extractor.model}"
     chosen = [model, f"classifier={case.classifier}", "data=ours.csv", "test=theirs.csv", "data.chain=paired"]
@@ -417,6 +434,7 @@ def test_the_benchmark_command_says_the_chain(case: Case, here: Path) -> None:
     assert Path("grid/report.html").is_file()
 
 
+@some
 def test_evaluate_predict_explain_and_scan_read_pairs_from_the_shell(case: Case, here: Path) -> None:
     done = run(app, "evaluate", "theirs.csv", "--model", "model", "-o", "page.html", "-o", "rows.csv", "-o", "all.json")
     report = Predictor.load("model", store="embeddings").evaluate(case.test)
@@ -442,6 +460,7 @@ def test_evaluate_predict_explain_and_scan_read_pairs_from_the_shell(case: Case,
         np.testing.assert_allclose(first["change"], expected_scan["change"], atol=1e-9)
 
 
+@some
 def test_an_antibody_without_a_light_chain_is_refused_by_the_shell_with_its_row(case: Case, here: Path) -> None:
     Path("alone.fasta").write_text(f">one\n{VH[0]}|{VL[0]}\n>two\n{VH[1]}\n")
     done = CliRunner().invoke(app, ["explain", "alone.fasta", "--model", "model"])
@@ -449,6 +468,23 @@ def test_an_antibody_without_a_light_chain_is_refused_by_the_shell_with_its_row(
     assert "row 1 (two) has no light chain" in done.stderr
     run(app, "predict", "alone.fasta", "--model", "model", "-o", "scores.csv")
     assert pd.read_csv("scores.rejected.csv")["reason"].tolist() == ["has no light chain"]
+
+
+def test_pairs_have_the_same_scores_however_they_are_given(case: Case) -> None:
+    expected = case.predictor.score_table(case.test)
+    chains = list(zip(case.test.heavy, case.test.light, strict=True))
+    texts = ["|".join(pair) for pair in chains]
+    for antibodies in (
+        chains,
+        texts,
+        [Antibody(*pair) for pair in chains],
+        pd.Series(texts),
+        case.test.to_frame(),
+        pd.DataFrame({"id": case.test.ids, "sequence": texts}),
+    ):
+        pd.testing.assert_frame_equal(
+            case.predictor.score_table(antibodies).drop(columns="id"), expected.drop(columns="id")
+        )
 
 
 def test_contributions_occlusion_and_scan_of_pairs_have_the_score_of_the_model(case: Case) -> None:
@@ -486,6 +522,7 @@ def functions(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         gc.collect()  # event loops that Gradio leaves open
 
 
+@others
 def test_the_page_scores_explains_and_scans_pairs(functions: dict[str, Callable[..., Any]], case: Case) -> None:
     import gradio as gr
 
