@@ -15,9 +15,10 @@ import numpy as np
 from antibody_esm import presets
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.fragments import read_as, read_dataset_by, refuse_rows
+from antibody_esm.data.parts import FRAGMENTS, Chain
 from antibody_esm.data.sources import PUBLIC, load_dataset
 from antibody_esm.embedding import as_store
-from antibody_esm.errors import AntibodyESMError
+from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
 from antibody_esm.evaluation.cross_validation import CrossValidation
 from antibody_esm.evaluation.ledger import Ledger, Opening
 from antibody_esm.reports.grid import GridReport
@@ -31,6 +32,7 @@ from antibody_esm.trainer import Trainer
 logger = logging.getLogger("antibody_esm")
 
 _RUN, _CELLS, _LEDGER, _SUMMARY = "run.json", "cells", "openings.jsonl", "summary.txt"
+_PAGE = "report.html"
 
 
 class Benchmark:
@@ -46,6 +48,9 @@ class Benchmark:
         What the models are tested on, in the same way. No label of them has a part in any fit.
     fragments
         Parts of the chains, see `Dataset.cut`; None is the data as they are.
+    chain
+        Chain of data that are given by name or path, as for `load_dataset`, where no fragment says it; a `Dataset` has
+        its own.
     split, decision
         Folds, and what is learnt within them, as for `Trainer`.
     store
@@ -66,6 +71,8 @@ class Benchmark:
         How many results the last `run` computed; the others were there.
     failed
         Pipeline and fragment to the error for which the last `run` has no result of them.
+    missing
+        File of `output` that the last `run` could not write to the reason; all results are in the other files.
 
     Examples
     --------
@@ -85,6 +92,7 @@ class Benchmark:
         tests: Sequence[str | Path | Dataset] = (),
         fragments: Sequence[str | None] = (None,),
         *,
+        chain: Chain | None = None,
         split: SplitSpec | None = None,
         decision: DecisionSpec | None = None,
         store: str | Path | Store | None = None,
@@ -106,13 +114,15 @@ class Benchmark:
             )
             for extractor, classifier in product(extractors, classifiers)
         )
-        self.data, self.tests, self.fragments = _Source(data), tuple(map(_Source, tests)), tuple(fragments)
+        self.data, self.tests = _Source(data, chain), tuple(_Source(test, chain) for test in tests)
+        self.fragments = tuple(fragments)
         self.store = as_store(store)
         self.output = None if output is None else Path(output)
         self.runtime = runtime
         self.check = check
         self.computed = 0
         self.failed: dict[str, AntibodyESMError | OSError] = {}
+        self.missing: dict[str, str] = {}
 
     @classmethod
     def from_specs(cls, specs: Sequence[TrainSpec], *args: Any, **options: Any) -> Self:
@@ -136,7 +146,7 @@ class Benchmark:
             go on.
         """
         say = say or logger.info
-        self.computed, self.failed = 0, {}
+        self.computed, self.failed, self.missing = 0, {}, {}
         results = ResultFolder(None if self.output is None else self.output / _CELLS)
         if self.output is not None:
             self.output.mkdir(parents=True, exist_ok=True)
@@ -195,14 +205,15 @@ class Benchmark:
 
     def _write(self, grid: GridReport, folder: Path) -> None:
         (folder / _RUN).unlink(missing_ok=True)
-        written = [
-            grid.to_html(folder / "report.html"),
-            grid.to_json(folder / "results.json"),
-            grid.to_csv(folder / "scores.csv"),
-        ]
+        files = [grid.to_json(folder / "results.json"), grid.to_csv(folder / "scores.csv"), folder / _SUMMARY]
         write(folder / _SUMMARY, str(grid).encode())
-        if not self.failed:
-            files = [*written, folder / _SUMMARY]
+        try:
+            files.append(grid.to_html(folder / _PAGE))
+        except RECOVERABLE as error:
+            (folder / _PAGE).unlink(missing_ok=True)  # that of an earlier run
+            self.missing[_PAGE] = in_one_line(error)
+            logger.warning("%s is missing: %s", folder / _PAGE, in_one_line(error))
+        if not self.failed and not self.missing:
             hashes = {one.name: hashlib.sha256(one.read_bytes()).hexdigest() for one in files}
             write(folder / _RUN, json.dumps({"key": self._key(), "files": hashes}, indent=2).encode())
 
@@ -227,17 +238,18 @@ class Benchmark:
 class _Source:
     """Antibodies that are loaded when they are needed, and known before."""
 
-    def __init__(self, given: str | Path | Dataset) -> None:
-        self._given = given
+    def __init__(self, given: str | Path | Dataset, chain: Chain | None = None) -> None:
+        self._given, self._chain = given, chain
         self._load = cache(self._loaded)
 
     def identity(self) -> dict[str, str]:
         """Return what changes where the antibodies do."""
         if isinstance(self._given, Dataset):
             return {"digest": self._given.digest}
+        chain = {} if self._chain is None else {"chain": str(self._chain)}
         if self._given in PUBLIC:
-            return {"name": str(self._given)}  # its files are checked by digests that are part of the code
-        return {"sha256": hashlib.sha256(Path(self._given).read_bytes()).hexdigest()}
+            return {"name": str(self._given)} | chain  # its files are checked by digests that are part of the code
+        return {"sha256": hashlib.sha256(Path(self._given).read_bytes()).hexdigest()} | chain
 
     def load(self, fragment: str | None) -> Dataset:
         """Return the antibodies, cut to a fragment."""
@@ -246,7 +258,9 @@ class _Source:
     def _loaded(self, fragment: str | None) -> Dataset:
         if isinstance(self._given, Dataset):
             return self._given if fragment is None else self._given.cut(fragment)
-        return load_dataset(self._given, fragment=fragment)
+        of_both = fragment in FRAGMENTS and FRAGMENTS[fragment].chain == "both"
+        chain = self._chain if fragment is None or (of_both and self._chain == "paired") else None
+        return load_dataset(self._given, fragment=fragment, chain=chain)
 
 
 class _Grounds:

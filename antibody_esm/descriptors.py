@@ -2,7 +2,7 @@
 
 All of them are pure functions of one sequence. X, a residue that is not known, counts towards the length, carries no
 charge, and is left out of means, shares and words. A sequence counts as one chain, with an amino and a carboxyl end,
-even if it is a loop cut out of one, or heavy and light chain joined.
+even if it is a loop cut out of one, or heavy and light chain joined. Pairs have those of both chains side by side.
 
 Mean values of residue scales (those of ProtScale, doi:10.1385/1-59259-890-0:571, and of AAindex,
 doi:10.1093/nar/gkm998) are sums over the composition: all of them together know no more than its twenty shares, and a
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from antibody_esm.errors import BadResidue, SequenceError
 from antibody_esm.numbering import SPECIES, best, number
-from antibody_esm.sequences import ALPHABET, AMINO_ACIDS, normalise
+from antibody_esm.sequences import ALPHABET, AMINO_ACIDS, BETWEEN, chains_of, normalise
 from antibody_esm.specs import DescriptorSpec, HydrophobicityScale, PKSet
 
 if TYPE_CHECKING:
@@ -117,23 +117,49 @@ def describe(sequences: Sequence[str], spec: DescriptorSpec | None = None) -> De
     Parameters
     ----------
     sequences
-        ``n`` amino acid sequences; X stands for an unknown residue.
+        ``n`` amino acid sequences; X stands for an unknown residue. Or ``n`` pairs of chains, as ``(heavy, light)`` or
+        as text with ``|`` between: ``2 d`` columns, of the heavy chain first.
     spec
         Which; by default length, charge, isoelectric point and residue scales.
 
     Raises
     ------
     SequenceError
-        If a sequence is not made of amino acids and X, or holds nothing but X.
+        If a sequence is not made of amino acids and X, or holds nothing but X, or if only some are pairs.
 
     Examples
     --------
     >>> values, names = describe(["EVQLVESGGG"], DescriptorSpec(descriptors=("length", "net_charge", "hydrophobicity")))
     >>> dict(zip(names, values[0].round(3).tolist()))
     {'length': 10.0, 'net_charge': -2.331, 'hydrophobicity': -0.03}
+    >>> values, names = describe(["EVQLVESGGG|DIQMTQ"], DescriptorSpec(descriptors=("length",)))
+    >>> dict(zip(names, values[0].tolist()))
+    {'heavy_length': 10.0, 'light_length': 6.0}
     """
     spec = spec or DescriptorSpec()
-    sequences = normalise(sequences)
+    normal = normalise(sequences, pairs=True)
+    if any(BETWEEN in text for text in normal):
+        return _of_both_chains(normal, spec)
+    return _of_one_chain(normal, spec)
+
+
+def _of_both_chains(pairs: list[str], spec: DescriptorSpec) -> Descriptors:
+    parts: list[Descriptors] = []
+    bad: list[tuple[BadResidue, str]] = []
+    for name, chains in zip(("heavy", "light"), chains_of(pairs), strict=True):
+        try:
+            parts.append(_of_one_chain(chains, spec))
+        except SequenceError as error:
+            bad += [(row, f"{why} in the {name} chain") for row, why in zip(error.rows, error.reasons, strict=True)]
+    if bad:
+        bad.sort(key=lambda offence: offence[0].index)
+        raise SequenceError([row for row, _ in bad], [why for _, why in bad])
+    heavy, light = parts
+    names = (*(f"heavy_{name}" for name in heavy.names), *(f"light_{name}" for name in light.names))
+    return Descriptors(_beside([heavy.values, light.values]), names)
+
+
+def _of_one_chain(sequences: list[str], spec: DescriptorSpec) -> Descriptors:
     known = _counts(sequences)
     _refuse_unknown(sequences, known)
     parts: list[Any] = []
@@ -142,11 +168,16 @@ def describe(sequences: Sequence[str], spec: DescriptorSpec | None = None) -> De
         values, columns = _descriptor(one, sequences, known, spec)
         parts.append(values)
         names += columns
-    if "kmers" not in spec.descriptors:
-        return Descriptors(np.hstack(parts), tuple(names))
+    return Descriptors(_beside(parts), tuple(names))
+
+
+def _beside(parts: list[Any]) -> Any:
+    """Return the columns of all parts, sparse if any part is."""
+    if all(isinstance(part, np.ndarray) for part in parts):
+        return np.hstack(parts)
     from scipy.sparse import csr_array, hstack
 
-    return Descriptors(hstack([csr_array(part) for part in parts], format="csr"), tuple(names))
+    return hstack([csr_array(part) for part in parts], format="csr")
 
 
 def net_charge(sequences: Sequence[str], ph: float = 7.4, pk: PKSet = "bjellqvist") -> NDArray[np.float64]:
@@ -242,7 +273,8 @@ def germline_genes(
     Parameters
     ----------
     sequences
-        ``n`` amino acid sequences.
+        ``n`` amino acid sequences; or texts of pairs, of which the heavy gene is that of the heavy chain, and the light
+        gene that of the light chain.
     species, workers
         As `antibody_esm.numbering.number` takes them.
 
@@ -252,8 +284,12 @@ def germline_genes(
     >>> germline_genes([vh + "SRWGGDGFYAMDYWGQGTLVTVSS", "GFNIKDTY"]).tolist()
     [['human IGHV3-66', 'unknown'], ['unknown', 'unknown']]
     """
-    found = np.full((len(sequences), 2), UNKNOWN, object)
-    for i, domains in enumerate(number(sequences, species=species, workers=workers)):
+    normal = normalise(sequences, pairs=True)
+    if any(BETWEEN in text for text in normal):
+        heavy, light = (germline_genes(chains, species=species, workers=workers) for chains in chains_of(normal))
+        return np.stack([heavy[:, 0], light[:, 1]], axis=1)
+    found = np.full((len(normal), 2), UNKNOWN, object)
+    for i, domains in enumerate(number(normal, species=species, workers=workers)):
         for j, chain in enumerate(("heavy", "light")):
             domain = best(domains, chain)  # type: ignore[arg-type]  # one of the two
             if domain is not None and domain.v_gene is not None:

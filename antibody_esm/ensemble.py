@@ -10,7 +10,7 @@ from antibody_esm import presets
 from antibody_esm.descriptors import describe
 from antibody_esm.errors import CheckpointError
 from antibody_esm.plm.extractor import Extractor
-from antibody_esm.sequences import BETWEEN, chains_of, normalise
+from antibody_esm.sequences import normalise
 from antibody_esm.specs import DescriptorSpec, EnsembleSpec, ExtractorSpec, RuntimeSpec
 
 Rows = NDArray[np.float32]
@@ -63,12 +63,7 @@ class Described:
         normal = normalise(sequences, pairs=True)
         if not normal:
             return np.empty((0, self.dim), np.float32)
-        if not any(BETWEEN in one for one in normal):
-            return self._rows(normal)
-        return np.hstack([self._rows(chains) for chains in chains_of(normal)])
-
-    def _rows(self, sequences: list[str]) -> Rows:
-        values = describe(sequences, self.spec).values
+        values = describe(normal, self.spec).values
         return np.asarray(values if isinstance(values, np.ndarray) else values.toarray(), np.float32)
 
 

@@ -21,8 +21,19 @@ from typing import Any, NamedTuple
 _SHOWN = 10
 
 
+def in_one_line(error: BaseException) -> str:
+    """Return the message of an error without line breaks, for a note or a warning; its class if there is no message."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 class AntibodyESMError(Exception):
     """The root of every error raised on purpose by this package."""
+
+
+RECOVERABLE = (AntibodyESMError, ArithmeticError, RuntimeError, ValueError)
+"""Errors of a baseline, a figure or a page that cost a note and not the results: ours, and those of numerical code.
+
+numpy's ``LinAlgError`` is a ValueError."""
 
 
 class BadResidue(NamedTuple):

@@ -190,8 +190,9 @@ class Predictor:
         ``id`` (else rows are numbered); of a classifier ``prediction``, ``probability``, ``calibrated`` with the ends
         of its Venn-Abers interval ``calibrated_low`` and ``calibrated_high``, and ``conformal_set`` (``0``, ``1``, ``0
         or 1``, ``neither``); of a regressor ``prediction``, ``low`` and ``high``; then ``distance`` to the training
-        antibodies (the share of them that are nearer to their own neighbours), ``identity`` to the nearest one, and
-        ``warning``, empty where there is nothing to say. What the model does not know is missing.
+        antibodies (the share of them that are nearer to their own neighbours), ``identity`` to the nearest one (of
+        pairs, that of the heavy chains), and ``warning``, empty where there is nothing to say. What the model does not
+        know is missing.
 
         Raises
         ------
@@ -229,9 +230,11 @@ class Predictor:
         else:
             columns |= self._of_probability(probability[:, 1], confidence)
         distance, identity = np.full((2, len(given)), np.nan)
+        trained = [False] * len(given)
         if self.applicability is not None:
             distance, identity = self.applicability.distance(X), self.applicability.identity(given)
-        said = [_warning(*row) for row in zip(given, distance.tolist(), identity.tolist(), strict=True)]
+            trained = self.applicability.holds(given)
+        said = [_warning(*row) for row in zip(given, distance.tolist(), identity.tolist(), trained, strict=True)]
         return pd.DataFrame(columns | {"distance": distance, "identity": identity, "warning": said})
 
     def _of_probability(self, probability: NDArray[np.float64], confidence: float) -> dict[str, Any]:
@@ -526,11 +529,13 @@ def _is_frame(given: "Antibodies") -> "TypeIs[pd.DataFrame]":
     return "pandas" in sys.modules and isinstance(given, sys.modules["pandas"].DataFrame)
 
 
-def _warning(sequence: str, distance: float, identity: float) -> str:
+def _warning(sequence: str, distance: float, identity: float, trained: bool) -> str:
     """Return what a reader of a row should know, empty if nothing."""
     said = []
-    if identity == 1:
+    if trained:
         said.append("is a training antibody")
+    elif identity == 1 and BETWEEN in sequence:
+        said.append("has the heavy chain of a training antibody")
     elif distance > FAR:
         said.append(f"farther from the training antibodies than {FAR:.0%} of them from each other")
     if unknown := sequence.count("X"):

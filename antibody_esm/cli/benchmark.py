@@ -37,7 +37,8 @@ OVERRIDES are key=value, or key=value,value for the grid:
   test=        names of data sets, or paths of tables, to test on
   data=        name of a data set, or path of a table, to train on
   data.*       columns of tables: data.id=, data.heavy=, data.light=,
-               data.label=, data.groups=; labels of the training: data.labels=
+               data.label=, data.groups=; labels of the training: data.labels=;
+               their chain: data.chain=heavy, light, paired or both
   extractor.*  classifier.*  split.*  decision.*  runtime.*
                fields of the specs; --cfg grid shows all
   store=       folder of embeddings, embeddings/ by default
@@ -98,6 +99,8 @@ def _run(runs: list[Run], fragments: list[str | None], tests: list[str]) -> int:
         text = str(grid.run(lambda what: print(what, file=sys.stderr, flush=True)))  # noqa: T201
     computed = f"{grid.computed} results computed" if grid.computed else "nothing was computed"
     print(f"{text}\n\n{computed}, {time.monotonic() - began:.1f} s; {output}/report.html")  # noqa: T201
+    for name, reason in grid.missing.items():
+        print(f"warning: {output}/{name} is missing: {reason}", file=sys.stderr)  # noqa: T201
     for what, error in grid.failed.items():
         print(f"error: {what}: {error}", file=sys.stderr)  # noqa: T201
     return 1 if grid.failed else 0

@@ -1,12 +1,13 @@
 """``antibody-esm evaluate``: how right a saved model is on labelled antibodies that had no part in its training."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from antibody_esm.cli.given import check
-from antibody_esm.cli.told import told
+from antibody_esm.cli.told import optional, told
 from antibody_esm.specs import RuntimeSpec
 
 _WRITTEN = (".html", ".csv", ".json")
@@ -57,6 +58,7 @@ def evaluate_command(
             antibodies, threshold=threshold, assay=assay, check=False if no_check else None, drop=drop
         )
         print(report)  # noqa: T201
-        for path in out or ():
-            {".html": report.to_html, ".csv": report.to_csv, ".json": report.to_json}[path.suffix](path)
-            print(f"written to {path}")  # noqa: T201
+        for path in sorted(out or (), key=lambda path: path.suffix == ".html"):  # the page last
+            with optional(path) if path.suffix == ".html" else nullcontext():
+                {".html": report.to_html, ".csv": report.to_csv, ".json": report.to_json}[path.suffix](path)
+                print(f"written to {path}")  # noqa: T201

@@ -32,10 +32,10 @@ def explain_command(
 
         check(out, ".html")
         check(plot, ".png", ".svg", ".pdf")
-        antibodies = given(antibody)
+        predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
+        antibodies = given(antibody, predictor.reading)
         if (out or plot) and len(antibodies) > 1:
             raise ValueError(f"a page or figure is of one antibody; {antibody} holds {len(antibodies)}")
-        predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
         for name, sequence in antibodies:
             found = residue_contributions(predictor, sequence, method=method)
             lines: list[Any] = [f"{name}:"] if name else []

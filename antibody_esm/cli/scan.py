@@ -42,10 +42,10 @@ def scan_command(
 
         check(out, ".csv")
         check(plot, ".png", ".svg", ".pdf")
-        antibodies = given(antibody)
+        predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
+        antibodies = given(antibody, predictor.reading)
         if plot is not None and len(antibodies) > 1:
             raise ValueError(f"a heat map is of one antibody; {antibody} holds {len(antibodies)}")
-        predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
         tables = []
         for name, sequence in antibodies:
             scan = mutational_scan(predictor, sequence, positions, protect=protect or (), plausibility=plausibility)

@@ -1,14 +1,28 @@
 """Errors and warnings of a command, a line each."""
 
+import logging
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import typer
 from pydantic import ValidationError
 
-from antibody_esm.errors import AntibodyESMError
+from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
+
+logger = logging.getLogger("antibody_esm")
+
+
+@contextmanager
+def optional(path: Path) -> Iterator[None]:
+    """Print a warning instead of ending the command if a page cannot be made, after everything else was written."""
+    try:
+        yield
+    except (*RECOVERABLE, OSError) as error:
+        logger.warning("%s is missing: %s", path, in_one_line(error))
+        print(f"warning: {path} is missing: {in_one_line(error)}", file=sys.stderr)  # noqa: T201
 
 
 @contextmanager

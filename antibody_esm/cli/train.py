@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 import yaml
@@ -17,7 +17,11 @@ from pydantic import ValidationError
 
 from antibody_esm import presets
 from antibody_esm.cli.compose import Run, compose, say_invalid, sweep
-from antibody_esm.errors import AntibodyESMError
+from antibody_esm.cli.told import optional
+from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
+
+if TYPE_CHECKING:
+    from antibody_esm.reports.report import Report
 
 logger = logging.getLogger("antibody_esm")
 
@@ -38,10 +42,11 @@ OVERRIDES are key=value:
   classifier=  {_wrapped(presets.ESTIMATORS)}
   data=        name of a data set, or path of a table
   data.*       its columns: data.id=, data.heavy=, data.light=, data.label=
-               its part and its labels: data.fragment=, data.labels=
-               data.part= is the part that its sequences are already;
-               data.species= numbers them; data.check=false trains on
-               sequences in which no antibody chain is recognised
+               its chain and part: data.chain=heavy, light, paired or both,
+               data.fragment=; data.part= is the part that its sequences
+               are already; data.species= numbers them; data.labels=;
+               data.check=false trains on sequences in which no antibody
+               chain is recognised
   extractor.*  classifier.*  split.*  decision.*  runtime.*
                fields of the specs; --cfg job shows all
   store=       folder of embeddings, embeddings/ by default
@@ -137,19 +142,31 @@ def _run_one(run: Run, overrides: list[str], folder: Path) -> dict[str, Any] | N
             return None
         needed, computed = trainer.extractor.needed(data.sequences), trainer.extractor.computed
         logger.info("embeddings: %d needed, %d from the store, %d computed", needed, needed - computed, computed)
-        metrics = report.to_dict() | {
+        report.out_of_fold.to_csv(folder / "out_of_fold.csv", index=False)
+        predictor.save(folder / "model")
+        scores, text = _complete(report)
+        metrics = scores | {
             "fingerprint": run.train.fingerprint,
             "data_digest": data.digest,
             "embeddings": {"needed": needed, "computed": computed},
         }
         (folder / "metrics.json").write_text(json.dumps(metrics, indent=2, allow_nan=False), encoding="utf-8")
-        report.out_of_fold.to_csv(folder / "out_of_fold.csv", index=False)
-        predictor.save(folder / "model")
-        report.to_html(folder / "report.html")
-        logger.info("%s", report)
+        with optional(folder / "report.html"):
+            report.to_html(folder / "report.html")
+        logger.info("%s", text)
         logger.info("saved to %s", folder)
-    print(f"{report}\n\nEmbeddings: {needed} needed, {computed} computed. Results: {folder}")  # noqa: T201
+    print(f"{text}\n\nEmbeddings: {needed} needed, {computed} computed. Results: {folder}")  # noqa: T201
     return metrics
+
+
+def _complete(report: "Report") -> tuple[dict[str, Any], str]:
+    """Return all metrics of a report and its text; the scores alone, with a warning, if anything else fails."""
+    try:
+        return report.to_dict(), str(report)
+    except RECOVERABLE as error:
+        logger.warning("there are only scores: %s", in_one_line(error))
+        print(f"warning: metrics.json holds only scores: {in_one_line(error)}", file=sys.stderr)  # noqa: T201
+        return report.summary(), f"{report.title}\n{report.counts}"
 
 
 def _output(run: Run) -> Path:

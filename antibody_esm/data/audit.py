@@ -12,6 +12,7 @@ from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.identity import cluster, similar_pairs
 from antibody_esm.errors import DatasetError
 from antibody_esm.numbering import best, number
+from antibody_esm.sequences import BETWEEN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,14 +93,14 @@ def audit(data: Dataset, other: Dataset | None, identities: Sequence[float], num
     sequences = data.sequences
     if not sequences:
         return Audit(0, ())
-    findings = [*_repeats(data, sequences), *_near(sequences, identities)]
+    findings = [*_repeats(data, sequences), *_near(data, identities)]
     overlap = None
     if other is not None:
         at = sorted(identities, reverse=True)[min(1, len(identities) - 1)] if identities else 1.0
         shared, overlap = _overlap(data, sequences, other, at)
         findings += shared
     findings.append(_unknown(sequences))
-    whole = data.reading.whole and np.median([len(sequence) for sequence in sequences]) >= _DOMAIN
+    whole = data.reading.whole and np.median([_residues(sequence) for sequence in sequences]) >= _DOMAIN
     if numbering and whole:
         for chain in ("heavy", "light"):
             findings += _numbered(data, chain)
@@ -145,8 +146,9 @@ def _repeats(data: Dataset, sequences: list[str]) -> list[Finding]:
     return found
 
 
-def _near(sequences: list[str], identities: Sequence[float]) -> list[Finding]:
+def _near(data: Dataset, identities: Sequence[float]) -> list[Finding]:
     found = []
+    sequences, of_heavy = data.identity_sequences, _of_heavy(data)
     for threshold in sorted(identities, reverse=True):
         cluster_of = cluster(sequences, threshold)
         sizes = np.bincount(cluster_of)
@@ -157,10 +159,15 @@ def _near(sequences: list[str], identities: Sequence[float]) -> list[Finding]:
                 len(together),
                 "rows",
                 tuple(together.tolist()),
-                f"in {(sizes > 1).sum()} of {len(sizes)} clusters, the largest of {sizes.max()}",
+                f"in {(sizes > 1).sum()} of {len(sizes)} clusters{of_heavy}, the largest of {sizes.max()}",
             )
         )
     return found
+
+
+def _of_heavy(data: Dataset) -> str:
+    """Return the words that say that identity compares heavy chains, if both chains are read."""
+    return " by heavy chain" if data.chain in ("both", "paired") else ""
 
 
 def _overlap(
@@ -171,7 +178,7 @@ def _overlap(
     theirs = other.sequences
     both = set(sequences) & set(theirs)
     exact = tuple(row for row, sequence in enumerate(sequences) if sequence in both)
-    pairs = similar_pairs(sequences, theirs, threshold)
+    pairs = similar_pairs(data.identity_sequences, other.identity_sequences, threshold)
     table = pd.DataFrame(
         {
             "id": [data.ids[row] for row in pairs.query.tolist()],
@@ -187,7 +194,7 @@ def _overlap(
             len(table),
             "pairs",
             tuple(sorted(set(pairs.query.tolist()))),
-            f"{len(near)} of the other set's {len(other)} antibodies",
+            f"{len(near)} of the other set's {len(other)} antibodies{_of_heavy(data)}",
             serious=True,
         ),
     ], table
@@ -195,7 +202,7 @@ def _overlap(
 
 def _unknown(sequences: list[str]) -> Finding:
     rows = tuple(row for row, sequence in enumerate(sequences) if "X" in sequence)
-    leading = sum(sequences[row].startswith("X") for row in rows)
+    leading = sum(any(chain.startswith("X") for chain in sequences[row].split(BETWEEN)) for row in rows)
     return Finding("unknown residues (X)", len(rows), "rows", rows, f"{leading} begin with X")
 
 
@@ -228,13 +235,17 @@ def _numbered(data: Dataset, chain: Literal["heavy", "light"]) -> list[Finding]:
 
 
 def _lengths(sequences: list[str]) -> Finding:
-    lengths = np.array([len(sequence) for sequence in sequences])
+    lengths = np.array([_residues(sequence) for sequence in sequences])
     low, middle, high = np.percentile(lengths, [25, 50, 75])
     fence = _FENCE * max(high - low, 1)
     rows = tuple(np.flatnonzero((lengths < low - fence) | (lengths > high + fence)).tolist())
     return Finding(
         "unusual lengths", len(rows), "rows", rows, f"median {middle:.0f} residues, {lengths.min()} to {lengths.max()}"
     )
+
+
+def _residues(text: str) -> int:
+    return len(text) - text.count(BETWEEN)
 
 
 def _balance(data: Dataset) -> list[Finding]:

@@ -192,6 +192,15 @@ class Dataset:
             ]
         return self._every(self.chain)
 
+    @property
+    def identity_sequences(self) -> list[str]:
+        """Sequences that identity compares: heavy chains where both chains are read, else `sequences`.
+
+        Two antibodies with the same heavy chain are clonally related, whatever their light chains are. This is the only
+        rule for folds by identity, clusters of a test set, near-duplicates and the identity to the training set.
+        """
+        return self._every("heavy") if self.chain in ("both", "paired") else self.sequences
+
     def _every(self, chain: str) -> list[str]:
         chains: Sequence[str | None] | None = getattr(self, chain)
         if chains is None:
@@ -305,7 +314,8 @@ class Dataset:
             ``VH``, ``VL``, ``H-CDR1`` to ``L-CDR3``, ``H-CDRs``, ``L-CDRs``, ``H-FWRs``, ``L-FWRs``, ``VH+VL``,
             ``All-CDRs``, ``All-FWRs``, ``Full`` or ``VHH``; regions are joined in the order of the sequence.
         chain
-            ``paired`` keeps both chains of a fragment such as ``All-CDRs`` apart, as a pair; None joins them.
+            ``paired`` keeps both chains of a fragment such as ``All-CDRs`` apart, as a pair, which is the default for
+            pairs; ``both`` joins them.
         species
             Species whose profiles the numbering compares with; None is those of the data set, and for VHH human, mouse
             and alpaca. For the loops of nanobodies, give ``numbering.NANOBODY_SPECIES``.
@@ -340,7 +350,8 @@ class Dataset:
         other
             A test set, whose overlap with this one is looked for too.
         identities
-            At which sequences are counted as near-duplicates; the largest but one, or the only one, for overlap.
+            At which sequences are counted as near-duplicates; the largest but one, or the only one, for overlap. They
+            compare `identity_sequences`.
         numbering
             Whether to number the chains, to find truncated domains and chains in the wrong column. That takes some 10
             ms a sequence the first time.

@@ -23,8 +23,9 @@ def cut(
     """Return the data with each chain cut to its part of a fragment; see `Dataset.cut`."""
     if fragment not in FRAGMENTS:
         raise DatasetError(f"unknown fragment {fragment!r}; choose one of {', '.join(FRAGMENTS)}")
+    of_both = FRAGMENTS[fragment].chain == "both"
     read_by = Reading(
-        chain or FRAGMENTS[fragment].chain,
+        chain or ("paired" if of_both and data.chain == "paired" else FRAGMENTS[fragment].chain),
         fragment,
         species=tuple(species or (NANOBODY_SPECIES if fragment == "VHH" else data.species)),
     )

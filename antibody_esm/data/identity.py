@@ -4,6 +4,10 @@ Identity is ``1 - d / n``, with ``d`` the Levenshtein distance (substitutions, i
 each) and ``n`` the length of the shorter sequence; it is 0 where that is less. Both are compared from end to end, so
 identity implies coverage: at 0.9 the longer one has at most a tenth more residues. X is a letter like any other.
 
+Antibodies of two chains have two identities. They are clonally related if their heavy chains are alike, so `cluster`
+and `similar_pairs` are given heavy chains (`compared`, `Dataset.identity_sequences`). `identities` and `nearest`
+compare both chains of pairs: ``d`` and ``n`` are then sums over the heavy and the light chain.
+
 No pair at or above a threshold is missed. Pairs are left out only where they cannot reach it: an edit changes at most
 two of a sequence's pairs of neighbouring residues, so sequences that share too few of those need no alignment (the
 q-gram lemma, doi:10.1016/0304-3975(92)90143-4). One matrix product counts what the sequences of two blocks share.
@@ -14,6 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from antibody_esm.sequences import BETWEEN, chains_of
 
 _LETTERS = "ACDEFGHIKLMNPQRSTVWYX"
 _Q = 2
@@ -35,6 +41,17 @@ class Pairs(NamedTuple):
     """``(n,)``, row of the other."""
     identity: NDArray[np.float64]
     """``(n,)``, 0 to 1."""
+
+
+def compared(antibody: str | tuple[str, str]) -> str:
+    """Return what decides which antibodies are related: the heavy chain of a pair, else the whole sequence.
+
+    Examples
+    --------
+    >>> compared("EVQLVESGGG|DIQMTQSPSS"), compared("EVQLVESGGG")
+    ('EVQLVESGGG', 'EVQLVESGGG')
+    """
+    return antibody[0] if isinstance(antibody, tuple) else antibody.partition(BETWEEN)[0]
 
 
 def identity(one: str, other: str) -> float:
@@ -141,22 +158,50 @@ def nearest(queries: Sequence[str], targets: Sequence[str]) -> Pairs:
 def identities(queries: Sequence[str], targets: Sequence[str]) -> Iterator[tuple[slice, NDArray[np.float64]]]:
     """Give some queries at a time, and their identity to every target, ``(m, n_targets)``; every pair is aligned.
 
+    Parameters
+    ----------
+    queries, targets
+        Sequences in normal form; or texts of pairs, whose identity is that of both chains: 1 - (d of the heavy chains +
+        d of the light chains) / (n of the heavy chains + n of the light chains).
+
+    Raises
+    ------
+    SequenceError
+        If only some are pairs.
+
     Examples
     --------
     >>> [same.round(2).tolist() for _, same in identities(["EVQLVESGGG"], ["DIQMTQSPSS", "EVQLVQSGGA"])]
     [[[0.2, 0.8]]]
+    >>> [same.tolist() for _, same in identities(["EVQLV|DIQMT"], ["EVQLV|DIQMT", "EVQLV|SYELT"])]
+    [[[1.0, 0.6]]]
     """
+    if not len(targets):
+        raise ValueError("there is nothing to be near to")
+    query_chains, target_chains = _by_chain(list(queries), list(targets))
+    for start in range(0, len(queries), 256):
+        block = slice(start, start + 256)
+        parts = [_distances(some[block], every) for some, every in zip(query_chains, target_chains, strict=True)]
+        distance, shorter = (np.sum(part, axis=0) for part in zip(*parts, strict=True))
+        yield block, _identity(distance, shorter)
+
+
+def _by_chain(queries: list[str], targets: list[str]) -> tuple[list[list[str]], list[list[str]]]:
+    """Return the sequences as the only chain of each, or the heavy and the light chains of pairs."""
+    if not any(BETWEEN in text for text in (*queries, *targets)):
+        return [queries], [targets]
+    heavy, light = chains_of([*queries, *targets])
+    n = len(queries)
+    return [heavy[:n], light[:n]], [heavy[n:], light[n:]]
+
+
+def _distances(queries: list[str], targets: list[str]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the edit distance of each query to each target, and the length of the shorter one, ``(m, n)``."""
     from rapidfuzz.distance import Levenshtein
     from rapidfuzz.process import cdist
 
-    if not len(targets):
-        raise ValueError("there is nothing to be near to")
-    lengths = np.array([len(one) for one in targets])
-    for start in range(0, len(queries), 256):
-        some = queries[start : start + 256]
-        shorter = np.minimum.outer([len(one) for one in some], lengths)
-        distance = cdist(some, targets, scorer=Levenshtein.distance, dtype=np.int32, workers=-1)
-        yield slice(start, start + 256), _identity(distance, shorter)
+    shorter = np.minimum.outer([len(one) for one in queries], [len(one) for one in targets])
+    return cdist(queries, targets, scorer=Levenshtein.distance, dtype=np.int32, workers=-1), shorter
 
 
 _NO_PAIRS = Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))

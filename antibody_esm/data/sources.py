@@ -121,10 +121,16 @@ def load_dataset(
     if drop and fragment is None:
         data = _with_chains(data, chain or data.chain)
     if species is not None:
-        data = replace(data, species=tuple(species))
+        data = _with(data, species=tuple(species))
     if fragment is not None:
         return data.cut(fragment, chain=chain, species=species, drop=drop)
-    return replace(data, chain=chain or (FRAGMENTS[part].chain if part else data.chain), fragment=part or data.fragment)
+    return _with(data, chain=chain or (FRAGMENTS[part].chain if part else data.chain), fragment=part or data.fragment)
+
+
+def _with(data: Dataset, **changes: Any) -> Dataset:
+    """Return the same antibodies with other fields, whose messages name the same file."""
+    changed = replace(data, **changes)
+    return changed if data.file is None else changed.of_file(data.file)
 
 
 def _with_chains(data: Dataset, chain: Chain) -> Dataset:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.data.identity import identities
+from antibody_esm.data.identity import compared, identities
 
 _NEIGHBOURS = 5
 _KEPT = 5_000
@@ -24,7 +24,7 @@ class Applicability:
     Attributes
     ----------
     sequences
-        ``n`` training sequences.
+        ``n`` training sequences; of pairs their texts, ``heavy|light``.
     features
         ``(n, dim)``, what the classifier read of them, float32.
     """
@@ -59,10 +59,19 @@ class Applicability:
         return np.asarray(np.searchsorted(own, found, side="left") / len(own), np.float64)
 
     def identity(self, sequences: Sequence[str]) -> NDArray[np.float64]:
-        """Return the identity of each sequence to the nearest training one, ``(m,)``, from 0 to 1."""
+        """Return the identity of each sequence to the nearest training one, ``(m,)``, from 0 to 1.
+
+        Of pairs it is the identity of the heavy chains. Chains that are joined are compared as they are.
+        """
         if not len(sequences):
             return np.empty(0)
-        return np.concatenate([same.max(axis=1) for _, same in identities(sequences, self.sequences)])
+        queries, targets = ([compared(text) for text in texts] for texts in (sequences, self.sequences))
+        return np.concatenate([same.max(axis=1) for _, same in identities(queries, targets)])
+
+    def holds(self, sequences: Sequence[str]) -> list[bool]:
+        """Return whether each sequence, or pair with both its chains, is a training one."""
+        training = set(self.sequences)
+        return [text in training for text in sequences]
 
     @cached_property
     def _neighbours(self) -> tuple[Any, Any, NDArray[np.float64]]:

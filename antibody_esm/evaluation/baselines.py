@@ -5,6 +5,9 @@ logistic regression on one number (length, isoelectric point, net charge at pH 7
 Doolittle), on the amino acid composition, on words of one to three residues, on the V gene and on published biophysical
 descriptors; and the label of the nearest training sequence. Of continuous labels they are their mean, and ridge
 regression in the place of logistic regression.
+
+Pairs have the features of both chains side by side: two lengths, two net charges, the k-mers of each chain, the V gene
+of each chain. The nearest pair is that of the highest identity over both chains.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,11 +21,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from antibody_esm.classifiers import build, one_blas_thread
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.identity import identities
+from antibody_esm.data.reading import Reading
 from antibody_esm.descriptors import UNKNOWN, describe, germline_genes
-from antibody_esm.errors import DatasetError
+from antibody_esm.errors import RECOVERABLE, DatasetError, in_one_line
 from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate
 from antibody_esm.evaluation.metrics import score, score_continuous
-from antibody_esm.evaluation.splits import units
+from antibody_esm.evaluation.splits import folds, strata, units
+from antibody_esm.numbering import SPECIES
 from antibody_esm.specs import Descriptor, DescriptorSpec, LogisticRegressionSpec, RidgeSpec, SplitSpec
 
 BaselineName = Literal[
@@ -49,7 +54,7 @@ class Baseline:
 
     name: BaselineName
     features: Callable[[Sequence[str]], Any]
-    """From ``n`` sequences to ``n`` rows, each of which depends on its own sequence only."""
+    """From ``n`` sequences, or texts of pairs, to ``n`` rows, each of which depends on its own sequence only."""
     classifier: Any
     """Unfitted scikit-learn pipeline."""
 
@@ -77,8 +82,8 @@ class Results(Generic[T]):
 class NearestSequence(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """The label of the training sequence that is most similar, by the identity of `antibody_esm.data.identity`.
 
-    X is a one-dimensional array of sequences. Where several are equally near, their labels are averaged; half of them
-    is class 0.
+    X is a one-dimensional array of sequences, or of texts of pairs, whose identity is that of both chains. If several
+    are equally near, their labels are averaged; half of them is class 0.
 
     Attributes
     ----------
@@ -157,8 +162,13 @@ def _sparse(values: NDArray[np.float64]) -> Any:
     return found
 
 
-def baseline(name: BaselineName, *, continuous: bool = False) -> Baseline:
+def baseline(name: BaselineName, *, continuous: bool = False, species: Sequence[str] = SPECIES) -> Baseline:
     """Return a baseline by its name, for labels 0 and 1 or for continuous ones.
+
+    Parameters
+    ----------
+    species
+        Species of V genes, as `antibody_esm.numbering.number` takes them.
 
     Raises
     ------
@@ -169,6 +179,8 @@ def baseline(name: BaselineName, *, continuous: bool = False) -> Baseline:
     --------
     >>> baseline("length").features(["EVQLV", "QV"]).tolist()
     [[5.0], [2.0]]
+    >>> baseline("length").features(["EVQLV|DI", "QV|DIQ"]).tolist()
+    [[5.0, 2.0], [2.0, 3.0]]
     """
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.linear_model import LogisticRegression, Ridge
@@ -202,7 +214,8 @@ def baseline(name: BaselineName, *, continuous: bool = False) -> Baseline:
         case "germline":
             columns = OneHotEncoder(handle_unknown="ignore")  # a gene that training rows have not: no column
             of_columns = Ridge() if continuous else LogisticRegression(tol=1e-8, max_iter=10_000)
-            return Baseline(name, germline_genes, make_pipeline(columns, of_columns))
+            genes: Callable[[Sequence[str]], Any] = lambda sequences: germline_genes(sequences, species=species)  # noqa: E731
+            return Baseline(name, genes, make_pipeline(columns, of_columns))
         case "nearest_neighbour":
             nearest = NearestSequenceRegressor() if continuous else NearestSequence()
             return Baseline(name, lambda sequences: np.array(list(sequences), object), nearest)
@@ -218,6 +231,8 @@ def cross_validate_baselines(
     workers: int | None = None,
 ) -> Results[CrossValidation]:
     """Return what baselines find on the folds of a split, which are those of any other classifier.
+
+    A baseline that cannot be computed is absent, with the reason; the others are there.
 
     Parameters
     ----------
@@ -236,8 +251,6 @@ def cross_validate_baselines(
     ------
     DatasetError
         If labels are not what they have to be, or the split does not fit the data.
-    SequenceError
-        If a sequence holds nothing but X.
 
     Examples
     --------
@@ -251,16 +264,12 @@ def cross_validate_baselines(
     """
     split = split or SplitSpec()
     label, unit = _label(data, continuous), units(split, data)
-    found, absent = {}, {}
-    for name in names:
-        one = baseline(name, continuous=continuous)
-        features = one.features(data.sequences)
-        reason = _reason(name, features)
-        if reason is None:
-            found[name] = cross_validate(one.classifier, features, label, split, workers, unit)
-        else:
-            absent[name] = reason
-    return Results(found, absent)
+    folds(split, strata(label) if continuous else label, unit)  # raises what concerns all baselines
+
+    def validated(made: Baseline) -> CrossValidation:
+        return cross_validate(made.classifier, _features(made, data), label, split, workers, unit)
+
+    return _each([baseline(name, continuous=continuous, species=data.species) for name in names], validated)
 
 
 @dataclass(frozen=True)
@@ -271,8 +280,8 @@ class FittedBaselines:
     """With the classifier fitted."""
     absent: dict[BaselineName, str]
     """Why a baseline cannot be had."""
-    chain: tuple[str, str | None]
-    """Chain and fragment of the training set."""
+    reading: Reading
+    """Chain, fragment and species of the training set."""
     continuous: bool = False
     """Whether labels are continuous."""
 
@@ -284,28 +293,23 @@ class FittedBaselines:
         DatasetError
             If labels are not what they have to be, or the data are of another chain or fragment than those of the
             training.
-        SequenceError
-            If a sequence holds nothing but X.
         """
-        if self.chain != (data.chain, data.fragment):
-            ours, theirs = (f"{chain} {cut or ''}".strip() for chain, cut in (self.chain, (data.chain, data.fragment)))
-            raise DatasetError(f"baselines that know {ours} sequences cannot be scored on {theirs} ones")
+        if not self.reading.same_part(data.reading):
+            raise DatasetError(f"baselines of {self.reading} sequences cannot be scored on {data.reading} ones")
         label = _label(data, self.continuous)
-        found, absent = {}, dict(self.absent)
-        for name, one in self.fitted.items():
-            features = one.features(data.sequences)
-            reason = _reason(name, features)
-            if reason is not None:
-                absent[name] = reason
-                continue
+
+        def predicted(fitted: Baseline) -> Prediction:
+            features = _features(fitted, data)
             with one_blas_thread():
-                prediction = one.classifier.predict(features)
-                probability = None if self.continuous else one.classifier.predict_proba(features)[:, 1]
+                prediction = fitted.classifier.predict(features)
+                probability = None if self.continuous else fitted.classifier.predict_proba(features)[:, 1]
             scores = (
                 score_continuous(label, prediction) if probability is None else score(label, prediction, probability)
             )
-            found[name] = Prediction(prediction, probability, scores)
-        return Results(found, absent)
+            return Prediction(prediction, probability, scores)
+
+        results = _each(list(self.fitted.values()), predicted)
+        return Results(results.found, self.absent | results.absent)
 
 
 def fit_baselines(
@@ -322,25 +326,35 @@ def fit_baselines(
     (179,)
     """
     label = _label(data, continuous)
-    fitted, absent = {}, {}
-    for name in names:
-        one = baseline(name, continuous=continuous)
-        features = one.features(data.sequences)
-        reason = _reason(name, features)
-        if reason is not None:
-            absent[name] = reason
-            continue
+
+    def fitted(made: Baseline) -> Baseline:
+        features = _features(made, data)
         with one_blas_thread():
-            fitted[name] = Baseline(name, one.features, one.classifier.fit(features, label))
-    return FittedBaselines(fitted, absent, (data.chain, data.fragment), continuous)
+            return Baseline(made.name, made.features, made.classifier.fit(features, label))
+
+    results = _each([baseline(name, continuous=continuous, species=data.species) for name in names], fitted)
+    return FittedBaselines(results.found, results.absent, data.reading, continuous)
 
 
 def _label(data: Dataset, continuous: bool) -> NDArray[Any]:
     return data.continuous_labels() if continuous else data.binary_labels()
 
 
-def _reason(name: BaselineName, features: Any) -> str | None:
-    """Return why a baseline can say nothing about these rows."""
-    if name == "germline" and (features == UNKNOWN).all():
-        return "no variable domain is recognised in any sequence, so that no germline gene is known"
-    return None
+def _features(made: Baseline, data: Dataset) -> Any:
+    """Return the features of a data set; a DatasetError is raised if they say nothing."""
+    features = made.features(data.sequences)
+    if made.name == "germline" and (features == UNKNOWN).all():
+        raise DatasetError("no variable domain is recognised in any sequence, so that no germline gene is known")
+    return features
+
+
+def _each(baselines: Sequence[Baseline], compute: Callable[[Baseline], T]) -> Results[T]:
+    """Return the result of each baseline; a baseline that fails is absent, with the reason."""
+    found: dict[BaselineName, T] = {}
+    absent: dict[BaselineName, str] = {}
+    for made in baselines:
+        try:
+            found[made.name] = compute(made)
+        except RECOVERABLE as error:
+            absent[made.name] = in_one_line(error)
+    return Results(found, absent)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.data.identity import cluster
+from antibody_esm.data.identity import cluster, compared
 from antibody_esm.errors import DatasetError, place
 from antibody_esm.specs import SplitSpec
 
@@ -28,7 +28,7 @@ _FOLD = "fold"
 def units(spec: SplitSpec, data: "Dataset") -> NDArray[Any] | None:
     """Return the unit of each antibody, ``(n,)``: rows of one unit are in one fold. None where each is its own.
 
-    Identity is that of `Dataset.sequences`, that is of what is embedded.
+    Identity is that of `Dataset.identity_sequences`: of heavy chains if both chains are read.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def units(spec: SplitSpec, data: "Dataset") -> NDArray[Any] | None:
         case "antibody":
             return None
         case "identity":
-            return _units(spec, data.sequences)
+            return _units(spec, data.identity_sequences)
         case "group" | "family":
             if data.groups is None:
                 raise DatasetError(
@@ -122,7 +122,8 @@ class Splitter:
     Parameters
     ----------
     spec
-        What `groups` are depends on `by`: of ``identity`` the sequences, of ``group`` and ``family`` names, of ``fold``
+        What `groups` are depends on `by`: of ``identity`` the sequences or texts of pairs (`Antibody`), whose heavy
+        chains are compared, of ``group`` and ``family`` names, of ``fold``
         the number of the fold in which each row is tested; of ``antibody`` they play no part. Without groups, X is
         taken in their place if it is one-dimensional.
 
@@ -178,7 +179,7 @@ class Splitter:
 
 
 class IdentityKFold(Splitter):
-    """Stratified folds that divide no pair of sequences at or above an identity.
+    """Stratified folds that divide no two sequences at or above an identity, nor two antibodies with such heavy chains.
 
     Parameters
     ----------
@@ -222,7 +223,7 @@ class IdentityKFold(Splitter):
 
 def _units(spec: SplitSpec, values: Any) -> NDArray[Any]:
     if spec.by == "identity":
-        return cluster([str(one) for one in values], spec.identity)
+        return cluster([compared(value if isinstance(value, tuple) else str(value)) for value in values], spec.identity)
     if spec.by != "fold":
         return np.array([str(one) for one in values])
     numbers = np.asarray(values, np.float64)

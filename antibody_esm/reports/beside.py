@@ -70,10 +70,14 @@ def _quick(data: Dataset) -> list[BaselineName]:
 
 
 def nearest_identity(data: Dataset, training: Dataset) -> NDArray[np.float64] | None:
-    """Return the identity ``(n,)`` of each antibody to the nearest of a training set, 0 to 1; None of very many."""
+    """Return the identity ``(n,)`` of each antibody to the nearest of a training set, 0 to 1; None of very many.
+
+    Of antibodies of two chains it is the identity of the heavy chains, see `Dataset.identity_sequences`.
+    """
     if max(len(data), len(training)) > MANY:
         return None
-    return np.concatenate([same.max(axis=1) for _, same in identities(data.sequences, training.sequences)])
+    theirs = training.identity_sequences
+    return np.concatenate([same.max(axis=1) for _, same in identities(data.identity_sequences, theirs)])
 
 
 def identity_to_other_folds(data: Dataset, fold: NDArray[np.int64], repeats: int) -> NDArray[np.float64] | None:
@@ -88,7 +92,7 @@ def identity_to_other_folds(data: Dataset, fold: NDArray[np.int64], repeats: int
         return None
     of = fold.reshape(repeats, len(data))
     found = np.empty(of.shape)
-    for rows, same in identities(data.sequences, data.sequences):
+    for rows, same in identities(data.identity_sequences, data.identity_sequences):
         for one in range(repeats):
             found[one, rows] = np.where(of[one, rows, None] != of[one], same, 0).max(axis=1)
     return found.ravel()
@@ -100,6 +104,6 @@ def family(data: Dataset) -> NDArray[np.object_] | None:
         return np.array(data.groups, object)
     if len(data) > MANY:
         return None
-    heavy, light = germline_genes(data.sequences).T
+    heavy, light = germline_genes(data.sequences, species=data.species).T
     known = heavy if (heavy != UNKNOWN).any() else light
     return np.array([name.partition("-")[0] for name in known], object) if (known != UNKNOWN).any() else None

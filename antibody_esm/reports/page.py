@@ -5,8 +5,10 @@ It has no script, and a policy that forbids every load; figures are inline SVG. 
 
 import html
 import json
+import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +16,7 @@ import numpy as np
 
 from antibody_esm.data.audit import Finding
 from antibody_esm.data.dataset import Dataset
+from antibody_esm.errors import RECOVERABLE, in_one_line
 from antibody_esm.evaluation.intervals import CROSS_VALIDATION
 from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.reports import text
@@ -25,6 +28,8 @@ from antibody_esm.reports.svg import svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+logger = logging.getLogger("antibody_esm")
 
 _SQUARE = (4.2, 3.9)
 _WIDE = 5.0
@@ -63,7 +68,11 @@ class _Ids:
         """Return the element of a figure, its title a heading of this level."""
         self._count += 1
         told = " ".join([f"{panel.title}.", panel.caption]).strip()
-        drawn = svg(panel.draw, f"f{self._count}", told, panel.size)
+        try:
+            drawn = svg(panel.draw, f"f{self._count}", told, panel.size)
+        except RECOVERABLE as error:
+            logger.warning("the figure %r could not be drawn: %s", panel.title, in_one_line(error))
+            drawn = f"<p class='warn'>This figure could not be drawn: {html.escape(in_one_line(error))}</p>"
         caption = f"<figcaption>{html.escape(panel.caption)}</figcaption>" if panel.caption else ""
         kind = "wide" if panel.size[0] > _WIDE else "narrow"
         return (
@@ -305,25 +314,50 @@ def _continuous(name: str, values: Any) -> bool:
 
 
 def _where(report: Report) -> list[_Panel]:
-    title = METRIC[report.slice_metric].title
-    title = title[0].upper() + title[1:]
-    nominal = " Intervals are nominal." if report.is_cross_validation else ""
-    panels = []
-    families = defined(report.by_family)
-    if families:
-        left = len(report.by_family) - len(families[:FAMILIES])
-        told = f"{left} more are small or have one class only. " if left else ""
-        size = 4.6, 0.9 + 0.42 * len(families[:FAMILIES])
-        told = f"By {'group' if report.data.groups is not None else 'V gene family'}. {told}{nominal}".strip()
-        panels.append(_Panel(f"{title} by family", told, report.plot_families, size))
-    if report.by_identity:
-        told = (
-            "Identity to the nearest antibody the model was trained on. What holds only for near ones may be memory; "
-            f"what you will predict is more likely far.{nominal}"
-        )
-        size = 4.6, 0.9 + 0.42 * len(report.by_identity)
-        panels.append(_Panel(f"{title} by identity to the training set", told, report.plot_identity, size))
+    """Return the figures of families and of identities; a figure that fails becomes a note."""
+    name = METRIC[report.slice_metric].title
+    name = name[0].upper() + name[1:]
+    panels: list[_Panel] = []
+    for title, make in (
+        (f"{name} by family", _families),
+        (f"{name} by identity to the training set", _identities),
+    ):
+        try:
+            panels += make(report, title)
+        except RECOVERABLE as error:
+            panels.append(_Panel(title, "", partial(_fail, error)))
     return panels
+
+
+def _fail(error: Exception, ax: "Axes") -> None:
+    raise error
+
+
+def _families(report: Report, title: str) -> list[_Panel]:
+    families = defined(report.by_family)
+    if not families:
+        return []
+    left = len(report.by_family) - len(families[:FAMILIES])
+    told = f"{left} more are small or have one class only. " if left else ""
+    kind = "group" if report.data.groups is not None else "V gene family"
+    size = 4.6, 0.9 + 0.42 * len(families[:FAMILIES])
+    return [_Panel(title, f"By {kind}. {told}{_nominal(report)}".strip(), report.plot_families, size)]
+
+
+def _identities(report: Report, title: str) -> list[_Panel]:
+    if not report.by_identity:
+        return []
+    what = text.identity(report.data).capitalize()
+    told = (
+        f"{what} to the nearest antibody the model was trained on. What holds only for near ones may be memory; "
+        f"what you will predict is more likely far. {_nominal(report)}"
+    )
+    size = 4.6, 0.9 + 0.42 * len(report.by_identity)
+    return [_Panel(title, told.strip(), report.plot_identity, size)]
+
+
+def _nominal(report: Report) -> str:
+    return "Intervals are nominal." if report.is_cross_validation else ""
 
 
 def _data(grid: GridReport) -> str:

@@ -113,7 +113,7 @@ class Report:
         """How the scores were found: the folds, or that it was a test."""
         if not self.is_cross_validation:
             return "test"
-        return text.folds(self.spec, len(self.scores[self.metric]) // self._repeats)
+        return text.folds(self.spec, len(self.scores[self.metric]) // self._repeats, self.data)
 
     @property
     def out_of_fold(self) -> "pd.DataFrame":
@@ -130,7 +130,7 @@ class Report:
         if fold is not None and "repeat" in column:
             fold = fold + column["repeat"] * (fold.max() + 1)
         label = column["target" if self.spec.is_regression else "label"]
-        clusters = None if self.is_cross_validation else cluster(self.data.sequences, _RELATED)
+        clusters = None if self.is_cross_validation else cluster(self.data.identity_sequences, _RELATED)
         rows = predictions(label, column["prediction"], column.get("probability"), fold=fold, clusters=clusters)
         return Scored(rows, self.scores, self._repeats)
 
@@ -174,14 +174,16 @@ class Report:
 
     def baseline_title(self, name: BaselineName) -> str:
         """Return the name of a baseline for people."""
-        return text.baseline_title(name, continuous=self.spec.is_regression)
+        paired = self.data.chain == "paired"
+        return text.baseline_title(name, continuous=self.spec.is_regression, paired=paired)
 
     @cached_property
     def identity(self) -> NDArray[np.float64] | None:
         """Identity of each predicted antibody to the nearest one its model was trained on, 0 to 1.
 
-        One number a row of `predictions`; the training set of a cross-validation is all other folds. None where the
-        training set is not known, or where there are so many antibodies that it would take hours.
+        One number a row of `predictions`; the training set of a cross-validation is all other folds. Of antibodies of
+        two chains it is the identity of the heavy chains. None where the training set is not known, or where there are
+        so many antibodies that it would take hours.
         """
         fold = self.scored.rows.fold
         if fold is not None:
@@ -242,8 +244,9 @@ class Report:
             said.append(CROSS_VALIDATION)
         elif not self.scored.rows.independent:
             alike = int(self.scored.rows.cluster.max()) + 1
+            what = text.identity(self.data)
             said.append(
-                f"The {len(self.data):,} antibodies are {alike:,} clusters at {_RELATED:.0%} identity; intervals take "
+                f"The {len(self.data):,} antibodies are {alike:,} clusters at {_RELATED:.0%} {what}; intervals take "
                 "a cluster as one observation."
             )
         for reason in dict.fromkeys(self.baselines.absent.values()):

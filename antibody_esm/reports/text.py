@@ -33,15 +33,21 @@ BASELINE: Mapping[BaselineName, str] = MappingProxyType(
     }
 )
 """Baselines by the names that people read."""
+_OF_PAIRS: Mapping[BaselineName, str] = MappingProxyType(
+    {name: f"{title} of each chain" for name, title in BASELINE.items() if name not in ("majority", "germline")}
+    | {"germline": "V genes of both chains", "nearest_neighbour": "nearest pair"}
+)
 
 _VERSIONS = ("antibody_esm", "numpy", "scikit-learn", "scipy", "torch", "transformers", "xgboost")
 _PINNED = ("digest", "layer", "max_length")
 """What pinning an extractor fills in."""
 
 
-def baseline_title(name: BaselineName, *, continuous: bool) -> str:
+def baseline_title(name: BaselineName, *, continuous: bool, paired: bool = False) -> str:
     """Return the name of a baseline for people."""
-    return "mean value" if continuous and name == "majority" else BASELINE[name]
+    if continuous and name == "majority":
+        return "mean value"
+    return _OF_PAIRS.get(name, BASELINE[name]) if paired else BASELINE[name]
 
 
 def pipeline(spec: TrainSpec) -> str:
@@ -50,12 +56,12 @@ def pipeline(spec: TrainSpec) -> str:
     return name if spec.decision == DecisionSpec() else f"{name}, {_named('decision', spec.decision, set())}"
 
 
-def folds(spec: TrainSpec, number: int) -> str:
+def folds(spec: TrainSpec, number: int, data: Dataset) -> str:
     """Return how so many folds, of each repeat, were made."""
     split = spec.split
     told = {
         "antibody": f"{number} folds stratified by the median" if spec.is_regression else f"{number} stratified folds",
-        "identity": f"{number} folds of clusters at {split.identity:.0%} identity",
+        "identity": f"{number} folds of clusters at {split.identity:.0%} {identity(data)}",
         "group": f"{number} folds of groups",
         "family": f"{number} families, each left out once",
         "fold": f"{number} predefined folds",
@@ -69,6 +75,11 @@ def constant(data: Dataset, spec: TrainSpec) -> str:
         return f"Always naming the mean would have an RMSE of {np.std(data.continuous_labels()):.3f}."
     share = float(np.mean(data.binary_labels()))
     return f"Always naming the larger class would have an accuracy of {max(share, 1 - share):.3f}."
+
+
+def identity(data: Dataset) -> str:
+    """Return the name of the identity that decides which antibodies of a data set are related."""
+    return "identity of heavy chains" if data.chain in ("both", "paired") else "identity"
 
 
 def groups(data: Dataset, spec: TrainSpec) -> list[str]:
@@ -88,8 +99,9 @@ def repeated(data: Dataset, spec: TrainSpec) -> list[str]:
         return []
     contradictory = sum(len(set(label[rows].tolist())) > 1 for rows in found)
     flatter = "they are tested together" if spec.split.by == "identity" else _FLATTER
+    what = "both sequences" if data.chain in ("both", "paired") else "their sequence"
     return [
-        f"{sum(map(len, found))} antibodies share their sequence with another one ({len(found)} sequences, "
+        f"{sum(map(len, found))} antibodies share {what} with another one ({len(found)} sequences, "
         f"{contradictory} with {'different' if spec.is_regression else 'contradictory'} labels); {flatter}."
     ]
 
