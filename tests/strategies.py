@@ -38,8 +38,12 @@ names = st.text(string.ascii_letters + string.digits + "_-./", min_size=1, max_s
 
 
 def sequences(min_size: int = 1, max_size: int = 30) -> st.SearchStrategy[str]:
-    """Return sequences in normal form; 30 residues or more that could all be nucleotides are taken for DNA."""
-    return st.text(ALPHABET, min_size=min_size, max_size=max_size).filter(lambda text: not is_nucleic(text))
+    return st.text(ALPHABET, min_size=min_size, max_size=max_size).map(protein)
+
+
+def protein(text: str) -> str:
+    """Return residues with another one in front where they could all be nucleotides, and would be taken for DNA."""
+    return "D" + text[1:] if is_nucleic(text) else text
 
 
 any_extractors = st.builds(

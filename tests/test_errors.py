@@ -40,6 +40,7 @@ def test_a_long_list_of_bad_rows_is_cut_in_the_message_and_whole_in_the_attribut
     "error",
     [
         SequenceError([BadResidue(0, 2, "-")], ["'-'"]),
+        SequenceError([BadResidue(0, 2, "-")], ["'-'"], {0: "line 2 (id a)"}),
         CheckpointError("gone", "facebook/esm", "main"),
         DatasetError("no column", Path("a.csv"), 3, "label"),
         StoreError("damaged", Path("store")),

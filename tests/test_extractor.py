@@ -94,7 +94,7 @@ def test_an_embedding_does_not_depend_on_its_batch_its_order_or_the_workers(
     extractor: Extractor, data: st.DataObject
 ) -> None:
     length = data.draw(st.integers(1, 130))
-    same_length = st.text(ALPHABET, min_size=length, max_size=length)
+    same_length = strategies.sequences(length, length)
     sequences = data.draw(
         st.lists(same_length | strategies.sequences(max_size=20), min_size=2, max_size=most(extractor, length, 12))
     )

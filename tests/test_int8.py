@@ -12,7 +12,6 @@ import strategies
 from antibody_esm import CheckpointError, Extractor, ExtractorSpec, RuntimeSpec
 from antibody_esm.plm import int8
 from antibody_esm.plm.int8 import STATE, WEIGHT, Linear
-from antibody_esm.sequences import ALPHABET
 from chains import HEAVY, LIGHT, NANOBODY
 from peers import one_thread
 from variants import most, variant
@@ -69,7 +68,7 @@ def test_a_vector_does_not_depend_on_its_batch_its_order_or_the_workers(
     @settings(max_examples=8)
     def check(data: st.DataObject) -> None:
         length = data.draw(st.integers(1, 130))
-        same_length = st.text(ALPHABET, min_size=length, max_size=length)
+        same_length = strategies.sequences(length, length)
         sequences = data.draw(
             st.lists(same_length | strategies.sequences(max_size=20), min_size=2, max_size=most(one, length, 8))
         )
