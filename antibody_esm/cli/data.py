@@ -1,7 +1,6 @@
 """``antibody-esm data``: number sequences, and look for what is wrong with a data set."""
 
 import csv
-import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -9,13 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from antibody_esm.cli.told import told
+from antibody_esm.cli.arguments import check_outputs
+from antibody_esm.cli.errors import complain, reported
 from antibody_esm.data.sources import load_dataset
 from antibody_esm.data.tables import read_sequences
 from antibody_esm.errors import DatasetError, SequenceError
+from antibody_esm.files import replacing, write
 from antibody_esm.numbering import LONGEST, REGIONS, SPECIES, Domain, number
 from antibody_esm.sequences import normalise
-from antibody_esm.store.exchange import appearing_whole
 
 app = typer.Typer(
     no_args_is_help=True, help="Number sequences, and audit data sets.", rich_markup_mode=None, name="data"
@@ -45,16 +45,16 @@ def number_command(
     """
     from tqdm import tqdm
 
-    with told():
-        _refuse_same(file, out)
+    with reported():
+        check_outputs([out], [file])
         rows = list(read_sequences(file, column))
         if not rows:
             raise DatasetError("there are no sequences", file)
         number([], species=tuple(species or SPECIES))  # unknown ones are refused before anything is written
         bad = 0
         with (
-            appearing_whole(out) as unfinished,
-            unfinished.open("x", newline="") as lines,
+            replacing(out) as unfinished,
+            unfinished.open("w", newline="", encoding="utf-8") as lines,
             tqdm(total=len(rows), unit="seq", delay=1, disable=None) as bar,
         ):
             table = csv.DictWriter(lines, _COLUMNS)
@@ -63,7 +63,7 @@ def number_command(
                 for row, (name, _), domains, problem in _numbered(part, tuple(species or SPECIES)):
                     if problem:
                         bad += 1
-                        print(f"row {row} ({name}): {problem}", file=sys.stderr)  # noqa: T201
+                        complain(f"row {row} ({name}): {problem}")
                         table.writerow({"id": name, "row": row, "problems": problem})
                     for place, domain in enumerate(domains):
                         table.writerow({"id": name, "row": row, "domain": place + 1, **_described(domain)})
@@ -92,10 +92,8 @@ def audit(
 
     Columns are taken by these options for both files.
     """
-    with told():
-        for table in (file, against):
-            if table is not None and out is not None:
-                _refuse_same(Path(table), out)
+    with reported():
+        check_outputs([out], [file, against])
         columns: dict[str, Any] = {"id": id_, "heavy": heavy, "light": light, "label": label, "groups": groups}
         data = load_dataset(file, **columns)
         other = None if against is None else load_dataset(against, **columns)
@@ -104,12 +102,7 @@ def audit(
         if out is not None:
             frame = found.to_frame()
             frame["rows"] = [" ".join(map(str, rows)) for rows in frame["rows"]]
-            frame.to_csv(out, index=False)
-
-
-def _refuse_same(file: Path, out: Path) -> None:
-    if out.exists() and file.exists() and out.samefile(file):
-        raise DatasetError("would be written over; give another file to write to", file)
+            write(out, frame.to_csv(index=False).encode())
 
 
 def _parts(rows: Any) -> Iterator[list[tuple[int, tuple[str, Any]]]]:

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from antibody_esm.cli.given import check
-from antibody_esm.cli.told import told
+from antibody_esm.cli.arguments import check_outputs, check_suffix
+from antibody_esm.cli.errors import reported
 from antibody_esm.specs import RuntimeSpec
 
 _WRITTEN = (".html", ".csv", ".json")
@@ -33,12 +33,13 @@ def evaluate_command(
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
 ) -> None:
     """Scores with intervals and baselines on labelled antibodies; that they were opened is noted beside the model."""
-    with told(f"what is embedded is in {store}, and the same command goes on there"):
+    with reported(f"what is embedded is in {store}, and the same command goes on there"):
         from antibody_esm.data.sources import load_dataset
         from antibody_esm.predictor import Predictor
 
         for path in out or ():
-            check(path, *_WRITTEN)
+            check_suffix(path, *_WRITTEN)
+        check_outputs(out or (), [data, labels], model=model, store=store)
         predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
         fragment = predictor.data["fragment"]
         given = load_dataset(
@@ -53,7 +54,6 @@ def evaluate_command(
             drop=drop,
         )
         report = predictor.evaluate(given, threshold=threshold, assay=assay)
-        print(report)  # noqa: T201
-        for path in out or ():
+        for path in out or ():  # before anything is printed, which perhaps nobody reads to its end
             {".html": report.to_html, ".csv": report.to_csv, ".json": report.to_json}[path.suffix](path)
-            print(f"written to {path}")  # noqa: T201
+        print("\n".join([str(report), *(f"written to {path}" for path in out or ())]))  # noqa: T201
