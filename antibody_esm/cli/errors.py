@@ -1,5 +1,6 @@
 """Ends of a command: errors and warnings on one line each, signals, and output that nobody reads."""
 
+import logging
 import os
 import signal
 import sys
@@ -62,7 +63,8 @@ def reported(kept: str = "") -> Iterator[Kept]:
         with warnings.catch_warnings():
             warnings.simplefilter("always")
             warnings.showwarning = lambda message, *_, **__: complain(f"warning: {message}")
-            yield state
+            with _logged_warnings():
+                yield state
             sys.stdout.flush()
     except ValidationError as error:
         for problem in error.errors():
@@ -77,6 +79,24 @@ def reported(kept: str = "") -> Iterator[Kept]:
             written = _complained(f"error: {_line(error)}")
             status = _BROKEN_PIPE if isinstance(error, BrokenPipeError) and not written else status or 1
         raise typer.Exit(status) from error
+
+
+class _Warnings(logging.Handler):
+    """Print logged warnings; errors that are logged are also raised, and printed then."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno == logging.WARNING:
+            complain(f"warning: {record.getMessage()}")
+
+
+@contextmanager
+def _logged_warnings() -> Iterator[None]:
+    logger, handler = logging.getLogger("antibody_esm"), _Warnings()
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def complain(text: str) -> None:
