@@ -2,6 +2,7 @@
 
 import logging
 import os
+import select
 import signal
 import sys
 import threading
@@ -74,7 +75,7 @@ def reported(kept: str = "") -> Iterator[Kept]:
         complain(f"interrupted{state.text and f'; {state.text}'}")
         raise typer.Exit(128 + getattr(error, "number", signal.SIGINT)) from error
     except (AntibodyESMError, OSError, ValueError) as error:
-        status = _unwritten()
+        status = _unwritten(error)
         if status is None or isinstance(error, AntibodyESMError) or getattr(error, "filename", None):
             written = _complained(f"error: {_line(error)}")
             status = _BROKEN_PIPE if isinstance(error, BrokenPipeError) and not written else status or 1
@@ -136,7 +137,7 @@ def run(app: Callable[[], object]) -> None:
             if sys.stdout is not None:
                 sys.stdout.flush()
     except (OSError, ValueError) as error:
-        status = _unwritten()
+        status = _unwritten(error)
         if status is None:
             raise
         raise SystemExit(status) from error
@@ -146,7 +147,7 @@ def run(app: Callable[[], object]) -> None:
         raise
 
 
-def _unwritten() -> int | None:
+def _unwritten(error: Exception) -> int | None:
     """Return the exit status if standard output cannot be written, which is reported; None if it can."""
     try:
         if sys.stdout is not None:
@@ -158,7 +159,19 @@ def _unwritten() -> int | None:
         _discard_output()
         complain(f"error: standard output cannot be written: {_line(full)}")
         return 1
+    if isinstance(error, BrokenPipeError) and _is_unread():
+        _discard_output()
+        return _BROKEN_PIPE
     return None
+
+
+def _is_unread() -> bool:
+    """Return whether standard output is a pipe that nobody reads: what failed to be written is not written again."""
+    with suppress(OSError, ValueError, AttributeError):
+        pipe = select.poll()
+        pipe.register(sys.stdout.fileno(), select.POLLOUT)
+        return any(event & select.POLLERR for _, event in pipe.poll(0))
+    return False
 
 
 def _discard_output() -> None:
