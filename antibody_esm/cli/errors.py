@@ -66,7 +66,7 @@ def reported(kept: str = "") -> Iterator[Kept]:
             warnings.showwarning = lambda message, *_, **__: complain(f"warning: {message}")
             with _logged_warnings():
                 yield state
-            sys.stdout.flush()
+        _end_output()
     except ValidationError as error:
         for problem in error.errors():
             complain(f"error: {problem['msg']} (given: {problem['input']})")
@@ -75,11 +75,12 @@ def reported(kept: str = "") -> Iterator[Kept]:
         complain(f"interrupted{state.text and f'; {state.text}'}")
         raise typer.Exit(128 + getattr(error, "number", signal.SIGINT)) from error
     except (AntibodyESMError, OSError, ValueError) as error:
-        status = _unwritten(error)
-        if status is None or isinstance(error, AntibodyESMError) or getattr(error, "filename", None):
-            written = _complained(f"error: {_line(error)}")
-            status = _BROKEN_PIPE if isinstance(error, BrokenPipeError) and not written else status or 1
-        raise typer.Exit(status) from error
+        if isinstance(error, BrokenPipeError) and _is_unread():
+            _discard_output()
+            raise typer.Exit(_BROKEN_PIPE) from error
+        if not _complained(f"error: {_line(error)}") and isinstance(error, BrokenPipeError):
+            raise typer.Exit(_BROKEN_PIPE) from error  # nobody reads the errors either
+        raise typer.Exit(1) from error
 
 
 class _Warnings(logging.Handler):
@@ -131,38 +132,29 @@ def run(app: Callable[[], object]) -> None:
     stdout = sys.stdout
     _end_in_order()
     try:
-        try:
-            app()
-        finally:
-            if sys.stdout is not None:
-                sys.stdout.flush()
-    except (OSError, ValueError) as error:
-        status = _unwritten(error)
-        if status is None:
-            raise
-        raise SystemExit(status) from error
+        app()
     except SystemExit:
         if sys.stdout is not stdout:  # typer has put another in its place, since nobody reads it
             raise SystemExit(_BROKEN_PIPE) from None
+        try:
+            _end_output()
+        except typer.Exit as end:
+            raise SystemExit(end.exit_code) from None
         raise
 
 
-def _unwritten(error: Exception) -> int | None:
-    """Return the exit status if standard output cannot be written, which is reported; None if it can."""
+def _end_output() -> None:
+    """Write what was printed, and end the command if that fails."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
         _discard_output()
-        return _BROKEN_PIPE
-    except (OSError, ValueError) as full:
+        raise typer.Exit(_BROKEN_PIPE) from None
+    except (OSError, ValueError) as error:
         _discard_output()
-        complain(f"error: standard output cannot be written: {_line(full)}")
-        return 1
-    if isinstance(error, BrokenPipeError) and _is_unread():
-        _discard_output()
-        return _BROKEN_PIPE
-    return None
+        complain(f"error: standard output cannot be written: {_line(error)}")
+        raise typer.Exit(1) from None
 
 
 def _is_unread() -> bool:
