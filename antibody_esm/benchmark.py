@@ -1,6 +1,5 @@
 """A grid of pipelines on one training set, cross-validated there and tested on others; each result computed once."""
 
-import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -21,10 +20,13 @@ from antibody_esm.embedding import as_store
 from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
 from antibody_esm.evaluation.cross_validation import CrossValidation
 from antibody_esm.evaluation.ledger import Ledger, Opening
+from antibody_esm.files import digest as file_digest
+from antibody_esm.files import resolved, write
+from antibody_esm.folders import recover, replacing_folder
 from antibody_esm.reports.grid import GridReport
 from antibody_esm.reports.report import UNCHECKED, Report, cross_validation_report, evaluation_report
 from antibody_esm.reports.text import pipeline
-from antibody_esm.results import ResultFolder, digest, write
+from antibody_esm.results import ResultFolder, digest
 from antibody_esm.specs import ClassifierSpec, DecisionSpec, RegressorSpec, RuntimeSpec, SplitSpec, TrainSpec
 from antibody_esm.store.store import Store
 from antibody_esm.trainer import Trainer
@@ -33,6 +35,9 @@ logger = logging.getLogger("antibody_esm")
 
 _RUN, _CELLS, _LEDGER, _SUMMARY = "run.json", "cells", "openings.jsonl", "summary.txt"
 _PAGE = "report.html"
+
+WRITTEN = (_PAGE, "results.json", "scores.csv", _SUMMARY, _RUN)
+"""Files of a benchmark's folder that are replaced together; single results and the ledger of test sets stay."""
 
 
 class Benchmark:
@@ -149,6 +154,7 @@ class Benchmark:
         self.computed, self.failed, self.missing = 0, {}, {}
         results = ResultFolder(None if self.output is None else self.output / _CELLS)
         if self.output is not None:
+            recover(resolved(self.output), WRITTEN)  # before it is seen what is there
             self.output.mkdir(parents=True, exist_ok=True)
         ledger = Ledger(None if self.output is None else self.output / _LEDGER)
         grounds = {fragment: _Grounds(self.data, self.tests, fragment, self.check) for fragment in self.fragments}
@@ -188,7 +194,7 @@ class Benchmark:
             if said["key"] != self._key():
                 return None
             for name, sha256 in said["files"].items():
-                if hashlib.sha256((self.output / Path(name).name).read_bytes()).hexdigest() != sha256:
+                if file_digest(self.output / Path(name).name) != sha256:
                     return None
             return (self.output / _SUMMARY).read_text(encoding="utf-8")
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -204,18 +210,17 @@ class Benchmark:
         return digest(identity)
 
     def _write(self, grid: GridReport, folder: Path) -> None:
-        (folder / _RUN).unlink(missing_ok=True)
-        files = [grid.to_json(folder / "results.json"), grid.to_csv(folder / "scores.csv"), folder / _SUMMARY]
-        write(folder / _SUMMARY, str(grid).encode())
-        try:
-            files.append(grid.to_html(folder / _PAGE))
-        except RECOVERABLE as error:
-            (folder / _PAGE).unlink(missing_ok=True)  # that of an earlier run
-            self.missing[_PAGE] = in_one_line(error)
-            logger.warning("%s is missing: %s", folder / _PAGE, in_one_line(error))
-        if not self.failed and not self.missing:
-            hashes = {one.name: hashlib.sha256(one.read_bytes()).hexdigest() for one in files}
-            write(folder / _RUN, json.dumps({"key": self._key(), "files": hashes}, indent=2).encode())
+        with replacing_folder(folder, WRITTEN) as new:
+            write(new / _SUMMARY, str(grid).encode())
+            files = [grid.to_json(new / "results.json"), grid.to_csv(new / "scores.csv"), new / _SUMMARY]
+            try:
+                files.append(grid.to_html(new / _PAGE))
+            except RECOVERABLE as error:
+                self.missing[_PAGE] = in_one_line(error)
+                logger.warning("%s is missing: %s", folder / _PAGE, in_one_line(error))
+            if not self.failed and not self.missing:
+                digests = {file.name: file_digest(file) for file in files}
+                write(new / _RUN, json.dumps({"key": self._key(), "files": digests}, indent=2).encode())
 
     def _cell(self, spec: TrainSpec, given: "_Grounds") -> dict[str, Any]:
         """Return what a pipeline predicts; labels of test sets are not looked at."""
@@ -249,7 +254,7 @@ class _Source:
         chain = {} if self._chain is None else {"chain": str(self._chain)}
         if self._given in PUBLIC:
             return {"name": str(self._given)} | chain  # its files are checked by digests that are part of the code
-        return {"sha256": hashlib.sha256(Path(self._given).read_bytes()).hexdigest()} | chain
+        return {"sha256": file_digest(Path(self._given))} | chain
 
     def load(self, fragment: str | None) -> Dataset:
         """Return the antibodies, cut to a fragment."""

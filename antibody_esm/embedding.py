@@ -160,19 +160,20 @@ def embed_stream(
     kept = None if store is None else as_store(store)
     forecast = None
     if isinstance(source, str | Path):
-        forecast = _survey_all(Path(source), extractor, kept, column)
-    return _blocks(source, extractor, kept, column, at_once, forecast)
+        _, forecast = survey_file(Path(source), extractor, kept, column)
+    return stream_blocks(source, extractor, kept, column, at_once, forecast)
 
 
-def _survey_all(path: Path, extractor: AnyExtractor, store: Store | None, column: str | None) -> Forecast | None:
-    """Read a file through, and return a forecast of what it takes; None where there is not one model."""
+def survey_file(
+    path: Path, extractor: AnyExtractor, store: Store | None, column: str | None = None
+) -> tuple[int, Forecast | None]:
+    """Read a file through; return its number of sequences, and a forecast of the work, None where no model is there."""
     try:
         forecast = extractor.forecast() if isinstance(extractor, Extractor) else None
     except CheckpointError:  # perhaps the store holds all of it
         forecast = None
     if forecast is None or not isinstance(extractor, Extractor):
-        survey(path, column, extractor.longest)
-        return None
+        return survey(path, column, extractor.longest), None
     pinned = extractor.pinned
 
     def see(normal: list[str]) -> None:
@@ -180,18 +181,18 @@ def _survey_all(path: Path, extractor: AnyExtractor, store: Store | None, column
         absent = unique if store is None else store.absent(pinned, unique)
         forecast.expect(map(len, absent), len(unique) - len(absent))
 
-    survey(path, column, extractor.longest, see)
-    return forecast
+    return survey(path, column, extractor.longest, see), forecast
 
 
-def _blocks(
+def stream_blocks(
     source: str | Path | Iterable[str | tuple[str, str]],
     extractor: AnyExtractor,
     store: Store | None,
-    column: str | None,
-    at_once: int,
-    forecast: Forecast | None,
+    column: str | None = None,
+    at_once: int = 2**16,
+    forecast: Forecast | None = None,
 ) -> Iterator[Block]:
+    """Give vectors some at a time, as `embed_stream` does, of a file that was surveyed before."""
     before = 0
     for ids, sequences in blocks(source, column, at_once):
         with counted(source, before, ids, column):

@@ -28,9 +28,10 @@ from antibody_esm.evaluation.applicability import FAR, Applicability
 from antibody_esm.evaluation.calibration import chosen_threshold, tuned_here
 from antibody_esm.evaluation.ledger import Ledger, Opening
 from antibody_esm.evaluation.uncertainty import CONFIDENCE, Uncertainty
+from antibody_esm.files import write
+from antibody_esm.folders import replacing_folder
 from antibody_esm.numbering import method
 from antibody_esm.reports.report import UNCHECKED, Report, evaluation_report
-from antibody_esm.results import write
 from antibody_esm.sequences import BETWEEN, normalise
 from antibody_esm.serialization import dump_training, dumps, load_training, loads
 from antibody_esm.specs import RuntimeSpec, TrainSpec
@@ -411,8 +412,8 @@ class Predictor:
         The folder holds ``manifest.json`` (format number, spec, fingerprints, versions, digests of the data and of the
         other files, metrics), ``classifier.skops`` and ``training.npz`` (scores of the training antibodies out of fold,
         their sequences and vectors). None of them can run code when it is loaded. The same training gives the same
-        bytes. A ledger of opened test sets, ``openings.jsonl``, lies beside them and is kept when another model is
-        saved there.
+        bytes. A ledger of opened test sets, ``openings.jsonl``, lies beside them. An earlier model in the folder is
+        replaced as a whole when the new one is written; the ledger, and files that are no model's, are kept.
 
         Parameters
         ----------
@@ -423,7 +424,6 @@ class Predictor:
             it does not say how far an antibody is from these.
         """
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         content = dumps(self.classifier)
         known = dump_training(self.uncertainty, self.applicability if training else None)
         manifest = {
@@ -444,9 +444,10 @@ class Predictor:
             "versions": {"python": platform.python_version()} | {name: version(name) for name in _RECORDED},
         }
         manifest["sha256"] = _manifest_digest(manifest)
-        write(folder / _CLASSIFIER, content)
-        write(folder / _TRAINING, known)
-        write(folder / _MANIFEST, json.dumps(manifest, indent=2, allow_nan=False).encode())
+        with replacing_folder(folder, (_MANIFEST, _CLASSIFIER, _TRAINING)) as new:
+            write(new / _CLASSIFIER, content)
+            write(new / _TRAINING, known)
+            write(new / _MANIFEST, json.dumps(manifest, indent=2, allow_nan=False).encode())
         self.ledger.move(folder / _LEDGER)
         return folder
 

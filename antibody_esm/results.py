@@ -4,12 +4,13 @@ import hashlib
 import json
 import logging
 import platform
-import secrets
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from antibody_esm.files import write
 
 logger = logging.getLogger("antibody_esm")
 
@@ -76,16 +77,6 @@ class ResultFolder:
 def digest(identity: Mapping[str, Any]) -> str:
     """Return the SHA-256 of an identity and the `versions`, 64 hexadecimal digits."""
     return _sha256(json.dumps([identity, versions()], sort_keys=True, allow_nan=False))
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a file completely or not at all."""
-    unfinished = path.with_name(f"{path.name}-{secrets.token_hex(8)}.tmp")
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> str | None:

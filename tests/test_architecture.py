@@ -15,7 +15,9 @@ ROOT = Path(antibody_esm.__file__).parent
 
 # Lowest first; a module imports only from rows above its own, or from its own room.
 LAYERS = [
-    {"errors", "results"},
+    {"errors", "processes"},
+    {"files"},
+    {"folders", "results"},
     {"sequences", "specs"},
     {"presets", "numbering", "quantisation"},
     {"data", "store", "plm", "classifiers", "descriptors"},

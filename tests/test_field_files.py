@@ -25,7 +25,7 @@ from antibody_esm import (
     load_dataset,
 )
 from antibody_esm.cli.app import app
-from antibody_esm.cli.given import given as antibodies_given
+from antibody_esm.cli.arguments import antibodies as antibodies_given
 from antibody_esm.cli.web import antibodies
 from antibody_esm.data.tables import read_dataset, read_sequences
 from antibody_esm.numbering import number

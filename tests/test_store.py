@@ -95,13 +95,55 @@ def test_the_whole_spec_lies_beside_the_rows_and_is_compared(tmp_path: Path) -> 
         assert caught.value.path == mine / "spec.json"
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": 2}', b"\xff"])
-def test_a_description_that_is_none_is_an_error(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("content", [b'{"format": 2}', b'{"format": 2, "spec": []}'])
+def test_a_description_of_another_format_is_an_error(tmp_path: Path, content: bytes) -> None:
     store = EmbeddingStore(tmp_path)
     store.put(SPEC, ["EVQL"], rows_of(["EVQL"]))
-    (tmp_path / SPEC.resolve().fingerprint / "spec.json").write_bytes(content)
-    with pytest.raises(StoreError):
+    path = tmp_path / SPEC.resolve().fingerprint / "spec.json"
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="another format"):
         store.get(SPEC, ["EVQL"])
+    assert path.read_bytes() == content
+
+
+NO_DESCRIPTIONS = [
+    b"",
+    b"{",
+    b"[]",
+    b"{}",
+    b"\xff",
+    b"[" * 100_000,
+    b'{"format": 1}',
+    b'{"format": 1, "spec": {"a": 1}}',
+]
+
+
+@pytest.mark.parametrize("content", NO_DESCRIPTIONS)
+@pytest.mark.parametrize("use", ["read", "write"])
+def test_a_damaged_description_is_written_again_from_the_spec_asked_for_with_a_warning(
+    tmp_path: Path, content: bytes, use: str
+) -> None:
+    EmbeddingStore(tmp_path).put(SPEC, ["EVQL"], rows_of(["EVQL"]))
+    path = tmp_path / SPEC.resolve().fingerprint / "spec.json"
+    whole = path.read_bytes()
+    path.write_bytes(content)
+    store = EmbeddingStore(tmp_path)
+    with pytest.warns(RuntimeWarning, match="it is written again from the spec that is asked for"):
+        store.get(SPEC, ["EVQL"]) if use == "read" else store.put(SPEC, ["QVQL"], rows_of(["QVQL"]))
+    assert path.read_bytes() == whole
+    assert np.array_equal(EmbeddingStore(tmp_path).get(SPEC, ["EVQL"])["EVQL"], rows_of(["EVQL"])[0])
+    assert not list(path.parent.glob("*.tmp"))
+
+
+def test_a_damaged_description_that_cannot_be_written_again_keeps_no_reader_from_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = EmbeddingStore(tmp_path)
+    store.put(SPEC, ["EVQL"], rows_of(["EVQL"]))
+    (tmp_path / SPEC.resolve().fingerprint / "spec.json").write_bytes(b"{")
+    monkeypatch.setattr("antibody_esm.store.folder.secrets.token_hex", lambda n: "no/such/folder")
+    with pytest.warns(RuntimeWarning, match="it is written again"):
+        assert set(EmbeddingStore(tmp_path).get(SPEC, ["EVQL"])) == {"EVQL"}
 
 
 def test_a_flipped_byte_in_a_row_is_noticed_said_and_not_used(tmp_path: Path) -> None:

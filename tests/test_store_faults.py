@@ -3,7 +3,6 @@
 Short here; ``make stress`` runs it in full.
 """
 
-import multiprocessing
 import os
 import random
 import resource
@@ -29,6 +28,7 @@ from antibody_esm.sequences import AMINO_ACIDS
 from antibody_esm.store import claims
 from antibody_esm.store.claims import Claims
 from antibody_esm.store.segments import as_bytes, keys_of
+from processes import fork
 
 STRESS = "ANTIBODY_ESM_STRESS" in os.environ
 SPEC = ExtractorSpec(model="any", digest="0" * 64, layer=6)
@@ -73,14 +73,6 @@ def computed(*logs: Path) -> list[str]:
 
 def never(sequences: list[str], choose: Callable, keep: Callable) -> Iterator:
     raise AssertionError(f"{len(sequences)} rows would be computed")
-
-
-def fork(target: Callable, *arguments: object) -> multiprocessing.Process:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks beside threads
-        process = multiprocessing.get_context("fork").Process(target=target, args=arguments)
-        process.start()
-    return process
 
 
 def kept_rows(root: Path, sequences: list[str], spec: ExtractorSpec = SPEC) -> set[str]:

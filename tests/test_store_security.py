@@ -216,7 +216,7 @@ def test_a_claim_with_an_absurd_process_number_stops_nobody(store: EmbeddingStor
     folder = segment_of(store).parent
     (folder / "claims").mkdir()
     for number in (0, 2**31, 9999999999):
-        (folder / "claims" / f"{claims._host()}-{number}-{'0' * 16}.claim").write_bytes(b"")
+        (folder / "claims" / f"{claims.host()}-{number}-{'0' * 16}.claim").write_bytes(b"")
     assert [one.writers for one in store.stats().specs] == [0]
     mine = Claims(folder)
     mine.open()

@@ -108,10 +108,44 @@ def test_a_sweep_keeps_to_the_folder_it_is_given(here: Path, common: list[str]) 
     assert not (here / "multirun").exists()
 
 
-def test_a_run_that_fails_does_not_leave_the_results_of_an_earlier_one(here: Path, common: list[str]) -> None:
-    assert train(*common, "output=out").exit_code == 0
-    assert train(*common, "output=out", "split.folds=45").exit_code == 1
-    assert {path.name for path in (here / "out").iterdir()} == {"config.yaml", "overrides.yaml", "train.log"}
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture
+def quick() -> list[str]:
+    return ["model=descriptors", "extractor.descriptors=[net_charge,composition]", "data=mine.csv", "split.folds=3"]
+
+
+@pytest.mark.parametrize("mistake", ["data=typo.csv", "data.label=psr", "split.folds=45"])
+def test_a_run_that_fails_leaves_the_earlier_results_as_they_were(here: Path, quick: list[str], mistake: str) -> None:
+    assert train(*quick, "output=out").exit_code == 0
+    Path("out/notes.txt").write_text("mine")
+    before = content(Path("out"))
+    done = train(*quick, "output=out", mistake)
+    assert done.exit_code == 1
+    assert content(Path("out")) == before
+    assert "the earlier results in out are as they were, the log is in" in done.stderr
+    assert set(content(Path("out.failed"))) == {"config.yaml", "overrides.yaml", "train.log"}
+    assert "ERROR" in Path("out.failed/train.log").read_text()
+
+
+def test_a_run_that_succeeds_replaces_the_earlier_results_and_keeps_ledger_and_notes(
+    here: Path, quick: list[str]
+) -> None:
+    assert train(*quick, "output=out").exit_code == 0
+    predictor = Predictor.load("out/model")
+    predictor.evaluate(load_dataset("boughter_flu_cdrs").subset(range(150, 190)))
+    kept = {"notes.txt": b"mine", "model/openings.jsonl": Path("out/model/openings.jsonl").read_bytes()}
+    Path("out/notes.txt").write_bytes(kept["notes.txt"])
+    before = content(Path("out"))
+    assert train(*quick, "classifier=knn", "output=out").exit_code == 0
+    after = content(Path("out"))
+    assert set(after) == set(before)
+    assert kept.items() <= after.items()
+    assert all(after[name] != before[name] for name in ("metrics.json", "report.html", "model/manifest.json"))
+    assert Predictor.load("out/model").spec.classifier.kind == "knn"
+    assert [path.name for path in here.iterdir() if path.name.startswith("out")] == ["out"]
 
 
 def test_a_run_of_a_sweep_that_fails_is_said_and_the_others_are_done(here: Path, common: list[str]) -> None:

@@ -4,6 +4,7 @@ import typer
 
 from antibody_esm.cli import data, store
 from antibody_esm.cli.embed import embed_command
+from antibody_esm.cli.errors import run
 from antibody_esm.cli.evaluate import evaluate_command
 from antibody_esm.cli.explain import explain_command
 from antibody_esm.cli.predict import predict_command
@@ -34,7 +35,7 @@ def _group() -> None:
 
 def main() -> None:
     """Run ``antibody-esm``."""
-    app()
+    run(app)
 
 
 if __name__ == "__main__":

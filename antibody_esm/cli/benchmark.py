@@ -1,9 +1,9 @@
 """``antibody-benchmark``: a grid of language models and classifiers, from the shell."""
 
-import sys
 import textwrap
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -11,8 +11,10 @@ import yaml
 from pydantic import ValidationError
 
 from antibody_esm import presets
+from antibody_esm.cli import errors
+from antibody_esm.cli.arguments import check_folder
 from antibody_esm.cli.compose import Run, compose, invalid, say_invalid, sweep
-from antibody_esm.errors import AntibodyESMError
+from antibody_esm.cli.errors import complain, reported, show
 
 if TYPE_CHECKING:
     from antibody_esm.data.dataset import Dataset
@@ -53,6 +55,7 @@ Examples:
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
+_OUTPUT = "benchmark"
 _COLUMNS = ("id", "heavy", "light", "label", "groups", "chain")
 
 
@@ -62,27 +65,27 @@ def benchmark(
     cfg: Annotated[Literal["grid"] | None, typer.Option(help="Print the whole grid, and run nothing.")] = None,
 ) -> None:
     """Run the command; the help text is given above, where presets can be named in it."""
-    try:
-        runs, fragments, tests = _grid(overrides or [])
-    except ValidationError as error:
-        say_invalid(error)
-        raise typer.Exit(2) from error
-    if cfg:
-        shared = {"fragment": fragments, "test": tests}
-        print("---\n".join(yaml.safe_dump(run.to_dict() | shared, sort_keys=False) for run in runs), end="")  # noqa: T201
-        return
-    try:
+    with reported() as kept:
+        try:
+            runs, fragments, tests = _grid(overrides or [])
+        except ValidationError as error:
+            say_invalid(error)
+            raise typer.Exit(2) from error
+        if cfg:
+            shared = {"fragment": fragments, "test": tests}
+            texts = [yaml.safe_dump(run.to_dict() | shared, sort_keys=False) for run in runs]
+            print("---\n".join(texts), end="")  # noqa: T201
+            return
+        kept.text = f"finished results are in {runs[0].output or _OUTPUT}, and the same command goes on there"
         raise typer.Exit(_run(runs, fragments, tests))
-    except (AntibodyESMError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        raise typer.Exit(1) from error
 
 
 def _run(runs: list[Run], fragments: list[str | None], tests: list[str]) -> int:
-    from antibody_esm.benchmark import Benchmark
+    from antibody_esm.benchmark import WRITTEN, Benchmark
 
     run, began = runs[0], time.monotonic()
-    output = run.output or "benchmark"
+    output = run.output or _OUTPUT
+    check_folder(Path(output), WRITTEN, [run.data.source, run.data.labels, *tests])
     columns = {name: value for name in _COLUMNS if (value := getattr(run.data, name)) is not None}
     grid = Benchmark.from_specs(
         [one.train for one in runs],
@@ -96,13 +99,13 @@ def _run(runs: list[Run], fragments: list[str | None], tests: list[str]) -> int:
     )
     text = grid.finished()
     if text is None:
-        text = str(grid.run(lambda what: print(what, file=sys.stderr, flush=True)))  # noqa: T201
+        text = str(grid.run(complain))
     computed = f"{grid.computed} results computed" if grid.computed else "nothing was computed"
-    print(f"{text}\n\n{computed}, {time.monotonic() - began:.1f} s; {output}/report.html")  # noqa: T201
+    show(f"{text}\n\n{computed}, {time.monotonic() - began:.1f} s; {output}/report.html")
     for name, reason in grid.missing.items():
-        print(f"warning: {output}/{name} is missing: {reason}", file=sys.stderr)  # noqa: T201
-    for what, error in grid.failed.items():
-        print(f"error: {what}: {error}", file=sys.stderr)  # noqa: T201
+        complain(f"warning: {output}/{name} is missing: {reason}")
+    for pipeline, error in grid.failed.items():
+        complain(f"error: {pipeline}: {error}")
     return 1 if grid.failed else 0
 
 
@@ -136,7 +139,7 @@ def _source(source: str, options: dict[str, str]) -> "str | Dataset":
 
 def main() -> None:
     """Run ``antibody-benchmark``."""
-    app()
+    errors.run(app)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """``antibody-esm data``: number sequences, and look for what is wrong with a data set."""
 
 import csv
-import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -9,15 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from antibody_esm.cli.told import told
+from antibody_esm.cli.arguments import check_outputs
+from antibody_esm.cli.errors import complain, reported
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.files import lines_of, read_frames
 from antibody_esm.data.sources import PUBLIC, load_dataset
 from antibody_esm.data.tables import advised, read_dataset, read_sequences
 from antibody_esm.errors import DatasetError, SequenceError, fault, place
+from antibody_esm.files import replacing, write
 from antibody_esm.numbering import LONGEST, REGIONS, SPECIES, Domain, number
 from antibody_esm.sequences import normalise
-from antibody_esm.store.exchange import appearing_whole
 
 app = typer.Typer(
     no_args_is_help=True, help="Number sequences, and audit data sets.", rich_markup_mode=None, name="data"
@@ -48,8 +48,8 @@ def number_command(
     """
     from tqdm import tqdm
 
-    with told():
-        _refuse_same(file, out)
+    with reported():
+        check_outputs([out], [file])
         rows = list(read_sequences(file, column))
         if not rows:
             raise DatasetError("there are no sequences", file)
@@ -57,8 +57,8 @@ def number_command(
         bad = 0
         sample, line_of = next(read_frames(file)), dict[int, int]()
         with (
-            appearing_whole(out) as unfinished,
-            unfinished.open("x", newline="") as lines,
+            replacing(out) as unfinished,
+            unfinished.open("w", newline="", encoding="utf-8") as lines,
             tqdm(total=len(rows), unit="seq", delay=1, disable=None) as bar,
         ):
             table = csv.DictWriter(lines, _COLUMNS)
@@ -68,7 +68,7 @@ def number_command(
                     if reason:
                         problem = advised(reason, sample, column)
                         line_of = line_of or lines_of(file, range(len(rows)))  # once, at the first of them
-                        print(f"{place(row, name, line_of.get(row))}: {problem}", file=sys.stderr)  # noqa: T201
+                        complain(f"{place(row, name, line_of.get(row))}: {problem}")
                         bad += 1
                         table.writerow({"id": name, "row": row, "problems": problem})
                     for i, domain in enumerate(domains):
@@ -100,10 +100,8 @@ def audit(
 
     Columns are taken by these options for both files.
     """
-    with told():
-        for table in (file, against):
-            if table is not None and out is not None:
-                _refuse_same(Path(table), out)
+    with reported():
+        check_outputs([out], [file, against])
         columns: dict[str, Any] = {"id": id_, "heavy": heavy, "light": light, "label": label, "groups": groups}
         data = _read(file, columns)
         other = None if against is None else _read(against, columns)
@@ -112,7 +110,7 @@ def audit(
         if out is not None:
             frame = found.to_frame()
             frame["rows"] = [" ".join(map(str, rows)) for rows in frame["rows"]]
-            frame.to_csv(out, index=False)
+            write(out, frame.to_csv(index=False).encode())
 
 
 def _read(source: str, columns: dict[str, Any]) -> Dataset:
@@ -120,11 +118,6 @@ def _read(source: str, columns: dict[str, Any]) -> Dataset:
     if source in PUBLIC or not Path(source).suffix:
         return load_dataset(source, **columns)
     return read_dataset(source, **columns, labelled=False)
-
-
-def _refuse_same(file: Path, out: Path) -> None:
-    if out.exists() and file.exists() and out.samefile(file):
-        raise DatasetError("would be written over; give another file to write to", file)
 
 
 def _parts(rows: Any) -> Iterator[list[tuple[int, tuple[str, Any]]]]:

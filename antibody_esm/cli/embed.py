@@ -8,7 +8,8 @@ from typing import Annotated, Any, get_args
 import typer
 
 from antibody_esm import presets
-from antibody_esm.cli.told import told
+from antibody_esm.cli.arguments import check_outputs, check_space
+from antibody_esm.cli.errors import reported
 from antibody_esm.errors import DatasetError
 from antibody_esm.specs import ExtractorSpec, Pooling, Region, RuntimeSpec
 
@@ -35,37 +36,42 @@ def embed_command(
 
     What is finished is kept in the store: the same command goes on where it was stopped, and computes nothing twice.
     """
-    with told(f"what is finished is in {store}, and the same command goes on there"):
+    with reported(f"what is finished is in {store}, and the same command goes on there"):
         from antibody_esm.cli.vectors import check, writing_vectors
-        from antibody_esm.embedding import blocks, counted, embed_stream, embed_views, survey
+        from antibody_esm.embedding import as_store, blocks, counted, embed_views, stream_blocks, survey_file
         from antibody_esm.plm.extractor import Extractor
 
         check(out)
+        check_outputs([out], [file], store=store)
         specs = _spec(model).views(
-            [int(one) for one in layers.split(",")], _chosen(pooling, Pooling), _chosen(region, Region)
+            [int(layer) for layer in layers.split(",")], _chosen(pooling, Pooling), _chosen(region, Region)
         )
         runtime, widths, count = RuntimeSpec(workers=workers), {}, 0
+        extractor, opened = Extractor(specs[0], runtime), as_store(store)
+        rows, forecast = survey_file(file, extractor, opened, column)
+        if not rows:
+            raise DatasetError("there are no sequences", file)
+        bytes_of_all = 4 * extractor.dim * len(specs)
+        check_space({out: rows * bytes_of_all, store: 0 if forecast is None else forecast.bytes * len(specs)})
+        computed: Iterator[tuple[list[str], list[str], list[Any]]]
         if len(specs) == 1:  # batch by batch, and shared with whoever computes the same
-            stream = embed_stream(file, specs[0], store, runtime, column=column)
-            found: Iterator[tuple[list[str], list[str], list[Any]]] = ((*one[:2], [one.vectors]) for one in stream)
+            stream = stream_blocks(file, extractor, opened, column, forecast=forecast)
+            computed = ((*block[:2], [block.vectors]) for block in stream)
         else:
-            survey(file, column, Extractor(specs[0]).longest)
-            size = max(16, _BYTES_AT_ONCE // (4 * Extractor(specs[0]).dim * len(specs)))
+            at_once = max(16, _BYTES_AT_ONCE // bytes_of_all)
 
             def views() -> Iterator[tuple[list[str], list[str], list[Any]]]:
                 before = 0
-                for ids, sequences in blocks(file, column, size):
+                for ids, sequences in blocks(file, column, at_once):
                     with counted(file, before, ids, column):
-                        vectors = embed_views(sequences, specs, store, runtime)
+                        vectors = embed_views(sequences, specs, opened, runtime)
                     yield ids, sequences, vectors
                     before += len(ids)
 
-            found = views()
-        first = next(found, None)
-        if first is None:
-            raise DatasetError("there are no sequences", file)
+            computed = views()
+        first = next(computed)  # before the file is begun, since the model may yet refuse
         with writing_vectors(out) as add:
-            for ids, sequences, vectors in chain([first], found):
+            for ids, sequences, vectors in chain([first], computed):
                 named = {_name(spec): rows for spec, rows in zip(specs, vectors, strict=True)}
                 add(ids, sequences, named)
                 count, widths = count + len(ids), {name: rows.shape[1] for name, rows in named.items()}

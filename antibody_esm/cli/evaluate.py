@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from antibody_esm.cli.given import check
-from antibody_esm.cli.told import optional, told
+from antibody_esm.cli.arguments import check_outputs, check_suffix
+from antibody_esm.cli.errors import optional, reported
 from antibody_esm.specs import RuntimeSpec
 
 _WRITTEN = (".html", ".csv", ".json")
@@ -37,12 +37,13 @@ def evaluate_command(
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
 ) -> None:
     """Scores with intervals and baselines on labelled antibodies; that they were opened is noted beside the model."""
-    with told(f"what is embedded is in {store}, and the same command goes on there"):
+    with reported(f"what is embedded is in {store}, and the same command goes on there"):
         from antibody_esm.data.sources import load_dataset
         from antibody_esm.predictor import Predictor
 
         for path in out or ():
-            check(path, *_WRITTEN)
+            check_suffix(path, *_WRITTEN)
+        check_outputs(out or (), [data, labels], model=model, store=store)
         predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
         antibodies = load_dataset(
             data,
@@ -57,8 +58,9 @@ def evaluate_command(
         report = predictor.evaluate(
             antibodies, threshold=threshold, assay=assay, check=False if no_check else None, drop=drop
         )
-        print(report)  # noqa: T201
+        lines = []
         for path in sorted(out or (), key=lambda path: path.suffix == ".html"):  # the page last
             with optional(path) if path.suffix == ".html" else nullcontext():
                 {".html": report.to_html, ".csv": report.to_csv, ".json": report.to_json}[path.suffix](path)
-                print(f"written to {path}")  # noqa: T201
+                lines.append(f"written to {path}")
+        print("\n".join([str(report), *lines]))  # noqa: T201  when all is written, since perhaps nobody reads it

@@ -2,12 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from antibody_esm.cli.given import check, given
-from antibody_esm.cli.told import told
+from antibody_esm.cli.arguments import antibodies, check_outputs, check_suffix
+from antibody_esm.cli.errors import reported
 from antibody_esm.specs import RuntimeSpec
 
 
@@ -25,24 +25,26 @@ def explain_command(
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
 ) -> None:
     """How much each residue raises or lowers what a model says of an antibody."""
-    with told(f"what is embedded is in {store}, and the same command goes on there"):
+    with reported(f"what is embedded is in {store}, and the same command goes on there"):
         from antibody_esm.explain import residue_contributions
         from antibody_esm.explain.picture import save
         from antibody_esm.predictor import Predictor
 
-        check(out, ".html")
-        check(plot, ".png", ".svg", ".pdf")
+        check_suffix(out, ".html")
+        check_suffix(plot, ".png", ".svg", ".pdf")
+        check_outputs([out, plot], [antibody], model=model, store=store)
         predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
-        antibodies = given(antibody, predictor.reading)
-        if (out or plot) and len(antibodies) > 1:
-            raise ValueError(f"a page or figure is of one antibody; {antibody} holds {len(antibodies)}")
-        for name, sequence in antibodies:
-            found = residue_contributions(predictor, sequence, method=method)
-            lines: list[Any] = [f"{name}:"] if name else []
-            print("\n".join([*lines, found.to_text(color=sys.stdout.isatty()), ""]))  # noqa: T201
-            if out is not None:
-                found.to_html(out)
-                print(f"page written to {out}")  # noqa: T201
+        named = antibodies(antibody, predictor.reading)
+        if (out or plot) and len(named) > 1:
+            raise ValueError(f"a page or figure is of one antibody; {antibody} holds {len(named)}")
+        for name, sequence in named:
+            contributions = residue_contributions(predictor, sequence, method=method)
+            lines = [f"{name}:"] if name else []
+            lines += [contributions.to_text(color=sys.stdout.isatty()), ""]
+            if out is not None:  # before anything is printed, which perhaps nobody reads to its end
+                contributions.to_html(out)
+                lines.append(f"page written to {out}")
             if plot is not None:
-                save(found.plot(), plot)
-                print(f"figure written to {plot}")  # noqa: T201
+                save(contributions.plot(), plot)
+                lines.append(f"figure written to {plot}")
+            print("\n".join(lines))  # noqa: T201

@@ -1,13 +1,14 @@
 """``antibody-esm predict``: what a saved model says of the antibodies in a file."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from antibody_esm.cli.told import told
+from antibody_esm.cli.arguments import check_outputs, check_suffix
+from antibody_esm.cli.errors import reported
 from antibody_esm.errors import DatasetError
 from antibody_esm.specs import RuntimeSpec
 
@@ -40,13 +41,14 @@ def predict_command(
 
     Rows that cannot be scored are written, with the reason, to a second file beside OUT.
     """
-    with told(f"what is embedded is in {store}, and the same command goes on there"):
+    with reported(f"what is embedded is in {store}, and the same command goes on there"):
         from antibody_esm.data.files import places
         from antibody_esm.predictor import Predictor
         from antibody_esm.scoring import Columns, score_file
 
-        if out.suffix not in (*_SEPARATORS, ".parquet"):
-            raise ValueError(f"{out}: the name of a file of scores ends in .csv, .tsv or .parquet")
+        check_suffix(out, *_SEPARATORS, ".parquet")
+        apart = out.with_name(f"{out.stem}.rejected{out.suffix}")
+        check_outputs([out, apart], [file], model=model, store=store)
         predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
         scored = score_file(
             file,
@@ -57,8 +59,6 @@ def predict_command(
             confidence=confidence,
             check=False if no_check else None,
         )
-        apart = out.with_name(f"{out.stem}.rejected{out.suffix}")
-        apart.unlink(missing_ok=True)  # of an earlier run
         counts = {"scored": 0, "rejected": 0, "flagged": 0}
         with _writing(out) as add, _writing(apart) as reject:
             for table, rejected, _ in scored:
@@ -71,6 +71,10 @@ def predict_command(
                 counts["scored"] += len(table)
                 counts["rejected"] += len(rejected)
                 counts["flagged"] += int((table["warning"] != "").sum())
+            if not counts["scored"] + counts["rejected"]:
+                raise DatasetError("there are no antibodies", file)
+        if not counts["rejected"]:
+            apart.unlink(missing_ok=True)  # of an earlier run
         print(f"{counts['scored']:,} antibodies, {counts['flagged']:,} with a warning, written to {out}")  # noqa: T201
         if counts["rejected"]:
             print(f"{counts['rejected']:,} rows cannot be scored; they and the reasons are in {apart}")  # noqa: T201
@@ -79,31 +83,46 @@ def predict_command(
 @contextmanager
 def _writing(path: Path) -> "Iterator[Callable[[pd.DataFrame], None]]":
     """Take rows some at a time; the file appears when all is written, if there were any."""
-    from antibody_esm.store.exchange import appearing_whole
+    from antibody_esm.files import replacing
 
-    written: list[Any] = []
-    with appearing_whole(path) as unfinished:
-        if path.suffix == ".parquet":
-            import pyarrow as pa
-            import pyarrow.parquet as pq
+    with ExitStack() as stack:
+        write: Any = None
 
-            def add(table: "pd.DataFrame") -> None:
-                rows = pa.Table.from_pandas(table, preserve_index=False)
-                if not written:
-                    written.append(pq.ParquetWriter(unfinished, rows.schema, compression="zstd"))
-                written[0].write_table(rows)
+        def add(table: "pd.DataFrame") -> None:
+            nonlocal write
+            if write is None:
+                unfinished = stack.enter_context(replacing(path))
+                write = stack.enter_context((_parquet if path.suffix == ".parquet" else _text)(unfinished, path.suffix))
+            write(table)
 
-            yield add
-            for writer in written:
-                writer.close()
-        else:
+        yield add
 
-            def add(table: "pd.DataFrame") -> None:
-                table.to_csv(unfinished, sep=_SEPARATORS[path.suffix], index=False, mode="a", header=not written)
-                written.append(True)
 
-            yield add
-        if not written:
-            unfinished.touch()
-    if not written:
-        path.unlink()
+@contextmanager
+def _parquet(path: Path, suffix: str) -> "Iterator[Callable[[pd.DataFrame], None]]":
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    writer: Any = None
+
+    def write(table: "pd.DataFrame") -> None:
+        nonlocal writer
+        rows = pa.Table.from_pandas(table, preserve_index=False)
+        writer = writer or pq.ParquetWriter(path, rows.schema, compression="zstd")
+        writer.write_table(rows)
+
+    try:
+        yield write
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+@contextmanager
+def _text(path: Path, suffix: str) -> "Iterator[Callable[[pd.DataFrame], None]]":
+    with path.open("w", encoding="utf-8", newline="") as file:
+
+        def write(table: "pd.DataFrame") -> None:
+            table.to_csv(file, sep=_SEPARATORS[suffix], index=False, header=file.tell() == 0)
+
+        yield write

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from antibody_esm.cli.given import check, given
-from antibody_esm.cli.told import told
+from antibody_esm.cli.arguments import antibodies, check_outputs, check_suffix
+from antibody_esm.cli.errors import reported, show
 from antibody_esm.specs import RuntimeSpec
 
 
@@ -32,30 +32,31 @@ def scan_command(
 
     Positions are those of IMGT: 27, 111A, 105-117, CDR3, FR1, CDRs, frameworks; of one chain with H: or L: before them.
     """
-    with told(f"what is embedded is in {store}, and the same command goes on there"):
+    with reported(f"what is embedded is in {store}, and the same command goes on there"):
         import pandas as pd
 
         from antibody_esm.explain import mutational_scan
         from antibody_esm.explain.picture import save
+        from antibody_esm.files import write
         from antibody_esm.predictor import Predictor
-        from antibody_esm.results import write
 
-        check(out, ".csv")
-        check(plot, ".png", ".svg", ".pdf")
+        check_suffix(out, ".csv")
+        check_suffix(plot, ".png", ".svg", ".pdf")
+        check_outputs([out, plot], [antibody], model=model, store=store)
         predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
-        antibodies = given(antibody, predictor.reading)
-        if plot is not None and len(antibodies) > 1:
-            raise ValueError(f"a heat map is of one antibody; {antibody} holds {len(antibodies)}")
+        named = antibodies(antibody, predictor.reading)
+        if plot is not None and len(named) > 1:
+            raise ValueError(f"a heat map is of one antibody; {antibody} holds {len(named)}")
         tables = []
-        for name, sequence in antibodies:
+        for name, sequence in named:
             scan = mutational_scan(predictor, sequence, positions, protect=protect or (), plausibility=plausibility)
-            print("\n".join([*([f"{name}:"] if name else []), scan.to_text(top), ""]))  # noqa: T201
+            show("\n".join([*([f"{name}:"] if name else []), scan.to_text(top), ""]), needed=out is plot is None)
             table = scan.to_frame()
             table.insert(0, "id", name)
             tables.append(table)
             if plot is not None:
                 save(scan.plot(), plot)
-                print(f"heat map written to {plot}")  # noqa: T201
+                show(f"heat map written to {plot}", needed=False)
         if out is not None:
             whole = pd.concat(tables, ignore_index=True)
             write(out, whole.to_csv(index=False).encode())

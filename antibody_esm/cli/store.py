@@ -1,14 +1,14 @@
 """``antibody-esm store``: look at a store, check it, clean it, and move its rows."""
 
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from antibody_esm.cli.arguments import check_outputs
 from antibody_esm.cli.compose import compose
-from antibody_esm.cli.told import told
+from antibody_esm.cli.errors import complain, reported
 from antibody_esm.errors import CheckpointError
 from antibody_esm.presets import one_model
 from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
@@ -34,7 +34,7 @@ _DEFAULT = Path("embeddings")
 @app.command()
 def stats(store: Folder = _DEFAULT) -> None:
     """Rows, disk and age of each spec. No row is read."""
-    with told():
+    with reported():
         print(_existing(store).stats())  # noqa: T201
 
 
@@ -47,7 +47,7 @@ def verify(
 
     With --recompute, some are compared with what their model computes today too. Ends with 1 if any row is damaged.
     """
-    with told():
+    with reported():
         opened = _existing(store)
         extractors = []
         if recompute:
@@ -60,7 +60,7 @@ def verify(
                         extractors[-1].checkpoint  # noqa: B018  found now, or not at all
                     except CheckpointError as error:
                         extractors.pop()
-                        print(f"warning: none of its rows is computed again: {error}", file=sys.stderr)  # noqa: T201
+                        complain(f"warning: none of its rows is computed again: {error}")
         found = opened.verify(extractors, sample=recompute)
         print(found)  # noqa: T201
     if not found.sound:
@@ -77,7 +77,7 @@ def explain(
     store: Folder = _DEFAULT,
 ) -> None:
     """Say why two specs have different rows, or one has none."""
-    with told():
+    with reported():
         one, two = _spec(store, spec), None if other is None else _spec(store, other)
         lines = EmbeddingStore(store).explain(one, two)
         if two is None and EmbeddingStore(store).count(one):
@@ -97,7 +97,7 @@ def gc(
     delete: Annotated[bool, typer.Option("--delete", help="Do it. Without this, only say what would go.")] = False,
 ) -> None:
     """Remove leftovers of crashes, and specs nobody wants."""
-    with told():
+    with reported():
         kept = None if not keep else [_spec(store, text) for text in keep]
         age = None if older_than is None else timedelta(days=min(older_than, 1e6))
         print(_existing(store).gc(keep=kept, older_than=age, dry_run=not delete))  # noqa: T201
@@ -111,7 +111,7 @@ def merge(
     store: Folder = _DEFAULT,
 ) -> None:
     """Add the sound rows of another store that are absent here."""
-    with told():
+    with reported():
         for spec, count in EmbeddingStore(store).merge(other).items():
             print(f"{count:>12,} rows added: {summary(spec)}")  # noqa: T201
 
@@ -125,7 +125,8 @@ def export(
     store: Folder = _DEFAULT,
 ) -> None:
     """Write the rows of one spec to one file."""
-    with told():
+    with reported():
+        check_outputs([file], store=store)
         count = _existing(store).export(file, None if spec is None else _spec(store, spec))
         print(f"{count:,} rows written to {file}")  # noqa: T201
 
@@ -133,7 +134,7 @@ def export(
 @app.command("import")
 def import_(file: Annotated[Path, typer.Argument(help="What export wrote.")], store: Folder = _DEFAULT) -> None:
     """Add the rows of a file that export wrote."""
-    with told():
+    with reported():
         spec, count = EmbeddingStore(store).import_file(file)
         print(f"{count:>12,} rows added: {summary(spec)}")  # noqa: T201
 

@@ -1,12 +1,13 @@
 """``antibody-train``: cross-validate and save a classifier from the shell."""
 
 import csv
+import io
 import json
 import logging
-import sys
+import shutil
 import textwrap
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -16,14 +17,30 @@ import yaml
 from pydantic import ValidationError
 
 from antibody_esm import presets
+from antibody_esm.cli import errors
+from antibody_esm.cli.arguments import check_folder
 from antibody_esm.cli.compose import Run, compose, say_invalid, sweep
-from antibody_esm.cli.told import optional
+from antibody_esm.cli.errors import Kept, complain, optional, reported, show
 from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
+from antibody_esm.files import write
+from antibody_esm.folders import replacing_folder
 
 if TYPE_CHECKING:
     from antibody_esm.reports.report import Report
 
 logger = logging.getLogger("antibody_esm")
+
+_OF_A_FAILURE = ("config.yaml", "overrides.yaml", "train.log")
+_RESULTS = (
+    *_OF_A_FAILURE,
+    "metrics.json",
+    "out_of_fold.csv",
+    "report.html",
+    "model/manifest.json",
+    "model/classifier.skops",
+    "model/training.npz",
+)
+"""Files of a run's folder; the ledger of test sets, ``model/openings.jsonl``, is no result and stays."""
 
 
 def _wrapped(names: Iterable[str]) -> str:
@@ -74,61 +91,83 @@ def train(
     ] = False,
 ) -> None:
     """Run the command; the help text is given above, where presets can be named in it."""
-    given = overrides or []
-    try:
-        jobs = sweep(given) if multirun else [given]
-        runs = [compose(job) for job in jobs]  # all of them, before any begins
-    except ValidationError as error:
-        say_invalid(error)
-        raise typer.Exit(2) from error
-    if cfg:
-        print("---\n".join(_yaml(run.to_dict()) for run in runs), end="")  # noqa: T201
-        return
-    failed = _run_all(runs, jobs) if multirun else _run_one(runs[0], jobs[0], _output(runs[0])) is None
-    if failed:
-        raise typer.Exit(1)
+    words = overrides or []
+    with reported() as kept:
+        try:
+            jobs = sweep(words) if multirun else [words]
+            runs = [compose(job) for job in jobs]  # all of them, before any begins
+        except ValidationError as error:
+            say_invalid(error)
+            raise typer.Exit(2) from error
+        if cfg:
+            print("---\n".join(_yaml(run.to_dict()) for run in runs), end="")  # noqa: T201
+            return
+        root = _output(runs[0], "multirun" if multirun else "outputs")
+        folders = [root / str(number) for number in range(len(runs))] if multirun else [root]
+        for one, folder in zip(runs, folders, strict=True):
+            check_folder(folder, _RESULTS, [one.data.source, one.data.labels])
+        if not (_run_all(runs, jobs, root, kept) if multirun else _run_one(runs[0], jobs[0], root, kept)):
+            raise typer.Exit(1)
 
 
-def _run_all(runs: list[Run], jobs: list[list[str]]) -> bool:
-    root = Path(runs[0].output) if runs[0].output else _fresh("multirun")
-    results = []
+def _run_all(runs: list[Run], jobs: list[list[str]], root: Path, kept: Kept) -> bool:
+    """Run all combinations, and return whether each of them succeeded."""
+    results: list[dict[str, Any]] = []
     for number, (run, job) in enumerate(zip(runs, jobs, strict=True)):
-        print(f"\n[{number + 1}/{len(runs)}] {' '.join(job)}")  # noqa: T201
-        metrics = _run_one(run, job, root / str(number))
+        show(f"\n[{number + 1}/{len(runs)}] {' '.join(job)}", needed=False)
+        metrics = _run_one(run, job, root / str(number), kept)
         means = {name: row["mean"] for name, row in metrics["scores"].items()} if metrics else {}
         results.append({"run": number, "overrides": " ".join(job), "failed": metrics is None, **means})
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / "summary.csv").open("w", newline="") as file:
-        columns = dict.fromkeys(name for result in results for name in result)
-        writer = csv.DictWriter(file, list(columns))
-        writer.writeheader()
-        writer.writerows(results)
-    print(f"\nAll runs: {root / 'summary.csv'}")  # noqa: T201
-    return any(result["failed"] for result in results)
+        _write_summary(root / "summary.csv", results)
+    show(f"\nAll runs: {root / 'summary.csv'}", needed=False)
+    return not any(result["failed"] for result in results)
 
 
-def _run_one(run: Run, overrides: list[str], folder: Path) -> dict[str, Any] | None:
-    """Run, write the folder, and return the metrics; None if it failed, which has been said."""
+def _write_summary(path: Path, results: list[dict[str, Any]]) -> None:
+    file = io.StringIO(newline="")
+    writer = csv.DictWriter(file, list(dict.fromkeys(name for result in results for name in result)))
+    writer.writeheader()
+    writer.writerows(results)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(path, file.getvalue().encode())
+
+
+def _run_one(run: Run, overrides: list[str], folder: Path, kept: Kept) -> dict[str, Any] | None:
+    """Run, replace the folder, and return the metrics; None if the run failed, which is printed."""
+    stored = "no vectors are kept (store=null)" if run.store is None else f"finished vectors are in {run.store}"
+    earlier = any((folder / name).exists() for name in set(_RESULTS) - set(_OF_A_FAILURE))
+    kept.text = f"{stored}, and the earlier results in {folder} are as they were" if earlier else stored
+    failure: AntibodyESMError | OSError | None = None
+    log = folder
+    try:
+        with replacing_folder(folder, _RESULTS) as new:
+            write(new / "config.yaml", _yaml(run.to_dict()).encode())
+            write(new / "overrides.yaml", _yaml(overrides).encode())
+            try:
+                metrics, text = _written(run, overrides, new, folder)
+            except (AntibodyESMError, OSError) as error:
+                failure = error
+                if earlier:
+                    log = _kept_log(new, folder)
+                    raise
+    except (AntibodyESMError, OSError) as error:
+        if error is not failure:
+            raise
+    if failure is not None:
+        aside = f"; the earlier results in {folder} are as they were, the log is in {log}" if earlier else ""
+        complain(f"error: {failure}{aside}")
+        return None
+    kept.text = f"the results are in {folder}"
+    show(f"{text} Results: {folder}", needed=False)
+    return metrics
+
+
+def _written(run: Run, overrides: list[str], new: Path, folder: Path) -> tuple[dict[str, Any], str]:
+    """Cross-validate, fit, and write results to a new folder; return metrics, and a text for the user."""
     from antibody_esm.data.sources import load_dataset
     from antibody_esm.trainer import Trainer
 
-    folder.mkdir(parents=True, exist_ok=True)
-    results = (
-        "metrics.json",
-        "out_of_fold.csv",
-        "report.html",
-        "train.log",
-        "model/manifest.json",
-        "model/classifier.skops",
-        "model/training.npz",
-    )
-    for earlier in results:  # a run that fails must not seem to have found them; the ledger of test sets stays
-        (folder / earlier).unlink(missing_ok=True)
-    with suppress(OSError):
-        (folder / "model").rmdir()
-    (folder / "config.yaml").write_text(_yaml(run.to_dict()), encoding="utf-8")
-    (folder / "overrides.yaml").write_text(_yaml(overrides), encoding="utf-8")
-    with _log_to(folder / "train.log"):
+    with _log_to(new / "train.log"):
         try:
             logger.info("overrides: %s", " ".join(overrides) or "none")
             data = load_dataset(**run.data.model_dump(exclude={"check"}))
@@ -138,25 +177,23 @@ def _run_one(run: Run, overrides: list[str], folder: Path) -> dict[str, Any] | N
             predictor = trainer.fit(data, check=run.data.check)
         except (AntibodyESMError, OSError) as error:
             logger.error("%s", error)
-            print(f"error: {error}", file=sys.stderr)  # noqa: T201
-            return None
+            raise
         needed, computed = trainer.extractor.needed(data.sequences), trainer.extractor.computed
         logger.info("embeddings: %d needed, %d from the store, %d computed", needed, needed - computed, computed)
-        report.out_of_fold.to_csv(folder / "out_of_fold.csv", index=False)
-        predictor.save(folder / "model")
+        write(new / "out_of_fold.csv", report.out_of_fold.to_csv(index=False).encode())
+        predictor.save(new / "model")
         scores, text = _complete(report)
         metrics = scores | {
             "fingerprint": run.train.fingerprint,
             "data_digest": data.digest,
             "embeddings": {"needed": needed, "computed": computed},
         }
-        (folder / "metrics.json").write_text(json.dumps(metrics, indent=2, allow_nan=False), encoding="utf-8")
+        write(new / "metrics.json", json.dumps(metrics, indent=2, allow_nan=False).encode())
         with optional(folder / "report.html"):
-            report.to_html(folder / "report.html")
+            report.to_html(new / "report.html")
         logger.info("%s", text)
         logger.info("saved to %s", folder)
-    print(f"{text}\n\nEmbeddings: {needed} needed, {computed} computed. Results: {folder}")  # noqa: T201
-    return metrics
+    return metrics, f"{text}\n\nEmbeddings: {needed} needed, {computed} computed."
 
 
 def _complete(report: "Report") -> tuple[dict[str, Any], str]:
@@ -165,15 +202,22 @@ def _complete(report: "Report") -> tuple[dict[str, Any], str]:
         return report.to_dict(), str(report)
     except RECOVERABLE as error:
         logger.warning("there are only scores: %s", in_one_line(error))
-        print(f"warning: metrics.json holds only scores: {in_one_line(error)}", file=sys.stderr)  # noqa: T201
         return report.summary(), f"{report.title}\n{report.counts}"
 
 
-def _output(run: Run) -> Path:
-    return Path(run.output) if run.output else _fresh("outputs")
+def _kept_log(new: Path, folder: Path) -> Path:
+    """Keep configuration and log of a run that failed beside the results that it was to replace."""
+    failed = folder.resolve()
+    failed = failed.with_name(f"{failed.name}.failed")
+    with replacing_folder(failed, _OF_A_FAILURE) as copy:
+        for name in _OF_A_FAILURE:
+            shutil.copy(new / name, copy / name)
+    return failed / "train.log"
 
 
-def _fresh(kind: str) -> Path:
+def _output(run: Run, kind: str) -> Path:
+    if run.output:
+        return Path(run.output)
     now = datetime.now().astimezone()
     return Path(kind) / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S-%f}"
 
@@ -187,14 +231,14 @@ def _log_to(path: Path) -> Iterator[None]:
     loggers = [logger, logging.getLogger("py.warnings")]
     level = logger.level
     logger.setLevel(logging.INFO)
-    for one in loggers:
-        one.addHandler(handler)
+    for logged in loggers:
+        logged.addHandler(handler)
     try:
         yield
     finally:
         logger.setLevel(level)
-        for one in loggers:
-            one.removeHandler(handler)
+        for logged in loggers:
+            logged.removeHandler(handler)
         handler.close()
 
 
@@ -204,7 +248,7 @@ def _yaml(value: Any) -> str:
 
 def main() -> None:
     """Run ``antibody-train``."""
-    app()
+    errors.run(app)
 
 
 if __name__ == "__main__":

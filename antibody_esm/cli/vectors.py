@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.store.exchange import appearing_whole
+from antibody_esm.files import replacing
 
 Views = Mapping[str, NDArray[np.float32]]
 """Name of each view, and its rows ``(b, dim)``."""
@@ -29,7 +29,7 @@ def writing_vectors(path: Path) -> Iterator[Add]:
         If the file's name ends in none of `WRITERS`.
     """
     check(path)
-    with appearing_whole(path) as unfinished, unfinished.open("x+b") as file, WRITERS[path.suffix](file) as add:
+    with replacing(path) as unfinished, unfinished.open("r+b") as file, WRITERS[path.suffix](file) as add:
         yield add
 
 

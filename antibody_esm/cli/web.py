@@ -3,7 +3,6 @@
 import html
 import math
 import os
-import signal
 import tempfile
 import warnings
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from antibody_esm.cli.errors import reported
 from antibody_esm.cli.gate import Gate
-from antibody_esm.cli.told import told
 from antibody_esm.data.parts import Chain
 from antibody_esm.errors import AntibodyESMError, DatasetError
 from antibody_esm.sequences import BETWEEN
@@ -48,7 +47,7 @@ def app_command(
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
 ) -> None:
     """Open a web page to score antibodies and see why; needs the extra [app]. Ctrl-C ends it."""
-    with told(), tempfile.TemporaryDirectory(prefix="antibody_esm-app-") as folder:
+    with reported(), tempfile.TemporaryDirectory(prefix="antibody_esm-app-") as folder:
         # Gradio reads these when it is imported: it calls nobody, serves nothing but what it made, and keeps it there.
         os.environ |= {
             "GRADIO_ANALYTICS_ENABLED": "False",
@@ -93,7 +92,6 @@ def app_command(
             },
         )
         print(f"http://{host}:{port} (Ctrl-C ends it)", flush=True)  # noqa: T201
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # then too, what was uploaded is deleted
         blocks.block_thread()
 
 

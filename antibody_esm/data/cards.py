@@ -11,6 +11,7 @@ from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.downloads import registry
 from antibody_esm.data.jain import ASSAYS
 from antibody_esm.data.sources import load_dataset
+from antibody_esm.files import write
 
 _ABOUT = {
     "boughter": (
@@ -153,7 +154,7 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
 def main(folder: Path) -> None:
     """Write the page of every data set."""
     for name in _ABOUT:
-        (folder / f"{name}.md").write_text(card(name), encoding="utf-8")
+        write(folder / f"{name}.md", card(name).encode())
 
 
 if __name__ == "__main__":

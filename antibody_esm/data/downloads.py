@@ -1,6 +1,5 @@
 """The raw files of public data sets: from their source or a local folder, and byte for byte what they should be."""
 
-import hashlib
 import os
 from functools import cache
 from importlib.resources import files
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from antibody_esm.errors import DatasetError
+from antibody_esm.files import digest
 
 VARIABLE = "ANTIBODY_ESM_DATA"
 """Environment variable with the path of a local folder that holds the files, in the layout of ``registry.txt``."""
@@ -41,8 +41,7 @@ def download(name: str, url: str, sha256: str) -> RawFile:
         return RawFile(_downloaded(name, url, sha256), sha256)
     path = Path(folder).expanduser() / name
     try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = digest(path)
     except OSError as error:
         raise DatasetError(f"cannot be read ({error.strerror}); {VARIABLE} is {folder}", path) from error
     if found != sha256:
@@ -54,8 +53,8 @@ def download(name: str, url: str, sha256: str) -> RawFile:
 def registry() -> dict[str, tuple[str, str]]:
     """Return the SHA-256 and the address of each file of ``registry.txt``, which is in pooch's format."""
     lines = (files("antibody_esm.data") / "registry.txt").read_text(encoding="ascii").splitlines()
-    found = (line.split() for line in lines)
-    return {name: (digest.removeprefix("sha256:"), url) for name, digest, url in found}
+    rows = (line.split() for line in lines)
+    return {name: (sha256.removeprefix("sha256:"), url) for name, sha256, url in rows}
 
 
 def _downloaded(name: str, url: str, sha256: str) -> Path:

@@ -13,11 +13,11 @@ from antibody_esm.ensemble import AnyExtractor, Described, Ensemble
 from antibody_esm.explain import picture
 from antibody_esm.explain.scores import Unit, linear, scores, unit
 from antibody_esm.explain.sites import Site, sites
+from antibody_esm.files import write
 from antibody_esm.numbering import SPECIES
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.regions import places
 from antibody_esm.predictor import Predictor
-from antibody_esm.results import write
 from antibody_esm.sequences import ALPHABET, BETWEEN
 
 if TYPE_CHECKING:

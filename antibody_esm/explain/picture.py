@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.explain.sites import Site
+from antibody_esm.files import replacing
 from antibody_esm.reports.figures import COLOURS, STYLE
 
 if TYPE_CHECKING:
@@ -146,7 +147,8 @@ def save(ax: "Axes", path: Path) -> None:
     """Write the figure that axes are in; the end of the name says how."""
     figure = ax.get_figure(root=True)
     assert figure is not None  # noqa: S101  axes of a figure
-    figure.savefig(path, dpi=150)
+    with replacing(path) as unfinished:
+        figure.savefig(unfinished, format=path.suffix[1:], dpi=150)
 
 
 def text(found: "Contributions", *, color: bool = False) -> str:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from antibody_esm.errors import CheckpointError
+from antibody_esm.files import digest, write
 
 VOCABULARY_FILES = (
     "sentencepiece.bpe.model",
@@ -248,13 +249,12 @@ def _file_digest(path: Path) -> str:
             return remembered
     except OSError:
         pass
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    sha256 = digest(path)
     after = path.stat()
     settled = abs(time.time() - max(after.st_mtime, after.st_ctime)) > _YOUNG
     if settled and _note(path, after) == note:
-        _remember(note, digest)
-    return digest
+        _remember(note, sha256)
+    return sha256
 
 
 def _note(path: Path, stat: os.stat_result) -> Path:
@@ -264,11 +264,9 @@ def _note(path: Path, stat: os.stat_result) -> Path:
     return platformdirs.user_cache_path("antibody_esm") / "digests" / hashlib.sha256(identity.encode()).hexdigest()
 
 
-def _remember(note: Path, digest: str) -> None:
+def _remember(note: Path, sha256: str) -> None:
     try:
         note.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.NamedTemporaryFile("w", dir=note.parent, delete=False) as file:
-            file.write(digest)
-        Path(file.name).replace(note)
+        write(note, sha256.encode())
     except OSError:
         pass  # a cache that cannot be written costs a second reading of the file, not its result

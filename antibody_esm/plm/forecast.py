@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import timedelta
 
+from antibody_esm.files import size
 from antibody_esm.specs import Storage
 
 _BYTES_OF_NUMBER: dict[Storage, int] = {"float32": 4, "float16": 2, "int8": 1}
@@ -81,16 +82,8 @@ class Forecast:
         time = timedelta(seconds=round(self.seconds))
         return (
             f"{self._model}: {self.computing:,} sequences to compute, {self.stored:,} stored already; "
-            f"about {time} and {_size(self.bytes)} of disk"
+            f"about {time} and {size(self.bytes)} of disk"
         )
 
     def _cost(self, length: int) -> float:
         return length * (6.0 * self._dim + length)
-
-
-def _size(count: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"

@@ -13,6 +13,7 @@ import numpy as np
 
 from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.evaluation.paired import Comparison, adjust
+from antibody_esm.files import write
 from antibody_esm.reports import figures, plain, text
 from antibody_esm.reports.report import Report
 from antibody_esm.reports.scored import Scored
@@ -185,20 +186,21 @@ class GridReport:
     def to_json(self, path: str | Path) -> Path:
         """Write `to_dict` as JSON, and return the path."""
         path = Path(path)
-        path.write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False, ensure_ascii=False), encoding="utf-8")
+        write(path, json.dumps(self.to_dict(), indent=2, allow_nan=False, ensure_ascii=False).encode())
         return path
 
     def to_csv(self, path: str | Path) -> Path:
         """Write `to_frame` as CSV, and return the path."""
-        self.to_frame().to_csv(path, index=False)
-        return Path(path)
+        path = Path(path)
+        write(path, self.to_frame().to_csv(index=False).encode())
+        return path
 
     def to_html(self, path: str | Path) -> Path:
         """Write one page that loads nothing else, and return its path."""
         from antibody_esm.reports.page import page
 
         path = Path(path)
-        path.write_text(page(self), encoding="utf-8")
+        write(path, page(self).encode())
         return path
 
     def plot_scores(self, data: str | None = None, ax: "Axes | None" = None) -> "Axes":

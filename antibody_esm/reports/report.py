@@ -22,6 +22,7 @@ from antibody_esm.evaluation.intervals import CROSS_VALIDATION, Interval, few_po
 from antibody_esm.evaluation.metrics import METRIC, score, score_continuous
 from antibody_esm.evaluation.paired import Comparison, adjust
 from antibody_esm.evaluation.predictions import AnyPredictions, ContinuousPredictions, Predictions
+from antibody_esm.files import write
 from antibody_esm.reports import figures, plain, text
 from antibody_esm.reports.beside import (
     cross_validated_baselines,
@@ -326,7 +327,7 @@ class Report:
     def to_json(self, path: str | Path) -> Path:
         """Write `to_dict` as JSON, and return the path."""
         path = Path(path)
-        path.write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False, ensure_ascii=False), encoding="utf-8")
+        write(path, json.dumps(self.to_dict(), indent=2, allow_nan=False, ensure_ascii=False).encode())
         return path
 
     def to_csv(self, path: str | Path) -> Path:
@@ -335,7 +336,7 @@ class Report:
         known = {} if self.identity is None else {"identity": self.identity}
         if self.family is not None:
             known["family"] = np.tile(self.family, self._repeats)
-        self.predictions.assign(**known).to_csv(path, index=False)
+        write(path, self.predictions.assign(**known).to_csv(index=False).encode())
         return path
 
     def to_html(self, path: str | Path) -> Path:

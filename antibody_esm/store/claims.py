@@ -7,7 +7,6 @@ compute it.
 """
 
 import errno
-import hashlib
 import os
 import re
 import secrets
@@ -16,9 +15,9 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
+from antibody_esm.processes import host, runs
 from antibody_esm.store.arrays import opened
 from antibody_esm.store.permissions import make_folder, share
 from antibody_esm.store.segments import KEY_BYTES
@@ -31,7 +30,13 @@ _NAME = re.compile(r"[0-9a-f]{16}-\d{1,10}-[0-9a-f]{16}\.claim")
 _BEAT = 10.0
 """Seconds between two signs of life."""
 _STALE = 60.0
-"""Seconds without a sign of life, by the file server's clock, after which a writer's claims are void."""
+"""Seconds between a writer's last sign of life and now, by the file server's clock, from which on its claims are void.
+
+A sign of life from the future counts as well: the clock has gone back since, or the file was copied.
+"""
+
+_HOST = b"\0host\0"
+"""Beginning of a claim that names the writer's machine: as long as a key, and no sequence's."""
 
 _MOST = 2**25
 """Bytes of a claim that are read at once."""
@@ -49,7 +54,7 @@ class Claims:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / FOLDER
         self._process = os.getpid()
-        self._path = self._folder / f"{_host()}-{self._process}-{secrets.token_hex(8)}{SUFFIX}"
+        self._path = self._folder / f"{host()}-{self._process}-{secrets.token_hex(8)}{SUFFIX}"
         self._others: dict[str, _Other] = {}
         self._ended = threading.Event()
         self._beating = threading.Thread(target=self._beat, name="antibody_esm-claims", daemon=True)
@@ -62,7 +67,7 @@ class Claims:
         OSError
             If the folder cannot be written.
         """
-        self._append([])
+        self._append([_named_host()])
         self._beating.start()
 
     def close(self) -> None:
@@ -84,6 +89,11 @@ class Claims:
         # Whoever claimed the same in between sees ours too: of the two, the first by name goes on.
         before = [other for name, other in self._look().items() if name < self._path.name]
         return [own and free for own, free in zip(mine, _free(keys, before), strict=True)]
+
+    def holders(self, keys: Sequence[bytes]) -> list[str]:
+        """Return the other writers that had claimed any of the keys when `take` last looked: process and machine."""
+        wanted = set(keys)
+        return [other.name for _, other in sorted(self._others.items()) if not wanted.isdisjoint(other.keys)]
 
     def _append(self, keys: Sequence[bytes]) -> None:
         make_folder(self._folder)
@@ -116,7 +126,7 @@ class Claims:
         try:
             return self._path.stat().st_mtime
         except FileNotFoundError:  # we were taken for dead
-            self._append([])
+            self._append([_named_host()])
             return self._path.stat().st_mtime
 
     def _beat(self) -> None:
@@ -132,6 +142,14 @@ class _Other:
         self.path = path
         self.keys: set[bytes] = set()
         self._read = 0
+        self._host = ""
+
+    @property
+    def name(self) -> str:
+        """Process and machine, for people."""
+        machine, process, _ = self.path.name.split("-")
+        here = "this machine" if machine == host() else self._host or f"another machine ({machine})"
+        return f"process {process} on {here}"
 
     def read(self) -> None:
         with opened(self.path) as file:
@@ -139,7 +157,11 @@ class _Other:
             new = file.read(_MOST)
         whole = len(new) // KEY_BYTES * KEY_BYTES
         self._read += whole
-        self.keys.update(new[i : i + KEY_BYTES] for i in range(0, whole, KEY_BYTES))
+        for key in (new[i : i + KEY_BYTES] for i in range(0, whole, KEY_BYTES)):
+            if key.startswith(_HOST):
+                self._host = re.sub("[^A-Za-z0-9._-]", "", key[len(_HOST) :].decode("ascii", "ignore"))
+            else:
+                self.keys.add(key)
 
 
 def writers(folder: Path, now: float | None = None) -> int:
@@ -174,10 +196,10 @@ def clock(folder: Path) -> float:
 
 
 def _is_alive(path: Path, now: float) -> bool:
-    host, process, _ = path.name.split("-")
-    if host == _host() and not _runs(int(process)):
+    machine, process, _ = path.name.split("-")
+    if machine == host() and not runs(int(process)):
         return False
-    return now - path.lstat().st_mtime < _STALE
+    return abs(now - path.lstat().st_mtime) < _STALE
 
 
 def _free(keys: Sequence[bytes], others: Iterable[_Other]) -> list[bool]:
@@ -185,25 +207,6 @@ def _free(keys: Sequence[bytes], others: Iterable[_Other]) -> list[bool]:
     return [not any(key in one for one in claimed) for key in keys]
 
 
-@cache
-def _host() -> str:
-    """Return what tells this machine since it was started, and on Linux this container, from others."""
-    name = socket.gethostname()
-    with suppress(OSError):
-        name += Path("/proc/sys/kernel/random/boot_id").read_text()
-        name += os.readlink("/proc/self/ns/pid")  # noqa: PTH115  not a path of files
-    return hashlib.sha256(name.encode()).hexdigest()[:16]
-
-
-def _runs(process: int) -> bool:
-    if os.name != "posix":  # asking is not possible there without ending it
-        return True
-    if process == 0:  # to a signal, a group of processes
-        return False
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
+def _named_host() -> bytes:
+    """Return this machine's name in the form of a key, which earlier versions take for that of no sequence."""
+    return (_HOST + socket.gethostname().encode("ascii", "ignore"))[:KEY_BYTES].ljust(KEY_BYTES, b"\0")

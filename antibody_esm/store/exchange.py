@@ -1,16 +1,15 @@
 """Rows move: from another store, and as one file that other programs read and back."""
 
 import json
-import secrets
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from antibody_esm.errors import SequenceError, StoreError
+from antibody_esm.files import replacing
 from antibody_esm.sequences import normalise
 from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
 from antibody_esm.store import segments
@@ -32,10 +31,10 @@ SUFFIXES = (".parquet", ".safetensors")
 
 def merge(root: Path, other: Path) -> dict[ExtractorSpec | ResolvedExtractorSpec, int]:
     """Add the sound rows of another store that are absent here."""
-    if other.resolve() == root.resolve():
-        raise StoreError("cannot be merged with itself", root)
     if not other.is_dir():
         raise StoreError("is no store", other)
+    if root.is_dir() and other.samefile(root):
+        raise StoreError("cannot be merged with itself", root)
     return {named: add(Folder(root, theirs.spec), named, _sound(theirs)) for theirs, named in stored(other)}
 
 
@@ -63,7 +62,7 @@ def export(folder: Folder, named: ExtractorSpec | ResolvedExtractorSpec, path: P
             "written_as": json.loads(named.canonical_json),
         }
     )
-    with writable(path), appearing_whole(path) as unfinished:
+    with writable(path), replacing(path) as unfinished:
         blocks = _sound(folder)
         if path.suffix == ".parquet":
             return _write_parquet(unfinished, description, blocks, folder.salt)
@@ -223,14 +222,3 @@ def _checked(sequences: list[str], rows: Rows, checksums: Any, salt: int, path: 
 def _check_suffix(path: Path) -> None:
     if path.suffix not in SUFFIXES:
         raise ValueError(f"{path}: a file of rows ends in {' or '.join(SUFFIXES)}")
-
-
-@contextmanager
-def appearing_whole(path: Path) -> Iterator[Path]:
-    """Give a name to write to beside a file, which takes the file's place when all is written."""
-    unfinished = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        yield unfinished
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

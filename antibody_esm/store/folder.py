@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -59,6 +59,10 @@ class _GoneError(Exception):
     """A segment was there, and is not any more."""
 
 
+class _DescriptionError(StoreError):
+    """A description is damaged, which is not that of another spec or format."""
+
+
 class Folder:
     """The rows of one resolved spec. Rows are only ever added; a damaged one is noticed, said, and counts as absent.
 
@@ -68,10 +72,16 @@ class Folder:
         Folder of the store.
     spec
         Whose rows.
+    named
+        The spec as the user gave it, with which a damaged description is written again.
     """
 
-    def __init__(self, root: Path, spec: ResolvedExtractorSpec) -> None:
+    def __init__(
+        self, root: Path, spec: ResolvedExtractorSpec, named: ExtractorSpec | ResolvedExtractorSpec | None = None
+    ) -> None:
         self.root = root
+        self._named = spec if named is None else named
+        self._mended = False
         self.path = root / spec.fingerprint
         self.spec = spec
         self.salt = int(spec.fingerprint[:16], 16)
@@ -195,6 +205,9 @@ class Folder:
         if not self.root.is_dir():
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         make_folder(self.path)
+        self._describe(named)
+
+    def _describe(self, named: ExtractorSpec | ResolvedExtractorSpec) -> None:
         text = json.dumps(
             {
                 "format": FORMAT,
@@ -216,12 +229,27 @@ class Folder:
         """Return whether the folder is there; one that is another spec's is a StoreError."""
         if self.path.is_symlink():
             raise StoreError("is a symbolic link, which may point anywhere", self.path)
-        found = described(self.path)
+        try:
+            found = described(self.path)
+        except _DescriptionError as error:
+            self._mend(error)
+            return True
         if found is not None and found["spec"] != json.loads(self.spec.canonical_json):
             raise StoreError(
                 "the rows in this folder are of another extractor than its name says", self.path / DESCRIPTION
             )
         return found is not None
+
+    def _mend(self, error: StoreError) -> None:
+        """Write a damaged description again, since the folder's name is the fingerprint of the spec.
+
+        Rows prove it once more, since their checksums depend on the fingerprint.
+        """
+        if not self._mended:
+            self._mended = True
+            warnings.warn(f"{error}; it is written again from the spec that is asked for", RuntimeWarning, stacklevel=2)
+        with suppress(OSError):  # who may only read the folder reads it all the same
+            self._describe(self._named)
 
     def _open(self, path: Path) -> Segment | None:
         """Return a segment; None if it is damaged, which is said once."""
@@ -307,10 +335,24 @@ def described(path: Path) -> dict[str, Any] | None:
             return None
         raise StoreError(f"cannot be read: {error.strerror}", path) from error
     except (ValueError, RecursionError) as error:
-        raise StoreError(f"not the description of an extractor: {error}", path) from error
-    if not isinstance(found, dict) or found.get("format") != FORMAT or not isinstance(found.get("spec"), dict):
+        raise _DescriptionError(f"not the description of an extractor: {error}", path) from error
+    if not isinstance(found, dict) or type(found.get("format")) is not int:
+        raise _DescriptionError("not the description of an extractor", path)
+    if found["format"] != FORMAT:
         raise StoreError(f"written in another format than {FORMAT}", path)
+    if not _is_spec(found.get("spec")) or not isinstance(found.get("written_as"), dict):
+        raise _DescriptionError("not the description of an extractor: its fields are damaged", path)
     return found
+
+
+def _is_spec(fields: object) -> bool:
+    if not isinstance(fields, dict):
+        return False
+    try:
+        ResolvedExtractorSpec.model_validate({name: value for name, value in fields.items() if name != "type"})
+    except ValueError:  # pydantic's
+        return False
+    return True
 
 
 @contextmanager

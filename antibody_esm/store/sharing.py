@@ -31,6 +31,8 @@ _AT_ONCE = 256
 _CLAIM_SECONDS = 1.0
 """What a writer claims together should take about so long."""
 _LONGEST_PAUSE = 1.0
+_LONG_WAIT = 10.0
+"""Seconds of waiting for other writers after which a line names them."""
 
 
 def complete(
@@ -64,7 +66,7 @@ def complete(
             rows[places] = new
             present[places] = True
 
-    pause = 0.02
+    pause, wait = 0.02, _Wait()
     with writing(folder, named) as writer:
         while True:
             missing = np.flatnonzero(~present)
@@ -74,6 +76,7 @@ def complete(
             folder.in_place(named, claims.open)
             try:
                 for indices, new in work:
+                    wait.end()
                     fill(missing[indices], rounded(new, folder.spec.storage))
             finally:
                 claims.close()
@@ -85,9 +88,29 @@ def complete(
             seen = there.segments
             if present.all():
                 return rows
-            logger.info("waiting for %d sequences that others compute", (~present).sum())
+            wait.go_on(len(missing) - int(there.present.sum()), claims.holders(as_bytes(keys[missing])))
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+class _Wait:
+    """A wait for other writers; if it is long, a line says so once, with their processes and machines."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._logged = False
+
+    def end(self) -> None:
+        """Note that there is work to do."""
+        self._since = None
+
+    def go_on(self, count: int, holders: list[str]) -> None:
+        """Note that a number of sequences are still missing, and who computes them."""
+        now = time.monotonic()
+        self._since = now if self._since is None else self._since
+        if now - self._since > _LONG_WAIT and not self._logged:
+            self._logged = True
+            logger.warning("waiting for %d sequences that %s computes", count, ", ".join(holders) or "another writer")
 
 
 def _unclaimed(folder: Folder, claims: Claims, keys: list[bytes], seen: set[Path]) -> Choose:

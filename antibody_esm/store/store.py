@@ -339,7 +339,7 @@ class EmbeddingStore:
 
     def _folder(self, spec: AnySpec) -> Folder:
         resolved = spec.resolve()
-        return self._folders.setdefault(resolved.fingerprint, Folder(self.root, resolved))
+        return self._folders.setdefault(resolved.fingerprint, Folder(self.root, resolved, spec))
 
 
 def _keep_nowhere(sequences: list[str], rows: Rows) -> None:

@@ -1,0 +1,185 @@
+"""Arguments of commands: antibodies, and files to be written, which are checked before any work."""
+
+import os
+import re
+import shutil
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from antibody_esm.errors import DatasetError, SequenceError
+from antibody_esm.files import beside, remove_leftovers, resolved, size
+from antibody_esm.folders import refuse_obstacles
+from antibody_esm.sequences import BETWEEN
+
+if TYPE_CHECKING:
+    from antibody_esm.data.reading import Reading
+
+_FINGERPRINT = re.compile("[0-9a-f]{64}")
+
+
+def antibodies(argument: str, reading: "Reading | None" = None) -> list[tuple[str, str]]:
+    """Return ids and sequences: of a file, or of one sequence, whose id is empty.
+
+    Parameters
+    ----------
+    argument
+        A sequence, a pair ``heavy|light``, or the name of a file.
+    reading
+        Reading of the model, which says in what columns of a file the chains are. None: the first column of sequences.
+
+    Raises
+    ------
+    DatasetError
+        If there is no such file, or it cannot be read, or holds nothing.
+    SequenceError
+        If a sequence of a file is missing, or not made of amino acids; all of them are listed by line and id.
+    """
+    from antibody_esm.data.tables import in_file, read_sequences
+    from antibody_esm.sequences import normalise
+
+    if not Path(argument).suffix and not os.path.isfile(argument):  # noqa: PTH113  which takes names of any length
+        return [("", argument)]
+    path = Path(argument)
+    if not path.is_file():
+        raise DatasetError("there is no such file", argument)
+    rows = list(read_sequences(path) if reading is None else _antibodies(path, reading))
+    if not rows:
+        raise DatasetError("there are no sequences", argument)
+    try:
+        normal = normalise((sequence for _, sequence in rows), pairs=True)
+    except SequenceError as error:
+        ids = {row.index: rows[row.index][0] for row in error.rows}
+        raise in_file(error, path, ids) from None
+    return [(name, sequence) for (name, _), sequence in zip(rows, normal, strict=True)]
+
+
+def _antibodies(path: Path, reading: "Reading") -> Iterator[tuple[str, Any]]:
+    """Give the id of each antibody of a file, and its chains that are read; a chain that is missing is empty."""
+    from antibody_esm.data.files import read_frames
+    from antibody_esm.data.tables import chain_columns, ids_of
+
+    first = 0
+    for frame in read_frames(path):
+        columns = chain_columns(frame, reading.chain, fragment=reading.fragment)
+        for name, *chains in zip(ids_of(frame, None, first), *columns.values(), strict=True):
+            one_text = len(set(chains)) == 1  # both domains in one sequence
+            yield name, chains[0] if one_text else BETWEEN.join(chain or "" for chain in chains)
+        first += len(frame)
+
+
+def check_suffix(out: Path | None, *suffixes: str) -> None:
+    """Raise a ValueError if a file's name does not end as it should."""
+    ends = (", ".join(suffixes[:-1]), suffixes[-1])
+    if out is not None and out.suffix not in suffixes:
+        raise ValueError(f"{out}: the name of this file ends in {' or '.join(filter(None, ends))}")
+
+
+def check_outputs(
+    outputs: Sequence[Path | None],
+    inputs: Iterable[str | Path | None] = (),
+    *,
+    model: Path | None = None,
+    store: Path | None = None,
+) -> None:
+    """Check files that a command is to write, before it begins; leftovers of killed commands are removed.
+
+    Parameters
+    ----------
+    outputs
+        Files that the command writes, or removes; None stands for none.
+    inputs
+        Files that it reads. What is no file, such as the name of a data set, is passed over.
+    model, store
+        Folders of a saved model and of a store, whose files are not to be written over either.
+
+    Raises
+    ------
+    DatasetError
+        If a file would be written over that the command reads, by whatever name.
+    OSError, ValueError
+        If a file cannot be written, or is named twice.
+    """
+    named = [out for out in outputs if out is not None]
+    inside = list(model.iterdir()) if model is not None and model.is_dir() else []
+    for number, out in enumerate(named):
+        _check_place(out)
+        for file in [*inputs, *inside] if os.path.lexists(out) else ():
+            if file is not None and _same(out, file):
+                raise DatasetError(f"would be written over by {out}; give another file to write to", file)
+        if store is not None and _is_of_store(out, store):
+            raise DatasetError("is a file of the store; give another file to write to", out)
+        if any(resolved(out) == resolved(other) or _same(out, other) for other in named[:number]):
+            raise ValueError(f"{out}: two results would be written to this file")
+    for out in named:
+        remove_leftovers(out)
+
+
+def check_folder(folder: Path, ours: Collection[str], inputs: Iterable[str | Path | None] = ()) -> None:
+    """Check a folder that a command is to write or to replace, as `check_outputs` does; `ours` are the files in it."""
+    target = resolved(folder)
+    refuse_obstacles(target, ours)
+    files = [file for file in inputs if file is not None]
+    for name in ours:
+        for file in files:
+            if _same(target / name, file):
+                raise DatasetError(f"would be written over by output={folder}; give another folder", file)
+    place = target
+    while not os.path.lexists(place):
+        place = place.parent
+    if not place.is_dir():
+        raise NotADirectoryError(f"{folder} cannot be made: {place} is not a folder")
+    _probe(place / "probe", folder)
+
+
+def check_space(needed: dict[Path, float]) -> None:
+    """Raise an OSError if a disk has less room than what is to be written takes: bytes by file or folder."""
+    total: dict[int, float] = {}
+    for path, count in needed.items():
+        place = resolved(path)
+        while not place.exists():
+            place = place.parent
+        disk = place.stat().st_dev
+        total[disk] = total.get(disk, 0) + count
+        free = shutil.disk_usage(place).free
+        if total[disk] > free:
+            raise OSError(f"{path}: about {size(total[disk])} are to be written there, and {size(free)} are free")
+
+
+def _check_place(out: Path) -> None:
+    if out.is_dir():
+        raise IsADirectoryError(f"{out} is a folder; give a file to write to")
+    if out.exists() and not out.is_file():
+        raise OSError(f"{out} is not a file")
+    target = resolved(out)
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"{out} cannot be written: there is no folder {target.parent}")
+    if out.exists() and not os.access(out, os.W_OK):
+        raise PermissionError(f"{out} cannot be written: it is read-only")
+    _probe(target, out)
+
+
+def _probe(target: Path, named: Path) -> None:
+    """Create a file beside `target` and remove it again: permissions alone do not tell on every file system."""
+    probe = beside(target, "tmp")
+    try:
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise OSError(f"{named} cannot be written: {error.strerror}") from error
+
+
+def _same(one: str | Path, other: str | Path) -> bool:
+    """Return whether two names are of one file, through symbolic and hard links."""
+    try:
+        return os.path.samefile(os.path.expanduser(one), os.path.expanduser(other))  # noqa: PTH111, PTH121
+    except (OSError, ValueError):  # one of them is not there, or too long for a name
+        return False
+
+
+def _is_of_store(out: Path, store: Path) -> bool:
+    try:
+        inner = resolved(out).relative_to(resolved(store))
+    except (OSError, ValueError):
+        return False
+    return _FINGERPRINT.fullmatch(inner.parts[0]) is not None

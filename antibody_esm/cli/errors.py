@@ -1,0 +1,224 @@
+"""Ends of a command: errors and warnings on one line each, signals, and output that nobody reads."""
+
+import logging
+import os
+import select
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+import typer
+from pydantic import ValidationError
+
+from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
+
+logger = logging.getLogger("antibody_esm")
+
+_ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_BROKEN_PIPE = 141
+"""Exit status of a program whose output is not read, as shells know it."""
+
+
+class Ended(KeyboardInterrupt):
+    """A signal asks the process to end.
+
+    Parameters
+    ----------
+    number
+        Number of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+class Kept:
+    """Description of what stays if the command is interrupted; a command that gets on changes it.
+
+    Parameters
+    ----------
+    text
+        For the user, without a full stop.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+@contextmanager
+def reported(kept: str = "") -> Iterator[Kept]:
+    """Print errors and warnings on one line each; exit 2 for usage errors, 128 + n after signal n, 1 for all others.
+
+    Parameters
+    ----------
+    kept
+        What stays if somebody interrupts the command, which is then printed.
+    """
+    state = Kept(kept)
+    try:
+        if sys.stdout is None:
+            raise OSError("standard output is closed")
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.showwarning = lambda message, *_, **__: complain(f"warning: {message}")
+            with _logged_warnings():
+                yield state
+        _end_output()
+    except ValidationError as error:
+        for problem in error.errors():
+            complain(f"error: {problem['msg']} (given: {problem['input']})")
+        raise typer.Exit(2) from error
+    except KeyboardInterrupt as error:
+        complain(f"interrupted{state.text and f'; {state.text}'}")
+        raise typer.Exit(128 + getattr(error, "number", signal.SIGINT)) from error
+    except (AntibodyESMError, OSError, ValueError) as error:
+        if isinstance(error, BrokenPipeError) and _is_unread():
+            _discard_output()
+            raise typer.Exit(_BROKEN_PIPE) from error
+        if not _complained(f"error: {_line(error)}") and isinstance(error, BrokenPipeError):
+            raise typer.Exit(_BROKEN_PIPE) from error  # nobody reads the errors either
+        raise typer.Exit(1) from error
+
+
+@contextmanager
+def optional(path: Path) -> Iterator[None]:
+    """Log a warning instead of ending the command if a page cannot be made, after everything else was written."""
+    try:
+        yield
+    except (*RECOVERABLE, OSError) as error:
+        logger.warning("%s is missing: %s", path, in_one_line(error))
+
+
+class _Warnings(logging.Handler):
+    """Print logged warnings; errors that are logged are also raised, and printed then."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno == logging.WARNING:
+            complain(f"warning: {record.getMessage()}")
+
+
+@contextmanager
+def _logged_warnings() -> Iterator[None]:
+    logger, handler = logging.getLogger("antibody_esm"), _Warnings()
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+def complain(text: str) -> None:
+    """Print a line to standard error, unless nobody can read it."""
+    _complained(text)
+
+
+def _complained(text: str) -> bool:
+    """Print a line to standard error, and return whether somebody can read it."""
+    if sys.stderr is None:
+        return False
+    try:
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def show(text: str, *, needed: bool = True) -> None:
+    """Print text; if nobody reads it, go on without where it is not needed."""
+    try:
+        print(text, flush=not needed)  # noqa: T201
+    except BrokenPipeError:
+        if needed:
+            raise
+        _discard_output()
+
+
+def run(app: Callable[[], object]) -> None:
+    """Run a command as this process: SIGTERM and SIGHUP end it in order, as Ctrl-C does, and a second one at once."""
+    stdout = sys.stdout
+    _end_in_order()
+    try:
+        app()
+    except SystemExit:
+        if sys.stdout is not stdout:  # typer has put another in its place, since nobody reads it
+            raise SystemExit(_BROKEN_PIPE) from None
+        try:
+            _end_output()
+        except typer.Exit as end:
+            raise SystemExit(end.exit_code) from None
+        raise
+
+
+def _end_output() -> None:
+    """Write what was printed, and end the command if that fails."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+        raise typer.Exit(_BROKEN_PIPE) from None
+    except (OSError, ValueError) as error:
+        _discard_output()
+        complain(f"error: standard output cannot be written: {_line(error)}")
+        raise typer.Exit(1) from None
+
+
+def _is_unread() -> bool:
+    """Return whether standard output is a pipe that nobody reads: what failed to be written is not written again."""
+    with suppress(OSError, ValueError, AttributeError):
+        pipe = select.poll()
+        pipe.register(sys.stdout.fileno(), select.POLLOUT)
+        return any(event & select.POLLERR for _, event in pipe.poll(0))
+    return False
+
+
+def _discard_output() -> None:
+    """Send to nowhere what is still to be printed, so that the interpreter does not try again at its end."""
+    with suppress(OSError, ValueError):
+        number, nowhere = sys.stdout.fileno(), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, number)
+        os.close(nowhere)
+
+
+def _line(error: Exception) -> str:
+    """Return the message of an error, of one of the system without its number."""
+    if isinstance(error, OSError) and not isinstance(error, AntibodyESMError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
+
+
+def _end_in_order() -> None:
+    """Let the first signal raise `Ended`, and the second end the process at once, whatever it does then."""
+    counted = [one for one in _ENDING if signal.getsignal(one) is not signal.SIG_IGN]  # nohup ignores SIGHUP
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for one in counted:
+            signal.signal(one, signal.SIG_DFL)
+        raise Ended(number)
+
+    for one in counted:
+        signal.signal(one, end)
+    if os.name == "posix":
+        _watch(counted)
+
+
+def _watch(counted: list[int]) -> None:
+    """End the process at the second signal even while the main thread is in compiled code, where none is handled."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+
+    def watch() -> None:
+        seen = 0
+        while number := os.read(reading, 1):
+            seen += number[0] in counted
+            if seen > 1:
+                os._exit(128 + number[0])
+
+    threading.Thread(target=watch, name="antibody_esm-signals", daemon=True).start()

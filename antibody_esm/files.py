@@ -1,0 +1,143 @@
+"""Files that appear whole or not at all.
+
+Everything the package writes for its users goes through `write` or `replacing`, and folders go through
+`folders.replacing_folder`. Only segments and descriptions of the store are written in `store` itself: the name of a
+segment holds its length and digest, which are known after writing, and a store hands on the permissions of the folder
+around it.
+"""
+
+import errno
+import hashlib
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from antibody_esm.errors import AntibodyESMError
+from antibody_esm.processes import host, runs
+
+_OWNER = re.compile(r"([0-9a-f]{8})-(\d{1,10})-[0-9a-f]{8}")
+_LONGEST = 40
+"""Characters of a file's name that its temporary name begins with: names have at most 255 bytes."""
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a disk without room."""
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file completely or not at all; a file of this name is replaced."""
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield an empty temporary file beside `path`, which takes its place when the block ends without an error.
+
+    The permissions of an earlier file stay. A symbolic link stays too: the file that it points to is replaced.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; the earlier one is as it was.
+    """
+    target = resolved(path)
+    unfinished = beside(target, "tmp")
+    try:
+        _create(unfinished, target)
+        yield unfinished
+        flush(unfinished)
+        unfinished.replace(target)
+        flush(target.parent)
+    except OSError as error:
+        named = error.filename is not None and Path(str(error.filename)) == unfinished
+        if isinstance(error, AntibodyESMError) or not (named or error.errno in _FULL):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def resolved(path: Path) -> Path:
+    """Return a path without symbolic links; the last part need not exist."""
+    try:
+        return path.resolve()
+    except RuntimeError as error:  # before Python 3.13, links in a circle
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from error
+
+
+def beside(path: Path, kind: str) -> Path:
+    """Return a new name beside a path, which holds this process: leftovers of dead processes can be removed."""
+    owner = f"{host()[:8]}-{os.getpid()}-{secrets.token_hex(4)}"
+    return path.with_name(f"{path.name[:_LONGEST]}.{owner}.tmp" if kind == "tmp" else f"{path.name}.{kind}-{owner}")
+
+
+def leftovers(path: Path, kind: str) -> list[Path]:
+    """Return what processes of this machine that have ended left `beside` a path."""
+    start, end = (f"{path.name[:_LONGEST]}.", ".tmp") if kind == "tmp" else (f"{path.name}.{kind}-", "")
+    found = []
+    with suppress(OSError):
+        for sibling in path.parent.iterdir():
+            if sibling.name.startswith(start) and sibling.name.endswith(end):
+                owner = _OWNER.fullmatch(sibling.name[len(start) : len(sibling.name) - len(end)])
+                if owner and owner[1] == host()[:8] and not runs(int(owner[2])):
+                    found.append(sibling)
+    return sorted(found)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove temporary files of `path` that killed processes left."""
+    for leftover in leftovers(resolved(path), "tmp"):
+        with suppress(OSError):
+            leftover.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file or folder is on the disk, where the system can tell."""
+    with suppress(OSError):
+        number = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file, 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def size(count: float) -> str:
+    """Return a number of bytes in words.
+
+    Examples
+    --------
+    >>> size(348_000)
+    '348 kB'
+    """
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def _create(unfinished: Path, target: Path) -> None:
+    """Create an empty file with the permissions of an earlier one, which has to be a file that may be written."""
+    mode = None
+    with suppress(FileNotFoundError):
+        mode = target.stat().st_mode
+    if mode is not None and not stat.S_ISREG(mode):
+        code = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+        raise OSError(code, os.strerror(code), str(target))
+    if mode is not None and not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(target))
+    number = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else 0o600)
+    try:
+        if mode is not None and hasattr(os, "fchmod"):
+            os.fchmod(number, stat.S_IMODE(mode))
+    finally:
+        os.close(number)
