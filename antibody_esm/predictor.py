@@ -404,7 +404,7 @@ class Predictor:
         write(folder / _TRAINING, known)
         write(folder / _MANIFEST, json.dumps(manifest, indent=2, allow_nan=False).encode())
         self.ledger.move(folder / _LEDGER)
-        print(f"model saved to {folder}, {self._with_or_without(training)}")  # noqa: T201
+        print(f"Saved to {folder}, {self._with_or_without(training)}.")  # noqa: T201
         return folder
 
     def _with_or_without(self, training: bool) -> str:
@@ -414,8 +414,8 @@ class Predictor:
         if not training or (self.training is None and self.applicability is None):
             return f"without its training antibodies{inside}"
         if self.training is None or self.training.label is None:
-            return "with sequences and vectors of its training antibodies, without their labels"
-        return f"with sequences, labels and vectors of its {len(self.training):,} training antibodies"
+            return "with its training antibodies (sequences, vectors), without their labels"
+        return f"with its {len(self.training):,} training antibodies (sequences, labels, vectors)"
 
     @cached_property
     def digest(self) -> str:

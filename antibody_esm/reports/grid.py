@@ -340,11 +340,13 @@ def _fits(row: Row, report: Report, cells: dict[Row, Report]) -> bool:
 
 def _differs(cells: dict[Row, Report], title: str, first: dict[Row, Report]) -> str:
     """Return the sentence of a column with the same data set and design as another one, and other rows."""
-    report, other = next(iter(cells.values())), next(iter(first.values()))
-    ours, theirs = ({*zip(one.data.ids, one.data.sequences, strict=True)} for one in (report, other))
-    if report.data.ids == other.data.ids:
-        what = "in other folds than"
-    else:
+    report, other = (next(iter(reports.values())) for reports in (cells, first))
+    alike = report.data.fragment == other.data.fragment  # then sequences count too
+    ours, theirs = (
+        set(zip(one.data.ids, one.data.sequences if alike else one.data.ids, strict=True)) for one in (report, other)
+    )
+    what = "in other folds than"
+    if ours != theirs:
         what = (
             f"on other antibodies ({len(ours):,}, of which {len(ours & theirs):,} are among the {len(theirs):,}) than"
         )

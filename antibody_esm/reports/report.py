@@ -535,7 +535,7 @@ class Report:
         metrics = "".join(_row(METRIC[name].title, self.scored, name) for name in self.shown)
         baselines = "".join(_row(*one) for one in ranked)
         between = f"<tr><th colspan='4'>{METRIC[self.metric].title} of baselines</th></tr>" if ranked else ""
-        warnings = "".join(f"<p><strong>{html.escape(warning)}</strong></p>" for warning in self.warnings)
+        warnings = "".join(f"<p>{html.escape(warning)}</p>" for warning in self.warnings)
         said = [*map(str, self.comparisons[:1]), *self.remarks[len(self.warnings) :]]
         return (
             f"<h3>{html.escape(self.title)}</h3><p>{html.escape(self.counts)}</p>{warnings}"
