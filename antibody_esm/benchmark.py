@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache, partial
 from itertools import product
 from pathlib import Path
@@ -20,6 +20,7 @@ from antibody_esm.embedding import as_store
 from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
 from antibody_esm.evaluation.cross_validation import CrossValidation
 from antibody_esm.evaluation.ledger import Ledger, Opening
+from antibody_esm.evaluation.overlap import Again, SecondScores
 from antibody_esm.files import digest as file_digest
 from antibody_esm.files import resolved, write
 from antibody_esm.folders import recover, replacing_folder
@@ -176,7 +177,10 @@ class Benchmark:
         self.computed = results.computed
         if not found:
             raise next(iter(self.failed.values()))
-        reports = [one for spec, given, cell in found for one in _reports(spec, given, cell, ledger, self.check)]
+        reports = []
+        for spec, given, cell in found:
+            again = partial(self._second, results, spec, given)
+            reports += _reports(spec, given, cell, ledger, again, () if self.check else (UNCHECKED,))
         grid = GridReport(reports)
         if self.output is not None:
             self._write(grid, self.output)
@@ -239,6 +243,16 @@ class Benchmark:
         }
         return {"predictions": columns, "scores": scores, "tests": tests, "model": predictor.digest}
 
+    def _second(self, results: ResultFolder, spec: TrainSpec, given: "_Grounds", split: SplitSpec) -> SecondScores:
+        """Return the scores with another split, computed from the store's vectors once, and kept as other results."""
+
+        def compute() -> dict[str, Any]:
+            trainer = Trainer.from_spec(spec, store=self.store, runtime=self.runtime)
+            return asdict(SecondScores.of(trainer.same_vectors(given.data, check=self.check).validation(split)))
+
+        identity = {"spec": _pinned(spec.model_copy(update={"split": split})), "data": given.digests[0]}
+        return SecondScores(**results.once(identity, compute))
+
 
 class _Source:
     """Antibodies that are loaded when they are needed, and known before."""
@@ -289,7 +303,14 @@ def _pinned(spec: TrainSpec) -> dict[str, Any]:
     return dict(json.loads(pinned.model_dump_json()))
 
 
-def _reports(spec: TrainSpec, given: _Grounds, cell: Mapping[str, Any], ledger: Ledger, check: bool) -> list[Report]:
+def _reports(
+    spec: TrainSpec,
+    given: _Grounds,
+    cell: Mapping[str, Any],
+    ledger: Ledger,
+    again: Again,
+    notes: tuple[str, ...],
+) -> list[Report]:
     """Return the report of the cross-validation, and those of the tests."""
     columns = {name: np.array(values).reshape(-1, len(given.data)).T for name, values in cell["predictions"].items()}
     columns = {name: values[:, 0] if values.shape[1] == 1 else values for name, values in columns.items()}
@@ -298,8 +319,7 @@ def _reports(spec: TrainSpec, given: _Grounds, cell: Mapping[str, Any], ledger: 
         for name, values in cell["scores"].items()
     }
     validation = CrossValidation(scores, columns["fold"], columns["prediction"], columns.get("probability"))
-    notes = () if check else (UNCHECKED,)
-    found = [cross_validation_report(spec, given.data, validation, notes)]
+    found = [cross_validation_report(spec, given.data, validation, notes, again=again)]
     for data, said in zip(given.tests, cell["tests"], strict=True):
         probability = None if said["probability"] is None else np.array(said["probability"])
         source = data.provenance.source

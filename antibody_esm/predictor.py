@@ -33,7 +33,7 @@ from antibody_esm.folders import replacing_folder
 from antibody_esm.numbering import method
 from antibody_esm.reports.report import UNCHECKED, Report, evaluation_report
 from antibody_esm.sequences import BETWEEN, normalise
-from antibody_esm.serialization import dump_training, dumps, load_training, loads
+from antibody_esm.serialization import WITHOUT, Training, dump_training, dumps, load_training, loads
 from antibody_esm.specs import RuntimeSpec, TrainSpec
 from antibody_esm.store.store import Store
 
@@ -54,6 +54,8 @@ _READ_FORMATS = (2, FORMAT)
 _WHOLE_CHAIN = 80
 """Median length of training sequences from which on a model of format 2 is taken to read whole chains."""
 _HINT = ". `score_table` scores the others; check=False reads what numbering does not recognise"
+_OF_TRAINING_ROWS = ("knn", "gaussian_process", "gaussian_process_regressor", "svr")
+"""Classifiers and regressors that hold vectors of training antibodies."""
 _RECORDED = ("antibody_esm", "joblib", "numpy", "pydantic", "scikit-learn", "skops", "torch", "transformers", "xgboost")
 
 
@@ -75,7 +77,10 @@ class Predictor:
     metrics
         What cross-validation had found, as `Report.summary` gives it; None if none was run.
     training
-        What it was fitted on; None after `load`, since antibodies are not saved with a model.
+        What it was fitted on; after `load`, the sequences that the model reads and their labels. None in a model that
+        was saved without them.
+    unknown
+        Reason why training antibodies or their labels are unknown; empty if they are known.
     ledger
         Which test sets were opened with this model; beside it once it is saved.
     uncertainty
@@ -87,6 +92,7 @@ class Predictor:
     training: Dataset | None = None
     uncertainty: Uncertainty | str = "nobody asked for it when the model was fitted"
     applicability: Applicability | None = None
+    unknown: str = "not fitted here, and not loaded with its training antibodies"
 
     def __init__(
         self,
@@ -193,7 +199,7 @@ class Predictor:
         or 1``, ``neither``); of a regressor ``prediction``, ``low`` and ``high``; then ``distance`` to the training
         antibodies (the share of them that are nearer to their own neighbours), ``identity`` to the nearest one (of
         pairs, that of the heavy chains), and ``warning``, empty where there is nothing to say. What the model does not
-        know is missing.
+        know is missing; if that is the identity, the warning has the reason.
 
         Raises
         ------
@@ -235,7 +241,9 @@ class Predictor:
         if self.applicability is not None:
             distance, identity = self.applicability.distance(X), self.applicability.identity(given)
             trained = self.applicability.holds(given)
-        said = [_warning(*row) for row in zip(given, distance.tolist(), identity.tolist(), trained, strict=True)]
+        no_identity = "" if self.applicability is not None and self.applicability.complete else self.unknown
+        rows = zip(given, distance.tolist(), identity.tolist(), trained, strict=True)
+        said = [_warning(*row, no_identity) for row in rows]
         return pd.DataFrame(columns | {"distance": distance, "identity": identity, "warning": said})
 
     def _of_probability(self, probability: NDArray[np.float64], confidence: float) -> dict[str, Any]:
@@ -336,7 +344,15 @@ class Predictor:
         known = None if probability is None else probability[:, 1]
         notes, openings = self._opened(data, cut, self.reading.check if check is None else check)
         return evaluation_report(
-            self.spec, data, prediction, known, notes, training=self.training, openings=openings, threshold=cut
+            self.spec,
+            data,
+            prediction,
+            known,
+            notes,
+            training=self.training,
+            openings=openings,
+            threshold=cut,
+            unknown=self.unknown,
         )
 
     def _opened(self, data: Dataset, cut: float | None, checked: bool) -> tuple[tuple[str, ...], int]:
@@ -411,21 +427,28 @@ class Predictor:
 
         The folder holds ``manifest.json`` (format number, spec, fingerprints, versions, digests of the data and of the
         other files, metrics), ``classifier.skops`` and ``training.npz`` (scores of the training antibodies out of fold,
-        their sequences and vectors). None of them can run code when it is loaded. The same training gives the same
-        bytes. A ledger of opened test sets, ``openings.jsonl``, lies beside them. An earlier model in the folder is
-        replaced as a whole when the new one is written; the ledger, and files that are no model's, are kept.
+        their sequences, labels and vectors). None of them can run code when it is loaded. The same training gives the
+        same bytes. A ledger of opened test sets, ``openings.jsonl``, lies beside them. An earlier model in the folder
+        is replaced as a whole when the new one is written; the ledger, and files that are no model's, are kept. A line
+        is printed that says whether the training antibodies were saved.
 
         Parameters
         ----------
         folder
             Is made where it is not there.
         training
-            Whether to save sequences and vectors of the training antibodies. A model without them can be given away;
-            it does not say how far an antibody is from these.
+            False leaves sequences, labels and vectors of the training antibodies out. Identity and distance to these,
+            baselines of a test and its overlap with the training are then unknown. Of `uncertainty`, sorted scores of
+            each class stay, or sorted residuals, which belong to no antibody. Some classifiers consist of vectors and
+            labels of the training (nearest neighbours, support vectors, Gaussian processes); a printed line says so.
         """
         folder = Path(folder)
         content = dumps(self.classifier)
-        known = dump_training(self.uncertainty, self.applicability if training else None)
+        known = dump_training(
+            Training(self.uncertainty, self.applicability, self.training, self.unknown)
+            if training
+            else Training(self.uncertainty, None, None, WITHOUT)
+        )
         manifest = {
             "format": FORMAT,
             "spec": json.loads(self.spec.model_dump_json()),
@@ -449,7 +472,18 @@ class Predictor:
             write(new / _TRAINING, known)
             write(new / _MANIFEST, json.dumps(manifest, indent=2, allow_nan=False).encode())
         self.ledger.move(folder / _LEDGER)
+        print(f"Saved to {folder}, {self._with_or_without(training)}.")  # noqa: T201
         return folder
+
+    def _with_or_without(self, training: bool) -> str:
+        """Return in words which facts of the training antibodies are saved."""
+        kind = self.spec.classifier.kind
+        inside = f"; but {kind} itself consists of vectors and labels of them" if kind in _OF_TRAINING_ROWS else ""
+        if not training or (self.training is None and self.applicability is None):
+            return f"without its training antibodies{inside}"
+        if self.training is None or self.training.label is None:
+            return "with its training antibodies (sequences, vectors), without their labels"
+        return f"with its {len(self.training):,} training antibodies (sequences, labels, vectors)"
 
     @cached_property
     def digest(self) -> str:
@@ -498,11 +532,9 @@ class Predictor:
             if spec.fingerprint != manifest["fingerprints"]["train"]:
                 raise StoreError("its spec is not the one it was saved with", path)
             data, metrics, versions = manifest["data"], manifest["metrics"], manifest["versions"]
-            uncertainty, applicability = load_training(known, folder / _TRAINING)
-            if manifest["format"] == FORMAT:
-                reading = Reading.from_dict(manifest["reading"])
-            else:
-                reading = _reading_of_format_2(data, applicability)
+            reading = Reading.from_dict(manifest["reading"]) if manifest["format"] == FORMAT else None
+            training = load_training(known, folder / _TRAINING, data, None if reading is None else reading.species)
+            reading = reading or _reading_of_format_2(data, training.applicability)
         except OSError as error:
             raise StoreError(f"not a saved model: {error.strerror}", error.filename or path) from error
         except (ValidationError, ValueError, KeyError, TypeError) as error:
@@ -511,7 +543,7 @@ class Predictor:
         classifier = loads(content, folder / _CLASSIFIER, regression=spec.is_regression)
         loaded = cls(spec, classifier, data, metrics, store=store, runtime=runtime, reading=reading)
         loaded.ledger, loaded.digest = Ledger(folder / _LEDGER), _digest(spec, content)
-        loaded.uncertainty, loaded.applicability = uncertainty, applicability
+        loaded.uncertainty, loaded.applicability, loaded.training, loaded.unknown = training
         return loaded
 
 
@@ -530,7 +562,7 @@ def _is_frame(given: "Antibodies") -> "TypeIs[pd.DataFrame]":
     return "pandas" in sys.modules and isinstance(given, sys.modules["pandas"].DataFrame)
 
 
-def _warning(sequence: str, distance: float, identity: float, trained: bool) -> str:
+def _warning(sequence: str, distance: float, identity: float, trained: bool, no_identity: str) -> str:
     """Return what a reader of a row should know, empty if nothing."""
     said = []
     if trained:
@@ -539,6 +571,8 @@ def _warning(sequence: str, distance: float, identity: float, trained: bool) -> 
         said.append("has the heavy chain of a training antibody")
     elif distance > FAR:
         said.append(f"farther from the training antibodies than {FAR:.0%} of them from each other")
+    if no_identity and identity != 1:
+        said.append(f"identity unknown: {no_identity}")
     if unknown := sequence.count("X"):
         said.append(f"{unknown} unknown residues")
     return "; ".join(said)

@@ -3,17 +3,21 @@
 import io
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.data.dataset import Dataset, Provenance
 from antibody_esm.errors import StoreError
 from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.evaluation.calibration import CalibratedClassifier
 from antibody_esm.evaluation.uncertainty import Uncertainty
+from antibody_esm.numbering import SPECIES
+from antibody_esm.sequences import BETWEEN
 
 _TRUSTED = frozenset(
     {
@@ -96,32 +100,139 @@ def loads(content: bytes, path: Path, *, regression: bool) -> Any:
     return estimator
 
 
-def dump_training(uncertainty: Uncertainty | str, applicability: Applicability | None) -> bytes:
-    """Return what a model knows of its training antibodies, as arrays of numbers and text."""
+@dataclass(frozen=True, eq=False, repr=False)
+class TrainingSet(Dataset):
+    """Training antibodies of a saved model: the chains that it reads, and labels, which are None if they are unknown.
+
+    Ids are row numbers. `digest` is that of the data set of the training, whose ids, groups and measurements are not
+    saved.
+    """
+
+    digest_of_training: str = ""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the data set on which the model was trained."""
+        return self.digest_of_training
+
+
+class Training(NamedTuple):
+    """Facts of the training antibodies that are saved with a model."""
+
+    uncertainty: Uncertainty | str
+    applicability: Applicability | None
+    antibodies: Dataset | None
+    """Without labels in a model that an earlier version saved."""
+    unknown: str = ""
+    """Reason why antibodies or labels are unknown; empty if they are known."""
+
+
+WITHOUT = "saved without its training antibodies"
+_SAMPLED = 5_000
+"""Training antibodies that earlier versions saved, at most."""
+
+
+def dump_training(training: Training) -> bytes:
+    """Return the facts of the training antibodies as arrays of numbers and text."""
+    uncertainty, applicability, antibodies, _ = training
     arrays: dict[str, NDArray[Any]] = {}
     if isinstance(uncertainty, Uncertainty):
-        arrays |= {name: np.asarray(getattr(uncertainty, name)) for name in ("score", "label", "by", "task")}
+        kept = uncertainty if antibodies is not None or applicability is not None else uncertainty.anonymous()
+        arrays |= {name: np.asarray(getattr(kept, name)) for name in ("score", "label", "by", "task")}
     else:
         arrays["unknown"] = np.array(uncertainty)
     if applicability is not None:
-        arrays |= {"sequences": np.array(applicability.sequences), "features": applicability.features}
+        arrays["features"] = applicability.features
+        if antibodies is None:
+            arrays["sequences"] = np.array(applicability.sequences)
+    if antibodies is not None:
+        names = ("heavy", "light") if antibodies.chain in ("both", "paired") else (antibodies.chain,)
+        arrays |= {name: np.array(getattr(antibodies, name)) for name in names}
+        if antibodies.label is not None:
+            arrays["target"] = np.asarray(antibodies.label)
     content = io.BytesIO()
     np.savez_compressed(content, allow_pickle=False, **arrays)
     return content.getvalue()
 
 
-def load_training(content: bytes, path: Path) -> tuple[Uncertainty | str, Applicability | None]:
-    """Return what `dump_training` wrote. Raises StoreError if it is anything else; ``path`` is where it was."""
+def load_training(content: bytes, path: Path, data: dict[str, Any], species: tuple[str, ...] | None = None) -> Training:
+    """Return what `dump_training` wrote.
+
+    Parameters
+    ----------
+    content
+        Bytes of the file.
+    path
+        Its place, for messages.
+    data
+        Source, digest, size, chain and fragment of the training data, as the manifest has them.
+    species
+        Species whose profiles number the antibodies; None is human and mouse.
+
+    Raises
+    ------
+    StoreError
+        If it is anything else.
+    """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            found = {name: file[name] for name in file.files}
-        by, task = (str(found.get(name, "")) for name in ("by", "task"))
-        uncertainty: Uncertainty | str = str(found.get("unknown", ""))
-        if "score" in found:
-            uncertainty = Uncertainty(found["score"], found["label"], by, task)  # type: ignore[arg-type]  # literals
-        applicability = None
-        if "sequences" in found:
-            applicability = Applicability(tuple(found["sequences"].tolist()), found["features"])
-    except (BadZipFile, OSError, ValueError, KeyError, EOFError) as error:
+            arrays = {name: file[name] for name in file.files}
+        by, task = (str(arrays.get(name, "")) for name in ("by", "task"))
+        uncertainty: Uncertainty | str = str(arrays.get("unknown", ""))
+        if "score" in arrays:
+            uncertainty = Uncertainty(arrays["score"], arrays["label"], by, task)  # type: ignore[arg-type]  # literals
+        if "sequences" in arrays:
+            return _of_earlier_version(uncertainty, arrays, data, species)
+        if "heavy" not in arrays and "light" not in arrays:
+            return Training(uncertainty, None, None, WITHOUT)
+        antibodies = _antibodies(data, arrays.get("heavy"), arrays.get("light"), arrays.get("target"), species)
+        applicability = Applicability(tuple(dict.fromkeys(antibodies.sequences)), arrays["features"])
+        return Training(uncertainty, applicability, antibodies, "" if "target" in arrays else _WITHOUT_LABELS)
+    except (BadZipFile, OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise StoreError(f"not what is known of training antibodies: {error}", path) from error
-    return uncertainty, applicability
+
+
+_WITHOUT_LABELS = "saved by an earlier version, without the labels of its training antibodies"
+
+
+def _of_earlier_version(
+    uncertainty: Uncertainty | str,
+    arrays: dict[str, NDArray[Any]],
+    data: dict[str, Any],
+    species: tuple[str, ...] | None,
+) -> Training:
+    """Return the facts that earlier versions saved: distinct sequences, at most 5,000 of them, and no labels."""
+    sequences = tuple(str(text) for text in arrays["sequences"].tolist())
+    complete = len(sequences) != _SAMPLED or data["antibodies"] <= _SAMPLED
+    applicability = Applicability(sequences, arrays["features"], complete)
+    if not complete:
+        kept = f"{_SAMPLED:,} of its {data['antibodies']:,} training antibodies"
+        return Training(uncertainty, applicability, None, f"saved by an earlier version, with only {kept}")
+    if data["chain"] == "both":  # one behind the other, and where the second begins is not saved
+        return Training(uncertainty, applicability, None, _WITHOUT_LABELS)
+    heavy, light = np.array([text.partition(BETWEEN)[::2] for text in sequences]).reshape(-1, 2).T
+    if data["chain"] == "light":
+        heavy, light = light, heavy
+    antibodies = _antibodies(data, heavy if heavy.any() else None, light if light.any() else None, None, species)
+    return Training(uncertainty, applicability, antibodies, _WITHOUT_LABELS)
+
+
+def _antibodies(
+    data: dict[str, Any],
+    heavy: NDArray[Any] | None,
+    light: NDArray[Any] | None,
+    label: NDArray[Any] | None,
+    species: tuple[str, ...] | None,
+) -> TrainingSet:
+    number = max(len(chain) for chain in (heavy, light) if chain is not None)
+    return TrainingSet(
+        [str(row) for row in range(number)],
+        None if heavy is None else heavy.tolist(),
+        None if light is None else light.tolist(),
+        label=label,
+        chain=data["chain"],
+        fragment=data["fragment"],
+        species=species or SPECIES,
+        provenance=Provenance(data["source"]),
+        digest_of_training=data["digest"],
+    )

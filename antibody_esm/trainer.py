@@ -1,6 +1,6 @@
 """Thin wiring of extractor, store and classifier."""
 
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,53 @@ from antibody_esm.embedding import as_store
 from antibody_esm.ensemble import load
 from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.evaluation.calibration import decide
-from antibody_esm.evaluation.cross_validation import cross_validate
+from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate
+from antibody_esm.evaluation.overlap import SecondScores
 from antibody_esm.evaluation.splits import units
 from antibody_esm.evaluation.uncertainty import out_of_fold
 from antibody_esm.predictor import Predictor, features, labels
 from antibody_esm.reports.report import UNCHECKED, Report, cross_validation_report
+from antibody_esm.results import ResultFolder
 from antibody_esm.specs import ClassifierSpec, DecisionSpec, RegressorSpec, RuntimeSpec, SplitSpec, TrainSpec
 from antibody_esm.store.store import Store
+
+_SECOND = ResultFolder(None)
+"""Scores of second cross-validations, by digests of data and spec; it holds numbers only."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SameVectors:
+    """Vectors and labels of a data set, and what learns from them with any split.
+
+    Attributes
+    ----------
+    spec
+        With the language model pinned.
+    features
+        ``(n, dim)``.
+    label
+        ``(n,)``.
+    workers
+        Folds at a time; None is one per usable core.
+    """
+
+    spec: TrainSpec
+    data: Dataset
+    features: NDArray[np.float64]
+    label: NDArray[Any]
+    workers: int | None
+
+    def validation(self, split: SplitSpec) -> CrossValidation:
+        """Return the cross-validation of a split. Raises DatasetError if it does not fit the data."""
+        classifier = decide(build(self.spec.classifier, self.features.shape[1]), self.spec.decision, split)
+        unit = units(split, self.data)
+        return cross_validate(classifier, self.features, self.label, split, self.workers, unit)
+
+    def __call__(self, split: SplitSpec) -> SecondScores:
+        """Return the scores of a split; they are computed once for a data set and a spec."""
+        spec = self.spec.model_copy(update={"split": split})
+        identity = {"data": self.data.digest, "spec": spec.fingerprint}
+        return SecondScores(**_SECOND.once(identity, lambda: asdict(SecondScores.of(self.validation(split)))))
 
 
 class Trainer:
@@ -112,20 +152,18 @@ class Trainer:
         SequenceError, CheckpointError, StoreError
             As `antibody_esm.embed` does.
         """
-        label = labels(self.spec, data)
-        self._prepare(data, check)
-        X = self._features(data)
-        found = cross_validate(
-            self._classifier(X.shape[1]),
-            X,
-            label,
-            self.spec.split,
-            self.extractor.runtime.workers,
-            units(self.spec.split, data),
-        )
-        report = cross_validation_report(self.spec, data, found, () if check else (UNCHECKED,))
+        again = self.same_vectors(data, check=check)
+        notes = () if check else (UNCHECKED,)
+        report = cross_validation_report(self.spec, data, again.validation(self.spec.split), notes, again=again)
         self._report = data.digest, report
         return report
+
+    def same_vectors(self, data: Dataset, *, check: bool = True) -> SameVectors:
+        """Return the vectors and labels of a data set, for any split. Takes and raises what `cross_validate` does."""
+        label = labels(self.spec, data)
+        self._prepare(data, check)
+        spec = self.spec.model_copy(update={"extractor": self.extractor.pinned})
+        return SameVectors(spec, data, self._features(data), label, self.extractor.runtime.workers)
 
     def fit(self, data: Dataset, *, uncertainty: bool = True, check: bool = True) -> Predictor:
         """Fit on all of the data, and return the predictor, which is also kept as ``predictor_``.
@@ -165,7 +203,7 @@ class Trainer:
             extractor=self.extractor,
             reading=replace(data.reading, check=check).with_lengths(data.sequences),
         )
-        self.predictor_.training = data
+        self.predictor_.training, self.predictor_.unknown = data, ""
         self.predictor_.applicability = Applicability.of(data.sequences, X)
         if uncertainty:
             unfitted = self._classifier(X.shape[1])

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,44 @@ def test_two_seeds_of_one_pipeline_are_both_shown() -> None:
     assert [one.title for one in grid.columns] == ["made up, cross-validation", "made up, cross-validation (2)"]
 
 
+def test_pipelines_that_were_scored_on_different_antibodies_are_not_ranked(tmp_path: Path) -> None:
+    """A fragment that some antibodies have not: its pipeline stood first in one list with those of all antibodies."""
+    data = antibodies()
+    fewer = data.subset(range(4, 60))
+    reports = [
+        Trainer(CHARGES, LOGREG, SplitSpec(folds=4)).cross_validate(_part(data, "H-CDR1", slice(0, 12))),
+        Trainer(CHARGES, LOGREG, SplitSpec(folds=4)).cross_validate(_part(fewer, "H-CDR3", slice(6, None))),
+        Trainer(LENGTHS, LOGREG, SplitSpec(folds=4)).cross_validate(_part(fewer, "H-CDR3", slice(6, None))),
+    ]
+    grid = GridReport(reports)
+    first, second = grid.columns
+    assert [report.number[0] for report in first.reports.values()] == [60]
+    assert [report.number[0] for report in second.reports.values()] == [56, 56]
+    assert {row.fragment for row in second.cells} == {"H-CDR3"}, "baselines too"
+    sentence = grid.sentences(second)[0]
+    assert sentence == (
+        "Pipelines here were scored on other antibodies (56, of which 56 are among the 60) than those of "
+        "'made up, cross-validation': no order between the two is meant."
+    )
+    assert sentence in " ".join(str(grid).split())
+    assert "no order between the two is meant" in grid.to_html(tmp_path / "grid.html").read_text()
+    assert not any("no order" in one for one in grid.sentences(first))
+    assert second.title == "made up, cross-validation (2)"
+
+
+def test_pipelines_of_other_folds_or_other_sequences_are_not_ranked_either() -> None:
+    data = antibodies()
+    other_folds = Trainer(LENGTHS, LOGREG, SplitSpec(folds=4, random_state=1)).cross_validate(data)
+    grid = GridReport([cross_validated(), other_folds])
+    assert len(grid.columns) == 2
+    assert grid.sentences(grid.columns[1])[0].startswith("Pipelines here were scored in other folds than those of")
+    changed = replace(data, heavy=[data.heavy[0] + "K", *data.heavy[1:]])
+    other_rows = Trainer(LENGTHS, LOGREG, SplitSpec(folds=4)).cross_validate(changed)
+    grid = GridReport([cross_validated(), other_rows])
+    assert len(grid.columns) == 2
+    assert "(60, of which 59 are among the 60)" in grid.sentences(grid.columns[1])[0]
+
+
 def test_fragments_are_rows_of_their_own_and_compared_where_antibodies_are_the_same() -> None:
     data = antibodies()
     parts = [_part(data, "H-CDR1", slice(0, 12)), _part(data, "H-CDR3", slice(6, None))]
@@ -160,6 +199,4 @@ def test_an_empty_grid_is_refused() -> None:
 
 
 def _part(data, fragment, kept):  # type: ignore[no-untyped-def]
-    from dataclasses import replace
-
     return replace(data, heavy=[one[kept] for one in data.heavy], fragment=fragment)

@@ -26,7 +26,7 @@ from antibody_esm.evaluation.paired import corrected_resampled_t_test
 from antibody_esm.evaluation.predictions import Predictions
 from antibody_esm.reports import beside, text
 from antibody_esm.reports.report import Report, evaluation_report
-from reporting import CHARGES, antibodies, cross_validated, held_out
+from reporting import CHARGES, LOGREG, antibodies, cross_validated, held_out
 from strategies import trains
 
 SPEC = TrainSpec(extractor=ExtractorSpec(model="m"))
@@ -134,15 +134,31 @@ def test_of_one_cluster_nothing_is_known() -> None:
     assert "unknown" in str(report)
 
 
-def test_a_loaded_model_does_not_know_its_training_antibodies(tmp_path: Path) -> None:
+@pytest.mark.parametrize("continuous", [False, True])
+def test_a_loaded_model_has_the_report_of_the_one_that_was_saved(continuous: bool, tmp_path: Path) -> None:
+    data = antibodies(50, seed=1, continuous=continuous)
+    predictor = Trainer(CHARGES, "ridge" if continuous else LOGREG).fit(antibodies(continuous=continuous))
+    expected = predictor.evaluate(data)
+    loaded = Predictor.load(predictor.save(tmp_path / "model")).evaluate(data)
+    assert expected.training is antibodies(continuous=continuous)
+    assert loaded.baselines.found.keys() == expected.baselines.found.keys() != set()
+    assert str(loaded) == str(expected)
+    assert loaded.to_dict() == expected.to_dict()
+    assert np.array_equal(loaded.identity, expected.identity)
+
+
+def test_a_model_that_was_saved_without_its_training_antibodies_says_so(tmp_path: Path) -> None:
     predictor = Trainer(CHARGES).fit(antibodies())
-    loaded = Predictor.load(predictor.save(tmp_path)).evaluate(antibodies(50, seed=1))
-    assert predictor.evaluate(antibodies(50, seed=1)).training is antibodies()
-    assert loaded.training is None
-    assert loaded.identity is None
-    assert not loaded.baselines.found
-    assert loaded.comparisons == ()
-    assert "Without any baseline: the training antibodies are not known" in str(loaded)
+    loaded = Predictor.load(predictor.save(tmp_path / "model", training=False))
+    report = loaded.evaluate(antibodies(50, seed=1))
+    assert (report.training, report.identity, report.overlap) == (None, None, None)
+    assert not report.baselines.found
+    assert report.comparisons == ()
+    why = "unknown: saved without its training antibodies."
+    assert report.remarks[0] == f"Overlap with the training antibodies, and identity to them, are {why}"
+    assert "Without any baseline: saved without its training antibodies." in str(report)
+    assert (loaded.score_table(antibodies())["warning"] == "identity " + why.removesuffix(".")).all()
+    assert loaded.score_table(antibodies())[["identity", "distance"]].isna().all(axis=None)
 
 
 def test_baselines_of_another_fragment_are_absent_with_the_reason(held_out_report: Report) -> None:

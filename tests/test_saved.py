@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from antibody_esm import Dataset, Predictor
+from antibody_esm.evaluation.ledger import Ledger
 
 SAVED = sorted(folder.parent for folder in (Path(__file__).parent / "saved").glob("*/expected.json"))
 
@@ -40,6 +41,34 @@ def test_a_model_saved_by_an_earlier_version_loads_and_predicts_the_same(folder:
         else:
             np.testing.assert_allclose(table[name], np.array(values, float), rtol=1e-5, atol=1e-6)
             np.testing.assert_allclose(listed[name], table[name], rtol=1e-9)
+
+
+@pytest.mark.parametrize("folder", SAVED, ids=lambda folder: folder.name)
+@pytest.mark.filterwarnings("ignore:the classifier was saved with:UserWarning")
+def test_a_model_saved_without_labels_is_evaluated_and_names_what_is_unknown(folder: Path, tmp_path: Path) -> None:
+    expected = json.loads((folder / "expected.json").read_text())
+    predictor = Predictor.load(folder, store=tmp_path)
+    predictor.ledger = Ledger()  # nothing is written beside it
+    n = len(expected["heavy"])
+    data = Dataset(
+        [str(i) for i in range(n)],
+        expected["heavy"],
+        expected["light"],
+        label=np.arange(n) / 2 if predictor.spec.is_regression else np.arange(n) % 2,
+        chain=predictor.data["chain"],
+        fragment=predictor.data["fragment"],
+    )
+    report = predictor.evaluate(data)
+    assert report.overlap is not None
+    assert report.overlap.training == int((predictor.score_table(data)["identity"] == 1).sum())
+    assert report.identity is not None
+    assert not report.baselines.found
+    why = "Without any baseline: saved by an earlier version, without the labels of its training antibodies."
+    assert why in report.remarks
+    assert report.training is not None
+    assert report.training.digest == predictor.data["digest"]
+    if data.chain != "paired":
+        report.to_html(tmp_path / "page.html")
 
 
 def test_there_are_models_of_every_kind() -> None:

@@ -155,11 +155,27 @@ def test_a_model_can_be_given_away_without_its_antibodies(predictor: Predictor, 
     predictor.save(tmp_path / "model", training=False)
     content = b"".join(path.read_bytes() for path in (tmp_path / "model").iterdir())
     assert not any(one.encode("utf-32-le") in content or one.encode() in content for one in DATA.sequences)
+    with np.load(tmp_path / "model" / "training.npz") as arrays:  # which is compressed
+        assert sorted(arrays) == ["by", "label", "score", "task"]
+        assert (np.diff(arrays["label"]) >= 0).all(), "the labels of antibodies, in their order, are not there"
+        assert (np.diff(arrays["score"])[np.diff(arrays["label"]) == 0] >= 0).all()
     loaded = Predictor.load(tmp_path / "model")
     assert loaded.applicability is None
     one, other = loaded.score_table(DATA), predictor.score_table(DATA)
     assert one[["distance", "identity"]].isna().all(axis=None)
-    assert one["conformal_set"].equals(other["conformal_set"])
+    columns = ["conformal_set", "probability", "calibrated", "calibrated_low", "calibrated_high"]
+    assert one[columns].equals(other[columns])
+
+
+def test_a_regressor_that_is_given_away_keeps_intervals_and_no_values(tmp_path: Path) -> None:
+    data = replace(DATA, label=np.asarray(DATA.label) + GENERATOR.normal(size=len(DATA)))
+    fitted = Trainer(NUMBERED, "ridge").fit(data)
+    loaded = Predictor.load(fitted.save(tmp_path / "model", training=False))
+    with np.load(tmp_path / "model" / "training.npz") as arrays:
+        assert not np.isin(np.asarray(data.label), arrays["label"]).any()
+        assert not arrays["score"].any()
+    columns = ["prediction", "low", "high"]
+    np.testing.assert_allclose(loaded.score_table(data)[columns], fitted.score_table(data)[columns])
 
 
 def test_training_files_that_were_changed_are_refused(predictor: Predictor, tmp_path: Path) -> None:
@@ -205,13 +221,14 @@ def test_distance_is_the_share_of_training_antibodies_that_are_nearer_to_their_n
     assert known.distance(np.array([[2.0], [100.0], [5.0]])).tolist() == [0.0, 1.0, 0.6]
 
 
-def test_many_training_antibodies_are_a_sample_that_is_always_the_same() -> None:
+def test_of_many_training_antibodies_all_sequences_and_a_sample_of_vectors_are_kept() -> None:
     sequences = [f"{'W' * (i % 70 + 1)}{'C' * (i // 70 + 1)}" for i in range(5_600)]
     features = np.arange(5_600.0)[:, None]
     one, other = Applicability.of(sequences, features), Applicability.of(sequences, features)
-    assert len(one.sequences) == 5_000
-    assert one.sequences == other.sequences
-    assert [sequences[int(row)] for row in one.features[:, 0]] == list(one.sequences)
+    assert one.sequences == other.sequences == tuple(sequences)
+    assert one.features.shape == (5_000, 1)
+    assert np.array_equal(one.features, other.features)
+    assert len(np.unique(one.features)) == 5_000
 
 
 @pytest.mark.parametrize("by", ["group", "family"])

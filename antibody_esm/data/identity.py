@@ -96,6 +96,46 @@ def similar_pairs(queries: Sequence[str], targets: Sequence[str], threshold: flo
     return Pairs(query[order].astype(np.int64), target[order].astype(np.int64), same[order])
 
 
+def has_similar(
+    queries: Sequence[str],
+    targets: Sequence[str],
+    threshold: float = 0.9,
+    *,
+    parts: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
+) -> NDArray[np.bool_]:
+    """Return which queries have a target at or above a threshold, ``(n_queries,)``; stops at the first one of each.
+
+    Parameters
+    ----------
+    queries, targets
+        Sequences in normal form.
+    threshold
+        Identity, above 0 and up to 1.
+    parts
+        Part of each query and of each target: those of one part, as antibodies of one fold, are not compared.
+
+    Examples
+    --------
+    >>> has_similar(["EVQLVESGGG", "DIQMTQSPSS"], ["EVQLVQSGGG"]).tolist()
+    [True, False]
+    """
+    queries, targets = list(queries), list(targets)
+    reached = np.zeros(len(queries), np.bool_)
+    for rows, columns in _candidates(_Profiles(queries, targets), threshold):
+        if parts is not None:
+            apart = parts[0][rows] != parts[1][columns]
+            rows, columns = rows[apart], columns[apart]
+        # One candidate of each query first: among clones it is nearly always similar, and the others need no alignment.
+        first = np.full(len(queries), -1)
+        first[rows[::-1]] = np.arange(len(rows))[::-1]
+        chunks = [first[first >= 0]]
+        chunks += [np.arange(i, min(i + _ALIGNED_AT_ONCE, len(rows))) for i in range(0, len(rows), _ALIGNED_AT_ONCE)]
+        for chunk in chunks:
+            left = chunk[~reached[rows[chunk]]]
+            reached[_aligned(queries, rows[left], targets, columns[left], threshold).query] = True
+    return reached
+
+
 def cluster(sequences: Sequence[str], threshold: float = 0.9) -> NDArray[np.int64]:
     """Return which cluster each sequence belongs to.
 

@@ -1,4 +1,4 @@
-"""Whether an antibody is like those that a model was trained on."""
+"""Similarity of antibodies to those that a model was trained on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.data.identity import compared, identities
+from antibody_esm.data.identity import compared, identities, similar_pairs
 
 _NEIGHBOURS = 5
 _KEPT = 5_000
-"""Of more training antibodies a random sample is compared with; the same one always."""
+"""Largest number of vectors to which distances are computed; of more, a random sample, always the same."""
+_COMPARED = 20_000
+"""Largest number of training antibodies with which all are aligned; of more, only those at or above `_NEAR`."""
+_NEAR = 0.9
 FAR = 0.95
 """An antibody farther from the training ones than this share of them are from each other is flagged."""
 
@@ -24,22 +27,25 @@ class Applicability:
     Attributes
     ----------
     sequences
-        ``n`` training sequences; of pairs their texts, ``heavy|light``.
+        All distinct training sequences; of pairs their texts, ``heavy|light``.
     features
-        ``(n, dim)``, what the classifier read of them, float32.
+        ``(k, dim)``, what the classifier read of them, float32; of more than 5,000, a random sample.
+    complete
+        False if training sequences are missing, as in models of more than 5,000 antibodies that an earlier version
+        saved: then the identity to the nearest one is unknown.
     """
 
     sequences: tuple[str, ...]
     features: NDArray[np.float32]
+    complete: bool = True
 
     @classmethod
     def of(cls, sequences: Sequence[str], features: NDArray[np.float64]) -> "Applicability":
-        """Return the applicability of a model trained on these: on all, or on a random sample of 5,000."""
+        """Return the applicability of a model trained on these: all sequences, and the vectors of at most 5,000."""
         rows = np.unique(np.asarray(sequences, object).astype(str), return_index=True)[1]
         if len(rows) > _KEPT:
             rows = np.random.default_rng(0).choice(rows, _KEPT, replace=False)
-        rows = np.sort(rows)
-        return cls(tuple(sequences[i] for i in rows), features[rows].astype(np.float32))
+        return cls(tuple(dict.fromkeys(sequences)), features[np.sort(rows)].astype(np.float32))
 
     def distance(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return how far antibodies are from the training ones, ``(m,)``, from 0 to 1.
@@ -59,19 +65,38 @@ class Applicability:
         return np.asarray(np.searchsorted(own, found, side="left") / len(own), np.float64)
 
     def identity(self, sequences: Sequence[str]) -> NDArray[np.float64]:
-        """Return the identity of each sequence to the nearest training one, ``(m,)``, from 0 to 1.
+        """Return the identity of each sequence to the nearest training one, ``(m,)``, from 0 to 1; NaN if unknown.
 
         Of pairs it is the identity of the heavy chains. Chains that are joined are compared as they are.
+
+        A training antibody always has 1. If there are more than 20,000 training antibodies, identities below 0.9 are
+        unknown. If training sequences are missing (`complete`), all identities but those of 1 are unknown.
         """
-        if not len(sequences):
-            return np.empty(0)
-        queries, targets = ([compared(text) for text in texts] for texts in (sequences, self.sequences))
-        return np.concatenate([same.max(axis=1) for _, same in identities(queries, targets)])
+        queries = [compared(text) for text in sequences]
+        found = np.array([1.0 if query in self._compared else np.nan for query in queries], np.float64)
+        others = np.flatnonzero(np.isnan(found))
+        if not self.complete or not len(others):
+            return found
+        rest, targets = [queries[row] for row in others.tolist()], list(self._compared)
+        if len(targets) <= _COMPARED:
+            found[others] = np.concatenate([same.max(axis=1) for _, same in identities(rest, targets)])
+        else:
+            pairs = similar_pairs(rest, targets, _NEAR)
+            np.fmax.at(found, others[pairs.query], pairs.identity)
+        return found
 
     def holds(self, sequences: Sequence[str]) -> list[bool]:
         """Return whether each sequence, or pair with both its chains, is a training one."""
-        training = set(self.sequences)
-        return [text in training for text in sequences]
+        return [text in self._members for text in sequences]
+
+    @cached_property
+    def _members(self) -> frozenset[str]:
+        return frozenset(self.sequences)
+
+    @cached_property
+    def _compared(self) -> dict[str, None]:
+        """Distinct training sequences that identity compares, in their order."""
+        return dict.fromkeys(compared(text) for text in self.sequences)
 
     @cached_property
     def _neighbours(self) -> tuple[Any, Any, NDArray[np.float64]]:

@@ -26,8 +26,8 @@ CONFIDENCE = 0.9
 """Share of conformal sets and intervals that hold the truth."""
 
 _FOLDS = 5
-_MANY = 5_000
-"""More sequences are not clustered; it would take hours."""
+_MANY = 20_000
+"""More sequences are not clustered, as it takes minutes, unless the split clusters them anyway."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +89,16 @@ class Uncertainty:
         found = np.stack([ends.min(axis=1), merged[:, 1], ends.max(axis=1)], axis=1)
         return np.asarray(np.clip(found, 0, 1), np.float64)
 
+    def anonymous(self) -> "Uncertainty":
+        """Return the same without labels of antibodies: sorted scores of each class, or sorted residuals of values.
+
+        Sets, calibrated probabilities and intervals depend on no more.
+        """
+        if self.task == "regression":
+            return Uncertainty(np.zeros(len(self.score)), np.sort(self.label - self.score), self.by, self.task)
+        order = np.lexsort((self.score, self.label))
+        return Uncertainty(self.score[order], self.label[order], self.by, self.task)
+
     @cached_property
     def _venn_abers(self) -> Any:
         from venn_abers import VennAbers
@@ -127,12 +137,12 @@ def out_of_fold(
     data
         The training antibodies.
     split
-        What is kept together: groups or families, where it does so; else clusters of sequences at 90 % identity, unless
-        there are more than 5,000 antibodies, which take too long to compare.
+        What is kept together: groups or families, where it does so; else clusters of sequences at 90 % identity. More
+        than 20,000 antibodies are clustered only if the split does so.
     """
     if split.by in ("group", "family", "fold"):
         within = SplitSpec(folds=_FOLDS, by="group") if split.by == "group" else SplitSpec(by=split.by)
-    elif len(data) > _MANY:
+    elif len(data) > _MANY and split.by != "identity":  # a classifier that calibrates by identity needs the clusters
         within = SplitSpec(folds=_FOLDS)
     else:
         within = SplitSpec(folds=_FOLDS, by="identity", identity=split.identity)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from antibody_esm.evaluation.metrics import METRIC
+from antibody_esm.evaluation.overlap import SecondScores
 from antibody_esm.evaluation.paired import Comparison, adjust
 from antibody_esm.files import write
 from antibody_esm.reports import figures, plain, text
@@ -44,10 +45,13 @@ class Column:
         Its name, distinct among the columns of a grid.
     reports
         What was found there, by pipeline.
+    differs
+        Sentence of a column whose antibodies or folds differ from those of another one of its data set; else empty.
     """
 
     title: str
     reports: dict[Row, Report]
+    differs: str = ""
 
     @property
     def one(self) -> Report:
@@ -73,6 +77,19 @@ class Column:
         return falling({row: report.scored for row, report in self.reports.items()}) | falling(baselines)
 
     @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences for the first lines: overlap with the training, clones, few antibodies of a class."""
+        parts: dict[str, list[tuple[Row, Report]]] = {}
+        for row, report in self.reports.items():
+            parts.setdefault(row.fragment, []).append((row, report))
+        overlaps, clones = [], []
+        for fragment, reports in parts.items():
+            name = f"{fragment}: " if len(parts) > 1 else ""
+            overlaps += [name + note for note in [reports[0][1].overlap_note] if note]
+            clones += [name + note for note in [_clones(reports)] if note]
+        return (*overlaps, *clones, *filter(None, [self.one.few]))
+
+    @cached_property
     def compared(self) -> list[Comparison]:
         """Every pipeline beside every other one and every baseline of the same rows and folds; not corrected yet."""
         found = []
@@ -93,7 +110,8 @@ class GridReport:
     Parameters
     ----------
     reports
-        One or several, of classes or continuous labels. Those of the same data and folds share a column.
+        One or several, of classes or continuous labels. Those of the same antibodies and folds share a column; no order
+        is made of pipelines that were scored on different rows.
 
     Raises
     ------
@@ -113,11 +131,19 @@ class GridReport:
         for report in sorted(self.reports, key=lambda one: not one.is_cross_validation):
             row = Row(self._name(report), report.data.reading.fragment or report.data.chain)
             number = 1
-            while row in found.get(key := (report.source, report.design, report.spec.is_regression, number), {}):
+            while not _fits(
+                row, report, found.get(key := (report.source, report.design, report.spec.is_regression, number), {})
+            ):
                 number += 1
             found.setdefault(key, {})[row] = report
         titles = _titles([(source, design, number) for source, design, _, number in found])
-        return tuple(Column(title, cells) for title, cells in zip(titles, found.values(), strict=True))
+        first = {
+            key[:3]: (title, cells) for title, (key, cells) in zip(titles, found.items(), strict=True) if key[3] == 1
+        }
+        return tuple(
+            Column(title, cells, "" if key[3] == 1 else _differs(cells, *first[key[:3]]))
+            for title, (key, cells) in zip(titles, found.items(), strict=True)
+        )
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
@@ -140,7 +166,7 @@ class GridReport:
         among = [one for one in found if one not in against.values() and one.other.partition(" (")[0] not in baselines]
         decided = [str(one) for one in among if one.verdict != "undecided"]
         none = ["Between pipelines no difference is shown."] if among and not decided else []
-        return [*map(str, first.values()), *decided, *none]
+        return [*filter(None, [column.differs]), *map(str, first.values()), *decided, *none]
 
     def to_frame(self) -> "pd.DataFrame":
         """Return one row for each pipeline or baseline, data set and metric.
@@ -243,6 +269,8 @@ class GridReport:
         lines: list[str] = []
         for some in (columns[i : i + 3] for i in range(0, len(columns), 3)):
             metric = some[0].one.metric
+            warnings = [f"{column.title}: {warning}" for column in some for warning in column.warnings]
+            lines += [line for warning in warnings for line in [*textwrap.wrap(warning, 80), ""]]
             rows = [row for row in self.rows if any(row in column.cells for column in some)]
             fragments = len({row.fragment for row in rows}) > 1
             width = 80 - _COLUMN * len(some)
@@ -266,8 +294,6 @@ class GridReport:
             for column in some:
                 said = [f"{column.title}: {column.one.counts}.", *self.sentences(column)]
                 lines += [line for one in said for line in [*textwrap.wrap(one, 80), ""]]
-                if column.one.few:
-                    lines += [*textwrap.wrap(column.one.few, 80), ""]
         return lines[:-1]
 
     def _name(self, report: Report) -> str:
@@ -283,6 +309,50 @@ class GridReport:
 
 def _mean(one: Scored, metric: str) -> float:
     return one.intervals[metric].estimate
+
+
+def _clones(reports: list[tuple[Row, Report]]) -> str:
+    """Return the sentences about clonal relatives in other folds, with the second score of each pipeline of a part."""
+    if len(reports) == 1:
+        return reports[0][1].clones_note()
+    first = reports[0][1]
+    if first.second is None:
+        return ""
+    scores = [(row.name, report.second) for row, report in reports if isinstance(report.second, SecondScores)]
+    reasons = dict.fromkeys(report.second for _, report in reports if isinstance(report.second, str))
+    said = [str(first.clones), *map(text.no_second_scores, reasons)]
+    if scores:
+        title = METRIC[first.metric].title
+        beside = "; ".join(f"{name}: {second.interval(first.metric)}" for name, second in scores)
+        said.append(f"{title} with clonal relatives in one fold: {beside}.")
+    return " ".join(said)
+
+
+def _fits(row: Row, report: Report, cells: dict[Row, Report]) -> bool:
+    """Return True if a column has not the pipeline of a report, and the same rows."""
+    if row in cells:
+        return False
+    for other, reported in cells.items():
+        if list(report.data.ids) != list(reported.data.ids) or not _same_rows(report.scored, reported.scored):
+            return False
+        if other.fragment == row.fragment:
+            return report.data.sequences == reported.data.sequences
+    return True
+
+
+def _differs(cells: dict[Row, Report], title: str, first: dict[Row, Report]) -> str:
+    """Return the sentence of a column with the same data set and design as another one, and other rows."""
+    report, other = (next(iter(reports.values())) for reports in (cells, first))
+    alike = report.data.fragment == other.data.fragment  # then sequences count too
+    ours, theirs = (
+        set(zip(one.data.ids, one.data.sequences if alike else one.data.ids, strict=True)) for one in (report, other)
+    )
+    what = "in other folds than"
+    if ours != theirs:
+        what = (
+            f"on other antibodies ({len(ours):,}, of which {len(ours & theirs):,} are among the {len(theirs):,}) than"
+        )
+    return f"Pipelines here were scored {what} those of {title!r}: no order between the two is meant."
 
 
 def _same_rows(one: Scored, other: Scored) -> bool:

@@ -96,6 +96,7 @@ def _header(grid: GridReport, title: str, one: Report | None) -> str:
         )
     else:
         lines.append(f"<p class='lead'>{html.escape(', '.join(dict.fromkeys(one.source for one in grid.reports)))}</p>")
+    lines += [f"<p class='warn'>{_said(warning)}</p>" for warning in (one.warnings if one is not None else ())]
     return f"<header>{''.join(lines)}</header>"
 
 
@@ -117,22 +118,24 @@ def _overview(grid: GridReport) -> str:
         ]
         heads = ["", *(["part"] if fragments else []), *(column.title for column in columns)]
         told = (
-            f"{METRIC[metric].title} with 95 % intervals; pipelines in the order of the first column, baselines below."
+            f"{METRIC[metric].title} with 95 % intervals; pipelines in the order of the first column that has them, "
+            "baselines below."
         )
         tables.append(_table(heads, lines, told))
-    few = "".join(
-        f"<p class='warn'>{html.escape(column.title)}: {_said(column.one.few)}</p>"
+    warnings = "".join(
+        f"<p class='warn'>{html.escape(column.title)}: {_said(warning)}</p>"
         for column in grid.columns
-        if column.one.few
+        for warning in column.warnings
     )
-    return f"<section><h2>At a glance</h2>{few}{''.join(tables)}</section>"
+    return f"<section><h2>At a glance</h2>{warnings}{''.join(tables)}</section>"
 
 
 def _result(grid: GridReport, column: Column, ids: _Ids) -> str:
     """Return what was found on one data set: table, sentences and figures of all its pipelines and baselines."""
     one, metric = column.one, column.one.metric
     sentences = grid.sentences(column)
-    few = f"<p class='warn'>{_said(one.few)}</p>" if one.few else ""
+    above = len(grid.columns) > 1 or len(grid.reports) == 1  # where the page has its warnings then
+    warnings = "" if above else "".join(f"<p class='warn'>{_said(warning)}</p>" for warning in column.warnings)
     lead = (
         f"<p class='claim'>{_said(sentences[0])}</p>"
         if len(sentences) == 1
@@ -166,7 +169,7 @@ def _result(grid: GridReport, column: Column, ids: _Ids) -> str:
     return (
         f"<section><h2>{html.escape(heading)}</h2>"
         + (f"<p class='lead'>{html.escape(one.counts)}</p>" if len(grid.columns) > 1 else "")
-        + few
+        + warnings
         + lead
         + (_notes(one) if len(grid.reports) == 1 else "")
         + _table(_heads(column), list(_lines(column)), "What was found, with 95 % intervals; baselines below.")
@@ -231,8 +234,8 @@ def _detail(report: Report, name: str, ids: _Ids, *, alone: bool) -> str:
 
 
 def _notes(report: Report) -> str:
-    """Return what is said of one report, but for what stands elsewhere."""
-    said = [one for one in report.remarks if one not in (CROSS_VALIDATION, report.few)]
+    """Return the remarks of one report, but for those that stand elsewhere."""
+    said = [remark for remark in report.remarks if remark not in (CROSS_VALIDATION, *report.warnings)]
     return f"<ul>{''.join(f'<li>{_said(one)}</li>' for one in said)}</ul>" if said else ""
 
 

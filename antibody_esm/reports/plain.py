@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from antibody_esm.evaluation.intervals import Interval
+from antibody_esm.evaluation.overlap import Clones, SecondScores
 from antibody_esm.evaluation.paired import Comparison
 from antibody_esm.reports.scored import Slice
 
@@ -18,6 +19,16 @@ def interval(one: Interval) -> dict[str, Any]:
     """Return an interval; unknown ends are None."""
     numbers = {name: number(getattr(one, name)) for name in ("estimate", "low", "high")}
     return {**numbers, "level": one.level, "method": one.method, "claimed": one.claimed}
+
+
+def clones(counted: Clones, second: SecondScores | str | None) -> dict[str, Any]:
+    """Return the count of antibodies with a clonal relative in another fold, and the scores without such relatives."""
+    found: dict[str, Any] = counted._asdict()
+    if isinstance(second, str):
+        found["without_second"] = second
+    elif second is not None:
+        found["second"] = {metric: interval(second.interval(metric)) for metric in second.scores}
+    return found
 
 
 def part(one: Slice) -> dict[str, Any]:

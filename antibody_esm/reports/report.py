@@ -15,11 +15,21 @@ from numpy.typing import NDArray
 from antibody_esm.data.audit import Audit
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.identity import cluster
-from antibody_esm.errors import DatasetError
+from antibody_esm.errors import AntibodyESMError, DatasetError
 from antibody_esm.evaluation.baselines import BASELINES, BaselineName, Results
 from antibody_esm.evaluation.cross_validation import CrossValidation
 from antibody_esm.evaluation.intervals import CROSS_VALIDATION, Interval, few_positives
 from antibody_esm.evaluation.metrics import METRIC, score, score_continuous
+from antibody_esm.evaluation.overlap import (
+    RELATED,
+    Again,
+    Clones,
+    Overlap,
+    SecondScores,
+    clones,
+    overlap,
+    split_by_identity,
+)
 from antibody_esm.evaluation.paired import Comparison, adjust
 from antibody_esm.evaluation.predictions import AnyPredictions, ContinuousPredictions, Predictions
 from antibody_esm.files import write
@@ -43,8 +53,7 @@ _STEPS = (0.6, 0.7, 0.8, 0.9, 1.0)
 FAMILIES = 12
 """Families that a figure shows, at most."""
 UNCHECKED = "Sequences were not checked to be the chain that is read (check=False)."
-_RELATED = 0.9
-"""Antibodies of a test set that are alike at this identity do not count as independent."""
+"""Note of reports on data that were not checked."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -68,11 +77,15 @@ class Report:
     notes
         What a reader should know before the numbers.
     training
-        Of a test: what the model was fitted on; None where that is not known, as after `Predictor.load`.
+        Of a test: what the model was fitted on; None if it is unknown, and without labels if only these are.
     openings
         How often the test set was opened; None where nobody counted.
     threshold
         Probability from which on antibodies were predicted as 1; None where the model decided.
+    again
+        Of a cross-validation: what cross-validates the same vectors with another split; None without vectors.
+    unknown
+        Of a test: the reason why training antibodies or their labels are unknown.
     """
 
     spec: TrainSpec
@@ -83,6 +96,8 @@ class Report:
     training: Dataset | None = None
     openings: int | None = None
     threshold: float | None = None
+    again: Again | None = None
+    unknown: str = ""
 
     @property
     def source(self) -> str:
@@ -131,7 +146,7 @@ class Report:
         if fold is not None and "repeat" in column:
             fold = fold + column["repeat"] * (fold.max() + 1)
         label = column["target" if self.spec.is_regression else "label"]
-        clusters = None if self.is_cross_validation else cluster(self.data.identity_sequences, _RELATED)
+        clusters = None if self.is_cross_validation else cluster(self.data.identity_sequences, RELATED)
         rows = predictions(label, column["prediction"], column.get("probability"), fold=fold, clusters=clusters)
         return Scored(rows, self.scores, self._repeats)
 
@@ -148,8 +163,8 @@ class Report:
         """What baselines that need no language model score, on the same folds or fitted on the same training set."""
         if self.is_cross_validation:
             return cross_validated_baselines(self.data, self.spec.split, self.spec.is_regression)
-        if self.training is None:
-            return Results({}, dict.fromkeys(BASELINES, "the training antibodies are not known to a loaded model"))
+        if self.training is None or self.training.label is None:
+            return Results({}, dict.fromkeys(BASELINES, self.unknown or _UNKNOWN))
         try:
             found = tested_baselines(self.training, self.data, self.spec.is_regression)
         except DatasetError as error:
@@ -220,6 +235,34 @@ class Report:
         return {name: found[name] for name in names if name in found}
 
     @cached_property
+    def overlap(self) -> Overlap | None:
+        """Counts of tested antibodies that are training antibodies, or related to them; None if these are unknown."""
+        return None if self.training is None else overlap(self.data, self.training)
+
+    @cached_property
+    def clones(self) -> Clones | None:
+        """Count of antibodies with a clonal relative in another fold (of the first repeat); None for a test."""
+        if not self.is_cross_validation:
+            return None
+        return clones(self.data, self.predictions["fold"].to_numpy()[: len(self.data)])
+
+    @cached_property
+    def second(self) -> SecondScores | str | None:
+        """Scores of a second cross-validation whose folds divide no clonal relatives; the reason if there are none.
+
+        It is computed on the same vectors if more than a twentieth of antibodies have a clonal relative in another
+        fold; None if not.
+        """
+        if self.clones is None or not self.clones.many:
+            return None
+        if self.again is None:
+            return "this report was made without vectors; see SplitSpec(by='identity')"
+        try:
+            return self.again(split_by_identity(self.spec.split))
+        except AntibodyESMError as error:
+            return str(error)
+
+    @cached_property
     def few(self) -> str | None:
         """What has to be said where a class has few antibodies; None where both have enough."""
         rows = self.scored.first
@@ -231,9 +274,33 @@ class Report:
         return [name for name in self.scores if not (self.few and name == "accuracy")]
 
     @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """The first of `remarks`, for the first lines: overlap with the training, clones, few antibodies of a class."""
+        return tuple(filter(None, (self.overlap_note, self.clones_note(), self.few)))
+
+    @property
+    def overlap_note(self) -> str:
+        """Sentence about training antibodies among the tested ones; empty if there are none."""
+        if self.is_cross_validation:
+            return ""
+        return text.unknown_overlap(self.unknown or _UNKNOWN) if self.overlap is None else str(self.overlap)
+
+    def clones_note(self) -> str:
+        """Return the sentences about clonal relatives in other folds; empty if there are few."""
+        if self.clones is None or self.second is None:
+            return ""
+        if isinstance(self.second, str):
+            return f"{self.clones} {text.no_second_scores(self.second)}"
+        split = self.spec.model_copy(update={"split": split_by_identity(self.spec.split)})
+        design = text.folds(split, self.second.folds, self.data)
+        score = f"{METRIC[self.metric].title} is {self.second.interval(self.metric)}"
+        own = self.intervals()[self.metric]
+        return f"{self.clones} With clonal relatives in one fold ({design}), {score} instead of {own}."
+
+    @cached_property
     def remarks(self) -> tuple[str, ...]:
         """All that a reader should know before the numbers: `notes`, and what follows from the numbers."""
-        said = [self.few or text.constant(self.data, self.spec), *self.notes]
+        said = [*self.warnings, *([] if self.few else [text.constant(self.data, self.spec)]), *self.notes]
         if self.threshold is not None:
             said.append(f"Antibodies were predicted as 1 from a probability of {self.threshold:g} on.")
         for name in self.shown:
@@ -247,7 +314,7 @@ class Report:
             alike = int(self.scored.rows.cluster.max()) + 1
             what = text.identity(self.data)
             said.append(
-                f"The {len(self.data):,} antibodies are {alike:,} clusters at {_RELATED:.0%} {what}; intervals take "
+                f"The {len(self.data):,} antibodies are {alike:,} clusters at {RELATED:.0%} {what}; intervals take "
                 "a cluster as one observation."
             )
         for reason in dict.fromkeys(self.baselines.absent.values()):
@@ -287,6 +354,8 @@ class Report:
             "comparisons": [plain.comparison(one) for one in self.comparisons],
             "by_family": {name: plain.part(one) for name, one in self.by_family.items()},
             "by_identity": {name: plain.part(one) for name, one in self.by_identity.items()},
+            "overlap": None if self.overlap is None else self.overlap._asdict(),
+            "clones": None if self.clones is None else plain.clones(self.clones, self.second),
             "openings": self.openings,
             "threshold": self.threshold,
             "spec": json.loads(spec.model_dump_json()),
@@ -315,12 +384,13 @@ class Report:
                 }
             else:
                 scores[metric] = {"score": plain.number(values[0])}
+        first = [self.overlap_note, str(self.clones) if self.clones is not None and self.clones.many else ""]
         return {
             "source": self.source,
             "antibodies": self.number[0],
             **({} if self.spec.is_regression else {"positives": self.number[1]}),
             "scores": scores,
-            "notes": [text.constant(self.data, self.spec), *self.notes],
+            "notes": [*filter(None, first), text.constant(self.data, self.spec), *self.notes],
             "audit": {one.check: one.count for one in self.audit.findings},
         }
 
@@ -453,13 +523,15 @@ class Report:
         width = max(map(len, [*titles.values(), *(self.baseline_title(name) for name, _ in ranked)])) + 2
         head = "".join(f"{name:>8}" for name in columns)
         lines = [*textwrap.wrap(self.title, 80), *textwrap.wrap(self.counts, 80)]
+        lines += [line for warning in self.warnings for line in ("", *textwrap.wrap(warning, 80))]
         lines += ["", f"{'':<{width}}{head}   95 % interval"]
         lines += [_line(title, self.scored, name, width) for name, title in titles.items()]
         if ranked:
             lines += ["", f"{METRIC[self.metric].title} of baselines"]
             lines += [_line(self.baseline_title(name), one, self.metric, width) for name, one in ranked]
             lines += ["", *textwrap.wrap(str(self.comparisons[0]), 80)]
-        return "\n".join([*lines, *("\n" + textwrap.fill(one, 80) for one in self.remarks)])
+        rest = self.remarks[len(self.warnings) :]
+        return "\n".join([*lines, *("\n" + textwrap.fill(remark, 80) for remark in rest)])
 
     def _repr_html_(self) -> str:
         ranked = [(self.baseline_title(name), one, self.metric) for name, one in self.ranked_baselines()]
@@ -468,9 +540,10 @@ class Report:
         metrics = "".join(_row(METRIC[name].title, self.scored, name) for name in self.shown)
         baselines = "".join(_row(*one) for one in ranked)
         between = f"<tr><th colspan='4'>{METRIC[self.metric].title} of baselines</th></tr>" if ranked else ""
-        said = [*map(str, self.comparisons[:1]), *self.remarks]
+        warnings = "".join(f"<p>{html.escape(warning)}</p>" for warning in self.warnings)
+        said = [*map(str, self.comparisons[:1]), *self.remarks[len(self.warnings) :]]
         return (
-            f"<h3>{html.escape(self.title)}</h3><p>{html.escape(self.counts)}</p>"
+            f"<h3>{html.escape(self.title)}</h3><p>{html.escape(self.counts)}</p>{warnings}"
             f"<table><thead><tr>{head}</tr></thead><tbody>{metrics}{between}{baselines}</tbody></table>"
             + "".join(f"<p>{html.escape(one)}</p>" for one in said)
         )
@@ -480,10 +553,28 @@ class Report:
         return self.spec.split.repeats if self.is_cross_validation else 1
 
 
+_UNKNOWN = "the training antibodies are unknown"
+
+
 def cross_validation_report(
-    spec: TrainSpec, data: Dataset, found: CrossValidation, notes: tuple[str, ...] = ()
+    spec: TrainSpec,
+    data: Dataset,
+    found: CrossValidation,
+    notes: tuple[str, ...] = (),
+    *,
+    again: Again | None = None,
 ) -> Report:
-    """Return the report of a cross-validation; `notes` come first of what a reader should know."""
+    """Return the report of a cross-validation.
+
+    Parameters
+    ----------
+    spec, data, found
+        Pipeline, antibodies and result.
+    notes
+        First notes for the reader.
+    again
+        Cross-validates the same vectors with another split.
+    """
     import pandas as pd
 
     columns = {"fold": found.fold, "prediction": found.prediction}
@@ -494,7 +585,8 @@ def cross_validation_report(
     if repeats > 1:
         rows["repeat"] = np.repeat(np.arange(repeats), n)
     predicted = pd.DataFrame(rows | {name: values.T.ravel() for name, values in columns.items()})
-    return Report(spec, data, found.scores, predicted, (*notes, *text.groups(data, spec), *text.repeated(data, spec)))
+    notes = (*notes, *text.groups(data, spec), *text.repeated(data, spec))
+    return Report(spec, data, found.scores, predicted, notes, again=again)
 
 
 def evaluation_report(
@@ -507,8 +599,9 @@ def evaluation_report(
     training: Dataset | None = None,
     openings: int | None = None,
     threshold: float | None = None,
+    unknown: str = "",
 ) -> Report:
-    """Return the report of a test on data that had no part in training; a regressor gives no probability."""
+    """Return the report of a test; a regressor gives no probability, and `unknown` says why training is None."""
     import pandas as pd
 
     columns = {"id": data.ids, **_labels(spec, data), "prediction": prediction}
@@ -518,7 +611,8 @@ def evaluation_report(
         columns["probability"] = probability
         found = score(data.binary_labels(), prediction, probability)
     scores = {metric: np.array([value]) for metric, value in found.items()}
-    return Report(spec, data, scores, pd.DataFrame(columns), notes, training, openings, threshold)
+    predicted = pd.DataFrame(columns)
+    return Report(spec, data, scores, predicted, notes, training, openings, threshold, unknown=unknown)
 
 
 def _classes(rows: AnyPredictions) -> Predictions:

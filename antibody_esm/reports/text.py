@@ -89,6 +89,16 @@ def groups(data: Dataset, spec: TrainSpec) -> list[str]:
     return ["Groups were not kept together: antibodies of one group may stand in several folds."]
 
 
+def unknown_overlap(reason: str) -> str:
+    """Return the sentence of a test whose training antibodies are unknown."""
+    return f"Overlap with the training antibodies, and identity to them, are unknown: {reason}."
+
+
+def no_second_scores(reason: str) -> str:
+    """Return the sentence of a report without a second cross-validation by identity."""
+    return f"A second cross-validation, with clonal relatives in one fold, is not beside it: {reason.rstrip('.')}."
+
+
 _FLATTER = "where such a group is split between folds, scores flatter"
 
 
