@@ -238,7 +238,7 @@ class Trainer:
                 data,
                 data.reading.verify(data.chains),
                 f"are not what the data set says ({data.reading})",
-                ". Parts of chains are declared by part=, as part='H-CDRs'; check=False trains on them all the same",
+                ". Declare parts of chains with part='H-CDRs' (data.part=H-CDRs); check=False (data.check=false) trains on all",
             )
         spec = self.spec.extractor.numbered_by(data.species)
         if spec != self.extractor.spec:

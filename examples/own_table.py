@@ -25,7 +25,7 @@ def main() -> None:
     except DatasetError as error:
         print(f"DatasetError: {error}", end="\n\n")  # names the columns that are there
 
-    data = load_dataset("mine.csv", id="clone", heavy="vh_cdrs", label="polyreactive")
+    data = load_dataset("mine.csv", id="clone", heavy="vh_cdrs", label="polyreactive", part="H-CDRs")
     print(data, end="\n\n")
 
     trainer = Trainer("antiberty", "logreg", SplitSpec(folds=5), store="embeddings/")

@@ -335,7 +335,7 @@ def test_an_interrupted_training_says_what_is_kept(
 ) -> None:
     words = [*QUICK, "data=in.csv", "output=out"]
 
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise Ended(number)
 
     with monkeypatch.context() as patch:

@@ -45,6 +45,18 @@ def test_every_sequence_is_numbered_and_the_bad_ones_are_said_by_row(tmp_path: P
     assert len(rows[0]["positions"].split()) == len(HEAVY)
 
 
+def test_doubts_and_remarks_stand_in_the_row_of_the_domain(tmp_path: Path) -> None:
+    fasta, out = tmp_path / "in.fasta", tmp_path / "out.csv"
+    fasta.write_text(f">a\n{HEAVY}\n>b\n{HEAVY.replace('YWGQGT', 'YRGQGT')}\n>c\n{LIGHT}\n")
+    run("number", fasta, "-o", out)
+    graft = "CDR2 has 8 residues, the germline IGHV3-66*01 has 7"
+    assert [(row["problems"], row["remarks"]) for row in rows_of(out)] == [
+        ("", graft),
+        ("R at position 118, where W or F is conserved", graft),
+        ("", ""),
+    ]
+
+
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv.gz", "a.parquet"])
 def test_a_table_is_numbered_by_its_column(tmp_path: Path, name: str) -> None:
     table = pd.DataFrame({"id": ["x", "y"], "vh": [HEAVY, LIGHT]})

@@ -6,13 +6,13 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-import anarcism
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antibody_esm import SequenceError, numbering
-from antibody_esm.numbering import NANOBODY_SPECIES, REGIONS, SPECIES, Domain, best, number
+from antibody_esm import SequenceError
+from antibody_esm.numbering import NANOBODY_SPECIES, REGIONS, SPECIES, Domain, best, number, profiles
+from antibody_esm.numbering import cache as cache_module
 from antibody_esm.sequences import AMINO_ACIDS
 from chains import HEAVY, LIGHT, LINKER, LYSOZYME, NANOBODY
 
@@ -20,7 +20,7 @@ from chains import HEAVY, LIGHT, LINKER, LYSOZYME, NANOBODY
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache of the test's own."""
-    monkeypatch.setattr(numbering, "_cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(cache_module, "cache_folder", lambda: tmp_path / "cache")
     return tmp_path / "cache" / "domains.sqlite"
 
 
@@ -108,7 +108,7 @@ def test_unread_residues_before_the_first_that_is_aligned_belong_to_framework_1(
 def test_what_is_remembered_is_what_is_computed(tmp_path_factory: pytest.TempPathFactory, sequences: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("cache")
-        patch.setattr(numbering, "_cache_folder", lambda: folder)
+        patch.setattr(cache_module, "cache_folder", lambda: folder)
         first = number(sequences)
         assert number(sequences) == number(sequences[::-1])[::-1] == first
 
@@ -162,8 +162,11 @@ def test_light_chains_of_jain_are_of_the_published_class(published: Path) -> Non
     assert len(rows) == 137
     light = [best(domains) for domains in number([row["VL"] for row in rows])]
     assert [one and one.chain for one in light] == [row["LC Class"][0].upper() for row in rows]
-    for domains in number([row["VH"] for row in rows]):
-        assert not [problem for problem in domains[0].problems if "conserved" in problem]
+    heavy = zip(rows, number([row["VH"] for row in rows]), strict=True)
+    flagged = {
+        row["Name"]: problem for row, (domain,) in heavy for problem in domain.problems if "conserved" in problem
+    }
+    assert flagged == {"olaratumab": "D at position 119, where G is conserved"}
 
 
 def test_nanobodies_of_harvey_have_their_published_positions(published: Path) -> None:
@@ -222,6 +225,8 @@ def test_every_disagreement_with_the_predecessors_annotation_is_known(published:
     for chain, column in (("H", "heavy_seq"), ("L", "light_seq")):
         found = number([translated[one][column].replace("*", "X") for one in ids])
         domains[chain] = {one: best(domain) for one, domain in zip(ids, found, strict=True)}
+        complete = [domain for domain in domains[chain].values() if domain is not None and domain.is_complete]
+        assert sum(bool(domain.problems) for domain in complete) == {"H": 22, "L": 12}[chain]
     for fragment, known in DISAGREEMENTS.items():
         chain = "L" if fragment in ("VL", "L-CDR1", "L-CDR2", "L-CDR3") else "H"
         name = f"{fragment}_only" if fragment in ("VH", "VL") else fragment
@@ -263,12 +268,6 @@ def doubtful(draw: st.DrawFn) -> str:
 @given(sequences=st.lists(doubtful(), min_size=1, max_size=4), species=st.sampled_from([SPECIES, NANOBODY_SPECIES]))
 def test_a_guess_at_the_chain_changes_no_domain(sequences: list[str], species: tuple[str, ...]) -> None:
     """Every profile is tried on each here."""
-    results = anarcism.number_sequences(
-        [("", one) for one in sequences],
-        allowed_chains=["H", "K", "L"],
-        allowed_species=list(species),
-        alternative_hit_count=0,
-        assign_germline=True,
-    )
-    expected = [numbering._domains(one, result.domains) for one, result in zip(sequences, results, strict=True)]
-    assert number(sequences, species=species) == expected
+    domains_of = profiles._domains_of(list(dict.fromkeys(sequences)), species, 1, ("H", "K", "L"))
+    domains_of = profiles._without_receptors(profiles._with_ends(domains_of, species), species, 1)
+    assert number(sequences, species=species) == [domains_of[sequence] for sequence in sequences]

@@ -23,12 +23,11 @@ from antibody_esm import (
     Trainer,
     embed,
     load_dataset,
-    numbering,
 )
 from antibody_esm.data.parts import FRAGMENTS
 from antibody_esm.data.reading import Reading
 from antibody_esm.explain import mutational_scan, occlusion, residue_contributions
-from antibody_esm.numbering import NANOBODY_SPECIES
+from antibody_esm.numbering import NANOBODY_SPECIES, profiles
 from antibody_esm.scoring import score_file, score_frame
 from chains import HEAVY, LIGHT, LINKER, LYSOZYME, NANOBODY, mutants
 
@@ -147,7 +146,7 @@ def test_rows_of_a_region_are_never_served_to_another_species_or_engine(
     before = embed([antibody], usual, tmp_path)
     assert not np.array_equal(embed([antibody], other, tmp_path), before)
     np.testing.assert_array_equal(embed([antibody], usual, tmp_path), before)
-    monkeypatch.setattr(numbering, "_FORMAT", 99)
+    monkeypatch.setattr(profiles, "_FORMAT", 99)
     extractor = Extractor(usual)
     embed([antibody], extractor, tmp_path)
     assert extractor.computed == 1, "rows of another engine are not taken for these"

@@ -33,7 +33,7 @@ def train(*overrides: str) -> Result:
 
 @pytest.fixture
 def common(tiny: ExtractorSpec) -> list[str]:
-    return [f"extractor.model={tiny.model}", "data=mine.csv", "split.folds=3"]
+    return [f"extractor.model={tiny.model}", "data=mine.csv", "data.part=H-CDRs", "split.folds=3"]
 
 
 def test_a_run_writes_all_that_is_needed_to_know_what_it_was(here: Path, common: list[str]) -> None:
@@ -55,14 +55,14 @@ def test_a_run_writes_all_that_is_needed_to_know_what_it_was(here: Path, common:
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["fingerprint"] == TrainSpec.compose([*common, "classifier.C=2"]).fingerprint
     assert len(metrics["scores"]["roc_auc"]["folds"]) == 3
-    needed = len(set(load_dataset("mine.csv").sequences))
+    needed = len(set(load_dataset("mine.csv", part="H-CDRs").sequences))
     assert metrics["embeddings"] == {"needed": needed, "computed": needed}
     with (out / "out_of_fold.csv").open() as file:
-        assert [row["id"] for row in csv.DictReader(file)] == list(load_dataset("mine.csv").ids)
+        assert [row["id"] for row in csv.DictReader(file)] == list(load_dataset("mine.csv", part="H-CDRs").ids)
     log = (out / "train.log").read_text()
     assert f"{needed} needed, 0 from the store, {needed} computed" in log
     assert "accuracy" in log
-    found = Predictor.load(out / "model", store="embeddings/").predict_proba(load_dataset("mine.csv"))
+    found = Predictor.load(out / "model", store="embeddings/").predict_proba(load_dataset("mine.csv", part="H-CDRs"))
     assert np.isfinite(found).all()
     assert "Results: out" in done.stdout
 
@@ -114,7 +114,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def quick() -> list[str]:
-    return ["model=descriptors", "extractor.descriptors=[net_charge,composition]", "data=mine.csv", "split.folds=3"]
+    return ["model=descriptors", "extractor.descriptors=[net_charge,composition]", "data=mine.csv", "data.part=H-CDRs", "split.folds=3"]
 
 
 @pytest.mark.parametrize("mistake", ["data=typo.csv", "data.label=psr", "split.folds=45"])
@@ -228,7 +228,7 @@ def test_regression_two_backbones_never_share_an_embedding(here: Path, checkpoin
     # The predecessor's cache was keyed by sequences only: every model was scored on the first one's embeddings.
     results = {}
     for family in ("esm", "bert"):
-        done = train(f"extractor.model={checkpoints[family]}", "data=mine.csv", "split.folds=3", f"output={family}")
+        done = train(f"extractor.model={checkpoints[family]}", "data=mine.csv", "data.part=H-CDRs", "split.folds=3", f"output={family}")
         assert done.exit_code == 0
         results[family] = json.loads((here / family / "metrics.json").read_text())
     assert results["bert"]["embeddings"]["computed"] == results["bert"]["embeddings"]["needed"] > 0

@@ -27,7 +27,7 @@ _OF_A_DOMAIN = ["chain", "species", "v_gene", "v_identity", "j_gene", "j_identit
 _COLUMNS = (
     *("id", "row", "domain", *_OF_A_DOMAIN),
     *(region.lower() for region in REGIONS),
-    *("sequence", "positions", "problems"),
+    *("sequence", "positions", "problems", "remarks"),
 )
 _AT_ONCE = 512
 
@@ -151,4 +151,5 @@ def _described(domain: Domain) -> dict[str, Any]:
         "sequence": domain.residues,
         "positions": " ".join(domain.positions),
         "problems": "; ".join(domain.problems),
+        "remarks": "; ".join(domain.remarks),
     }

@@ -214,13 +214,16 @@ def _numbered(data: Dataset, chain: Literal["heavy", "light"]) -> list[Finding]:
     wrong: list[int] = []
     absent: list[int] = []
     cut: dict[int, str] = {}
+    unlike: list[int] = []
     for row, domains in zip(given, number(given.values(), species=data.species), strict=True):
         domain = best(domains, chain)
         if domain is None:
             (wrong if domains else absent).append(row)
         elif domain.problems:
             cut[row] = domain.problems[0]
-    kinds = Counter("begin late" if one.startswith("begins") else one for one in cut.values())
+        elif domain.remarks:
+            unlike.append(row)
+    kinds = Counter(_kind(problem) for problem in cut.values())
     return [
         Finding(f"no variable domain, {chain}", len(absent), "rows", tuple(absent), serious=True),
         Finding(f"wrong chain, {chain}", len(wrong), "rows", tuple(wrong), serious=True),
@@ -231,7 +234,22 @@ def _numbered(data: Dataset, chain: Literal["heavy", "light"]) -> list[Finding]:
             tuple(cut),
             "; ".join(f"{count} {kind}" for kind, count in kinds.most_common(4)),
         ),
+        Finding(
+            f"length unlike germline, {chain}",
+            len(unlike),
+            "rows",
+            tuple(unlike),
+            "an insertion, a deletion or grafted loops; Domain.remarks names the region",
+        ),
     ]
+
+
+def _kind(problem: str) -> str:
+    """Return a problem without what differs from one antibody to the next."""
+    if problem.startswith("begins"):
+        return "begin late"
+    region, has, _ = problem.partition(" has ")
+    return f"{region} of doubtful length" if has else problem
 
 
 def _lengths(sequences: list[str]) -> Finding:

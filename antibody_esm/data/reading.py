@@ -7,7 +7,19 @@ from typing import Any, Literal, NamedTuple, Self, get_args
 
 from antibody_esm.data.parts import Chain, chains_read, fragment_name, is_whole, part_of
 from antibody_esm.errors import DatasetError, listed, place
-from antibody_esm.numbering import CDRS, REGIONS, SPECIES, Domain, Region, best, method, number
+from antibody_esm.numbering import (
+    CDRS,
+    NO_DOMAIN,
+    REGIONS,
+    SPECIES,
+    Domain,
+    Region,
+    absent_reason,
+    best,
+    closest_species,
+    method,
+    number,
+)
 from antibody_esm.sequences import BETWEEN
 
 _FR4_TO = 125
@@ -226,7 +238,7 @@ class Reading:
         other = "light" if name == "heavy" else "heavy"
         if (check or self.fragment is not None) and not mine:
             if not domains:
-                raise _Refused(f"no {name} variable domain")
+                raise _Refused(f"no {name} variable domain{_other_molecule(chain, self.species)}")
             swapped = "; are the columns swapped?" if len(self.chains) == 2 else ""
             raise _Refused(f"a {other} chain, where the {name} chain is read{swapped}")
         if check and len(mine) > 1:
@@ -240,7 +252,7 @@ class Reading:
         assert domain is not None  # noqa: S101  as `mine` is not empty
         problem = incomplete(domain, name, regions)
         if problem:
-            raise _Refused(problem)
+            raise _Refused(problem + _other_species(chain, self.species))
         return "".join(domain.region(region) for region in regions)
 
 
@@ -256,6 +268,18 @@ def incomplete(domain: Domain, name: str, regions: tuple[Region, ...]) -> str | 
     if "FR4" in regions and domain.numbers[-1] < _FR4_TO:
         return f"{name} domain ends at position {domain.numbers[-1]}"
     return None
+
+
+def _other_molecule(chain: str, species: Sequence[str]) -> str:
+    """Return the name of the molecule that a chain without a domain is, for messages; empty if it has none."""
+    reason = absent_reason(chain, species=species) if len(chain) >= _SHORTEST_DOMAIN else ""
+    return "" if reason in ("", NO_DOMAIN) else f": {reason}"
+
+
+def _other_species(chain: str, species: Sequence[str]) -> str:
+    """Return advice where an incomplete domain is more like that of another species; empty if it is not."""
+    closest = closest_species(chain)
+    return "" if closest is None or closest in species else f"; it looks like {closest}: give species=({closest!r},)"
 
 
 def refuse(

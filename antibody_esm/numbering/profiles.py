@@ -1,0 +1,185 @@
+"""Alignment to the profiles of anarcism: variable domains of sequences, as they are computed."""
+
+import re
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Literal
+
+from antibody_esm.numbering.continuation import continued
+from antibody_esm.numbering.domain import Domain
+
+if TYPE_CHECKING:
+    from anarcism import DomainResult, SequenceResult
+
+SPECIES = ("human", "mouse")
+"""Species whose profiles a chain is compared with."""
+NANOBODY_SPECIES = ("human", "mouse", "alpaca")
+"""The same, where nanobodies are expected."""
+
+_Chains = tuple[Literal["H", "K", "L", "A", "B", "G", "D"], ...]
+_CHAINS: _Chains = ("H", "K", "L")
+_RECEPTOR_CHAINS: _Chains = ("A", "B", "G", "D")
+_FORMAT = 2
+"""Raise it when `number` or `absent_reason` changes for a sequence, so that nothing cached before is used."""
+_HEAVY_END, _LIGHT_END = _ENDS = re.compile("WG.G"), re.compile("FG.G")
+"""Beginnings of framework 4; a sequence that has one of them is probably of that chain."""
+_ONE = 170
+"""Residues of the longest sequence that is probably one domain and little else."""
+_SURE = 100
+"""Bits from which on a domain is of the chain it was aligned to; germline T-cell receptors reach 77 at most."""
+_LEFT = 40
+
+
+def method(species: Sequence[str] = SPECIES) -> str:
+    """Return the numbering program, its version, the format of results, and the species unless human and mouse."""
+    others = "" if set(species) == set(SPECIES) else f", {' '.join(sorted(set(species)))}"
+    return f"anarcism {version('anarcism')}, {_FORMAT}{others}"
+
+
+def check_species(species: Sequence[str]) -> None:
+    """Raise ValueError if there are no profiles of a species, or no species."""
+    from anarcism import species as all_species
+
+    unknown = set(species) - set(all_species())
+    if unknown or not species:
+        known = ", ".join(sorted(all_species()))
+        raise ValueError(f"unknown species {', '.join(sorted(unknown)) or '(none)'}; choose from {known}")
+
+
+def aligned(sequences: list[str], species: Sequence[str], workers: int) -> dict[str, tuple[Domain, ...]]:
+    """Return the domains of each sequence; profiles of chains that it cannot be are tried only where there is doubt."""
+    domains_of: dict[str, tuple[Domain, ...]] = {}
+    guesses: list[tuple[_Chains, re.Pattern[str]]] = [(("H",), _HEAVY_END), (("K", "L"), _LIGHT_END)]
+    for chains, end in guesses:
+        likely = [
+            sequence
+            for sequence in sequences
+            if len(sequence) <= _ONE and [end] == [pattern for pattern in _ENDS if pattern.search(sequence)]
+        ]
+        guessed = _domains_of(likely, species, workers, chains)
+        domains_of |= {sequence: found for sequence, found in guessed.items() if _beyond_doubt(sequence, found)}
+    doubtful = [sequence for sequence in sequences if sequence not in domains_of]
+    domains_of |= _domains_of(doubtful, species, workers, _CHAINS)
+    return _without_receptors(_with_ends(domains_of, species), species, workers)
+
+
+def receptor_chain(sequence: str, species: Sequence[str]) -> str | None:
+    """Return A, B, G or D for a T-cell receptor chain alpha to delta; None for all others."""
+    (result,) = _results([sequence], species, 1, _RECEPTOR_CHAINS)
+    best = max(result.domains, key=lambda domain: domain.bit_score, default=None)
+    return None if best is None else best.chain_type
+
+
+def _results(sequences: list[str], species: Sequence[str], workers: int, chains: _Chains) -> "list[SequenceResult]":
+    import anarcism
+
+    return anarcism.number_sequences(
+        [("", sequence) for sequence in sequences],
+        workers=workers,
+        allowed_chains=list(chains),
+        allowed_species=list(species),
+        alternative_hit_count=0,
+        assign_germline=True,
+    )
+
+
+def _domains_of(
+    sequences: list[str], species: Sequence[str], workers: int, chains: _Chains
+) -> dict[str, tuple[Domain, ...]]:
+    """Return the domains of each sequence in its order, each aligned anew where anarcism lost its place.
+
+    Behind a domain without framework 4 anarcism looks for one in all that follows. If that holds another domain, it
+    numbers this one in place of the first, or none.
+    """
+    domains_of = {}
+    for sequence, result in zip(sequences, _results(sequences, species, workers, chains), strict=True):
+        domains = []
+        for domain in result.domains:
+            if _in_place(domain):
+                domains.append(_domain(sequence, domain, 0))
+                continue
+            until = min(
+                (other.query_start for other in result.domains if other.query_start >= domain.query_end),
+                default=len(sequence),
+            )
+            piece = sequence[domain.query_start : min(until, domain.query_end + _LEFT)]
+            (anew,) = _results([piece], species, 1, chains)
+            domains += [_domain(sequence, part, domain.query_start) for part in anew.domains if _in_place(part)]
+        domains_of[sequence] = tuple(sorted(domains, key=lambda domain: domain.start))
+    return domains_of
+
+
+def _in_place(domain: "DomainResult") -> bool:
+    """Return whether the residues that are numbered are those that were aligned to the profile."""
+    return bool(domain.numbering) and domain.start < domain.query_end and domain.query_start < domain.end
+
+
+def _with_ends(domains_of: dict[str, tuple[Domain, ...]], species: Sequence[str]) -> dict[str, tuple[Domain, ...]]:
+    """Return the domains with those continued that were cut short in CDR3; see `continuation`."""
+
+    def align(sequence: str, chain: Literal["H", "K", "L"]) -> tuple[Domain, ...]:
+        return _domains_of([sequence], species, 1, (chain,))[sequence]
+
+    return {
+        sequence: tuple(
+            continued(sequence, domain, until, align)
+            for domain, until in zip(
+                domains,
+                [domain.start for domain in domains[1:]] + [len(sequence)],
+                strict=False,  # none: no domain
+            )
+        )
+        for sequence, domains in domains_of.items()
+    }
+
+
+def _without_receptors(
+    domains_of: dict[str, tuple[Domain, ...]], species: Sequence[str], workers: int
+) -> dict[str, tuple[Domain, ...]]:
+    """Return the domains without weak ones that align better to the profile of a T-cell receptor at the same place."""
+    weak = [sequence for sequence, domains in domains_of.items() if any(domain.score < _SURE for domain in domains)]
+    for sequence, result in zip(weak, _results(weak, species, workers, _RECEPTOR_CHAINS), strict=True):
+        domains_of[sequence] = tuple(
+            domain
+            for domain in domains_of[sequence]
+            if not any(
+                receptor.start < domain.end and domain.start < receptor.end and receptor.bit_score > domain.score
+                for receptor in result.domains
+            )
+        )
+    return domains_of
+
+
+def _beyond_doubt(sequence: str, domains: tuple[Domain, ...]) -> bool:
+    """Return whether these are all the domains there are, though some profiles were not tried.
+
+    A single domain that scores so high is of that chain: those of the other kind score nothing there. The rest of the
+    sequence is too short for another domain, of which a residue scores some 1.6 bits and the least that counts is 80.
+    """
+    return len(domains) == 1 and domains[0].score >= _SURE and len(sequence) - len(domains[0].residues) <= _LEFT
+
+
+def _domain(sequence: str, result: "DomainResult", offset: int) -> Domain:
+    """Return a domain of a sequence, of which the first residues, so many as the offset, were not aligned."""
+    residues = [(residue.position, residue.insertion_code) for residue in result.numbering]
+    first, end, chain = result.start + offset, result.end + offset, result.chain_type
+    start, position = first, residues[0][0] - 1
+    while start > 0 and position > 0 and sequence[start - 1] == "X":
+        if not (position == 10 and chain == "H"):  # where heavy chains have a gap
+            start -= 1
+            residues.insert(0, (position, ""))
+        position -= 1
+    germline = result.germline
+    return Domain(
+        chain=chain,  # type: ignore[arg-type]  # of those that were allowed
+        start=start,
+        residues=sequence[start:end],
+        positions=tuple(f"{number}{letter}" for number, letter in residues),
+        filled=first - start,
+        score=round(result.bit_score, 3),
+        species=germline.species if germline else result.species,
+        v_gene=germline.v_gene if germline else None,
+        v_identity=germline.v_identity if germline else None,
+        j_gene=germline.j_gene if germline else None,
+        j_identity=germline.j_identity if germline else None,
+    )

@@ -1,0 +1,135 @@
+"""Variable domains of sequences, remembered from one call to the next."""
+
+import json
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import asdict
+from typing import Any
+
+from antibody_esm.numbering.cache import Cache
+from antibody_esm.numbering.domain import Domain, best
+from antibody_esm.numbering.profiles import SPECIES, aligned, check_species, method, receptor_chain
+from antibody_esm.sequences import normalise
+
+LONGEST = 10_000
+"""Residues of the longest sequence that is numbered."""
+
+NO_DOMAIN = "no antibody variable domain is recognised"
+_BATCH = 256
+_COMPARED = ("alpaca", "cow", "human", "mouse", "pig", "rabbit", "rat")
+"""Species that `closest_species` compares; profiles of rhesus have a fault."""
+_RECEPTORS = {"A": "alpha", "B": "beta", "G": "gamma", "D": "delta"}
+
+
+def number(
+    sequences: Iterable[str], *, species: Sequence[str] = SPECIES, workers: int | None = None
+) -> list[tuple[Domain, ...]]:
+    """Return the variable domains of each sequence, in the order of the sequence; none where there is no antibody.
+
+    A sequence of more than 10,000 residues is no antibody, and is not looked at. Chains of T-cell receptors have no
+    domain here; `absent_reason` names them.
+
+    Parameters
+    ----------
+    sequences
+        ``n`` amino acid sequences; constant domains, leader peptides and linkers may be there.
+    species
+        Species whose profiles and germline genes are compared with: any of alpaca, cow, human, mouse, pig, rabbit, rat.
+    workers
+        Threads; None is one per usable core.
+
+    Raises
+    ------
+    SequenceError
+        If a sequence is not made of amino acids and X; nothing has run by then.
+    ValueError
+        If there is no such species.
+    """
+    import joblib
+
+    check_species(species)
+    normal = normalise(sequences)
+    unique = list(dict.fromkeys(normal))
+    with closing(Cache(_rules(species), _plain, _domains)) as cache:
+        domains_of = cache.get(unique)
+        domains_of |= {sequence: () for sequence in unique if len(sequence) > LONGEST}
+        absent = [sequence for sequence in unique if sequence not in domains_of]
+        for start in range(0, len(absent), _BATCH):
+            batch = aligned(absent[start : start + _BATCH], species, workers or joblib.cpu_count())
+            cache.put(batch)
+            domains_of |= batch
+    return [domains_of[sequence] for sequence in normal]
+
+
+def absent_reason(sequence: str, *, species: Sequence[str] = SPECIES) -> str:
+    """Return the reason why `number` gives a sequence no domain, for messages; ``""`` if it gives one.
+
+    Raises
+    ------
+    SequenceError
+        If the sequence is not made of amino acids and X.
+    ValueError
+        If there is no such species.
+
+    Examples
+    --------
+    >>> absent_reason("MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG")
+    'no antibody variable domain is recognised'
+    """
+    (domains,) = number([sequence], species=species)
+    if domains:
+        return ""
+    (normal,) = normalise([sequence])
+    if len(normal) > LONGEST:
+        return f"too long to be an antibody: {len(normal):,} residues"
+    with closing(Cache(_rules(species, "reason"), str, _text)) as cache:
+        reasons = cache.get([normal])
+        if normal not in reasons:
+            reasons[normal] = _reason(normal, species)
+            cache.put(reasons)
+    return reasons[normal]
+
+
+def closest_species(sequence: str) -> str | None:
+    """Return the species of the nearest germline V gene of seven species; None if there is no antibody in any.
+
+    It is remembered like all numbering, and meant for sequences that failed: a rabbit chain begins at position 3 by
+    human and mouse profiles, and is complete with ``species=("rabbit",)``. Heavy chains of rats are not recognised.
+
+    Raises
+    ------
+    SequenceError
+        If the sequence is not made of amino acids and X.
+    """
+    (domains,) = number([sequence], species=_COMPARED)
+    nearest = best(domains)
+    return None if nearest is None else nearest.species
+
+
+def _reason(sequence: str, species: Sequence[str]) -> str:
+    receptor = receptor_chain(sequence, ("human", "mouse"))
+    if receptor is not None:
+        return f"a T-cell receptor {_RECEPTORS[receptor]} chain"
+    other = closest_species(sequence)
+    if other is None or other in species:
+        return NO_DOMAIN
+    ours = " or ".join(sorted(set(species)))
+    return f"no {ours} antibody variable domain is recognised; it looks like {other}: give species=({other!r},)"
+
+
+def _rules(species: Sequence[str], *kind: str) -> str:
+    return json.dumps([method(species), sorted(set(species)), *kind])
+
+
+def _plain(domains: tuple[Domain, ...]) -> list[dict[str, Any]]:
+    return [asdict(domain) for domain in domains]
+
+
+def _domains(plain: Any) -> tuple[Domain, ...]:
+    return tuple(Domain(**{**fields, "positions": tuple(fields["positions"])}) for fields in plain)
+
+
+def _text(plain: Any) -> str:
+    if not isinstance(plain, str):
+        raise TypeError(plain)
+    return plain
