@@ -25,6 +25,7 @@ from antibody_esm.results import ResultFolder
 from antibody_esm.specs import ClassifierSpec, DecisionSpec, RegressorSpec, RuntimeSpec, SplitSpec, TrainSpec
 from antibody_esm.store.store import Store
 
+_HINT = ". Declare parts of chains with part='H-CDRs' (data.part=H-CDRs); check=False (data.check=false) trains on all"
 _SECOND = ResultFolder(None)
 """Scores of second cross-validations, by digests of data and spec; it holds numbers only."""
 
@@ -238,7 +239,7 @@ class Trainer:
                 data,
                 data.reading.verify(data.chains),
                 f"are not what the data set says ({data.reading})",
-                ". Declare parts of chains with part='H-CDRs' (data.part=H-CDRs); check=False (data.check=false) trains on all",
+                _HINT,
             )
         spec = self.spec.extractor.numbered_by(data.species)
         if spec != self.extractor.spec:

@@ -282,7 +282,7 @@ def test_a_run_over_an_old_folder_may_be_killed_at_any_moment(here: Path) -> Non
     words = [*QUICK, "data=in.csv", "output=out"]
     assert run(*words, "classifier=knn", app=train.app).exit_code == 0
     Path("out/notes.txt").write_text("mine")
-    data, ledger = load_dataset("boughter_flu_cdrs").subset(range(160, 200)), Path("out/model/openings.jsonl")
+    data, ledger = load_dataset("in.csv"), Path("out/model/openings.jsonl")
     Predictor.load("out/model").evaluate(data)
     lines, generator, kinds = ledger.read_bytes(), random.Random(0), ["knn", "logreg"]
     began = time.monotonic()
@@ -358,9 +358,9 @@ def test_an_interrupted_training_says_what_is_kept(
 def test_an_interrupted_sweep_keeps_the_runs_that_were_finished(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fit, runs = Trainer.fit, iter([True])
 
-    def second_interrupted(self: Trainer, *arguments: object) -> Predictor:
+    def second_interrupted(self: Trainer, *arguments: object, **options: object) -> Predictor:
         if next(runs, False):
-            return fit(self, *arguments)  # type: ignore[arg-type]
+            return fit(self, *arguments, **options)  # type: ignore[arg-type]
         raise Ended(signal.SIGINT)
 
     monkeypatch.setattr(Trainer, "fit", second_interrupted)

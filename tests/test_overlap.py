@@ -42,12 +42,11 @@ def families(n: int = 60, size: int = 3, seed: int = 3, **options: object) -> Da
     """Families of clones that share a random label: it can be remembered and not learnt."""
     label = (np.random.default_rng(seed).permutation(n) < n // 2).astype(int)
     rows = [(changed(one, 2, 100 * i + j), label[i]) for i, one in enumerate(unlike(n, seed)) for j in range(size)]
-    return Dataset(
-        [f"a{i}" for i in range(len(rows))], [row[0] for row in rows], label=[row[1] for row in rows], **options
-    )
+    ids, heavy, chosen = [f"a{i}" for i in range(len(rows))], [row[0] for row in rows], [row[1] for row in rows]
+    return Dataset(ids, heavy, label=chosen, fragment="H-CDRs", **options)
 
 
-TRAINING = Dataset([f"t{i}" for i in range(60)], unlike(60, 0), label=[0, 1] * 30)
+TRAINING = Dataset([f"t{i}" for i in range(60)], unlike(60, 0), label=[0, 1] * 30, fragment="H-CDRs")
 TESTED = Dataset(
     [f"x{i}" for i in range(40)],
     [
@@ -57,6 +56,7 @@ TESTED = Dataset(
         *unlike(20, 1),
     ],
     label=[0, 1] * 20,
+    fragment="H-CDRs",
 )
 SENTENCE = (
     "12 of 40 test antibodies are training antibodies, 5 more are clonally related (90 % identity): "
@@ -106,7 +106,9 @@ def test_a_test_on_the_training_set_itself_says_so_first() -> None:
 
 
 def test_a_test_on_other_antibodies_has_no_such_note() -> None:
-    report = fitted().evaluate(Dataset([str(i) for i in range(20)], unlike(20, 5), label=[0, 1] * 10))
+    report = fitted().evaluate(
+        Dataset([str(i) for i in range(20)], unlike(20, 5), label=[0, 1] * 10, fragment="H-CDRs")
+    )
     assert report.overlap == Overlap(20, 0, 0)
     assert report.warnings == (report.few,)
     assert "training antibod" not in shown(report)
@@ -206,7 +208,9 @@ def test_values_and_calibrated_classes_have_a_second_cross_validation_too() -> N
 
 def test_a_twentieth_is_not_yet_many_and_folds_by_identity_never_are() -> None:
     alone = unlike(60, 7)
-    some = Dataset([str(i) for i in range(60)], [*alone[:-1], changed(alone[0], 1, 0)], label=[0, 1] * 30)
+    some = Dataset(
+        [str(i) for i in range(60)], [*alone[:-1], changed(alone[0], 1, 0)], label=[0, 1] * 30, fragment="H-CDRs"
+    )
     fold = np.arange(60) % 4
     counted = clones(some, fold)
     assert (counted.related, counted.many) == (2, False)
@@ -321,7 +325,7 @@ def test_a_benchmark_has_the_second_score_also_of_results_that_were_there(tmp_pa
 
 def test_overlap_comes_before_few_positives_and_both_before_the_rest(tmp_path: Path) -> None:
     data = antibodies(90, 7, seed=3)
-    tested = Dataset(data.ids, [*antibodies().heavy[:3], *data.heavy[3:]], label=data.label)
+    tested = Dataset(data.ids, [*antibodies().heavy[:3], *data.heavy[3:]], label=data.label, fragment="H-CDRs")
     report = Trainer(CHARGES).fit(antibodies()).evaluate(tested, threshold=0.4)
     remarks = report.remarks
     assert remarks[0].startswith("3 of 90 test antibodies are training antibodies")

@@ -19,6 +19,8 @@ from antibody_esm.cli.train import app
 
 SCRIPT = Path(sys.executable).with_name("antibody-train")
 
+MINE = ["data=mine.csv", "data.part=H-CDRs"]
+
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -33,7 +35,7 @@ def train(*overrides: str) -> Result:
 
 @pytest.fixture
 def common(tiny: ExtractorSpec) -> list[str]:
-    return [f"extractor.model={tiny.model}", "data=mine.csv", "data.part=H-CDRs", "split.folds=3"]
+    return [f"extractor.model={tiny.model}", *MINE, "split.folds=3"]
 
 
 def test_a_run_writes_all_that_is_needed_to_know_what_it_was(here: Path, common: list[str]) -> None:
@@ -70,7 +72,7 @@ def test_a_run_writes_all_that_is_needed_to_know_what_it_was(here: Path, common:
 def test_a_public_set_its_fragment_and_its_labels_are_chosen_from_the_shell(
     here: Path, common: list[str], published: Path
 ) -> None:
-    done = train(*common, "data=jain", "data.fragment=H-CDR3", "data.labels=psr_flag", "output=out")
+    done = train(*common, "data=jain", "data.part=null", "data.fragment=H-CDR3", "data.labels=psr_flag", "output=out")
     assert done.exit_code == 0, done.output
     assert "137 antibodies, 28 positive" in done.output
     metrics = json.loads((here / "out" / "metrics.json").read_text())
@@ -114,7 +116,13 @@ def content(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def quick() -> list[str]:
-    return ["model=descriptors", "extractor.descriptors=[net_charge,composition]", "data=mine.csv", "data.part=H-CDRs", "split.folds=3"]
+    return [
+        "model=descriptors",
+        "extractor.descriptors=[net_charge,composition]",
+        "data=mine.csv",
+        "data.part=H-CDRs",
+        "split.folds=3",
+    ]
 
 
 @pytest.mark.parametrize("mistake", ["data=typo.csv", "data.label=psr", "split.folds=45"])
@@ -228,7 +236,13 @@ def test_regression_two_backbones_never_share_an_embedding(here: Path, checkpoin
     # The predecessor's cache was keyed by sequences only: every model was scored on the first one's embeddings.
     results = {}
     for family in ("esm", "bert"):
-        done = train(f"extractor.model={checkpoints[family]}", "data=mine.csv", "data.part=H-CDRs", "split.folds=3", f"output={family}")
+        done = train(
+            f"extractor.model={checkpoints[family]}",
+            "data=mine.csv",
+            "data.part=H-CDRs",
+            "split.folds=3",
+            f"output={family}",
+        )
         assert done.exit_code == 0
         results[family] = json.loads((here / family / "metrics.json").read_text())
     assert results["bert"]["embeddings"]["computed"] == results["bert"]["embeddings"]["needed"] > 0

@@ -24,7 +24,7 @@ from antibody_esm.sequences import BETWEEN
 
 _FR4_TO = 125
 """Position that a whole domain reaches: light chains end at 127, and published ones may lack a residue or two."""
-_SHORTEST_DOMAIN = 60
+_SHORTEST_DOMAIN = 70
 """Residues of the shortest text in which a variable domain is looked for among loops."""
 
 ChainName = Literal["heavy", "light"]
