@@ -153,20 +153,28 @@ def test_a_report_of_pairs_has_text_page_json_table_baselines_families_and_ident
     heavy = report.data.heavy if kind == "cross-validation" else case.data.heavy
     fold = table["fold"].tolist() if kind == "cross-validation" else [-1] * len(table)
     others = [
-        [one for one, at in zip(heavy, fold if kind == "cross-validation" else [0] * N, strict=True) if at != fold[i]]
+        [
+            chain
+            for chain, at in zip(heavy, fold if kind == "cross-validation" else [0] * N, strict=True)
+            if at != fold[i]
+        ]
         for i in range(len(table))
     ]
-    nearest = [max(identity(one, other) for other in rest) for one, rest in zip(report.data.heavy, others, strict=True)]
+    nearest = [
+        max(identity(chain, other) for other in rest) for chain, rest in zip(report.data.heavy, others, strict=True)
+    ]
     np.testing.assert_allclose(table["identity"], nearest)
+
+
+def dense(values: Any) -> np.ndarray:
+    return np.asarray(values.toarray() if hasattr(values, "toarray") else values)
 
 
 def test_baselines_of_pairs_are_the_features_of_both_chains_side_by_side() -> None:
     data = pairs(range(6), continuous=False)
     for name in ("length", "isoelectric_point", "net_charge", "hydrophobicity", "composition", "kmers", "biophysical"):
         features = baseline(name).features
-        both, *alone = (np.asarray(getattr(one, "toarray", lambda one=one: one)()) for one in map(
-            features, (data.sequences, list(data.heavy), list(data.light))
-        ))  # fmt: skip
+        both, *alone = map(dense, map(features, (data.sequences, list(data.heavy), list(data.light))))
         assert np.array_equal(both, np.hstack(alone)), name
     names = describe(data.sequences, DescriptorSpec(descriptors=("length", "net_charge"))).names
     assert names == ("heavy_length", "heavy_net_charge", "light_length", "light_net_charge")
@@ -191,7 +199,7 @@ def test_the_nearest_pair_is_that_with_fewest_edits_in_both_chains(
 ) -> None:
     from rapidfuzz.distance import Levenshtein
 
-    ((_, same),) = identities(["|".join(query)], ["|".join(one) for one in training])
+    ((_, same),) = identities(["|".join(query)], ["|".join(pair) for pair in training])
     for value, other in zip(same[0], training, strict=True):
         edits = sum(Levenshtein.distance(*chains) for chains in zip(query, other, strict=True))
         shorter = sum(min(map(len, chains)) for chains in zip(query, other, strict=True))
@@ -218,9 +226,9 @@ def test_pairs_that_share_a_heavy_chain_never_cross_the_folds_of_a_split_by_iden
     antibodies = Dataset(list(map(str, range(len(heavy)))), heavy, light, chain=chain)
     unit = units(SplitSpec(by="identity"), antibodies)
     assert unit is not None
-    for one, other in ((i, j) for i in range(len(heavy)) for j in range(i)):
-        if identity(heavy[one], heavy[other]) >= 0.9:
-            assert unit[one] == unit[other]
+    for row, other in ((i, j) for i in range(len(heavy)) for j in range(i)):
+        if identity(heavy[row], heavy[other]) >= 0.9:
+            assert unit[row] == unit[other]
     label = np.arange(len(heavy)) % 2
     _, first = np.unique(unit, return_index=True)
     if min(len(set(unit[label == value])) for value in (0, 1)) < 2 or len(first) < 4:
@@ -236,7 +244,7 @@ def test_pairs_that_share_a_heavy_chain_never_cross_the_folds_of_a_split_by_iden
 
 def clones(chain: str, *, of_each: int = 3) -> Dataset:
     """Return heavy chains that are each paired with several light chains; the label is that of the heavy chain."""
-    heavy = [one for one in VH[:10] for _ in range(of_each)]
+    heavy = [chain for chain in VH[:10] for _ in range(of_each)]
     light = [VL[i % len(VL)] for i in range(len(heavy))]
     label = [i // of_each % 2 for i in range(len(heavy))]
     return Dataset([str(i) for i in range(len(heavy))], heavy, light, label=label, chain=chain)
@@ -449,8 +457,8 @@ def test_evaluate_predict_explain_and_scan_read_pairs_from_the_shell(case: Case,
         np.testing.assert_allclose(found["identity"], expected["identity"][:rows])
 
     for antibody in ("two.csv", "two.fasta", f"{VH[N]}|{VL[N]}"):
-        told = run(app, "explain", antibody, "--model", "model", "--method", "occlusion").stdout
-        assert "light chain" in told
+        text = run(app, "explain", antibody, "--model", "model", "--method", "occlusion").stdout
+        assert "light chain" in text
         whole = run(app, "scan", antibody, "--model", "model", "--positions", "L:107", "-o", "scan.csv").stdout
         assert "mutants written to scan.csv" in whole
         table = pd.read_csv("scan.csv", keep_default_na=False)

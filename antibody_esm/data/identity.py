@@ -240,7 +240,7 @@ def _distances(queries: list[str], targets: list[str]) -> tuple[NDArray[Any], ND
     from rapidfuzz.distance import Levenshtein
     from rapidfuzz.process import cdist
 
-    shorter = np.minimum.outer([len(one) for one in queries], [len(one) for one in targets])
+    shorter = np.minimum.outer(list(map(len, queries)), list(map(len, targets)))
     return cdist(queries, targets, scorer=Levenshtein.distance, dtype=np.int32, workers=-1), shorter
 
 
