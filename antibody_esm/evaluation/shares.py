@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from antibody_esm.evaluation.effective_size import class_samples, sample
 from antibody_esm.evaluation.interval import Interval
+from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.evaluation.predictions import Predictions
 
 
@@ -52,14 +53,13 @@ def rates(rows: Predictions, level: float) -> dict[str, Interval]:
         "f1": _square_and_add(_f1, parts),
         "mcc": _square_and_add(_matthews, parts),
     }
-    return {
-        name: replace(
-            interval,
-            method=interval.method if rows.independent else f"{interval.method}, effective size",
-            estimate=score,
-        )
-        for (name, interval), score in zip(found.items(), map(rows.scores().__getitem__, found), strict=True)
-    }
+    suffix, scores = "" if rows.independent else ", effective size", rows.scores()
+    return {name: _bounded(name, interval, scores[name], suffix) for name, interval in found.items()}
+
+
+def _bounded(name: str, interval: Interval, score: float, suffix: str) -> Interval:
+    low, high = np.clip([interval.low, interval.high], *METRIC[name].bounds)
+    return replace(interval, estimate=score, low=float(low), high=float(high), method=interval.method + suffix)
 
 
 def _square_and_add(score: Callable[..., float], parts: Sequence[Interval]) -> Interval:

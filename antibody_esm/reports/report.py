@@ -42,7 +42,7 @@ _STEPS = (0.6, 0.7, 0.8, 0.9, 1.0)
 """Identities to the training set at which antibodies are told apart."""
 FAMILIES = 12
 """Families that a figure shows, at most."""
-_WIDTH = 11
+_WIDTH = 10
 """Width of a column of numbers in the table."""
 _RELATED = 0.9
 """Antibodies of a test set that are alike at this identity do not count as independent."""
