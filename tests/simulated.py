@@ -11,7 +11,7 @@ from scipy.special import ndtr, ndtri
 
 from antibody_esm import load_dataset
 from antibody_esm.data.identity import cluster
-from antibody_esm.evaluation.effective_size import unclaimed
+from antibody_esm.evaluation.effective_size import Sample, sample, unclaimed
 from antibody_esm.evaluation.intervals import Interval, delong
 from antibody_esm.evaluation.predictions import Predictions
 from antibody_esm.evaluation.shares import rates
@@ -56,6 +56,12 @@ def shehata() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return data.binary_labels(), cluster(data.sequences, 0.9)
 
 
+def sizes(design: Design) -> tuple[Sample, Sample]:
+    """Return the samples of positives and of negatives of a design."""
+    label, clusters = design.rows()
+    return sample(clusters[label == 1]), sample(clusters[label == 0])
+
+
 @cache
 def truth(design: Design) -> dict[str, float]:
     """Return every metric on very many antibodies with the share of positives of a design."""
@@ -84,7 +90,7 @@ class Measured(NamedTuple):
     """Quality of the intervals of one metric over many data sets."""
 
     coverage: float
-    """Share of claimed intervals that hold the truth; of all intervals if none is claimed."""
+    """Share of intervals that hold the truth: of claimed ones, of all if none is claimed. NaN holds nothing."""
     claimed: float
     width: float
     undetermined: float
