@@ -58,7 +58,7 @@ def test_each_fold_has_its_own_roc_curve_and_none_runs_through_all(ax: Axes) -> 
         fpr, tpr, _ = roc_curve(LABEL[rows], PROBABILITY[rows])
         np.testing.assert_array_equal((x, y), (fpr, tpr))
     assert np.trapezoid(mean[1], mean[0]) == pytest.approx(FOLDED.scores()["roc_auc"], abs=0.01)
-    assert "mean of 3 folds, AUC .80 [.70, .90]" in [one.get_text() for one in ax.get_legend().get_texts()]
+    assert "mean of 3 folds, AUC .800 [.70, .90]" in [one.get_text() for one in ax.get_legend().get_texts()]
 
 
 def test_scales_of_two_models_do_not_meet_in_a_curve(ax: Axes) -> None:
@@ -134,7 +134,7 @@ def test_a_value_that_was_not_measured_is_left_out(ax: Axes) -> None:
     assert negative.get_paths()[0].vertices.shape != positive.get_paths()[0].vertices.shape, (
         "shapes differ, not colours only"
     )
-    assert ax.get_title(loc="left") == "Spearman .50 [.40, .60]"
+    assert ax.get_title(loc="left") == "Spearman .500 [.40, .60]"
 
 
 def test_very_many_points_are_thinned_from_end_to_end(ax: Axes) -> None:
@@ -168,7 +168,7 @@ def test_a_matrix_frames_only_what_may_be_claimed(ax: Axes) -> None:
     figures.matrix(ax, found)
     framed = [one for one in ax.patches if isinstance(one, Rectangle) and not one.get_fill()]
     assert [one.get_xy()[0] < 1 and one.get_xy()[1] > 1 for one in framed] == [True], "a over b, and nothing else"
-    assert {"+.10", "-.20", "undefined"} <= texts(ax)
+    assert {"+.100", "-.200", "undefined"} <= texts(ax)
     assert any("[.02, .18]" in one and "p = .020" in one for one in texts(ax))
 
 

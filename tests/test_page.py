@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page
 
 from antibody_esm import Dataset, DescriptorSpec, ExtractorSpec, SplitSpec, TrainSpec
 from antibody_esm.data.dataset import Provenance
+from antibody_esm.evaluation.intervals import short
 from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.reports.grid import GridReport
 from antibody_esm.reports.page import page
@@ -196,15 +197,12 @@ def test_the_numbers_of_the_page_are_those_of_the_report(name: str, browser: Bro
     for metric in report.shown:
         mean, low, high = (report.to_frame().loc[metric].iloc[i] for i in (-4 if name != "few" else -3, -2, -1))
         shown = table[METRIC[metric].title]
-        assert shown[0] == f"{mean:.3f}"
-        ends = [float(one) for one in re.findall(r"-?\d*\.\d+", shown[-2])]
-        assert ends == pytest.approx([low, high], abs=0.006) if np.isfinite(low) else shown[-2] == "unknown"
+        assert shown[0] == short(mean, 3)
+        assert shown[-2] == (f"[{short(low)}, {short(high)}]" if np.isfinite(low) else "unknown")
     pipeline = table[report.pipeline]
-    assert pipeline[0].split()[0] == f"{np.mean(report.scores[report.metric]):.3f}"
+    assert pipeline[0].split()[0] == short(np.mean(report.scores[report.metric]), 3)
     for title, one in ((report.baseline_title(key), one) for key, one in report.baselines.found.items()):
-        estimate = one.intervals[report.metric].estimate
-        expected = "undefined" if np.isnan(estimate) else f"{estimate:.3f}".replace("-", "−")
-        assert table[title][0].split()[0] == expected
+        assert table[title][0].split()[0] == short(one.intervals[report.metric].estimate, 3)
     said = visit.page.inner_text("body")
     assert str(report.comparisons[0]) in said
     for one in report.remarks:

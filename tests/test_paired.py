@@ -3,24 +3,26 @@
 The simulations are short here; ``make stress`` runs them in full.
 """
 
+import copy
 import math
 import os
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import optimize, stats
 from scipy.special import ndtr
 from sklearn.dummy import DummyClassifier
 
 from antibody_esm import LogisticRegressionSpec, SplitSpec
 from antibody_esm.classifiers import build
 from antibody_esm.evaluation.cross_validation import cross_validate
-from antibody_esm.evaluation.intervals import Interval, resampled
-from antibody_esm.evaluation.metrics import METRIC, METRICS
+from antibody_esm.evaluation.interval import Interval
+from antibody_esm.evaluation.metrics import CONTINUOUS_METRICS, METRIC, METRICS
 from antibody_esm.evaluation.paired import (
     Comparison,
     adjust,
@@ -33,6 +35,7 @@ from antibody_esm.evaluation.paired import (
     paired_bootstrap,
 )
 from antibody_esm.evaluation.predictions import ContinuousPredictions, Predictions
+from antibody_esm.evaluation.resampling import resampled
 
 STRESS = "ANTIBODY_ESM_STRESS" in os.environ
 RUNS = 2000
@@ -84,7 +87,7 @@ def table(both: int, only_one: int, only_other: int, neither: int) -> tuple[Pred
 
 def comparison(low: float, high: float, p: float, metric: str = "roc_auc", **changes: object) -> Comparison:
     interval = Interval((low + high) / 2, low, high, 0.95, "DeLong")
-    made = Comparison("esm2_650m", "amino-acid composition", metric, interval, p, p)
+    made = Comparison("esm2_650m", "composition", metric, interval, p, p)
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
@@ -92,58 +95,69 @@ def comparison(low: float, high: float, p: float, metric: str = "roc_auc", **cha
 
 
 @pytest.mark.parametrize(
-    ("made", "verdict", "said"),
+    ("made", "verdict", "sentence"),
     [
         (
-            comparison(0.02, 0.1, 0.004),
+            comparison(0.02, 0.1, 0.004, scores=(0.75, 0.69)),
             "better",
-            "esm2_650m adds +.06 ROC AUC [.02, .10] over amino-acid composition (DeLong, p = .004).",
+            "esm2_650m is better than composition: ROC AUC .750 against .690, difference +.060 [.02, .10] "
+            "(DeLong, p = .004).",
         ),
         (
-            comparison(-0.01, 0.07, 0.14),
+            comparison(-0.01, 0.07, 0.14, scores=(0.72, 0.69)),
             "undecided",
-            "No difference is shown: esm2_650m adds +.03 ROC AUC [-.01, .07] over amino-acid composition "
-            "(DeLong, p = .14).",
+            "esm2_650m is not shown to be better than composition: ROC AUC .720 against .690, difference +.030 "
+            "[-.01, .07] (DeLong, p = .14).",
+        ),
+        (
+            comparison(-0.126, 0.06, 0.5, scores=(0.662, 0.695)),
+            "undecided",
+            "esm2_650m is no better than composition: ROC AUC .662 against .695, difference -.033 [-.13, .06] "
+            "(DeLong, p = .50).",
         ),
         (
             comparison(-0.1, -0.02, 0.0001),
             "worse",
-            "esm2_650m adds -.06 ROC AUC [-.10, -.02] over amino-acid composition (DeLong, p < .001).",
+            "esm2_650m is worse than composition: ROC AUC difference -.060 [-.10, -.02] (DeLong, p < .001).",
+        ),
+        (
+            comparison(-0.1, -0.0004, 0.0499),
+            "worse",
+            "esm2_650m is worse than composition: ROC AUC difference -.050 [-.1000, -.0004] (DeLong, p = .050).",
         ),
         (
             comparison(-0.1, -0.02, 0.01, "brier"),
             "better",
-            "esm2_650m adds -.06 Brier score [-.10, -.02] over amino-acid composition "
+            "esm2_650m is better than composition: Brier score difference -.060 [-.10, -.02] "
             "(DeLong, p = .010, less is better).",
-        ),
-        (
-            comparison(0.02, 0.1, 0.01, adjusted=0.06, family=6),
-            "undecided",
-            "No difference is shown: esm2_650m adds +.06 ROC AUC [.02, .10] over amino-acid composition "
-            "(DeLong, p = .060 after Holm's correction for 6).",
         ),
         (
             comparison(0.02, 0.1, 0.01, "f1", caveat=METRIC["f1"].caveat),
             "undecided",
-            "Nothing is claimed: esm2_650m adds +.06 F1 [.02, .10] over amino-acid composition (DeLong, p = .010), "
+            "Nothing is claimed of esm2_650m against composition: F1 difference +.060 [.02, .10] (DeLong, p = .010), "
             "which calling more antibodies positive raises without any knowledge.",
         ),
         (
             comparison(np.nan, np.nan, 1.0, difference=Interval(0.5, np.nan, np.nan, 0.95, "DeLong")),
             "undecided",
-            "No difference is shown: esm2_650m adds +.50 ROC AUC [interval unknown] over amino-acid composition "
+            "esm2_650m is not shown to be better than composition: ROC AUC difference +.500 [unknown] "
             "(DeLong, p = 1.00).",
         ),
         (
             comparison(np.nan, np.nan, 1.0),
             "undecided",
-            "ROC AUC of esm2_650m and amino-acid composition cannot be compared: it is undefined.",
+            "esm2_650m is not comparable with composition: the difference of ROC AUC is undefined.",
         ),
     ],
 )
-def test_a_comparison_is_a_sentence_that_claims_what_the_rule_allows(made: Comparison, verdict: str, said: str) -> None:
+def test_a_comparison_is_a_sentence_with_both_scores_that_claims_what_the_rule_allows(
+    made: Comparison, verdict: str, sentence: str
+) -> None:
     assert made.verdict == verdict
-    assert str(made) == said
+    assert str(made) == sentence
+    without = made.sentence(subject=False)
+    assert without[0].isupper()
+    assert without.lower() == sentence.lower().replace("esm2_650m is ", "").replace("of esm2_650m ", "")
 
 
 @given(
@@ -159,6 +173,88 @@ def test_better_is_claimed_only_by_interval_and_corrected_p_value_together(
         assert made.difference.low > 0 or made.difference.high < 0
         up = made.difference.low > 0
         assert (made.verdict == "better") == (up == METRIC[metric].higher_is_better)
+
+
+def made_up(seed: int, kind: str, size: int, apart: float) -> tuple[Predictions, Predictions]:
+    """Two models of few rows, whose scores may be tied, constant or perfect."""
+    generator = np.random.default_rng(seed)
+    one, other = pair(
+        generator,
+        size,
+        (1.2 + apart, 1.2),
+        clusters=max(2, size // 2) if kind == "clusters" else None,
+        folds=4 if kind == "folds" else None,
+    )
+    coarse = np.round(one.probability * 3) / 3
+    return replace(one, probability=coarse) if seed % 3 else one, other
+
+
+@settings(max_examples=200 if STRESS else 40)
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from(["independent", "clusters", "folds"]),
+    st.integers(8, 60),
+    st.floats(-1, 4),
+    st.sampled_from(METRICS),
+    st.integers(1, 40),
+)
+def test_the_interval_excludes_zero_if_and_only_if_p_is_below_one_minus_the_level_and_a_difference_is_claimed(
+    seed: int, kind: str, size: int, apart: float, metric: str, family: int
+) -> None:
+    made = compare(*made_up(seed, kind, size, apart), metric, resamples=100, seed=seed)
+    p_values = np.random.default_rng(seed).random(family - 1) ** 3
+    rest = [comparison(0.1, 0.2, p) for p in p_values]
+    for each in (made, adjust([made, *rest])[0]):
+        low, high = each.difference.low, each.difference.high
+        excludes = low > 0 or high < 0
+        assert excludes == (each.adjusted < 0.05), each
+        if not each.caveat:
+            assert (each.verdict != "undecided") == excludes, each
+        least, most = METRIC[metric].bounds
+        assert np.isnan(low) or least - most <= low <= each.difference.estimate <= high <= most - least, each
+        assert "nan" not in str(each) + each.sentence(subject=False)
+        assert "inf" not in str(each)
+        if each.scores and not np.isnan(each.difference.estimate):
+            assert each.difference.estimate == pytest.approx(each.scores[0] - each.scores[1], abs=1e-12)
+
+
+@given(st.integers(0, 10_000), st.integers(6, 40), st.sampled_from(CONTINUOUS_METRICS), st.floats(0.01, 10))
+def test_differences_of_correlations_lie_within_two_and_agree_with_their_p_values(
+    seed: int, n: int, metric: str, noise: float
+) -> None:
+    generator = np.random.default_rng(seed)
+    target = generator.normal(size=n)
+    fold = np.arange(n) % 3 if seed % 2 else None
+    one, other = (
+        ContinuousPredictions(target=target, prediction=sign * target + noise * generator.normal(size=n), fold=fold)
+        for sign in (1, -1)
+    )
+    made = adjust([compare(one, other, metric, resamples=100), comparison(0.1, 0.2, 0.3)])[0]
+    low, high = made.difference.low, made.difference.high
+    assert (low > 0 or high < 0) == (made.adjusted < 0.05) == (made.verdict != "undecided")
+    assert "nan" not in str(made)
+    if metric in ("spearman", "pearson") and not np.isnan(low):
+        assert -2 <= low <= high <= 2
+
+
+def test_holms_correction_widens_the_interval_by_the_factor_of_the_p_value() -> None:
+    one, other = pair(np.random.default_rng(3), 200, (1.7, 0.9))
+    alone = delong_test(one, other)
+    first, second = adjust([alone, replace(alone, p_value=1.0)])
+    assert first.adjusted == pytest.approx(2 * alone.p_value)
+    expected = delong_test(one, other, level=0.975).difference
+    assert (first.difference.low, first.difference.high) == pytest.approx((expected.low, expected.high))
+    assert first.difference.level == 0.95
+    assert (second.difference.low, second.difference.high) == pytest.approx(
+        (alone.difference.low, alone.difference.high)
+    )
+    assert "interval and p with Holm's correction for 2 comparisons" in str(first)
+
+
+def test_a_comparison_can_be_copied_and_pickled() -> None:
+    made = adjust([compare(*pair(np.random.default_rng(0)), metric, resamples=100) for metric in METRICS])
+    assert pickle.loads(pickle.dumps(made)) == made  # noqa: S301
+    assert copy.deepcopy(made) == made
 
 
 # --- Holm
@@ -238,11 +334,26 @@ def test_delong_is_that_of_every_pair(ties: int) -> None:
     assert found.difference.high == pytest.approx(difference + half, abs=1e-10)
 
 
-def test_delong_of_folds_or_clusters_cannot_happen() -> None:
+def test_delong_of_folds_cannot_happen() -> None:
     with pytest.raises(ValueError, match="out-of-fold scores mix 4 models"):
         delong_test(*pair(np.random.default_rng(0), folds=4))
-    with pytest.raises(ValueError, match="these belong to clusters"):
-        delong_test(*pair(np.random.default_rng(0), clusters=20))
+
+
+def test_clones_count_once_in_the_tests_of_areas_and_accuracies() -> None:
+    one, other = pair(np.random.default_rng(0), 80)
+    twice = tuple(
+        Predictions(
+            **{name: np.tile(getattr(rows, name), 2) for name in ("label", "prediction", "probability")},
+            fold=None,
+            clusters=np.tile(np.arange(80), 2),
+        )
+        for rows in (one, other)
+    )
+    for metric in ("roc_auc", "accuracy"):
+        once, cloned = compare(one, other, metric), compare(*twice, metric)
+        assert cloned.p_value == pytest.approx(once.p_value, rel=0.02)
+        assert cloned.difference.width == pytest.approx(once.difference.width, rel=0.02)
+        assert cloned.difference.method == f"{once.difference.method}, effective size"
 
 
 def test_two_perfect_pipelines_show_no_difference_and_no_certainty() -> None:
@@ -265,18 +376,37 @@ def test_too_few_rows_of_a_class_show_nothing(positives: int) -> None:
 # --- McNemar
 
 
-def test_mcnemar_is_that_of_statsmodels() -> None:
-    # statsmodels 0.15.0, mcnemar(table, exact=True).pvalue.
-    assert mcnemar(*table(101, 121, 59, 33)).p_value == pytest.approx(4.4344492637551645e-06, abs=1e-15)
-    assert mcnemar(*table(40, 12, 5, 20)).p_value == pytest.approx(0.143463134765625, abs=1e-10)
+def test_mcnemar_is_that_of_the_chi_square_distribution() -> None:
+    # statsmodels 0.15.0, mcnemar(table, exact=False, correction=False).pvalue, is the same.
+    for only_one, only_other in [(121, 59), (12, 5), (1, 0)]:
+        expected = stats.chi2.sf((only_one - only_other) ** 2 / (only_one + only_other), 1)
+        assert mcnemar(*table(40, only_one, only_other, 20)).p_value == pytest.approx(expected, rel=1e-9)
     assert mcnemar(*table(40, 0, 0, 20)).p_value == 1
 
 
-def test_the_interval_of_two_accuracies_is_that_of_newcombes_example() -> None:
-    # doi:10.1002/(SICI)1097-0258(19981130)17:22<2635::AID-SIM954>3.0.CO;2-C, method 10 for 36, 12, 2 and 0 of 50.
+def test_the_interval_of_two_accuracies_is_tangos() -> None:
+    # doi:10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B for 36, 12, 2 and 0 of 50: .061 to .345.
     found = mcnemar(*table(36, 12, 2, 0)).difference
     assert found.estimate == pytest.approx(0.2)
-    assert (round(found.low, 4), round(found.high, 4)) == (0.0569, 0.3404)
+    assert (round(found.low, 3), round(found.high, 3)) == (0.061, 0.345)
+
+
+@pytest.mark.parametrize(("both", "only_one", "only_other", "neither"), [(36, 12, 2, 0), (10, 3, 7, 5), (5, 0, 4, 1)])
+def test_tangos_interval_ends_where_the_likelihood_ratio_of_a_plain_search_says(
+    both: int, only_one: int, only_other: int, neither: int
+) -> None:
+    n = both + only_one + only_other + neither
+    found = mcnemar(*table(both, only_one, only_other, neither)).difference
+    for end in (found.low, found.high):
+
+        def likelihood(share: float, end: float = end) -> float:
+            parts = [(only_one, share + end), (only_other, share), (both + neither, 1 - 2 * share - end)]
+            return -sum(count * math.log(max(part, 1e-300)) for count, part in parts)
+
+        bounds = (max(0, -end), (1 - end) / 2)
+        share = optimize.minimize_scalar(likelihood, bounds=bounds, method="bounded", options={"xatol": 1e-10}).x
+        statistic = (only_one - only_other - n * end) / math.sqrt(n * (2 * share + end * (1 - end)))
+        assert abs(statistic) == pytest.approx(1.959964, abs=1e-3)
 
 
 @given(st.integers(0, 20), st.integers(0, 20), st.integers(0, 20), st.integers(0, 20))
@@ -288,11 +418,6 @@ def test_the_interval_of_two_accuracies_holds_the_difference_and_turns_with_it(a
     assert turned.difference.low == pytest.approx(-found.difference.high, abs=1e-12)
     assert turned.p_value == found.p_value
     assert found.difference.width > 0
-
-
-def test_mcnemar_of_clusters_is_refused() -> None:
-    with pytest.raises(ValueError, match="these belong to clusters: use paired_bootstrap"):
-        mcnemar(*pair(np.random.default_rng(0), clusters=20))
 
 
 # --- corrected resampled t-test
@@ -372,10 +497,11 @@ def test_the_method_suits_the_rows() -> None:
     generator = np.random.default_rng(0)
     held_out, clustered, folds = pair(generator), pair(generator, clusters=20), pair(generator, folds=4)
     assert compare(*held_out).difference.method == "DeLong"
-    assert compare(*held_out, "accuracy").difference.method == "McNemar, exact"
+    assert compare(*held_out, "accuracy").difference.method == "McNemar"
     assert compare(*held_out, "mcc", resamples=100).difference.method == "paired bootstrap"
-    assert compare(*clustered, resamples=100).difference.method == "paired cluster bootstrap"
-    assert compare(*clustered, "accuracy", resamples=100).difference.method == "paired cluster bootstrap"
+    assert compare(*clustered, resamples=100).difference.method == "DeLong, effective size"
+    assert compare(*clustered, "accuracy", resamples=100).difference.method == "McNemar, effective size"
+    assert compare(*clustered, "mcc", resamples=100).difference.method == "paired cluster bootstrap"
     found = compare(*folds)
     assert found.difference.method == "corrected resampled t-test"
     assert not found.difference.claimed
@@ -402,7 +528,7 @@ def test_what_the_number_of_positive_calls_raises_is_never_claimed() -> None:
         found = compare(everything, careful, metric, resamples=200)
         assert found.difference.low > 0
         assert found.verdict == "undecided"
-        assert str(found).startswith("Nothing is claimed: ")
+        assert str(found).startswith("Nothing is claimed of the one against the other: ")
     assert compare(everything, other, "mcc", resamples=200).verdict == "worse"
 
 

@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from antibody_esm import (
     Dataset,
+    DecisionSpec,
     DescriptorSpec,
     ExtractorSpec,
     LogisticRegressionSpec,
@@ -20,11 +22,12 @@ from antibody_esm import (
     presets,
 )
 from antibody_esm.evaluation.baselines import BASELINES, cross_validate_baselines, fit_baselines
-from antibody_esm.evaluation.intervals import CROSS_VALIDATION, corrected_resampled_t, delong
+from antibody_esm.evaluation.intervals import CROSS_VALIDATION, SIMULATED, corrected_resampled_t, delong, short
 from antibody_esm.evaluation.metrics import CONTINUOUS_METRICS, METRIC, METRICS
 from antibody_esm.evaluation.paired import corrected_resampled_t_test
 from antibody_esm.evaluation.predictions import Predictions
 from antibody_esm.reports import beside, text
+from antibody_esm.reports.grid import GridReport
 from antibody_esm.reports.report import Report, evaluation_report
 from reporting import CHARGES, LOGREG, antibodies, cross_validated, held_out
 from strategies import trains
@@ -66,7 +69,7 @@ def test_the_text_fits_a_terminal_and_holds_the_scores(continuous: bool, test: b
     assert repr(report) == str(report)
     for metric in CONTINUOUS_METRICS if continuous else METRICS:
         value = np.mean(report.scores[metric])
-        assert any(line.startswith(METRIC[metric].title) and f" {value:.3f}" in line for line in lines)
+        assert any(line.startswith(METRIC[metric].title) and f" {short(value, 3)}" in line for line in lines)
     assert f"{'Spearman' if continuous else 'ROC AUC'} of baselines" in lines
 
 
@@ -77,7 +80,8 @@ def test_baselines_are_those_of_the_same_folds(report: Report) -> None:
     for name, one in report.baselines.found.items():
         np.testing.assert_array_equal(one.scores["roc_auc"], expected.found[name].scores["roc_auc"])
         title = report.baseline_title(name)
-        assert any(line.startswith(title) and f"{one.scores['roc_auc'].mean():.3f}" in line for line in _lines(report))
+        mean = short(one.scores["roc_auc"].mean(), 3)
+        assert any(line.startswith(title) and mean in line for line in _lines(report))
         np.testing.assert_allclose(one.rows.fold_scores()["roc_auc"], one.scores["roc_auc"])
 
 
@@ -98,7 +102,7 @@ def test_baselines_come_best_first_and_the_sentence_is_of_the_best(report: Repor
     expected = corrected_resampled_t_test(report.scores["roc_auc"], scored.scores["roc_auc"], 1 / 3, "roc_auc")
     assert first.p_value == pytest.approx(expected.p_value)
     assert first.adjusted >= first.p_value
-    assert str(first) in " ".join(str(report).split())
+    assert first.sentence(subject=False) in " ".join(str(report).split())
 
 
 def test_intervals_of_cross_validation_are_said_to_be_nominal(report: Report) -> None:
@@ -119,11 +123,94 @@ def test_test_antibodies_that_are_alike_count_as_one() -> None:
     one = antibodies(40, seed=2)
     twice = Dataset(ids=[str(i) for i in range(80)], heavy=[*one.heavy, *one.heavy], label=[*one.label, *one.label])
     alone, doubled = held_out(one), held_out(twice)
-    assert "80 antibodies are 40 clusters" in str(doubled)
-    assert doubled.intervals()["roc_auc"].method == "cluster bootstrap"
+    assert "80 antibodies are 40 clusters at 90% identity; intervals count them as 40.0" in str(doubled)
+    assert doubled.intervals()["roc_auc"].method == "DeLong, effective size"
+    assert doubled.intervals()["brier"].method == "cluster bootstrap"
     widths = [report.intervals()["specificity"].width for report in (alone, doubled)]
     assert widths[1] > 0.9 * widths[0]
-    assert all(one.difference.method != "DeLong" for one in doubled.comparisons)
+    assert all(one.difference.method == "DeLong, effective size" for one in doubled.comparisons)
+
+
+def test_seven_positives_with_one_pair_of_clones_are_not_claimed_and_the_report_gives_the_reason() -> None:
+    data = antibodies(90, 7, seed=3)
+    first, second, *_ = np.flatnonzero(np.asarray(data.label))
+    heavy = list(data.heavy)
+    heavy[second] = heavy[first]
+    report = held_out(Dataset(ids=data.ids, heavy=heavy, label=data.label))
+    reason = "7 positive antibodies in 6 clusters count as 5.4 independent ones, fewer than the 6 that a claim needs."
+    titles = "ROC AUC, PR AUC, balanced accuracy, sensitivity, F1, Matthews correlation"
+    note = f"No coverage is claimed for the intervals of {titles}: {reason}"
+    assert note in report.remarks
+    assert note in " ".join(str(report).split())
+    interval = report.to_dict()["intervals"]["roc_auc"]
+    assert (interval["claimed"], interval["unclaimed"]) == (False, reason.removesuffix("."))
+    assert report.to_dict()["intervals"]["specificity"]["unclaimed"] is None
+    assert not any("No coverage" in one for one in held_out(data).remarks)
+
+
+ODD = {
+    "constant": (np.full(12, 0.5), [0, 1] * 6),
+    "perfect": (np.array([0.1, 0.9] * 6), [0, 1] * 6),
+    "a family without positives": (np.linspace(0.1, 0.9, 12), [1, *[0] * 10, 1]),
+}
+
+
+@pytest.mark.parametrize("folded", [False, True])
+@pytest.mark.parametrize("name", ODD)
+def test_no_sentence_table_or_page_ever_shows_nan_and_json_has_null(name: str, folded: bool, tmp_path: Path) -> None:
+    probability, label = ODD[name]
+    data = Dataset(ids=[*"abcdefghijkl"], heavy=antibodies().heavy[:12], label=label, groups=[*"aaaabbbbcccc"])
+    predicted = (probability > 0.5).astype(int)
+    report = evaluation_report(SPEC, data, predicted, probability, training=antibodies())
+    if folded:
+        fold = np.arange(12) // 4
+        rows = Predictions(label=np.array(label), prediction=predicted, probability=probability, fold=fold)
+        spec = SPEC.model_copy(update={"split": SplitSpec(by="family")})
+        report = Report(spec, data, rows.fold_scores(), report.predictions.assign(fold=fold))
+    grid = GridReport([report])
+    shown = [str(report), report._repr_html_(), str(grid), *map(str, report.comparisons), *report.remarks]
+    page = report.to_html(tmp_path / "report.html").read_text()
+    assert not re.search(r"\bnan\b", " ".join([*shown, re.sub(r"<svg.*?</svg>", "", page, flags=re.S)]), flags=re.I)
+    assert not [one for one in re.findall(r">([^<]*)</text>", page) if re.search(r"\bnan\b", one, flags=re.I)]
+    for written in (report.to_json(tmp_path / "report.json"), grid.to_json(tmp_path / "grid.json")):
+        json.loads(written.read_text(), parse_constant=pytest.fail)
+
+
+def test_numbers_have_one_format_in_text_and_page(report: Report, tmp_path: Path) -> None:
+    text = str(report) + report._repr_html_()
+    assert not re.findall(r"(?<![\d.])0\.\d+", text)
+    page = report.to_html(tmp_path / "report.html").read_text()
+    body = re.sub(
+        r"<style>.*?</style>|<h2>How to reproduce it.*?</section>|<h2>Provenance.*?</section>", "", page, flags=re.S
+    )
+    numbers = re.findall(r"(?<![\d.])0\.\d+", re.sub(r"<[^>]*>", " ", body))
+    assert numbers == []
+    assert "\N{MINUS SIGN}" not in page
+
+
+@pytest.mark.parametrize(
+    ("data", "spec", "cited"),
+    [
+        (antibodies(120), {}, True),
+        (antibodies(120), {"split": SplitSpec(random_state=3)}, True),
+        (antibodies(90), {}, False),
+        (antibodies(120, 20), {}, False),
+        (antibodies(120), {"split": SplitSpec(folds=5)}, False),
+        (antibodies(120), {"split": SplitSpec(repeats=2)}, False),
+        (antibodies(120), {"split": SplitSpec(by="identity")}, False),
+        (antibodies(120), {"classifier": presets.ESTIMATORS["xgboost"]}, False),
+        (antibodies(120), {"classifier": LogisticRegressionSpec(C=0.1)}, False),
+        (antibodies(120), {"decision": DecisionSpec(calibration="sigmoid")}, False),
+    ],
+)
+def test_simulations_of_ten_folds_are_cited_only_for_designs_that_were_simulated(
+    data: Dataset, spec: dict[str, object], cited: bool
+) -> None:
+    alone = Dataset(ids=data.ids, heavy=data.heavy, label=data.label)
+    note = text.nominal(alone, SPEC.model_copy(update=spec))
+    assert note.startswith(CROSS_VALIDATION)
+    assert (SIMULATED in note) == cited
+    assert SIMULATED not in text.nominal(data, SPEC.model_copy(update=spec)), "groups are no independent antibodies"
 
 
 def test_of_one_cluster_nothing_is_known() -> None:
@@ -194,7 +281,7 @@ def test_seven_positives_show_no_accuracy_and_how_wide_the_interval_is() -> None
 
 def test_enough_positives_show_accuracy_beside_that_of_the_larger_class(report: Report) -> None:
     assert any(line.startswith("accuracy") for line in str(report).splitlines())
-    assert "larger class would have an accuracy of 0.500" in str(report)
+    assert "larger class would have an accuracy of .500" in str(report)
 
 
 def test_folds_in_which_a_metric_is_not_defined_are_counted() -> None:
@@ -298,7 +385,8 @@ def test_the_title_tells_two_layers_and_two_penalties_apart() -> None:
 
 def test_undefined_scores_are_null_in_json(report: Report, tmp_path: Path) -> None:
     broken = Report(report.spec, report.data, report.scores | {"roc_auc": np.full(4, np.nan)}, report.predictions)
-    assert "nan" in str(broken)
+    assert "undefined" in str(broken)
+    assert "nan" not in str(broken) + broken._repr_html_()
     found = json.loads(broken.to_json(tmp_path / "report.json").read_text())
     assert found["scores"]["roc_auc"] == {"mean": None, "sd": None, "folds": [None] * 4}
     assert found["intervals"]["roc_auc"]["low"] is None
@@ -387,6 +475,6 @@ def _light() -> Dataset:
 def test_a_threshold_is_said_and_reproduced() -> None:
     predictor = Trainer(CHARGES).fit(antibodies())
     report = predictor.evaluate(antibodies(64, seed=1), threshold=0.25)
-    assert "predicted as 1 from a probability of 0.25 on" in " ".join(str(report).split())
+    assert "The threshold is .25." in " ".join(str(report).split())
     assert "evaluate(data, threshold=0.25)" in report.python
     assert report.openings == 1

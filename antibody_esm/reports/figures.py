@@ -5,6 +5,7 @@ differ in shape too. After cross-validation each fold has a thin curve beside th
 models are on two scales, so no curve is drawn through all of them.
 """
 
+import re
 import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,13 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.evaluation.intervals import Interval, short, wilson
+from antibody_esm.evaluation.comparison import Comparison, p_text, signed
+from antibody_esm.evaluation.intervals import Interval, wilson
 from antibody_esm.evaluation.metrics import BINS, METRIC
-from antibody_esm.evaluation.paired import Comparison
 from antibody_esm.evaluation.predictions import ContinuousPredictions, Predictions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 COLOURS = {
     "ink": "#1f2328",
@@ -45,6 +47,7 @@ STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
+    "axes.unicode_minus": False,
     "xtick.color": _MUTED,
     "ytick.color": _MUTED,
     "xtick.labelcolor": _INK,
@@ -200,6 +203,7 @@ def score_by_value(
     ax.set(xlabel=_literal(name), ylabel="predicted probability", ylim=(-0.03, 1.03))
     ax.set_title("" if correlation is None else f"Spearman {correlation}", loc="left", color=_MUTED)
     ax.grid(visible=True)
+    _short_ticks(ax.xaxis, ax.yaxis)
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0, handletextpad=0.1, columnspacing=0.8)
 
 
@@ -226,11 +230,12 @@ def forest(ax: "Axes", entries: Sequence[Entry], metric: str) -> None:
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     ax.grid(visible=True, axis="x")
+    _short_ticks(ax.xaxis)
     ax.set_xlabel(METRIC[metric].title + ("" if METRIC[metric].higher_is_better else " (less is better)"))
 
 
 def matrix(ax: "Axes", comparisons: Sequence[Comparison]) -> None:
-    """Draw differences as a table: the score of the column less that of the row, with interval and adjusted p.
+    """Draw differences as a table: the score of the column less that of the row, with corrected interval and p.
 
     Blue is for the column, orange for the row; a frame marks what may be claimed after Holm's correction.
     """
@@ -250,11 +255,10 @@ def matrix(ax: "Axes", comparisons: Sequence[Comparison]) -> None:
             inner = corner[0] + 0.03, corner[1] + 0.05
             ax.add_patch(Rectangle(inner, 0.94, 0.9, fill=False, edgecolor=colour, linewidth=1.6))
         x, y = corner[0] + 0.5, corner[1] + 0.5
-        sign = "+" if found.estimate > 0 and short(found.estimate) != ".00" else ""
-        told = "undefined" if undefined else f"{sign}{short(found.estimate)}"
-        ends = "" if np.isnan(found.width) else f"[{short(found.low)}, {short(found.high)}]   "
-        ax.text(x, y + 0.13, told, ha="center", va="center", fontsize=10, color=_INK)
-        ax.text(x, y - 0.22, f"{ends}p {_p(one.adjusted)}", ha="center", va="center", fontsize=7.5, color=_INK)
+        estimate, _, ends = signed(found).partition(" ")
+        below = p_text(one.adjusted) if np.isnan(found.width) else f"{ends}   {p_text(one.adjusted)}"
+        ax.text(x, y + 0.13, estimate, ha="center", va="center", fontsize=10, color=_INK)
+        ax.text(x, y - 0.22, "" if undefined else below, ha="center", va="center", fontsize=7.5, color=_INK)
     ax.set(xlim=(0, len(columns)), ylim=(0, len(rows)))
     ax.set_xticks(np.arange(len(columns)) + 0.5, [textwrap.fill(_literal(one), 20, max_lines=4) for one in columns])
     ax.set_yticks(
@@ -277,6 +281,7 @@ def predicted_by_measured(ax: "Axes", rows: ContinuousPredictions) -> None:
     ax.scatter(rows.target[shown], rows.prediction[shown], s=14, color=_BLUE, alpha=0.6, linewidth=0)
     ax.set(xlabel="measured", ylabel="predicted")
     ax.grid(visible=True)
+    _short_ticks(ax.xaxis, ax.yaxis)
 
 
 def residuals(ax: "Axes", rows: ContinuousPredictions) -> None:
@@ -287,6 +292,7 @@ def residuals(ax: "Axes", rows: ContinuousPredictions) -> None:
     ax.scatter(rows.prediction[shown], apart[shown], s=14, color=_BLUE, alpha=0.6, linewidth=0)
     ax.set(xlabel="predicted", ylabel="predicted less measured")
     ax.grid(visible=True)
+    _short_ticks(ax.xaxis, ax.yaxis)
 
 
 def _models(rows: Predictions) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
@@ -305,6 +311,19 @@ def _unit_square(ax: "Axes", x: str, y: str) -> None:
     ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), xlabel=x, ylabel=y)
     ax.set_aspect("equal")
     ax.grid(visible=True)
+    _short_ticks(ax.xaxis, ax.yaxis)
+
+
+def _short_ticks(*axes: "Axis") -> None:
+    """Label ticks as reports print numbers: without the zero before the point."""
+    from matplotlib.ticker import ScalarFormatter
+
+    class Short(ScalarFormatter):
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            return re.sub(r"^(-?)0(?=\.)", r"\1", super().__call__(x, pos))
+
+    for axis in axes:
+        axis.set_major_formatter(Short())
 
 
 def _literal(text: str) -> str:
@@ -319,7 +338,3 @@ def _thinned(values: NDArray[np.float64]) -> NDArray[np.int64]:
         return order
     evenly: NDArray[np.int64] = order[np.linspace(0, len(order) - 1, _MOST_POINTS).round().astype(np.int64)]
     return evenly
-
-
-def _p(value: float) -> str:
-    return "< .001" if value < 0.001 else f"= {short(value, 2 if value >= 0.095 else 3)}"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-_COLUMN = 18
+_COLUMN = 20
 """Width of a column of text, which an estimate and its interval fill."""
 
 
@@ -89,19 +89,31 @@ class Column:
             clones += [name + note for note in [_clones(reports)] if note]
         return (*overlaps, *clones, *filter(None, [self.one.few]))
 
+    @property
+    def pairs(self) -> list[tuple[Row, Row]]:
+        """Every pipeline with every other one and every baseline of the same rows and folds."""
+        return [
+            (first, second)
+            for first, second in combinations(self.cells, 2)
+            if not first.baseline and _same_rows(self.cells[first], self.cells[second])
+        ]
+
     @cached_property
     def compared(self) -> list[Comparison]:
-        """Every pipeline beside every other one and every baseline of the same rows and folds; not corrected yet."""
-        found = []
-        metric, fragments = self.one.metric, len({row.fragment for row in self.cells}) > 1
-        for first, second in combinations(self.cells, 2):
-            one, other = self.cells[first], self.cells[second]
-            if first.baseline or not _same_rows(one, other):
-                continue
-            other = other.clustered(one.rows.clusters)
-            names = tuple(f"{row.name} ({row.fragment})" if fragments else row.name for row in (first, second))
-            found.append(one.compare(other, metric, (names[0], names[1])))
-        return found
+        """The comparisons of `pairs`, before the correction for their number."""
+        fragments = len({row.fragment for row in self.cells}) > 1
+
+        def name(row: Row) -> str:
+            return f"{row.name}, {row.fragment}" if fragments else row.name
+
+        return [
+            self.cells[first].compare(
+                self.cells[second].clustered(self.cells[first].rows.clusters),
+                self.one.metric,
+                (name(first), name(second)),
+            )
+            for first, second in self.pairs
+        ]
 
 
 class GridReport:
@@ -158,21 +170,23 @@ class GridReport:
         return {column.title: tuple(next(every) for _ in column.compared) for column in self.columns}
 
     def sentences(self, column: Column) -> list[str]:
-        """Return what to make of a column: each pipeline against the best baseline, and differences between them."""
-        found = self.comparisons[column.title]
-        baselines = [row.name for row in column.cells if row.baseline]
-        against = {one.one: one for one in reversed(found) if one.other.partition(" (")[0] in baselines}
-        first = {one: against[one] for one in dict.fromkeys(one.one for one in found) if one in against}
-        among = [one for one in found if one not in against.values() and one.other.partition(" (")[0] not in baselines]
-        decided = [str(one) for one in among if one.verdict != "undecided"]
-        none = ["Between pipelines no difference is shown."] if among and not decided else []
-        return [*filter(None, [column.differs]), *map(str, first.values()), *decided, *none]
+        """Return the sentences on a column: each pipeline against the best baseline, and claims between pipelines."""
+        best: dict[Row, Comparison] = {}
+        among: list[Comparison] = []
+        for (pipeline, other), comparison in zip(column.pairs, self.comparisons[column.title], strict=True):
+            if other.baseline:
+                best.setdefault(pipeline, comparison)
+            else:
+                among.append(comparison)
+        decided = [str(comparison) for comparison in among if comparison.verdict != "undecided"]
+        none = ["No pipeline is shown to be better than another."] if among and not decided else []
+        return [*filter(None, [column.differs]), *map(str, best.values()), *decided, *none]
 
     def to_frame(self) -> "pd.DataFrame":
         """Return one row for each pipeline or baseline, data set and metric.
 
         Columns: pipeline, fragment, data, kind (``cross-validation`` or ``test``), baseline, metric, value (a mean over
-        folds, or the score), sd over folds, low, high, method, claimed.
+        folds, or the score), sd over folds, low, high, method, claimed, unclaimed (the reason).
         """
         import pandas as pd
 
@@ -196,6 +210,7 @@ class GridReport:
                             "high": interval.high,
                             "method": interval.method,
                             "claimed": interval.claimed,
+                            "unclaimed": interval.unclaimed,
                         }
                     )
         return pd.DataFrame(rows)

@@ -17,13 +17,13 @@ import numpy as np
 from antibody_esm.data.audit import Finding
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.errors import RECOVERABLE, in_one_line
-from antibody_esm.evaluation.intervals import CROSS_VALIDATION
+from antibody_esm.evaluation.intervals import short
 from antibody_esm.evaluation.metrics import METRIC
-from antibody_esm.reports import text
+from antibody_esm.reports import plain, text
 from antibody_esm.reports.beside import MANY
 from antibody_esm.reports.grid import Column, GridReport, Row
 from antibody_esm.reports.report import FAMILIES, Report
-from antibody_esm.reports.scored import Scored, defined, ends
+from antibody_esm.reports.scored import Scored, defined
 from antibody_esm.reports.svg import svg
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ def _header(grid: GridReport, title: str, one: Report | None) -> str:
         found, metric = one.intervals()[one.metric], METRIC[one.metric].title
         lines.append(f"<p class='lead'>{html.escape(one.counts)}</p><p>{html.escape(one.source)}</p>")
         lines.append(
-            f"<p class='hero'><strong>{_number(found.estimate)}</strong> {metric}, 95 % interval "
-            f"<span class='nobr'>{ends(found)}</span></p>"
+            f"<p class='hero'><strong>{short(found.estimate, 3)}</strong> {metric}, 95 % interval "
+            f"<span class='nobr'>{found.ends}</span></p>"
         )
     else:
         lines.append(f"<p class='lead'>{html.escape(', '.join(dict.fromkeys(one.source for one in grid.reports)))}</p>")
@@ -157,14 +157,15 @@ def _result(grid: GridReport, column: Column, ids: _Ids) -> str:
         panels.append(
             _Panel(
                 "Differences",
-                f"{METRIC[metric].title} of the column less that of the row, its interval, and p after Holm's "
+                f"{METRIC[metric].title} of the column less that of the row, with interval and p after Holm's "
                 f"correction for {comparisons[0].family} comparisons. Blue is for the column, orange for the row; "
                 "a frame marks the only differences that may be claimed.",
                 lambda ax: grid.plot_comparisons(column.title, ax),
                 (max(4.6, 1.9 + 1.4 * pipelines), 0.9 + 0.44 * rivals),
             )
         )
-    nominal = f"<p class='small'>{html.escape(CROSS_VALIDATION)}</p>" if one.is_cross_validation else ""
+    notes = [report.nominal for report in column.reports.values() if report.nominal]
+    nominal = f"<p class='small'>{html.escape(min(notes, key=len))}</p>" if notes else ""
     heading = "Result" if len(grid.columns) == 1 else column.title
     return (
         f"<section><h2>{html.escape(heading)}</h2>"
@@ -203,12 +204,7 @@ def _estimate(one: Scored, metric: str) -> str:
     found = one.intervals[metric]
     if np.isnan(found.estimate):
         return "undefined"
-    return f"{_number(found.estimate)} <span class='ends'>{ends(found)}</span>"
-
-
-def _number(value: float) -> str:
-    """Return a number with the minus of print."""
-    return f"{value:.3f}".replace("-", "\N{MINUS SIGN}")
+    return f"{short(found.estimate, 3)} <span class='ends'>{found.ends}</span>"
 
 
 def _said(sentence: str) -> str:
@@ -235,7 +231,7 @@ def _detail(report: Report, name: str, ids: _Ids, *, alone: bool) -> str:
 
 def _notes(report: Report) -> str:
     """Return the remarks of one report, but for those that stand elsewhere."""
-    said = [remark for remark in report.remarks if remark not in (CROSS_VALIDATION, *report.warnings)]
+    said = [remark for remark in report.remarks if remark not in (report.nominal, *report.warnings)]
     return f"<ul>{''.join(f'<li>{_said(one)}</li>' for one in said)}</ul>" if said else ""
 
 
@@ -245,11 +241,11 @@ def _metrics(report: Report) -> str:
     for name in report.shown:
         found, values = report.intervals()[name], report.scores[name]
         defined = values[~np.isnan(values)]
-        numbers = [f"{found.estimate:.3f}"]
+        numbers = [short(found.estimate, 3)]
         if folded:
-            numbers.append(f"{defined.std(ddof=1):.3f}" if len(defined) > 1 else "")
+            numbers.append(short(defined.std(ddof=1), 3) if len(defined) > 1 else "")
         less = "" if METRIC[name].higher_is_better else " <span class='small'>less is better</span>"
-        lines.append(("", [METRIC[name].title + less, *numbers, ends(found), html.escape(found.method)]))
+        lines.append(("", [METRIC[name].title + less, *numbers, found.ends, html.escape(found.method)]))
     heads = ["", "mean" if folded else "score", *(["sd over folds"] if folded else []), "95 % interval", "method"]
     return _table(
         heads,
@@ -274,7 +270,9 @@ def _panels(report: Report) -> list[tuple[str, str, list[_Panel]]]:
             ),
         ]
         return [("Predictions", "", shown), ("Where it works", "", _where(report))]
-    decided = "the model's own threshold" if report.threshold is None else f"a threshold of {report.threshold:g}"
+    decided = (
+        "the model's own threshold" if report.threshold is None else f"a threshold of {plain.text(report.threshold)}"
+    )
     ranked = [
         _Panel("ROC", f"Positives that are found, over false alarms that this costs.{each}", report.plot_roc),
         _Panel(

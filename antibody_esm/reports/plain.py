@@ -15,10 +15,21 @@ def number(value: Any) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
+def text(value: float) -> str:
+    """Return a number for people: six digits at most, and none before the point below 1."""
+    return f"{value:g}".replace("0.", ".", 1) if 0 < abs(value) < 1 else f"{value:g}"
+
+
 def interval(one: Interval) -> dict[str, Any]:
-    """Return an interval; unknown ends are None."""
+    """Return an interval; unknown ends are None, and so is the reason beside a claimed one."""
     numbers = {name: number(getattr(one, name)) for name in ("estimate", "low", "high")}
-    return {**numbers, "level": one.level, "method": one.method, "claimed": one.claimed}
+    return {
+        **numbers,
+        "level": one.level,
+        "method": one.method,
+        "claimed": one.claimed,
+        "unclaimed": one.unclaimed or None,
+    }
 
 
 def clones(counted: Clones, second: SecondScores | str | None) -> dict[str, Any]:
@@ -42,6 +53,7 @@ def comparison(one: Comparison) -> dict[str, Any]:
         "one": one.one,
         "other": one.other,
         "metric": one.metric,
+        "scores": None if one.scores is None else [number(score) for score in one.scores],
         "difference": interval(one.difference),
         "p_value": number(one.p_value),
         "adjusted": number(one.adjusted),

@@ -18,7 +18,8 @@ from antibody_esm.data.identity import cluster
 from antibody_esm.errors import AntibodyESMError, DatasetError
 from antibody_esm.evaluation.baselines import BASELINES, BaselineName, Results
 from antibody_esm.evaluation.cross_validation import CrossValidation
-from antibody_esm.evaluation.intervals import CROSS_VALIDATION, Interval, few_positives
+from antibody_esm.evaluation.effective_size import sample
+from antibody_esm.evaluation.intervals import Interval, few_positives, short
 from antibody_esm.evaluation.metrics import METRIC, score, score_continuous
 from antibody_esm.evaluation.overlap import (
     RELATED,
@@ -41,7 +42,7 @@ from antibody_esm.reports.beside import (
     nearest_identity,
     tested_baselines,
 )
-from antibody_esm.reports.scored import Scored, Slice, defined, ends, part, predictions, slices
+from antibody_esm.reports.scored import Scored, Slice, defined, part, predictions, slices
 from antibody_esm.specs import TrainSpec
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ FAMILIES = 12
 """Families that a figure shows, at most."""
 UNCHECKED = "Sequences were not checked to be the chain that is read (check=False)."
 """Note of reports on data that were not checked."""
+_WIDTH = 10
+"""Width of a column of numbers in the table."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -153,8 +156,8 @@ class Report:
     def intervals(self) -> dict[str, Interval]:
         """Return an interval for each metric, at 95 %.
 
-        Of a test they hold the truth as often as they say; where antibodies are alike at 90 % identity, whole clusters
-        of them are resampled. Of a cross-validation no interval is known to (`Interval.claimed` is False).
+        For a test, claimed intervals have that coverage; clusters at 90 % identity count by their effective size. If an
+        interval is not claimed, as after every cross-validation, `Interval.unclaimed` gives the reason.
         """
         return self.scored.intervals
 
@@ -174,7 +177,7 @@ class Report:
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
-        """The difference to each baseline in `metric`, best baseline first, with Holm's correction for all of them."""
+        """Differences to each baseline in `metric`, best baseline first; Holm's correction is for all of them."""
         return adjust(
             [
                 self.scored.compare(one, self.metric, (self.pipeline, self.baseline_title(name)))
@@ -269,6 +272,11 @@ class Report:
         return few_positives(rows, self.intervals()) if isinstance(rows, Predictions) else None
 
     @property
+    def nominal(self) -> str | None:
+        """Note on the intervals of a cross-validation; None for a test."""
+        return text.nominal(self.data, self.spec) if self.is_cross_validation else None
+
+    @property
     def shown(self) -> list[str]:
         """The metrics that are shown; accuracy is not where a class has few antibodies, as it says nothing there."""
         return [name for name in self.scores if not (self.few and name == "accuracy")]
@@ -302,21 +310,23 @@ class Report:
         """All that a reader should know before the numbers: `notes`, and what follows from the numbers."""
         said = [*self.warnings, *([] if self.few else [text.constant(self.data, self.spec)]), *self.notes]
         if self.threshold is not None:
-            said.append(f"Antibodies were predicted as 1 from a probability of {self.threshold:g} on.")
+            said.append(f"The threshold is {plain.text(self.threshold)}.")
         for name in self.shown:
             values = self.scores[name]
             if (undefined := int(np.isnan(values).sum())) and len(values) > 1:
                 left = f"its mean is that of the other {len(values) - undefined}"
                 said.append(f"{METRIC[name].title} is not defined in {undefined} of {len(values)} folds; {left}.")
-        if self.is_cross_validation:
-            said.append(CROSS_VALIDATION)
-        elif not self.scored.rows.independent:
-            alike = int(self.scored.rows.cluster.max()) + 1
-            what = text.identity(self.data)
-            said.append(
-                f"The {len(self.data):,} antibodies are {alike:,} clusters at {RELATED:.0%} {what}; intervals take "
-                "a cluster as one observation."
-            )
+        if self.nominal:
+            said.append(self.nominal)
+        else:
+            if not self.scored.rows.independent:
+                alike = sample(self.scored.rows.cluster)
+                what = text.identity(self.data)
+                said.append(
+                    f"The {len(self.data):,} antibodies are {alike.clusters:,} clusters at {RELATED:.0%} {what}; "
+                    f"intervals count them as {alike.effective:,.1f} independent antibodies."
+                )
+            said += text.unclaimed({name: self.intervals()[name] for name in self.shown})
         for reason in dict.fromkeys(self.baselines.absent.values()):
             names = [self.baseline_title(name) for name, why in self.baselines.absent.items() if why == reason]
             every = "any baseline" if len(names) == len(BASELINES) else f"the baseline {', '.join(names)}"
@@ -521,7 +531,7 @@ class Report:
         titles = {name: METRIC[name].title for name in self.shown}
         ranked = self.ranked_baselines()
         width = max(map(len, [*titles.values(), *(self.baseline_title(name) for name, _ in ranked)])) + 2
-        head = "".join(f"{name:>8}" for name in columns)
+        head = "".join(f"{name:>{_WIDTH}}" for name in columns)
         lines = [*textwrap.wrap(self.title, 80), *textwrap.wrap(self.counts, 80)]
         lines += [line for warning in self.warnings for line in ("", *textwrap.wrap(warning, 80))]
         lines += ["", f"{'':<{width}}{head}   95 % interval"]
@@ -529,7 +539,7 @@ class Report:
         if ranked:
             lines += ["", f"{METRIC[self.metric].title} of baselines"]
             lines += [_line(self.baseline_title(name), one, self.metric, width) for name, one in ranked]
-            lines += ["", *textwrap.wrap(str(self.comparisons[0]), 80)]
+            lines += ["", *textwrap.wrap(self.comparisons[0].sentence(subject=False), 80)]
         rest = self.remarks[len(self.warnings) :]
         return "\n".join([*lines, *("\n" + textwrap.fill(remark, 80) for remark in rest)])
 
@@ -541,7 +551,8 @@ class Report:
         baselines = "".join(_row(*one) for one in ranked)
         between = f"<tr><th colspan='4'>{METRIC[self.metric].title} of baselines</th></tr>" if ranked else ""
         warnings = "".join(f"<p>{html.escape(warning)}</p>" for warning in self.warnings)
-        said = [*map(str, self.comparisons[:1]), *self.remarks[len(self.warnings) :]]
+        first = [comparison.sentence(subject=False) for comparison in self.comparisons[:1]]
+        said = [*first, *self.remarks[len(self.warnings) :]]
         return (
             f"<h3>{html.escape(self.title)}</h3><p>{html.escape(self.counts)}</p>{warnings}"
             f"<table><thead><tr>{head}</tr></thead><tbody>{metrics}{between}{baselines}</tbody></table>"
@@ -634,20 +645,22 @@ def _entries(found: dict[str, Slice]) -> list[figures.Entry]:
     return [figures.Entry(name, one.interval, detail=counted(one)) for name, one in found.items()]
 
 
-def _columns(one: Scored, metric: str) -> list[float]:
+def _columns(one: Scored, metric: str) -> list[str]:
     """Return the score and, after cross-validation, the standard deviation over the folds where it is defined."""
-    known = one.scores[metric][~np.isnan(one.scores[metric])]
-    spread = known.std(ddof=1) if len(known) > 1 else np.nan
-    return [one.intervals[metric].estimate] + ([spread] if one.rows.fold is not None else [])
+    numbers = [short(one.intervals[metric].estimate, 3)]
+    if one.rows.fold is not None:
+        known = one.scores[metric][~np.isnan(one.scores[metric])]
+        numbers.append(short(known.std(ddof=1), 3) if len(known) > 1 else "")
+    return numbers
 
 
 def _line(title: str, one: Scored, metric: str, width: int) -> str:
-    numbers = "".join(f"{value:>8.3f}" for value in _columns(one, metric))
-    return f"{title:<{width}}{numbers}   {ends(one.intervals[metric])}"
+    numbers = "".join(f"{number:>{_WIDTH}}" for number in _columns(one, metric))
+    return f"{title:<{width}}{numbers}   {one.intervals[metric].ends}"
 
 
 def _row(title: str, one: Scored, metric: str) -> str:
-    cells = [f"{value:.3f}" for value in _columns(one, metric)] + [ends(one.intervals[metric])]
+    cells = [*_columns(one, metric), one.intervals[metric].ends]
     return f"<tr><th scope='row'>{html.escape(title)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.evaluation.intervals import Interval, corrected_resampled_t, intervals, short
+from antibody_esm.evaluation.effective_size import FOLDS
+from antibody_esm.evaluation.intervals import Interval, corrected_resampled_t, intervals
 from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.evaluation.paired import Comparison, Names, compare, corrected_resampled_t_test
 from antibody_esm.evaluation.predictions import AnyPredictions, ContinuousPredictions, Predictions
@@ -67,8 +68,8 @@ class Scored:
             scores = self.scores[metric], other.scores[metric]
             return corrected_resampled_t_test(*scores, self._tested, metric, names=names, level=LEVEL)
         if self.rows.fold is None and _one_cluster(self.rows):
-            difference = self.intervals[metric].estimate - other.intervals[metric].estimate
-            return Comparison(*names, metric, _unknown(difference), 1.0, 1.0)
+            both = self.intervals[metric].estimate, other.intervals[metric].estimate
+            return Comparison(*names, metric, _unknown(both[0] - both[1]), 1.0, 1.0, scores=both)
         return compare(self.rows, other.rows, metric, names=names, level=LEVEL)
 
     @property
@@ -76,11 +77,6 @@ class Scored:
         """How many antibodies are tested for each one that is trained on, the mean over folds."""
         sizes = np.bincount(self.rows.fold if self.rows.fold is not None else np.zeros(len(self.rows), np.int64))
         return float((sizes / (len(self.rows) // self.repeats - sizes)).mean())
-
-
-def ends(one: Interval) -> str:
-    """Return the two ends of an interval, in brackets."""
-    return "unknown" if np.isnan(one.width) else f"[{short(one.low)}, {short(one.high)}]"
 
 
 def predictions(
@@ -143,7 +139,9 @@ def slices(rows: AnyPredictions, names: Sequence[str], metric: str) -> dict[str,
     every = np.array(names, object)
     for name in dict.fromkeys(names):
         some = part(rows, np.flatnonzero(every == name), folds=False)
-        interval = replace(held_out_intervals(some)[metric], claimed=rows.fold is None)
+        interval = held_out_intervals(some)[metric]
+        if rows.fold is not None:
+            interval = replace(interval, unclaimed=FOLDS)
         positives = int(some.label.sum()) if isinstance(some, Predictions) else None
         found[name] = Slice(len(some), positives, interval)
     return found
@@ -159,4 +157,5 @@ def _one_cluster(rows: AnyPredictions) -> bool:
 
 
 def _unknown(estimate: float) -> Interval:
-    return Interval(estimate, np.nan, np.nan, LEVEL, "all rows are of one cluster")
+    reason = "all antibodies are of one cluster"
+    return Interval(estimate, np.nan, np.nan, LEVEL, "none", unclaimed=reason)

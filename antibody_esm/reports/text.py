@@ -15,8 +15,19 @@ from antibody_esm import presets
 from antibody_esm.data.audit import repeats
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.evaluation.baselines import BaselineName
+from antibody_esm.evaluation.intervals import CROSS_VALIDATION, SIMULATED, Interval, short
+from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.presets import AnyExtractor
-from antibody_esm.specs import DecisionSpec, DescriptorSpec, EnsembleSpec, ExtractorSpec, Spec, TrainSpec
+from antibody_esm.specs import (
+    DecisionSpec,
+    DescriptorSpec,
+    EnsembleSpec,
+    ExtractorSpec,
+    LogisticRegressionSpec,
+    Spec,
+    SplitSpec,
+    TrainSpec,
+)
 
 BASELINE: Mapping[BaselineName, str] = MappingProxyType(
     {
@@ -26,7 +37,7 @@ BASELINE: Mapping[BaselineName, str] = MappingProxyType(
         "net_charge": "net charge",
         "hydrophobicity": "hydrophobicity",
         "composition": "amino acid composition",
-        "kmers": "words of 1 to 3 residues",
+        "kmers": "k-mers (k = 1 to 3)",
         "germline": "V gene",
         "biophysical": "biophysical descriptors",
         "nearest_neighbour": "nearest sequence",
@@ -72,9 +83,39 @@ def folds(spec: TrainSpec, number: int, data: Dataset) -> str:
 def constant(data: Dataset, spec: TrainSpec) -> str:
     """Say what a prediction that knows nothing scores."""
     if spec.is_regression:
-        return f"Always naming the mean would have an RMSE of {np.std(data.continuous_labels()):.3f}."
+        return f"Always naming the mean would have an RMSE of {short(float(np.std(data.continuous_labels())), 3)}."
     share = float(np.mean(data.binary_labels()))
-    return f"Always naming the larger class would have an accuracy of {max(share, 1 - share):.3f}."
+    return f"Always naming the larger class would have an accuracy of {short(max(share, 1 - share), 3)}."
+
+
+_SIMULATED = range(100, 401)
+"""Numbers of antibodies for which coverage after cross-validation was simulated."""
+
+
+def nominal(data: Dataset, spec: TrainSpec) -> str:
+    """Return the note on intervals of a cross-validation; simulations are cited for simulated designs only."""
+    return f"{CROSS_VALIDATION} {SIMULATED}" if _is_simulated(data, spec) else CROSS_VALIDATION
+
+
+def _is_simulated(data: Dataset, spec: TrainSpec) -> bool:
+    design = SplitSpec(folds=10, random_state=spec.split.random_state)
+    if (spec.classifier, spec.decision, spec.split) != (LogisticRegressionSpec(), DecisionSpec(), design):
+        return False
+    independent = data.groups is None and not repeats(data.sequences)
+    return independent and len(data) in _SIMULATED and 0.4 <= float(np.mean(data.binary_labels())) <= 0.6
+
+
+def unclaimed(found: Mapping[str, Interval]) -> list[str]:
+    """Return a note for each reason why intervals are not claimed to have their coverage."""
+    metrics: dict[str, list[str]] = {}
+    for name, interval in found.items():
+        if not interval.claimed:
+            metrics.setdefault(interval.unclaimed, []).append(METRIC[name].title)
+    return [
+        f"No coverage is claimed for {'the interval' if len(titles) == 1 else 'the intervals'} of {', '.join(titles)}: "
+        f"{reason}."
+        for reason, titles in metrics.items()
+    ]
 
 
 def identity(data: Dataset) -> str:
