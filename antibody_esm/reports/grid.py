@@ -279,8 +279,11 @@ class GridReport:
             for column in some:
                 said = [f"{column.title}: {column.one.counts}.", *self.sentences(column)]
                 lines += [line for one in said for line in [*textwrap.wrap(one, 80), ""]]
-                if column.one.few:
-                    lines += [*textwrap.wrap(column.one.few, 80), ""]
+                notes = [column.one.few] if column.one.few else []
+                if not column.one.is_cross_validation:
+                    notes += text.unclaimed({metric: column.one.intervals()[metric]})
+                for note in notes:
+                    lines += [*textwrap.wrap(note, 80), ""]
         return lines[:-1]
 
     def _name(self, report: Report) -> str:
