@@ -123,7 +123,7 @@ def comparison(low: float, high: float, p: float, metric: str = "roc_auc", **cha
         (
             comparison(-0.1, -0.0004, 0.0499),
             "worse",
-            "esm2_650m is worse than composition: ROC AUC difference -.050 [-.1000, -.0004] (DeLong, p = .050).",
+            "esm2_650m is worse than composition: ROC AUC difference -.050 [-.1000, -.0004] (DeLong, p = .0499).",
         ),
         (
             comparison(-0.1, -0.02, 0.01, "brier"),

@@ -126,8 +126,10 @@ def signed(interval: Interval) -> str:
 
 
 def p_text(value: float) -> str:
-    """Return a p value as text, like ``p = .014``."""
-    return "p < .001" if value < 0.001 else f"p = {short(value, 2 if value >= 0.095 else 3)}"
+    """Return a p value as text, like ``p = .014``; close to .05 with a fourth decimal, which shows the side."""
+    if value < 0.001:
+        return "p < .001"
+    return f"p = {short(value, 2 if value >= 0.095 else 4 if 0.0495 <= value < 0.0505 else 3)}"
 
 
 def adjust(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:

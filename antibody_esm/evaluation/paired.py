@@ -335,7 +335,7 @@ def _tango(only_one: float, only_other: float, n: float, difference: float) -> f
     """Return the score statistic of a difference of two shares; at 0 its square is McNemar's statistic."""
     middle = (2 * n - only_one + only_other) * difference - only_one - only_other
     product = only_other * difference * (1 - difference)
-    share = (np.sqrt(middle**2 + 8 * n * product) - middle) / (4 * n)
+    share = (np.sqrt(max(middle**2 + 8 * n * product, 0)) - middle) / (4 * n)
     apart, variance = only_one - only_other - n * difference, n * (2 * share + difference * (1 - difference))
     return float(apart / np.sqrt(variance)) if variance > 0 else float(np.sign(apart)) * np.inf if apart else 0.0
 

@@ -309,6 +309,9 @@ class GridReport:
             for column in some:
                 said = [f"{column.title}: {column.one.counts}.", *self.sentences(column)]
                 lines += [line for one in said for line in [*textwrap.wrap(one, 80), ""]]
+                if not column.one.is_cross_validation:
+                    for note in text.unclaimed({metric: column.one.intervals()[metric]}):
+                        lines += [*textwrap.wrap(note, 80), ""]
         return lines[:-1]
 
     def _name(self, report: Report) -> str:
