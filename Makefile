@@ -17,7 +17,7 @@ test: $(VENV)/.dev
 # eight writers, 600 kinds of damage; more resamples and more data sets in the simulations of intervals.
 stress: $(VENV)/.dev
 	ANTIBODY_ESM_STRESS=1 $(BIN)/python -m pytest tests/test_store_faults.py tests/test_folders.py tests/test_commands.py \
-		tests/test_intervals.py tests/test_paired.py
+		tests/test_intervals.py tests/test_paired.py tests/test_covering_array.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
