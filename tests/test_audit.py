@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antibody_esm import Dataset, DatasetError, Trainer, load_dataset
+from antibody_esm.numbering import NANOBODY_SPECIES
 from antibody_esm.specs import ExtractorSpec, SplitSpec
 from chains import HEAVY, LIGHT, LYSOZYME, NANOBODY
 
@@ -61,6 +62,7 @@ def test_chains_that_are_wrong_absent_or_cut_are_found() -> None:
         light=[LIGHT, HEAVY, None, LIGHT[9:], None],
         label=[0, 1, 0, 1, 1],
         groups=["x", "x", "y", "y", "y"],
+        species=NANOBODY_SPECIES,
     )
     audit = data.audit()
     assert audit["wrong chain, heavy"].rows == (1,)
