@@ -11,7 +11,7 @@ FEW = 30
 """Antibodies of the smaller class below which a report adds a warning, and differences are not claimed."""
 
 _LEAST = 6
-_NEEDED = {"brier": 30, "ece": 30, "spearman": 30, "pearson": 30, "rmse": 100, "top_k_recall": 300}
+_NEEDED = {"brier": 30, "ece": 30, "spearman": 30, "pearson": 30, "rmse": 100, "top_k_recall": 900}
 """Effective sizes that a claimed interval needs, by simulation; `_LEAST` for all other metrics."""
 _DOMINANT = 0.5
 """Share of the largest cluster in the sum of squares from which on intervals are not claimed.
