@@ -4,8 +4,8 @@ import io
 import json
 import re
 from pathlib import Path
-from typing import Any
-from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
+from typing import Any, get_args
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from antibody_esm.errors import StoreError
 from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.evaluation.calibration import CalibratedClassifier
 from antibody_esm.evaluation.uncertainty import Uncertainty
+from antibody_esm.limits import LimitError, check_npy, unzip
+from antibody_esm.schemas import SCHEMA, check_loaders, checked
+from antibody_esm.specs import SplitBy
 
 _TRUSTED = frozenset(
     {
@@ -37,7 +40,12 @@ _TRUSTED = frozenset(
 )
 """Types which the estimators of this package consist of, beyond those that skops trusts by itself."""
 
-_SCHEMA = "schema.json"
+UNPACKED = 200 * 10**6
+"""Bytes to which a file of a saved model unpacks at most, unless an environment variable says otherwise; reading takes
+up to five times as much memory."""
+_MESSAGE = 300
+_ARRAYS = frozenset({"by", "features", "label", "score", "sequences", "task", "unknown"})
+"""Arrays of the training antibodies in format 2."""
 
 
 def dumps(estimator: Any) -> bytes:
@@ -49,7 +57,7 @@ def dumps(estimator: Any) -> bytes:
 
     with ZipFile(io.BytesIO(skops.io.dumps(estimator))) as written:
         parts = {name: written.read(name) for name in written.namelist()}
-    schema = parts.pop(_SCHEMA).decode()
+    schema = parts.pop(SCHEMA).decode()
     number = {place: str(i) for i, place in enumerate(dict.fromkeys(re.findall(r'"__id__": (\d+)', schema)))}
     schema = re.sub(r'"__id__": (\d+)', lambda found: f'"__id__": {number[found[1]]}', schema)
     names = dict.fromkeys(re.findall(r'"file": "([^"]+)"', schema))
@@ -58,13 +66,15 @@ def dumps(estimator: Any) -> bytes:
     json.loads(schema)
     content = io.BytesIO()
     with ZipFile(content, "w", ZIP_DEFLATED) as file:
-        for name, data in [*((renamed[name], parts[name]) for name in names), (_SCHEMA, schema.encode())]:
+        for name, data in [*((renamed[name], parts[name]) for name in names), (SCHEMA, schema.encode())]:
             file.writestr(ZipInfo(name), data, ZIP_DEFLATED)
     return content.getvalue()
 
 
-def loads(content: bytes, path: Path, *, regression: bool) -> Any:
+def loads(content: bytes, path: Path, *, regression: bool, unpacked: int = UNPACKED) -> Any:
     """Return the estimator in these bytes, of which nothing is built before all of its types are known.
+
+    Sizes and nesting are checked before skops reads them; `unpacked` is the most bytes that are unpacked.
 
     Raises
     ------
@@ -79,21 +89,28 @@ def loads(content: bytes, path: Path, *, regression: bool) -> Any:
     from sklearn.utils.validation import check_is_fitted
 
     try:
+        content = checked(content, unpacked)
         unknown = sorted(set(skops.io.get_untrusted_types(data=content)) - _TRUSTED)
         if unknown:
-            raise StoreError(f"holds types that are not trusted: {', '.join(unknown)}", path)
+            raise StoreError(f"holds types that are not trusted: {_shortened(', '.join(unknown))}", path)
+        check_loaders(content)
         estimator = skops.io.loads(content, trusted=sorted(_TRUSTED))
-    except (BadZipFile, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StoreError(f"not a classifier: {error}", path) from error
-    if not isinstance(estimator, Pipeline | CalibratedClassifier) or is_regressor(estimator) != regression:
-        raise StoreError(f"not a pipeline of a {'regressor' if regression else 'classifier'}", path)
-    try:
+        if not isinstance(estimator, Pipeline | CalibratedClassifier) or is_regressor(estimator) != regression:
+            raise StoreError(f"not a pipeline of a {'regressor' if regression else 'classifier'}", path)
         check_is_fitted(estimator)
+        if not regression and list(getattr(estimator, "classes_", [])) != [0, 1]:
+            raise StoreError("not a fitted pipeline with the classes 0 and 1", path)
+    except StoreError:
+        raise
     except NotFittedError as error:
         raise StoreError("its pipeline is not fitted", path) from error
-    if not regression and list(getattr(estimator, "classes_", [])) != [0, 1]:
-        raise StoreError("not a fitted pipeline with the classes 0 and 1", path)
+    except Exception as error:  # constructors of other packages raise anything for crafted values
+        raise StoreError(f"not a classifier: {_shortened(str(error))}", path) from error
     return estimator
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MESSAGE else f"{text[:_MESSAGE]}..."
 
 
 def dump_training(uncertainty: Uncertainty | str, applicability: Applicability | None) -> bytes:
@@ -110,18 +127,48 @@ def dump_training(uncertainty: Uncertainty | str, applicability: Applicability |
     return content.getvalue()
 
 
-def load_training(content: bytes, path: Path) -> tuple[Uncertainty | str, Applicability | None]:
+def load_training(
+    content: bytes, path: Path, *, of_format_2: bool = False
+) -> tuple[Uncertainty | str, Applicability | None]:
     """Return what `dump_training` wrote. Raises StoreError if it is anything else; ``path`` is where it was."""
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            found = {name: file[name] for name in file.files}
+        found = _arrays(content)
+        later = sorted(found.keys() - _ARRAYS) if of_format_2 else []
+        if later:
+            raise LimitError(f"format 2 has no {later[0][:80]!r}")
         by, task = (str(found.get(name, "")) for name in ("by", "task"))
         uncertainty: Uncertainty | str = str(found.get("unknown", ""))
         if "score" in found:
+            _check_scores(found["score"], found["label"], by, task)
             uncertainty = Uncertainty(found["score"], found["label"], by, task)  # type: ignore[arg-type]  # literals
         applicability = None
         if "sequences" in found:
+            _check_vectors(found["sequences"], found["features"])
             applicability = Applicability(tuple(found["sequences"].tolist()), found["features"])
-    except (BadZipFile, OSError, ValueError, KeyError, EOFError) as error:
-        raise StoreError(f"not what is known of training antibodies: {error}", path) from error
+    except (ValueError, KeyError, TypeError, MemoryError) as error:
+        problem = _shortened(str(error))
+        raise StoreError(f"not what is known of training antibodies: {problem}", path) from error
     return uncertainty, applicability
+
+
+def _arrays(content: bytes) -> dict[str, NDArray[Any]]:
+    """Return the arrays in an archive of numpy, whose declared sizes are checked before any is made."""
+    found = {}
+    for name, data in unzip(content, UNPACKED).items():
+        check_npy(data)
+        found[name.removesuffix(".npy")] = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    return found
+
+
+def _check_scores(score: NDArray[Any], label: NDArray[Any], by: str, task: str) -> None:
+    if score.ndim != 1 or score.shape != label.shape or {score.dtype.kind, label.dtype.kind} - set("fiub"):
+        raise ValueError("scores and labels are not lists of numbers of one length")
+    if by not in get_args(SplitBy) or task not in ("classification", "regression"):
+        raise ValueError(f"no scores out of fold by {by[:80]!r} of {task[:80]!r}")
+
+
+def _check_vectors(sequences: NDArray[Any], features: NDArray[Any]) -> None:
+    if sequences.ndim != 1 or sequences.dtype.kind != "U" or features.ndim != 2 or features.dtype.kind != "f":
+        raise ValueError("training antibodies are not a list of text and a table of numbers")
+    if len(sequences) != len(features):
+        raise ValueError(f"{len(sequences)} training antibodies have {len(features)} vectors")
