@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from antibody_esm.plm.checkpoints import Checkpoint
+from antibody_esm.plm.families import family_of
+from antibody_esm.plm.headers import check_sizes
 
 
 def read_weights(checkpoint: Checkpoint, model_class: str, dtype: Any, **options: Any) -> tuple[Any, set[str]]:
@@ -24,13 +26,15 @@ def read_weights(checkpoint: Checkpoint, model_class: str, dtype: Any, **options
     Raises
     ------
     CheckpointError
-        If the files cannot be read as such a model.
+        If the files cannot be read as such a model, or their shapes are others than the configuration's.
     """
     from pickle import UnpicklingError
 
     import transformers
     from safetensors import SafetensorError
 
+    family = family_of(checkpoint)
+    check_sizes(checkpoint, family.layers, computed="encoder.embed_positions.weight" in family.recomputed)
     with checkpoint.staged() as folder, _quiet_transformers():
         try:
             model, report = getattr(transformers, model_class).from_pretrained(
