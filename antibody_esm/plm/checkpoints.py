@@ -160,6 +160,8 @@ def _wrong_value(config: dict[str, Any]) -> str:
             return f"{name} {value!r}"[:100]
         if name in _COUNTS and value is not None and value > _MOST:
             return f"{name} {value}, more than {_MOST:,}"
+    if not isinstance(config.get("model_type"), str | None):
+        return f"model_type {config['model_type']!r}"[:100]
     dim, heads = config.get("hidden_size"), config.get("num_attention_heads")
     if dim and heads and dim % heads:
         return f"{heads} heads, which do not divide hidden_size {dim}"
