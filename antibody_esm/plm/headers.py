@@ -44,9 +44,13 @@ def check_sizes(checkpoint: Checkpoint, layers: str | None, computed: bool = Fal
             raise checkpoint.error(f"its weights cannot be loaded: {str(error)[:300]}") from error
     if layers is not None:
         where = re.compile(rf"(?:^|\.){re.escape(layers)}\.(\d+)\.")
-        count = len({match[1] for match in map(where.search, shapes) if match})
-        if count != checkpoint.layers:
-            raise checkpoint.error(f"its config.json has {checkpoint.layers} layers and its weights have {count}")
+        stored = {match[1] for match in map(where.search, shapes) if match}
+        if len(stored) != checkpoint.layers:
+            absent = next((n for n in range(checkpoint.layers) if str(n) not in stored), None)
+            random = "" if absent is None else f"; weights would be random in {layers}.{absent}"
+            raise checkpoint.error(
+                f"its config.json has {checkpoint.layers} layers and its weights have {len(stored)}{random}"
+            )
     elif checkpoint.layers > len(shapes):
         raise checkpoint.error(f"its config.json has {checkpoint.layers} layers and its weights {len(shapes)} tensors")
     _check_widths(checkpoint, {length for shape in shapes.values() for length in shape}, computed)
