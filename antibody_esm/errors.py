@@ -14,9 +14,14 @@ Messages count lines, rows and positions from 1, as an editor does; the attribut
 Bad configuration stays pydantic's ``ValidationError`` and unfitted stays scikit-learn's ``NotFittedError``.
 """
 
+import struct
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
+from tokenize import TokenError
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 _SHOWN = 10
 
@@ -34,6 +39,27 @@ RECOVERABLE = (AntibodyESMError, ArithmeticError, RuntimeError, ValueError)
 """Errors of a baseline, a figure or a page that cost a note and not the results: ours, and those of numerical code.
 
 numpy's ``LinAlgError`` is a ValueError."""
+
+CRAFTED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BadZipFile,
+    EOFError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TokenError,
+    TypeError,
+    UnpicklingError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+"""Errors that readers of other packages raise at crafted content of a file."""
 
 
 class BadResidue(NamedTuple):

@@ -30,10 +30,11 @@ from antibody_esm.evaluation.ledger import Ledger, Opening
 from antibody_esm.evaluation.uncertainty import CONFIDENCE, Uncertainty
 from antibody_esm.files import write
 from antibody_esm.folders import replacing_folder
+from antibody_esm.limits import LimitError, parse_json, read_regular, unpacked_limit
 from antibody_esm.numbering import method
 from antibody_esm.reports.report import UNCHECKED, Report, evaluation_report
 from antibody_esm.sequences import BETWEEN, normalise
-from antibody_esm.serialization import WITHOUT, Training, dump_training, dumps, load_training, loads
+from antibody_esm.serialization import UNPACKED, WITHOUT, Training, dump_training, dumps, load_training, loads
 from antibody_esm.specs import RuntimeSpec, TrainSpec
 from antibody_esm.store.store import Store
 
@@ -51,6 +52,8 @@ _CLASSIFIER = "classifier.skops"
 _TRAINING = "training.npz"
 _LEDGER = "openings.jsonl"
 _READ_FORMATS = (2, FORMAT)
+_MANIFEST_BYTES = 16 * 10**6
+_MESSAGE = 300
 _WHOLE_CHAIN = 80
 """Median length of training sequences from which on a model of format 2 is taken to read whole chains."""
 _HINT = ". `score_table` scores the others; check=False reads what numbering does not recognise"
@@ -518,27 +521,33 @@ class Predictor:
         folder = Path(folder)
         path = folder / _MANIFEST
         try:
-            manifest = json.loads(path.read_bytes())
-            if not isinstance(manifest, dict) or manifest.get("format") not in _READ_FORMATS:
+            manifest = parse_json(_read(folder, _MANIFEST, _MANIFEST_BYTES))
+            if not isinstance(manifest, dict) or not _is_read(manifest.get("format")):
                 raise StoreError(f"this version reads models of format {' and '.join(map(str, _READ_FORMATS))}", path)
             _check_manifest(manifest, path)
-            content = (folder / _CLASSIFIER).read_bytes()
+            content = _read(folder, _CLASSIFIER)
             if hashlib.sha256(content).hexdigest() != manifest["classifier_sha256"]:
                 raise StoreError("not the classifier that its manifest describes", folder / _CLASSIFIER)
-            known = (folder / _TRAINING).read_bytes()
+            known = _read(folder, _TRAINING)
             if hashlib.sha256(known).hexdigest() != manifest["training_sha256"]:
                 raise StoreError("not the training antibodies that its manifest describes", folder / _TRAINING)
             spec = TrainSpec.model_validate_json(json.dumps(manifest["spec"]))
             if spec.fingerprint != manifest["fingerprints"]["train"]:
                 raise StoreError("its spec is not the one it was saved with", path)
             data, metrics, versions = manifest["data"], manifest["metrics"], manifest["versions"]
-            reading = Reading.from_dict(manifest["reading"]) if manifest["format"] == FORMAT else None
-            training = load_training(known, folder / _TRAINING, data, None if reading is None else reading.species)
+            _check_parts(data, metrics, versions)
+            older = manifest["format"] != FORMAT
+            reading = None if older else Reading.from_dict(manifest["reading"])
+            species = None if reading is None else reading.species
+            training = load_training(known, folder / _TRAINING, data, species, of_format_2=older)
             reading = reading or _reading_of_format_2(data, training.applicability)
+            if (folder / _LEDGER).is_symlink() or (folder / _LEDGER).exists():
+                _read(folder, _LEDGER)
         except OSError as error:
             raise StoreError(f"not a saved model: {error.strerror}", error.filename or path) from error
-        except (ValidationError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"not the manifest of a saved model: {error!r}", path) from error
+        except (ValidationError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            problem = repr(error)[:_MESSAGE]
+            raise StoreError(f"not the manifest of a saved model: {problem}", path) from error
         _warn_of_versions(versions)
         classifier = loads(content, folder / _CLASSIFIER, regression=spec.is_regression)
         loaded = cls(spec, classifier, data, metrics, store=store, runtime=runtime, reading=reading)
@@ -586,6 +595,31 @@ def _manifest_digest(manifest: dict[str, Any]) -> str:
     """Return the SHA-256 of a manifest without its own digest."""
     content = {name: value for name, value in manifest.items() if name != "sha256"}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _is_read(number: Any) -> bool:
+    return isinstance(number, int) and number in _READ_FORMATS
+
+
+def _read(folder: Path, name: str, most: int | None = None) -> bytes:
+    """Return a file of a saved model: a regular one that lies in its folder. `most` is the most bytes it has."""
+    try:
+        limit = unpacked_limit(UNPACKED, UNPACKED) if most is None else most
+        return read_regular(folder / name, limit, folder)
+    except LimitError as error:
+        raise StoreError(str(error), folder / name) from error
+
+
+def _check_parts(data: Any, metrics: Any, versions: Any) -> None:
+    """Raise TypeError if the parts of a manifest are of other types than `save` writes."""
+    if not isinstance(data, dict) or not {"source", "digest", "chain", "fragment"} <= data.keys():
+        raise TypeError("data has source, digest, chain and fragment")
+    if not (isinstance(data["source"], str) and isinstance(data["digest"], str)):
+        raise TypeError("source and digest of the data are text")
+    if not isinstance(metrics, dict | None):
+        raise TypeError("metrics are an object or null")
+    if not (isinstance(versions, dict) and all(isinstance(text, str) for text in versions.values())):
+        raise TypeError("versions are text by name")
 
 
 def _check_manifest(manifest: dict[str, Any], path: Path) -> None:

@@ -5,19 +5,22 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
-from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
+from typing import Any, NamedTuple, get_args
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.data.dataset import Dataset, Provenance
-from antibody_esm.errors import StoreError
+from antibody_esm.errors import CRAFTED, StoreError
 from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.evaluation.calibration import CalibratedClassifier
 from antibody_esm.evaluation.uncertainty import Uncertainty
+from antibody_esm.limits import LimitError, check_npy, unzip
 from antibody_esm.numbering import SPECIES
+from antibody_esm.schemas import SCHEMA, check_loaders, checked
 from antibody_esm.sequences import BETWEEN
+from antibody_esm.specs import SplitBy
 
 _TRUSTED = frozenset(
     {
@@ -41,7 +44,12 @@ _TRUSTED = frozenset(
 )
 """Types which the estimators of this package consist of, beyond those that skops trusts by itself."""
 
-_SCHEMA = "schema.json"
+UNPACKED = 200 * 10**6
+"""Bytes to which a file of a saved model unpacks at most, unless an environment variable says otherwise; reading takes
+up to five times as much memory."""
+_MESSAGE = 300
+_ARRAYS = frozenset({"by", "features", "label", "score", "sequences", "task", "unknown"})
+"""Arrays of the training antibodies in format 2."""
 
 
 def dumps(estimator: Any) -> bytes:
@@ -53,7 +61,7 @@ def dumps(estimator: Any) -> bytes:
 
     with ZipFile(io.BytesIO(skops.io.dumps(estimator))) as written:
         parts = {name: written.read(name) for name in written.namelist()}
-    schema = parts.pop(_SCHEMA).decode()
+    schema = parts.pop(SCHEMA).decode()
     number = {place: str(i) for i, place in enumerate(dict.fromkeys(re.findall(r'"__id__": (\d+)', schema)))}
     schema = re.sub(r'"__id__": (\d+)', lambda found: f'"__id__": {number[found[1]]}', schema)
     names = dict.fromkeys(re.findall(r'"file": "([^"]+)"', schema))
@@ -62,13 +70,15 @@ def dumps(estimator: Any) -> bytes:
     json.loads(schema)
     content = io.BytesIO()
     with ZipFile(content, "w", ZIP_DEFLATED) as file:
-        for name, data in [*((renamed[name], parts[name]) for name in names), (_SCHEMA, schema.encode())]:
+        for name, data in [*((renamed[name], parts[name]) for name in names), (SCHEMA, schema.encode())]:
             file.writestr(ZipInfo(name), data, ZIP_DEFLATED)
     return content.getvalue()
 
 
-def loads(content: bytes, path: Path, *, regression: bool) -> Any:
+def loads(content: bytes, path: Path, *, regression: bool, unpacked: int = UNPACKED) -> Any:
     """Return the estimator in these bytes, of which nothing is built before all of its types are known.
+
+    Sizes and nesting are checked before skops reads them; `unpacked` is the most bytes that are unpacked.
 
     Raises
     ------
@@ -83,20 +93,23 @@ def loads(content: bytes, path: Path, *, regression: bool) -> Any:
     from sklearn.utils.validation import check_is_fitted
 
     try:
+        content = checked(content, unpacked)
         unknown = sorted(set(skops.io.get_untrusted_types(data=content)) - _TRUSTED)
         if unknown:
-            raise StoreError(f"holds types that are not trusted: {', '.join(unknown)}", path)
+            raise StoreError(f"holds types that are not trusted: {_shortened(', '.join(unknown))}", path)
+        check_loaders(content)
         estimator = skops.io.loads(content, trusted=sorted(_TRUSTED))
-    except (BadZipFile, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StoreError(f"not a classifier: {error}", path) from error
-    if not isinstance(estimator, Pipeline | CalibratedClassifier) or is_regressor(estimator) != regression:
-        raise StoreError(f"not a pipeline of a {'regressor' if regression else 'classifier'}", path)
-    try:
+        if not isinstance(estimator, Pipeline | CalibratedClassifier) or is_regressor(estimator) != regression:
+            raise StoreError(f"not a pipeline of a {'regressor' if regression else 'classifier'}", path)
         check_is_fitted(estimator)
+        if not regression and list(getattr(estimator, "classes_", [])) != [0, 1]:
+            raise StoreError("not a fitted pipeline with the classes 0 and 1", path)
+    except StoreError:
+        raise
     except NotFittedError as error:
         raise StoreError("its pipeline is not fitted", path) from error
-    if not regression and list(getattr(estimator, "classes_", [])) != [0, 1]:
-        raise StoreError("not a fitted pipeline with the classes 0 and 1", path)
+    except CRAFTED as error:
+        raise StoreError(f"not a classifier: {_shortened(str(error))}", path) from error
     return estimator
 
 
@@ -132,6 +145,10 @@ _SAMPLED = 5_000
 """Training antibodies that earlier versions saved, at most."""
 
 
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MESSAGE else f"{text[:_MESSAGE]}..."
+
+
 def dump_training(training: Training) -> bytes:
     """Return the facts of the training antibodies as arrays of numbers and text."""
     uncertainty, applicability, antibodies, _ = training
@@ -155,7 +172,14 @@ def dump_training(training: Training) -> bytes:
     return content.getvalue()
 
 
-def load_training(content: bytes, path: Path, data: dict[str, Any], species: tuple[str, ...] | None = None) -> Training:
+def load_training(
+    content: bytes,
+    path: Path,
+    data: dict[str, Any],
+    species: tuple[str, ...] | None = None,
+    *,
+    of_format_2: bool = False,
+) -> Training:
     """Return what `dump_training` wrote.
 
     Parameters
@@ -168,6 +192,8 @@ def load_training(content: bytes, path: Path, data: dict[str, Any], species: tup
         Source, digest, size, chain and fragment of the training data, as the manifest has them.
     species
         Species whose profiles number the antibodies; None is human and mouse.
+    of_format_2
+        True if the manifest is of format 2, which has no later arrays.
 
     Raises
     ------
@@ -175,21 +201,27 @@ def load_training(content: bytes, path: Path, data: dict[str, Any], species: tup
         If it is anything else.
     """
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = _arrays(content)
+        later = sorted(arrays.keys() - _ARRAYS) if of_format_2 else []
+        if later:
+            raise LimitError(f"format 2 has no {later[0][:80]!r}")
         by, task = (str(arrays.get(name, "")) for name in ("by", "task"))
         uncertainty: Uncertainty | str = str(arrays.get("unknown", ""))
         if "score" in arrays:
+            _check_scores(arrays["score"], arrays["label"], by, task)
             uncertainty = Uncertainty(arrays["score"], arrays["label"], by, task)  # type: ignore[arg-type]  # literals
         if "sequences" in arrays:
+            _check_vectors(arrays["sequences"], arrays["features"])
             return _of_earlier_version(uncertainty, arrays, data, species)
         if "heavy" not in arrays and "light" not in arrays:
             return Training(uncertainty, None, None, WITHOUT)
+        _check_antibodies(arrays)
         antibodies = _antibodies(data, arrays.get("heavy"), arrays.get("light"), arrays.get("target"), species)
         applicability = Applicability(tuple(dict.fromkeys(antibodies.sequences)), arrays["features"])
         return Training(uncertainty, applicability, antibodies, "" if "target" in arrays else _WITHOUT_LABELS)
-    except (BadZipFile, OSError, ValueError, KeyError, TypeError, EOFError) as error:
-        raise StoreError(f"not what is known of training antibodies: {error}", path) from error
+    except (ValueError, KeyError, TypeError, MemoryError) as error:
+        problem = _shortened(str(error))
+        raise StoreError(f"not what is known of training antibodies: {problem}", path) from error
 
 
 _WITHOUT_LABELS = "saved by an earlier version, without the labels of its training antibodies"
@@ -236,3 +268,36 @@ def _antibodies(
         provenance=Provenance(data["source"]),
         digest_of_training=data["digest"],
     )
+
+
+def _arrays(content: bytes) -> dict[str, NDArray[Any]]:
+    """Return the arrays in an archive of numpy, whose declared sizes are checked before any is made."""
+    found = {}
+    for name, data in unzip(content, UNPACKED).items():
+        check_npy(data)
+        found[name.removesuffix(".npy")] = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    return found
+
+
+def _check_scores(score: NDArray[Any], label: NDArray[Any], by: str, task: str) -> None:
+    if score.ndim != 1 or score.shape != label.shape or {score.dtype.kind, label.dtype.kind} - set("fiub"):
+        raise ValueError("scores and labels are not lists of numbers of one length")
+    if by not in get_args(SplitBy) or task not in ("classification", "regression"):
+        raise ValueError(f"no scores out of fold by {by[:80]!r} of {task[:80]!r}")
+
+
+def _check_vectors(sequences: NDArray[Any], features: NDArray[Any]) -> None:
+    if sequences.ndim != 1 or sequences.dtype.kind != "U" or features.ndim != 2 or features.dtype.kind != "f":
+        raise ValueError("training antibodies are not a list of text and a table of numbers")
+    if len(sequences) != len(features):
+        raise ValueError(f"{len(sequences)} training antibodies have {len(features)} vectors")
+
+
+def _check_antibodies(arrays: dict[str, NDArray[Any]]) -> None:
+    features = arrays["features"]
+    chains = [arrays[name] for name in ("heavy", "light") if name in arrays]
+    if features.ndim != 2 or features.dtype.kind != "f" or any(chain.dtype.kind != "U" for chain in chains):
+        raise ValueError("training antibodies are not lists of text and a table of numbers")
+    columns = [*chains, *([arrays["target"]] if "target" in arrays else [])]
+    if any(column.shape != chains[0].shape or column.ndim != 1 for column in columns):
+        raise ValueError("chains and labels of training antibodies are not lists of one length")

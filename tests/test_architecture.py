@@ -17,7 +17,9 @@ ROOT = Path(antibody_esm.__file__).parent
 LAYERS = [
     {"errors", "processes"},
     {"files"},
-    {"folders", "results"},
+    {"folders", "limits", "results"},
+    {"ubjson"},
+    {"schemas"},
     {"sequences", "specs"},
     {"presets", "numbering", "quantisation"},
     {"data", "store", "plm", "classifiers", "descriptors"},

@@ -1,9 +1,6 @@
 """Files of antibodies become DataFrames of text, and their rows have the lines that an editor shows."""
 
-import bz2
 import csv
-import gzip
-import io
 import json
 import lzma
 import warnings
@@ -16,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from antibody_esm.data.fasta import headers, namer, records
+from antibody_esm.data.parquet import COLUMNS, parquet_frames
+from antibody_esm.data.streams import PACKED, open_text, read_unpacked
 from antibody_esm.errors import DatasetError, place
 from antibody_esm.sequences import ALPHABET
 
@@ -24,14 +23,11 @@ if TYPE_CHECKING:
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 _FASTA = (".fasta", ".fa", ".faa", ".fas")
-_COMPRESSED: dict[str, Callable[[bytes], bytes]] = {
-    ".gz": gzip.decompress,
-    ".bz2": bz2.decompress,
-    ".xz": lzma.decompress,
-}
-_OPENED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _UNREADABLE = (OSError, EOFError, ValueError, TypeError, KeyError, NotImplementedError, zlib.error, lzma.LZMAError)
 _ROWS_AT_ONCE = 2**16
+_CELLS_AT_ONCE = 2**22
+_HEADER = 16 * 10**6
+"""Most characters of a header."""
 _SHOWN = 10
 _LARGE = 2**20
 """Bytes from which on the headers of a file that has not changed are read once only."""
@@ -46,6 +42,7 @@ class _Top(NamedTuple):
     """Lines before the header; before the first row, where `names` are given."""
     names: list[str] | None = None
     """Columns that a line with ``#`` names."""
+    columns: int = 1
     hash_above: bool = False
     """True if the line above the header begins with ``#`` and has as many columns, but was taken for a comment."""
 
@@ -76,13 +73,15 @@ def read_frames(path: Path) -> "Iterator[pd.DataFrame]":
 
     Lines with ``#`` above a table are left out. The last of them is the header if it has as many columns as the line
     below, and that line holds a number or a sequence. One line of JSON above the header, as in files of OAS, is left
-    out. FASTA has the columns ``id`` and ``sequence``: the id is the header's first word if first words are unique in
-    the file, else the whole header.
+    out. Of Parquet, columns of text and numbers are read. FASTA has the columns ``id`` and ``sequence``: the id is the
+    header's first word if first words are unique in the file, else the whole header.
 
     Raises
     ------
     DatasetError
-        If the file cannot be read, or its name ends in none of the known ways.
+        If the file cannot be read, or its name ends in none of the known ways; if it has more than 10,000 columns, or
+        a line of more than 16 MB; if it unpacks to more than 4 GB, or to more than 64 MB and a hundred times its size,
+        unless the environment variable ``ANTIBODY_ESM_MAX_UNPACKED`` allows it.
     """
     import pandas as pd
 
@@ -116,7 +115,7 @@ def lines_of(path: Path, rows: Iterable[int]) -> dict[int, int]:
     wanted = set(rows)
     last = max(wanted, default=-1)
     try:
-        with _text(path) as text:
+        with open_text(path) as text:
             begun: Iterable[int] = ()
             if _suffix(path) in _FASTA:
                 begun = (record.line for record in records(text))
@@ -151,7 +150,7 @@ def _fasta_frames(path: Path) -> "Iterator[pd.DataFrame]":
     status = path.stat()
     name_once = _names_of if status.st_size >= _LARGE else _names_of.__wrapped__
     named = name_once(path.absolute(), status.st_size, status.st_mtime_ns)
-    with _text(path) as lines:
+    with open_text(path) as lines:
         rows = ((named(record.header), record.sequence) for record in records(lines))
         while batch := list(islice(rows, _ROWS_AT_ONCE)):
             yield pd.DataFrame(batch, columns=["id", "sequence"])
@@ -160,7 +159,7 @@ def _fasta_frames(path: Path) -> "Iterator[pd.DataFrame]":
 @lru_cache(maxsize=16)
 def _names_of(path: Path, size: int, changed: int) -> Callable[[str], str]:
     def read() -> Iterator[str]:
-        with _text(path) as lines:
+        with open_text(path) as lines:
             yield from headers(lines)
 
     return namer(read)
@@ -170,7 +169,7 @@ def _text_frames(path: Path) -> "Iterator[pd.DataFrame]":
     import pandas as pd
 
     top, separator = _top(path), _SEPARATORS[_suffix(path)]
-    with _text(path) as lines, warnings.catch_warnings():
+    with open_text(path) as lines, warnings.catch_warnings():
         for _ in range(top.comments):
             lines.readline()
         warnings.simplefilter("error", pd.errors.ParserWarning)  # a row longer than the header would lose its end
@@ -182,19 +181,14 @@ def _text_frames(path: Path) -> "Iterator[pd.DataFrame]":
             dtype=str,
             keep_default_na=False,  # as text: columns decide by themselves which texts are missing values
             index_col=False,
-            chunksize=_ROWS_AT_ONCE,
+            chunksize=max(1, min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // max(1, top.columns))),
         )
 
 
 def _parquet_frames(path: Path) -> "Iterator[pd.DataFrame]":
-    import pyarrow.parquet as pq
-
-    packed = path.suffix.lower() in _COMPRESSED
-    file = pq.ParquetFile(io.BytesIO(_bytes(path)) if packed else path)
-    if not file.metadata.num_rows:
-        yield with_index(file.read().to_pandas())
-    for batch in file.iter_batches(_ROWS_AT_ONCE):
-        yield with_index(batch.to_pandas())
+    packed = path.suffix.lower() in PACKED
+    for frame in parquet_frames(read_unpacked(path) if packed else path, _ROWS_AT_ONCE):
+        yield with_index(frame)
 
 
 def with_index(frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -203,15 +197,10 @@ def with_index(frame: "pd.DataFrame") -> "pd.DataFrame":
     return frame.reset_index() if named else frame
 
 
-def _text(path: Path) -> Any:
-    """Open a file of text, unpacked on the way."""
-    return _OPENED.get(path.suffix.lower(), open)(path, "rt", encoding="utf-8-sig")
-
-
 def _top(path: Path) -> _Top:
     """Return the lines above the rows of a table, and refuse a header that does not fit the file's name."""
     separator = _SEPARATORS[_suffix(path)]
-    with _text(path) as lines:
+    with open_text(path) as lines:
         comments, comment = 0, ""
         line = lines.readline()
         while line.startswith("#"):
@@ -222,13 +211,25 @@ def _top(path: Path) -> _Top:
         alike = bool(names) and len(names) == len(_split(line, separator))
         if alike and any(map(_is_value, _split(line, separator))):
             _check_names(names, separator)
-            return _Top(comments, names)
-        header = next(csv.reader(chain([line], lines), delimiter=separator), [])
+            return _Top(comments, names, len(names))
+        header = next(csv.reader(_limited(chain([line], lines)), delimiter=separator), [])
         _check_names(header, separator)
-        return _Top(comments, hash_above=alike)
+        return _Top(comments, None, len(header), hash_above=alike)
+
+
+def _limited(lines: Iterable[str]) -> Iterator[str]:
+    """Give lines of a header, whose quoted names may hold line breaks, as long as they are not too many."""
+    count = 0
+    for line in lines:
+        count += len(line)
+        if count > _HEADER:
+            raise DatasetError(f"its header has more than {_HEADER // 10**6} MB")
+        yield line
 
 
 def _split(line: str, separator: str) -> list[str]:
+    if line.count(separator) >= COLUMNS and '"' not in line:
+        raise _many_columns(line.count(separator) + 1)
     return next(csv.reader([line.rstrip("\r\n")], delimiter=separator), [])
 
 
@@ -246,12 +247,18 @@ def _is_json(line: str, separator: str) -> bool:
     cells = _split(line, separator) if line.lstrip().startswith(('"{', "{")) else []
     try:
         return bool(cells) and isinstance(json.loads(cells[0] if len(cells) == 1 else line), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
+def _many_columns(count: int) -> DatasetError:
+    return DatasetError(f"has {count:,} columns, more than {COLUMNS:,}; keep the columns of chains, ids and labels")
+
+
 def _check_names(names: list[str], separator: str) -> None:
-    """Refuse a table whose columns are separated otherwise than its name says, or named alike."""
+    """Refuse a table whose columns are too many, separated otherwise than its name says, or named alike."""
+    if len(names) > COLUMNS:
+        raise _many_columns(len(names))
     others = [other for other in (",", ";", "\t", "|") if other != separator and other in (names or [""])[0]]
     if len(names) == 1 and others:
         raise DatasetError(
@@ -296,7 +303,7 @@ def _misshapen(path: Path) -> str:
     """Return the row that has more columns than the header, or a quote that is never closed; nothing if none is."""
     try:
         top = _top(path)
-        with _text(path) as text:
+        with open_text(path) as text:
             rows = _cells(path, text, strict=True)
             line, header = (top.comments, top.names) if top.names else next(rows, (1, []))
             for here, cells in rows:
@@ -311,13 +318,10 @@ def _misshapen(path: Path) -> str:
 
 
 def _unknown_suffix() -> str:
-    known, packed = ", ".join((*_SEPARATORS, ".parquet", *_FASTA)), ", ".join(_COMPRESSED)
-    return f"not a table that can be read; names of tables end in {known}, then perhaps {packed}"
+    known, packed = ", ".join((*_SEPARATORS, ".parquet", *_FASTA)), ", ".join(PACKED)
+    more = "; save a spreadsheet (.xlsx) as CSV, it is not read"
+    return f"not a table that can be read; names of tables end in {known}, then perhaps {packed}{more}"
 
 
 def _suffix(path: Path) -> str:
-    return (path.with_suffix("") if path.suffix.lower() in _COMPRESSED else path).suffix.lower()
-
-
-def _bytes(path: Path) -> bytes:
-    return _COMPRESSED[path.suffix.lower()](path.read_bytes())
+    return (path.with_suffix("") if path.suffix.lower() in PACKED else path).suffix.lower()

@@ -100,7 +100,7 @@ class Ledger:
             try:
                 row = json.loads(line)
                 opening = Opening(**{one.name: row[one.name] for one in fields(Opening)})
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise StoreError(f"line {number} is not an opening of a test set: {line[:80]!r}", self.path) from error
             found[opening.key] = opening
         return found

@@ -7,7 +7,7 @@ nothing else, so no stray file beside them (an adapter, a script) can move an em
 import hashlib
 import importlib.metadata
 import importlib.util
-import json
+import math
 import os
 import re
 import shutil
@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from antibody_esm.errors import CheckpointError
 from antibody_esm.files import digest, write
+from antibody_esm.limits import parse_json, read_regular
 
 VOCABULARY_FILES = (
     "sentencepiece.bpe.model",
@@ -65,6 +66,20 @@ _OWN_PACKAGE = (
 _ELSEWHERE = {"ablang": _OWN_PACKAGE, "ablang2": _OWN_PACKAGE}
 
 
+_JSON = 64 * 10**6
+"""Most bytes of a configuration, or of an index of weights."""
+_LARGEST = 2**40
+_MOST = 10_000
+_COUNTS = frozenset(
+    {"num_hidden_layers", "num_layers", "n_layers", "n_layer", "num_attention_heads", "num_heads", "n_heads"}
+)
+_SIZES = _COUNTS | {
+    *("hidden_size", "d_model", "dim", "n_embd", "d_ff", "d_kv", "intermediate_size", "embedding_size"),
+    *("vocab_size", "max_position_embeddings", "relative_attention_num_buckets"),
+}
+"""Whole numbers above zero in a configuration."""
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """The files of one language model."""
@@ -78,11 +93,14 @@ class Checkpoint:
     def config(self) -> dict[str, Any]:
         """The model's ``config.json``."""
         try:
-            config = json.loads(self.files["config.json"].read_bytes())
+            config = parse_json(read_regular(self.files["config.json"], _JSON))
         except (OSError, ValueError) as error:
             raise self.error(f"its config.json cannot be read: {error}") from error
         if not isinstance(config, dict):
             raise self.error("its config.json is not a JSON object")
+        problem = _wrong_value(config)
+        if problem:
+            raise self.error(f"its config.json has {problem}")
         return config
 
     @property
@@ -108,7 +126,7 @@ class Checkpoint:
 
     def _size(self, *names: str) -> int:
         for name in names:
-            if isinstance(self.config.get(name), int):
+            if self.config.get(name) is not None:
                 return int(self.config[name])
         raise self.error(f"its config.json names none of {', '.join(names)}")
 
@@ -127,6 +145,27 @@ class Checkpoint:
     def error(self, problem: str) -> CheckpointError:
         """Return an error that names this checkpoint."""
         return CheckpointError(f"checkpoint {self.model!r}: {problem}", self.model, self.revision)
+
+
+def _wrong_value(config: dict[str, Any]) -> str:
+    """Return a value of a configuration that no model has; nothing if there is none."""
+    for name, value in config.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"{name} {value}"
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            return f"{name} beyond {_LARGEST}"
+        if name.endswith("_eps") and not (isinstance(value, int | float) and value > 0):
+            return f"{name} {value!r}"[:100]
+        if name in _SIZES and value is not None and (type(value) is not int or value < 1):
+            return f"{name} {value!r}"[:100]
+        if name in _COUNTS and value is not None and value > _MOST:
+            return f"{name} {value}, more than {_MOST:,}"
+    if not isinstance(config.get("model_type"), str | None):
+        return f"model_type {config['model_type']!r}"[:100]
+    dim, heads = config.get("hidden_size"), config.get("num_attention_heads")
+    if dim and heads and dim % heads:
+        return f"{heads} heads, which do not divide hidden_size {dim}"
+    return ""
 
 
 def locate(model: str, revision: str | None = None) -> Checkpoint:
@@ -187,10 +226,12 @@ def _shards(index: Path, checkpoint: Checkpoint) -> set[str]:
     if not index.name.endswith(".index.json"):
         return set()
     try:
-        shards = set(json.loads(index.read_bytes())["weight_map"].values())
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+        shards = set(parse_json(read_regular(index, _JSON))["weight_map"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise checkpoint.error(f"its {index.name} cannot be read: {error!r}") from error
-    if any(Path(shard).name != shard for shard in shards):
+    if not all(isinstance(shard, str) and shard and "\0" not in shard for shard in shards):
+        raise checkpoint.error(f"its {index.name} names a file that is no name")
+    if any(Path(shard).name != shard or shard == ".." for shard in shards):
         raise checkpoint.error(f"its {index.name} points outside its folder")
     return shards
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.errors import CRAFTED
 from antibody_esm.plm.checkpoints import VOCABULARY_FILES, Checkpoint
 from antibody_esm.sequences import ALPHABET, AMINO_ACIDS, BETWEEN
 from antibody_esm.specs import Pairs
@@ -185,8 +186,8 @@ def _tokenizer(checkpoint: Checkpoint) -> Any:
             if family_of(checkpoint).verbatim_tokenizer and "tokenizer.json" in checkpoint.files:
                 return PreTrainedTokenizerFast.from_pretrained(folder)
             return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **options)
-        except (OSError, ValueError, ImportError, KeyError) as error:
-            raise checkpoint.error(f"its tokenizer cannot be loaded: {error}") from error
+        except CRAFTED as error:
+            raise checkpoint.error(f"its tokenizer cannot be loaded: {str(error)[:500]}") from error
 
 
 def _prove(tokenizer: Any, separator: str) -> Vocabulary:

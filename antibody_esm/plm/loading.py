@@ -4,7 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from antibody_esm.errors import CRAFTED
 from antibody_esm.plm.checkpoints import Checkpoint
+from antibody_esm.plm.families import family_of
+from antibody_esm.plm.headers import check_sizes
 
 
 def read_weights(checkpoint: Checkpoint, model_class: str, dtype: Any, **options: Any) -> tuple[Any, set[str]]:
@@ -24,13 +27,13 @@ def read_weights(checkpoint: Checkpoint, model_class: str, dtype: Any, **options
     Raises
     ------
     CheckpointError
-        If the files cannot be read as such a model.
+        If the files cannot be read as such a model, or their shapes are others than the configuration's.
     """
-    from pickle import UnpicklingError
-
     import transformers
     from safetensors import SafetensorError
 
+    family = family_of(checkpoint)
+    check_sizes(checkpoint, family.layers, computed="encoder.embed_positions.weight" in family.recomputed)
     with checkpoint.staged() as folder, _quiet_transformers():
         try:
             model, report = getattr(transformers, model_class).from_pretrained(
@@ -43,8 +46,8 @@ def read_weights(checkpoint: Checkpoint, model_class: str, dtype: Any, **options
                 ignore_mismatched_sizes=True,  # they come back in the report
                 **options,
             )
-        except (OSError, ValueError, RuntimeError, ImportError, KeyError, UnpicklingError, SafetensorError) as error:
-            raise checkpoint.error(f"its weights cannot be loaded: {error}") from error
+        except (*CRAFTED, SafetensorError) as error:
+            raise checkpoint.error(f"its weights cannot be loaded: {str(error)[:500]}") from error
     return model, {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
 
 

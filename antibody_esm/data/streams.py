@@ -1,0 +1,76 @@
+"""Bytes and text of files, unpacked on the way and counted, so that a small packed file cannot fill the memory."""
+
+import bz2
+import gzip
+import io
+import lzma
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from antibody_esm.errors import DatasetError
+from antibody_esm.limits import LimitError, too_large, unpacked_limit
+
+PACKED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+"""Openers of packed files by the end of their names."""
+_UNPACKED = 4 * 10**9
+"""Bytes to which a packed table unpacks at most, unless an environment variable says otherwise."""
+_LINE = 16 * 10**6
+_BUFFER = 2**18
+
+
+class _Counted(io.RawIOBase):
+    """Bytes of a file, with a limit on their number and on the length of a line."""
+
+    def __init__(self, file: BinaryIO, limit: int | None, packed: int, line: int | None) -> None:
+        self.file, self.limit, self.packed, self.line = file, limit, packed, line
+        self.count = self.since = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content = self.file.read(len(buffer))
+        buffer[: len(content)] = content
+        self.count += len(content)
+        if self.limit is not None and self.count > self.limit:
+            raise DatasetError(str(too_large(self.limit, self.packed)))
+        if self.line is not None:
+            self._count_line(content, self.line)
+        return len(content)
+
+    def _count_line(self, content: bytes, most: int) -> None:
+        end = b"\n" if b"\n" in content else b"\r"
+        first = content.find(end)
+        if self.since + (len(content) if first < 0 else first) > most:
+            raise DatasetError(f"a line has more than {most / 10**6:.0f} MB")
+        self.since = self.since + len(content) if first < 0 else len(content) - 1 - content.rfind(end)
+
+    def close(self) -> None:
+        self.file.close()
+        super().close()
+
+
+def open_text(path: Path) -> io.TextIOWrapper:
+    """Open a file of text, unpacked on the way.
+
+    Reading raises DatasetError if it unpacks to more than its limit, or has a line of more than 16 MB.
+    """
+    return io.TextIOWrapper(_opened(path, _LINE), encoding="utf-8-sig")
+
+
+def read_unpacked(path: Path) -> bytes:
+    """Return the unpacked bytes of a packed file. Raises DatasetError if they are more than its limit."""
+    with _opened(path, None) as file:
+        return file.read()
+
+
+def _opened(path: Path, line: int | None) -> io.BufferedReader:
+    opener = PACKED.get(path.suffix.lower())
+    packed = path.stat().st_size
+    try:
+        limit = None if opener is None else unpacked_limit(packed, _UNPACKED)
+    except LimitError as error:
+        raise DatasetError(str(error)) from error
+    file = cast("BinaryIO", (opener or open)(path, "rb"))
+    return io.BufferedReader(_Counted(file, limit, packed, line), _BUFFER)

@@ -1,0 +1,132 @@
+"""Every crafted checkpoint ends in a CheckpointError, before a model is built."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from antibody_esm import CheckpointError
+from antibody_esm.plm.checkpoints import locate
+from antibody_esm.plm.loading import read_weights
+
+
+@pytest.fixture
+def mine(checkpoints: dict[str, Path], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(checkpoints["esm"], tmp_path / "mine"))
+
+
+def read(folder: Path) -> None:
+    read_weights(locate(str(folder)), "AutoModel", torch.float32)
+
+
+def configure(folder: Path, **changes: Any) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_attention_heads": 0}, "num_attention_heads 0"),
+        ({"num_attention_heads": 7}, "7 heads, which do not divide"),
+        ({"layer_norm_eps": float("nan")}, "layer_norm_eps nan"),
+        ({"layer_norm_eps": float("inf")}, "layer_norm_eps inf"),
+        ({"layer_norm_eps": None}, "layer_norm_eps None"),
+        ({"layer_norm_eps": -1}, "layer_norm_eps -1"),
+        ({"hidden_size": -32}, "hidden_size -32"),
+        ({"hidden_size": True}, "hidden_size True"),
+        ({"hidden_size": 1e300}, "hidden_size 1e[+]300"),
+        ({"hidden_size": 10**400}, "hidden_size beyond"),
+        ({"hidden_size": [1]}, "hidden_size"),
+        ({"hidden_size": 2**30, "num_attention_heads": 1}, "hidden_size 1073741824, and no weight"),
+        ({"intermediate_size": 2**30}, "intermediate_size 1073741824, and no weight"),
+        ({"vocab_size": 2**30}, "vocab_size 1073741824, and no weight"),
+        ({"max_position_embeddings": 2**30}, "1073741824 positions, and no weight"),
+        ({"model_type": [[]]}, "model_type"),
+        ({"tie_word_embeddings": "../x"}, "its weights cannot be loaded"),
+        ({"hidden_dropout_prob": [[[[]]]]}, "its weights cannot be loaded"),
+        ({"num_hidden_layers": 10**9}, "num_hidden_layers 1000000000, more than 10,000"),
+        ({"num_hidden_layers": 9_999}, "has 9999 layers and its weights have"),
+        ({"num_hidden_layers": 1}, "has 1 layers and its weights have"),
+    ],
+    ids=str,
+)
+def test_a_configuration_that_no_model_has_is_refused_before_it_is_built(
+    mine: Path, changes: dict[str, Any], message: str
+) -> None:
+    configure(mine, **changes)
+    with pytest.raises(CheckpointError, match=message):
+        read(mine)
+
+
+@pytest.mark.parametrize("content", [b'{"a":' * 100_000, b'{"a":' * 101 + b"1" + b"}" * 101, b"\xff", b"[" * 10_000])
+def test_a_nested_configuration_is_refused(mine: Path, content: bytes) -> None:
+    (mine / "config.json").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"its config\.json cannot be read"):
+        read(mine)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        {"weight_map": {"a": None}},
+        {"weight_map": {"a": ["b"]}},
+        {"weight_map": {"a": {}}},
+        {"weight_map": {"a": ""}},
+        {"weight_map": {"a": "a\0b"}},
+        {"weight_map": {"a": 1}},
+        {"weight_map": {"a": ".."}},
+        {"weight_map": {"a": "../x"}},
+        {"weight_map": {"a": "/etc/passwd"}},
+        {"weight_map": []},
+        {"weight_map": None},
+        [],
+        None,
+    ],
+    ids=str,
+)
+def test_an_index_whose_shards_are_no_names_is_refused(mine: Path, index: Any) -> None:
+    (mine / "model.safetensors").unlink()
+    (mine / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(CheckpointError):
+        read(mine)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff" * 8,
+        (10).to_bytes(8, "little") + b"[" * 10,
+        (500_000).to_bytes(8, "little") + b"[" * 500_000,
+        (2).to_bytes(8, "little") + b"[]",
+        (26).to_bytes(8, "little") + b'{"a":{"shape":[-1,"huge"]}}',
+    ],
+)
+def test_a_damaged_header_of_safetensors_is_refused(mine: Path, content: bytes) -> None:
+    (mine / "model.safetensors").write_bytes(content)
+    with pytest.raises(CheckpointError, match="its weights cannot be loaded"):
+        read(mine)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_weights_of_torch_are_compared_without_being_read(mine: Path, zipped: bool) -> None:
+    weights = load_file(mine / "model.safetensors")
+    (mine / "model.safetensors").unlink()
+    torch.save(weights, mine / "pytorch_model.bin", _use_new_zipfile_serialization=zipped)
+    read(mine)
+    configure(mine, intermediate_size=2**30)
+    with pytest.raises(CheckpointError, match="no weight has that length"):
+        read(mine)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x80\x02." * 3, b"(" * 100_000])
+def test_damaged_weights_of_torch_are_refused(mine: Path, content: bytes) -> None:
+    (mine / "model.safetensors").unlink()
+    (mine / "pytorch_model.bin").write_bytes(content)
+    with pytest.raises(CheckpointError, match="its weights cannot be loaded"):
+        read(mine)
