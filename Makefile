@@ -14,10 +14,11 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
 # What `make test` does in short, in full: 200 kills of writers and 700 of runs over old folders, 16,000 sequences for
-# eight writers, 600 kinds of damage; more resamples and more data sets in the simulations of intervals.
+# eight writers, 600 kinds of damage; more resamples and more data sets in the simulations of intervals;
+# a hundred short processes that end with their own status.
 stress: $(VENV)/.dev
 	ANTIBODY_ESM_STRESS=1 $(BIN)/python -m pytest tests/test_store_faults.py tests/test_folders.py tests/test_commands.py \
-		tests/test_intervals.py tests/test_paired.py
+		tests/test_intervals.py tests/test_paired.py tests/test_threads.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
