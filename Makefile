@@ -15,10 +15,12 @@ test: $(VENV)/.dev
 
 # What `make test` does in short, in full: 200 kills of writers and 700 of runs over old folders, 16,000 sequences for
 # eight writers, 600 kinds of damage; more resamples and more data sets in the simulations of intervals;
-# a hundred short processes that end with their own status.
+# a hundred short processes that end with their own status,
+# 20,000 predictions, 1,000 requests of the page, and a day of writers by a simulated clock.
 stress: $(VENV)/.dev
 	ANTIBODY_ESM_STRESS=1 $(BIN)/python -m pytest tests/test_store_faults.py tests/test_folders.py tests/test_commands.py \
-		tests/test_intervals.py tests/test_paired.py tests/test_threads.py
+		tests/test_intervals.py tests/test_paired.py tests/test_threads.py tests/test_long_runs.py \
+		tests/test_web.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ import http.client
 import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -32,6 +33,7 @@ from antibody_esm.explain import mutational_scan
 from antibody_esm.testing import tiny_checkpoint
 from chains import HEAVY, LIGHT, NANOBODY, mutants
 
+STRESS = "ANTIBODY_ESM_STRESS" in os.environ
 GENERATOR = np.random.default_rng(11)
 expect.set_options(timeout=20_000)  # the first antibody loads torch
 HOSTILE = "<img/src=x/onerror=document.title='run'>"
@@ -366,6 +368,43 @@ def called(port: int, file: object) -> str:
     if status != 200:
         return f"{status} {body.decode()}"
     return ask(port, "/gradio_api/queue/data?session_hash=abcdefgh")[1].decode()
+
+
+def usage(port: int) -> dict[str, int]:
+    """Return threads, open files and memory, in MB, of the server and its worker."""
+    commands = {path.parent: path.read_bytes().split(b"\0") for path in Path("/proc").glob("[0-9]*/cmdline")}
+    (server,) = (
+        process for process, command in commands.items() if str(port).encode() in command and b"app" in command
+    )
+    child = f"\nPPid:\t{server.name}\n"
+    found = {"threads": 0, "files": 0, "memory": 0}
+    for process in commands:
+        with suppress(OSError):
+            status = (process / "status").read_text()
+            if process == server or child in status:
+                found["threads"] += int(re.findall(r"Threads:\s+(\d+)", status)[0])
+                found["files"] += len(list((process / "fd").iterdir()))
+                found["memory"] += int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) // 1024
+    return found
+
+
+def test_requests_of_the_page_leave_nothing_behind(port: int) -> None:
+    """Sessions, threads, files and memory; 1,000 requests by `make stress`."""
+
+    def request(session: str) -> None:
+        data = {"data": [f">a\n{VH[0]}\n>b\n{VH[1]}", None], "fn_index": 0, "session_hash": session}
+        assert join(port, json.dumps(data).encode())[0] == 200
+        assert b"Antibodies scored: 2;" in ask(port, f"/gradio_api/queue/data?session_hash={session}")[1]
+
+    for i in range(110 if STRESS else 10):  # 100 sessions are kept
+        request(f"warm{i}")
+    before = usage(port)
+    for i in range(1000 if STRESS else 20):
+        request(f"session{i}")
+    after = usage(port)
+    assert after["threads"] <= before["threads"] + 3
+    assert after["files"] <= before["files"] + 5
+    assert after["memory"] <= before["memory"] + 40
 
 
 def test_a_call_cannot_name_a_file_of_the_server(port: int, model: Path) -> None:

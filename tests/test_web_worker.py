@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from antibody_esm.cli.web_folder import remove_leftovers, temporary_folder
+from antibody_esm.cli.web_folder import remove_leftovers, remove_old, temporary_folder
 from antibody_esm.cli.web_worker import Worker
 from antibody_esm.errors import DatasetError
 from antibody_esm.processes import runs
@@ -102,3 +102,12 @@ def test_the_folder_of_a_killed_page_is_removed_at_the_next_start_and_no_other(
             page.kill()
             page.wait()
             page.stdout.close()
+
+
+def test_a_table_is_kept_for_an_hour(tmp_path: Path) -> None:
+    for name, age in (("table-old", 3700), ("table-new", 3500), ("upload", 3700)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "scores.csv").touch()
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    remove_old(tmp_path, 3600)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["table-new", "upload"]

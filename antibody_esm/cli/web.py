@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from antibody_esm.cli.errors import reported
-from antibody_esm.cli.web_folder import temporary_folder
+from antibody_esm.cli.web_folder import TABLE, remove_old, temporary_folder
 from antibody_esm.cli.web_security import Gate
 from antibody_esm.cli.web_worker import EXPECTED, Worker, reason
 from antibody_esm.data.parts import Chain
@@ -44,6 +44,8 @@ _TEXT = (".csv", ".tsv", ".tab", ".fasta", ".fa", ".faa", ".fas")
 """Files that are what they weigh; a small packed one may unpack to more than memory."""
 _WIDTHS = {"row": 50, "id": 160, "calibrated": 150, "warning": 330}
 """Of columns, in pixels; 105 is that of the others."""
+_KEPT = 3600
+"""Seconds for which uploads, tables and what a session has scored are kept."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """Beginnings of a cell that spreadsheets take for a formula; the last four are the wide forms of the first."""
 
@@ -179,7 +181,8 @@ def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None =
             scores = run(_score, text or "", None if file is None else str(file))  # Gradio's is a class of its own
         except EXPECTED as error:
             return [said(reason(error), "error"), *nothing, None, None]
-        path = Path(tempfile.mkdtemp(dir=folder)) / "scores.csv"
+        remove_old(folder, _KEPT)
+        path = Path(tempfile.mkdtemp(prefix=TABLE, dir=folder)) / "scores.csv"
         without_formulas(scores.table).to_csv(path, index=False)
         readable = shown(scores.table)
         widths = [_WIDTHS.get(str(one), 105) for one in readable.columns]
@@ -226,9 +229,9 @@ def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None =
         table = gr.update(value=shown(mutations.head(20)), visible=True)
         return [said(text, "status"), gr.update(value=figure, visible=True), table]
 
-    with gr.Blocks(title="antibody_esm", analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
+    with gr.Blocks(title="antibody_esm", analytics_enabled=False, delete_cache=(_KEPT, _KEPT)) as blocks:
         gr.HTML(f"<h1>antibody_esm</h1><p>{html.escape(_about(predictor))}</p>")
-        scores, chosen = gr.State(time_to_live=3600), gr.State(time_to_live=3600)
+        scores, chosen = gr.State(time_to_live=_KEPT), gr.State(time_to_live=_KEPT)
         with gr.Row():
             text = gr.Textbox(label="Sequences: FASTA, or one a line", lines=8, max_lines=8, elem_id="text")
             file = gr.File(label=f"Or a file: FASTA, CSV, TSV; at most {LARGEST // 10**6} MB", elem_id="file")

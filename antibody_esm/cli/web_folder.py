@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PREFIX = "antibody_esm-app-"
+TABLE = "table-"
+"""Beginning of the names of folders of tables to be downloaded."""
 _LOCK = "page-is-open"
 _YOUNG = 60.0
 """Seconds within which a page that starts has locked its folder."""
@@ -34,6 +36,13 @@ def remove_leftovers() -> None:
         with suppress(OSError):
             if _is_left(folder):
                 shutil.rmtree(folder)
+
+
+def remove_old(folder: Path, seconds: float) -> None:
+    """Remove the tables of a page that are older than so many seconds."""
+    for table in folder.glob(f"{TABLE}*"):
+        if time.time() - table.stat().st_mtime > seconds:
+            shutil.rmtree(table, ignore_errors=True)
 
 
 def _is_left(folder: Path) -> bool:
