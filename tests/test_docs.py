@@ -66,7 +66,7 @@ def test_the_how_to_of_clusters_runs_with_a_scheduler_and_two_workers(tmp_path: 
     assert "1 specs, 40 rows" in done.stdout
 
 
-def test_the_page_of_the_store_runs_and_names_tests_that_are_there(
+def test_the_page_of_the_store_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -77,8 +77,13 @@ def test_the_page_of_the_store_runs_and_names_tests_that_are_there(
     assert "['pooling mean -> max']" in said
     assert "1 specs, 2 rows" in said
     assert "2 rows computed again" in said
+
+
+@pytest.mark.parametrize("page", ["store", "app", "security"])
+def test_a_page_of_promises_names_tests_that_are_there(page: str) -> None:
     tests = "\n".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
-    named = re.findall(r"`(test_\w+)(\.py)?`", page.read_text(encoding="utf-8"))
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(test_\w+)(\.py)?`", text)
     assert len(named) > 10
     for name, file in named:
         assert (ROOT / "tests" / f"{name}.py").exists() if file else f"def {name}(" in tests, name

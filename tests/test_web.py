@@ -1,16 +1,21 @@
 """The web page in Chromium, which reaches nothing but loopback: scores, pictures, limits, and what it must not give."""
 
+import asyncio
 import http.client
 import io
 import json
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,13 +25,15 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from antibody_esm import Dataset, ExtractorSpec, Predictor, Trainer
-from antibody_esm.cli.web import LARGEST, MOST, antibodies, shown
+from antibody_esm.cli.web import LARGEST, MOST, _open, antibodies, shown, without_formulas
+from antibody_esm.cli.web_security import PERIOD, UPLOADS, Gate, Quota
 from antibody_esm.data.tables import chain_columns
 from antibody_esm.errors import DatasetError
 from antibody_esm.explain import mutational_scan
 from antibody_esm.testing import tiny_checkpoint
 from chains import HEAVY, LIGHT, NANOBODY, mutants
 
+STRESS = "ANTIBODY_ESM_STRESS" in os.environ
 GENERATOR = np.random.default_rng(11)
 expect.set_options(timeout=20_000)  # the first antibody loads torch
 HOSTILE = "<img/src=x/onerror=document.title='run'>"
@@ -73,21 +80,31 @@ sys.addaudithook(look)
 """Notes, in the server's own process, every address that it calls or looks up."""
 
 
+NOBODY = "192.0.2.1:9"
+PROXIES = dict.fromkeys(("http_proxy", "HTTP_PROXY", "HTTPS_PROXY"), f"http://{NOBODY}") | {
+    "ALL_PROXY": f"socks5://{NOBODY}"
+}
+
+
 @contextmanager
-def serving(model: Path, folder: Path) -> Iterator[int]:
-    """A server of its own process, which calls nobody."""
+def serving(model: Path, folder: Path, *options: str, end: signal.Signals = signal.SIGTERM) -> Iterator[int]:
+    """A server of its own process, where proxies are set, which calls nobody; at last it is ended by a signal."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     for name in ("tmp", "watched"):
         (folder / name).mkdir()
     (folder / "watched" / "sitecustomize.py").write_text(WATCHED)
+    leftover = folder / "tmp" / "antibody_esm-app-of-one-that-was-killed"
+    leftover.mkdir()
+    (leftover / "upload.csv").touch()
+    os.utime(leftover, (0, 0))
     here = os.pathsep.join([str(folder / "watched"), *sys.path])
-    proxies = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")  # would hide a call
-    environment = {name: one for name, one in os.environ.items() if name not in proxies} | {"PYTHONPATH": here}
+    environment = os.environ | PROXIES | {"PYTHONPATH": here}
     environment |= {"GRADIO_ALLOWED_PATHS": "/etc", "GRADIO_SHARE": "True", "GRADIO_SERVER_NAME": "0.0.0.0"}  # noqa: S104
     environment |= {"TMPDIR": str(folder / "tmp"), "CALLED": str(folder / "called")}
     command = [sys.executable, "-m", "antibody_esm.cli.app", "app", "--model", str(model), "--port", str(port)]
+    command += options
     with (folder / "log").open("w+") as log:
         server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
         try:
@@ -96,13 +113,16 @@ def serving(model: Path, folder: Path) -> Iterator[int]:
                 assert server.poll() is None, (folder / "log").read_text()
                 assert time.monotonic() < until, "the server does not start"
                 time.sleep(0.1)
+            assert not leftover.exists()
             yield port
         finally:
-            server.terminate()
-            server.wait(20)
+            server.send_signal(end)
+            status = server.wait(20)
+    assert status == 128 + end
     assert not list((folder / "tmp").glob("antibody_esm-app-*")), "what was uploaded is deleted"
     # Gradio asks the page itself whether it is there, so that an empty list would be one of a watch that failed.
-    assert set((folder / "called").read_text().splitlines()) == {"127.0.0.1"}
+    assert set((folder / "called").read_text().splitlines()) == {"127.0.0.1"}, "not even a proxy"
+    assert "share" not in (folder / "log").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +221,7 @@ def test_pairs_and_values_are_scored_explained_and_scanned(
 ) -> None:
     predictor = Predictor.load(pairs)
     with (
-        serving(pairs, tmp_path_factory.mktemp("server")) as port,
+        serving(pairs, tmp_path_factory.mktemp("server"), "--api", end=signal.SIGHUP) as port,
         opened_at(port, browser) as page,
     ):
         expect(page.locator("body")).to_contain_text("paired sequences, written heavy|light")
@@ -222,15 +242,25 @@ def test_pairs_and_values_are_scored_explained_and_scanned(
         expect(page.locator("#heat img")).to_be_visible()
         expect(cell(page, 0, 0, "mutations")).to_have_text(mutations.iloc[0]["mutation"])
 
+        # with --api a program may call the function, and still no other site
+        body = json.dumps({"data": [f"{VH[0]}|{LIGHT}", None]}).encode()
+        status, event = ask(port, CALL, "POST", body, Content_Type="application/json", Origin="")
+        assert status == 200
+        said = ask(port, f"{CALL}/{json.loads(event)['event_id']}")[1].decode()
+        assert "Antibodies scored: 1;" in said
+        elsewhere = ask(port, CALL, "POST", body, Content_Type="application/json", Origin="http://evil.example")
+        assert elsewhere[0] == 403
+
 
 def test_an_uploaded_table_is_scored(page: Page, predictor: Predictor, tmp_path: Path) -> None:
     path = tmp_path / "some.csv"
-    pd.DataFrame({"id": ["x", "y", "z"], "heavy": VH[:3], "other": 1}).to_csv(path, index=False)
+    pd.DataFrame({"id": ["=1+1", "y", "-z"], "heavy": VH[:3], "other": 1}).to_csv(path, index=False)
     page.locator("#file input[type=file]").set_input_files(path)
     expect(page.locator("#file")).to_contain_text("some")
     page.locator("#score").click()
     expect(page.locator("#message")).to_contain_text("Antibodies scored: 3;")
-    same(downloaded(page).drop(columns="row"), predictor.score_table(VH[:3]).assign(id=["x", "y", "z"]))
+    same(downloaded(page).drop(columns="row"), predictor.score_table(VH[:3]).assign(id=["'=1+1", "y", "'-z"]))
+    expect(cell(page, 0, 1)).to_have_text("=1+1")
 
 
 def test_a_bad_file_is_a_message_without_a_path(page: Page, tmp_path: Path) -> None:
@@ -270,9 +300,14 @@ def test_nothing_and_nonsense_are_messages(page: Page) -> None:
     expect(page.locator("#rejected")).to_contain_text("heavy chain, position 1: '<'")
 
 
+CALL = "/gradio_api/call/score"
+
+
 def ask(port: int, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> tuple[int, bytes]:
+    """Return the answer to a request of the page's own origin, unless another is named."""
+    headers = {"Origin": f"http://127.0.0.1:{port}"} | headers
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    connection.request(method, path, body or None, {name.replace("_", "-"): one for name, one in headers.items()})
+    connection.request(method, path, body or None, {name.replace("_", "-"): at for name, at in headers.items() if at})
     answer = connection.getresponse()
     found = answer.status, answer.read()
     connection.close()
@@ -335,6 +370,43 @@ def called(port: int, file: object) -> str:
     return ask(port, "/gradio_api/queue/data?session_hash=abcdefgh")[1].decode()
 
 
+def usage(port: int) -> dict[str, int]:
+    """Return threads, open files and memory, in MB, of the server and its worker."""
+    commands = {path.parent: path.read_bytes().split(b"\0") for path in Path("/proc").glob("[0-9]*/cmdline")}
+    (server,) = (
+        process for process, command in commands.items() if str(port).encode() in command and b"app" in command
+    )
+    child = f"\nPPid:\t{server.name}\n"
+    found = {"threads": 0, "files": 0, "memory": 0}
+    for process in commands:
+        with suppress(OSError):
+            status = (process / "status").read_text()
+            if process == server or child in status:
+                found["threads"] += int(re.findall(r"Threads:\s+(\d+)", status)[0])
+                found["files"] += len(list((process / "fd").iterdir()))
+                found["memory"] += int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) // 1024
+    return found
+
+
+def test_requests_of_the_page_leave_nothing_behind(port: int) -> None:
+    """Sessions, threads, files and memory; 1,000 requests by `make stress`."""
+
+    def request(session: str) -> None:
+        data = {"data": [f">a\n{VH[0]}\n>b\n{VH[1]}", None], "fn_index": 0, "session_hash": session}
+        assert join(port, json.dumps(data).encode())[0] == 200
+        assert b"Antibodies scored: 2;" in ask(port, f"/gradio_api/queue/data?session_hash={session}")[1]
+
+    for i in range(110 if STRESS else 10):  # 100 sessions are kept
+        request(f"warm{i}")
+    before = usage(port)
+    for i in range(1000 if STRESS else 20):
+        request(f"session{i}")
+    after = usage(port)
+    assert after["threads"] <= before["threads"] + 3
+    assert after["files"] <= before["files"] + 5
+    assert after["memory"] <= before["memory"] + 40
+
+
 def test_a_call_cannot_name_a_file_of_the_server(port: int, model: Path) -> None:
     meta = {"meta": {"_type": "gradio.FileData"}}
     for path in ("/etc/passwd", str(model / "manifest.json"), "../../etc/passwd"):
@@ -366,7 +438,101 @@ def test_deep_or_broken_json_and_too_large_a_body_are_refused(port: int) -> None
 def test_a_page_of_another_name_cannot_call_it(port: int) -> None:
     assert ask(port, "/config", Host=f"127.0.0.1:{port}")[0] == 200
     assert ask(port, "/config", Host=f"localhost:{port}")[0] == 200
+    assert ask(port, "/config", Host=f"LocalHost.:{port}")[0] == 200
+    assert ask(port, "/config", Host=f"[::1]:{port}")[0] == 200
     assert ask(port, "/config", Host="evil.example")[0] == 421
+
+
+@pytest.mark.parametrize(
+    "path", ["/gradio_api/upload", "/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/reset"]
+)
+def test_nothing_but_the_page_itself_posts(path: str, port: int) -> None:
+    for origin in (
+        "http://evil.example",
+        "null",
+        f"http://127.0.0.1:{port + 1}",
+        f"http://127.0.0.1:{port}.evil.example",
+    ):
+        assert ask(port, path, "POST", b"{}", Content_Type="application/json", Origin=origin)[0] == 403
+    assert ask(port, path, "POST", b"{}", Content_Type="application/json", Origin="")[0] == 403
+    assert ask(port, path, "POST", b"{}", Content_Type="application/json", Origin=f"HTTP://127.0.0.1:{port}")[0] != 403
+
+
+def test_functions_of_the_page_are_no_api(port: int) -> None:
+    body = json.dumps({"data": ["EVQ", None], "fn_index": 0}).encode()
+    for start in ("/gradio_api", ""):
+        for path in (
+            "/call/score",
+            "/call/v2/score",
+            "/run/score",
+            "/run/score/",
+            "/api/score",
+            "/call/0",
+            "/run/predict",
+        ):
+            assert ask(port, start + path, "POST", body, Content_Type="application/json")[0] == 403
+            assert ask(port, start + path + "/abc")[0] == 403
+    for path in ("/vibe-edit", "/process_recording", "/component_server", "/run-history/connect", "/stream/a"):
+        assert ask(port, f"/gradio_api{path}", "POST", body, Content_Type="application/json")[0] == 403
+    assert json.loads(ask(port, "/gradio_api/info")[1])["named_endpoints"] == {}
+    assert ask(port, "/config", "DELETE")[0] == 403
+
+
+def test_uploads_are_limited_by_number_and_size_an_hour() -> None:
+    now = [0.0]
+    quota = Quota(uploads=3, size=100, clock=lambda: now[0])
+    assert [quota.take("a", 10) for _ in range(5)] == [True, True, True, False, False]
+    assert quota.take("b", 90)
+    assert not quota.take("b", 11)
+    now[0] = PERIOD - 1
+    assert not quota.take("a", 10)
+    now[0] = PERIOD
+    assert quota.take("a", 100)
+
+
+def test_an_upload_beyond_the_quota_is_refused() -> None:
+    async def app(scope: object, receive: object, send: object) -> None:
+        statuses.append(200)
+
+    async def receive() -> dict[str, object]:
+        return {"body": b"--x--", "more_body": False}
+
+    async def send(message: dict) -> None:
+        statuses.extend([message["status"]] if "status" in message else [])
+
+    statuses: list[int] = []
+    headers = [(b"host", b"localhost"), (b"origin", b"http://localhost"), (b"content-type", b"multipart/form-data")]
+    scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload", "headers": headers, "client": ("a", 1)}
+    gate = Gate(app, ["localhost"], 100)
+    with ThreadPoolExecutor(1) as thread:  # the browser has a loop in this one
+        for _ in range(UPLOADS + 2):
+            thread.submit(asyncio.run, gate(dict(scope), receive, send)).result()
+    assert statuses == [200] * UPLOADS + [429] * 2
+
+
+def test_a_port_in_use_is_one_line_without_advice_of_gradio(model: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        command = [sys.executable, "-m", "antibody_esm.cli.app", "app", "--model", str(model), "--port", str(port)]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        done.stderr == f"error: cannot listen on 127.0.0.1, port {port}: in use, or not ours; choose another --port\n"
+    )
+
+
+def test_a_page_that_does_not_answer_is_one_line_without_advice_of_gradio(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mute:
+        def queue(self, **_: object) -> "Mute":
+            return self
+
+        def launch(self, **_: object) -> None:
+            raise ValueError("a shareable link must be created. Please set share=True")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Gradio's own
+        with pytest.raises(ValueError, match=r"^the page does not answer at 127.0.0.1, port 1; choose another"):
+            _open(Mute(), "127.0.0.1", 1, False)
 
 
 def test_it_listens_on_loopback_only(port: int) -> None:
@@ -401,3 +567,18 @@ def test_intervals_stand_beside_their_middle_and_what_is_not_known_is_empty() ->
         {"prediction": [1.5, 2.0], "low": [1.0, np.nan], "high": [2.0, np.nan], "warning": ["", "far"]}
     )
     assert shown(table).to_dict("list") == {"prediction": ["1.500 (1.000 to 2.000)", "2.000"], "warning": ["", "far"]}
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", " =", "\uff1d"])
+def test_no_text_of_a_downloaded_table_is_a_formula(start: str) -> None:
+    table = pd.DataFrame({"id": [f"{start}1+1", "a=b"], "warning": ["", "-"], "score": [-1.5, 2.0], "flag": [-1, 1]})
+    text = without_formulas(table).to_csv(index=False)
+    back = pd.read_csv(io.StringIO(text), dtype={"id": str}, keep_default_na=False)
+    assert back["id"].tolist() == [f"'{start}1+1", "a=b"]
+    assert back["score"].tolist() == [-1.5, 2.0]
+    assert back["flag"].tolist() == [-1, 1]
+
+
+def test_no_text_of_a_downloaded_table_begins_a_row() -> None:
+    text = without_formulas(pd.DataFrame({"id": ["a\r=1+1", "\r=2", "b\n\n-3"]})).to_csv(index=False)
+    assert text.split("\n") == ["id", "a =1+1", "' =2", "b -3", ""]

@@ -3,17 +3,25 @@
 import html
 import math
 import os
+import re
 import tempfile
+import time
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from signal import SIGINT
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from antibody_esm.cli.errors import reported
-from antibody_esm.cli.gate import Gate
+from antibody_esm.cli.web_folder import TABLE, remove_old, temporary_folder
+from antibody_esm.cli.web_security import Gate
+from antibody_esm.cli.web_worker import EXPECTED, Worker, reason
 from antibody_esm.data.parts import Chain
-from antibody_esm.errors import AntibodyESMError, DatasetError
+from antibody_esm.errors import DatasetError
 from antibody_esm.sequences import BETWEEN
 from antibody_esm.specs import RuntimeSpec
 
@@ -21,7 +29,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from antibody_esm.data.reading import Chains
+    from antibody_esm.explain import Scan
     from antibody_esm.predictor import Predictor
+    from antibody_esm.scoring import Scores
 
 LARGEST = 5_000_000
 """Bytes of an upload, at most."""
@@ -29,12 +39,15 @@ MOST = 2_000
 """Antibodies at a time, at most."""
 LONGEST = 2_000
 """Residues of a sequence, at most."""
-_LOOPBACK = ("127.0.0.1", "localhost")
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 _TEXT = (".csv", ".tsv", ".tab", ".fasta", ".fa", ".faa", ".fas")
 """Files that are what they weigh; a small packed one may unpack to more than memory."""
 _WIDTHS = {"row": 50, "id": 160, "calibrated": 150, "warning": 330}
 """Of columns, in pixels; 105 is that of the others."""
-_EXPECTED = (AntibodyESMError, OSError, ValueError)
+_KEPT = 3600
+"""Seconds for which uploads, tables and what a session has scored are kept."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""Beginnings of a cell that spreadsheets take for a formula; the last four are the wide forms of the first."""
 
 
 def app_command(
@@ -45,74 +58,132 @@ def app_command(
         "embeddings"
     ),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
+    time_limit: Annotated[float, typer.Option(min=1, help="Seconds after which a job is stopped.")] = 300,
+    api: Annotated[bool, typer.Option("--api", help="Let programs call the function `score` of the page.")] = False,
 ) -> None:
     """Open a web page to score antibodies and see why; needs the extra [app]. Ctrl-C ends it."""
-    with reported(), tempfile.TemporaryDirectory(prefix="antibody_esm-app-") as folder:
+    with reported(), temporary_folder() as folder:
         # Gradio reads these when it is imported: it calls nobody, serves nothing but what it made, and keeps it there.
         os.environ |= {
             "GRADIO_ANALYTICS_ENABLED": "False",
             "GRADIO_ALLOWED_PATHS": "",
-            "GRADIO_TEMP_DIR": folder,
+            "GRADIO_TEMP_DIR": str(folder),
             "HF_HUB_DISABLE_TELEMETRY": "1",
         }
-        from antibody_esm.predictor import Predictor
-
         try:
-            import gradio as gr
+            with _without_proxies():  # with one of SOCKS, Gradio cannot even be imported
+                import gradio  # noqa: F401
         except ImportError as error:
             raise ValueError("the web page needs Gradio: pip install 'antibody_esm[app]'") from error
-        from starlette.middleware import Middleware
 
-        for one in (DeprecationWarning, FutureWarning, ResourceWarning):  # Gradio's own, of each request
-            warnings.simplefilter("ignore", one)
+        for category in (DeprecationWarning, FutureWarning, ResourceWarning):  # Gradio's own, of each request
+            warnings.simplefilter("ignore", category)
 
-        blocks = page(Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers)), Path(folder))
-        blocks.queue(max_size=20, api_open=False).launch(
-            server_name=host,
-            server_port=port,
-            prevent_thread_lock=True,
-            share=False,
-            inbrowser=False,
-            show_error=False,
-            quiet=True,
-            footer_links=[],
-            run_history=False,
-            enable_monitoring=False,
-            mcp_server=False,
-            pwa=False,
-            ssr_mode=False,
-            allowed_paths=[],
-            max_file_size=LARGEST,
-            state_session_capacity=100,
-            theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
-            app_kwargs={
-                "middleware": [
-                    Middleware(Gate, hosts=_LOOPBACK if host in _LOOPBACK else (), largest=LARGEST + 65_536),
-                ]
-            },
-        )
-        print(f"http://{host}:{port} (Ctrl-C ends it)", flush=True)  # noqa: T201
-        blocks.block_thread()
+        load = partial(_load, model, store, workers)
+        predictor = load()
+        with Worker(load, time_limit) as jobs:
+            blocks = page(predictor, folder, jobs, api=api)
+            try:
+                _open(blocks, host.lower(), port, api)
+                print(f"http://{host}:{port} (Ctrl-C ends it)", flush=True)  # noqa: T201
+                while blocks.is_running:
+                    time.sleep(0.1)
+            except KeyboardInterrupt as end:
+                if getattr(end, "number", SIGINT) != SIGINT:
+                    raise
+            finally:
+                blocks.close(verbose=False)
 
 
-def page(predictor: "Predictor", folder: Path) -> Any:
-    """Return the page of a model, as `gradio.Blocks`; tables to be downloaded are written to `folder`."""
+def _load(model: Path, store: Path, workers: int | None) -> "Predictor":
+    from antibody_esm.predictor import Predictor
+
+    return Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
+
+
+def _open(blocks: Any, host: str, port: int, api: bool) -> None:
+    """Start the server in threads of its own.
+
+    Raises
+    ------
+    ValueError
+        If it cannot listen, or does not answer; Gradio's messages advise a link for everybody instead.
+    """
+    import gradio as gr
+    from starlette.middleware import Middleware
+
+    hosts = _LOOPBACK if host in _LOOPBACK else ()
+    gate = Middleware(Gate, hosts=hosts, largest=LARGEST + 65_536, api=api)
+    try:
+        with _without_proxies():
+            blocks.queue(max_size=20, api_open=False).launch(
+                server_name=host,
+                server_port=port,
+                prevent_thread_lock=True,
+                share=False,
+                inbrowser=False,
+                show_error=False,
+                quiet=True,
+                footer_links=[],
+                run_history=False,
+                enable_monitoring=False,
+                mcp_server=False,
+                pwa=False,
+                ssr_mode=False,
+                allowed_paths=[],
+                max_file_size=LARGEST,
+                state_session_capacity=100,
+                theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
+                app_kwargs={"middleware": [gate]},
+            )
+    except OSError:
+        raise ValueError(f"cannot listen on {host}, port {port}: in use, or not ours; choose another --port") from None
+    except Exception:  # noqa: BLE001  Gradio raises a plain one
+        raise ValueError(f"the page does not answer at {host}, port {port}; choose another --host or --port") from None
+
+
+@contextmanager
+def _without_proxies() -> Iterator[None]:
+    """Hide proxies from Gradio, which asks its own server whether it is there; a proxy cannot answer that."""
+    proxies = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
+    for name in proxies:
+        del os.environ[name]
+    os.environ["NO_PROXY"] = "*"  # also those of the system
+    try:
+        yield
+    finally:
+        del os.environ["NO_PROXY"]
+        os.environ |= proxies
+
+
+def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None = None, *, api: bool = False) -> Any:
+    """Return the page of a model, as `gradio.Blocks`.
+
+    Parameters
+    ----------
+    predictor
+        The model.
+    folder
+        Place of tables to be downloaded.
+    jobs
+        Runner of jobs, such as a `Worker`; None runs them in this process.
+    api
+        Let programs call `score`.
+    """
     import gradio as gr
     from matplotlib.figure import Figure
 
-    from antibody_esm.explain import mutational_scan, residue_contributions
-    from antibody_esm.explain.picture import fragment
-    from antibody_esm.scoring import score_frame
+    run = jobs or (lambda job, *arguments: job(predictor, *arguments))
 
     def score(text: str, file: str | None) -> list[Any]:
         nothing = [gr.update(visible=False)] * 4
         try:
-            rows = antibodies(text or "", file, predictor.reading.chain)
-            scores = score_frame(rows, predictor)
-        except _EXPECTED as error:
-            return [said(_reason(error), "error"), *nothing, None, None]
-        path = Path(tempfile.mkdtemp(dir=folder)) / "scores.csv"
-        scores.table.to_csv(path, index=False)
+            scores = run(_score, text or "", None if file is None else str(file))  # Gradio's is a class of its own
+        except EXPECTED as error:
+            return [said(reason(error), "error"), *nothing, None, None]
+        remove_old(folder, _KEPT)
+        path = Path(tempfile.mkdtemp(prefix=TABLE, dir=folder)) / "scores.csv"
+        without_formulas(scores.table).to_csv(path, index=False)
         readable = shown(scores.table)
         widths = [_WIDTHS.get(str(one), 105) for one in readable.columns]
         good, bad = len(scores.table), len(scores.rejected)
@@ -137,9 +208,9 @@ def page(predictor: "Predictor", folder: Path) -> Any:
         antibody = _antibody(scores.antibodies[i])
         title = f"<h3>{html.escape(str(scores.table['id'].iloc[i]))}</h3>"
         try:
-            found = title + fragment(residue_contributions(predictor, antibody))
-        except _EXPECTED as error:
-            found = title + said(_reason(error), "error")
+            found = title + run(_explain, antibody)
+        except EXPECTED as error:
+            found = title + said(reason(error), "error")
         return [gr.update(visible=True), found, "", gr.update(visible=False), gr.update(visible=False), antibody]
 
     def scan(sequence: str | None, positions: str) -> list[Any]:
@@ -147,9 +218,9 @@ def page(predictor: "Predictor", folder: Path) -> Any:
         if sequence is None:
             return [said("Click an antibody in the table first.", "error"), *nothing]
         try:
-            found = mutational_scan(predictor, sequence, positions.strip() or None)
-        except _EXPECTED as error:
-            return [said(_reason(error), "error"), *nothing]
+            found = run(_scan, sequence, positions.strip() or None)
+        except EXPECTED as error:
+            return [said(reason(error), "error"), *nothing]
         figure = Figure(figsize=(max(5.0, 1.6 + 0.17 * len(found.sites)), 4.2), layout="constrained")
         found.plot(figure.subplots())
         mutations = found.to_frame()
@@ -158,9 +229,9 @@ def page(predictor: "Predictor", folder: Path) -> Any:
         table = gr.update(value=shown(mutations.head(20)), visible=True)
         return [said(text, "status"), gr.update(value=figure, visible=True), table]
 
-    with gr.Blocks(title="antibody_esm", analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
+    with gr.Blocks(title="antibody_esm", analytics_enabled=False, delete_cache=(_KEPT, _KEPT)) as blocks:
         gr.HTML(f"<h1>antibody_esm</h1><p>{html.escape(_about(predictor))}</p>")
-        scores, chosen = gr.State(time_to_live=3600), gr.State(time_to_live=3600)
+        scores, chosen = gr.State(time_to_live=_KEPT), gr.State(time_to_live=_KEPT)
         with gr.Row():
             text = gr.Textbox(label="Sequences: FASTA, or one a line", lines=8, max_lines=8, elem_id="text")
             file = gr.File(label=f"Or a file: FASTA, CSV, TSV; at most {LARGEST // 10**6} MB", elem_id="file")
@@ -188,11 +259,33 @@ def page(predictor: "Predictor", folder: Path) -> Any:
             best = gr.Dataframe(
                 interactive=False, visible=False, datatype="str", label="Mutations", elem_id="mutations"
             )
-        one_at_a_time: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "api_visibility": "private"}
-        button.click(score, [text, file], [message, table, download, rejected, why, scores, chosen], **one_at_a_time)
-        table.select(explain, [scores], [why, picture, scanned, heat, best, chosen], **one_at_a_time)
-        scanner.click(scan, [chosen, positions], [scanned, heat, best], **one_at_a_time)
+        in_turn: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+        private = in_turn | {"api_visibility": "private"}
+        public = in_turn | {"api_visibility": "public", "api_name": "score"}
+        results = [message, table, download, rejected, why, scores, chosen]
+        button.click(score, [text, file], results, **(public if api else private))
+        table.select(explain, [scores], [why, picture, scanned, heat, best, chosen], **private)
+        scanner.click(scan, [chosen, positions], [scanned, heat, best], **private)
     return blocks
+
+
+def _score(predictor: "Predictor", text: str, file: str | None) -> "Scores":
+    from antibody_esm.scoring import score_frame
+
+    return score_frame(antibodies(text, file, predictor.reading.chain), predictor)
+
+
+def _explain(predictor: "Predictor", antibody: str) -> str:
+    from antibody_esm.explain import residue_contributions
+    from antibody_esm.explain.picture import fragment
+
+    return fragment(residue_contributions(predictor, antibody))
+
+
+def _scan(predictor: "Predictor", antibody: str, positions: str | None) -> "Scan":
+    from antibody_esm.explain import mutational_scan
+
+    return mutational_scan(predictor, antibody, positions)
 
 
 def antibodies(text: str, file: str | None, chain: Chain) -> "pd.DataFrame":
@@ -266,10 +359,25 @@ def said(text: str, role: Literal["status", "error"]) -> str:
     return f'<p role="{"alert" if role == "error" else "status"}">{html.escape(text)}</p>'
 
 
-def _reason(error: Exception) -> str:
-    """Return what is wrong, without the place where the server keeps an uploaded file."""
-    path = getattr(error, "path", None)
-    return str(error).removeprefix(f"{path}: ") if isinstance(error, DatasetError) else str(error)
+def without_formulas(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Return a table in which no text begins as a formula does: it then begins with ``'``; numbers stay as they are.
+
+    Ends of lines within a text become spaces.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> without_formulas(pd.DataFrame({"id": ["=1+1", "a"], "score": [-1, 1]})).to_csv(index=False).split()
+    ['id,score', "'=1+1,-1", 'a,1']
+    """
+
+    def plain(cell: Any) -> Any:
+        if not isinstance(cell, str):
+            return cell
+        risky = cell.startswith(_FORMULA) or cell.lstrip().startswith(_FORMULA)
+        return risky * "'" + re.sub(r"[\r\n]+", " ", cell)
+
+    return table.map(plain)
 
 
 def _about(predictor: "Predictor") -> str:

@@ -11,6 +11,7 @@ from antibody_esm.classifiers import one_blas_thread
 from antibody_esm.evaluation.metrics import score, score_continuous
 from antibody_esm.evaluation.splits import Fold, folds, strata
 from antibody_esm.specs import SplitSpec
+from antibody_esm.threads import in_threads
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,6 @@ def cross_validate(
         As `splits.folds` does.
     """
     from sklearn.base import clone, is_regressor
-    from sklearn.utils.parallel import Parallel, delayed
     from sklearn.utils.validation import has_fit_parameter
 
     continuous = is_regressor(classifier)
@@ -82,7 +82,7 @@ def cross_validate(
     divided = folds(split, strata(label) if continuous else label, unit)
     # Threads: what takes long here (trees, solvers, matrix products) runs outside of Python.
     with one_blas_thread():
-        results = Parallel(n_jobs=workers or -1, prefer="threads")(delayed(run)(*one) for one in divided)
+        results = in_threads(run, divided, workers)
     return collect(label, split, divided, results)
 
 

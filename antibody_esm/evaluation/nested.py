@@ -18,6 +18,7 @@ from antibody_esm.evaluation.cross_validation import CrossValidation, collect
 from antibody_esm.evaluation.metrics import score
 from antibody_esm.evaluation.splits import folds
 from antibody_esm.specs import SplitSpec
+from antibody_esm.threads import in_threads
 
 Rule = Callable[[NDArray[np.int64], NDArray[np.float64]], float]
 """From labels ``(m,)`` and probabilities ``(m,)`` of class 1 to a threshold, 0 to 1."""
@@ -97,7 +98,6 @@ def nested_cross_validate(
     ('C=1', 'C=1', 'C=1', 'C=1')
     """
     from sklearn.base import clone
-    from sklearn.utils.parallel import Parallel, delayed
 
     if not candidates:
         raise ValueError("there are no candidates to choose from")
@@ -119,8 +119,7 @@ def nested_cross_validate(
     ]
     jobs = [(i, name, fold) for i, made in enumerate(within) for name in candidates for fold in made]
     with one_blas_thread():
-        parallel = Parallel(n_jobs=workers or -1, prefer="threads")
-        done = parallel(delayed(run)(name, *fold) for _, name, fold in jobs)
+        done = in_threads(run, [(name, *fold) for _, name, fold in jobs], workers)
         tried: dict[tuple[int, str], list[_Try]] = {}
         for (i, name, (_, test)), (predicted, probable) in zip(jobs, done, strict=True):
             value = score(label[test], predicted, probable)[metric]
@@ -128,7 +127,7 @@ def nested_cross_validate(
         means = {name: np.array([_mean(tried[i, name], metric) for i in range(len(outer))]) for name in candidates}
         names = list(candidates)
         chosen = tuple(names[int(np.argmax([means[name][i] for name in names]))] for i in range(len(outer)))
-        results = parallel(delayed(run)(name, *fold) for name, fold in zip(chosen, outer, strict=True))
+        results = in_threads(run, [(name, *fold) for name, fold in zip(chosen, outer, strict=True)], workers)
 
     cuts = np.array([_threshold(tried[i, name], threshold) for i, name in enumerate(chosen)])
     decided = [

@@ -48,14 +48,6 @@ def compute(task: Task, indices: list[int], sequences: list[str], at_once: int) 
     return Done(indices, rows, (time.perf_counter() - began) / at_once)
 
 
-def chosen() -> bool:
-    """Return whether `joblib.parallel_config` has chosen a backend of other processes."""
-    from joblib.parallel import get_active_backend
-
-    backend, _ = get_active_backend(prefer="threads")
-    return not getattr(backend, "supports_sharedmem", False)  # Dask's does not say
-
-
 def run(task: Task, batches: Iterable[list[int]], sequences: list[str]) -> Generator[Done]:
     """Give batches as they are done, in any order. One that is lost with its process, the backend runs again."""
     import joblib

@@ -20,7 +20,6 @@ from antibody_esm.plm.batching import FEWEST, batches
 from antibody_esm.plm.checkpoints import Checkpoint
 from antibody_esm.plm.devices import Copies, devices, in_parts, torch_threads_restored
 from antibody_esm.plm.families import Vocabulary, family_of, max_length, shorten, vocabulary_of
-from antibody_esm.plm.finishing import Finishing, closing
 from antibody_esm.plm.forecast import Forecast
 from antibody_esm.plm.loading import read_weights
 from antibody_esm.plm.pairs import chains, side_by_side
@@ -32,6 +31,7 @@ from antibody_esm.plm.taps import Taps
 from antibody_esm.quantisation import rounded
 from antibody_esm.sequences import normalise, refuse_longer
 from antibody_esm.specs import ExtractorSpec, Region, ResolvedExtractorSpec, RuntimeSpec
+from antibody_esm.threads import Finishing, closing, runs_elsewhere
 
 if TYPE_CHECKING:
     import torch
@@ -319,7 +319,7 @@ class Extractor:
     ) -> Iterator[elsewhere.Done]:
         """Give batches as they are done, by threads of this process or elsewhere."""
         cut = [sequence[: self.max_length] for sequence in sequences]
-        if elsewhere.chosen():
+        if runs_elsewhere():
             lengths = [len(sequence) + self._vocabulary.added for sequence in cut]
             todo = _shuffled(batches(lengths, self._budget))
             task = elsewhere.Task(self.pinned, self.runtime, views, keep)

@@ -14,10 +14,10 @@ from antibody_esm.plm.batching import batches
 from antibody_esm.plm.devices import torch_threads_restored
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.families import family_of, vocabulary_of
-from antibody_esm.plm.finishing import closing
 from antibody_esm.plm.loading import read_weights
 from antibody_esm.plm.progress import progress_bar, watched
 from antibody_esm.sequences import AMINO_ACIDS
+from antibody_esm.threads import Finishing, closing
 
 _TOKENS = 1024
 """Tokens in a batch, at most."""
@@ -91,8 +91,9 @@ def masked_log_probabilities(extractor: Extractor, sequence: str, places: Sequen
         return batch, here.cpu().numpy()[:, residues]
 
     work = joblib.Parallel(n_jobs=extractor.workers, prefer="threads", return_as="generator_unordered")
-    with bar, torch_threads_restored():
-        for batch, rows in closing(work(joblib.delayed(run)(one) for one in batches([len(tokens)] * len(at), _TOKENS))):
+    with bar, torch_threads_restored(), Finishing() as finishing:
+        todo = (joblib.delayed(finishing(run))(batch) for batch in batches([len(tokens)] * len(at), _TOKENS))
+        for batch, rows in closing(work(todo)):
             found[batch] = rows
             bar.update(len(set(batch)))
     return found

@@ -1,0 +1,175 @@
+"""Requests that the web page answers: to its own name, from its own pages, of a bounded size, number and kind."""
+
+import json
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+_Message = MutableMapping[str, Any]
+_Receive = Callable[[], Awaitable[_Message]]
+_Send = Callable[[_Message], Awaitable[None]]
+_App = Callable[[_Message, _Receive, _Send], Awaitable[None]]
+
+UPLOADS = 100
+"""Uploads of one address in `PERIOD`, at most."""
+UPLOADED = 100_000_000
+"""Bytes that one address may upload in `PERIOD`, at most."""
+PERIOD = 3600.0
+"""Seconds."""
+
+_READS = ("GET", "HEAD", "OPTIONS")
+_POSTS = ("/queue/join", "/upload", "/cancel", "/reset")
+"""Ends of the addresses to which the page itself posts; Gradio has many others."""
+_API = ("/call/", "/run/", "/api/")
+_PREFIX = "/gradio_api"
+_ADDRESSES = 10_000
+"""Addresses whose uploads are counted, at most; the oldest are dropped."""
+
+
+class Gate:
+    """ASGI middleware that refuses some requests, and hands on all others.
+
+    Parameters
+    ----------
+    app
+        The application behind it.
+    hosts
+        Names by which the page may be called, without a port and in lower case; empty is any. A page of another site
+        whose name was made to point here (DNS rebinding) calls it by that name.
+    largest
+        Bytes of a body, at most.
+    api
+        Let programs call the functions of the page, that is, without the header ``Origin`` and at addresses to which
+        the page itself does not post.
+    """
+
+    def __init__(self, app: _App, hosts: Collection[str], largest: int, api: bool = False) -> None:
+        self.app = app
+        self.hosts = hosts
+        self.largest = largest
+        self.api = api
+        self.uploads = Quota()
+
+    async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            await _refuse(send, *refusal)
+            return
+        body = await self._body(receive)
+        if body is None:
+            await _refuse(send, 413, f"at most {self.largest:,} bytes")
+            return
+        headers = dict(scope["headers"])
+        is_form = headers.get(b"content-type", b"").startswith(b"multipart/form-data")
+        if body and not is_form and _names_an_address(body):
+            await _refuse(send, 400, "not JSON, or it names a file elsewhere")
+            return
+        if _end(scope) == "/upload" and not self.uploads.take((scope.get("client") or ("",))[0], len(body)):
+            await _refuse(send, 429, f"at most {UPLOADS} uploads and {UPLOADED:,} bytes an hour; try again later")
+            return
+        handed_on = False
+
+        async def again() -> _Message:
+            nonlocal handed_on
+            if handed_on:
+                return await receive()
+            handed_on = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self.app(scope, again, send)
+
+    def _refusal(self, scope: _Message) -> tuple[int, str] | None:
+        """Return the status and the reason if a request is refused by its address and headers alone."""
+        headers = dict(scope["headers"])
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        if self.hosts and _name(host) not in self.hosts:
+            return 421, "this page is not called so"
+        if "://" in scope["path"]:  # Gradio would fetch it
+            return 404, "nothing is fetched from elsewhere"
+        if not self.api and _end(scope).startswith(_API):
+            return 403, "the functions of this page are no API; start it with --api"
+        if scope["method"] in _READS:
+            return None
+        origin = headers.get(b"origin")
+        if origin is None and not self.api:
+            return 403, "only the page itself may call this; start it with --api for programs"
+        if origin is not None and urlsplit(origin.decode("latin-1").lower()).netloc != host:
+            return 403, "another site may not call this page"
+        if not self.api and (scope["method"] != "POST" or _end(scope) not in _POSTS):
+            return 403, "the page itself does not call this"
+        return None
+
+    async def _body(self, receive: _Receive) -> bytes | None:
+        """Return the body; None if it is too large, the rest of which is not read."""
+        body, more = bytearray(), True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > self.largest:
+                return None
+        return bytes(body)
+
+
+class Quota:
+    """Number and bytes of the uploads of each address in the last `PERIOD`."""
+
+    def __init__(
+        self, uploads: int = UPLOADS, size: int = UPLOADED, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.uploads = uploads
+        self.size = size
+        self._clock = clock
+        self._taken: dict[str, deque[tuple[float, int]]] = {}
+
+    def take(self, address: str, size: int) -> bool:
+        """Count an upload and return True, or return False if it would be beyond the quota."""
+        now = self._clock()
+        taken = self._taken.setdefault(address, deque())
+        while taken and taken[0][0] <= now - PERIOD:
+            taken.popleft()
+        if len(taken) >= self.uploads or sum(each for _, each in taken) + size > self.size:
+            return False
+        taken.append((now, size))
+        while len(self._taken) > _ADDRESSES:
+            del self._taken[next(iter(self._taken))]
+        return True
+
+
+def _name(host: str) -> str:
+    """Return a host without its port and the dot of the root."""
+    name = host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.rsplit(":", 1)[0]
+    return name.rstrip(".")
+
+
+def _end(scope: _Message) -> str:
+    """Return the path of a request without Gradio's prefix, and without a slash at its end."""
+    path = str(scope["path"]).removeprefix(_PREFIX)
+    return path if path.startswith(_API) else path.rstrip("/")
+
+
+def _names_an_address(body: bytes) -> bool:
+    """Return whether Gradio would take a file of this JSON from elsewhere, or it is no JSON."""
+    found = False
+
+    def look(fields: dict[str, Any]) -> dict[str, Any]:
+        nonlocal found
+        found |= "://" in str(fields.get("path", ""))
+        return fields
+
+    try:
+        json.loads(body, object_hook=look)
+    except (ValueError, RecursionError):
+        return True
+    return found
+
+
+async def _refuse(send: _Send, status: int, reason: str) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": reason.encode()})
