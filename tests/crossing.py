@@ -1,0 +1,139 @@
+"""The settings of a model crossed with each other and with every way to its numbers: a covering array.
+
+Whatever two settings meet in somebody's work meet here in a test. Those that cannot meet are named in `conflict`.
+"""
+
+from collections.abc import Mapping, Set
+from itertools import combinations, product
+from typing import NamedTuple
+
+from allpairspy import AllPairs
+
+CLASSIFIERS = ("logreg", "knn", "random_forest", "linear_svm", "xgboost", "gaussian_process")
+REGRESSORS = ("ridge", "elastic_net", "svr", "xgboost_regressor", "gaussian_process_regressor")
+
+FACTORS: dict[str, tuple[str, ...]] = {
+    "chain": ("heavy", "light", "both", "paired"),
+    "fragment": ("none", "loop", "loops", "domain", "both loops", "both domains"),
+    "task": ("classes", "numbers"),
+    "extractor": ("model", "region", "descriptors", "ensemble"),
+    "classifier": (*CLASSIFIERS, *REGRESSORS),
+    "split": ("antibody", "identity", "group", "family", "fold"),
+    "decision": ("none", "sigmoid", "threshold"),
+    "storage": ("float32", "float16", "int8"),
+    "pairs": ("apart", "joined"),
+    "route": (
+        *("list", "frame", "file", "saved", "web", "command", "train"),
+        *("text", "page", "json", "csv", "benchmark"),
+        *("contributions", "occlusion", "scan"),
+    ),
+}
+"""Every factor and its settings; the last one is the way on which the numbers of a model are had."""
+
+_ALONE = ("route", "split", "extractor", "storage", "decision", "pairs")
+
+Meeting = frozenset[tuple[str, str]]
+"""Settings that meet, each with its factor."""
+
+
+class Cell(NamedTuple):
+    """One setting of each factor."""
+
+    chain: str
+    fragment: str
+    task: str
+    extractor: str
+    classifier: str
+    split: str
+    decision: str
+    storage: str
+    pairs: str
+    route: str
+
+    @property
+    def model(self) -> "Cell":
+        """The cell without its route: cells that agree in it share a fitted model."""
+        return self._replace(route="")
+
+    def __str__(self) -> str:
+        return "-".join(self).replace(" ", "_")
+
+
+def conflict(cell: Mapping[str, str]) -> str | None:
+    """Return why settings cannot meet in a model that works; None if they can. Factors may be absent.
+
+    This is the one place that leaves anything out of the array.
+    """
+    chain, fragment = cell.get("chain"), cell.get("fragment", "none")
+    if chain and fragment in ("loop", "loops", "domain") and chain not in ("heavy", "light"):
+        return "such a fragment is of one chain"
+    if chain and fragment.startswith("both") and chain != "both":
+        return "such a fragment is of both chains"
+    task, classifier, decision = cell.get("task"), cell.get("classifier"), cell.get("decision", "none")
+    if task and classifier and (task == "numbers") != (classifier in REGRESSORS):
+        return "classifiers learn classes, and regressors numbers"
+    if decision != "none" and (task == "numbers" or classifier in REGRESSORS):
+        return "numbers need no decision"
+    extractor, route = cell.get("extractor"), cell.get("route")
+    if extractor == "descriptors" and (cell.get("storage", "float32") != "float32" or cell.get("pairs") == "joined"):
+        return "descriptors have neither storage nor pairs"
+    if extractor == "region" and fragment.endswith(("loop", "loops")):
+        return "a region is of a domain, and loops alone are none"
+    if route == "train" and extractor == "ensemble":
+        return "an override of the command names one model"
+    if route == "train" and cell.get("split") == "fold":
+        return "a table has no column of folds"
+    return None
+
+
+def meetings(cell: Mapping[str, str], strength: int = 2) -> set[Meeting]:
+    """Return every two, or so many as the strength is, settings of a cell."""
+    return {frozenset(some) for some in combinations(cell.items(), strength)}
+
+
+def completed(cell: Mapping[str, str], wanted: Set[Meeting] = frozenset(), strength: int = 2) -> Cell | None:
+    """Return a valid cell with these settings, and others in which wanted ones meet; None if there is none."""
+    if conflict(cell):
+        return None
+    factor = next((name for name in FACTORS if name not in cell), None)
+    if factor is None:
+        return Cell(**cell)
+    tried = [{**cell, factor: one} for one in FACTORS[factor]]
+    if wanted:
+        tried.sort(key=lambda one: -len(meetings(one, strength) & wanted))
+    return next((found for one in tried if (found := completed(one, wanted, strength))), None)
+
+
+def valid_meetings(strength: int = 2) -> set[Meeting]:
+    """Return every two, or so many as the strength is, settings that some valid cell has."""
+    return {
+        frozenset(zip(factors, some, strict=True))
+        for factors in combinations(FACTORS, strength)
+        for some in product(*(FACTORS[factor] for factor in factors))
+        if completed(dict(zip(factors, some, strict=True)))
+    }
+
+
+def array(strength: int = 2) -> list[Cell]:
+    """Return cells in which every two valid settings meet, or every so many as the strength is."""
+    # Settings that depend on each other most are one parameter, or the search runs into rows that cannot be ended.
+    parameters: list[list[dict[str, str]]] = [
+        [dict(zip(together, some, strict=True)) for some in product(*(FACTORS[factor] for factor in together))]
+        for together in (("chain", "fragment"), ("task", "classifier"), *((factor,) for factor in _ALONE))
+    ]
+    parameters = [[one for one in settings if conflict(one) is None] for settings in parameters]
+
+    def joined(row: list[dict[str, str]]) -> dict[str, str]:
+        return {factor: one for settings in row for factor, one in settings.items()}
+
+    rows = AllPairs(parameters, filter_func=lambda row: conflict(joined(row)) is None, n=strength)
+    cells = [Cell(**joined(row)) for row in rows]
+    # The search may stop before all is met where settings exclude each other.
+    missing = valid_meetings(strength).difference(*(meetings(cell._asdict(), strength) for cell in cells))
+    for meeting in sorted(missing, key=sorted):
+        if meeting in missing:
+            cell = completed(dict(meeting), missing, strength)
+            assert cell is not None
+            cells.append(cell)
+            missing -= meetings(cell._asdict(), strength)
+    return sorted(dict.fromkeys(cells))

@@ -1,0 +1,565 @@
+"""One model gives the same numbers at every door, whatever its settings: a covering array of them, on real antibodies.
+
+The settings and what keeps two of them apart are in `crossing`. Here a cell becomes a model, which is asked about
+antibodies on the cell's route and on the quick ones of `EVERYWHERE`; what it says of a data set is what is right.
+"""
+
+import csv
+import json
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+from scipy.stats import spearmanr
+from sklearn.metrics import roc_auc_score
+from typer import Typer
+from typer.testing import CliRunner
+
+from antibody_esm import (
+    AntibodyESMError,
+    Benchmark,
+    Dataset,
+    DatasetError,
+    DecisionSpec,
+    DescriptorSpec,
+    EmbeddingStore,
+    EnsembleSpec,
+    ExtractorSpec,
+    LinearSVMSpec,
+    Predictor,
+    RandomForestSpec,
+    RuntimeSpec,
+    SequenceError,
+    SplitSpec,
+    Trainer,
+    XGBoostRegressorSpec,
+    XGBoostSpec,
+    load_dataset,
+    presets,
+)
+from antibody_esm.cli import app, train
+from antibody_esm.evaluation.metrics import METRIC
+from antibody_esm.explain import mutational_scan, occlusion, residue_contributions
+from antibody_esm.explain.picture import fragment as picture
+from antibody_esm.numbering import NANOBODY_SPECIES
+from antibody_esm.reports.report import Report
+from antibody_esm.scoring import Scores, score_file
+from antibody_esm.sequences import BETWEEN
+from antibody_esm.specs import EstimatorSpec
+from antibody_esm.testing import tiny_checkpoint
+from crossing import Cell, array, conflict, meetings, valid_meetings
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
+STRESS = "ANTIBODY_ESM_STRESS" in os.environ
+CELLS = array(3 if STRESS else 2)
+TRAINED, ASKED = range(32), range(32, 40)
+"""Rows of the forty antibodies: those a model is fitted on, and those that it is asked about."""
+ASSAY = "hic"
+
+FRAGMENTS = {
+    ("heavy", "loop"): "H-CDR3",
+    ("light", "loop"): "L-CDR1",
+    ("heavy", "loops"): "H-CDRs",
+    ("light", "loops"): "L-CDRs",
+    ("heavy", "domain"): "VH",
+    ("light", "domain"): "VL",
+    ("both", "both loops"): "All-CDRs",
+    ("both", "both domains"): "VH+VL",
+}
+CLASSIFIERS: dict[str, EstimatorSpec] = {
+    **presets.ESTIMATORS,
+    "random_forest": RandomForestSpec(n_estimators=5),
+    "linear_svm": LinearSVMSpec(calibration_folds=2),
+    "xgboost": XGBoostSpec(n_estimators=5),
+    "xgboost_regressor": XGBoostRegressorSpec(n_estimators=5),
+}
+SPLITS = {
+    **{by: SplitSpec(by=by, folds=2) for by in ("antibody", "identity", "group")},
+    **{by: SplitSpec(by=by) for by in ("family", "fold")},
+}
+DECISIONS = {
+    "none": DecisionSpec(),
+    "sigmoid": DecisionSpec(calibration="sigmoid", folds=2),
+    "threshold": DecisionSpec(threshold="balanced_accuracy", folds=2),
+}
+DESCRIPTORS = DescriptorSpec(descriptors=("net_charge", "isoelectric_point", "composition"))
+
+CLOSE = {"rtol": 1e-9, "atol": 1e-12}
+VOTES = ("random_forest", "knn")
+"""Classifiers that are explained by the share of votes."""
+TABLES = ("file", "web", "command")
+"""Routes that print how sure a model is."""
+
+Numbers = Mapping[str, Any]
+"""What a door says, by what it is: see `Bench.right`."""
+
+
+class Rounded(str):
+    """A number as it is printed, with three decimals."""
+
+
+class Bench:
+    """Forty antibodies and the models of cells, each made once, over one store."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = EmbeddingStore(folder / "store")
+        self.checkpoints = {
+            kind: tiny_checkpoint(kind, folder / kind, layers=1, dim=16, head=True) for kind in ("esm", "bert")
+        }
+        jain = load_dataset("jain", labels=ASSAY).subset(range(len(TRAINED) + len(ASKED)))
+        # Constant residues behind the domain, as chains have them that somebody translated.
+        self.table = pd.DataFrame(
+            {
+                "id": jain.ids,
+                "heavy": [f"{one}ASTKGPSVFPLAP" for one in jain.heavy or ()],
+                "light": [f"{one}RTVAAPSVFIFPP" for one in jain.light or ()],
+                "numbers": np.asarray(jain.label),
+                "classes": (np.asarray(jain.label) > np.median(np.asarray(jain.label))).astype(int),
+                "groups": [f"study {row % 4}" for row in range(len(jain))],
+                "fold": [row % 3 for row in range(len(jain))],
+            }
+        )
+        for name in ("whole", "data", "trainer", "report", "predictor", "saved", "tested", "right"):
+            setattr(self, name, cache(getattr(self, name)))
+
+    def whole(self, chain: str, task: str, rows: range) -> Dataset:
+        """Return whole antibodies."""
+        table = self.table.iloc[list(rows)]
+        data = load_dataset(table, label=task, chain=chain)
+        return replace(data, measurements={"fold": table["fold"].to_numpy()})
+
+    def data(self, chain: str, fragment: str, task: str, rows: range) -> Dataset:
+        """Return what a model is fitted on or asked about."""
+        whole = self.whole(chain, task, rows)
+        return whole if fragment == "none" else whole.cut(FRAGMENTS[chain, fragment])
+
+    def trained(self, cell: Cell) -> Dataset:
+        return self.data(cell.chain, cell.fragment, cell.task, TRAINED)
+
+    def asked(self, cell: Cell) -> Dataset:
+        return self.data(cell.chain, cell.fragment, cell.task, ASKED)
+
+    def extractor(self, cell: Cell) -> ExtractorSpec | DescriptorSpec | EnsembleSpec:
+        if cell.extractor == "descriptors":
+            return DESCRIPTORS
+        model = ExtractorSpec(
+            model=str(self.checkpoints["bert" if cell.pairs == "joined" else "esm"]),
+            region="cdrs" if cell.extractor == "region" else "all",
+            storage=cell.storage,
+            pairs=cell.pairs,
+        )
+        return EnsembleSpec(members=(model, DESCRIPTORS), combine="concat") if cell.extractor == "ensemble" else model
+
+    def trainer(self, cell: Cell) -> Trainer:
+        extractor, classifier = self.extractor(cell), CLASSIFIERS[cell.classifier]
+        split, decision = SPLITS[cell.split], DECISIONS[cell.decision]
+        return Trainer(extractor, classifier, split, decision=decision, store=self.store)
+
+    def report(self, cell: Cell) -> Report:
+        return self.trainer(cell.model).cross_validate(self.trained(cell))
+
+    def predictor(self, cell: Cell) -> Predictor:
+        """Return the fitted model; how sure it is only on routes that print that, since it costs five more fits."""
+        return self.trainer(cell.model).fit(self.trained(cell), uncertainty=cell.route in TABLES)
+
+    def tested(self, cell: Cell) -> Report:
+        return self.predictor(cell.model).evaluate(self.asked(cell))
+
+    def saved(self, cell: Cell) -> Path:
+        return self.predictor(cell).save(self.folder / "models" / str(cell))
+
+    def antibodies(self, cell: Cell, between: str = "") -> list[Any]:
+        """Return the whole chains that are asked about as people write them: chains, or pairs of heavy and light."""
+        asked = self.table.iloc[list(ASKED)]
+        if cell.chain in ("heavy", "light"):
+            return list(asked[cell.chain])
+        return [between.join(pair) if between else pair for pair in zip(asked["heavy"], asked["light"], strict=True)]
+
+    def frame(self, cell: Cell) -> pd.DataFrame:
+        """Return the table that is asked about; it holds both chains, whatever the model reads, and its label."""
+        return self.table.iloc[list(ASKED)][["id", "heavy", "light", cell.task]].reset_index(drop=True)
+
+    def file(self, cell: Cell) -> Path:
+        path = self.folder / f"asked {cell.task}.csv"
+        self.frame(cell).to_csv(path, index=False)
+        return path
+
+    def fasta(self, cell: Cell) -> Path:
+        path = self.folder / f"asked {cell.chain}.fasta"
+        rows = zip(self.frame(cell)["id"], self.antibodies(cell, BETWEEN), strict=True)
+        path.write_text("".join(f">{name}\n{antibody}\n" for name, antibody in rows))
+        return path
+
+    def right(self, cell: Cell) -> Numbers:
+        """Return what every door has to say, from data sets and arrays alone."""
+        predictor, asked, report = self.predictor(cell), self.asked(cell), self.report(cell)
+        X = predictor.vectors(asked)
+        number = predictor.predict(asked) if cell.task == "numbers" else predictor.predict_proba(asked)[:, 1]
+        label = np.asarray(asked.label)
+        test = spearmanr(label, number).statistic if cell.task == "numbers" else roc_auc_score(label, number)
+        return {
+            "number": number,
+            "prediction": predictor.predict(asked),
+            "table": predictor.score_table(asked),
+            "read": asked.sequences[0],
+            "score": _score(predictor, X[:1]),
+            "first": number[0],
+            "out of fold": report.predictions["prediction" if cell.task == "numbers" else "probability"],
+            "folds": np.nanmean(report.scores[report.metric]),
+            "test": test,
+        }
+
+
+def _score(predictor: Predictor, X: Any) -> float:
+    """Return what explanations explain: log-odds before calibration, a value, or the share of votes."""
+    fitted = getattr(predictor.classifier, "classifier_", predictor.classifier)
+    if predictor.spec.is_regression:
+        return float(fitted.predict(X)[0])
+    if hasattr(fitted, "decision_function"):
+        return float(fitted.decision_function(X)[0])
+    probability = float(fitted.predict_proba(X)[0, 1])
+    return probability if predictor.spec.classifier.kind in VOTES else float(np.log(probability / (1 - probability)))
+
+
+def of_a_list(bench: Bench, cell: Cell) -> Numbers:
+    """Whole chains, or pairs, as people write them; of single chains a Series too."""
+    predictor, antibodies = bench.predictor(cell), bench.antibodies(cell)
+    assert _number(predictor, tuple(antibodies)).tolist() == _number(predictor, antibodies).tolist()
+    if cell.chain in ("heavy", "light"):
+        assert _number(predictor, pd.Series(antibodies)).tolist() == _number(predictor, antibodies).tolist()
+    return {
+        "number": _number(predictor, antibodies),
+        "prediction": predictor.predict(antibodies),
+        "table": predictor.score_table(antibodies),
+    }
+
+
+def of_a_frame(bench: Bench, cell: Cell) -> Numbers:
+    predictor, frame = bench.predictor(cell), bench.frame(cell)
+    return {
+        "number": _number(predictor, frame),
+        "prediction": predictor.predict(frame),
+        "table": predictor.score_table(frame),
+    }
+
+
+def of_a_table(bench: Bench, cell: Cell) -> Numbers:
+    """A CSV file, as `score_file` reads it."""
+    return _scored(score_file(bench.file(cell), bench.predictor(cell)))
+
+
+def of_a_file(bench: Bench, cell: Cell) -> Numbers:
+    """A FASTA file, in which pairs are written heavy|light; a table too."""
+    of_a_table(bench, cell)
+    return _scored(score_file(bench.fasta(cell), bench.predictor(cell)))
+
+
+def of_a_saved_model(bench: Bench, cell: Cell) -> Numbers:
+    predictor = Predictor.load(bench.saved(cell), store=bench.store)
+    asked = bench.asked(cell)
+    listed, framed = _number(predictor, bench.antibodies(cell)), _number(predictor, bench.frame(cell))
+    np.testing.assert_allclose(listed, framed, **CLOSE)
+    return {
+        "number": _number(predictor, asked),
+        "prediction": predictor.predict(asked),
+        "table": predictor.score_table(asked),
+        "first": listed[0],
+    }
+
+
+def of_contributions(bench: Bench, cell: Cell) -> Numbers:
+    found = residue_contributions(bench.predictor(cell), bench.antibodies(cell)[0])
+    if found.intercept is not None:
+        assert found.intercept + found.contributions.sum() == pytest.approx(found.score, abs=1e-4)
+    assert len(found.to_frame()) == len(found.contributions) == len(found.sequence.replace(BETWEEN, ""))
+    return {"read": found.sequence, "score": found.score}
+
+
+def of_occlusion(bench: Bench, cell: Cell) -> Numbers:
+    found = occlusion(bench.predictor(cell), bench.antibodies(cell)[0])
+    return {"read": found.sequence, "score": found.score}
+
+
+def of_a_scan(bench: Bench, cell: Cell) -> Numbers:
+    found = mutational_scan(bench.predictor(cell), bench.antibodies(cell)[0], [3], plausibility=cell.route == "scan")
+    assert len(found.table) == 19
+    if cell.route == "scan" and cell.extractor != "descriptors":
+        assert "plausibility" in found.table, found.absent
+    return {"read": found.sequence, "score": found.score, "first": found.prediction}
+
+
+def of_the_page(bench: Bench, cell: Cell) -> Numbers:
+    """What the web page does where sequences are pasted, a file is chosen, a row is clicked and mutants are tried."""
+    import gradio as gr
+
+    from antibody_esm.cli.web import page
+
+    predictor, first = bench.predictor(cell), bench.antibodies(cell)[0]
+    blocks = page(predictor, bench.folder)
+    score, explain, scan = (function.fn for function in list(blocks.fns.values())[:3])
+    pasted = score("\n".join(bench.antibodies(cell, BETWEEN)), None)
+    chosen = score("", str(bench.file(cell)))
+    assert pasted[5] is not None, pasted[0]
+    assert chosen[5] is not None, chosen[0]
+    np.testing.assert_allclose(_scored([pasted[5]])["number"], _scored([chosen[5]])["number"], **CLOSE)
+    event = gr.SelectData(None, {"index": [0, 0], "value": "0", "row_value": ["0"]})
+    why = explain(chosen[5], event)
+    assert picture(residue_contributions(predictor, first)) in why[1]
+    scanned = scan(why[-1], "" if cell.fragment in ("loop", "loops", "both loops") else "105")
+    assert "Mutations tried" in scanned[0]
+    return _scored([chosen[5]])
+
+
+def of_commands(bench: Bench, cell: Cell) -> Numbers:
+    """``antibody-esm predict``, ``evaluate``, ``explain`` and ``scan`` with a saved model."""
+    model, file, (first, *_) = bench.saved(cell), bench.file(cell), bench.antibodies(cell, BETWEEN)
+    folder = bench.folder / "commands" / str(cell)
+    folder.mkdir(parents=True)
+    options = ["--model", model, "--store", bench.folder / "store"]
+    run(app.app, "predict", file, *options, "--out", folder / "scores.csv")
+    assert not (folder / "scores.rejected.csv").exists()
+    run(app.app, "evaluate", file, *options, "--label", cell.task, "--out", folder / "rows.csv")
+    explained = run(app.app, "explain", first, *options)
+    loops = cell.fragment in ("loop", "loops", "both loops")  # in which no position is known
+    where = [] if loops else ["--positions", "105"]
+    scanned = run(app.app, "scan", first, *options, *where, "--out", folder / "scan.csv", "--no-plausibility")
+    assert len(pd.read_csv(folder / "scan.csv")) >= 19
+    rows, right = pd.read_csv(folder / "rows.csv"), bench.right(cell)
+    np.testing.assert_allclose(rows["prediction" if cell.task == "numbers" else "probability"], right["number"], **CLOSE)
+    for shown in (explained, scanned):
+        assert f"{right['score']:+.3f}" in shown, shown[:300]
+    table = pd.read_csv(folder / "scores.csv", keep_default_na=True, dtype={"id": str, "conformal_set": str})
+    return _of_table(table.fillna({"warning": "", "conformal_set": ""}).drop(columns="row"))
+
+
+def of_training_by_command(bench: Bench, cell: Cell) -> Numbers:
+    """``antibody-train``, and the model that it saves."""
+    table, output = bench.folder / "antibodies.csv", bench.folder / "trained" / str(cell)
+    bench.table.iloc[list(TRAINED)].to_csv(table, index=False)
+    reading = f"chain={cell.chain}" if cell.fragment == "none" else f"fragment={FRAGMENTS[cell.chain, cell.fragment]}"
+    extractor = bench.extractor(cell)
+    specs = {
+        "extractor": extractor,
+        "classifier": CLASSIFIERS[cell.classifier],
+        "split": SPLITS[cell.split],
+        "decision": DECISIONS[cell.decision],
+    }
+    overrides = [
+        f"{branch}.{name}={_override(value)}"
+        for branch, spec in specs.items()
+        for name, value in spec.model_dump(mode="json", exclude_defaults=True, exclude={"kind"}).items()
+    ]
+    model = ["model=descriptors"] if isinstance(extractor, DescriptorSpec) else []
+    data = [f"data={table}", f"data.label={cell.task}", f"data.{reading}", f"classifier={cell.classifier}"]
+    run(train.app, *data, *model, *overrides, f"store={bench.folder / 'store'}", f"output={output}")
+    rows = pd.read_csv(output / "out_of_fold.csv")
+    metrics = json.loads((output / "metrics.json").read_text())
+    metric = "spearman" if cell.task == "numbers" else "roc_auc"
+    assert (output / "report.html").stat().st_size > 0
+    predictor = Predictor.load(output / "model", store=bench.store)
+    return {
+        "number": _number(predictor, bench.asked(cell)),
+        "prediction": predictor.predict(bench.asked(cell)),
+        "out of fold": rows["prediction" if cell.task == "numbers" else "probability"],
+        "folds": metrics["scores"][metric]["mean"],
+    }
+
+
+def of_text(bench: Bench, cell: Cell) -> Numbers:
+    printed = [str(report) for report in _reports(bench, cell)]
+    title = METRIC[bench.report(cell).metric].title
+    folds, test = (re.search(rf"^{title} +(-?\d\.\d{{3}})", text, re.M) for text in printed)
+    assert folds, printed[0]
+    assert test, printed[1]
+    return {"folds": Rounded(folds[1]), "test": Rounded(test[1])}
+
+
+def of_html(bench: Bench, cell: Cell) -> Numbers:
+    found = []
+    for number, report in enumerate(_reports(bench, cell)):
+        page = report.to_html(bench.folder / f"{number}.html").read_text(encoding="utf-8")
+        assert report._repr_html_()
+        hero = re.search(r"<p class='hero'><strong>(.*?)</strong>", page)
+        assert hero, page[:500]
+        found.append(Rounded(hero[1].replace("\N{MINUS SIGN}", "-")))
+    return dict(zip(("folds", "test"), found, strict=True))
+
+
+def of_json(bench: Bench, cell: Cell) -> Numbers:
+    folds, test = (
+        json.loads(report.to_json(bench.folder / "report.json").read_text())["scores"][report.metric]
+        for report in _reports(bench, cell)
+    )
+    return {"folds": folds["mean"], "test": test["score"]}
+
+
+def of_csv(bench: Bench, cell: Cell) -> Numbers:
+    folds, test = (pd.read_csv(report.to_csv(bench.folder / "report.csv")) for report in _reports(bench, cell))
+    column = "prediction" if cell.task == "numbers" else "probability"
+    return {"out of fold": folds[column], "number": test[column], "prediction": test["prediction"]}
+
+
+def of_a_benchmark(bench: Bench, cell: Cell) -> Numbers:
+    """The grid of one pipeline, which cuts the fragment itself, and writes all its files."""
+    folder = bench.folder / "benchmarks" / str(cell)
+    grid = Benchmark(
+        [bench.extractor(cell)],
+        [CLASSIFIERS[cell.classifier]],
+        bench.whole(cell.chain, cell.task, TRAINED),
+        [bench.whole(cell.chain, cell.task, ASKED)],
+        [FRAGMENTS.get((cell.chain, cell.fragment))],
+        split=SPLITS[cell.split],
+        decision=DECISIONS[cell.decision],
+        store=bench.store,
+        output=folder,
+    ).run()
+    folds, test = grid.reports
+    assert {"report.html", "results.json", "scores.csv", "summary.txt"} <= {path.name for path in folder.iterdir()}
+    column = "prediction" if cell.task == "numbers" else "probability"
+    return {
+        "out of fold": folds.predictions[column],
+        "folds": np.nanmean(folds.scores[folds.metric]),
+        "number": test.predictions[column],
+        "prediction": test.predictions["prediction"],
+        "test": test.scores[test.metric][0],
+    }
+
+
+DOORS: dict[str, Callable[[Bench, Cell], Numbers]] = {
+    "list": of_a_list,
+    "frame": of_a_frame,
+    "table": of_a_table,
+    "file": of_a_file,
+    "saved": of_a_saved_model,
+    "web": of_the_page,
+    "command": of_commands,
+    "train": of_training_by_command,
+    "text": of_text,
+    "page": of_html,
+    "json": of_json,
+    "csv": of_csv,
+    "benchmark": of_a_benchmark,
+    "contributions": of_contributions,
+    "occlusion": of_occlusion,
+    "scan": of_a_scan,
+}
+"""By the names of routes; ``table`` is on the way of every cell."""
+EVERYWHERE = ("list", "frame", "table", "saved", "contributions", "scan")
+"""Doors that are quick enough to be tried in each cell, whatever its route."""
+
+
+def numbers_at(door: str, bench: Bench, cell: Cell) -> Numbers:
+    """Return what the model of a cell says at a door."""
+    return DOORS[door](bench, cell)
+
+
+def run(command: Typer, *arguments: object) -> str:
+    """Run a command in this process, and return what it printed."""
+    done = CliRunner().invoke(command, [str(one) for one in arguments], terminal_width=80)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def _number(predictor: Predictor, antibodies: Any) -> Any:
+    """Return the probability of class 1, or the value."""
+    if predictor.spec.is_regression:
+        return predictor.predict(antibodies)
+    return predictor.predict_proba(antibodies)[:, 1]
+
+
+def _scored(scores: Iterable[Scores]) -> Numbers:
+    """Return what stands in the tables of a file; no row may be rejected."""
+    every = list(scores)
+    for one in every:
+        assert one.rejected.empty, one.rejected["reason"].iloc[0]
+    table = pd.concat([one.table for one in every], ignore_index=True).drop(columns="row")
+    return _of_table(table) | {"read": every[0].sequences[0]}
+
+
+def _of_table(table: pd.DataFrame) -> dict[str, Any]:
+    number = table["probability"] if "probability" in table else table["prediction"]
+    return {"number": number, "prediction": table["prediction"], "table": table, "first": number.iloc[0]}
+
+
+def _reports(bench: Bench, cell: Cell) -> tuple[Report, Report]:
+    """Return both reports of a cell, with every baseline that its antibodies can have."""
+    both = bench.report(cell), bench.tested(cell)
+    loops = cell.fragment in ("loop", "loops", "both loops")  # of which no germline gene is known
+    for report in both:
+        assert set(report.baselines.absent) <= ({"germline"} if loops else set()), report.baselines.absent
+    return both
+
+
+def _override(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{','.join(map(_override, value))}]"
+    return str(value)
+
+
+def differences(found: Numbers, right: Numbers) -> Iterator[str]:
+    """Give where numbers are not what they should be."""
+    for name, value in found.items():
+        expected = right[name]
+        if isinstance(value, str) and not isinstance(value, Rounded):
+            if value != expected:
+                yield f"{name}: {value} instead of {expected}"
+        elif isinstance(value, Rounded):
+            if not abs(float(value) - expected) <= 0.00051:
+                yield f"{name}: {value} instead of {expected:.6f}"
+        elif isinstance(value, pd.DataFrame):
+            columns = [column for column in expected if column != "id"]
+            if list(value) != list(expected):
+                yield f"{name}: columns {list(value)} instead of {list(expected)}"
+                continue
+            for column in columns:
+                one, other = value[column].to_numpy(), expected[column].to_numpy()
+                same = (
+                    one.shape == other.shape and np.allclose(one, other, **CLOSE, equal_nan=True)
+                    if other.dtype.kind in "fi"
+                    else list(one) == list(other)
+                )
+                if not same:
+                    yield f"{name}: {column} {one[:3]} instead of {other[:3]}"
+        else:
+            one, other = np.asarray(value, float), np.asarray(expected, float)
+            if one.shape != other.shape or not np.allclose(one, other, **CLOSE, equal_nan=True):
+                yield f"{name}: {one.ravel()[:4]} instead of {other.ravel()[:4]}"
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory, published: Path) -> Bench:
+    return Bench(tmp_path_factory.mktemp("bench"))
+
+
+def test_every_two_settings_that_can_meet_do() -> None:
+    met = set().union(*(meetings(cell._asdict()) for cell in CELLS))
+    assert met == valid_meetings()
+    assert not any(conflict(cell._asdict()) for cell in CELLS)
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_a_model_gives_the_same_numbers_at_every_door(bench: Bench, cell: Cell) -> None:
+    right, wrong = bench.right(cell), []
+    for door in dict.fromkeys((cell.route, *EVERYWHERE)):
+        try:
+            found = numbers_at(door, bench, cell)
+        except (AntibodyESMError, ValidationError, ValueError, KeyError, TypeError, AttributeError) as error:
+            wrong.append(f"{door}: {type(error).__name__}: {error}")
+        except AssertionError as error:
+            wrong.append(f"{door}: {error}")
+        else:
+            wrong += [f"{door}: {one}" for one in differences(found, right)]
+    assert not wrong, "\n".join(wrong)
