@@ -4,10 +4,13 @@ Whatever two settings meet in somebody's work meet here in a test. Those that ca
 """
 
 from collections.abc import Mapping, Set
+from inspect import signature
 from itertools import combinations, product
 from typing import NamedTuple
 
 from allpairspy import AllPairs
+
+from antibody_esm import Dataset
 
 CLASSIFIERS = ("logreg", "knn", "random_forest", "linear_svm", "xgboost", "gaussian_process")
 REGRESSORS = ("ridge", "elastic_net", "svr", "xgboost_regressor", "gaussian_process_regressor")
@@ -30,6 +33,8 @@ FACTORS: dict[str, tuple[str, ...]] = {
 }
 """Every factor and its settings; the last one is the way on which the numbers of a model are had."""
 
+_PAIRED_PARTS = "chain" in signature(Dataset.cut).parameters
+"""Whether parts of both chains can be embedded as a pair."""
 _ALONE = ("route", "split", "extractor", "storage", "decision", "pairs")
 
 Meeting = frozenset[tuple[str, str]]
@@ -67,7 +72,7 @@ def conflict(cell: Mapping[str, str]) -> str | None:
     chain, fragment = cell.get("chain"), cell.get("fragment", "none")
     if chain and fragment in ("loop", "loops", "domain") and chain not in ("heavy", "light"):
         return "such a fragment is of one chain"
-    if chain and fragment.startswith("both") and chain != "both":
+    if chain and fragment.startswith("both") and chain not in (("both", "paired") if _PAIRED_PARTS else ("both",)):
         return "such a fragment is of both chains"
     task, classifier, decision = cell.get("task"), cell.get("classifier"), cell.get("decision", "none")
     if task and classifier and (task == "numbers") != (classifier in REGRESSORS):
