@@ -537,33 +537,34 @@ def _override(value: Any) -> str:
 
 
 def differences(found: Numbers, right: Numbers) -> Iterator[str]:
-    """Give where numbers are not what they should be."""
+    """Give where numbers, texts and tables are not what they should be."""
     for name, value in found.items():
         expected = right[name]
-        if isinstance(value, str) and not isinstance(value, Rounded):
-            if value != expected:
-                yield f"{name}: {value} instead of {expected}"
-        elif isinstance(value, Rounded):
-            if not abs(float(value) - expected) <= 0.00051:
-                yield f"{name}: {value} instead of {expected:.6f}"
-        elif isinstance(value, pd.DataFrame):
-            columns = [column for column in expected if column != "id"]
-            if list(value) != list(expected):
-                yield f"{name}: columns {list(value)} instead of {list(expected)}"
-                continue
-            for column in columns:
-                one, other = value[COLUMN[cell.task]].to_numpy(), expected[COLUMN[cell.task]].to_numpy()
-                same = (
-                    one.shape == other.shape and np.allclose(one, other, **CLOSE, equal_nan=True)
-                    if other.dtype.kind in "fi"
-                    else list(one) == list(other)
-                )
-                if not same:
-                    yield f"{name}: {column} {one[:3]} instead of {other[:3]}"
-        else:
-            one, other = np.asarray(value, float), np.asarray(expected, float)
-            if one.shape != other.shape or not np.allclose(one, other, **CLOSE, equal_nan=True):
-                yield f"{name}: {one.ravel()[:4]} instead of {other.ravel()[:4]}"
+        if not isinstance(value, pd.DataFrame):
+            parts = {name: (value, expected)}
+        elif list(value) != list(expected):
+            yield f"{name}: columns {list(value)} instead of {list(expected)}"
+            continue
+        else:  # a list has no ids, and its rows are numbered
+            parts = {f"{name}, {part}": (value[part], expected[part]) for part in expected if part != "id"}
+        for part, (one, other) in parts.items():
+            if not _alike(one, other):
+                yield f"{part}: {_some(one)} instead of {_some(other)}"
+
+
+def _alike(one: Any, other: Any) -> bool:
+    if isinstance(one, Rounded):
+        return abs(float(one) - other) <= 0.00051
+    first, second = np.asarray(one), np.asarray(other)
+    if first.shape != second.shape:
+        return False
+    if second.dtype.kind in "fiub":
+        return np.allclose(first.astype(float), second.astype(float), **CLOSE, equal_nan=True)
+    return bool((first == second).all())
+
+
+def _some(value: Any) -> str:
+    return str(np.ravel(value)[:4])
 
 
 @pytest.fixture(scope="module")
