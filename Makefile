@@ -14,9 +14,10 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
 # What `make test` does in short, in full: 200 kills, 16,000 sequences for eight writers, 600 kinds of damage; more
-# resamples and more data sets in the simulations of intervals.
+# resamples and more data sets in the simulations of intervals; every three settings crossed, and not every two.
 stress: $(VENV)/.dev
-	ANTIBODY_ESM_STRESS=1 $(BIN)/python -m pytest tests/test_store_faults.py tests/test_intervals.py tests/test_paired.py
+	ANTIBODY_ESM_STRESS=1 $(BIN)/python -m pytest tests/test_store_faults.py tests/test_intervals.py tests/test_paired.py \
+		tests/test_covering_array.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

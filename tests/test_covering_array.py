@@ -400,7 +400,9 @@ def of_training_by_command(bench: Bench, cell: Cell) -> Numbers:
 
 
 def of_text(bench: Bench, cell: Cell) -> Numbers:
-    printed = [str(report) for report in _reports(bench, cell)]
+    reports = _reports(bench, cell)
+    printed = [str(report) for report in reports]
+    assert all(report._repr_html_() for report in reports)
     title = METRIC[bench.report(cell).metric].title
     folds, test = (re.search(rf"^{title} +(-?\d\.\d{{3}})", text, re.M) for text in printed)
     assert folds, printed[0]
@@ -409,14 +411,11 @@ def of_text(bench: Bench, cell: Cell) -> Numbers:
 
 
 def of_html(bench: Bench, cell: Cell) -> Numbers:
-    """The page of a test, and what a notebook shows of a cross-validation, whose page `of_training_by_command` has."""
-    report, tested = _reports(bench, cell)
-    page, shown = tested.to_html(bench.folder / "report.html").read_text(encoding="utf-8"), report._repr_html_()
+    """The page of a test; `of_training_by_command` writes that of a cross-validation."""
+    page = bench.tested(cell).to_html(bench.folder / "report.html").read_text(encoding="utf-8")
     test = re.search(r"<p class='hero'><strong>(.*?)</strong>", page)
-    folds = re.search(rf"<th scope='row'>{METRIC[report.metric].title}</th><td>(.*?)</td>", shown)
     assert test, page[:500]
-    assert folds, shown[:500]
-    return {name: Rounded(one[1].replace("\N{MINUS SIGN}", "-")) for name, one in (("folds", folds), ("test", test))}
+    return {"test": Rounded(test[1].replace("\N{MINUS SIGN}", "-"))}
 
 
 def of_json(bench: Bench, cell: Cell) -> Numbers:
