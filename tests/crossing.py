@@ -15,6 +15,14 @@ from antibody_esm import Dataset
 CLASSIFIERS = ("logreg", "knn", "random_forest", "linear_svm", "xgboost", "gaussian_process")
 REGRESSORS = ("ridge", "elastic_net", "svr", "xgboost_regressor", "gaussian_process_regressor")
 
+ROUTES = {
+    "tables": ("list", "frame", "file"),
+    "reports": ("text", "json", "csv"),
+    **{door: (door,) for door in ("page", "benchmark", "saved", "web", "command", "train")},
+    **{door: (door,) for door in ("contributions", "occlusion", "scan")},
+}
+"""Ways to the numbers of a model, and the doors on each; doors that cost little are on one way together."""
+
 FACTORS: dict[str, tuple[str, ...]] = {
     "chain": ("heavy", "light", "both", "paired"),
     "fragment": ("none", "loop", "loops", "domain", "both loops", "both domains"),
@@ -25,11 +33,7 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "decision": ("none", "sigmoid", "threshold"),
     "storage": ("float32", "float16", "int8"),
     "pairs": ("apart", "joined"),
-    "route": (
-        *("list", "frame", "file", "saved", "web", "command", "train"),
-        *("text", "page", "json", "csv", "benchmark"),
-        *("contributions", "occlusion", "scan"),
-    ),
+    "route": tuple(ROUTES),
 }
 """Every factor and its settings; the last one is the way on which the numbers of a model are had."""
 

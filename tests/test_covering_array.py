@@ -55,7 +55,7 @@ from antibody_esm.scoring import Scores, score_file
 from antibody_esm.sequences import BETWEEN
 from antibody_esm.specs import EstimatorSpec
 from antibody_esm.testing import tiny_checkpoint
-from crossing import Cell, array, conflict, meetings, valid_meetings
+from crossing import ROUTES, Cell, array, conflict, meetings, valid_meetings
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
 STRESS = "ANTIBODY_ESM_STRESS" in os.environ
@@ -104,9 +104,9 @@ VOTES = ("random_forest", "knn")
 """Classifiers that are explained by the share of votes."""
 COLUMN = {"classes": "probability", "numbers": "prediction"}
 """Column of a table that holds what is compared."""
-PRINTED = ("list", "frame", "file", "saved", "web", "command")
+PRINTED = ("tables", "saved", "web", "command")
 """Routes whose whole tables are compared, with what is known of how sure the model is."""
-REPORTED = ("train", "text", "page", "json", "csv", "benchmark")
+REPORTED = ("train", "reports", "page", "benchmark")
 """Routes on which the pipeline is cross-validated and tested."""
 
 RABBITS = [
@@ -262,7 +262,7 @@ def _score(predictor: Predictor, X: Any) -> float:
 def of_a_list(bench: Bench, cell: Cell) -> Numbers:
     """Whole chains, or pairs, as people write them; of single chains a Series too."""
     predictor, antibodies = bench.predictor(cell), bench.antibodies(cell)
-    if cell.route != "list":
+    if cell.route != "tables":
         return {"number": _number(predictor, antibodies)}
     if cell.chain in ("heavy", "light"):
         assert _number(predictor, pd.Series(antibodies)).tolist() == _number(predictor, antibodies).tolist()
@@ -271,14 +271,14 @@ def of_a_list(bench: Bench, cell: Cell) -> Numbers:
 
 def of_a_frame(bench: Bench, cell: Cell) -> Numbers:
     predictor, frame = bench.predictor(cell), bench.frame(cell)
-    return _said(predictor, frame) if cell.route == "frame" else {"number": _number(predictor, frame)}
+    return _said(predictor, frame) if cell.route == "tables" else {"number": _number(predictor, frame)}
 
 
 def of_a_file(bench: Bench, cell: Cell) -> Numbers:
     """A CSV file, as `score_file` reads it; and a FASTA file, in which pairs are written heavy|light."""
     predictor = bench.predictor(cell)
     table = _scored(score_file(bench.file(cell), predictor))
-    if cell.route == "file":
+    if cell.route == "tables":
         fasta = _scored(score_file(bench.fasta(cell), predictor))
         np.testing.assert_allclose(fasta["number"], table["number"], **CLOSE)
         return table
@@ -400,7 +400,9 @@ def of_training_by_command(bench: Bench, cell: Cell) -> Numbers:
 
 
 def of_text(bench: Bench, cell: Cell) -> Numbers:
-    printed = [str(report) for report in _reports(bench, cell)]
+    reports = _reports(bench, cell)
+    printed = [str(report) for report in reports]
+    assert all(report._repr_html_() for report in reports)
     title = METRIC[bench.report(cell).metric].title
     folds, test = (re.search(rf"^{title} +(-?\d?\.\d{{3}})", text, re.M) for text in printed)
     assert folds, printed[0]
@@ -409,14 +411,11 @@ def of_text(bench: Bench, cell: Cell) -> Numbers:
 
 
 def of_html(bench: Bench, cell: Cell) -> Numbers:
-    """The page of a test, and what a notebook shows of a cross-validation, whose page `of_training_by_command` has."""
-    report, tested = _reports(bench, cell)
-    page, shown = tested.to_html(bench.folder / "report.html").read_text(encoding="utf-8"), report._repr_html_()
+    """The page of a test; `of_training_by_command` writes that of a cross-validation."""
+    page = bench.tested(cell).to_html(bench.folder / "report.html").read_text(encoding="utf-8")
     test = re.search(r"<p class='hero'><strong>(.*?)</strong>", page)
-    folds = re.search(rf"<th scope='row'>{METRIC[report.metric].title}</th><td>(.*?)</td>", shown)
     assert test, page[:500]
-    assert folds, shown[:500]
-    return {name: Rounded(one[1].replace("\N{MINUS SIGN}", "-")) for name, one in (("folds", folds), ("test", test))}
+    return {"test": Rounded(test[1].replace("\N{MINUS SIGN}", "-"))}
 
 
 def of_json(bench: Bench, cell: Cell) -> Numbers:
@@ -479,7 +478,7 @@ DOORS: dict[str, Callable[[Bench, Cell], Numbers]] = {
     "occlusion": of_occlusion,
     "scan": of_a_scan,
 }
-"""By the names of routes."""
+"""By the names that `crossing.ROUTES` has for them."""
 EVERYWHERE = ("list", "frame", "file")
 """Doors that are tried in each cell, whatever its route."""
 IN_TURN = ("saved", "contributions", "scan")
@@ -492,7 +491,7 @@ def doors(cell: Cell) -> tuple[str, ...]:
     further = IN_TURN if STRESS else IN_TURN[turn : turn + 1]
     if cell.extractor == "region":  # of which every hidden residue would be numbered again
         further = tuple("scan" if door == "contributions" else door for door in further)
-    return tuple(dict.fromkeys((cell.route, *EVERYWHERE, *further)))
+    return tuple(dict.fromkeys((*ROUTES[cell.route], *EVERYWHERE, *further)))
 
 
 def numbers_at(door: str, bench: Bench, cell: Cell) -> Numbers:
@@ -600,6 +599,7 @@ def test_every_two_settings_that_can_meet_do() -> None:
     met = set().union(*(meetings(cell._asdict()) for cell in CELLS))
     assert met == valid_meetings()
     assert not any(conflict(cell._asdict()) for cell in CELLS)
+    assert {door for way in ROUTES.values() for door in way} == set(DOORS)
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=str)
@@ -631,7 +631,7 @@ def test_settings_that_cannot_meet_are_refused_with_the_reason(bench: Bench, nam
     settings, error, reason = REFUSED[name]
     cell = Cell(
         **{"chain": "heavy", "fragment": "none", "task": "classes", "extractor": "model", "classifier": "logreg"}
-        | {"split": "antibody", "decision": "none", "storage": "float32", "pairs": "apart", "route": "list"}
+        | {"split": "antibody", "decision": "none", "storage": "float32", "pairs": "apart", "route": "tables"}
         | settings
     )
     assert conflict(cell._asdict())
