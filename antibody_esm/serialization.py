@@ -217,7 +217,10 @@ def load_training(
             return Training(uncertainty, None, None, WITHOUT)
         _check_antibodies(arrays)
         antibodies = _antibodies(data, arrays.get("heavy"), arrays.get("light"), arrays.get("target"), species)
-        applicability = Applicability(tuple(dict.fromkeys(antibodies.sequences)), arrays["features"])
+        distinct = tuple(dict.fromkeys(antibodies.sequences))
+        if len(arrays["features"]) != min(len(distinct), _SAMPLED):
+            raise ValueError(f"{len(distinct):,} training antibodies have {len(arrays['features']):,} vectors")
+        applicability = Applicability(distinct, arrays["features"])
         return Training(uncertainty, applicability, antibodies, "" if "target" in arrays else _WITHOUT_LABELS)
     except (ValueError, KeyError, TypeError, MemoryError) as error:
         problem = _shortened(str(error))

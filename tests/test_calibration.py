@@ -270,4 +270,4 @@ def test_the_same_training_gives_the_same_bytes_in_another_process(kind: str, el
         exec(trained(kind), {"folder": other})  # noqa: S102
     for name in ("classifier.skops", "manifest.json"):
         assert (tmp_path / kind / name).read_bytes() == (other / name).read_bytes()
-    assert json.loads((other / "manifest.json").read_bytes())["format"] == 2
+    assert json.loads((other / "manifest.json").read_bytes())["format"] == 3

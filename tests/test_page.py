@@ -267,7 +267,7 @@ def hostile(word: str) -> Report:
         groups=[word, "b"] * 10,
         measurements={f"{word} ": np.arange(20.0)},
         provenance=known,
-        fragment=word,
+        fragment="H-CDRs",
     )
     probability = np.linspace(0, 1, 20)
     spec = TrainSpec(extractor=ExtractorSpec(model=f"m{word}"))

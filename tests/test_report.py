@@ -34,7 +34,7 @@ from strategies import trains
 
 SPEC = TrainSpec(extractor=ExtractorSpec(model="m"))
 FOUR = Dataset(ids=["a", "b", "c", "d"], heavy=["EV", "QV", "EV", "AA"], label=[0, 1, 1, 0])
-WITHOUT_GROUPS = Dataset(ids=antibodies().ids, heavy=antibodies().heavy, label=antibodies().label)
+WITHOUT_GROUPS = Dataset(antibodies().ids, antibodies().heavy, label=antibodies().label, fragment="H-CDRs")
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +214,7 @@ def test_simulations_of_ten_folds_are_cited_only_for_designs_that_were_simulated
 
 
 def test_of_one_cluster_nothing_is_known() -> None:
-    clones = Dataset(ids=["a", "b", "c"], heavy=["EVQLVESGGGKK", "EVQLVESGGGKK", "EVQLVESGGGKK"], label=[1, 0, 1])
+    clones = Dataset(ids=["a", "b", "c"], heavy=["EVQLVESGGGKKGGGSKK"] * 3, label=[1, 0, 1], fragment="H-CDRs")
     report = held_out(clones)
     assert all(np.isnan(one.width) for one in report.intervals().values())
     assert all(one.verdict == "undecided" for one in report.comparisons)
@@ -257,7 +257,7 @@ def test_baselines_of_another_fragment_are_absent_with_the_reason(held_out_repor
         training=_light(),
     )
     assert not other.baselines.found
-    assert "cannot be scored on heavy ones" in " ".join(str(other).split())
+    assert "cannot be scored on heavy H-CDRs ones" in " ".join(str(other).split())
 
 
 def test_of_very_many_antibodies_the_slow_baselines_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,7 +287,9 @@ def test_enough_positives_show_accuracy_beside_that_of_the_larger_class(report: 
 def test_folds_in_which_a_metric_is_not_defined_are_counted() -> None:
     label = np.array([0] * 20 + [1, 0] * 10)
     groups = ["no positives"] * 20 + ["one"] * 10 + ["two"] * 10
-    data = Dataset(ids=antibodies().ids[:40], heavy=antibodies().heavy[:40], label=label, groups=groups)
+    data = Dataset(
+        ids=antibodies().ids[:40], heavy=antibodies().heavy[:40], label=label, groups=groups, fragment="H-CDRs"
+    )
     report = cross_validated(data, split=SplitSpec(by="family"))
     assert np.isnan(report.scores["roc_auc"]).sum() == 1
     said = " ".join(str(report).split())
@@ -306,7 +308,9 @@ def test_identity_is_that_to_the_nearest_antibody_of_the_other_folds() -> None:
         "SYELTQPPSV",
         "KKRKKRKKKR",
     ]
-    data = Dataset(ids=[str(i) for i in range(8)], heavy=sequences, label=[0, 1] * 4, groups=[*"aabbbbbb"])
+    data = Dataset(
+        ids=[str(i) for i in range(8)], heavy=sequences, label=[0, 1] * 4, groups=[*"aabbbbbb"], fragment="H-CDRs"
+    )
     report = cross_validated(data, split=SplitSpec(by="family"))
     assert report.identity is not None
     np.testing.assert_allclose(report.identity[:5], [0.9, 0.9, 0.9, 0.3, 0.3], atol=0.11)
@@ -345,6 +349,7 @@ def test_repeated_and_contradictory_sequences_are_said() -> None:
         ids=[*antibodies().ids, "again"],
         heavy=[*antibodies().heavy, antibodies().heavy[0]],
         label=[*antibodies().label, 1 - antibodies().label[0]],
+        fragment="H-CDRs",
     )
     said = " ".join(str(cross_validated(data)).split())
     assert "2 antibodies share their sequence with another one (1 sequences, 1 with contradictory labels)" in said

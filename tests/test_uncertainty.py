@@ -23,6 +23,7 @@ from antibody_esm import (
 from antibody_esm.evaluation.applicability import FAR, Applicability
 from antibody_esm.evaluation.splits import folds, units
 from antibody_esm.evaluation.uncertainty import Uncertainty
+from antibody_esm.predictor import _manifest_digest
 
 GENERATOR = np.random.default_rng(4)
 NUMBERED = DescriptorSpec(descriptors=("length", "net_charge", "composition"))
@@ -196,7 +197,7 @@ def test_training_files_hold_no_objects(predictor: Predictor, tmp_path: Path) ->
     (tmp_path / "model" / "training.npz").write_bytes(content.getvalue())
     manifest = tmp_path / "model" / "manifest.json"
     changed = json.loads(manifest.read_text()) | {"training_sha256": hashlib.sha256(content.getvalue()).hexdigest()}
-    manifest.write_text(json.dumps(changed))
+    manifest.write_text(json.dumps(changed | {"sha256": _manifest_digest(changed)}))
     with pytest.raises(StoreError, match="not what is known of training antibodies"):
         Predictor.load(tmp_path / "model")
 
@@ -245,13 +246,14 @@ def test_a_calibrated_classifier_knows_how_sure_it_is_as_well() -> None:
 
 
 def test_other_chains_and_fragments_than_those_of_the_training_are_refused(predictor: Predictor) -> None:
-    loops = replace(DATA, fragment="H-CDRs")
+    loops = replace(DATA, fragment="H-CDR3")
     light = Dataset(DATA.ids, light=DATA.heavy, chain="light", label=DATA.label, fragment="L-CDRs")
     for wrong in (loops, light):
         for ask in (predictor.predict, predictor.predict_proba, predictor.score_table, predictor.evaluate):
-            with pytest.raises(DatasetError, match="trained on heavy sequences, and these are"):
+            with pytest.raises(DatasetError, match="the model reads heavy H-CDRs sequences, and these are"):
                 ask(wrong)
-    predictor.predict(replace(DATA, fragment="VH"))
+    with pytest.raises(DatasetError, match="no heavy variable domain"):
+        predictor.predict(replace(DATA, fragment="VH", heavy=["EVQLV"] * len(DATA)))
 
 
 @pytest.mark.parametrize("confidence", [0, 1, -0.1, 1.5])

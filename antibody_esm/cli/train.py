@@ -201,7 +201,7 @@ def _complete(report: "Report") -> tuple[dict[str, Any], str]:
     try:
         return report.to_dict(), str(report)
     except RECOVERABLE as error:
-        logger.warning("there are only scores: %s", in_one_line(error))
+        logger.warning("metrics.json holds only scores: %s", in_one_line(error))
         return report.summary(), f"{report.title}\n{report.counts}"
 
 

@@ -53,7 +53,7 @@ class Texts(NamedTuple):
         return [self.between.join(parts) for parts in self.parts if parts is not None]
 
 
-class _Given(NamedTuple):
+class Given(NamedTuple):
     """Chains of one antibody that are read."""
 
     chains: dict[ChainName, str | None]
@@ -146,7 +146,7 @@ class Reading:
             a fragment is still cut out of the chains in which a variable domain is recognised.
         """
         check = self.check if check is None else check
-        rows = [self._given(antibody) for antibody in antibodies]
+        rows = [self.given(antibody) for antibody in antibodies]
         domains = self._domains(rows) if check or self.fragment is not None else {}
         every: list[tuple[str, ...] | None] = []
         reasons: dict[int, str] = {}
@@ -188,21 +188,21 @@ class Reading:
     def _between(self) -> str:
         return BETWEEN if self.chain == "paired" else ""
 
-    def _given(self, antibody: "str | Chains") -> _Given:
+    def given(self, antibody: "str | Chains") -> Given:
         """Return the chains that are read; one text that holds both where these are joined."""
         if isinstance(antibody, str) and BETWEEN not in antibody:
             if self.chain == "both":
-                return _Given({"heavy": antibody, "light": antibody}, joined=True)
+                return Given({"heavy": antibody, "light": antibody}, joined=True)
             antibody = (None, antibody) if self.chain == "light" else (antibody, None)
         heavy, light = antibody.split(BETWEEN) if isinstance(antibody, str) else antibody
         both: dict[ChainName, str | None] = {"heavy": heavy, "light": light}
-        return _Given({name: both[name] for name in self.chains})
+        return Given({name: both[name] for name in self.chains})
 
-    def _domains(self, rows: Sequence[_Given]) -> dict[str, tuple[Domain, ...]]:
+    def _domains(self, rows: Sequence[Given]) -> dict[str, tuple[Domain, ...]]:
         texts = list(dict.fromkeys(chain for row in rows for chain in row.chains.values() if chain))
         return dict(zip(texts, number(texts, species=self.species), strict=True))
 
-    def _parts(self, given: _Given, domains: Mapping[str, tuple[Domain, ...]], check: bool) -> tuple[str, ...]:
+    def _parts(self, given: Given, domains: Mapping[str, tuple[Domain, ...]], check: bool) -> tuple[str, ...]:
         """Return the part of each chain that is read."""
         absent = [name for name, chain in given.chains.items() if not chain]
         if absent:

@@ -12,13 +12,12 @@ from antibody_esm.embedding import embed
 from antibody_esm.ensemble import AnyExtractor, Described, Ensemble
 from antibody_esm.explain import picture
 from antibody_esm.explain.scores import Unit, linear, scores, unit
-from antibody_esm.explain.sites import Site, sites
+from antibody_esm.explain.sites import Site, sites, sites_read
 from antibody_esm.files import write
-from antibody_esm.numbering import SPECIES
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.regions import places
 from antibody_esm.predictor import Predictor
-from antibody_esm.sequences import ALPHABET, BETWEEN
+from antibody_esm.sequences import ALPHABET, BETWEEN, normalise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,8 +43,8 @@ class Contributions:
     unit: Unit
     rounding: float = 0.0
     """How much of the score comes from rounding the vector to its storage; all residues that take part share it."""
-    species: tuple[str, ...] = SPECIES
-    """Species whose profiles number the residues."""
+    numbered: "list[Site] | None" = None
+    """Place of each residue by IMGT numbering, as the model's reading has it; None: as the sequence is numbered."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.sequence!r}, score={self.score:.3g}, {self.method}, {self.unit})"
@@ -59,7 +58,7 @@ class Contributions:
     @cached_property
     def sites(self) -> list[Site]:
         """Where each residue stands by IMGT numbering."""
-        return sites(self.sequence, self.species)
+        return sites(self.sequence) if self.numbered is None else self.numbered
 
     def to_frame(self) -> "pd.DataFrame":
         """Return one row a residue: ``chain``, ``index``, ``position``, ``region``, ``residue``, ``contribution``."""
@@ -149,8 +148,8 @@ def residue_contributions(
     rounding = float((vector - shares.sum(axis=0)) @ found.weights)
     takes_part = shares.any(axis=1)
     contributions = shares @ found.weights + rounding / takes_part.sum() * takes_part
-    species = predictor.reading.species
-    return Contributions(text, contributions, found.intercept, score, "exact", unit(predictor), rounding, species)
+    numbered = sites_read(normalise([sequence], pairs=True)[0], text, predictor.reading)
+    return Contributions(text, contributions, found.intercept, score, "exact", unit(predictor), rounding, numbered)
 
 
 def occlusion(
@@ -207,8 +206,8 @@ def occlusion(
     for start, change in zip(covers, found[0] - found[1:], strict=True):
         sums[start : start + window] += change / window
         counts[start : start + window] += 1
-    species = predictor.reading.species
-    return Contributions(text, sums / counts, None, float(found[0]), "occlusion", unit(predictor), species=species)
+    numbered = sites_read(normalise([sequence], pairs=True)[0], text, predictor.reading)
+    return Contributions(text, sums / counts, None, float(found[0]), "occlusion", unit(predictor), numbered=numbered)
 
 
 def _not_exact(predictor: Predictor) -> str | None:

@@ -12,12 +12,12 @@ from antibody_esm.ensemble import Ensemble
 from antibody_esm.explain.germline import germline_residues
 from antibody_esm.explain.picture import UNIT, axes, mark_regions, stretches
 from antibody_esm.explain.scores import Unit, scores, unit
-from antibody_esm.explain.sites import Site, named, sites
+from antibody_esm.explain.sites import Site, named, sites_read
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.masked import NoHead, masked_log_probabilities
 from antibody_esm.predictor import Predictor
 from antibody_esm.reports.figures import COLOURS
-from antibody_esm.sequences import AMINO_ACIDS, BETWEEN, refuse_longer
+from antibody_esm.sequences import AMINO_ACIDS, BETWEEN, normalise, refuse_longer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -200,7 +200,7 @@ def mutational_scan(
     members = _language_models(predictor)
     for member in members:
         refuse_longer([text] if member.spec.pairs == "joined" else text.split(BETWEEN), member.max_length)
-    every = sites(text, predictor.reading.species)
+    every = sites_read(normalise([sequence], pairs=True)[0], text, predictor.reading)
     kept = {site.place for site in named(every, protect)}
     meant = every if positions is None else named(every, positions)
     chosen = [site for site in meant if site.place not in kept and site.residue in AMINO_ACIDS]

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from antibody_esm.ensemble import Described, Ensemble
 from antibody_esm.explain.contributions import Contributions
 from antibody_esm.explain.scores import scores, unit
+from antibody_esm.explain.sites import sites_read
 from antibody_esm.predictor import Predictor
-from antibody_esm.sequences import BETWEEN
+from antibody_esm.sequences import BETWEEN, normalise
 
 
 def shapley(
@@ -75,9 +76,10 @@ def shapley(
     every = np.ones((1, len(places)))
     explainer = explainers.Permutation(score, np.zeros_like(every), seed=random_state)
     found = explainer(every, max_evals=rounds * (2 * len(places) + 1), batch_size="auto", silent=True)
-    whole, species = float(score(every)[0]), predictor.reading.species
+    whole = float(score(every)[0])
+    numbered = sites_read(normalise([sequence], pairs=True)[0], text, predictor.reading)
     return Contributions(
-        text, found.values[0], float(found.base_values[0]), whole, "shap", unit(predictor), species=species
+        text, found.values[0], float(found.base_values[0]), whole, "shap", unit(predictor), numbered=numbered
     )
 
 

@@ -1,10 +1,12 @@
 """Where the residues of an antibody stand by IMGT numbering, and which ones a name means."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from antibody_esm.numbering import CDRS, FRAMEWORKS, REGIONS, SPECIES, number
+from antibody_esm.data.parts import part_of
+from antibody_esm.data.reading import Reading
+from antibody_esm.numbering import CDRS, FRAMEWORKS, REGIONS, SPECIES, best, number
 from antibody_esm.sequences import BETWEEN
 
 _SETS: dict[str, tuple[str, ...]] = {
@@ -52,6 +54,45 @@ def sites(text: str, species: Sequence[str] = SPECIES) -> list[Site]:
         before += len(chain) + 1
         domains_before += len(domains)
     return found
+
+
+def sites_read(antibody: str, text: str, reading: Reading) -> list[Site]:
+    """Return the sites of the text that is read of an antibody, in order.
+
+    Residues of loops and frameworks keep the positions that they have in the chains from which they are cut.
+
+    Parameters
+    ----------
+    antibody
+        A chain or a pair, in normal form.
+    text
+        Its text as the reading gives it.
+    reading
+        Reading of the model.
+    """
+    if reading.fragment is None or reading.whole:
+        return sites(text, reading.species)
+    part, places = part_of(reading.chain, reading.fragment), _places(text)
+    cut: list[Site] = []
+    for number_of_chain, (name, chain) in enumerate(reading.given(antibody).chains.items()):
+        domain = best(number([chain or "X"], species=reading.species)[0], name)
+        if domain is None:
+            return sites(text, reading.species)
+        for region in getattr(part, name):
+            for i in range(*domain.span(region)):
+                index, place = next(places, (0, 0))
+                residue, position = domain.residues[i], domain.positions[i]
+                cut.append(Site(name[0].upper(), index, position, region, residue, place, number_of_chain))
+    same = "".join(site.residue for site in cut) == text.replace(BETWEEN, "")
+    return cut if same else sites(text, reading.species)
+
+
+def _places(text: str) -> Iterator[tuple[int, int]]:
+    """Give the index in its chain and the place in the text of each residue."""
+    before = 0
+    for chain in text.split(BETWEEN):
+        yield from ((i, before + i) for i in range(len(chain)))
+        before += len(chain) + 1
 
 
 def named(every: list[Site], positions: str | Iterable[str | int]) -> list[Site]:

@@ -175,6 +175,7 @@ def _refuse_unknown(checkpoint: Checkpoint) -> None:
 
 
 def _tokenizer(checkpoint: Checkpoint) -> Any:
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     if not checkpoint.files.keys() & set(VOCABULARY_FILES):
@@ -186,7 +187,7 @@ def _tokenizer(checkpoint: Checkpoint) -> Any:
             if family_of(checkpoint).verbatim_tokenizer and "tokenizer.json" in checkpoint.files:
                 return PreTrainedTokenizerFast.from_pretrained(folder)
             return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **options)
-        except CRAFTED as error:
+        except (*CRAFTED, StrictDataclassError) as error:
             raise checkpoint.error(f"its tokenizer cannot be loaded: {str(error)[:500]}") from error
 
 

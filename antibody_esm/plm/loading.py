@@ -30,6 +30,7 @@ def read_weights(checkpoint: Checkpoint, model_class: str, dtype: Any, **options
         If the files cannot be read as such a model, or their shapes are others than the configuration's.
     """
     import transformers
+    from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
 
     family = family_of(checkpoint)
@@ -46,7 +47,7 @@ def read_weights(checkpoint: Checkpoint, model_class: str, dtype: Any, **options
                 ignore_mismatched_sizes=True,  # they come back in the report
                 **options,
             )
-        except (*CRAFTED, SafetensorError) as error:
+        except (*CRAFTED, SafetensorError, StrictDataclassError) as error:
             raise checkpoint.error(f"its weights cannot be loaded: {str(error)[:500]}") from error
     return model, {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
 
