@@ -120,3 +120,13 @@ def _of_scaled_labels(regressor: Any) -> Any:
     from sklearn.preprocessing import StandardScaler
 
     return TransformedTargetRegressor(regressor, transformer=StandardScaler())
+
+
+def workers_of(classifier: Any, workers: int | None) -> int | None:
+    """Return how many fits of a classifier may run at a time in threads.
+
+    LinearSVC draws from a generator that all threads of a process share, so that fits side by side would change each
+    other's last digits.
+    """
+    parts = [classifier, *classifier.get_params(deep=True).values()]
+    return 1 if any(type(part).__name__ == "LinearSVC" for part in parts) else workers

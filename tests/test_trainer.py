@@ -68,11 +68,10 @@ def test_a_store_serves_other_classifiers_folds_and_orders(tiny: ExtractorSpec, 
         assert trainer.extractor.computed == 0
 
 
-def test_two_trainers_of_one_spec_find_the_same(tiny: ExtractorSpec) -> None:
+@pytest.mark.parametrize("classifier", ["random_forest", "linear_svm"])
+def test_two_trainers_of_one_spec_find_the_same(classifier: str, tiny: ExtractorSpec) -> None:
     one, other = (
-        Trainer(tiny, "random_forest", SplitSpec(folds=3), runtime=RuntimeSpec(workers=n)).cross_validate(
-            DATA, check=False
-        )
+        Trainer(tiny, classifier, SplitSpec(folds=3), runtime=RuntimeSpec(workers=n)).cross_validate(DATA, check=False)
         for n in (1, 2)
     )
     assert one.out_of_fold.equals(other.out_of_fold)

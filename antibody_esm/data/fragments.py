@@ -72,8 +72,9 @@ def read_as(data: Dataset, read_by: Reading, texts: Texts) -> Dataset:
     """
     if not texts.rows:
         refuse_rows(data, texts, f"have no whole {read_by.fragment or read_by.chain}")
-    if not texts.reasons and data.chain == read_by.chain and texts.accepted == data.sequences:
-        return data
+    theirs = data.reading
+    if not texts.reasons and (theirs.chain, theirs.fragment) == (read_by.chain, read_by.fragment):
+        return data  # which is that part already
     parts = [parts for parts in texts.parts if parts is not None]
     chains = dict(zip(read_by.chains, map(list, zip(*parts, strict=True)), strict=True))
     dropped = {data.ids[row]: reason for row, reason in texts.reasons.items()}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.classifiers import one_blas_thread
+from antibody_esm.classifiers import one_blas_thread, workers_of
 from antibody_esm.evaluation.metrics import score, score_continuous
 from antibody_esm.evaluation.splits import Fold, folds, strata
 from antibody_esm.specs import SplitSpec
@@ -82,7 +82,7 @@ def cross_validate(
     divided = folds(split, strata(label) if continuous else label, unit)
     # Threads: what takes long here (trees, solvers, matrix products) runs outside of Python.
     with one_blas_thread():
-        results = in_threads(run, divided, workers)
+        results = in_threads(run, divided, workers_of(classifier, workers))
     return collect(label, split, divided, results)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.classifiers import one_blas_thread
+from antibody_esm.classifiers import one_blas_thread, workers_of
 from antibody_esm.errors import DatasetError
 from antibody_esm.evaluation.cross_validation import CrossValidation, collect
 from antibody_esm.evaluation.metrics import score
@@ -118,6 +118,8 @@ def nested_cross_validate(
         for train, _ in outer
     ]
     jobs = [(i, name, fold) for i, made in enumerate(within) for name in candidates for fold in made]
+    for candidate in candidates.values():
+        workers = workers_of(candidate.classifier, workers)
     with one_blas_thread():
         done = in_threads(run, [(name, *fold) for _, name, fold in jobs], workers)
         tried: dict[tuple[int, str], list[_Try]] = {}
