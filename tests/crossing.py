@@ -97,7 +97,7 @@ def conflict(cell: Mapping[str, str]) -> str | None:
 
 def meetings(cell: Mapping[str, str], strength: int = 2) -> set[Meeting]:
     """Return every two, or so many as the strength is, settings of a cell."""
-    return {frozenset(some) for some in combinations(cell.items(), strength)}
+    return {frozenset(settings) for settings in combinations(cell.items(), strength)}
 
 
 def completed(cell: Mapping[str, str], wanted: Set[Meeting] = frozenset(), strength: int = 2) -> Cell | None:
@@ -107,19 +107,19 @@ def completed(cell: Mapping[str, str], wanted: Set[Meeting] = frozenset(), stren
     factor = next((name for name in FACTORS if name not in cell), None)
     if factor is None:
         return Cell(**cell)
-    tried = [{**cell, factor: one} for one in FACTORS[factor]]
+    tried = [{**cell, factor: setting} for setting in FACTORS[factor]]
     if wanted:
-        tried.sort(key=lambda one: -len(meetings(one, strength) & wanted))
-    return next((found for one in tried if (found := completed(one, wanted, strength))), None)
+        tried.sort(key=lambda larger: -len(meetings(larger, strength) & wanted))
+    return next(filter(None, (completed(larger, wanted, strength) for larger in tried)), None)
 
 
 def valid_meetings(strength: int = 2) -> set[Meeting]:
     """Return every two, or so many as the strength is, settings that some valid cell has."""
     return {
-        frozenset(zip(factors, some, strict=True))
+        frozenset(zip(factors, settings, strict=True))
         for factors in combinations(FACTORS, strength)
-        for some in product(*(FACTORS[factor] for factor in factors))
-        if completed(dict(zip(factors, some, strict=True)))
+        for settings in product(*(FACTORS[factor] for factor in factors))
+        if completed(dict(zip(factors, settings, strict=True)))
     }
 
 
@@ -127,13 +127,13 @@ def array(strength: int = 2) -> list[Cell]:
     """Return cells in which every two valid settings meet, or every so many as the strength is."""
     # Settings that depend on each other most are one parameter, or the search runs into rows that cannot be ended.
     parameters: list[list[dict[str, str]]] = [
-        [dict(zip(together, some, strict=True)) for some in product(*(FACTORS[factor] for factor in together))]
+        [dict(zip(together, settings, strict=True)) for settings in product(*(FACTORS[name] for name in together))]
         for together in (("chain", "fragment"), ("task", "classifier"), *((factor,) for factor in _ALONE))
     ]
-    parameters = [[one for one in settings if conflict(one) is None] for settings in parameters]
+    parameters = [[settings for settings in values if conflict(settings) is None] for values in parameters]
 
     def joined(row: list[dict[str, str]]) -> dict[str, str]:
-        return {factor: one for settings in row for factor, one in settings.items()}
+        return {factor: setting for settings in row for factor, setting in settings.items()}
 
     rows = AllPairs(parameters, filter_func=lambda row: conflict(joined(row)) is None, n=strength)
     cells = [Cell(**joined(row)) for row in rows]

@@ -1,7 +1,7 @@
 """One model gives the same numbers at every door, whatever its settings: a covering array of them, on real antibodies.
 
 The settings and what keeps two of them apart are in `crossing`. Here a cell becomes a model, which is asked about
-antibodies on the cell's route and at some other `doors`; what it says of a data set is what is right.
+antibodies on the cell's route and at other `doors`; its numbers of a data set are the right ones.
 """
 
 import asyncio
@@ -147,15 +147,15 @@ class Bench:
         self.table = pd.DataFrame(
             {
                 "id": jain.ids,
-                "heavy": [f"{one}ASTKGPSVFPLAP" for one in jain.heavy or ()],
-                "light": [f"{one}RTVAAPSVFIFPP" for one in jain.light or ()],
+                "heavy": [f"{domain}ASTKGPSVFPLAP" for domain in jain.heavy or ()],
+                "light": [f"{domain}RTVAAPSVFIFPP" for domain in jain.light or ()],
                 "numbers": np.asarray(jain.label),
                 "classes": (np.asarray(jain.label) > np.median(np.asarray(jain.label))).astype(int),
                 "groups": [f"study {row % 4}" for row in range(len(jain))],
                 "fold": [row % 3 for row in range(len(jain))],
             }
         )
-        for name in ("whole", "data", "trainer", "report", "predictor", "saved", "tested", "right"):
+        for name in ("whole", "data", "trainer", "report", "fitted", "saved", "tested", "right"):
             setattr(self, name, cache(getattr(self, name)))
 
     def whole(self, chain: str, task: str, rows: range) -> Dataset:
@@ -198,10 +198,13 @@ class Bench:
 
     def predictor(self, cell: Cell) -> Predictor:
         """Return the fitted model; it knows how sure it is on routes that print that, at the cost of five more fits."""
-        return self.trainer(cell.model).fit(self.trained(cell), uncertainty=cell.route in PRINTED)
+        return self.fitted(cell.model, cell.route in PRINTED)
+
+    def fitted(self, model: Cell, uncertainty: bool) -> Predictor:
+        return self.trainer(model).fit(self.trained(model), uncertainty=uncertainty)
 
     def tested(self, cell: Cell) -> Report:
-        return self.predictor(cell.model).evaluate(self.asked(cell))
+        return self.predictor(cell).evaluate(self.asked(cell))
 
     def saved(self, cell: Cell) -> Path:
         return self.predictor(cell).save(self.folder / "models" / str(cell))
@@ -268,12 +271,12 @@ def of_a_list(bench: Bench, cell: Cell) -> Numbers:
         return {"number": _number(predictor, antibodies)}
     if cell.chain in ("heavy", "light"):
         assert _number(predictor, pd.Series(antibodies)).tolist() == _number(predictor, antibodies).tolist()
-    return _said(predictor, antibodies)
+    return _everything(predictor, antibodies)
 
 
 def of_a_frame(bench: Bench, cell: Cell) -> Numbers:
     predictor, frame = bench.predictor(cell), bench.frame(cell)
-    return _said(predictor, frame) if cell.route == "tables" else {"number": _number(predictor, frame)}
+    return _everything(predictor, frame) if cell.route == "tables" else {"number": _number(predictor, frame)}
 
 
 def of_a_file(bench: Bench, cell: Cell) -> Numbers:
@@ -291,31 +294,31 @@ def of_a_saved_model(bench: Bench, cell: Cell) -> Numbers:
     predictor = Predictor.load(bench.saved(cell), store=bench.store, runtime=RUNTIME)
     if cell.route != "saved":
         return {"number": _number(predictor, bench.asked(cell))}
-    np.testing.assert_allclose(
-        _number(predictor, bench.antibodies(cell)), _number(predictor, bench.frame(cell)), **CLOSE
-    )
-    return _said(predictor, bench.asked(cell))
+    listed, framed = (_number(predictor, antibodies) for antibodies in (bench.antibodies(cell), bench.frame(cell)))
+    np.testing.assert_allclose(listed, framed, **CLOSE)
+    return _everything(predictor, bench.asked(cell))
 
 
 def of_contributions(bench: Bench, cell: Cell) -> Numbers:
-    found = residue_contributions(bench.predictor(cell), bench.antibodies(cell)[0])
-    if found.intercept is not None:
-        assert found.intercept + found.contributions.sum() == pytest.approx(found.score, abs=1e-4)
-    assert len(found.to_frame()) == len(found.contributions) == len(found.sequence.replace(BETWEEN, ""))
-    return {"read": found.sequence, "score": found.score}
+    explained = residue_contributions(bench.predictor(cell), bench.antibodies(cell)[0])
+    if explained.intercept is not None:
+        assert explained.intercept + explained.contributions.sum() == pytest.approx(explained.score, abs=1e-4)
+    assert len(explained.to_frame()) == len(explained.contributions) == len(explained.sequence.replace(BETWEEN, ""))
+    return {"read": explained.sequence, "score": explained.score}
 
 
 def of_occlusion(bench: Bench, cell: Cell) -> Numbers:
-    found = occlusion(bench.predictor(cell), bench.antibodies(cell)[0])
-    return {"read": found.sequence, "score": found.score}
+    explained = occlusion(bench.predictor(cell), bench.antibodies(cell)[0])
+    return {"read": explained.sequence, "score": explained.score}
 
 
 def of_a_scan(bench: Bench, cell: Cell) -> Numbers:
-    found = mutational_scan(bench.predictor(cell), bench.antibodies(cell)[0], [3], plausibility=cell.route == "scan")
-    assert len(found.table) == 19
+    predictor, antibody = bench.predictor(cell), bench.antibodies(cell)[0]
+    explained = mutational_scan(predictor, antibody, [3], plausibility=cell.route == "scan")
+    assert len(explained.table) == 19
     if cell.route == "scan" and cell.extractor != "descriptors":
-        assert "plausibility" in found.table, found.absent
-    return {"read": found.sequence, "score": found.score, "first": found.prediction}
+        assert "plausibility" in explained.table, explained.absent
+    return {"read": explained.sequence, "score": explained.score, "first": explained.prediction}
 
 
 def of_the_page(bench: Bench, cell: Cell) -> Numbers:
@@ -451,7 +454,7 @@ def of_a_benchmark(bench: Bench, cell: Cell) -> Numbers:
     folds, test = grid.reports
     assert str(grid)
     written = json.loads(grid.to_json(bench.folder / "grid.json").read_text())["reports"]
-    assert [one["antibodies"] for one in written] == [len(TRAINED), len(ASKED)]
+    assert [report["antibodies"] for report in written] == [len(TRAINED), len(ASKED)]
     assert len(pd.read_csv(grid.to_csv(bench.folder / "grid.csv"))) > len(grid.reports)
     column = COLUMN[cell.task]
     return {
@@ -503,7 +506,7 @@ def numbers_at(door: str, bench: Bench, cell: Cell) -> Numbers:
 
 def run(command: Typer, *arguments: object) -> str:
     """Run a command in this process, and return what it printed."""
-    done = CliRunner().invoke(command, [str(one) for one in arguments], terminal_width=80)
+    done = CliRunner().invoke(command, [str(argument) for argument in arguments], terminal_width=80)
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     assert done.exit_code == 0, done.output
@@ -517,7 +520,7 @@ def _number(predictor: Predictor, antibodies: Any) -> Any:
     return predictor.predict_proba(antibodies)[:, 1]
 
 
-def _said(predictor: Predictor, antibodies: Any) -> Numbers:
+def _everything(predictor: Predictor, antibodies: Any) -> Numbers:
     """Return all that a model says in Python."""
     return {
         "number": _number(predictor, antibodies),
@@ -529,9 +532,9 @@ def _said(predictor: Predictor, antibodies: Any) -> Numbers:
 def _scored(scores: Iterable[Scores]) -> Numbers:
     """Return what stands in the tables of a file; no row may be rejected."""
     every = list(scores)
-    for one in every:
-        assert one.rejected.empty, one.rejected["reason"].iloc[0]
-    table = pd.concat([one.table for one in every], ignore_index=True).drop(columns="row")
+    for batch in every:
+        assert batch.rejected.empty, batch.rejected["reason"].iloc[0]
+    table = pd.concat([batch.table for batch in every], ignore_index=True).drop(columns="row")
     return _of_table(table)
 
 
@@ -554,9 +557,9 @@ def _override(value: Any) -> str:
     return str(value)
 
 
-def differences(found: Numbers, right: Numbers) -> Iterator[str]:
+def differences(numbers: Numbers, right: Numbers) -> Iterator[str]:
     """Give where numbers, texts and tables are not what they should be."""
-    for name, value in found.items():
+    for name, value in numbers.items():
         expected = right[name]
         if not isinstance(value, pd.DataFrame):
             parts = {name: (value, expected)}
@@ -565,24 +568,20 @@ def differences(found: Numbers, right: Numbers) -> Iterator[str]:
             continue
         else:  # a list has no ids, and its rows are numbered
             parts = {f"{name}, {part}": (value[part], expected[part]) for part in expected if part != "id"}
-        for part, (one, other) in parts.items():
-            if not _alike(one, other, SINGLE if part == "score" else CLOSE):
-                yield f"{part}: {_some(one)} instead of {_some(other)}"
+        for part, (actual, desired) in parts.items():
+            if not _alike(actual, desired, SINGLE if part == "score" else CLOSE):
+                yield f"{part}: {np.ravel(actual)[:4]} instead of {np.ravel(desired)[:4]}"
 
 
-def _alike(one: Any, other: Any, close: dict[str, float]) -> bool:
-    if isinstance(one, Rounded):
-        return abs(float(one) - other) <= 0.00051
-    first, second = np.asarray(one), np.asarray(other)
+def _alike(actual: Any, desired: Any, close: dict[str, float]) -> bool:
+    if isinstance(actual, Rounded):
+        return abs(float(actual) - desired) <= 0.00051
+    first, second = np.asarray(actual), np.asarray(desired)
     if first.shape != second.shape:
         return False
     if second.dtype.kind in "fiub":
         return np.allclose(first.astype(float), second.astype(float), **close, equal_nan=True)
     return bool((first == second).all())
-
-
-def _some(value: Any) -> str:
-    return str(np.ravel(value)[:4])
 
 
 @pytest.fixture(scope="module")
@@ -609,7 +608,8 @@ def test_a_model_gives_the_same_numbers_at_every_door(bench: Bench, cell: Cell) 
     wrong = []
     for door in doors(cell):
         try:
-            wrong += [f"{door}: {one}" for one in differences(numbers_at(door, bench, cell), bench.right(cell))]
+            numbers = numbers_at(door, bench, cell)
+            wrong += [f"{door}: {difference}" for difference in differences(numbers, bench.right(cell))]
         except Exception as error:  # noqa: BLE001  so that the other doors are tried too
             wrong.append(f"{door}: {type(error).__name__}: {error}")
     if wrong:
@@ -658,8 +658,8 @@ def test_a_command_says_in_a_line_which_settings_cannot_meet(bench: Bench, name:
     table = bench.folder / "antibodies.csv"
     bench.table.iloc[list(TRAINED)].to_csv(table, index=False)
     model = [] if "model=descriptors" in overrides else [f"extractor.model={bench.checkpoints['esm']}"]
-    given = [f"data={table}", "data.label=classes", *model, *overrides, f"output={bench.folder / 'refused'}"]
-    done = CliRunner().invoke(train.app, given)
+    arguments = [f"data={table}", "data.label=classes", *model, *overrides, f"output={bench.folder / 'refused'}"]
+    done = CliRunner().invoke(train.app, arguments)
     assert isinstance(done.exception, SystemExit)
     assert done.exit_code in (1, 2)
     assert done.stderr.startswith("error: ")
@@ -728,11 +728,11 @@ def test_nanobodies_have_the_numbers_of_their_training_rows_at_every_door(
     wrong = []
     for door, numbers in doors.items():
         try:
-            wrong += [f"{door}: {one}" for one in differences(numbers(), right)]
+            wrong += [f"{door}: {difference}" for difference in differences(numbers(), right)]
         except Exception as error:  # noqa: BLE001  so that the other doors are tried too
             wrong.append(f"{door}: {type(error).__name__}: {error}")
-    known = predictor.score_table(frame)["warning"].str.contains("is a training antibody")
-    wrong += [f"{name} is not known as a training antibody" for name in frame["id"][~known]]
+    recognised = predictor.score_table(frame)["warning"].str.contains("is a training antibody")
+    wrong += [f"{name} is not recognised as a training antibody" for name in frame["id"][~recognised]]
     assert not wrong, "\n".join(wrong)
 
 
@@ -743,8 +743,8 @@ def test_a_region_of_a_nanobody_is_its_fragment(bench: Bench, loop: str) -> None
     predictor = Trainer(extractor, "logreg", store=bench.store, runtime=RUNTIME).fit(whole, uncertainty=False)
     rows = [whole.ids.index(name) for name in ("B07", "A12'")]
     for nanobody in whole.subset(rows).heavy or ():
-        found = residue_contributions(predictor, nanobody, method="exact")
-        region = "".join(residue for residue, share in zip(found.sequence, found.contributions, strict=True) if share)
+        exact = residue_contributions(predictor, nanobody, method="exact")
+        region = "".join(residue for residue, share in zip(exact.sequence, exact.contributions, strict=True) if share)
         (cut,) = Dataset(["a"], [nanobody]).cut(f"H-{loop}", species=NANOBODY_SPECIES).sequences
         assert region == cut
 
