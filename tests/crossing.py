@@ -16,10 +16,10 @@ CLASSIFIERS = ("logreg", "knn", "random_forest", "linear_svm", "xgboost", "gauss
 REGRESSORS = ("ridge", "elastic_net", "svr", "xgboost_regressor", "gaussian_process_regressor")
 
 ROUTES = {
-    "tables": ("list", "frame", "file"),
+    "tables": ("list", "frame", "file", "saved"),
     "reports": ("text", "json", "csv"),
-    **{door: (door,) for door in ("page", "benchmark", "saved", "web", "command", "train")},
-    **{door: (door,) for door in ("contributions", "occlusion", "scan")},
+    "explanations": ("contributions", "scan"),
+    **{door: (door,) for door in ("page", "benchmark", "web", "command", "train", "occlusion")},
 }
 """Ways to the numbers of a model, and the doors on each; doors that cost little are on one way together."""
 
@@ -39,8 +39,6 @@ FACTORS: dict[str, tuple[str, ...]] = {
 
 _PAIRED_PARTS = "chain" in signature(Dataset.cut).parameters
 """Whether parts of both chains can be embedded as a pair."""
-_ALONE = ("route", "split", "extractor", "storage", "decision", "pairs")
-
 Meeting = frozenset[tuple[str, str]]
 """Settings that meet, each with its factor."""
 
@@ -125,10 +123,10 @@ def valid_meetings(strength: int = 2) -> set[Meeting]:
 
 def array(strength: int = 2) -> list[Cell]:
     """Return cells in which every two valid settings meet, or every so many as the strength is."""
-    # Settings that depend on each other most are one parameter, or the search runs into rows that cannot be ended.
-    parameters: list[list[dict[str, str]]] = [
-        [dict(zip(together, settings, strict=True)) for settings in product(*(FACTORS[name] for name in together))]
-        for together in (("chain", "fragment"), ("task", "classifier"), *((factor,) for factor in _ALONE))
+    together = [("task", "classifier"), *((factor,) for factor in FACTORS if factor not in ("task", "classifier"))]
+    parameters = [
+        [dict(zip(factors, settings, strict=True)) for settings in product(*(FACTORS[factor] for factor in factors))]
+        for factors in together  # a search over both apart would try many rows that cannot be ended
     ]
     parameters = [[settings for settings in values if conflict(settings) is None] for values in parameters]
 

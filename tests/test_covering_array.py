@@ -106,7 +106,7 @@ VOTES = ("random_forest", "knn")
 """Classifiers that are explained by the share of votes."""
 COLUMN = {"classes": "probability", "numbers": "prediction"}
 """Column of a table that holds what is compared."""
-PRINTED = ("tables", "saved", "web", "command")
+PRINTED = ("tables", "web", "command")
 """Routes whose whole tables are compared, with what is known of how sure the model is."""
 REPORTED = ("train", "reports", "page", "benchmark")
 """Routes on which the pipeline is cross-validated and tested."""
@@ -292,7 +292,7 @@ def of_a_file(bench: Bench, cell: Cell) -> Numbers:
 
 def of_a_saved_model(bench: Bench, cell: Cell) -> Numbers:
     predictor = Predictor.load(bench.saved(cell), store=bench.store, runtime=RUNTIME)
-    if cell.route != "saved":
+    if cell.route != "tables":
         return {"number": _number(predictor, bench.asked(cell))}
     listed, framed = (_number(predictor, antibodies) for antibodies in (bench.antibodies(cell), bench.frame(cell)))
     np.testing.assert_allclose(listed, framed, **CLOSE)
@@ -314,9 +314,9 @@ def of_occlusion(bench: Bench, cell: Cell) -> Numbers:
 
 def of_a_scan(bench: Bench, cell: Cell) -> Numbers:
     predictor, antibody = bench.predictor(cell), bench.antibodies(cell)[0]
-    explained = mutational_scan(predictor, antibody, [3], plausibility=cell.route == "scan")
+    explained = mutational_scan(predictor, antibody, [3], plausibility=cell.route == "explanations")
     assert len(explained.table) == 19
-    if cell.route == "scan" and cell.extractor != "descriptors":
+    if cell.route == "explanations" and cell.extractor != "descriptors":
         assert "plausibility" in explained.table, explained.absent
     return {"read": explained.sequence, "score": explained.score, "first": explained.prediction}
 
