@@ -4,22 +4,19 @@ Whatever two settings meet in somebody's work meet here in a test. Those that ca
 """
 
 from collections.abc import Mapping, Set
-from inspect import signature
 from itertools import combinations, product
 from typing import NamedTuple
 
 from allpairspy import AllPairs
 
-from antibody_esm import Dataset
-
 CLASSIFIERS = ("logreg", "knn", "random_forest", "linear_svm", "xgboost", "gaussian_process")
 REGRESSORS = ("ridge", "elastic_net", "svr", "xgboost_regressor", "gaussian_process_regressor")
 
 ROUTES = {
-    "tables": ("list", "frame", "file"),
+    "tables": ("list", "frame", "file", "saved"),
     "reports": ("text", "json", "csv"),
-    **{door: (door,) for door in ("page", "benchmark", "saved", "web", "command", "train")},
-    **{door: (door,) for door in ("contributions", "occlusion", "scan")},
+    "explanations": ("contributions", "scan"),
+    **{door: (door,) for door in ("page", "benchmark", "web", "command", "train", "occlusion")},
 }
 """Ways to the numbers of a model, and the doors on each; doors that cost little are on one way together."""
 
@@ -36,10 +33,6 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "route": tuple(ROUTES),
 }
 """Every factor and its settings; the last one is the way on which the numbers of a model are had."""
-
-_PAIRED_PARTS = "chain" in signature(Dataset.cut).parameters
-"""Whether parts of both chains can be embedded as a pair."""
-_ALONE = ("route", "split", "extractor", "storage", "decision", "pairs")
 
 Meeting = frozenset[tuple[str, str]]
 """Settings that meet, each with its factor."""
@@ -76,7 +69,7 @@ def conflict(cell: Mapping[str, str]) -> str | None:
     chain, fragment = cell.get("chain"), cell.get("fragment", "none")
     if chain and fragment in ("loop", "loops", "domain") and chain not in ("heavy", "light"):
         return "such a fragment is of one chain"
-    if chain and fragment.startswith("both") and chain not in (("both", "paired") if _PAIRED_PARTS else ("both",)):
+    if chain and fragment.startswith("both") and chain not in ("both", "paired"):
         return "such a fragment is of both chains"
     task, classifier, decision = cell.get("task"), cell.get("classifier"), cell.get("decision", "none")
     if task and classifier and (task == "numbers") != (classifier in REGRESSORS):
@@ -97,7 +90,7 @@ def conflict(cell: Mapping[str, str]) -> str | None:
 
 def meetings(cell: Mapping[str, str], strength: int = 2) -> set[Meeting]:
     """Return every two, or so many as the strength is, settings of a cell."""
-    return {frozenset(some) for some in combinations(cell.items(), strength)}
+    return {frozenset(settings) for settings in combinations(cell.items(), strength)}
 
 
 def completed(cell: Mapping[str, str], wanted: Set[Meeting] = frozenset(), strength: int = 2) -> Cell | None:
@@ -107,33 +100,33 @@ def completed(cell: Mapping[str, str], wanted: Set[Meeting] = frozenset(), stren
     factor = next((name for name in FACTORS if name not in cell), None)
     if factor is None:
         return Cell(**cell)
-    tried = [{**cell, factor: one} for one in FACTORS[factor]]
+    tried = [{**cell, factor: setting} for setting in FACTORS[factor]]
     if wanted:
-        tried.sort(key=lambda one: -len(meetings(one, strength) & wanted))
-    return next((found for one in tried if (found := completed(one, wanted, strength))), None)
+        tried.sort(key=lambda larger: -len(meetings(larger, strength) & wanted))
+    return next(filter(None, (completed(larger, wanted, strength) for larger in tried)), None)
 
 
 def valid_meetings(strength: int = 2) -> set[Meeting]:
     """Return every two, or so many as the strength is, settings that some valid cell has."""
     return {
-        frozenset(zip(factors, some, strict=True))
+        frozenset(zip(factors, settings, strict=True))
         for factors in combinations(FACTORS, strength)
-        for some in product(*(FACTORS[factor] for factor in factors))
-        if completed(dict(zip(factors, some, strict=True)))
+        for settings in product(*(FACTORS[factor] for factor in factors))
+        if completed(dict(zip(factors, settings, strict=True)))
     }
 
 
 def array(strength: int = 2) -> list[Cell]:
     """Return cells in which every two valid settings meet, or every so many as the strength is."""
-    # Settings that depend on each other most are one parameter, or the search runs into rows that cannot be ended.
-    parameters: list[list[dict[str, str]]] = [
-        [dict(zip(together, some, strict=True)) for some in product(*(FACTORS[factor] for factor in together))]
-        for together in (("chain", "fragment"), ("task", "classifier"), *((factor,) for factor in _ALONE))
+    together = [("task", "classifier"), *((factor,) for factor in FACTORS if factor not in ("task", "classifier"))]
+    parameters = [
+        [dict(zip(factors, settings, strict=True)) for settings in product(*(FACTORS[factor] for factor in factors))]
+        for factors in together  # a search over both apart would try many rows that cannot be ended
     ]
-    parameters = [[one for one in settings if conflict(one) is None] for settings in parameters]
+    parameters = [[settings for settings in values if conflict(settings) is None] for values in parameters]
 
     def joined(row: list[dict[str, str]]) -> dict[str, str]:
-        return {factor: one for settings in row for factor, one in settings.items()}
+        return {factor: setting for settings in row for factor, setting in settings.items()}
 
     rows = AllPairs(parameters, filter_func=lambda row: conflict(joined(row)) is None, n=strength)
     cells = [Cell(**joined(row)) for row in rows]

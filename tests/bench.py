@@ -1,0 +1,230 @@
+"""Forty real antibodies, and a fitted model for each cell of a covering array."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import spearmanr
+from sklearn.metrics import roc_auc_score
+
+from antibody_esm import (
+    Dataset,
+    DecisionSpec,
+    DescriptorSpec,
+    EmbeddingStore,
+    EnsembleSpec,
+    ExtractorSpec,
+    LinearSVMSpec,
+    Predictor,
+    RandomForestSpec,
+    RuntimeSpec,
+    SplitSpec,
+    Trainer,
+    XGBoostRegressorSpec,
+    XGBoostSpec,
+    load_dataset,
+    presets,
+)
+from antibody_esm.reports.report import Report
+from antibody_esm.sequences import BETWEEN
+from antibody_esm.specs import EstimatorSpec
+from antibody_esm.testing import tiny_checkpoint
+from crossing import Cell
+
+TRAINED, ASKED = range(32), range(32, 40)
+"""Rows of the forty antibodies: those a model is fitted on, and those that it is asked about."""
+ASSAY = "hic"
+
+FRAGMENTS = {
+    ("heavy", "loop"): "H-CDR3",
+    ("light", "loop"): "L-CDR1",
+    ("heavy", "loops"): "H-CDRs",
+    ("light", "loops"): "L-CDRs",
+    ("heavy", "domain"): "VH",
+    ("light", "domain"): "VL",
+    ("both", "both loops"): "All-CDRs",
+    ("both", "both domains"): "VH+VL",
+    ("paired", "both loops"): "All-CDRs",
+    ("paired", "both domains"): "VH+VL",
+}
+LOOPS = ("loop", "loops", "both loops")
+"""Kinds of fragments in which no variable domain is recognised."""
+CLASSIFIERS: dict[str, EstimatorSpec] = {
+    **presets.ESTIMATORS,
+    "random_forest": RandomForestSpec(n_estimators=3),
+    "linear_svm": LinearSVMSpec(calibration_folds=2),
+    "xgboost": XGBoostSpec(n_estimators=3),
+    "xgboost_regressor": XGBoostRegressorSpec(n_estimators=3),
+}
+SPLITS = {
+    **{by: SplitSpec(by=by, folds=2) for by in ("antibody", "identity", "group")},
+    **{by: SplitSpec(by=by) for by in ("family", "fold")},
+}
+DECISIONS = {
+    "none": DecisionSpec(),
+    "sigmoid": DecisionSpec(calibration="sigmoid", folds=2),
+    "threshold": DecisionSpec(threshold="balanced_accuracy", folds=2),
+}
+DESCRIPTORS = DescriptorSpec(descriptors=("net_charge", "isoelectric_point", "composition"))
+
+RUNTIME = RuntimeSpec(workers=1)
+CLOSE = {"rtol": 1e-9, "atol": 1e-12}
+SINGLE = {"rtol": 1e-6, "atol": 1e-6}
+"""Of log-odds, which XGBoost has in float32."""
+VOTES = ("random_forest", "knn")
+"""Classifiers that are explained by the share of votes."""
+COLUMN = {"classes": "probability", "numbers": "prediction"}
+"""Column of a table that holds what is compared."""
+PRINTED = ("tables", "web", "command")
+"""Routes whose whole tables are compared, with what is known of how sure the model is."""
+REPORTED = ("train", "reports", "page", "benchmark")
+"""Routes on which the pipeline is cross-validated and tested."""
+
+Numbers = Mapping[str, Any]
+"""What a door says, by what it is: see `Bench.right`."""
+
+
+class Rounded(str):
+    """A number as it is printed, with three decimals."""
+
+
+class Bench:
+    """Forty antibodies and the models of cells, each made once, over one store."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = EmbeddingStore(folder / "store")
+        self.checkpoints = {
+            kind: tiny_checkpoint(kind, folder / kind, layers=1, dim=16, head=True) for kind in ("esm", "bert")
+        }
+        jain = load_dataset("jain", labels=ASSAY).subset(range(len(TRAINED) + len(ASKED)))
+        # Constant residues behind the domain, as chains have them that somebody translated.
+        self.table = pd.DataFrame(
+            {
+                "id": jain.ids,
+                "heavy": [f"{domain}ASTKGPSVFPLAP" for domain in jain.heavy or ()],
+                "light": [f"{domain}RTVAAPSVFIFPP" for domain in jain.light or ()],
+                "numbers": np.asarray(jain.label),
+                "classes": (np.asarray(jain.label) > np.median(np.asarray(jain.label))).astype(int),
+                "groups": [f"study {row % 4}" for row in range(len(jain))],
+                "fold": [row % 3 for row in range(len(jain))],
+            }
+        )
+        for name in ("whole", "data", "trainer", "report", "fitted", "saved", "tested", "right"):
+            setattr(self, name, cache(getattr(self, name)))
+
+    def whole(self, chain: str, task: str, rows: range) -> Dataset:
+        """Return whole antibodies."""
+        table = self.table.iloc[list(rows)]
+        data = load_dataset(table, label=task, chain=chain)
+        return replace(data, measurements={"fold": table["fold"].to_numpy()})
+
+    def data(self, chain: str, fragment: str, task: str, rows: range) -> Dataset:
+        """Return what a model is fitted on or asked about."""
+        whole = self.whole(chain, task, rows)
+        if fragment == "none":
+            return whole
+        return whole.cut(FRAGMENTS[chain, fragment], **({"chain": chain} if chain == "paired" else {}))
+
+    def trained(self, cell: Cell) -> Dataset:
+        return self.data(cell.chain, cell.fragment, cell.task, TRAINED)
+
+    def asked(self, cell: Cell) -> Dataset:
+        return self.data(cell.chain, cell.fragment, cell.task, ASKED)
+
+    def extractor(self, cell: Cell) -> ExtractorSpec | DescriptorSpec | EnsembleSpec:
+        if cell.extractor == "descriptors":
+            return DESCRIPTORS
+        model = ExtractorSpec(
+            model=str(self.checkpoints["bert" if cell.pairs == "joined" else "esm"]),
+            region="cdrs" if cell.extractor == "region" else "all",
+            storage=cell.storage,
+            pairs=cell.pairs,
+        )
+        return EnsembleSpec(members=(model, DESCRIPTORS), combine="concat") if cell.extractor == "ensemble" else model
+
+    def trainer(self, cell: Cell) -> Trainer:
+        extractor, classifier = self.extractor(cell), CLASSIFIERS[cell.classifier]
+        split, decision = SPLITS[cell.split], DECISIONS[cell.decision]
+        return Trainer(extractor, classifier, split, decision=decision, store=self.store, runtime=RUNTIME)
+
+    def report(self, cell: Cell) -> Report:
+        return self.trainer(cell.model).cross_validate(self.trained(cell))
+
+    def predictor(self, cell: Cell) -> Predictor:
+        """Return the fitted model; it knows how sure it is on routes that print that, at the cost of five more fits."""
+        return self.fitted(cell.model, cell.route in PRINTED)
+
+    def fitted(self, model: Cell, uncertainty: bool) -> Predictor:
+        return self.trainer(model).fit(self.trained(model), uncertainty=uncertainty)
+
+    def tested(self, cell: Cell) -> Report:
+        return self.predictor(cell).evaluate(self.asked(cell))
+
+    def saved(self, cell: Cell) -> Path:
+        return self.predictor(cell).save(self.folder / "models" / str(cell))
+
+    def antibodies(self, cell: Cell, between: str = "") -> list[Any]:
+        """Return the whole chains that are asked about as people write them: chains, or pairs of heavy and light."""
+        asked = self.table.iloc[list(ASKED)]
+        if cell.chain in ("heavy", "light"):
+            return list(asked[cell.chain])
+        return [between.join(pair) if between else pair for pair in zip(asked["heavy"], asked["light"], strict=True)]
+
+    def frame(self, cell: Cell) -> pd.DataFrame:
+        """Return the table that is asked about; it holds both chains, whatever the model reads, and its label."""
+        return self.table.iloc[list(ASKED)][["id", "heavy", "light", cell.task]].reset_index(drop=True)
+
+    def file(self, cell: Cell) -> Path:
+        path = self.folder / f"asked {cell.task}.csv"
+        self.frame(cell).to_csv(path, index=False)
+        return path
+
+    def fasta(self, cell: Cell) -> Path:
+        path = self.folder / f"asked {cell.chain}.fasta"
+        rows = zip(self.frame(cell)["id"], self.antibodies(cell, BETWEEN), strict=True)
+        path.write_text("".join(f">{name}\n{antibody}\n" for name, antibody in rows))
+        return path
+
+    def right(self, cell: Cell) -> Numbers:
+        """Return what every door has to say, from data sets and arrays alone."""
+        predictor, asked = self.predictor(cell), self.asked(cell)
+        number = number_of(predictor, asked)
+        right = {
+            "number": number,
+            "read": asked.sequences[0],
+            "score": _score(predictor, predictor.vectors(asked)[:1]),
+            "first": number[0],
+            "prediction": predictor.predict(asked),
+        }
+        if cell.route in PRINTED:
+            right["table"] = predictor.score_table(asked)
+        if cell.route in REPORTED:
+            report, label = self.report(cell), np.asarray(asked.label)
+            right["out of fold"] = report.predictions[COLUMN[cell.task]]
+            right["folds"] = np.nanmean(report.scores[report.metric])
+            ranked = spearmanr(label, number).statistic if cell.task == "numbers" else roc_auc_score(label, number)
+            right["test"] = ranked
+        return right
+
+
+def _score(predictor: Predictor, X: Any) -> float:
+    """Return what explanations explain: log-odds before calibration, a value, or the share of votes."""
+    fitted = getattr(predictor.classifier, "classifier_", predictor.classifier)
+    if predictor.spec.is_regression:
+        return float(fitted.predict(X)[0])
+    if hasattr(fitted, "decision_function"):
+        return float(fitted.decision_function(X)[0])
+    probability = float(fitted.predict_proba(X)[0, 1])
+    return probability if predictor.spec.classifier.kind in VOTES else float(np.log(probability / (1 - probability)))
+
+
+def number_of(predictor: Predictor, antibodies: Any) -> Any:
+    """Return the probability of class 1, or the value."""
+    if predictor.spec.is_regression:
+        return predictor.predict(antibodies)
+    return predictor.predict_proba(antibodies)[:, 1]

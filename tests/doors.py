@@ -1,0 +1,364 @@
+"""Doors to the numbers of a model: each function gives what the model of a cell says there, by name."""
+
+import asyncio
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer import Typer
+from typer.testing import CliRunner
+
+from antibody_esm import (
+    Benchmark,
+    DescriptorSpec,
+    Predictor,
+)
+from antibody_esm.cli import app, train
+from antibody_esm.evaluation.metrics import METRIC
+from antibody_esm.explain import mutational_scan, occlusion, residue_contributions
+from antibody_esm.explain.picture import fragment as picture
+from antibody_esm.reports.report import Report
+from antibody_esm.scoring import Scores, score_file
+from antibody_esm.sequences import BETWEEN
+from bench import (
+    ASKED,
+    CLASSIFIERS,
+    CLOSE,
+    COLUMN,
+    DECISIONS,
+    FRAGMENTS,
+    LOOPS,
+    RUNTIME,
+    SINGLE,
+    SPLITS,
+    TRAINED,
+    Bench,
+    Numbers,
+    Rounded,
+    number_of,
+)
+from crossing import ROUTES, Cell, array
+from variants import STRESS
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
+STRENGTH = 3 if STRESS else 2
+"""Settings of which all combinations occur."""
+CELLS = array(STRENGTH)
+
+
+def of_a_list(bench: Bench, cell: Cell) -> Numbers:
+    """Whole chains, or pairs, as people write them; of single chains a Series too."""
+    predictor, antibodies = bench.predictor(cell), bench.antibodies(cell)
+    if cell.route != "tables":
+        return {"number": number_of(predictor, antibodies)}
+    if cell.chain in ("heavy", "light"):
+        assert number_of(predictor, pd.Series(antibodies)).tolist() == number_of(predictor, antibodies).tolist()
+    return _everything(predictor, antibodies)
+
+
+def of_a_frame(bench: Bench, cell: Cell) -> Numbers:
+    predictor, frame = bench.predictor(cell), bench.frame(cell)
+    return _everything(predictor, frame) if cell.route == "tables" else {"number": number_of(predictor, frame)}
+
+
+def of_a_file(bench: Bench, cell: Cell) -> Numbers:
+    """A CSV file, as `score_file` reads it; and a FASTA file, in which pairs are written heavy|light."""
+    predictor = bench.predictor(cell)
+    table = scored(score_file(bench.file(cell), predictor))
+    if cell.route == "tables":
+        fasta = scored(score_file(bench.fasta(cell), predictor))
+        np.testing.assert_allclose(fasta["number"], table["number"], **CLOSE)
+        return table
+    return {"number": table["number"]}
+
+
+def of_a_saved_model(bench: Bench, cell: Cell) -> Numbers:
+    predictor = Predictor.load(bench.saved(cell), store=bench.store, runtime=RUNTIME)
+    if cell.route != "tables":
+        return {"number": number_of(predictor, bench.asked(cell))}
+    listed, framed = (number_of(predictor, antibodies) for antibodies in (bench.antibodies(cell), bench.frame(cell)))
+    np.testing.assert_allclose(listed, framed, **CLOSE)
+    return _everything(predictor, bench.asked(cell))
+
+
+def of_contributions(bench: Bench, cell: Cell) -> Numbers:
+    explained = residue_contributions(bench.predictor(cell), bench.antibodies(cell)[0])
+    if explained.intercept is not None:
+        assert explained.intercept + explained.contributions.sum() == pytest.approx(explained.score, abs=1e-4)
+    assert len(explained.to_frame()) == len(explained.contributions) == len(explained.sequence.replace(BETWEEN, ""))
+    return {"read": explained.sequence, "score": explained.score}
+
+
+def of_occlusion(bench: Bench, cell: Cell) -> Numbers:
+    explained = occlusion(bench.predictor(cell), bench.antibodies(cell)[0])
+    return {"read": explained.sequence, "score": explained.score}
+
+
+def of_a_scan(bench: Bench, cell: Cell) -> Numbers:
+    predictor, antibody = bench.predictor(cell), bench.antibodies(cell)[0]
+    explained = mutational_scan(predictor, antibody, [3], plausibility=cell.route == "explanations")
+    assert len(explained.table) == 19
+    if cell.route == "explanations" and cell.extractor != "descriptors":
+        assert "plausibility" in explained.table, explained.absent
+    return {"read": explained.sequence, "score": explained.score, "first": explained.prediction}
+
+
+def of_the_page(bench: Bench, cell: Cell) -> Numbers:
+    """What the web page does where sequences are pasted, a file is chosen, a row is clicked and mutants are tried."""
+    import gradio as gr
+
+    from antibody_esm.cli.web import page
+
+    predictor, first = bench.predictor(cell), bench.antibodies(cell)[0]
+
+    async def made() -> Any:
+        return page(predictor, bench.folder)
+
+    blocks = asyncio.run(made())  # outside of a loop, Gradio would make some and leave them open
+    score, explain, scan = (function.fn for function in list(blocks.fns.values())[:3])
+    pasted = score("\n".join(bench.antibodies(cell, BETWEEN)), None)
+    chosen = score("", str(bench.file(cell)))
+    assert pasted[5] is not None, pasted[0]
+    assert chosen[5] is not None, chosen[0]
+    np.testing.assert_allclose(scored([pasted[5]])["number"], scored([chosen[5]])["number"], **CLOSE)
+    event = gr.SelectData(None, {"index": [0, 0], "value": "0", "row_value": ["0"]})
+    why = explain(chosen[5], event)
+    assert picture(residue_contributions(predictor, first)) in why[1]
+    scanned = scan(why[-1], "" if cell.fragment in LOOPS else "105")
+    assert "Mutations tried" in scanned[0]
+    return scored([chosen[5]])
+
+
+def of_commands(bench: Bench, cell: Cell) -> Numbers:
+    """``antibody-esm predict``, ``evaluate``, ``explain`` and ``scan`` with a saved model."""
+    model, file, (first, *_) = bench.saved(cell), bench.file(cell), bench.antibodies(cell, BETWEEN)
+    folder = bench.folder / "commands" / str(cell)
+    folder.mkdir(parents=True)
+    options = ["--model", model, "--store", bench.folder / "store", "--workers", 1]
+    run(app.app, "predict", file, *options, "--out", folder / "scores.csv")
+    assert not (folder / "scores.rejected.csv").exists()
+    run(app.app, "evaluate", file, *options, "--label", cell.task, "--out", folder / "rows.csv")
+    explained = run(app.app, "explain", first, *options)
+    where = [] if cell.fragment in LOOPS else ["--positions", "105"]
+    scanned = run(app.app, "scan", first, *options, *where, "--out", folder / "scan.csv", "--no-plausibility")
+    assert len(pd.read_csv(folder / "scan.csv")) >= 19
+    rows, right = pd.read_csv(folder / "rows.csv"), bench.right(cell)
+    np.testing.assert_allclose(rows[COLUMN[cell.task]], right["number"], **CLOSE)
+    for shown in (explained, scanned):
+        assert f"{right['score']:+.3f}" in shown, shown[:300]
+    table = pd.read_csv(folder / "scores.csv", keep_default_na=True, dtype={"id": str, "conformal_set": str})
+    return of_table(table.fillna({"warning": "", "conformal_set": ""}).drop(columns="row"))
+
+
+def of_training_by_command(bench: Bench, cell: Cell) -> Numbers:
+    """``antibody-train``, and the model that it saves."""
+    table, output = bench.folder / "antibodies.csv", bench.folder / "trained" / str(cell)
+    bench.table.iloc[list(TRAINED)].to_csv(table, index=False)
+    reading = [] if cell.fragment == "none" else [f"data.fragment={FRAGMENTS[cell.chain, cell.fragment]}"]
+    if cell.fragment == "none" or cell.chain == "paired":
+        reading.append(f"data.chain={cell.chain}")
+    extractor = bench.extractor(cell)
+    specs = {
+        "extractor": extractor,
+        "classifier": CLASSIFIERS[cell.classifier],
+        "split": SPLITS[cell.split],
+        "decision": DECISIONS[cell.decision],
+    }
+    overrides = [
+        f"{branch}.{name}={_override(value)}"
+        for branch, spec in specs.items()
+        for name, value in spec.model_dump(mode="json", exclude_defaults=True, exclude={"kind"}).items()
+    ]
+    model = ["model=descriptors"] if isinstance(extractor, DescriptorSpec) else []
+    data = [f"data={table}", f"data.label={cell.task}", *reading, f"classifier={cell.classifier}"]
+    written = [f"store={bench.folder / 'store'}", f"output={output}", "runtime.workers=1"]
+    run(train.app, *data, *model, *overrides, *written)
+    rows = pd.read_csv(output / "out_of_fold.csv")
+    metrics = json.loads((output / "metrics.json").read_text())
+    metric = "spearman" if cell.task == "numbers" else "roc_auc"
+    assert (output / "report.html").stat().st_size > 0
+    predictor = Predictor.load(output / "model", store=bench.store, runtime=RUNTIME)
+    return {
+        "number": number_of(predictor, bench.asked(cell)),
+        "prediction": predictor.predict(bench.asked(cell)),
+        "out of fold": rows[COLUMN[cell.task]],
+        "folds": metrics["scores"][metric]["mean"],
+    }
+
+
+def of_text(bench: Bench, cell: Cell) -> Numbers:
+    reports = _reports(bench, cell)
+    printed = [str(report) for report in reports]
+    assert all(report._repr_html_() for report in reports)
+    title = METRIC[bench.report(cell).metric].title
+    folds, test = (re.search(rf"^{title} +(-?\d?\.\d{{3}})", text, re.M) for text in printed)
+    assert folds, printed[0]
+    assert test, printed[1]
+    return {"folds": Rounded(folds[1]), "test": Rounded(test[1])}
+
+
+def of_html(bench: Bench, cell: Cell) -> Numbers:
+    """The page of a test; `of_training_by_command` writes that of a cross-validation."""
+    page = bench.tested(cell).to_html(bench.folder / "report.html").read_text(encoding="utf-8")
+    test = re.search(r"<p class='hero'><strong>(.*?)</strong>", page)
+    assert test, page[:500]
+    return {"test": Rounded(test[1].replace("\N{MINUS SIGN}", "-"))}
+
+
+def of_json(bench: Bench, cell: Cell) -> Numbers:
+    folds, test = (
+        json.loads(report.to_json(bench.folder / "report.json").read_text())["scores"][report.metric]
+        for report in _reports(bench, cell)
+    )
+    return {"folds": folds["mean"], "test": test["score"]}
+
+
+def of_csv(bench: Bench, cell: Cell) -> Numbers:
+    both = bench.report(cell), bench.tested(cell)
+    folds, test = (pd.read_csv(report.to_csv(bench.folder / "report.csv")) for report in both)
+    column = COLUMN[cell.task]
+    return {"out of fold": folds[column], "number": test[column], "prediction": test["prediction"]}
+
+
+def of_a_benchmark(bench: Bench, cell: Cell) -> Numbers:
+    """The grid of one pipeline, which cuts the fragment itself; as text, JSON and CSV too."""
+    grid = Benchmark(
+        [bench.extractor(cell)],
+        [CLASSIFIERS[cell.classifier]],
+        bench.whole(cell.chain, cell.task, TRAINED),
+        [bench.whole(cell.chain, cell.task, ASKED)],
+        [FRAGMENTS.get((cell.chain, cell.fragment))],
+        split=SPLITS[cell.split],
+        decision=DECISIONS[cell.decision],
+        store=bench.store,
+        runtime=RUNTIME,
+    ).run()
+    folds, test = grid.reports
+    assert str(grid)
+    written = json.loads(grid.to_json(bench.folder / "grid.json").read_text())["reports"]
+    assert [report["antibodies"] for report in written] == [len(TRAINED), len(ASKED)]
+    assert len(pd.read_csv(grid.to_csv(bench.folder / "grid.csv"))) > len(grid.reports)
+    column = COLUMN[cell.task]
+    return {
+        "out of fold": folds.predictions[column],
+        "folds": np.nanmean(folds.scores[folds.metric]),
+        "number": test.predictions[column],
+        "prediction": test.predictions["prediction"],
+        "test": test.scores[test.metric][0],
+    }
+
+
+DOORS: dict[str, Callable[[Bench, Cell], Numbers]] = {
+    "list": of_a_list,
+    "frame": of_a_frame,
+    "file": of_a_file,
+    "saved": of_a_saved_model,
+    "web": of_the_page,
+    "command": of_commands,
+    "train": of_training_by_command,
+    "text": of_text,
+    "page": of_html,
+    "json": of_json,
+    "csv": of_csv,
+    "benchmark": of_a_benchmark,
+    "contributions": of_contributions,
+    "occlusion": of_occlusion,
+    "scan": of_a_scan,
+}
+"""By the names that `crossing.ROUTES` has for them."""
+EVERYWHERE = ("list", "frame", "file")
+"""Doors that are tried in each cell, whatever its route."""
+IN_TURN = ("saved", "contributions", "scan")
+"""Doors of which each cell tries another one too, and the larger array all."""
+
+
+def doors_of(cell: Cell) -> tuple[str, ...]:
+    """Return the doors that are tried in a cell, each once."""
+    turn = CELLS.index(cell) % len(IN_TURN)
+    further = IN_TURN if STRESS else IN_TURN[turn : turn + 1]
+    if cell.extractor == "region":  # of which every hidden residue would be numbered again
+        further = tuple("scan" if door == "contributions" else door for door in further)
+    return tuple(dict.fromkeys((*ROUTES[cell.route], *EVERYWHERE, *further)))
+
+
+def numbers_at(door: str, bench: Bench, cell: Cell) -> Numbers:
+    """Return what the model of a cell says at a door."""
+    return DOORS[door](bench, cell)
+
+
+def run(command: Typer, *arguments: object) -> str:
+    """Run a command in this process, and return what it printed."""
+    done = CliRunner().invoke(command, [str(argument) for argument in arguments], terminal_width=80)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def _everything(predictor: Predictor, antibodies: Any) -> Numbers:
+    """Return all that a model says in Python."""
+    return {
+        "number": number_of(predictor, antibodies),
+        "prediction": predictor.predict(antibodies),
+        "table": predictor.score_table(antibodies),
+    }
+
+
+def scored(scores: Iterable[Scores]) -> Numbers:
+    """Return what stands in the tables of a file; no row may be rejected."""
+    every = list(scores)
+    for batch in every:
+        assert batch.rejected.empty, batch.rejected["reason"].iloc[0]
+    table = pd.concat([batch.table for batch in every], ignore_index=True).drop(columns="row")
+    return of_table(table)
+
+
+def of_table(table: pd.DataFrame) -> dict[str, Any]:
+    number = table["probability"] if "probability" in table else table["prediction"]
+    return {"number": number, "prediction": table["prediction"], "table": table, "first": number.iloc[0]}
+
+
+def _reports(bench: Bench, cell: Cell) -> tuple[Report, Report]:
+    """Return both reports of a cell, with every baseline that its antibodies can have."""
+    both = bench.report(cell), bench.tested(cell)
+    for report in both:  # no germline gene is known of loops
+        assert set(report.baselines.absent) <= ({"germline"} if cell.fragment in LOOPS else set())
+    return both
+
+
+def _override(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{','.join(map(_override, value))}]"
+    return str(value)
+
+
+def differences(numbers: Numbers, right: Numbers) -> Iterator[str]:
+    """Give where numbers, texts and tables are not what they should be."""
+    for name, value in numbers.items():
+        expected = right[name]
+        if not isinstance(value, pd.DataFrame):
+            parts = {name: (value, expected)}
+        elif list(value) != list(expected):
+            yield f"{name}: columns {list(value)} instead of {list(expected)}"
+            continue
+        else:  # a list has no ids, and its rows are numbered
+            parts = {f"{name}, {part}": (value[part], expected[part]) for part in expected if part != "id"}
+        for part, (actual, desired) in parts.items():
+            if not _alike(actual, desired, SINGLE if part == "score" else CLOSE):
+                yield f"{part}: {np.ravel(actual)[:4]} instead of {np.ravel(desired)[:4]}"
+
+
+def _alike(actual: Any, desired: Any, close: dict[str, float]) -> bool:
+    if isinstance(actual, Rounded):
+        return abs(float(actual) - desired) <= 0.00051
+    first, second = np.asarray(actual), np.asarray(desired)
+    if first.shape != second.shape:
+        return False
+    if second.dtype.kind in "fiub":
+        return np.allclose(first.astype(float), second.astype(float), **close, equal_nan=True)
+    return bool((first == second).all())
