@@ -58,7 +58,7 @@ class Given(NamedTuple):
 
     chains: dict[ChainName, str | None]
     joined: bool = False
-    """Whether both are the same text, which holds them one behind the other."""
+    """True if both are the same text, which holds them one behind the other."""
 
 
 class _Refused(Exception):  # noqa: N818  never leaves this module
@@ -88,7 +88,7 @@ class Reading:
     """Fewest and most residues of the training set's texts, for each chain of a pair. A text in which no variable
     domain is recognised is taken for the fragment itself if its length lies within. Empty: none is."""
     check: bool = True
-    """Whether numbering decides if a chain is the molecule that is read."""
+    """True if numbering decides whether a chain is the molecule that is read."""
     engine: str = field(default_factory=method)
     """Program that numbers, with its version."""
 
@@ -111,7 +111,7 @@ class Reading:
 
     @property
     def whole(self) -> bool:
-        """Whether whole variable domains or chains are read, rather than loops or frameworks."""
+        """True if whole variable domains or chains are read, rather than loops or frameworks."""
         return is_whole(part_of(self.chain, self.fragment))
 
     def same_part(self, other: "Reading") -> bool:
