@@ -19,6 +19,8 @@ from antibody_esm.data.files import read_frames
 from antibody_esm.plm.checkpoints import locate
 from antibody_esm.plm.loading import read_weights
 from antibody_esm.predictor import _manifest_digest
+from antibody_esm.store.claims import FOLDER, Claims
+from antibody_esm.store.segments import KEY_BYTES
 from stores import SEQUENCES, SPEC, rows_of
 
 VH = "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYC"
@@ -132,3 +134,38 @@ def test_mutants_of_a_store_raise_store_errors_only(tmp_path: Path, name: str) -
         store.verify()
 
     check(fuzzing.fuzz(content, read, fuzzing.MUTANTS if fuzzing.STRESS else 100))
+
+
+def test_mutants_of_claims_neither_raise_nor_change_a_row(tmp_path: Path) -> None:
+    """A claim decides who computes, never whether a row is right; one that has no living writer decides nothing."""
+    store = EmbeddingStore(tmp_path)
+    store.put(SPEC, SEQUENCES[:2], rows_of(SEQUENCES[:2]))
+    folder = next(tmp_path.rglob("spec.json")).parent
+    keys = [hashlib.sha256(sequence.encode()).digest()[:KEY_BYTES] for sequence in SEQUENCES]
+    writer = Claims(folder)
+    writer.open()
+    writer.take(keys)
+    claim = next((folder / FOLDER).iterdir())
+    content = claim.read_bytes()
+    writer.close()
+    assert content
+    assert not claim.exists()
+
+    def read(mutant: bytes) -> None:
+        other = folder / FOLDER / claim.name
+        other.parent.mkdir(exist_ok=True)
+        other.write_bytes(mutant)
+        mine = Claims(folder)
+        mine.open()
+        try:
+            taken = mine.take(keys)
+            assert len(taken) == len(keys)
+            assert all(isinstance(name, str) for name in mine.holders(keys))
+        finally:
+            mine.close()
+        rows = store.get(SPEC, SEQUENCES[:2])
+        for sequence, row in zip(SEQUENCES[:2], rows_of(SEQUENCES[:2]), strict=True):
+            assert (rows[sequence] == row).all()
+        other.unlink(missing_ok=True)
+
+    check(fuzzing.fuzz(content, read))
