@@ -445,6 +445,11 @@ class Predictor:
             each class stay, or sorted residuals, which belong to no antibody. Some classifiers consist of vectors and
             labels of the training (nearest neighbours, support vectors, Gaussian processes); a printed line says so.
         """
+        print(f"Saved to {folder}, {self.write(folder, training=training)}.")  # noqa: T201
+        return Path(folder)
+
+    def write(self, folder: str | Path, *, training: bool = True) -> str:
+        """Write the model as `save` does, and return in words which facts of the training antibodies are saved."""
         folder = Path(folder)
         content = dumps(self.classifier)
         known = dump_training(
@@ -475,8 +480,7 @@ class Predictor:
             write(new / _TRAINING, known)
             write(new / _MANIFEST, json.dumps(manifest, indent=2, allow_nan=False).encode())
         self.ledger.move(folder / _LEDGER)
-        print(f"Saved to {folder}, {self._with_or_without(training)}.")  # noqa: T201
-        return folder
+        return self._with_or_without(training)
 
     def _with_or_without(self, training: bool) -> str:
         """Return in words which facts of the training antibodies are saved."""

@@ -181,7 +181,7 @@ def _written(run: Run, overrides: list[str], new: Path, folder: Path) -> tuple[d
         needed, computed = trainer.extractor.needed(data.sequences), trainer.extractor.computed
         logger.info("embeddings: %d needed, %d from the store, %d computed", needed, needed - computed, computed)
         write(new / "out_of_fold.csv", report.out_of_fold.to_csv(index=False).encode())
-        predictor.save(new / "model")
+        saved = predictor.write(new / "model")
         scores, text = _complete(report)
         metrics = scores | {
             "fingerprint": run.train.fingerprint,
@@ -193,7 +193,7 @@ def _written(run: Run, overrides: list[str], new: Path, folder: Path) -> tuple[d
             report.to_html(new / "report.html")
         logger.info("%s", text)
         logger.info("saved to %s", folder)
-    return metrics, f"{text}\n\nEmbeddings: {needed} needed, {computed} computed."
+    return metrics, f"{text}\n\nThe model is saved {saved}.\nEmbeddings: {needed} needed, {computed} computed."
 
 
 def _complete(report: "Report") -> tuple[dict[str, Any], str]:
