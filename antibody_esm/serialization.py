@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -278,8 +279,16 @@ def _arrays(content: bytes) -> dict[str, NDArray[Any]]:
     found = {}
     for name, data in unzip(content, UNPACKED).items():
         check_npy(data)
-        found[name.removesuffix(".npy")] = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+        array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+        if array.dtype.kind == "U" and array.size and _code_points(array).max() > sys.maxunicode:
+            raise ValueError("text that is none")  # of which Python makes no letters
+        found[name.removesuffix(".npy")] = array
     return found
+
+
+def _code_points(text: NDArray[Any]) -> NDArray[np.uint32]:
+    whole = np.ascontiguousarray(text.astype(text.dtype.newbyteorder("="), copy=False)).reshape(-1)
+    return whole.view(np.uint32)
 
 
 def _check_scores(score: NDArray[Any], label: NDArray[Any], by: str, task: str) -> None:

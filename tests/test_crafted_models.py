@@ -213,6 +213,7 @@ ARRAYS: dict[str, Callable[[bytes], bytes]] = {
     "fewer vectors than sequences": changed_array("features", saved_array(np.zeros((1, 3), np.float32))),
     "vectors that are text": changed_array("features", saved_array(["a"] * 40)),
     "sequences that are numbers": changed_array("sequences", saved_array(np.zeros(40))),
+    "text whose letters are none": changed_array("heavy", npy("(40,)", "<U1", b"\xff" * 160)),
     "other scores than labels": changed_array("score", saved_array(np.zeros(3))),
     "an unknown splitting": changed_array("by", saved_array("moon")),
     "an unknown compression": lambda content: zipped(members(content), ZIP_BZIP2),

@@ -276,6 +276,12 @@ def test_a_reading_is_saved_as_it_is(name: str) -> None:
     assert Reading.from_dict(json.loads(json.dumps(reading.to_dict()))) == reading
 
 
+@pytest.mark.parametrize("lengths", [[[1, float("inf")]], [[-1, 3]], [["1", 3]], [[1.5, 3]], 7])
+def test_a_reading_with_odd_lengths_is_refused(lengths: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        Reading.from_dict(Reading().to_dict() | {"lengths": lengths})
+
+
 def test_parts_are_the_same_by_their_regions_and_not_by_their_names() -> None:
     assert Reading("heavy").same_part(Reading("heavy", "VHH"))
     assert Reading("heavy", "All-CDRs").same_part(Reading("heavy", "H-CDRs"))

@@ -129,6 +129,8 @@ class Reading:
         known = {name: fields[name] for name in cls.__dataclass_fields__}
         if not isinstance(known["check"], bool) or not all(isinstance(name, str) for name in known["species"]):
             raise TypeError("check is true or false, species are names")
+        if any(type(end) is not int or end < 0 for ends in known["lengths"] for end in ends):
+            raise TypeError("lengths are numbers of residues")
         return cls(**known | {"species": tuple(known["species"])})
 
     def read(self, antibodies: Sequence["str | Chains"], *, check: bool | None = None) -> Texts:
