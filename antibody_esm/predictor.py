@@ -445,8 +445,9 @@ class Predictor:
             each class stay, or sorted residuals, which belong to no antibody. Some classifiers consist of vectors and
             labels of the training (nearest neighbours, support vectors, Gaussian processes); a printed line says so.
         """
+        folder = Path(folder)
         print(f"Saved to {folder}, {self.write(folder, training=training)}.")  # noqa: T201
-        return Path(folder)
+        return folder
 
     def write(self, folder: str | Path, *, training: bool = True) -> str:
         """Write the model as `save` does, and return in words which facts of the training antibodies are saved."""
