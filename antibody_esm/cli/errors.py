@@ -195,15 +195,15 @@ def _line(error: Exception) -> str:
 
 def _end_in_order() -> None:
     """Let the first signal raise `Ended`, and the second end the process at once, whatever it does then."""
-    counted = [one for one in _ENDING if signal.getsignal(one) is not signal.SIG_IGN]  # nohup ignores SIGHUP
+    counted = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]  # nohup ignores SIGHUP
 
     def end(number: int, frame: FrameType | None) -> None:
-        for one in counted:
-            signal.signal(one, signal.SIG_DFL)
+        for ending in counted:
+            signal.signal(ending, signal.SIG_DFL)
         raise Ended(number)
 
-    for one in counted:
-        signal.signal(one, end)
+    for ending in counted:
+        signal.signal(ending, end)
     if os.name == "posix":
         _watch(counted)
 

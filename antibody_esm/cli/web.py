@@ -138,7 +138,9 @@ def _open(blocks: Any, host: str, port: int, api: bool) -> None:
             )
     except OSError:
         raise ValueError(f"cannot listen on {host}, port {port}: in use, or not ours; choose another --port") from None
-    except Exception:  # noqa: BLE001  Gradio raises a plain one
+    except Exception as error:  # Gradio raises a plain Exception, or a ValueError whose message advises share=True
+        if type(error) not in (Exception, ValueError):  # any other is a fault, and is not to be hidden
+            raise
         raise ValueError(f"the page does not answer at {host}, port {port}; choose another --host or --port") from None
 
 

@@ -28,7 +28,7 @@ _COUNTED = ResultFolder(None)
 """Counts by digests of data sets, which many pipelines share; it holds numbers only."""
 _MANY = 10_000
 _SAMPLE = 5_000
-"""Of more than `_MANY` antibodies, relatives are looked for of so many, drawn at random with a fixed seed."""
+"""Antibodies whose relatives are counted if there are more than `_MANY`; drawn at random with a fixed seed."""
 
 
 class Overlap(NamedTuple):

@@ -292,7 +292,7 @@ def corrected_resampled_t_test(
 
 
 class _Test(NamedTuple):
-    """What a comparison needs beside its numbers."""
+    """Facts of a comparison beside its numbers."""
 
     metric: str
     names: Names

@@ -51,7 +51,7 @@ class Domain:
     j_gene: str | None
     j_identity: float | None
     continued: bool = False
-    """Whether the alignment ended in CDR3, and the domain was continued to a J gene's end behind it."""
+    """True if the alignment ended in CDR3, and the domain was continued to a J gene's end behind it."""
 
     @property
     def end(self) -> int:
@@ -124,12 +124,12 @@ class Domain:
 
     @property
     def is_complete(self) -> bool:
-        """Whether it is aligned from position 1 or 2 to 126 or later."""
+        """True if it is aligned from position 1 or 2 to 126 or later."""
         return self.numbers[self.filled] <= 2 and self.numbers[-1] >= _COMPLETE
 
     @property
     def has_loops(self) -> bool:
-        """Whether all three loops are there, and hold no X."""
+        """True if all three loops are there, and hold no X."""
         loops = [self.region(name) for name in CDRS]
         return all(loops) and not any("X" in loop for loop in loops)
 
