@@ -181,7 +181,7 @@ def _replace_again_and_again(out: Path, exchange: bool, pause: float) -> None:
 
 def _whole(found: dict[str, str]) -> bool:
     """Return whether files are those of one result."""
-    return set(found) == set(OURS) and len({text.split()[0] for text in found.values()}) == 1
+    return set(found) == set(OURS) and len({text.partition(" ")[0] for text in found.values()}) == 1
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills of POSIX")
