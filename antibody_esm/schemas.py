@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from antibody_esm.boosters import check_booster
 from antibody_esm.limits import LimitError, check_npy, parse_json, rezip, unzip
-from antibody_esm.ubjson import check_ubjson
 
 SCHEMA = "schema.json"
 _NODES = 100_000
@@ -58,7 +58,7 @@ def checked(content: bytes, unpacked: int) -> bytes:
             if loader == "NdArrayNode":
                 check_npy(files[name])
             elif files[name].startswith(b"{"):
-                check_ubjson(files[name])
+                check_booster(files[name])
         if loader == "JsonNode":
             parse_json(str(node.get("content")).encode())
     if read > max(unpacked, sum(map(len, files.values()))):

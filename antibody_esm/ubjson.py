@@ -1,90 +1,116 @@
-"""Structure of UBJSON, as XGBoost writes its boosters; XGBoost itself reads deeply nested values until it crashes."""
+"""UBJSON, as XGBoost writes its boosters; XGBoost itself reads deeply nested values until it crashes."""
 
 import struct
+from typing import Any
+
+import numpy as np
 
 from antibody_esm.limits import DEPTH, LimitError
 
-_WIDTH = {"Z": 0, "T": 0, "F": 0, "N": 0, "C": 1, "i": 1, "U": 1, "I": 2, "l": 4, "L": 8, "d": 4, "D": 8}
-_INTEGER = {"i": ">b", "U": ">B", "I": ">h", "l": ">i", "L": ">q"}
+_NUMBERS = {"i": ">b", "U": ">B", "I": ">h", "l": ">i", "L": ">q", "d": ">f", "D": ">d"}
+_INTEGERS = frozenset("iUIlL")
+_CONSTANTS = {"Z": None, "T": True, "F": False}
 
 
-def check_ubjson(content: bytes) -> None:
-    r"""Refuse UBJSON that is nested too deeply, incomplete, or declares more values than it has.
+def read_ubjson(content: bytes) -> Any:
+    r"""Return the value in UBJSON; an array of numbers of one type becomes a NumPy array.
+
+    Raises
+    ------
+    LimitError
+        If it is nested too deeply, incomplete, damaged, or declares more values than it has.
 
     Examples
     --------
-    >>> check_ubjson(b"{i\x01a[$U#i\x02\x00\x00}")
-    >>> check_ubjson(b"[" * 1000)
+    >>> read_ubjson(b"{i\x01a[$U#i\x02\x03\x04}")
+    {'a': array([3, 4], dtype=uint8)}
+    >>> read_ubjson(b"[" * 1000)
     Traceback (most recent call last):
     antibody_esm.limits.LimitError: a booster that is nested more than 100 deep
     """
-    at = 0
-    containers: list[tuple[str, int]] = []  # around a place: the mark that ends each, or the values that it still has
-    while at == 0 or containers:
-        end, rest = containers[-1] if containers else ("", 1)
-        mark = _mark(content, at)
-        if rest == 0 or mark == end:
-            at += len(end)
-            containers.pop()
-            continue
-        if end == "}":
-            at = _after_text(content, at)
-            mark = _mark(content, at)
-        elif containers and not end:
-            containers[-1] = ("", rest - 1)
-        at = _opened(content, at + 1, mark, containers) if mark in "[{" else _after(content, at + 1, mark)
-        if len(containers) > DEPTH:
+    reader = _Reader(content)
+    value = reader.value(0)
+    if reader.at != len(content):
+        raise LimitError("a booster with bytes behind its end")
+    return value
+
+
+class _Reader:
+    """Content and the place up to which it is read."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.at = 0
+
+    def value(self, depth: int) -> Any:
+        if depth > DEPTH:
             raise LimitError(f"a booster that is nested more than {DEPTH} deep")
+        mark = self.mark()
+        if mark == "{":
+            return self.object(depth)
+        if mark == "[":
+            return self.array(depth)
+        if mark == "S":
+            return self.text()
+        if mark in _CONSTANTS:
+            return _CONSTANTS[mark]
+        return self.number(mark)
 
+    def mark(self) -> str:
+        return self.take(1).decode("latin-1")
 
-def _mark(content: bytes, at: int) -> str:
-    if at > len(content):
-        raise LimitError("a booster that is incomplete")
-    return content[at : at + 1].decode("latin-1") or " "
+    def next_is(self, mark: str) -> bool:
+        """Return whether a mark follows, and pass over it."""
+        follows = self.content[self.at : self.at + 1] == mark.encode()
+        self.at += follows
+        return follows
 
-
-def _opened(content: bytes, at: int, mark: str, containers: list[tuple[str, int]]) -> int:
-    """Enter a container, and return the place behind its head; an array of numbers of one type is passed over."""
-    if mark == "[" and _mark(content, at) == "$":
-        return _after_typed(content, at + 1)
-    if mark == "[" and _mark(content, at) == "#":
-        count, at = _integer(content, at + 1)
-        if count > len(content):
+    def take(self, length: int) -> bytes:
+        if not 0 <= length <= len(self.content) - self.at:
             raise LimitError("a booster that is incomplete")
-        containers.append(("", count))
-    else:
-        containers.append(("]" if mark == "[" else "}", -1))
-    return at
+        self.at += length
+        return self.content[self.at - length : self.at]
 
+    def number(self, mark: str) -> Any:
+        if mark not in _NUMBERS:
+            raise LimitError("a booster that is damaged")
+        return struct.unpack(_NUMBERS[mark], self.take(struct.calcsize(_NUMBERS[mark])))[0]
 
-def _after(content: bytes, at: int, mark: str) -> int:
-    """Return the place behind a value that is no container."""
-    if mark == "S":
-        return _after_text(content, at)
-    if mark not in _WIDTH:
-        raise LimitError("a booster that is damaged")
-    return at + _WIDTH[mark]
+    def length(self) -> int:
+        mark = self.mark()
+        if mark not in _INTEGERS:
+            raise LimitError("a booster that is damaged")
+        return int(self.number(mark))
 
+    def text(self) -> str:
+        try:
+            return self.take(self.length()).decode()
+        except UnicodeDecodeError as error:
+            raise LimitError("a booster that is damaged") from error
 
-def _integer(content: bytes, at: int) -> tuple[int, int]:
-    """Return an integer with its mark, and the place behind it."""
-    form = _INTEGER.get(content[at : at + 1].decode("latin-1"))
-    if form is None or at + 1 + struct.calcsize(form) > len(content):
-        raise LimitError("a booster that is damaged")
-    value = int(struct.unpack_from(form, content, at + 1)[0])
-    if value < 0:
-        raise LimitError("a booster with a negative length")
-    return value, at + 1 + struct.calcsize(form)
+    def object(self, depth: int) -> dict[str, Any]:
+        items: dict[str, Any] = {}
+        while not self.next_is("}"):
+            name = self.text()
+            if name in items:
+                raise LimitError(f"a booster with two values of {name[:80]!r}")
+            items[name] = self.value(depth + 1)
+        return items
 
-
-def _after_text(content: bytes, at: int) -> int:
-    length, start = _integer(content, at)
-    return start + length
-
-
-def _after_typed(content: bytes, at: int) -> int:
-    width = _WIDTH.get(content[at : at + 1].decode("latin-1"))
-    if not width or content[at + 1 : at + 2] != b"#":
-        raise LimitError("a booster that is damaged")
-    count, start = _integer(content, at + 2)
-    return start + count * width
+    def array(self, depth: int) -> Any:
+        if self.next_is("$"):
+            kind = self.mark()
+            if kind not in _NUMBERS or not self.next_is("#"):
+                raise LimitError("a booster that is damaged")
+            number = np.dtype(_NUMBERS[kind])
+            values = np.frombuffer(self.take(self.length() * number.itemsize), number)
+            return values.astype(number.newbyteorder("="))
+        if self.next_is("#"):
+            count = self.length()
+            if not 0 <= count <= len(self.content) - self.at:
+                raise LimitError("a booster that is incomplete")
+            return [self.value(depth + 1) for _ in range(count)]
+        items = []
+        while not self.next_is("]"):
+            items.append(self.value(depth + 1))
+        return items

@@ -10,12 +10,15 @@ import signal
 import struct
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
+import numpy as np
+
 from antibody_esm import AntibodyESMError
+from antibody_esm.ubjson import read_ubjson
 
 STRESS = "ANTIBODY_ESM_STRESS" in os.environ
 MUTANTS = 10_000 if STRESS else 300
@@ -31,6 +34,8 @@ def mutated(content: bytes, pick: random.Random) -> bytes:
     """Return a mutant: of its archive, of its JSON, or of its bytes."""
     if content[:2] == b"PK" and pick.random() < 0.7:
         return _archive(content, pick)
+    if content[:2] == b"{L" and pick.random() < 0.7:
+        return _booster(content, pick)
     if content[:1] in b"{[" and content and pick.random() < 0.7:
         return _json(content, pick)
     return _bytes(content, pick)
@@ -69,9 +74,64 @@ def _json(content: bytes, pick: random.Random) -> bytes:
         value = json.loads(content)
     except ValueError:
         return _bytes(content, pick)
-    places = list(_places(value))
-    if not places:
+    if not any(True for _ in _places(value)):
         return _bytes(content, pick)
+    _change(value, pick)
+    return json.dumps(value).encode()
+
+
+def _booster(content: bytes, pick: random.Random) -> bytes:
+    """Return a mutant of a booster, whose numbers in lists are changed too."""
+    value = plain(read_ubjson(content))
+    _change(value, pick)
+    return ubjson(value)
+
+
+def plain(value: Any) -> Any:
+    """Return values as JSON has them; an array is a dictionary with the type of its numbers."""
+    if isinstance(value, dict):
+        return {name: plain(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [plain(inner) for inner in value]
+    return {f"${value.dtype.char}": value.tolist()} if isinstance(value, np.ndarray) else value
+
+
+_UBJSON = {"b": "i", "B": "U", "h": "I", "i": "l", "l": "L", "q": "L", "f": "d", "d": "D"}
+"""Marks of UBJSON, by NumPy's and struct's characters of types."""
+
+
+def ubjson(value: Any) -> bytes:
+    """Return UBJSON; numbers that do not fit into the type of their list are left out."""
+    if isinstance(value, dict):
+        name = next(iter(value), "")
+        if name[:1] == "$" and name[1:] in _UBJSON and isinstance(value[name], list):
+            form = "q" if name[1:] == "l" else name[1:]
+            numbers = b""
+            for number in value[name]:
+                with suppress(struct.error, OverflowError):
+                    numbers += struct.pack(f">{form}", number)
+            count = struct.pack(">q", len(numbers) // struct.calcsize(form))
+            return b"[$" + _UBJSON[form].encode() + b"#L" + count + numbers
+        inner = b"".join(_text(str(name)) + ubjson(part) for name, part in value.items())
+        return b"{" + inner + b"}"
+    if isinstance(value, list):
+        return b"[#L" + struct.pack(">q", len(value)) + b"".join(map(ubjson, value))
+    if isinstance(value, str):
+        return b"S" + _text(value)
+    if isinstance(value, bool) or value is None:
+        return {None: b"Z", True: b"T", False: b"F"}[value]
+    if isinstance(value, int) and -(2**63) <= value < 2**63:
+        return b"L" + struct.pack(">q", value)
+    return b"D" + struct.pack(">d", min(value, 10**300))
+
+
+def _text(text: str) -> bytes:
+    return b"L" + struct.pack(">q", len(text.encode())) + text.encode()
+
+
+def _change(value: Any, pick: random.Random) -> None:
+    """Change some values within a value of JSON."""
+    places = list(_places(value))
     for _ in range(pick.choice((1, 1, 2, 5))):
         holder, key = pick.choice(places)
         change = pick.randrange(4)
@@ -83,7 +143,6 @@ def _json(content: bytes, pick: random.Random) -> bytes:
                 holder[key] = json.loads(json.dumps(other[name]))
         else:
             holder[key] = pick.choice(VALUES)
-    return json.dumps(value).encode()
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:

@@ -19,6 +19,7 @@ LAYERS = [
     {"files"},
     {"folders", "limits", "results"},
     {"ubjson"},
+    {"boosters"},
     {"schemas"},
     {"sequences", "specs"},
     {"presets", "numbering", "quantisation"},

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from antibody_esm import Dataset, Predictor, StoreError, Trainer
+from antibody_esm.boosters import check_booster
 from antibody_esm.limits import LimitError, read_regular, unzip
 from antibody_esm.predictor import _manifest_digest
-from antibody_esm.ubjson import check_ubjson
 
 GENERATOR = np.random.default_rng(0)
 SEQUENCES = ["".join(GENERATOR.choice(list("ACDEFGHIKLMNPQRSTVWY"), 12)) for _ in range(40)]
@@ -188,7 +188,7 @@ def test_a_crafted_booster_does_not_crash_the_process(
     folder = Path(shutil.copytree(boosted, tmp_path / "model"))
     content = (folder / CLASSIFIER).read_bytes()
     name, data = booster(content)
-    check_ubjson(data)
+    check_booster(data)
     put(folder, CLASSIFIER, zipped(members(content) | {name: change(data)}))
     with pytest.raises(StoreError, match="a booster"):
         Predictor.load(folder)
