@@ -175,24 +175,27 @@ def _archive(content: bytes, pick: random.Random) -> bytes:
 
 @contextmanager
 def limited() -> Iterator[None]:
-    """In stress, give every mutant five seconds and one gigabyte of addresses beyond those in use."""
+    """In stress, limit a mutant to five seconds of CPU, a minute, and one gigabyte of addresses beyond those in use."""
     if not STRESS:
         yield
         return
 
     def late(*_: object) -> None:
-        raise TimeoutError("a mutant took more than five seconds")
+        raise TimeoutError("a mutant took more than five seconds of CPU, or a minute")
 
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    before = signal.signal(signal.SIGALRM, late)
+    before = {number: signal.signal(number, late) for number in (signal.SIGPROF, signal.SIGALRM)}
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 2**30, hard))
-    signal.alarm(5)
+    signal.setitimer(signal.ITIMER_PROF, 5)
+    signal.alarm(60)
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
