@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import antibody_esm
 from antibody_esm import DatasetError, load_dataset
 from antibody_esm.data.files import lines_of, read_frames, read_table
+from antibody_esm.files import csv_text
 
 cells = st.text('ab,"\n EVQ', max_size=6)
 
@@ -108,3 +110,26 @@ def test_ids_of_a_large_file_are_right_after_it_has_changed(tmp_path: Path, monk
         for _ in range(2):
             (frame,) = read_frames(path)
             assert list(frame["id"]) == ids
+
+
+@given(st.lists(st.tuples(st.text('a,"\r\n\t=', max_size=5), st.floats(0, 1)), min_size=1, max_size=5))
+@pytest.mark.parametrize("separator", [",", "\t"])
+def test_a_written_table_has_the_same_rows_when_it_is_read(separator: str, rows: list[tuple[str, float]]) -> None:
+    table = pd.DataFrame(rows, columns=["id", "score"])
+    text = csv_text(table, separator=separator)
+    read = pd.read_csv(io.StringIO(text, newline=""), sep=separator, keep_default_na=False, dtype={"id": str})
+    assert read["id"].tolist() == table["id"].tolist()
+    assert read["score"].tolist() == table["score"].tolist()
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    assert [row[0] for row in lines] == ["id", *table["id"]]
+
+
+def test_every_table_is_written_by_the_same_function() -> None:
+    """The page writes its own, in which ends of lines within a text became spaces."""
+    root = Path(antibody_esm.__file__).parent
+    writers = {
+        p.relative_to(root).as_posix()
+        for p in root.rglob("*.py")
+        if "to_csv(" in p.read_text() and "index=False" in p.read_text()
+    }
+    assert writers == {"files.py", "cli/web.py"}

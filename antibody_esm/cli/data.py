@@ -15,7 +15,7 @@ from antibody_esm.data.files import lines_of, read_frames
 from antibody_esm.data.sources import PUBLIC, load_dataset
 from antibody_esm.data.tables import advised, read_dataset, read_sequences
 from antibody_esm.errors import DatasetError, SequenceError, fault, place
-from antibody_esm.files import replacing, write
+from antibody_esm.files import csv_text, replacing, write
 from antibody_esm.numbering import LONGEST, REGIONS, SPECIES, Domain, number
 from antibody_esm.sequences import normalise
 
@@ -110,7 +110,7 @@ def audit(
         if out is not None:
             frame = found.to_frame()
             frame["rows"] = [" ".join(map(str, rows)) for rows in frame["rows"]]
-            write(out, frame.to_csv(index=False).encode())
+            write(out, csv_text(frame).encode())
 
 
 def _read(source: str, columns: dict[str, Any]) -> Dataset:

@@ -10,6 +10,7 @@ import typer
 from antibody_esm.cli.arguments import check_outputs, check_suffix
 from antibody_esm.cli.errors import reported
 from antibody_esm.errors import DatasetError
+from antibody_esm.files import csv_text
 from antibody_esm.specs import RuntimeSpec
 
 if TYPE_CHECKING:
@@ -123,6 +124,6 @@ def _text(path: Path, suffix: str) -> "Iterator[Callable[[pd.DataFrame], None]]"
     with path.open("w", encoding="utf-8", newline="") as file:
 
         def write(table: "pd.DataFrame") -> None:
-            table.to_csv(file, sep=_SEPARATORS[suffix], index=False, header=file.tell() == 0)
+            file.write(csv_text(table, separator=_SEPARATORS[suffix], header=file.tell() == 0))
 
         yield write

@@ -37,7 +37,7 @@ def scan_command(
 
         from antibody_esm.explain import mutational_scan
         from antibody_esm.explain.picture import save
-        from antibody_esm.files import write
+        from antibody_esm.files import csv_text, write
         from antibody_esm.predictor import Predictor
 
         check_suffix(out, ".csv")
@@ -59,5 +59,5 @@ def scan_command(
                 show(f"heat map written to {plot}", needed=False)
         if out is not None:
             whole = pd.concat(tables, ignore_index=True)
-            write(out, whole.to_csv(index=False).encode())
+            write(out, csv_text(whole).encode())
             print(f"{len(whole):,} mutants written to {out}")  # noqa: T201

@@ -22,7 +22,7 @@ from antibody_esm.cli.arguments import check_folder
 from antibody_esm.cli.compose import Run, compose, say_invalid, sweep
 from antibody_esm.cli.errors import Kept, complain, optional, reported, show
 from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
-from antibody_esm.files import write
+from antibody_esm.files import csv_text, write
 from antibody_esm.folders import replacing_folder
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def _written(run: Run, overrides: list[str], new: Path, folder: Path) -> tuple[d
             raise
         needed, computed = trainer.extractor.needed(data.sequences), trainer.extractor.computed
         logger.info("embeddings: %d needed, %d from the store, %d computed", needed, needed - computed, computed)
-        write(new / "out_of_fold.csv", report.out_of_fold.to_csv(index=False).encode())
+        write(new / "out_of_fold.csv", csv_text(report.out_of_fold).encode())
         saved = predictor.write(new / "model")
         scores, text = _complete(report)
         metrics = scores | {

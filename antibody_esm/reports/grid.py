@@ -14,7 +14,7 @@ import numpy as np
 from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.evaluation.overlap import SecondScores
 from antibody_esm.evaluation.paired import Comparison, adjust
-from antibody_esm.files import write
+from antibody_esm.files import csv_text, write
 from antibody_esm.reports import figures, plain, text
 from antibody_esm.reports.report import Report
 from antibody_esm.reports.scored import Scored
@@ -233,7 +233,7 @@ class GridReport:
     def to_csv(self, path: str | Path) -> Path:
         """Write `to_frame` as CSV, and return the path."""
         path = Path(path)
-        write(path, self.to_frame().to_csv(index=False).encode())
+        write(path, csv_text(self.to_frame()).encode())
         return path
 
     def to_html(self, path: str | Path) -> Path:

@@ -33,7 +33,7 @@ from antibody_esm.evaluation.overlap import (
 )
 from antibody_esm.evaluation.paired import Comparison, adjust
 from antibody_esm.evaluation.predictions import AnyPredictions, ContinuousPredictions, Predictions
-from antibody_esm.files import write
+from antibody_esm.files import csv_text, write
 from antibody_esm.reports import figures, plain, text
 from antibody_esm.reports.beside import (
     cross_validated_baselines,
@@ -416,7 +416,7 @@ class Report:
         known = {} if self.identity is None else {"identity": self.identity}
         if self.family is not None:
             known["family"] = np.tile(self.family, self._repeats)
-        write(path, self.predictions.assign(**known).to_csv(index=False).encode())
+        write(path, csv_text(self.predictions.assign(**known)).encode())
         return path
 
     def to_html(self, path: str | Path) -> Path:
