@@ -1,9 +1,12 @@
 """Every crafted checkpoint ends in a CheckpointError, before a model is built."""
 
+import io
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 import pytest
 import torch
@@ -130,3 +133,45 @@ def test_damaged_weights_of_torch_are_refused(mine: Path, content: bytes) -> Non
     (mine / "pytorch_model.bin").write_bytes(content)
     with pytest.raises(CheckpointError, match="its weights cannot be loaded"):
         read(mine)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda files: archive(files, ZIP_DEFLATED), "packed files"),
+        (lambda files: archive(files | {"archive/data/0": bytes(10**8)}, ZIP_DEFLATED), "packed files"),
+        (lambda files: archive(files | {"archive/more.pkl": bytes(65 * 10**6)}), "list of tensors is too long"),
+        (lambda files: lying(archive(files), 2**31), "more bytes than it has"),
+        (lambda files: archive(files)[:-200], "damaged archive"),
+    ],
+    ids=["packed", "a bomb", "a long list", "a size that is not there", "truncated"],
+)
+def test_an_archive_that_torch_would_not_write_is_refused_unread(
+    mine: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, bytes]], bytes], message: str
+) -> None:
+    path = mine / "pytorch_model.bin"
+    torch.save(load_file(mine / "model.safetensors"), path)
+    (mine / "model.safetensors").unlink()
+    read(mine)
+    with ZipFile(path) as whole:
+        files = {name: whole.read(name) for name in whole.namelist()}
+    path.write_bytes(archive(files))
+    read(mine)  # an archive that these tests wrote, and nothing else, is not the reason
+    path.write_bytes(change(files))
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("it was read"))
+    with pytest.raises(CheckpointError, match=message):
+        read(mine)
+
+
+def archive(files: dict[str, bytes], compression: int = ZIP_STORED) -> bytes:
+    content = io.BytesIO()
+    with ZipFile(content, "w", compression) as file:
+        for name, data in files.items():
+            file.writestr(name, data)
+    return content.getvalue()
+
+
+def lying(content: bytes, size: int) -> bytes:
+    """Declare another unpacked size of the first file in the list of an archive."""
+    at = content.index(b"PK\x01\x02") + 24
+    return content[:at] + size.to_bytes(4, "little") + content[at + 4 :]

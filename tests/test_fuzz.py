@@ -93,13 +93,17 @@ def test_mutants_of_saved_models_raise_store_errors_only(saved: Path, tmp_path: 
     check(fuzzing.fuzz((saved / name).read_bytes(), read, SLOW))
 
 
-@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "pytorch_model.bin"])
 def test_mutants_of_checkpoints_raise_checkpoint_errors_only(
     checkpoints: dict[str, Path], tmp_path: Path, name: str
 ) -> None:
     import torch
+    from safetensors.torch import load_file
 
     folder = Path(shutil.copytree(checkpoints["esm"], tmp_path / "mine"))
+    if name.endswith(".bin"):
+        torch.save(load_file(folder / "model.safetensors"), folder / name)
+        (folder / "model.safetensors").unlink()
 
     def read(mutant: bytes) -> None:
         (folder / name).write_bytes(mutant)
