@@ -13,8 +13,7 @@ import numpy as np
 
 from antibody_esm import presets
 from antibody_esm.data.dataset import Dataset
-from antibody_esm.data.fragments import read_as, read_dataset_by, refuse_rows
-from antibody_esm.data.parts import FRAGMENTS, Chain
+from antibody_esm.data.parts import FRAGMENTS
 from antibody_esm.data.sources import PUBLIC, load_dataset
 from antibody_esm.embedding import as_store
 from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
@@ -28,6 +27,7 @@ from antibody_esm.reports.grid import GridReport
 from antibody_esm.reports.report import UNCHECKED, Report, cross_validation_report, evaluation_report
 from antibody_esm.reports.text import pipeline
 from antibody_esm.results import ResultFolder, digest
+from antibody_esm.sequences import Chain
 from antibody_esm.specs import ClassifierSpec, DecisionSpec, RegressorSpec, RuntimeSpec, SplitSpec, TrainSpec
 from antibody_esm.store.store import Store
 from antibody_esm.trainer import Trainer
@@ -293,9 +293,9 @@ class _Grounds:
     def _read(self, data: Dataset, check: bool) -> Dataset:
         """Return a test set as a model of the training set reads it."""
         reading = replace(self.data.reading, check=check).with_lengths(self.data.sequences)
-        texts = read_dataset_by(reading, data)
-        refuse_rows(data, texts, f"of a test set are not what the models read ({reading})")
-        return read_as(data, reading, texts)
+        texts = data.read_by(reading)
+        data.refuse(texts, f"of a test set are not what the models read ({reading})")
+        return data.as_read(reading, texts)
 
 
 def _pinned(spec: TrainSpec) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from pydantic import ValidationError
 
 from antibody_esm.classifiers import one_blas_thread
 from antibody_esm.data.dataset import Dataset
-from antibody_esm.data.fragments import read_as, read_dataset_by, refuse_rows
 from antibody_esm.data.reading import Chains, Reading, Texts, refuse
 from antibody_esm.data.tables import chain_columns, ids_of
 from antibody_esm.embedding import as_store, embed
@@ -290,7 +289,7 @@ class Predictor:
             If any sequence is not made of amino acids and X.
         """
         if isinstance(sequences, Dataset):
-            return list(sequences.ids), read_dataset_by(self.reading, sequences, check)
+            return list(sequences.ids), sequences.read_by(self.reading, check)
         if _is_frame(sequences):
             ids, given = self._columns(sequences)
         else:
@@ -338,10 +337,10 @@ class Predictor:
             what the model reads.
         """
         labels(self.spec, data)  # before any work
-        texts = read_dataset_by(self.reading, data, check)
+        texts = data.read_by(self.reading, check)
         if not drop:
-            refuse_rows(data, texts, f"are not what the model reads ({self.reading})", _HINT)
-        data = read_as(data, self.reading, texts)
+            data.refuse(texts, f"are not what the model reads ({self.reading})", _HINT)
+        data = data.as_read(self.reading, texts)
         cut = self._threshold(threshold, assay)
         prediction, probability = self._apply(self._features(data.sequences), cut)
         known = None if probability is None else probability[:, 1]

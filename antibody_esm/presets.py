@@ -4,12 +4,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
-from antibody_esm.specs import (
+from antibody_esm.specs.base import Spec
+from antibody_esm.specs.descriptors import DescriptorSpec
+from antibody_esm.specs.ensembles import EnsembleSpec
+from antibody_esm.specs.estimators import (
     ClassifierSpec,
-    DescriptorSpec,
     ElasticNetSpec,
-    EnsembleSpec,
-    ExtractorSpec,
     GaussianProcessRegressorSpec,
     GaussianProcessSpec,
     KNeighborsSpec,
@@ -18,11 +18,11 @@ from antibody_esm.specs import (
     RandomForestSpec,
     RegressorSpec,
     RidgeSpec,
-    Spec,
     SVRSpec,
     XGBoostRegressorSpec,
     XGBoostSpec,
 )
+from antibody_esm.specs.extractors import ExtractorSpec
 
 AnyExtractor = ExtractorSpec | DescriptorSpec | EnsembleSpec
 

@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from antibody_esm.errors import BadResidue, SequenceError
 
 AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 ALPHABET = AMINO_ACIDS + "X"
+
+Chain = Literal["heavy", "light", "both", "paired"]
+"""Chains that are read: one, or both; ``both`` joins them, ``paired`` keeps them apart."""
 
 BETWEEN = "|"
 """What stands between the two chains in the text of a pair."""

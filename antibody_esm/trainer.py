@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from antibody_esm import presets
 from antibody_esm.classifiers import build, one_blas_thread
 from antibody_esm.data.dataset import Dataset
-from antibody_esm.data.fragments import refuse_rows
 from antibody_esm.embedding import as_store
 from antibody_esm.ensemble import load
 from antibody_esm.evaluation.applicability import Applicability
@@ -235,12 +234,8 @@ class Trainer:
     def _prepare(self, data: Dataset, check: bool) -> None:
         """Refuse other molecules than those that the data set says it holds, and number regions by its species."""
         if check:
-            refuse_rows(
-                data,
-                data.reading.verify(data.chains),
-                f"are not what the data set says ({data.reading})",
-                _HINT,
-            )
+            texts = data.reading.verify(data.chains)
+            data.refuse(texts, f"are not what the data set says ({data.reading})", _HINT)
         spec = self.spec.extractor.numbered_by(data.species)
         if spec != self.extractor.spec:
             self.extractor = load(spec, self.extractor.runtime)

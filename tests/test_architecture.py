@@ -4,6 +4,7 @@ import ast
 import json
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,11 @@ LAYERS = [
     {"folders", "limits", "results"},
     {"ubjson"},
     {"schemas"},
-    {"sequences", "specs"},
-    {"presets", "numbering", "quantisation"},
+    {"sequences"},
+    {"numbering"},
+    {"specs"},
+    {"presets", "quantisation"},
+    {"overrides"},
     {"data", "store", "plm", "classifiers", "descriptors"},
     {"ensemble"},
     {"embedding"},
@@ -34,8 +38,19 @@ LAYERS = [
     {"benchmark"},
     {"cli"},
 ]
-# `TrainSpec.compose` and `ExtractorSpec.resolve` import what answers them when they are called.
-ALLOWED = {("specs", "cli"), ("specs", "plm")}
+# `TrainSpec.compose` and `ExtractorSpec.resolve` import what answers them when they are called. Neither is a circle:
+# modules that they import know single modules of the specs, and none of these two.
+ALLOWED = {("specs", "overrides"), ("specs", "plm")}
+
+TEMPORARY_CIRCLES = {
+    frozenset({"plm.elsewhere", "plm.extractor"}),
+    frozenset({"reports.grid", "reports.page", "reports.report"}),
+}
+"""Circles that are still to be broken. The set only shrinks."""
+
+LONGEST_MODULE = 400
+TEMPORARY_LONG_MODULES = {"predictor", "plm.extractor", "reports.page", "reports.report", "data.tables"}
+"""Longer modules that are still to be divided. The set only shrinks."""
 
 HEAVY = {"numpy", "pandas", "pydantic", "scipy", "sklearn", "torch", "transformers", "xgboost", "joblib", "hydra"}
 
@@ -80,6 +95,86 @@ def test_the_test_of_layers_can_fail() -> None:
     }
     assert ("trainer", "predictor") in edges()
     assert edges() >= ALLOWED, "an exception nobody needs is gone"
+
+
+def modules() -> dict[str, ast.Module]:
+    """Return the syntax tree of each module by its name, without the door."""
+    trees = {}
+    for path in ROOT.rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        if name:
+            trees[name] = ast.parse(path.read_text())
+    return trees
+
+
+def graph(trees: Mapping[str, ast.Module]) -> dict[str, set[str]]:
+    """Return the modules that each module imports: at its top, inside of functions, and for types alone."""
+    return {name: set(_imported(tree, trees)) - {name} for name, tree in trees.items()}
+
+
+def _imported(tree: ast.Module, trees: Mapping[str, ast.Module]) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            paths = [(alias.name, "") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are written in full"
+            paths = [(node.module or "", alias.name) for alias in node.names]
+        else:
+            continue
+        for module, name in paths:
+            inner = module.removeprefix("antibody_esm").removeprefix(".")
+            if module.split(".")[0] == "antibody_esm":
+                longer = ".".join(filter(None, (inner, name)))
+                yield longer if longer in trees else inner
+
+
+def circles(imports: Mapping[str, set[str]]) -> set[frozenset[str]]:
+    """Return the groups of modules that import each other, directly or through others."""
+    reached = {name: _reached(name, imports) for name in imports}
+    return {
+        circle
+        for name in imports
+        if len(circle := frozenset({other for other in reached[name] if name in reached.get(other, ())} | {name})) > 1
+    }
+
+
+def _reached(start: str, imports: Mapping[str, set[str]]) -> set[str]:
+    reached: set[str] = set()
+    ahead = [start]
+    while ahead:
+        new = imports.get(ahead.pop(), set()) - reached
+        reached |= new
+        ahead += new
+    return reached
+
+
+def test_no_modules_import_each_other() -> None:
+    assert circles(graph(modules())) <= TEMPORARY_CIRCLES
+
+
+def test_the_test_of_circles_can_fail() -> None:
+    sources = {
+        "a": "from antibody_esm.b import one",
+        "b": "def late():\n    from antibody_esm import c",
+        "c": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import antibody_esm.a",
+        "d": "from antibody_esm.a import one\nimport numpy.linalg",
+    }
+    trees = {name: ast.parse(source) for name, source in sources.items()}
+    assert graph(trees) == {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}
+    assert circles(graph(trees)) == {frozenset("abc")}
+    assert circles({"a": {"b"}, "b": {"c"}, "c": set()}) == set()
+
+
+def test_no_module_imports_the_door() -> None:
+    # The door imports every room, so that whoever imports it closes a circle.
+    assert {name for name, imported in graph(modules()).items() if "" in imported} == set()
+
+
+def test_no_module_is_longer_than_a_reader_can_hold() -> None:
+    lengths = {path: len(path.read_text().splitlines()) for path in ROOT.rglob("*.py")}
+    long = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path, n in lengths.items() if n > LONGEST_MODULE}
+    assert long <= TEMPORARY_LONG_MODULES
 
 
 def loaded(program: str) -> set[str]:

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from antibody_esm import presets
 from antibody_esm.cli import errors
 from antibody_esm.cli.arguments import check_folder
-from antibody_esm.cli.compose import Run, compose, invalid, say_invalid, sweep
 from antibody_esm.cli.errors import complain, reported, show
+from antibody_esm.overrides import invalid, say_invalid, sweep
+from antibody_esm.specs.training import Run
 
 if TYPE_CHECKING:
     from antibody_esm.data.dataset import Dataset
@@ -119,7 +120,7 @@ def _grid(overrides: list[str]) -> tuple[list[Run], list[str | None], list[str]]
             lists[key] += [one[0].partition("=")[2] for one in sweep([text])]
         else:
             rest.append(text)
-    runs = [compose(job) for job in sweep(["data=boughter", *rest])]
+    runs = [Run.compose(job) for job in sweep(["data=boughter", *rest])]
     for name in ("data", "store", "output", "runtime"):
         if len({getattr(run, name) for run in runs}) > 1:
             raise invalid(name, rest, "one value for the whole grid")

@@ -19,11 +19,12 @@ from pydantic import ValidationError
 from antibody_esm import presets
 from antibody_esm.cli import errors
 from antibody_esm.cli.arguments import check_folder
-from antibody_esm.cli.compose import Run, compose, say_invalid, sweep
 from antibody_esm.cli.errors import Kept, complain, optional, reported, show
 from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
 from antibody_esm.files import write
 from antibody_esm.folders import replacing_folder
+from antibody_esm.overrides import say_invalid, sweep
+from antibody_esm.specs.training import Run
 
 if TYPE_CHECKING:
     from antibody_esm.reports.report import Report
@@ -95,7 +96,7 @@ def train(
     with reported() as kept:
         try:
             jobs = sweep(words) if multirun else [words]
-            runs = [compose(job) for job in jobs]  # all of them, before any begins
+            runs = [Run.compose(job) for job in jobs]  # all of them, before any begins
         except ValidationError as error:
             say_invalid(error)
             raise typer.Exit(2) from error

@@ -20,9 +20,8 @@ from antibody_esm.cli.errors import reported
 from antibody_esm.cli.web_folder import TABLE, remove_old, temporary_folder
 from antibody_esm.cli.web_security import Gate
 from antibody_esm.cli.web_worker import EXPECTED, Worker, reason
-from antibody_esm.data.parts import Chain
 from antibody_esm.errors import DatasetError
-from antibody_esm.sequences import BETWEEN
+from antibody_esm.sequences import BETWEEN, Chain
 from antibody_esm.specs import RuntimeSpec
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, get_args
 
-from antibody_esm.data.parts import Chain, chains_read, fragment_name, is_whole, part_of
+from antibody_esm.data.parts import chains_read, fragment_name, is_whole, part_of
 from antibody_esm.errors import DatasetError, listed, place
 from antibody_esm.numbering import (
     CDRS,
@@ -20,7 +20,7 @@ from antibody_esm.numbering import (
     method,
     number,
 )
-from antibody_esm.sequences import BETWEEN
+from antibody_esm.sequences import BETWEEN, Chain
 
 _FR4_TO = 125
 """Position that a whole domain reaches: light chains end at 127, and published ones may lack a residue or two."""

@@ -11,10 +11,11 @@ from antibody_esm.data.boughter import boughter
 from antibody_esm.data.dataset import Dataset, Provenance
 from antibody_esm.data.harvey import harvey
 from antibody_esm.data.jain import jain
-from antibody_esm.data.parts import FRAGMENTS, Chain, chains_read
+from antibody_esm.data.parts import FRAGMENTS, chains_read
 from antibody_esm.data.shehata import shehata
 from antibody_esm.data.tables import read_dataset
 from antibody_esm.errors import DatasetError
+from antibody_esm.sequences import Chain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,16 +122,10 @@ def load_dataset(
     if drop and fragment is None:
         data = _with_chains(data, chain or data.chain)
     if species is not None:
-        data = _with(data, species=tuple(species))
+        data = replace(data, species=tuple(species))
     if fragment is not None:
         return data.cut(fragment, chain=chain, species=species, drop=drop)
-    return _with(data, chain=chain or (FRAGMENTS[part].chain if part else data.chain), fragment=part or data.fragment)
-
-
-def _with(data: Dataset, **changes: Any) -> Dataset:
-    """Return the same antibodies with other fields, whose messages name the same file."""
-    changed = replace(data, **changes)
-    return changed if data.file is None else changed.of_file(data.file)
+    return replace(data, chain=chain or (FRAGMENTS[part].chain if part else data.chain), fragment=part or data.fragment)
 
 
 def _with_chains(data: Dataset, chain: Chain) -> Dataset:

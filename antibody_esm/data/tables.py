@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from antibody_esm.data.dataset import Dataset, Provenance
 from antibody_esm.data.fasta import namer, records
 from antibody_esm.data.files import commented_header, is_fasta, places, read_frames, read_table, with_index
-from antibody_esm.data.parts import Chain
 from antibody_esm.errors import DatasetError, SequenceError, fault, listed
-from antibody_esm.sequences import BETWEEN, NUCLEIC, normalise
+from antibody_esm.sequences import BETWEEN, NUCLEIC, Chain, normalise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,7 +79,7 @@ def read_dataset(
     if labelled or label is not None or "label" in frame.columns:
         label_column = named_column(frame, "label" if label is None else label, path)
     _refuse_repeats(ids, id_column, rows)
-    data = Dataset(
+    return Dataset(
         ids=ids,
         heavy=_sequences(heavy_chains, "heavy", frame, rows, required=required and chain != "light"),
         light=_sequences(light_chains, "light", frame, rows, required=required and chain != "heavy"),
@@ -88,8 +87,8 @@ def read_dataset(
         groups=None if group_column is None else _names(group_column, rows),
         provenance=_provenance(path, len(frame)),
         chain=chain,
+        file=path,
     )
-    return data if path is None else data.of_file(path)
 
 
 class _Rows:
