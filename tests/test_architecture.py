@@ -30,7 +30,8 @@ LAYERS = [
     {"ensemble"},
     {"embedding"},
     {"evaluation"},
-    {"serialization"},
+    {"serialization", "targets"},
+    {"model_files"},
     {"reports"},
     {"predictor"},
     {"explain"},
@@ -49,7 +50,7 @@ TEMPORARY_CIRCLES = {
 """Circles that are still to be broken. The set only shrinks."""
 
 LONGEST_MODULE = 400
-TEMPORARY_LONG_MODULES = {"predictor", "plm.extractor", "reports.page", "reports.report", "data.tables"}
+TEMPORARY_LONG_MODULES = {"plm.extractor", "reports.page", "reports.report"}
 """Longer modules that are still to be divided. The set only shrinks."""
 
 HEAVY = {"numpy", "pandas", "pydantic", "scipy", "sklearn", "torch", "transformers", "xgboost", "joblib", "hydra"}

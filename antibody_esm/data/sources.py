@@ -11,9 +11,9 @@ from antibody_esm.data.boughter import boughter
 from antibody_esm.data.dataset import Dataset, Provenance
 from antibody_esm.data.harvey import harvey
 from antibody_esm.data.jain import jain
+from antibody_esm.data.labelled_tables import read_dataset
 from antibody_esm.data.parts import FRAGMENTS, chains_read
 from antibody_esm.data.shehata import shehata
-from antibody_esm.data.tables import read_dataset
 from antibody_esm.errors import DatasetError
 from antibody_esm.sequences import Chain
 

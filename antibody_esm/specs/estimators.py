@@ -1,6 +1,6 @@
 """Specs of classifiers and regressors."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -9,7 +9,17 @@ from antibody_esm.specs.base import Seed, Share, Spec
 ClassWeight = Literal["balanced"] | None
 
 
-class LogisticRegressionSpec(Spec):
+class _Classifier(Spec):
+    is_regressor: ClassVar[bool] = False
+    """True if labels are continuous."""
+
+
+class _Regressor(Spec):
+    is_regressor: ClassVar[bool] = True
+    """True if labels are continuous."""
+
+
+class LogisticRegressionSpec(_Classifier):
     """Logistic regression with an L2 penalty."""
 
     kind: Literal["logreg"] = "logreg"
@@ -26,7 +36,7 @@ class LogisticRegressionSpec(Spec):
     random_state: Seed = 0
 
 
-class XGBoostSpec(Spec):
+class XGBoostSpec(_Classifier):
     """Gradient-boosted trees (doi:10.1145/2939672.2939785)."""
 
     kind: Literal["xgboost"] = "xgboost"
@@ -42,7 +52,7 @@ class XGBoostSpec(Spec):
     random_state: Seed = 0
 
 
-class RandomForestSpec(Spec):
+class RandomForestSpec(_Classifier):
     """Random forest (doi:10.1023/A:1010933404324)."""
 
     kind: Literal["random_forest"] = "random_forest"
@@ -54,7 +64,7 @@ class RandomForestSpec(Spec):
     random_state: Seed = 0
 
 
-class GaussianProcessSpec(Spec):
+class GaussianProcessSpec(_Classifier):
     """Gaussian process classification with an RBF kernel, whose amplitude and length scale are fitted."""
 
     kind: Literal["gaussian_process"] = "gaussian_process"
@@ -65,7 +75,7 @@ class GaussianProcessSpec(Spec):
     random_state: Seed = 0
 
 
-class LinearSVMSpec(Spec):
+class LinearSVMSpec(_Classifier):
     """Linear support vector machine; probabilities by Platt scaling within the training data."""
 
     kind: Literal["linear_svm"] = "linear_svm"
@@ -77,7 +87,7 @@ class LinearSVMSpec(Spec):
     random_state: Seed = 0
 
 
-class KNeighborsSpec(Spec):
+class KNeighborsSpec(_Classifier):
     """Vote of the nearest training antibodies in embedding space."""
 
     kind: Literal["knn"] = "knn"
@@ -87,7 +97,7 @@ class KNeighborsSpec(Spec):
     standardize: bool = False
 
 
-class RidgeSpec(Spec):
+class RidgeSpec(_Regressor):
     """Linear regression with an L2 penalty, for continuous labels."""
 
     kind: Literal["ridge"] = "ridge"
@@ -96,7 +106,7 @@ class RidgeSpec(Spec):
     standardize: bool = True
 
 
-class ElasticNetSpec(Spec):
+class ElasticNetSpec(_Regressor):
     """Linear regression with L1 and L2 penalties (doi:10.1111/j.1467-9868.2005.00503.x), for continuous labels.
 
     Labels are scaled to mean 0 and variance 1 on the training folds, so that the penalty does not depend on their unit.
@@ -111,7 +121,7 @@ class ElasticNetSpec(Spec):
     standardize: bool = True
 
 
-class XGBoostRegressorSpec(Spec):
+class XGBoostRegressorSpec(_Regressor):
     """Gradient-boosted trees (doi:10.1145/2939672.2939785), for continuous labels."""
 
     kind: Literal["xgboost_regressor"] = "xgboost_regressor"
@@ -126,7 +136,7 @@ class XGBoostRegressorSpec(Spec):
     random_state: Seed = 0
 
 
-class SVRSpec(Spec):
+class SVRSpec(_Regressor):
     """Support vector regression, for continuous labels, which are scaled as for `ElasticNetSpec`."""
 
     kind: Literal["svr"] = "svr"
@@ -138,7 +148,7 @@ class SVRSpec(Spec):
     standardize: bool = True
 
 
-class GaussianProcessRegressorSpec(Spec):
+class GaussianProcessRegressorSpec(_Regressor):
     """Gaussian process regression for continuous labels, which are scaled as for `ElasticNetSpec`.
 
     The kernel is an RBF and white noise, whose amplitudes and length scale are fitted.

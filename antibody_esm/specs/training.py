@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from antibody_esm.sequences import Chain
 from antibody_esm.specs.base import Frozen, Spec
 from antibody_esm.specs.ensembles import AnyExtractorSpec
-from antibody_esm.specs.estimators import EstimatorSpec, LogisticRegressionSpec, RegressorSpec
+from antibody_esm.specs.estimators import EstimatorSpec, LogisticRegressionSpec
 from antibody_esm.specs.extractors import ExtractorSpec
 from antibody_esm.specs.runtime import RuntimeSpec
 from antibody_esm.specs.splits import SplitSpec
@@ -52,8 +52,8 @@ class TrainSpec(Spec):
 
     @property
     def is_regression(self) -> bool:
-        """Whether labels are continuous."""
-        return isinstance(self.classifier, RegressorSpec)
+        """True if labels are continuous."""
+        return self.classifier.is_regressor
 
     @classmethod
     def compose(cls, overrides: Sequence[str] = ()) -> "TrainSpec":
