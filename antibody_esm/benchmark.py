@@ -14,7 +14,7 @@ import numpy as np
 from antibody_esm import presets
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.parts import FRAGMENTS
-from antibody_esm.data.sources import PUBLIC, load_dataset
+from antibody_esm.data.public import PUBLIC, load_dataset
 from antibody_esm.embedding import as_store
 from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
 from antibody_esm.evaluation.cross_validation import CrossValidation
@@ -26,7 +26,7 @@ from antibody_esm.folders import recover, replacing_folder
 from antibody_esm.reports.grid import GridReport
 from antibody_esm.reports.report import UNCHECKED, Report, cross_validation_report, evaluation_report
 from antibody_esm.reports.text import pipeline
-from antibody_esm.results import ResultFolder, digest
+from antibody_esm.result_cache import ResultFolder, digest
 from antibody_esm.sequences import Chain
 from antibody_esm.specs import ClassifierSpec, DecisionSpec, RegressorSpec, RuntimeSpec, SplitSpec, TrainSpec
 from antibody_esm.store.store import Store

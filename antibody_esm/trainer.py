@@ -21,7 +21,7 @@ from antibody_esm.evaluation.uncertainty import out_of_fold
 from antibody_esm.model_files import NOT_FITTED
 from antibody_esm.predictor import Predictor, features
 from antibody_esm.reports.report import UNCHECKED, Report, cross_validation_report
-from antibody_esm.results import ResultFolder
+from antibody_esm.result_cache import ResultFolder
 from antibody_esm.serialization import Training
 from antibody_esm.specs import ClassifierSpec, DecisionSpec, RegressorSpec, RuntimeSpec, SplitSpec, TrainSpec
 from antibody_esm.store.store import Store

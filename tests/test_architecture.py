@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ ROOT = Path(antibody_esm.__file__).parent
 LAYERS = [
     {"errors", "processes", "threads"},
     {"files"},
-    {"folders", "limits", "results"},
+    {"folders", "limits", "result_cache"},
     {"ubjson"},
     {"schemas"},
     {"sequences"},
@@ -35,8 +36,8 @@ LAYERS = [
     {"reports"},
     {"predictor"},
     {"explain"},
-    {"trainer", "scoring"},
-    {"benchmark"},
+    {"trainer", "score_tables"},
+    {"benchmark", "scoring"},
     {"cli"},
 ]
 # `TrainSpec.compose` and `ExtractorSpec.resolve` import what answers them when they are called. Neither is a circle:
@@ -204,11 +205,25 @@ def test_the_door_holds_exactly_the_public_names() -> None:
     assert set(antibody_esm.__all__) == set(antibody_esm._HOME)
     for name in antibody_esm.__all__:
         assert getattr(antibody_esm, name).__name__ == name
-        assert name in dir(antibody_esm)
     assert {
         *("Trainer", "TrainSpec", "ExtractorSpec", "LogisticRegressionSpec", "XGBoostSpec", "RuntimeSpec"),
         *("EmbeddingStore", "Extractor", "Predictor", "Dataset", "load_dataset", "embed", "AntibodyESMError"),
+        *("Report", "Splitter", "number", "compare", "residue_contributions", "mutational_scan"),
     } <= set(antibody_esm.__all__)
+
+
+def test_tab_completion_shows_public_names_alone() -> None:
+    assert dir(antibody_esm) == sorted([*antibody_esm.__all__, "__version__"])
+
+
+@pytest.mark.parametrize(("old", "new"), [("scoring", "score_tables"), ("data.sources", "data.public")])
+def test_an_earlier_name_of_a_module_warns_and_has_the_same_names(old: str, new: str) -> None:
+    sys.modules.pop(f"antibody_esm.{old}", None)
+    with pytest.warns(DeprecationWarning, match=f"antibody_esm.{old} is antibody_esm.{new} now"):
+        earlier = import_module(f"antibody_esm.{old}")
+    assert all(
+        getattr(earlier, name) is getattr(import_module(f"antibody_esm.{new}"), name) for name in earlier.__all__
+    )
 
 
 def test_every_public_name_has_a_docstring() -> None:

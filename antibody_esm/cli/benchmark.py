@@ -131,7 +131,7 @@ def _grid(overrides: list[str]) -> tuple[list[Run], list[str | None], list[str]]
 
 def _source(source: str, options: dict[str, str]) -> "str | Dataset":
     """Return what is loaded when it is needed, or the data themselves where columns are named."""
-    from antibody_esm.data.sources import PUBLIC, load_dataset
+    from antibody_esm.data.public import PUBLIC, load_dataset
 
     if source in PUBLIC:
         options = {name: value for name, value in options.items() if name in ("chain", "labels")}

@@ -165,7 +165,7 @@ def _run_one(run: Run, overrides: list[str], folder: Path, kept: Kept) -> dict[s
 
 def _written(run: Run, overrides: list[str], new: Path, folder: Path) -> tuple[dict[str, Any], str]:
     """Cross-validate, fit, and write results to a new folder; return metrics, and a text for the user."""
-    from antibody_esm.data.sources import load_dataset
+    from antibody_esm.data.public import load_dataset
     from antibody_esm.trainer import Trainer
 
     with _log_to(new / "train.log"):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from antibody_esm.data.reading import Chains
     from antibody_esm.explain import Scan
     from antibody_esm.predictor import Predictor
-    from antibody_esm.scoring import Scores
+    from antibody_esm.score_tables import Scores
 
 LARGEST = 5_000_000
 """Bytes of an upload, at most."""
@@ -271,7 +271,7 @@ def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None =
 
 
 def _score(predictor: "Predictor", text: str, file: str | None) -> "Scores":
-    from antibody_esm.scoring import score_frame
+    from antibody_esm.score_tables import score_frame
 
     return score_frame(antibodies(text, file, predictor.reading.chain), predictor)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.explain.scores import Unit
+from antibody_esm.explain.logits import Unit
 from antibody_esm.explain.sites import Site
 from antibody_esm.files import replacing
 from antibody_esm.reports.figures import COLOURS, STYLE

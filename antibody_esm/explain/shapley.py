@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from antibody_esm.ensemble import Described, Ensemble
 from antibody_esm.explain.contributions import Contributions
-from antibody_esm.explain.scores import scores, unit
+from antibody_esm.explain.logits import scores, unit
 from antibody_esm.explain.sites import sites_read
 from antibody_esm.predictor import Predictor
 from antibody_esm.sequences import BETWEEN, normalise
