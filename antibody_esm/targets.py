@@ -65,7 +65,7 @@ class Target(Protocol):
 
 
 @dataclass(frozen=True)
-class Classes:
+class ClassTarget:
     """Labels 0 and 1."""
 
     def labels(self, data: Dataset) -> NDArray[Any]:
@@ -106,7 +106,7 @@ class Classes:
 
 
 @dataclass(frozen=True)
-class Values:
+class ValueTarget:
     """Continuous labels.
 
     Parameters
@@ -150,7 +150,7 @@ class Values:
 
 def target_of(spec: TrainSpec) -> Target:
     """Return the kind of label that a spec learns."""
-    return Values(spec.classifier.kind) if spec.is_regression else Classes()
+    return ValueTarget(spec.classifier.kind) if spec.is_regression else ClassTarget()
 
 
 class ClassifierMethod(Generic[T, P, R]):

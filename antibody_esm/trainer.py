@@ -23,7 +23,15 @@ from antibody_esm.predictor import Predictor, features
 from antibody_esm.reports.report import UNCHECKED, Report, cross_validation_report
 from antibody_esm.result_cache import ResultFolder
 from antibody_esm.serialization import Training
-from antibody_esm.specs import ClassifierSpec, DecisionSpec, RegressorSpec, RuntimeSpec, SplitSpec, TrainSpec
+from antibody_esm.specs import (
+    AnyExtractorSpec,
+    ClassifierSpec,
+    DecisionSpec,
+    RegressorSpec,
+    RuntimeSpec,
+    SplitSpec,
+    TrainSpec,
+)
 from antibody_esm.store.store import Store
 from antibody_esm.targets import target_of
 
@@ -108,7 +116,7 @@ class Trainer:
 
     def __init__(
         self,
-        extractor: str | Path | presets.AnyExtractor = presets.DEFAULT_EXTRACTOR,
+        extractor: str | Path | AnyExtractorSpec = presets.DEFAULT_EXTRACTOR,
         classifier: str | ClassifierSpec | RegressorSpec = presets.DEFAULT_CLASSIFIER,
         split: SplitSpec | None = None,
         *,

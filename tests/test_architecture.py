@@ -2,8 +2,10 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -173,6 +175,81 @@ def test_no_module_imports_the_door() -> None:
     assert {name for name, imported in graph(modules()).items() if "" in imported} == set()
 
 
+# Objects of Python and other libraries, which take their settings as attributes.
+OF_LIBRARIES = {
+    *("bar.total", "found.indices", "found.indptr", "function.argtypes", "os.environ", "warnings.showwarning"),
+    "setattr(layer, name)",  # layers of torch
+    "setattr(model.get_submodule(parent), name)",
+}
+
+
+def set_from_outside(tree: ast.AST) -> set[str]:
+    """Return the attributes that code sets of objects other than its own."""
+    found: set[str] = set()
+    setters = {"setattr", "object.__setattr__"}
+    for node in ast.walk(tree):
+        targets: list[ast.expr] = []
+        if isinstance(node, ast.Assign):
+            targets = node.targets
+            if ast.unparse(node.value) in setters:
+                setters |= {ast.unparse(target) for target in targets}
+        elif isinstance(node, ast.AugAssign | ast.AnnAssign):
+            targets = [node.target]
+        inner = [part for target in targets for part in ast.walk(target) if isinstance(part, ast.Attribute)]
+        found |= {ast.unparse(part) for part in inner if isinstance(part.ctx, ast.Store)}
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in setters:
+            found.add(f"setattr({', '.join(map(ast.unparse, node.args[:2]))})")
+    return {text for text in found if not re.match(r"(setattr\()?(self|cls)\b", text)}
+
+
+def test_nothing_sets_attributes_of_objects_that_are_not_its_own() -> None:
+    trees = modules()
+    del trees["testing"]  # it makes checkpoints of other libraries, part by part
+    assert {(name, text) for name, tree in trees.items() for text in set_from_outside(tree) - OF_LIBRARIES} == set()
+
+
+def test_the_test_of_attributes_can_fail() -> None:
+    source = """
+class A:
+    def f(self, other):
+        self.x, other.y = 1, 2
+        self.part.z = 3
+        object.__setattr__(other, "x", 4)
+        put = object.__setattr__
+        put(self, "x", 5)
+        put(other, "v", 6)
+        made = A()
+        made.x += 1
+"""
+    assert set_from_outside(ast.parse(source)) == {"other.y", "setattr(other, 'x')", "setattr(other, 'v')", "made.x"}
+
+
+TEMPORARY_HOMONYMS = {"AnySpec", "Folder", "Keep", "Region", "Rows"}
+"""Types whose name has a second meaning, or a second definition, still to be ended. The set only shrinks."""
+
+
+def types_of(tree: ast.Module) -> set[str]:
+    """Return the names of a module's public classes and type aliases."""
+    names = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+    assigned = [node.targets[0] for node in tree.body if isinstance(node, ast.Assign)]
+    names |= {target.id for target in assigned if isinstance(target, ast.Name)}
+    return {name for name in names if re.fullmatch("[A-Z]+[a-z].*", name)}
+
+
+def homonyms(trees: Mapping[str, ast.Module]) -> set[str]:
+    counts = Counter(name for tree in trees.values() for name in types_of(tree))
+    return {name for name, count in counts.items() if count > 1}
+
+
+def test_no_name_of_a_type_has_two_meanings() -> None:
+    assert homonyms(modules()) <= TEMPORARY_HOMONYMS
+
+
+def test_the_test_of_homonyms_can_fail() -> None:
+    sources = {"a": "class Pairs: ...\nT = 1", "b": "Pairs = int | str\nFORMAT = 1", "c": "FORMAT = 2\nT = 3"}
+    assert homonyms({name: ast.parse(source) for name, source in sources.items()}) == {"Pairs"}
+
+
 def test_no_module_is_longer_than_a_reader_can_hold() -> None:
     lengths = {path: len(path.read_text().splitlines()) for path in ROOT.rglob("*.py")}
     long = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path, n in lengths.items() if n > LONGEST_MODULE}
@@ -224,6 +301,18 @@ def test_an_earlier_name_of_a_module_warns_and_has_the_same_names(old: str, new:
     assert all(
         getattr(earlier, name) is getattr(import_module(f"antibody_esm.{new}"), name) for name in earlier.__all__
     )
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [("presets", "AnyExtractor", "AnyExtractorSpec"), ("data.identity", "Pairs", "SimilarPairs")],
+)
+def test_an_earlier_name_of_a_type_warns_and_is_the_same_type(module: str, old: str, new: str) -> None:
+    home = import_module(f"antibody_esm.{module}")
+    with pytest.warns(DeprecationWarning, match=f"{old} is .*{new} now"):
+        assert getattr(home, old) is getattr(home, new)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        home.nothing  # noqa: B018
 
 
 def test_every_public_name_has_a_docstring() -> None:

@@ -77,7 +77,7 @@ def benchmark(
             texts = [yaml.safe_dump(run.to_dict() | shared, sort_keys=False) for run in runs]
             print("---\n".join(texts), end="")  # noqa: T201
             return
-        kept.text = f"finished results are in {runs[0].output or _OUTPUT}, and the same command goes on there"
+        kept.become(f"finished results are in {runs[0].output or _OUTPUT}, and the same command goes on there")
         raise typer.Exit(_run(runs, fragments, tests))
 
 

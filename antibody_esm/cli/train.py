@@ -137,7 +137,7 @@ def _run_one(run: Run, overrides: list[str], folder: Path, kept: Kept) -> dict[s
     """Run, replace the folder, and return the metrics; None if the run failed, which is printed."""
     stored = "no vectors are kept (store=null)" if run.store is None else f"finished vectors are in {run.store}"
     earlier = any((folder / name).exists() for name in set(_RESULTS) - set(_OF_A_FAILURE))
-    kept.text = f"{stored}, and the earlier results in {folder} are as they were" if earlier else stored
+    kept.become(f"{stored}, and the earlier results in {folder} are as they were" if earlier else stored)
     failure: AntibodyESMError | OSError | None = None
     log = folder
     try:
@@ -158,7 +158,7 @@ def _run_one(run: Run, overrides: list[str], folder: Path, kept: Kept) -> dict[s
         aside = f"; the earlier results in {folder} are as they were, the log is in {log}" if earlier else ""
         complain(f"error: {failure}{aside}")
         return None
-    kept.text = f"the results are in {folder}"
+    kept.become(f"the results are in {folder}")
     show(f"{text} Results: {folder}", needed=False)
     return metrics
 

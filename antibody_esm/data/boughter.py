@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Literal
 
-from antibody_esm.data.boughter_records import MANY, STUDIES, Record, provenance, read_records
+from antibody_esm.data.boughter_records import MANY, STUDIES, PublishedAntibody, provenance, read_records
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.downloads import RawFile, fetch
 from antibody_esm.data.predecessor import predecessor
@@ -50,7 +50,7 @@ def boughter(labels: Labels = "graded") -> Dataset:
 
     counts: dict[str, int] = {"antibodies": len(records)}
     dropped: dict[str, str] = {}
-    kept: list[tuple[Record, Domain, Domain, int]] = []
+    kept: list[tuple[PublishedAntibody, Domain, Domain, int]] = []
     for record, (heavy, light) in zip(records, pairs, strict=True):
         ligands = ligands_of(record, heavy, light, mice)
         reason = _unusable(heavy, "heavy") or _unusable(light, "light")
@@ -145,7 +145,7 @@ class MouseCounts:
         return count
 
 
-def ligands_of(record: Record, heavy: Domain | None, light: Domain | None, mice: MouseCounts) -> int | str:
+def ligands_of(record: PublishedAntibody, heavy: Domain | None, light: Domain | None, mice: MouseCounts) -> int | str:
     """Return the number of ligands, or why it is not known."""
     if record.label.isdigit():
         return int(record.label)

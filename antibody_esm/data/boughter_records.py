@@ -35,8 +35,8 @@ STUDIES = {
 
 
 @dataclass(frozen=True)
-class Record:
-    """One antibody as it was published."""
+class PublishedAntibody:
+    """Chains and label of an antibody as they were published."""
 
     id: str
     study: str
@@ -46,7 +46,7 @@ class Record:
     """Number of ligands, or Y or N."""
 
 
-def read_records() -> tuple[list[Record], list[RawFile]]:
+def read_records() -> tuple[list[PublishedAntibody], list[RawFile]]:
     """Return every antibody in the order of the files, and the files."""
     records, files = [], []
     for name, study in STUDIES.items():
@@ -57,7 +57,7 @@ def read_records() -> tuple[list[Record], list[RawFile]]:
             raise DatasetError(f"{name}: chains and labels differ in number", labels.path)
         files += [heavy, light, labels]
         for row, (one, other, value) in enumerate(zip(*chains, values, strict=True)):
-            records.append(Record(f"{study.predecessor}_{row + 1:06d}", name, one, other, value.upper()))
+            records.append(PublishedAntibody(f"{study.predecessor}_{row + 1:06d}", name, one, other, value.upper()))
     return records, files
 
 
