@@ -21,7 +21,7 @@ from antibody_esm.files import write
 from antibody_esm.folders import replacing_folder
 from antibody_esm.limits import LimitError, parse_json, read_regular, unpacked_limit
 from antibody_esm.numbering import method
-from antibody_esm.sequences import BETWEEN
+from antibody_esm.sequences import ModelText
 from antibody_esm.serialization import UNPACKED, WITHOUT, Training, dump_training, dumps, load_training, loads
 from antibody_esm.specs import TrainSpec
 
@@ -226,8 +226,8 @@ def _reading_of_format_2(data: dict[str, Any], training: Applicability | None) -
     reading = Reading(data["chain"], data["fragment"])
     if training is None:
         return replace(reading, check=reading.fragment is not None)
-    chains = [len(text) / (1 + text.count(BETWEEN)) for text in training.sequences]
-    whole = reading.fragment is not None or float(np.median(chains)) >= _WHOLE_CHAIN
+    lengths = [len(text) / len(ModelText.of(text).chains) for text in training.sequences]
+    whole = reading.fragment is not None or float(np.median(lengths)) >= _WHOLE_CHAIN
     return replace(reading.with_lengths(training.sequences), check=whole)
 
 

@@ -224,6 +224,22 @@ class A:
     assert set_from_outside(ast.parse(source)) == {"other.y", "setattr(other, 'x')", "setattr(other, 'v')", "made.x"}
 
 
+# A pair is a string with a bar in it for users, in files, and where tokens are made; elsewhere it is a type.
+WHERE_PAIRS_ARE_TEXT = {"sequences", "data.tables", "data.labelled_tables", "data.reading"}
+ROOMS_WHERE_PAIRS_ARE_TEXT = {"plm", "store", "cli", "reports", "serialization", "evaluation", "embedding", "testing"}
+
+
+def test_a_pair_is_a_type_and_not_a_string_with_a_bar() -> None:
+    reading = {
+        name
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and "BETWEEN" in {alias.name for alias in node.names}
+    }
+    assert {name for name in reading if room(name) not in ROOMS_WHERE_PAIRS_ARE_TEXT} <= WHERE_PAIRS_ARE_TEXT
+    assert "plm.families" in reading, "the test sees who imports it"
+
+
 TEMPORARY_HOMONYMS = {"AnySpec", "Folder", "Keep", "Region", "Rows"}
 """Types whose name has a second meaning, or a second definition, still to be ended. The set only shrinks."""
 

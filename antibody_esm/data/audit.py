@@ -13,7 +13,7 @@ from antibody_esm.data.identity import cluster, similar_pairs
 from antibody_esm.data.reading import Reading
 from antibody_esm.errors import DatasetError
 from antibody_esm.numbering import best, number
-from antibody_esm.sequences import BETWEEN, Chain
+from antibody_esm.sequences import Chain, ModelText
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -229,7 +229,7 @@ def _overlap(
 
 def _unknown(sequences: list[str]) -> Finding:
     rows = tuple(row for row, sequence in enumerate(sequences) if "X" in sequence)
-    leading = sum(any(chain.startswith("X") for chain in sequences[row].split(BETWEEN)) for row in rows)
+    leading = sum(any(chain.startswith("X") for chain in ModelText.of(sequences[row]).chains) for row in rows)
     return Finding("unknown residues (X)", len(rows), "rows", rows, f"{leading} begin with X")
 
 
@@ -290,7 +290,7 @@ def _lengths(sequences: list[str]) -> Finding:
 
 
 def _residues(text: str) -> int:
-    return len(text) - text.count(BETWEEN)
+    return len(ModelText.of(text).residues)
 
 
 def _balance(data: Audited) -> list[Finding]:

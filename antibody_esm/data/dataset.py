@@ -18,7 +18,7 @@ from antibody_esm.data.provenance import Provenance
 from antibody_esm.data.reading import Chains, Reading, Texts, refuse
 from antibody_esm.errors import DatasetError, listed
 from antibody_esm.numbering import NANOBODY_SPECIES, SPECIES
-from antibody_esm.sequences import BETWEEN, Chain
+from antibody_esm.sequences import Antibody, Chain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,10 +143,8 @@ class Dataset:
             If any antibody lacks that chain.
         """
         if self.chain in ("both", "paired"):
-            between = "" if self.chain == "both" else BETWEEN
-            return [
-                one + between + other for one, other in zip(self._every("heavy"), self._every("light"), strict=True)
-            ]
+            pairs = map(Antibody, self._every("heavy"), self._every("light"))
+            return [str(pair) if self.chain == "paired" else pair.heavy + pair.light for pair in pairs]
         return self._every(self.chain)
 
     @property

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.sequences import BETWEEN, chains_of
+from antibody_esm.sequences import ModelText, any_pair, chains_of
 
 _LETTERS = "ACDEFGHIKLMNPQRSTVWYX"
 _Q = 2
@@ -52,7 +52,7 @@ def compared(antibody: str | tuple[str, str]) -> str:
     >>> compared("EVQLVESGGG|DIQMTQSPSS"), compared("EVQLVESGGG")
     ('EVQLVESGGG', 'EVQLVESGGG')
     """
-    return antibody[0] if isinstance(antibody, tuple) else antibody.partition(BETWEEN)[0]
+    return antibody[0] if isinstance(antibody, tuple) else ModelText.of(antibody).chains[0]
 
 
 def identity(one: str, other: str) -> float:
@@ -229,7 +229,7 @@ def identities(queries: Sequence[str], targets: Sequence[str]) -> Iterator[tuple
 
 def _by_chain(queries: list[str], targets: list[str]) -> tuple[list[list[str]], list[list[str]]]:
     """Return the sequences as the only chain of each, or the heavy and the light chains of pairs."""
-    if not any(BETWEEN in text for text in (*queries, *targets)):
+    if not any_pair((*queries, *targets)):
         return [queries], [targets]
     heavy, light = chains_of([*queries, *targets])
     n = len(queries)

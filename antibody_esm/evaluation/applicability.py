@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.data.identity import compared, identities, similar_pairs
-from antibody_esm.sequences import BETWEEN
+from antibody_esm.sequences import ModelText
 
 _NEIGHBOURS = 5
 _KEPT = 5_000
@@ -145,7 +145,7 @@ def _warning(sequence: str, distance: float, identity: float, trained: bool, no_
     warnings = []
     if trained:
         warnings.append("is a training antibody")
-    elif identity == 1 and BETWEEN in sequence:
+    elif identity == 1 and ModelText.of(sequence).is_pair:
         warnings.append("has the heavy chain of a training antibody")
     elif distance > FAR:
         warnings.append(f"farther from the training antibodies than {FAR:.0%} of them from each other")

@@ -63,6 +63,11 @@ def fitted(predictor: Predictor) -> Any:
     return classifier.classifier_ if isinstance(classifier, CalibratedClassifier) else classifier
 
 
+def not_linear(predictor: Predictor) -> str | None:
+    """Return the reason why a score is not linear in the vector; None if it is."""
+    return None if linear(predictor) is not None else f"{predictor.spec.classifier.kind} is not linear in the vector"
+
+
 def linear(predictor: Predictor) -> LinearScore | None:
     """Return a model's weights, scaling of features and labels included; None if its score is not linear."""
     pipeline = fitted(predictor)
