@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from antibody_esm import presets
 from antibody_esm.classifiers import build, one_blas_thread
 from antibody_esm.data.dataset import Dataset
-from antibody_esm.data.fragments import refuse_rows
 from antibody_esm.embedding import as_store
 from antibody_esm.ensemble import load
 from antibody_esm.evaluation.applicability import Applicability
@@ -19,11 +18,22 @@ from antibody_esm.evaluation.cross_validation import CrossValidation, cross_vali
 from antibody_esm.evaluation.overlap import SecondScores
 from antibody_esm.evaluation.splits import units
 from antibody_esm.evaluation.uncertainty import out_of_fold
-from antibody_esm.predictor import Predictor, features, labels
+from antibody_esm.model_files import NOT_FITTED
+from antibody_esm.predictor import Predictor, features
 from antibody_esm.reports.report import UNCHECKED, Report, cross_validation_report
-from antibody_esm.results import ResultFolder
-from antibody_esm.specs import ClassifierSpec, DecisionSpec, RegressorSpec, RuntimeSpec, SplitSpec, TrainSpec
+from antibody_esm.result_cache import ResultFolder
+from antibody_esm.serialization import Training
+from antibody_esm.specs import (
+    AnyExtractorSpec,
+    ClassifierSpec,
+    DecisionSpec,
+    RegressorSpec,
+    RuntimeSpec,
+    SplitSpec,
+    TrainSpec,
+)
 from antibody_esm.store.store import Store
+from antibody_esm.targets import target_of
 
 _HINT = ". Declare parts of chains with part='H-CDRs' (data.part=H-CDRs); check=False (data.check=false) trains on all"
 _SECOND = ResultFolder(None)
@@ -106,7 +116,7 @@ class Trainer:
 
     def __init__(
         self,
-        extractor: str | Path | presets.AnyExtractor = presets.DEFAULT_EXTRACTOR,
+        extractor: str | Path | AnyExtractorSpec = presets.DEFAULT_EXTRACTOR,
         classifier: str | ClassifierSpec | RegressorSpec = presets.DEFAULT_CLASSIFIER,
         split: SplitSpec | None = None,
         *,
@@ -122,6 +132,7 @@ class Trainer:
         )
         self.store = as_store(store)
         self.extractor = load(self.spec.extractor, runtime)
+        self._target = target_of(self.spec)
         self._report: tuple[str, Report] | None = None  # digest of the data, and what cross-validation found on it
 
     @classmethod
@@ -161,7 +172,7 @@ class Trainer:
 
     def same_vectors(self, data: Dataset, *, check: bool = True) -> SameVectors:
         """Return the vectors and labels of a data set, for any split. Takes and raises what `cross_validate` does."""
-        label = labels(self.spec, data)
+        label = self._target.labels(data)
         self._prepare(data, check)
         spec = self.spec.model_copy(update={"extractor": self.extractor.pinned})
         return SameVectors(spec, data, self._features(data), label, self.extractor.runtime.workers)
@@ -181,13 +192,15 @@ class Trainer:
         check
             As for `cross_validate`; kept with the model, whose predictions check antibodies alike.
         """
-        label = labels(self.spec, data)
+        label = self._target.labels(data)
         self._prepare(data, check)
         X = self._features(data)
         unit = units(self.spec.split, data) if self.spec.decision != DecisionSpec() else None
         with one_blas_thread():
             classifier = self._classifier(X.shape[1]).fit(X, label, **({} if unit is None else {"unit": unit}))
         known = self._report is not None and self._report[0] == data.digest
+        unfitted = self._classifier(X.shape[1])
+        sure = out_of_fold(unfitted, X, label, data, self.spec.split) if uncertainty else NOT_FITTED.uncertainty
         self.predictor_ = Predictor(
             self.spec.model_copy(update={"extractor": self.extractor.pinned}),
             classifier,
@@ -195,7 +208,7 @@ class Trainer:
                 "source": data.provenance.source,
                 "digest": data.digest,
                 "antibodies": len(data),
-                **({} if self.spec.is_regression else {"positives": int(label.sum())}),
+                **self._target.counts(label),
                 "chain": data.chain,
                 "fragment": data.fragment,
             },
@@ -203,12 +216,8 @@ class Trainer:
             store=self.store,
             extractor=self.extractor,
             reading=replace(data.reading, check=check).with_lengths(data.sequences),
+            training=Training(sure, Applicability.of(data.sequences, X), data),
         )
-        self.predictor_.training, self.predictor_.unknown = data, ""
-        self.predictor_.applicability = Applicability.of(data.sequences, X)
-        if uncertainty:
-            unfitted = self._classifier(X.shape[1])
-            self.predictor_.uncertainty = out_of_fold(unfitted, X, label, data, self.spec.split)
         return self.predictor_
 
     def evaluate(
@@ -235,12 +244,8 @@ class Trainer:
     def _prepare(self, data: Dataset, check: bool) -> None:
         """Refuse other molecules than those that the data set says it holds, and number regions by its species."""
         if check:
-            refuse_rows(
-                data,
-                data.reading.verify(data.chains),
-                f"are not what the data set says ({data.reading})",
-                _HINT,
-            )
+            texts = data.reading.verify(data.chains)
+            data.refuse(texts, f"are not what the data set says ({data.reading})", _HINT)
         spec = self.spec.extractor.numbered_by(data.species)
         if spec != self.extractor.spec:
             self.extractor = load(spec, self.extractor.runtime)

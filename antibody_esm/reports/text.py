@@ -17,8 +17,8 @@ from antibody_esm.data.dataset import Dataset
 from antibody_esm.evaluation.baselines import BaselineName
 from antibody_esm.evaluation.intervals import CROSS_VALIDATION, SIMULATED, Interval, short
 from antibody_esm.evaluation.metrics import METRIC
-from antibody_esm.presets import AnyExtractor
 from antibody_esm.specs import (
+    AnyExtractorSpec,
     DecisionSpec,
     DescriptorSpec,
     EnsembleSpec,
@@ -228,7 +228,7 @@ def overrides(spec: TrainSpec) -> list[str] | None:
     return [*model, *learnt, *others]
 
 
-def agree(one: AnyExtractor, other: AnyExtractor) -> bool:
+def agree(one: AnyExtractorSpec, other: AnyExtractorSpec) -> bool:
     """Whether two extractors are one, but that one of them may be pinned to what the other resolves to."""
     if isinstance(one, EnsembleSpec) and isinstance(other, EnsembleSpec):
         same = one.combine == other.combine and len(one.members) == len(other.members)
@@ -267,7 +267,7 @@ def _named(name: str, spec: Spec, told: set[str]) -> str:
     return f"{name} ({changed})" if changed else name
 
 
-def _model(spec: AnyExtractor) -> str:
+def _model(spec: AnyExtractorSpec) -> str:
     if isinstance(spec, EnsembleSpec):
         how = "mean of" if spec.combine == "mean" else "side by side:"
         return f"{how} {', '.join(_model(member) for member in spec.members)}"
