@@ -19,7 +19,7 @@ from antibody_esm.data.sources import PUBLIC, load_dataset
 from antibody_esm.embedding import as_store
 from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
 from antibody_esm.evaluation.cross_validation import CrossValidation
-from antibody_esm.evaluation.ledger import Ledger, Opening
+from antibody_esm.evaluation.test_set_log import Ledger, Opening
 from antibody_esm.evaluation.overlap import Again, SecondScores
 from antibody_esm.files import digest as file_digest
 from antibody_esm.files import resolved, write

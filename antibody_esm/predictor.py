@@ -26,8 +26,8 @@ from antibody_esm.ensemble import AnyExtractor, load
 from antibody_esm.errors import DatasetError, StoreError, place
 from antibody_esm.evaluation.applicability import FAR, Applicability
 from antibody_esm.evaluation.calibration import chosen_threshold, tuned_here
-from antibody_esm.evaluation.ledger import Ledger, Opening
-from antibody_esm.evaluation.uncertainty import CONFIDENCE, Uncertainty
+from antibody_esm.evaluation.test_set_log import Ledger, Opening
+from antibody_esm.evaluation.conformal import CONFIDENCE, Uncertainty
 from antibody_esm.files import write
 from antibody_esm.folders import replacing_folder
 from antibody_esm.limits import LimitError, parse_json, read_regular, unpacked_limit
@@ -37,6 +37,7 @@ from antibody_esm.sequences import BETWEEN, normalise
 from antibody_esm.serialization import UNPACKED, WITHOUT, Training, dump_training, dumps, load_training, loads
 from antibody_esm.specs import RuntimeSpec, TrainSpec
 from antibody_esm.store.store import Store
+from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,13 +88,13 @@ class Predictor:
     ledger
         Which test sets were opened with this model; beside it once it is saved.
     uncertainty
-        What scores of the training antibodies out of fold say of how sure the model is; or why it does not know.
+        Out-of-fold predictions for the training antibodies, or `Unknown` with the reason why there are none.
     applicability
         The training antibodies, to which others are compared; None in a model that was saved without them.
     """
 
     training: Dataset | None = None
-    uncertainty: Uncertainty | str = "nobody asked for it when the model was fitted"
+    uncertainty: Uncertainty | Unknown = Unknown("not computed: the model was fitted with uncertainty=False")
     applicability: Applicability | None = None
     unknown: str = "not fitted here, and not loaded with its training antibodies"
 

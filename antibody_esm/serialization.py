@@ -16,12 +16,13 @@ from antibody_esm.data.dataset import Dataset, Provenance
 from antibody_esm.errors import CRAFTED, StoreError
 from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.evaluation.calibration import CalibratedClassifier
-from antibody_esm.evaluation.uncertainty import Uncertainty
+from antibody_esm.evaluation.conformal import Uncertainty
 from antibody_esm.limits import LimitError, check_npy, unzip
 from antibody_esm.numbering import SPECIES
 from antibody_esm.schemas import SCHEMA, check_loaders, checked
 from antibody_esm.sequences import BETWEEN
 from antibody_esm.specs import SplitBy
+from antibody_esm.unknown import Unknown
 
 _TRUSTED = frozenset(
     {
@@ -133,7 +134,7 @@ class TrainingSet(Dataset):
 class Training(NamedTuple):
     """Facts of the training antibodies that are saved with a model."""
 
-    uncertainty: Uncertainty | str
+    uncertainty: Uncertainty | Unknown
     applicability: Applicability | None
     antibodies: Dataset | None
     """Without labels in a model that an earlier version saved."""
@@ -158,7 +159,7 @@ def dump_training(training: Training) -> bytes:
         kept = uncertainty if antibodies is not None or applicability is not None else uncertainty.anonymous()
         arrays |= {name: np.asarray(getattr(kept, name)) for name in ("score", "label", "by", "task")}
     else:
-        arrays["unknown"] = np.array(uncertainty)
+        arrays["unknown"] = np.array(uncertainty.reason)
     if applicability is not None:
         arrays["features"] = applicability.features
         if antibodies is None:
@@ -207,7 +208,7 @@ def load_training(
         if later:
             raise LimitError(f"format 2 has no {later[0][:80]!r}")
         by, task = (str(arrays.get(name, "")) for name in ("by", "task"))
-        uncertainty: Uncertainty | str = str(arrays.get("unknown", ""))
+        uncertainty: Uncertainty | Unknown = Unknown(str(arrays.get("unknown", "")))
         if "score" in arrays:
             _check_scores(arrays["score"], arrays["label"], by, task)
             uncertainty = Uncertainty(arrays["score"], arrays["label"], by, task)  # type: ignore[arg-type]  # literals
@@ -232,7 +233,7 @@ _WITHOUT_LABELS = "saved by an earlier version, without the labels of its traini
 
 
 def _of_earlier_version(
-    uncertainty: Uncertainty | str,
+    uncertainty: Uncertainty | Unknown,
     arrays: dict[str, NDArray[Any]],
     data: dict[str, Any],
     species: tuple[str, ...] | None,

@@ -18,7 +18,7 @@ from antibody_esm.evaluation.calibration import decide
 from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate
 from antibody_esm.evaluation.overlap import SecondScores
 from antibody_esm.evaluation.splits import units
-from antibody_esm.evaluation.uncertainty import out_of_fold
+from antibody_esm.evaluation.conformal import out_of_fold
 from antibody_esm.predictor import Predictor, features, labels
 from antibody_esm.reports.report import UNCHECKED, Report, cross_validation_report
 from antibody_esm.results import ResultFolder

@@ -15,7 +15,7 @@ ROOT = Path(antibody_esm.__file__).parent
 
 # Lowest first; a module imports only from rows above its own, or from its own room.
 LAYERS = [
-    {"errors", "processes", "threads"},
+    {"deprecation", "errors", "processes", "threads", "unknown"},
     {"files"},
     {"folders", "limits", "results"},
     {"ubjson"},

@@ -39,7 +39,7 @@ from antibody_esm.data.identity import identities, identity
 from antibody_esm.descriptors import UNKNOWN, describe, germline_genes
 from antibody_esm.evaluation.baselines import BASELINES, baseline, cross_validate_baselines
 from antibody_esm.evaluation.splits import IdentityKFold, folds, units
-from antibody_esm.evaluation.uncertainty import out_of_fold
+from antibody_esm.evaluation.conformal import out_of_fold
 from antibody_esm.explain import mutational_scan, occlusion, residue_contributions
 from antibody_esm.reports import page as page_of_reports
 from antibody_esm.reports.report import Report

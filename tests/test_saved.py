@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from antibody_esm import Dataset, Predictor
-from antibody_esm.evaluation.ledger import Ledger
+from antibody_esm.evaluation.test_set_log import Ledger
 
 SAVED = sorted(folder.parent for folder in (Path(__file__).parent / "saved").glob("*/expected.json"))
 

@@ -24,6 +24,7 @@ from antibody_esm.data.parts import Chain
 from antibody_esm.errors import DatasetError
 from antibody_esm.sequences import BETWEEN
 from antibody_esm.specs import RuntimeSpec
+from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -388,6 +389,6 @@ def _about(predictor: "Predictor") -> str:
     both = len(predictor.reading.chains) == 2
     pair = f", written heavy{BETWEEN}light or in columns heavy and light" if both else ""
     source = f"It was trained on {data['antibodies']:,} antibodies: {data['source']}."
-    unknown = predictor.uncertainty
-    intervals = f" Intervals are not known: {unknown}." if isinstance(unknown, str) else ""
+    uncertainty = predictor.uncertainty
+    intervals = f" Intervals are not known: {uncertainty}." if isinstance(uncertainty, Unknown) else ""
     return f"This model reads {reads} sequences{pair}. {source}{intervals}"
