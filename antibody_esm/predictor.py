@@ -26,13 +26,14 @@ from antibody_esm.ensemble import AnyExtractor, load
 from antibody_esm.errors import DatasetError, StoreError, place
 from antibody_esm.evaluation.applicability import FAR, Applicability
 from antibody_esm.evaluation.calibration import chosen_threshold, tuned_here
-from antibody_esm.evaluation.test_set_log import Ledger, Opening
 from antibody_esm.evaluation.conformal import CONFIDENCE, Uncertainty
+from antibody_esm.evaluation.test_set_log import Ledger, Opening
 from antibody_esm.files import write
 from antibody_esm.folders import replacing_folder
 from antibody_esm.limits import LimitError, parse_json, read_regular, unpacked_limit
 from antibody_esm.numbering import method
-from antibody_esm.reports.report import UNCHECKED, Report, evaluation_report
+from antibody_esm.reports.notes import UNCHECKED
+from antibody_esm.reports.report import Report, evaluation_report
 from antibody_esm.sequences import BETWEEN, normalise
 from antibody_esm.serialization import UNPACKED, WITHOUT, Training, dump_training, dumps, load_training, loads
 from antibody_esm.specs import RuntimeSpec, TrainSpec

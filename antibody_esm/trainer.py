@@ -15,12 +15,13 @@ from antibody_esm.embedding import as_store
 from antibody_esm.ensemble import load
 from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.evaluation.calibration import decide
+from antibody_esm.evaluation.conformal import out_of_fold
 from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate
 from antibody_esm.evaluation.overlap import SecondScores
 from antibody_esm.evaluation.splits import units
-from antibody_esm.evaluation.conformal import out_of_fold
 from antibody_esm.predictor import Predictor, features, labels
-from antibody_esm.reports.report import UNCHECKED, Report, cross_validation_report
+from antibody_esm.reports.notes import UNCHECKED
+from antibody_esm.reports.report import Report, cross_validation_report
 from antibody_esm.results import ResultFolder
 from antibody_esm.specs import ClassifierSpec, DecisionSpec, RegressorSpec, RuntimeSpec, SplitSpec, TrainSpec
 from antibody_esm.store.store import Store
@@ -199,7 +200,7 @@ class Trainer:
                 "chain": data.chain,
                 "fragment": data.fragment,
             },
-            self._report[1].summary() if known and self._report is not None else None,
+            dict(self._report[1].summary) if known and self._report is not None else None,
             store=self.store,
             extractor=self.extractor,
             reading=replace(data.reading, check=check).with_lengths(data.sequences),

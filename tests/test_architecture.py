@@ -44,15 +44,19 @@ def room(module: str) -> str:
     return module.removeprefix("antibody_esm.").split(".")[0]
 
 
-def imports(path: Path) -> set[str]:
+def imported(path: Path) -> set[str]:
+    """Return the names that a module imports from this package, wherever it does."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module} | {f"{node.module}.{name.name}" for name in node.names}
         elif isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
-    own = {name for name in found if name.startswith("antibody_esm.")}
-    return {room(name) for name in own} & {name for layer in LAYERS for name in layer}
+    return {name for name in found if name.startswith("antibody_esm.")}
+
+
+def imports(path: Path) -> set[str]:
+    return {room(name) for name in imported(path)} & {name for layer in LAYERS for name in layer}
 
 
 def violations(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -80,6 +84,31 @@ def test_the_test_of_layers_can_fail() -> None:
     }
     assert ("trainer", "predictor") in edges()
     assert edges() >= ALLOWED, "an exception nobody needs is gone"
+
+
+def graph(room: str) -> dict[str, set[str]]:
+    """Return the modules of a room with those that each imports, also in functions and for types only."""
+    paths = {f"antibody_esm.{room}.{path.stem}": path for path in (ROOT / room).glob("*.py")}
+    return {name: paths.keys() & imported(path) - {name} for name, path in paths.items()}
+
+
+def in_circles(graph: dict[str, set[str]]) -> set[str]:
+    """Return the modules that import each other in a circle, and those that import these."""
+    left = dict(graph)
+    while free := {name for name, imported in left.items() if not imported & left.keys()}:
+        left = {name: imported for name, imported in left.items() if name not in free}
+    return set(left)
+
+
+@pytest.mark.parametrize("room", ["evaluation", "reports"])
+def test_no_circle_and_no_long_module_is_in_a_room(room: str) -> None:
+    assert in_circles(graph(room)) == set()
+    assert {path.name for path in (ROOT / room).glob("*.py") if len(path.read_text().splitlines()) > 400} == set()
+
+
+def test_the_test_of_circles_can_fail() -> None:
+    assert in_circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == {"a", "b", "c"}
+    assert "antibody_esm.reports.analysis" in graph("reports")["antibody_esm.reports.report"]
 
 
 def loaded(program: str) -> set[str]:

@@ -2,9 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,17 @@ class _Rows(ABC):
     def cluster(self) -> NDArray[np.int64]:
         """``(n,)``, the cluster of each row, from 0."""
         return np.arange(len(self)) if self.clusters is None else self.clusters
+
+    def subset(self, rows: NDArray[Any], *, folds: bool = True) -> Self:
+        """Return the predictions at these indices; without folds, as if one model had made them.
+
+        To leave out folds is correct only for metrics that count rows or average errors, and that never rank rows of
+        different models.
+        """
+        columns = {each.name: getattr(self, each.name) for each in fields(self)}
+        chosen = {name: None if column is None else column[rows] for name, column in columns.items()}
+        several = folds and self.fold is not None and len(np.unique(self.fold[rows])) > 1
+        return replace(self, **chosen if several else chosen | {"fold": None})
 
     def scores(self) -> dict[str, float]:
         """Return every metric: of all rows where one model predicted them, else the mean over folds."""
@@ -134,6 +145,11 @@ class Predictions(_Rows):
         return len(self.label)
 
     @property
+    def truth(self) -> NDArray[np.int64]:
+        """``(n,)``, the true classes."""
+        return self.label
+
+    @property
     def tied(self) -> bool:
         """Whether rows of both classes have one probability, in one fold."""
         fold = np.zeros(len(self), np.int64) if self.fold is None else self.fold
@@ -172,11 +188,30 @@ class ContinuousPredictions(_Rows):
     def __len__(self) -> int:
         return len(self.target)
 
+    @property
+    def truth(self) -> NDArray[np.float64]:
+        """``(n,)``, the measured values."""
+        return self.target
+
     def _metrics(self, rows: NDArray[np.int64] | slice) -> Measured:
         return Measured(self.target[rows], self.prediction[rows])
 
 
 AnyPredictions = Predictions | ContinuousPredictions
+
+
+def predictions_of(
+    label: NDArray[Any],
+    prediction: NDArray[Any],
+    probability: NDArray[np.float64] | None,
+    *,
+    fold: NDArray[np.int64] | None = None,
+    clusters: NDArray[np.int64] | None = None,
+) -> AnyPredictions:
+    """Return predictions of classes, or of continuous labels if there is no probability."""
+    if probability is None:
+        return ContinuousPredictions(target=label, prediction=prediction, fold=fold, clusters=clusters)
+    return Predictions(label=label, prediction=prediction, probability=probability, fold=fold, clusters=clusters)
 
 
 def _mean_of_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:
