@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from antibody_esm.benchmark import Benchmark
     from antibody_esm.data.dataset import Dataset
-    from antibody_esm.data.sources import load_dataset
+    from antibody_esm.data.public import load_dataset
     from antibody_esm.embedding import embed, embed_stream, embed_views
     from antibody_esm.ensemble import Ensemble
     from antibody_esm.errors import AntibodyESMError, CheckpointError, DatasetError, SequenceError, StoreError
+    from antibody_esm.evaluation.paired import compare
+    from antibody_esm.evaluation.splits import Splitter
+    from antibody_esm.explain.contributions import residue_contributions
+    from antibody_esm.explain.scan import mutational_scan
+    from antibody_esm.numbering import number
     from antibody_esm.plm.extractor import Extractor
     from antibody_esm.predictor import Predictor
+    from antibody_esm.reports.report import Report
     from antibody_esm.sequences import Antibody
     from antibody_esm.specs import (
         DecisionSpec,
@@ -63,20 +69,26 @@ _HOME = {
     "LogisticRegressionSpec": "specs",
     "Predictor": "predictor",
     "RandomForestSpec": "specs",
+    "Report": "reports.report",
     "RidgeSpec": "specs",
     "RuntimeSpec": "specs",
     "SVRSpec": "specs",
     "SequenceError": "errors",
     "SplitSpec": "specs",
+    "Splitter": "evaluation.splits",
     "StoreError": "errors",
     "TrainSpec": "specs",
     "Trainer": "trainer",
     "XGBoostRegressorSpec": "specs",
     "XGBoostSpec": "specs",
+    "compare": "evaluation.paired",
     "embed": "embedding",
     "embed_stream": "embedding",
     "embed_views": "embedding",
-    "load_dataset": "data.sources",
+    "load_dataset": "data.public",
+    "mutational_scan": "explain.scan",
+    "number": "numbering",
+    "residue_contributions": "explain.contributions",
 }
 
 __all__ = [
@@ -101,20 +113,26 @@ __all__ = [
     "LogisticRegressionSpec",
     "Predictor",
     "RandomForestSpec",
+    "Report",
     "RidgeSpec",
     "RuntimeSpec",
     "SVRSpec",
     "SequenceError",
     "SplitSpec",
+    "Splitter",
     "StoreError",
     "TrainSpec",
     "Trainer",
     "XGBoostRegressorSpec",
     "XGBoostSpec",
+    "compare",
     "embed",
     "embed_stream",
     "embed_views",
     "load_dataset",
+    "mutational_scan",
+    "number",
+    "residue_contributions",
 ]
 
 
@@ -127,4 +145,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return sorted([*__all__, "__version__"])

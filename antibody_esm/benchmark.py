@@ -13,9 +13,8 @@ import numpy as np
 
 from antibody_esm import presets
 from antibody_esm.data.dataset import Dataset
-from antibody_esm.data.fragments import read_as, read_dataset_by, refuse_rows
-from antibody_esm.data.parts import FRAGMENTS, Chain
-from antibody_esm.data.sources import PUBLIC, load_dataset
+from antibody_esm.data.parts import FRAGMENTS
+from antibody_esm.data.public import PUBLIC, load_dataset
 from antibody_esm.embedding import as_store
 from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
 from antibody_esm.evaluation.cross_validation import CrossValidation
@@ -28,8 +27,17 @@ from antibody_esm.reports.grid import GridReport
 from antibody_esm.reports.names import pipeline
 from antibody_esm.reports.notes import UNCHECKED
 from antibody_esm.reports.report import Report, cross_validation_report, evaluation_report
-from antibody_esm.results import ResultFolder, digest
-from antibody_esm.specs import ClassifierSpec, DecisionSpec, RegressorSpec, RuntimeSpec, SplitSpec, TrainSpec
+from antibody_esm.result_cache import ResultFolder, digest
+from antibody_esm.sequences import Chain
+from antibody_esm.specs import (
+    AnyExtractorSpec,
+    ClassifierSpec,
+    DecisionSpec,
+    RegressorSpec,
+    RuntimeSpec,
+    SplitSpec,
+    TrainSpec,
+)
 from antibody_esm.store.store import Store
 from antibody_esm.trainer import Trainer
 
@@ -69,6 +77,8 @@ class Benchmark:
         Device, workers and progress, none of which changes a number.
     check
         Whether numbering decides if each antibody is the molecule that is read, see `Trainer.cross_validate`.
+    pipelines
+        Pipelines that are no product of lists; `extractors`, `classifiers`, `split` and `decision` then play no part.
 
     Attributes
     ----------
@@ -93,7 +103,7 @@ class Benchmark:
 
     def __init__(
         self,
-        extractors: Sequence[str | Path | presets.AnyExtractor] = (presets.DEFAULT_EXTRACTOR,),
+        extractors: Sequence[str | Path | AnyExtractorSpec] = (presets.DEFAULT_EXTRACTOR,),
         classifiers: Sequence[str | ClassifierSpec | RegressorSpec] = (presets.DEFAULT_CLASSIFIER,),
         data: str | Path | Dataset = "boughter",
         tests: Sequence[str | Path | Dataset] = (),
@@ -106,13 +116,14 @@ class Benchmark:
         output: str | Path | None = None,
         runtime: RuntimeSpec | None = None,
         check: bool = True,
+        pipelines: Sequence[TrainSpec] | None = None,
     ) -> None:
         for name, given in {"extractors": extractors, "classifiers": classifiers, "fragments": fragments}.items():
             if isinstance(given, str) or not given:
                 raise ValueError(f"{name} is a list of at least one, got {given!r}")
         if isinstance(tests, str | Path | Dataset):
             raise ValueError(f"tests is a list, got {tests!r}")
-        self.pipelines: tuple[TrainSpec, ...] = tuple(
+        product_of_lists = (
             TrainSpec(
                 extractor=presets.extractor(extractor),
                 classifier=presets.classifier(classifier),
@@ -121,6 +132,7 @@ class Benchmark:
             )
             for extractor, classifier in product(extractors, classifiers)
         )
+        self.pipelines = tuple(product_of_lists) if pipelines is None else tuple(dict.fromkeys(pipelines))
         self.data, self.tests = _Source(data, chain), tuple(_Source(test, chain) for test in tests)
         self.fragments = tuple(fragments)
         self.store = as_store(store)
@@ -134,9 +146,7 @@ class Benchmark:
     @classmethod
     def from_specs(cls, specs: Sequence[TrainSpec], *args: Any, **options: Any) -> Self:
         """Return the benchmark of pipelines that are no product of lists; other arguments from ``data`` on."""
-        made = cls([specs[0].extractor], [specs[0].classifier], *args, **options)
-        made.pipelines = tuple(dict.fromkeys(specs))
-        return made
+        return cls([specs[0].extractor], [specs[0].classifier], *args, pipelines=specs, **options)
 
     def run(self, say: Callable[[str], None] | None = None) -> GridReport:
         """Return the reports of all pipelines, and write them to `output`: HTML, JSON, CSV and text.
@@ -294,9 +304,9 @@ class _Grounds:
     def _read(self, data: Dataset, check: bool) -> Dataset:
         """Return a test set as a model of the training set reads it."""
         reading = replace(self.data.reading, check=check).with_lengths(self.data.sequences)
-        texts = read_dataset_by(reading, data)
-        refuse_rows(data, texts, f"of a test set are not what the models read ({reading})")
-        return read_as(data, reading, texts)
+        texts = data.read_by(reading)
+        data.refuse(texts, f"of a test set are not what the models read ({reading})")
+        return data.as_read(reading, texts)
 
 
 def _pinned(spec: TrainSpec) -> dict[str, Any]:

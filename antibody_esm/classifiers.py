@@ -51,7 +51,7 @@ def build(spec: ClassifierSpec | RegressorSpec, dim: int) -> "Pipeline":
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
 
-    name = "regress" if isinstance(spec, RegressorSpec) else "classify"
+    name = "regress" if spec.is_regressor else "classify"
     steps: list[tuple[str, Any]] = [(name, _estimator(spec, dim))]
     if getattr(spec, "standardize", False):
         steps.insert(0, ("scale", StandardScaler()))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from antibody_esm.errors import BadResidue, SequenceError
 from antibody_esm.numbering import SPECIES, best, number
-from antibody_esm.sequences import ALPHABET, AMINO_ACIDS, BETWEEN, chains_of, normalise
+from antibody_esm.sequences import ALPHABET, AMINO_ACIDS, any_pair, chains_of, normalise
 from antibody_esm.specs import DescriptorSpec, HydrophobicityScale, PKSet
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def describe(sequences: Sequence[str], spec: DescriptorSpec | None = None) -> De
     """
     spec = spec or DescriptorSpec()
     normal = normalise(sequences, pairs=True)
-    if any(BETWEEN in text for text in normal):
+    if any_pair(normal):
         return _of_both_chains(normal, spec)
     return _of_one_chain(normal, spec)
 
@@ -285,7 +285,7 @@ def germline_genes(
     [['human IGHV3-66', 'unknown'], ['unknown', 'unknown']]
     """
     normal = normalise(sequences, pairs=True)
-    if any(BETWEEN in text for text in normal):
+    if any_pair(normal):
         heavy, light = (germline_genes(chains, species=species, workers=workers) for chains in chains_of(normal))
         return np.stack([heavy[:, 0], light[:, 1]], axis=1)
     found = np.full((len(normal), 2), UNKNOWN, object)

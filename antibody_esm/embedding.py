@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm import presets
 from antibody_esm.data.tables import in_file, read_sequences
 from antibody_esm.ensemble import AnyExtractor, Described, Ensemble, load
 from antibody_esm.errors import BadResidue, CheckpointError, SequenceError
@@ -17,7 +16,7 @@ from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.forecast import Forecast
 from antibody_esm.plm.pairs import chains, side_by_side
 from antibody_esm.sequences import normalise, refuse_longer
-from antibody_esm.specs import ExtractorSpec, RuntimeSpec
+from antibody_esm.specs import AnyExtractorSpec, ExtractorSpec, RuntimeSpec
 from antibody_esm.store.sharing import Choose, Keep
 from antibody_esm.store.store import EmbeddingStore, MemoryStore, Store
 
@@ -26,7 +25,7 @@ Rows = NDArray[np.float32]
 
 def embed(
     sequences: Iterable[str | tuple[str, str]],
-    extractor: str | Path | presets.AnyExtractor | AnyExtractor,
+    extractor: str | Path | AnyExtractorSpec | AnyExtractor,
     store: str | Path | Store | None = None,
     runtime: RuntimeSpec | None = None,
 ) -> NDArray[np.float32]:
@@ -117,7 +116,7 @@ class Block(NamedTuple):
 
 def embed_stream(
     source: str | Path | Iterable[str | tuple[str, str]],
-    extractor: str | Path | presets.AnyExtractor | AnyExtractor,
+    extractor: str | Path | AnyExtractorSpec | AnyExtractor,
     store: str | Path | Store | None = None,
     runtime: RuntimeSpec | None = None,
     *,

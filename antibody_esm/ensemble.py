@@ -11,7 +11,7 @@ from antibody_esm.descriptors import describe
 from antibody_esm.errors import CheckpointError
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.sequences import normalise
-from antibody_esm.specs import DescriptorSpec, EnsembleSpec, ExtractorSpec, RuntimeSpec
+from antibody_esm.specs import AnyExtractorSpec, DescriptorSpec, EnsembleSpec, ExtractorSpec, RuntimeSpec
 
 Rows = NDArray[np.float32]
 
@@ -148,7 +148,7 @@ class Ensemble:
 AnyExtractor = Single | Ensemble
 
 
-def load(spec: str | Path | presets.AnyExtractor, runtime: RuntimeSpec | None = None) -> AnyExtractor:
+def load(spec: str | Path | AnyExtractorSpec, runtime: RuntimeSpec | None = None) -> AnyExtractor:
     """Return what runs a spec, a preset or a local folder."""
     chosen = presets.extractor(spec)
     return Ensemble(chosen, runtime) if isinstance(chosen, EnsembleSpec) else _single(chosen, runtime)

@@ -1,124 +1,93 @@
 """A fitted classifier or regressor with all that is needed to trust it: saved, loaded, applied."""
 
-import hashlib
-import json
-import platform
-import sys
 import warnings
-from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
-from antibody_esm.classifiers import one_blas_thread
+from antibody_esm.data.antibodies import read_antibodies
 from antibody_esm.data.dataset import Dataset
-from antibody_esm.data.fragments import read_as, read_dataset_by, refuse_rows
-from antibody_esm.data.reading import Chains, Reading, Texts, refuse
-from antibody_esm.data.tables import chain_columns, ids_of
+from antibody_esm.data.reading import Reading, Texts, refuse
 from antibody_esm.embedding import as_store, embed
 from antibody_esm.ensemble import AnyExtractor, load
-from antibody_esm.errors import DatasetError, StoreError, place
-from antibody_esm.evaluation.applicability import FAR, Applicability
-from antibody_esm.evaluation.calibration import chosen_threshold, tuned_here
+from antibody_esm.errors import DatasetError
+from antibody_esm.evaluation.applicability import familiarity
+from antibody_esm.evaluation.calibration import tuned_here
 from antibody_esm.evaluation.conformal import CONFIDENCE, Uncertainty
 from antibody_esm.evaluation.test_set_log import Ledger, Opening
-from antibody_esm.files import write
-from antibody_esm.folders import replacing_folder
-from antibody_esm.limits import LimitError, parse_json, read_regular, unpacked_limit
-from antibody_esm.numbering import method
+from antibody_esm.model_files import NOT_FITTED, FittedModel, ledger_of, load_model, save_model
 from antibody_esm.reports.notes import UNCHECKED
 from antibody_esm.reports.report import Report, evaluation_report
-from antibody_esm.sequences import BETWEEN, normalise
-from antibody_esm.serialization import UNPACKED, WITHOUT, Training, dump_training, dumps, load_training, loads
+from antibody_esm.serialization import Training
 from antibody_esm.specs import RuntimeSpec, TrainSpec
 from antibody_esm.store.store import Store
-from antibody_esm.unknown import Unknown
+from antibody_esm.targets import ClassifierMethod, target_of
+from antibody_esm.trained_on import TrainedOn
 
 if TYPE_CHECKING:
     import pandas as pd
-    from typing_extensions import TypeIs
 
-    Antibodies = Iterable[str | tuple[str, str]] | Dataset | pd.DataFrame
+    from antibody_esm.data.antibodies import Antibodies
 
-FORMAT = 3
-"""Layout of a saved model. Raise it when an older version of this package would misread a newer model."""
-
-_MANIFEST = "manifest.json"
-_CLASSIFIER = "classifier.skops"
-_TRAINING = "training.npz"
-_LEDGER = "openings.jsonl"
-_READ_FORMATS = (2, FORMAT)
-_MANIFEST_BYTES = 16 * 10**6
-_MESSAGE = 300
-_WHOLE_CHAIN = 80
-"""Median length of training sequences from which on a model of format 2 is taken to read whole chains."""
 _HINT = ". `score_table` scores the others; check=False reads what numbering does not recognise"
-_OF_TRAINING_ROWS = ("knn", "gaussian_process", "gaussian_process_regressor", "svr")
-"""Classifiers and regressors that hold vectors of training antibodies."""
-_RECORDED = ("antibody_esm", "joblib", "numpy", "pydantic", "scikit-learn", "skops", "torch", "transformers", "xgboost")
 
 
 class Predictor:
-    """A fitted classifier or regressor, and the spec of the language model whose vectors it reads.
-
-    `Trainer.fit` and `Predictor.load` make it.
+    """A fitted classifier or regressor with the spec of its language model; `Trainer.fit` and `load` return it.
 
     Attributes
     ----------
     spec
-        What was trained, with the language model pinned to its bytes.
+        Spec of the training, with the language model pinned to its bytes.
     classifier
         The fitted scikit-learn pipeline; class 1 is positive. A regressor's, where labels are continuous.
     data
-        Source, digest, size, chain and fragment of the training data.
+        Facts of the training data (`TrainedOn`).
     reading
-        Chain, fragment and numbering by which antibodies are read, the same in training and here.
+        Chain, fragment and numbering by which antibodies are read.
     metrics
-        What cross-validation had found, as `Report.summary` gives it; None if none was run.
+        `Report.summary` of the cross-validation; None if none was run.
     training
-        What it was fitted on; after `load`, the sequences that the model reads and their labels. None in a model that
-        was saved without them.
+        The training antibodies; after `load`, the sequences that the model reads and their labels. None if unknown.
     unknown
         Reason why training antibodies or their labels are unknown; empty if they are known.
     ledger
-        Which test sets were opened with this model; beside it once it is saved.
+        Log of the test sets that this model was scored on; beside the model once it is saved.
     uncertainty
         Out-of-fold predictions for the training antibodies, or `Unknown` with the reason why there are none.
     applicability
         The training antibodies, to which others are compared; None in a model that was saved without them.
     """
 
-    training: Dataset | None = None
-    uncertainty: Uncertainty | Unknown = Unknown("not computed: the model was fitted with uncertainty=False")
-    applicability: Applicability | None = None
-    unknown: str = "not fitted here, and not loaded with its training antibodies"
-
     def __init__(
         self,
         spec: TrainSpec,
         classifier: Any,
-        data: dict[str, Any],
+        data: TrainedOn,
         metrics: dict[str, Any] | None = None,
         *,
         store: str | Path | Store | None = None,
         runtime: RuntimeSpec | None = None,
         extractor: AnyExtractor | None = None,
         reading: Reading | None = None,
+        training: Training = NOT_FITTED,
+        ledger: Ledger | None = None,
+        digest: str | None = None,
     ) -> None:
         self.spec = spec
-        self.reading = reading or Reading(data["chain"], data["fragment"])
+        self.reading = reading or Reading(data.chain, data.fragment)
         self.classifier = classifier
         self.data = data
         self.metrics = metrics
         self.store = as_store(store)
         self.extractor = extractor or load(spec.extractor, runtime)
-        self.ledger = Ledger()
+        self.uncertainty, self.applicability, self.training, self.unknown = training
+        self.ledger = ledger or Ledger()
+        self._saved_digest = digest
+        self._target = target_of(spec)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec!r})"
@@ -159,18 +128,19 @@ class Predictor:
         ValueError
             If there is no such assay, or a threshold is not a probability, or is given to a regressor.
         """
-        return self._apply(self.vectors(sequences, check=check), self._threshold(threshold, assay))[0]
+        return self._target.predict(
+            self.classifier, self.vectors(sequences, check=check), self._target.threshold(threshold, assay)
+        ).prediction
 
+    @ClassifierMethod
     def predict_proba(self, sequences: "Antibodies", *, check: bool | None = None) -> NDArray[np.float64]:
         """Return the probability ``(n, 2)`` of class 0 and class 1 for each sequence.
 
-        Raises as `predict` does, and AttributeError of a regressor, which has no probabilities.
+        Raises as `predict` does. A regressor's predictor has no such method.
         """
-        if self.spec.is_regression:
-            raise AttributeError(f"{self.spec.classifier.kind} is a regressor, which has no probabilities; see predict")
-        probability = self._apply(self.vectors(sequences, check=check), None)[1]
-        assert probability is not None  # noqa: S101  since it is a classifier
-        return probability
+        probabilities = self._target.predict(self.classifier, self.vectors(sequences, check=check), None).probabilities
+        assert probabilities is not None  # noqa: S101  since it is a classifier
+        return probabilities
 
     def score_table(
         self,
@@ -225,7 +195,7 @@ class Predictor:
 
     def score_read(
         self,
-        given: list[str],
+        texts: list[str],
         *,
         threshold: float | None = None,
         assay: str | None = None,
@@ -234,81 +204,20 @@ class Predictor:
         """Return `score_table` of texts as the model reads them, without ids; they are neither cut nor checked."""
         import pandas as pd
 
-        X = self._features(given)
-        prediction, probability = self._apply(X, self._threshold(threshold, assay))
-        columns: dict[str, Any] = {"prediction": prediction}
-        if probability is None:
-            columns |= self._of_value(prediction, confidence)
-        else:
-            columns |= self._of_probability(probability[:, 1], confidence)
-        distance, identity = np.full((2, len(given)), np.nan)
-        trained = [False] * len(given)
-        if self.applicability is not None:
-            distance, identity = self.applicability.distance(X), self.applicability.identity(given)
-            trained = self.applicability.holds(given)
-        no_identity = "" if self.applicability is not None and self.applicability.complete else self.unknown
-        rows = zip(given, distance.tolist(), identity.tolist(), trained, strict=True)
-        said = [_warning(*row, no_identity) for row in rows]
-        return pd.DataFrame(columns | {"distance": distance, "identity": identity, "warning": said})
-
-    def _of_probability(self, probability: NDArray[np.float64], confidence: float) -> dict[str, Any]:
-        columns: dict[str, Any] = {"probability": probability}
-        if not isinstance(self.uncertainty, Uncertainty) or not len(probability):
-            nothing = np.full(len(probability), np.nan)
-            return (
-                columns
-                | dict.fromkeys(("calibrated", "calibrated_low", "calibrated_high"), nothing)
-                | {"conformal_set": [""] * len(probability)}
-            )
-        low, calibrated, high = self.uncertainty.calibrated(probability).T
-        names = {(False, False): "neither", (True, False): "0", (False, True): "1", (True, True): "0 or 1"}
-        sets = [names[bool(zero), bool(one)] for zero, one in self.uncertainty.sets(probability, confidence)]
-        return columns | {
-            "calibrated": calibrated,
-            "calibrated_low": low,
-            "calibrated_high": high,
-            "conformal_set": sets,
-        }
-
-    def _of_value(self, value: NDArray[np.float64], confidence: float) -> dict[str, Any]:
-        if not isinstance(self.uncertainty, Uncertainty) or not len(value):
-            return dict.fromkeys(("low", "high"), np.full(len(value), np.nan))
-        low, high = self.uncertainty.intervals(value, confidence).T
-        return {"low": low, "high": high}
+        X = self._features(texts)
+        predicted = self._target.predict(self.classifier, X, self._target.threshold(threshold, assay))
+        uncertainty = self.uncertainty if isinstance(self.uncertainty, Uncertainty) else None
+        columns = self._target.columns(predicted, uncertainty, confidence)
+        known = familiarity(self.applicability, texts, X, self.unknown)
+        return pd.DataFrame(columns | known)
 
     def read(self, sequences: "Antibodies", *, check: bool | None = None) -> tuple[list[str], Texts]:
         """Return the id of each antibody, and the text that the model reads of it or the reason why it is refused.
 
-        Parameters
-        ----------
-        sequences, check
-            As for `predict`.
-
-        Raises
-        ------
-        DatasetError
-            If a table has not the columns, or a `Dataset` is of another chain or fragment.
-        SequenceError
-            If any sequence is not made of amino acids and X.
+        Takes what `predict` does; raises DatasetError or SequenceError where no row can be named that is refused.
         """
-        if isinstance(sequences, Dataset):
-            return list(sequences.ids), read_dataset_by(self.reading, sequences, check)
-        if _is_frame(sequences):
-            ids, given = self._columns(sequences)
-        else:
-            given = list[Any](normalise(sequences, pairs=True))
-            ids = [str(row) for row in range(len(given))]
-        return ids, self.reading.read(given, check=check)
-
-    def _columns(self, frame: "pd.DataFrame") -> tuple[list[str], list[Chains]]:
-        """Return ids, and the chains of a table in normal form, None where a cell is empty."""
-        columns = {
-            name: list(column)
-            for name, column in chain_columns(frame, self.reading.chain, fragment=self.reading.fragment).items()
-        }
-        ids = ids_of(frame)
-        data = Dataset([str(row) for row in range(len(ids))], columns.get("heavy"), columns.get("light"))
-        return ids, data.chains
+        found = read_antibodies(sequences, self.reading, check)
+        return found.ids, found.texts
 
     def evaluate(
         self,
@@ -339,20 +248,19 @@ class Predictor:
             If the labels are not 0 and 1, both present; of a regressor, if they are all alike; or if an antibody is not
             what the model reads.
         """
-        labels(self.spec, data)  # before any work
-        texts = read_dataset_by(self.reading, data, check)
+        self._target.labels(data)  # before any work
+        texts = data.read_by(self.reading, check)
         if not drop:
-            refuse_rows(data, texts, f"are not what the model reads ({self.reading})", _HINT)
-        data = read_as(data, self.reading, texts)
-        cut = self._threshold(threshold, assay)
-        prediction, probability = self._apply(self._features(data.sequences), cut)
-        known = None if probability is None else probability[:, 1]
+            data.refuse(texts, f"are not what the model reads ({self.reading})", _HINT)
+        data = data.as_read(self.reading, texts)
+        cut = self._target.threshold(threshold, assay)
+        predicted = self._target.predict(self.classifier, self._features(data.sequences), cut)
         notes, openings = self._opened(data, cut, self.reading.check if check is None else check)
         return evaluation_report(
             self.spec,
             data,
-            prediction,
-            known,
+            predicted.prediction,
+            predicted.positive,
             notes,
             training=self.training,
             openings=openings,
@@ -370,42 +278,22 @@ class Predictor:
         notes = [warning] if warning else []
         if not checked:
             notes.append(UNCHECKED)
-        if data.digest == self.data["digest"]:
+        if data.digest == self.data.digest:
             notes.append("These are the data that the model was trained on; scores say nothing of others.")
         return (*notes, self.ledger.note(source)), self.ledger.count(source)
 
-    def _threshold(self, threshold: float | None, assay: str | None) -> float | None:
-        cut = chosen_threshold(threshold, assay)
-        if cut is not None and self.spec.is_regression:
-            raise ValueError(f"{self.spec.classifier.kind} is a regressor, which has no threshold")
-        return cut
-
-    def _apply(self, X: NDArray[np.float64], cut: float | None) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
-        """Return predictions ``(n,)`` and, of a classifier, probabilities ``(n, 2)``."""
-        if len(X) == 0:
-            return (np.empty(0), None) if self.spec.is_regression else (np.empty(0, np.int64), np.empty((0, 2)))
-        with one_blas_thread():
-            if self.spec.is_regression:
-                return np.asarray(self.classifier.predict(X), np.float64), None
-            probability = np.asarray(self.classifier.predict_proba(X), np.float64)
-            prediction = self.classifier.predict(X) if cut is None else (probability[:, 1] >= cut).astype(np.int64)
-            return prediction, probability
-
     def vectors(self, sequences: "Antibodies", *, check: bool | None = None) -> NDArray[np.float64]:
         """Return the features ``(n, dim)`` that the classifier reads; takes and raises what `predict` does."""
-        ids, texts = self.read(sequences, check=check)
-        named = isinstance(sequences, Dataset) or _is_frame(sequences)
-        places = (lambda rows: {row: place(row, ids[row], noun="antibody") for row in rows}) if named else None
-        refuse(texts, f"are not what the model reads ({self.reading})", _HINT, places)
-        return self._features(texts.accepted)
+        found = read_antibodies(sequences, self.reading, check)
+        refuse(found.texts, f"are not what the model reads ({self.reading})", _HINT, found.places)
+        return self._features(found.texts.accepted)
 
     def predict_read(self, texts: list[str]) -> NDArray[np.float64]:
         """Return the probability of class 1, or a regressor's value, ``(n,)``, of texts as the model reads them.
 
         For mutants of what `reads` gives, which are neither cut nor checked again.
         """
-        prediction, probability = self._apply(self._features(texts), None)
-        return np.asarray(prediction, np.float64) if probability is None else probability[:, 1]
+        return self._target.predict(self.classifier, self._features(texts), None).score
 
     def reads(self, antibody: str | tuple[str, str], *, check: bool | None = None) -> str:
         """Return the text that the model reads of an antibody, in normal form.
@@ -422,10 +310,8 @@ class Predictor:
             raise DatasetError(f"not what the model reads ({self.reading}): {texts.reasons[0]}", reasons=texts.reasons)
         return texts.accepted[0]
 
-    def _features(self, given: list[str]) -> NDArray[np.float64]:
-        if not given:
-            return np.empty((0, self.classifier.n_features_in_))
-        return features(given, self.extractor, self.store)
+    def _features(self, texts: list[str]) -> NDArray[np.float64]:
+        return features(texts, self.extractor, self.store) if texts else np.empty((0, self.classifier.n_features_in_))
 
     def save(self, folder: str | Path, *, training: bool = True) -> Path:
         """Write the model to a folder, and return it.
@@ -454,51 +340,18 @@ class Predictor:
     def write(self, folder: str | Path, *, training: bool = True) -> str:
         """Write the model as `save` does, and return in words which facts of the training antibodies are saved."""
         folder = Path(folder)
-        content = dumps(self.classifier)
-        known = dump_training(
-            Training(self.uncertainty, self.applicability, self.training, self.unknown)
-            if training
-            else Training(self.uncertainty, None, None, WITHOUT)
-        )
-        manifest = {
-            "format": FORMAT,
-            "spec": json.loads(self.spec.model_dump_json()),
-            "fingerprints": {
-                "train": self.spec.fingerprint,
-                "extractor": self.spec.extractor.address,
-                "classifier": self.spec.classifier.fingerprint,
-                "split": self.spec.split.fingerprint,
-                "decision": self.spec.decision.fingerprint,
-            },
-            "classifier_sha256": hashlib.sha256(content).hexdigest(),
-            "training_sha256": hashlib.sha256(known).hexdigest(),
-            "data": self.data,
-            "reading": self.reading.to_dict(),
-            "metrics": self.metrics,
-            "versions": {"python": platform.python_version()} | {name: version(name) for name in _RECORDED},
-        }
-        manifest["sha256"] = _manifest_digest(manifest)
-        with replacing_folder(folder, (_MANIFEST, _CLASSIFIER, _TRAINING)) as new:
-            write(new / _CLASSIFIER, content)
-            write(new / _TRAINING, known)
-            write(new / _MANIFEST, json.dumps(manifest, indent=2, allow_nan=False).encode())
-        self.ledger.move(folder / _LEDGER)
-        return self._with_or_without(training)
+        saved = save_model(self._model(), folder, training=training)
+        self.ledger.move(ledger_of(folder))
+        return saved
 
-    def _with_or_without(self, training: bool) -> str:
-        """Return in words which facts of the training antibodies are saved."""
-        kind = self.spec.classifier.kind
-        inside = f"; but {kind} itself consists of vectors and labels of them" if kind in _OF_TRAINING_ROWS else ""
-        if not training or (self.training is None and self.applicability is None):
-            return f"without its training antibodies{inside}"
-        if self.training is None or self.training.label is None:
-            return "with its training antibodies (sequences, vectors), without their labels"
-        return f"with its {len(self.training):,} training antibodies (sequences, labels, vectors)"
+    def _model(self) -> FittedModel:
+        facts = Training(self.uncertainty, self.applicability, self.training, self.unknown)
+        return FittedModel(self.spec, self.classifier, self.data, self.reading, self.metrics, facts, self._saved_digest)
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the spec and the bytes of the classifier: what the predictions depend on."""
-        return _digest(self.spec, dumps(self.classifier))
+        """SHA-256 of the spec and the bytes of the classifier: predictions depend on no more."""
+        return self._model().digest
 
     @classmethod
     def load(
@@ -526,149 +379,21 @@ class Predictor:
             of this package consists of. Nothing in it is executed.
         """
         folder = Path(folder)
-        path = folder / _MANIFEST
-        try:
-            manifest = parse_json(_read(folder, _MANIFEST, _MANIFEST_BYTES))
-            if not isinstance(manifest, dict) or not _is_read(manifest.get("format")):
-                raise StoreError(f"this version reads models of format {' and '.join(map(str, _READ_FORMATS))}", path)
-            _check_manifest(manifest, path)
-            content = _read(folder, _CLASSIFIER)
-            if hashlib.sha256(content).hexdigest() != manifest["classifier_sha256"]:
-                raise StoreError("not the classifier that its manifest describes", folder / _CLASSIFIER)
-            known = _read(folder, _TRAINING)
-            if hashlib.sha256(known).hexdigest() != manifest["training_sha256"]:
-                raise StoreError("not the training antibodies that its manifest describes", folder / _TRAINING)
-            spec = TrainSpec.model_validate_json(json.dumps(manifest["spec"]))
-            if spec.fingerprint != manifest["fingerprints"]["train"]:
-                raise StoreError("its spec is not the one it was saved with", path)
-            data, metrics, versions = manifest["data"], manifest["metrics"], manifest["versions"]
-            _check_parts(data, metrics, versions)
-            older = manifest["format"] != FORMAT
-            reading = None if older else Reading.from_dict(manifest["reading"])
-            species = None if reading is None else reading.species
-            training = load_training(known, folder / _TRAINING, data, species, of_format_2=older)
-            reading = reading or _reading_of_format_2(data, training.applicability)
-            if (folder / _LEDGER).is_symlink() or (folder / _LEDGER).exists():
-                _read(folder, _LEDGER)
-        except OSError as error:
-            raise StoreError(f"not a saved model: {error.strerror}", error.filename or path) from error
-        except (ValidationError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            problem = repr(error)[:_MESSAGE]
-            raise StoreError(f"not the manifest of a saved model: {problem}", path) from error
-        _warn_of_versions(versions)
-        classifier = loads(content, folder / _CLASSIFIER, regression=spec.is_regression)
-        loaded = cls(spec, classifier, data, metrics, store=store, runtime=runtime, reading=reading)
-        loaded.ledger, loaded.digest = Ledger(folder / _LEDGER), _digest(spec, content)
-        loaded.uncertainty, loaded.applicability, loaded.training, loaded.unknown = training
-        return loaded
+        model = load_model(folder)
+        return cls(
+            model.spec,
+            model.classifier,
+            model.data,
+            model.metrics,
+            store=store,
+            runtime=runtime,
+            reading=model.reading,
+            training=model.training,
+            ledger=Ledger(ledger_of(folder)),
+            digest=model.digest,
+        )
 
 
 def features(sequences: list[str], extractor: AnyExtractor, store: Store) -> NDArray[np.float64]:
     """Return what a classifier reads ``(n, dim)``: vectors in float64, in which solvers converge as they should."""
     return embed(sequences, extractor, store).astype(np.float64)
-
-
-def labels(spec: TrainSpec, data: Dataset) -> NDArray[Any]:
-    """Return the labels ``(n,)`` that a spec learns: classes, or numbers. Raises DatasetError where they are others."""
-    return data.continuous_labels() if spec.is_regression else data.binary_labels()
-
-
-def _is_frame(given: "Antibodies") -> "TypeIs[pd.DataFrame]":
-    """Return whether it is a table, without importing pandas, which no table comes without."""
-    return "pandas" in sys.modules and isinstance(given, sys.modules["pandas"].DataFrame)
-
-
-def _warning(sequence: str, distance: float, identity: float, trained: bool, no_identity: str) -> str:
-    """Return what a reader of a row should know, empty if nothing."""
-    said = []
-    if trained:
-        said.append("is a training antibody")
-    elif identity == 1 and BETWEEN in sequence:
-        said.append("has the heavy chain of a training antibody")
-    elif distance > FAR:
-        said.append(f"farther from the training antibodies than {FAR:.0%} of them from each other")
-    if no_identity and identity != 1:
-        said.append(f"identity unknown: {no_identity}")
-    if unknown := sequence.count("X"):
-        said.append(f"{unknown} unknown residues")
-    return "; ".join(said)
-
-
-def _digest(spec: TrainSpec, content: bytes) -> str:
-    return hashlib.sha256(spec.fingerprint.encode() + content).hexdigest()
-
-
-def _manifest_digest(manifest: dict[str, Any]) -> str:
-    """Return the SHA-256 of a manifest without its own digest."""
-    content = {name: value for name, value in manifest.items() if name != "sha256"}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _is_read(number: Any) -> bool:
-    return isinstance(number, int) and number in _READ_FORMATS
-
-
-def _read(folder: Path, name: str, most: int | None = None) -> bytes:
-    """Return a file of a saved model: a regular one that lies in its folder. `most` is the most bytes it has."""
-    try:
-        limit = unpacked_limit(UNPACKED, UNPACKED) if most is None else most
-        return read_regular(folder / name, limit, folder)
-    except LimitError as error:
-        raise StoreError(str(error), folder / name) from error
-
-
-def _check_parts(data: Any, metrics: Any, versions: Any) -> None:
-    """Raise TypeError if the parts of a manifest are of other types than `save` writes."""
-    if not isinstance(data, dict) or not {"source", "digest", "chain", "fragment"} <= data.keys():
-        raise TypeError("data has source, digest, chain and fragment")
-    if not (isinstance(data["source"], str) and isinstance(data["digest"], str)):
-        raise TypeError("source and digest of the data are text")
-    if not isinstance(metrics, dict | None):
-        raise TypeError("metrics are an object or null")
-    if not (isinstance(versions, dict) and all(isinstance(text, str) for text in versions.values())):
-        raise TypeError("versions are text by name")
-
-
-def _check_manifest(manifest: dict[str, Any], path: Path) -> None:
-    """Raise a StoreError where a manifest is not as it was saved; warn where that cannot be known."""
-    if manifest["format"] == FORMAT:
-        if manifest["sha256"] != _manifest_digest(manifest):
-            raise StoreError("was changed after the model was saved", path)
-        if manifest["reading"]["engine"] != method():
-            warnings.warn(
-                f"antibodies were numbered by {manifest['reading']['engine']} in training, and are by {method()} here",
-                UserWarning,
-                stacklevel=3,
-            )
-        return
-    later = sorted({"reading", "sha256"} & manifest.keys())
-    if later:
-        raise StoreError(f"a manifest of format {manifest['format']} has no {later[0]!r}", path)
-    warnings.warn(
-        f"{path}: the model was saved in format {manifest['format']}, whose manifest is under no digest; "
-        "save it again to protect it against changes",
-        UserWarning,
-        stacklevel=3,
-    )
-
-
-def _reading_of_format_2(data: dict[str, Any], training: Applicability | None) -> Reading:
-    """Return the reading of a model of format 2, which has none; sequences of training are as long as its fragment."""
-    reading = Reading(data["chain"], data["fragment"])
-    if training is None:
-        return replace(reading, check=reading.fragment is not None)
-    chains = [len(text) / (1 + text.count(BETWEEN)) for text in training.sequences]
-    whole = reading.fragment is not None or float(np.median(chains)) >= _WHOLE_CHAIN
-    return replace(reading.with_lengths(training.sequences), check=whole)
-
-
-def _warn_of_versions(saved: dict[str, str]) -> None:
-    minor: Callable[[str], list[str]] = lambda text: text.split(".")[:2]  # noqa: E731
-    for name in ("scikit-learn", "xgboost"):
-        if name in saved and minor(saved[name]) != minor(version(name)):
-            warnings.warn(
-                f"the classifier was saved with {name} {saved[name]} and is read with {version(name)}; "
-                "predictions may differ",
-                UserWarning,
-                stacklevel=3,
-            )

@@ -1,15 +1,16 @@
 """Named specs: the one place that binds a name to values."""
 
+import warnings
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from antibody_esm.specs import (
+from antibody_esm.specs.base import Spec
+from antibody_esm.specs.descriptors import DescriptorSpec
+from antibody_esm.specs.ensembles import AnyExtractorSpec, EnsembleSpec
+from antibody_esm.specs.estimators import (
     ClassifierSpec,
-    DescriptorSpec,
     ElasticNetSpec,
-    EnsembleSpec,
-    ExtractorSpec,
     GaussianProcessRegressorSpec,
     GaussianProcessSpec,
     KNeighborsSpec,
@@ -18,17 +19,15 @@ from antibody_esm.specs import (
     RandomForestSpec,
     RegressorSpec,
     RidgeSpec,
-    Spec,
     SVRSpec,
     XGBoostRegressorSpec,
     XGBoostSpec,
 )
-
-AnyExtractor = ExtractorSpec | DescriptorSpec | EnsembleSpec
+from antibody_esm.specs.extractors import ExtractorSpec
 
 _ESM1V = "facebook/esm1v_t33_650M_UR90S_{}"  # five checkpoints, alike but for the seed (doi:10.1101/2021.07.09.450648)
 
-EXTRACTORS: MappingProxyType[str, AnyExtractor] = MappingProxyType(
+EXTRACTORS: MappingProxyType[str, AnyExtractorSpec] = MappingProxyType(
     {
         "esm1v": ExtractorSpec(model=_ESM1V.format(1)),
         **{f"esm1v_{seed}": ExtractorSpec(model=_ESM1V.format(seed)) for seed in range(1, 6)},
@@ -84,7 +83,7 @@ DEFAULT_CLASSIFIER = "logreg"
 _S = TypeVar("_S", bound=Spec)
 
 
-def extractor(choice: str | Path | AnyExtractor) -> AnyExtractor:
+def extractor(choice: str | Path | AnyExtractorSpec) -> AnyExtractorSpec:
     """Return the spec of a preset's name, a local folder, or a spec as it is.
 
     Raises
@@ -98,7 +97,7 @@ def extractor(choice: str | Path | AnyExtractor) -> AnyExtractor:
     return _choose(choice, EXTRACTORS, (ExtractorSpec, EnsembleSpec, DescriptorSpec), "extractor", otherwise)
 
 
-def one_model(choice: str | Path | AnyExtractor) -> ExtractorSpec:
+def one_model(choice: str | Path | AnyExtractorSpec) -> ExtractorSpec:
     """Return the spec of a preset's name, a local folder, or a spec as it is, where only one language model will do.
 
     Raises
@@ -136,3 +135,11 @@ def _choose(
     if isinstance(choice, str) and choice in presets:
         return presets[choice]
     raise ValueError(f"unknown {group} {choice!r}; choose one of {', '.join(presets)}, {otherwise}")
+
+
+def __getattr__(name: str) -> Any:
+    """Return the type under its earlier name, for one release."""
+    if name == "AnyExtractor":
+        warnings.warn("presets.AnyExtractor is specs.AnyExtractorSpec now", DeprecationWarning, stacklevel=2)
+        return AnyExtractorSpec
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,12 +2,17 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, Literal, NamedTuple
 
 from antibody_esm.errors import BadResidue, SequenceError
 
 AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 ALPHABET = AMINO_ACIDS + "X"
+
+Chain = Literal["heavy", "light", "both", "paired"]
+"""Chains that are read: one, or both; ``both`` joins them, ``paired`` keeps them apart."""
 
 BETWEEN = "|"
 """What stands between the two chains in the text of a pair."""
@@ -36,6 +41,66 @@ class Antibody(NamedTuple):
 
     def __str__(self) -> str:
         return BETWEEN.join(self)
+
+
+@dataclass(frozen=True)
+class ModelText:
+    """Text that a model reads of an antibody: one chain, or a heavy and a light one.
+
+    ``str()`` is the form in which language models, stores and data sets take it, ``"EVQLV...|DIQMT..."`` of a pair.
+
+    Examples
+    --------
+    >>> pair = ModelText.of("EVQ|DI")
+    >>> pair.chains, pair.residues, pair.places, str(pair.mutated(4, "A"))
+    (('EVQ', 'DI'), 'EVQDI', (0, 1, 2, 4, 5), 'EVQ|AI')
+    """
+
+    chains: tuple[str, ...]
+
+    @classmethod
+    def of(cls, text: str) -> "ModelText":
+        """Return the chains of a text in normal form."""
+        return cls(tuple(text.split(BETWEEN)))
+
+    def __str__(self) -> str:
+        return BETWEEN.join(self.chains)
+
+    @property
+    def is_pair(self) -> bool:
+        """True if there are two chains."""
+        return len(self.chains) > 1
+
+    @property
+    def residues(self) -> str:
+        """Residues of all chains, without what stands between these."""
+        return "".join(self.chains)
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """Place in the text of the first residue of each chain."""
+        return tuple(accumulate((len(chain) + 1 for chain in self.chains[:-1]), initial=0))
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Place in the text of each residue."""
+        return tuple(
+            start + i for start, chain in zip(self.starts, self.chains, strict=True) for i in range(len(chain))
+        )
+
+    def with_chain(self, number: int, chain: str) -> "ModelText":
+        """Return the text with another chain at a place, 0 or 1."""
+        return ModelText((*self.chains[:number], chain, *self.chains[number + 1 :]))
+
+    def mutated(self, place: int, residue: str) -> "ModelText":
+        """Return the text with another residue at a place of the text."""
+        text = str(self)
+        return ModelText.of(text[:place] + residue + text[place + 1 :])
+
+
+def any_pair(texts: Iterable[str]) -> bool:
+    """Return whether any of these texts is of two chains."""
+    return any(BETWEEN in text for text in texts)
 
 
 def normalise(sequences: "Iterable[str | tuple[str, str]]", *, pairs: bool = False) -> list[str]:

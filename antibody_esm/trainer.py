@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from antibody_esm import presets
 from antibody_esm.classifiers import build, one_blas_thread
 from antibody_esm.data.dataset import Dataset
-from antibody_esm.data.fragments import refuse_rows
 from antibody_esm.embedding import as_store
 from antibody_esm.ensemble import load
 from antibody_esm.evaluation.applicability import Applicability
@@ -19,12 +18,24 @@ from antibody_esm.evaluation.conformal import out_of_fold
 from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate
 from antibody_esm.evaluation.overlap import SecondScores
 from antibody_esm.evaluation.splits import units
-from antibody_esm.predictor import Predictor, features, labels
+from antibody_esm.model_files import NOT_FITTED
+from antibody_esm.predictor import Predictor, features
 from antibody_esm.reports.notes import UNCHECKED
 from antibody_esm.reports.report import Report, cross_validation_report
-from antibody_esm.results import ResultFolder
-from antibody_esm.specs import ClassifierSpec, DecisionSpec, RegressorSpec, RuntimeSpec, SplitSpec, TrainSpec
+from antibody_esm.result_cache import ResultFolder
+from antibody_esm.serialization import Training
+from antibody_esm.specs import (
+    AnyExtractorSpec,
+    ClassifierSpec,
+    DecisionSpec,
+    RegressorSpec,
+    RuntimeSpec,
+    SplitSpec,
+    TrainSpec,
+)
 from antibody_esm.store.store import Store
+from antibody_esm.targets import target_of
+from antibody_esm.trained_on import TrainedOn
 
 _HINT = ". Declare parts of chains with part='H-CDRs' (data.part=H-CDRs); check=False (data.check=false) trains on all"
 _SECOND = ResultFolder(None)
@@ -107,7 +118,7 @@ class Trainer:
 
     def __init__(
         self,
-        extractor: str | Path | presets.AnyExtractor = presets.DEFAULT_EXTRACTOR,
+        extractor: str | Path | AnyExtractorSpec = presets.DEFAULT_EXTRACTOR,
         classifier: str | ClassifierSpec | RegressorSpec = presets.DEFAULT_CLASSIFIER,
         split: SplitSpec | None = None,
         *,
@@ -123,6 +134,7 @@ class Trainer:
         )
         self.store = as_store(store)
         self.extractor = load(self.spec.extractor, runtime)
+        self._target = target_of(self.spec)
         self._report: tuple[str, Report] | None = None  # digest of the data, and what cross-validation found on it
 
     @classmethod
@@ -162,7 +174,7 @@ class Trainer:
 
     def same_vectors(self, data: Dataset, *, check: bool = True) -> SameVectors:
         """Return the vectors and labels of a data set, for any split. Takes and raises what `cross_validate` does."""
-        label = labels(self.spec, data)
+        label = self._target.labels(data)
         self._prepare(data, check)
         spec = self.spec.model_copy(update={"extractor": self.extractor.pinned})
         return SameVectors(spec, data, self._features(data), label, self.extractor.runtime.workers)
@@ -182,34 +194,25 @@ class Trainer:
         check
             As for `cross_validate`; kept with the model, whose predictions check antibodies alike.
         """
-        label = labels(self.spec, data)
+        label = self._target.labels(data)
         self._prepare(data, check)
         X = self._features(data)
         unit = units(self.spec.split, data) if self.spec.decision != DecisionSpec() else None
         with one_blas_thread():
             classifier = self._classifier(X.shape[1]).fit(X, label, **({} if unit is None else {"unit": unit}))
         known = self._report is not None and self._report[0] == data.digest
+        unfitted = self._classifier(X.shape[1])
+        sure = out_of_fold(unfitted, X, label, data, self.spec.split) if uncertainty else NOT_FITTED.uncertainty
         self.predictor_ = Predictor(
             self.spec.model_copy(update={"extractor": self.extractor.pinned}),
             classifier,
-            {
-                "source": data.provenance.source,
-                "digest": data.digest,
-                "antibodies": len(data),
-                **({} if self.spec.is_regression else {"positives": int(label.sum())}),
-                "chain": data.chain,
-                "fragment": data.fragment,
-            },
+            TrainedOn.of(data, self._target.counts(label)),
             dict(self._report[1].summary) if known and self._report is not None else None,
             store=self.store,
             extractor=self.extractor,
             reading=replace(data.reading, check=check).with_lengths(data.sequences),
+            training=Training(sure, Applicability.of(data.sequences, X), data),
         )
-        self.predictor_.training, self.predictor_.unknown = data, ""
-        self.predictor_.applicability = Applicability.of(data.sequences, X)
-        if uncertainty:
-            unfitted = self._classifier(X.shape[1])
-            self.predictor_.uncertainty = out_of_fold(unfitted, X, label, data, self.spec.split)
         return self.predictor_
 
     def evaluate(
@@ -236,12 +239,8 @@ class Trainer:
     def _prepare(self, data: Dataset, check: bool) -> None:
         """Refuse other molecules than those that the data set says it holds, and number regions by its species."""
         if check:
-            refuse_rows(
-                data,
-                data.reading.verify(data.chains),
-                f"are not what the data set says ({data.reading})",
-                _HINT,
-            )
+            texts = data.reading.verify(data.chains)
+            data.refuse(texts, f"are not what the data set says ({data.reading})", _HINT)
         spec = self.spec.extractor.numbered_by(data.species)
         if spec != self.extractor.spec:
             self.extractor = load(spec, self.extractor.runtime)

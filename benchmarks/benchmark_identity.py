@@ -21,7 +21,6 @@ from rapidfuzz.process import cdist
 from scipy.sparse.csgraph import connected_components
 
 from antibody_esm import DatasetError, load_dataset
-from antibody_esm.data.fragments import cut
 from antibody_esm.data.identity import cluster
 from antibody_esm.sequences import AMINO_ACIDS
 
@@ -53,7 +52,7 @@ def simulated(count: int) -> list[str]:
     generator = random.Random(0)
     data = load_dataset("harvey")
     regions = [
-        [cut(data, part).sequences for part in ("H-CDR1", "H-CDR2", "H-CDR3")],
+        [data.cut(part).sequences for part in ("H-CDR1", "H-CDR2", "H-CDR3")],
         data.sequences,
     ]
     loops, whole = regions[0], regions[1]

@@ -23,7 +23,7 @@ from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.explain import mutational_scan, occlusion, residue_contributions
 from antibody_esm.explain.picture import fragment as picture
 from antibody_esm.reports.report import Report
-from antibody_esm.scoring import Scores, score_file
+from antibody_esm.score_tables import Scores, score_file
 from antibody_esm.sequences import BETWEEN
 from bench import (
     ASKED,

@@ -2,8 +2,12 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -17,25 +21,38 @@ ROOT = Path(antibody_esm.__file__).parent
 LAYERS = [
     {"deprecation", "errors", "processes", "threads", "unknown"},
     {"files"},
-    {"folders", "limits", "results"},
+    {"folders", "limits", "result_cache"},
     {"ubjson"},
     {"schemas"},
-    {"sequences", "specs"},
-    {"presets", "numbering", "quantisation"},
+    {"sequences"},
+    {"numbering"},
+    {"specs"},
+    {"presets", "quantisation"},
+    {"overrides"},
     {"data", "store", "plm", "classifiers", "descriptors"},
     {"ensemble"},
     {"embedding"},
     {"evaluation"},
-    {"serialization"},
+    {"trained_on"},
+    {"serialization", "targets"},
+    {"model_files"},
     {"reports"},
     {"predictor"},
     {"explain"},
-    {"trainer", "scoring"},
-    {"benchmark"},
+    {"trainer", "score_tables"},
+    {"benchmark", "scoring"},
     {"cli"},
 ]
-# `TrainSpec.compose` and `ExtractorSpec.resolve` import what answers them when they are called.
-ALLOWED = {("specs", "cli"), ("specs", "plm")}
+# `TrainSpec.compose` and `ExtractorSpec.resolve` import what answers them when they are called. Neither is a circle:
+# modules that they import know single modules of the specs, and none of these two.
+ALLOWED = {("specs", "overrides"), ("specs", "plm")}
+
+TEMPORARY_CIRCLES = {frozenset({"plm.elsewhere", "plm.extractor"})}
+"""Circles that are still to be broken. The set only shrinks."""
+
+LONGEST_MODULE = 400
+TEMPORARY_LONG_MODULES = {"plm.extractor"}
+"""Longer modules that are still to be divided. The set only shrinks."""
 
 HEAVY = {"numpy", "pandas", "pydantic", "scipy", "sklearn", "torch", "transformers", "xgboost", "joblib", "hydra"}
 
@@ -86,29 +103,175 @@ def test_the_test_of_layers_can_fail() -> None:
     assert edges() >= ALLOWED, "an exception nobody needs is gone"
 
 
-def graph(room: str) -> dict[str, set[str]]:
-    """Return the modules of a room with those that each imports, also in functions and for types only."""
-    paths = {f"antibody_esm.{room}.{path.stem}": path for path in (ROOT / room).glob("*.py")}
-    return {name: paths.keys() & imported(path) - {name} for name, path in paths.items()}
+def modules() -> dict[str, ast.Module]:
+    """Return the syntax tree of each module by its name, without the door."""
+    trees = {}
+    for path in ROOT.rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        if name:
+            trees[name] = ast.parse(path.read_text())
+    return trees
 
 
-def in_circles(graph: dict[str, set[str]]) -> set[str]:
-    """Return the modules that import each other in a circle, and those that import these."""
-    left = dict(graph)
-    while free := {name for name, imported in left.items() if not imported & left.keys()}:
-        left = {name: imported for name, imported in left.items() if name not in free}
-    return set(left)
+def graph(trees: Mapping[str, ast.Module]) -> dict[str, set[str]]:
+    """Return the modules that each module imports: at its top, inside of functions, and for types alone."""
+    return {name: set(_imported(tree, trees)) - {name} for name, tree in trees.items()}
 
 
-@pytest.mark.parametrize("room", ["evaluation", "reports"])
-def test_no_circle_and_no_long_module_is_in_a_room(room: str) -> None:
-    assert in_circles(graph(room)) == set()
-    assert {path.name for path in (ROOT / room).glob("*.py") if len(path.read_text().splitlines()) > 400} == set()
+def _imported(tree: ast.Module, trees: Mapping[str, ast.Module]) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            paths = [(alias.name, "") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are written in full"
+            paths = [(node.module or "", alias.name) for alias in node.names]
+        else:
+            continue
+        for module, name in paths:
+            inner = module.removeprefix("antibody_esm").removeprefix(".")
+            if module.split(".")[0] == "antibody_esm":
+                longer = ".".join(filter(None, (inner, name)))
+                yield longer if longer in trees else inner
+
+
+def circles(imports: Mapping[str, set[str]]) -> set[frozenset[str]]:
+    """Return the groups of modules that import each other, directly or through others."""
+    reached = {name: _reached(name, imports) for name in imports}
+    return {
+        circle
+        for name in imports
+        if len(circle := frozenset({other for other in reached[name] if name in reached.get(other, ())} | {name})) > 1
+    }
+
+
+def _reached(start: str, imports: Mapping[str, set[str]]) -> set[str]:
+    reached: set[str] = set()
+    ahead = [start]
+    while ahead:
+        new = imports.get(ahead.pop(), set()) - reached
+        reached |= new
+        ahead += new
+    return reached
+
+
+def test_no_modules_import_each_other() -> None:
+    assert circles(graph(modules())) <= TEMPORARY_CIRCLES
 
 
 def test_the_test_of_circles_can_fail() -> None:
-    assert in_circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == {"a", "b", "c"}
-    assert "antibody_esm.reports.analysis" in graph("reports")["antibody_esm.reports.report"]
+    sources = {
+        "a": "from antibody_esm.b import one",
+        "b": "def late():\n    from antibody_esm import c",
+        "c": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import antibody_esm.a",
+        "d": "from antibody_esm.a import one\nimport numpy.linalg",
+    }
+    trees = {name: ast.parse(source) for name, source in sources.items()}
+    assert graph(trees) == {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}
+    assert circles(graph(trees)) == {frozenset("abc")}
+    assert circles({"a": {"b"}, "b": {"c"}, "c": set()}) == set()
+
+
+def test_no_module_imports_the_door() -> None:
+    # The door imports every room, so that whoever imports it closes a circle.
+    assert {name for name, imported in graph(modules()).items() if "" in imported} == set()
+
+
+# Objects of Python and other libraries, which take their settings as attributes.
+OF_LIBRARIES = {
+    *("bar.total", "found.indices", "found.indptr", "function.argtypes", "os.environ", "warnings.showwarning"),
+    "setattr(layer, name)",  # layers of torch
+    "setattr(model.get_submodule(parent), name)",
+}
+
+
+def set_from_outside(tree: ast.AST) -> set[str]:
+    """Return the attributes that code sets of objects other than its own."""
+    found: set[str] = set()
+    setters = {"setattr", "object.__setattr__"}
+    for node in ast.walk(tree):
+        targets: list[ast.expr] = []
+        if isinstance(node, ast.Assign):
+            targets = node.targets
+            if ast.unparse(node.value) in setters:
+                setters |= {ast.unparse(target) for target in targets}
+        elif isinstance(node, ast.AugAssign | ast.AnnAssign):
+            targets = [node.target]
+        inner = [part for target in targets for part in ast.walk(target) if isinstance(part, ast.Attribute)]
+        found |= {ast.unparse(part) for part in inner if isinstance(part.ctx, ast.Store)}
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in setters:
+            found.add(f"setattr({', '.join(map(ast.unparse, node.args[:2]))})")
+    return {text for text in found if not re.match(r"(setattr\()?(self|cls)\b", text)}
+
+
+def test_nothing_sets_attributes_of_objects_that_are_not_its_own() -> None:
+    trees = modules()
+    del trees["testing"]  # it makes checkpoints of other libraries, part by part
+    assert {(name, text) for name, tree in trees.items() for text in set_from_outside(tree) - OF_LIBRARIES} == set()
+
+
+def test_the_test_of_attributes_can_fail() -> None:
+    source = """
+class A:
+    def f(self, other):
+        self.x, other.y = 1, 2
+        self.part.z = 3
+        object.__setattr__(other, "x", 4)
+        put = object.__setattr__
+        put(self, "x", 5)
+        put(other, "v", 6)
+        made = A()
+        made.x += 1
+"""
+    assert set_from_outside(ast.parse(source)) == {"other.y", "setattr(other, 'x')", "setattr(other, 'v')", "made.x"}
+
+
+# A pair is a string with a bar in it for users, in files, and where tokens are made; elsewhere it is a type.
+WHERE_PAIRS_ARE_TEXT = {"sequences", "data.tables", "data.labelled_tables", "data.reading"}
+ROOMS_WHERE_PAIRS_ARE_TEXT = {"plm", "store", "cli", "reports", "serialization", "evaluation", "embedding", "testing"}
+
+
+def test_a_pair_is_a_type_and_not_a_string_with_a_bar() -> None:
+    reading = {
+        name
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and "BETWEEN" in {alias.name for alias in node.names}
+    }
+    assert {name for name in reading if room(name) not in ROOMS_WHERE_PAIRS_ARE_TEXT} <= WHERE_PAIRS_ARE_TEXT
+    assert "plm.families" in reading, "the test sees who imports it"
+
+
+TEMPORARY_HOMONYMS = {"AnySpec", "Folder", "Keep", "Region", "Rows"}
+"""Types whose name has a second meaning, or a second definition, still to be ended. The set only shrinks."""
+
+
+def types_of(tree: ast.Module) -> set[str]:
+    """Return the names of a module's public classes and type aliases."""
+    names = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+    assigned = [node.targets[0] for node in tree.body if isinstance(node, ast.Assign)]
+    names |= {target.id for target in assigned if isinstance(target, ast.Name)}
+    return {name for name in names if re.fullmatch("[A-Z]+[a-z].*", name)}
+
+
+def homonyms(trees: Mapping[str, ast.Module]) -> set[str]:
+    counts = Counter(name for tree in trees.values() for name in types_of(tree))
+    return {name for name, count in counts.items() if count > 1}
+
+
+def test_no_name_of_a_type_has_two_meanings() -> None:
+    assert homonyms(modules()) <= TEMPORARY_HOMONYMS
+
+
+def test_the_test_of_homonyms_can_fail() -> None:
+    sources = {"a": "class Pairs: ...\nT = 1", "b": "Pairs = int | str\nFORMAT = 1", "c": "FORMAT = 2\nT = 3"}
+    assert homonyms({name: ast.parse(source) for name, source in sources.items()}) == {"Pairs"}
+
+
+def test_no_module_is_longer_than_a_reader_can_hold() -> None:
+    lengths = {path: len(path.read_text().splitlines()) for path in ROOT.rglob("*.py")}
+    long = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path, n in lengths.items() if n > LONGEST_MODULE}
+    assert long <= TEMPORARY_LONG_MODULES
 
 
 def loaded(program: str) -> set[str]:
@@ -137,11 +300,37 @@ def test_the_door_holds_exactly_the_public_names() -> None:
     assert set(antibody_esm.__all__) == set(antibody_esm._HOME)
     for name in antibody_esm.__all__:
         assert getattr(antibody_esm, name).__name__ == name
-        assert name in dir(antibody_esm)
     assert {
         *("Trainer", "TrainSpec", "ExtractorSpec", "LogisticRegressionSpec", "XGBoostSpec", "RuntimeSpec"),
         *("EmbeddingStore", "Extractor", "Predictor", "Dataset", "load_dataset", "embed", "AntibodyESMError"),
+        *("Report", "Splitter", "number", "compare", "residue_contributions", "mutational_scan"),
     } <= set(antibody_esm.__all__)
+
+
+def test_tab_completion_shows_public_names_alone() -> None:
+    assert dir(antibody_esm) == sorted([*antibody_esm.__all__, "__version__"])
+
+
+@pytest.mark.parametrize(("old", "new"), [("scoring", "score_tables"), ("data.sources", "data.public")])
+def test_an_earlier_name_of_a_module_warns_and_has_the_same_names(old: str, new: str) -> None:
+    sys.modules.pop(f"antibody_esm.{old}", None)
+    with pytest.warns(DeprecationWarning, match=f"antibody_esm.{old} is antibody_esm.{new} now"):
+        earlier = import_module(f"antibody_esm.{old}")
+    assert all(
+        getattr(earlier, name) is getattr(import_module(f"antibody_esm.{new}"), name) for name in earlier.__all__
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [("presets", "AnyExtractor", "AnyExtractorSpec"), ("data.identity", "Pairs", "SimilarPairs")],
+)
+def test_an_earlier_name_of_a_type_warns_and_is_the_same_type(module: str, old: str, new: str) -> None:
+    home = import_module(f"antibody_esm.{module}")
+    with pytest.warns(DeprecationWarning, match=f"{old} is .*{new} now"):
+        assert getattr(home, old) is getattr(home, new)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        home.nothing  # noqa: B018
 
 
 def test_every_public_name_has_a_docstring() -> None:

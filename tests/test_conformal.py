@@ -23,7 +23,7 @@ from antibody_esm import (
 from antibody_esm.evaluation.applicability import FAR, Applicability
 from antibody_esm.evaluation.conformal import Uncertainty
 from antibody_esm.evaluation.splits import folds, units
-from antibody_esm.predictor import _manifest_digest
+from antibody_esm.model_files import manifest_digest
 
 GENERATOR = np.random.default_rng(4)
 NUMBERED = DescriptorSpec(descriptors=("length", "net_charge", "composition"))
@@ -197,7 +197,7 @@ def test_training_files_hold_no_objects(predictor: Predictor, tmp_path: Path) ->
     (tmp_path / "model" / "training.npz").write_bytes(content.getvalue())
     manifest = tmp_path / "model" / "manifest.json"
     changed = json.loads(manifest.read_text()) | {"training_sha256": hashlib.sha256(content.getvalue()).hexdigest()}
-    manifest.write_text(json.dumps(changed | {"sha256": _manifest_digest(changed)}))
+    manifest.write_text(json.dumps(changed | {"sha256": manifest_digest(changed)}))
     with pytest.raises(StoreError, match="not what is known of training antibodies"):
         Predictor.load(tmp_path / "model")
 

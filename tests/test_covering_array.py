@@ -27,7 +27,7 @@ from antibody_esm import (
 from antibody_esm.cli import app, train
 from antibody_esm.explain import mutational_scan, residue_contributions
 from antibody_esm.numbering import NANOBODY_SPECIES
-from antibody_esm.scoring import score_file
+from antibody_esm.score_tables import score_file
 from bench import COLUMN, DESCRIPTORS, RUNTIME, TRAINED, Bench, Numbers, number_of
 from crossing import ROUTES, Cell, conflict, meetings, valid_meetings
 from doors import CELLS, DOORS, STRENGTH, differences, doors_of, numbers_at, of_table, run, scored

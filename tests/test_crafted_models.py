@@ -17,7 +17,7 @@ import pytest
 
 from antibody_esm import Dataset, Predictor, StoreError, Trainer
 from antibody_esm.limits import LimitError, read_regular, unzip
-from antibody_esm.predictor import _manifest_digest
+from antibody_esm.model_files import manifest_digest
 from antibody_esm.ubjson import check_ubjson
 
 GENERATOR = np.random.default_rng(0)
@@ -46,7 +46,7 @@ def edit(folder: Path, **changes: Any) -> None:
     """Change a manifest, and its digest accordingly."""
     manifest = json.loads((folder / MANIFEST).read_bytes()) | changes
     if manifest["format"] == 3:
-        manifest["sha256"] = _manifest_digest(manifest)
+        manifest["sha256"] = manifest_digest(manifest)
     (folder / MANIFEST).write_text(json.dumps(manifest))
 
 

@@ -5,6 +5,7 @@ import importlib
 import pytest
 
 from antibody_esm.deprecation import still_callable
+from antibody_esm.trained_on import TrainedOn
 
 MOVED = [
     ("antibody_esm.evaluation.ledger", "antibody_esm.evaluation.test_set_log", ["Ledger", "Opening"]),
@@ -31,3 +32,11 @@ def test_a_property_that_was_a_method_is_the_value_and_can_still_be_called(value
         again = called()  # type: ignore[operator]
     assert again == value
     assert type(again) is type(value), "the warning is given once"
+
+
+def test_facts_of_the_training_data_are_read_as_from_the_earlier_dictionary() -> None:
+    facts = TrainedOn("a table", "0" * 64, 90, "heavy", None)
+    for name, value in facts.to_dict().items():
+        with pytest.warns(DeprecationWarning, match=f"attributes: .{name}"):
+            assert facts[name] == value
+    assert "positives" not in facts.to_dict()

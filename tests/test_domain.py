@@ -6,7 +6,7 @@ import pytest
 
 from antibody_esm import Dataset, load_dataset
 from antibody_esm.numbering import NANOBODY_SPECIES, Domain, number
-from antibody_esm.numbering.germlines import germline_lengths, occurs
+from antibody_esm.numbering.regions import germline_lengths, occurs
 from chains import HEAVY, LIGHT, NANOBODY
 
 # PG16 (PDB 4DQO): anarcism leaves the last residue of CDR2, ISDDGMRK, in framework 3.

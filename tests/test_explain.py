@@ -23,7 +23,7 @@ from antibody_esm import (
     presets,
 )
 from antibody_esm.explain import mutational_scan, occlusion, residue_contributions, shapley
-from antibody_esm.explain.scores import linear
+from antibody_esm.explain.logits import linear
 from antibody_esm.specs import EstimatorSpec
 from chains import HEAVY, LIGHT, NANOBODY
 from explaining import NUMBERED, trained

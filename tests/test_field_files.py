@@ -27,9 +27,10 @@ from antibody_esm import (
 from antibody_esm.cli.app import app
 from antibody_esm.cli.arguments import antibodies as antibodies_given
 from antibody_esm.cli.web import antibodies
-from antibody_esm.data.tables import read_dataset, read_sequences
+from antibody_esm.data.labelled_tables import read_dataset
+from antibody_esm.data.tables import read_sequences
 from antibody_esm.numbering import number
-from antibody_esm.scoring import Columns, score_file, score_frame
+from antibody_esm.score_tables import Columns, score_file, score_frame
 from antibody_esm.sequences import normalise
 from chains import HEAVY, LIGHT, LINKER, mutants
 

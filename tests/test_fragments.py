@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from antibody_esm import Dataset, DatasetError
-from antibody_esm.data.fragments import FRAGMENTS
+from antibody_esm.data.parts import FRAGMENTS
 from chains import HEAVY, LIGHT, LINKER, LYSOZYME, NANOBODY
 
 DATA = Dataset(

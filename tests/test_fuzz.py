@@ -16,9 +16,9 @@ import pytest
 import fuzzing
 from antibody_esm import Dataset, EmbeddingStore, Predictor, Trainer
 from antibody_esm.data.files import read_frames
+from antibody_esm.model_files import manifest_digest
 from antibody_esm.plm.checkpoints import locate
 from antibody_esm.plm.loading import read_weights
-from antibody_esm.predictor import _manifest_digest
 from antibody_esm.store.claims import FOLDER, Claims
 from antibody_esm.store.segments import KEY_BYTES
 from stores import SEQUENCES, SPEC, rows_of
@@ -77,7 +77,7 @@ def test_mutants_of_saved_models_raise_store_errors_only(saved: Path, tmp_path: 
         if name == "manifest.json":
             try:
                 manifest = json.loads(mutant)
-                manifest["sha256"] = _manifest_digest(manifest)
+                manifest["sha256"] = manifest_digest(manifest)
             except (ValueError, TypeError, RecursionError):
                 (folder / name).write_bytes(mutant)
                 Predictor.load(folder)
@@ -86,7 +86,7 @@ def test_mutants_of_saved_models_raise_store_errors_only(saved: Path, tmp_path: 
             (folder / name).write_bytes(mutant)
             field = {"classifier.skops": "classifier_sha256", "training.npz": "training_sha256"}[name]
             manifest = whole | {field: hashlib.sha256(mutant).hexdigest()}
-            manifest["sha256"] = _manifest_digest(manifest)
+            manifest["sha256"] = manifest_digest(manifest)
         (folder / "manifest.json").write_text(json.dumps(manifest))
         Predictor.load(folder)
 

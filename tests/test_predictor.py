@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from antibody_esm import Dataset, DatasetError, ExtractorSpec, Predictor, SequenceError, StoreError, Trainer, presets
-from antibody_esm.predictor import FORMAT, _manifest_digest
+from antibody_esm.model_files import FORMAT, manifest_digest
 
 GENERATOR = np.random.default_rng(0)
 SEQUENCES = ["".join(GENERATOR.choice(list("ACDEFGHIKLMNPQRSTVWY"), 12)) for _ in range(40)]
@@ -52,6 +52,8 @@ def test_probabilities_have_a_column_a_class_and_no_sequences_no_rows(predictor:
     assert found.shape == (2, 2)
     np.testing.assert_allclose(found.sum(axis=1), 1)
     assert (predictor.predict(["EVQL", "QVQL"]) == (found[:, 1] > 0.5)).all()
+    assert hasattr(predictor, "predict_proba")
+    assert "Return the probability" in (Predictor.predict_proba.__doc__ or "")
 
 
 def test_bad_sequences_are_refused(predictor: Predictor) -> None:
@@ -124,7 +126,7 @@ def test_another_language_model_in_the_same_place_is_refused(tmp_path: Path) -> 
 def _edit(path: Path, **changes: object) -> None:
     """Change a manifest, with a digest that fits, as whoever knows the format could."""
     manifest = json.loads(path.read_text()) | changes
-    path.write_text(json.dumps(manifest | {"sha256": _manifest_digest(manifest)}))
+    path.write_text(json.dumps(manifest | {"sha256": manifest_digest(manifest)}))
 
 
 @pytest.mark.parametrize(

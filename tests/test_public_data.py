@@ -10,7 +10,8 @@ import pytest
 
 from antibody_esm import Dataset, DatasetError, load_dataset
 from antibody_esm.data import boughter as boughter_module
-from antibody_esm.data.boughter import STUDIES, MouseCounts, ligands_of, read_records
+from antibody_esm.data.boughter import MouseCounts, ligands_of
+from antibody_esm.data.boughter_records import STUDIES, read_records
 from antibody_esm.data.downloads import fetch
 from antibody_esm.data.harvey import stream_harvey
 from antibody_esm.data.jain import ASSAYS

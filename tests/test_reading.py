@@ -28,7 +28,7 @@ from antibody_esm.data.parts import FRAGMENTS
 from antibody_esm.data.reading import Reading
 from antibody_esm.explain import mutational_scan, occlusion, residue_contributions
 from antibody_esm.numbering import NANOBODY_SPECIES, profiles
-from antibody_esm.scoring import score_file, score_frame
+from antibody_esm.score_tables import score_file, score_frame
 from chains import HEAVY, LIGHT, LINKER, LYSOZYME, NANOBODY, mutants
 
 CHARGE = DescriptorSpec(descriptors=("net_charge", "hydrophobicity", "length"))

@@ -16,7 +16,7 @@ from antibody_esm.evaluation.baselines import BASELINES, cross_validate_baseline
 from antibody_esm.evaluation.cross_validation import cross_validate
 from antibody_esm.evaluation.metrics import CONTINUOUS_METRICS
 from antibody_esm.evaluation.splits import strata
-from antibody_esm.predictor import _manifest_digest
+from antibody_esm.model_files import manifest_digest
 from antibody_esm.specs import RegressorSpec
 
 GENERATOR = np.random.default_rng(0)
@@ -64,8 +64,10 @@ def test_a_regressor_is_trained_saved_loaded_and_applied(spec: RegressorSpec, da
     assert np.array_equal(predicted, trainer.predictor_.predict(data))
     assert spearmanr(predicted, CHARGE).statistic > 0.8
     assert loaded.predict([]).shape == (0,)
-    with pytest.raises(AttributeError, match="has no probabilities"):
+    with pytest.raises(AttributeError, match=f"{spec.kind} is a regressor, which has no probabilities; see predict"):
         loaded.predict_proba(data)
+    assert not hasattr(loaded, "predict_proba")
+    assert hasattr(loaded, "predict")
 
 
 def test_scores_of_a_report_are_those_of_scipy_on_each_fold(data: Dataset) -> None:
@@ -103,7 +105,7 @@ def test_a_regressor_in_the_place_of_a_classifier_is_no_model(data: Dataset, tmp
     Trainer(NUMBERED, "logreg").fit(halves).save(tmp_path / "logreg")
     there, here = (tmp_path / name / "manifest.json" for name in ("ridge", "logreg"))
     crafted = json.loads(here.read_text()) | {"classifier_sha256": json.loads(there.read_text())["classifier_sha256"]}
-    here.write_text(json.dumps(crafted | {"sha256": _manifest_digest(crafted)}))
+    here.write_text(json.dumps(crafted | {"sha256": manifest_digest(crafted)}))
     (tmp_path / "ridge" / "classifier.skops").replace(tmp_path / "logreg" / "classifier.skops")
     with pytest.raises(StoreError, match="not a pipeline of a classifier"):
         Predictor.load(tmp_path / "logreg")

@@ -21,6 +21,7 @@ from antibody_esm import (
     ExtractorSpec,
     RuntimeSpec,
     SplitSpec,
+    Splitter,
     Trainer,
     TrainSpec,
 )
@@ -112,6 +113,7 @@ MADE: dict[str, Callable[[], object]] = {
     "Ensemble": lambda: Ensemble(EnsembleSpec(members=(FIRST, SECOND), combine="concat")),
     "Benchmark": lambda: Benchmark(["descriptors"], ["logreg"], antibodies()),
     "Antibody": lambda: Antibody("EVQLV", "DIQMT"),
+    "Splitter": lambda: Splitter(SplitSpec(folds=3)),
     "RuntimeSpec": RuntimeSpec,
     "ExtractorSpec": lambda: ExtractorSpec(model="m"),
     "EnsembleSpec": lambda: EnsembleSpec(members=(FIRST, SECOND), combine="concat"),

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 import strategies
 from antibody_esm import DescriptorSpec, SequenceError, embed
-from antibody_esm.sequences import ALPHABET, normalise, refuse_longer
+from antibody_esm.sequences import ALPHABET, ModelText, any_pair, normalise, refuse_longer
 
 
 @given(st.lists(strategies.sequences()))
@@ -78,3 +78,18 @@ def test_sequences_that_are_too_long_are_listed_with_the_first_residue_beyond() 
     with pytest.raises(SequenceError, match="6 residues, 4 are allowed") as caught:
         refuse_longer(["AAAA", "AAAADE", "AAAAC"], 4)
     assert caught.value.rows == ((1, 4, "D"), (2, 4, "C"))
+
+
+@given(st.lists(st.text("ACDX", min_size=1, max_size=9), min_size=1, max_size=2), st.data())
+def test_the_text_of_a_model_knows_the_place_of_each_residue(chains: list[str], data: st.DataObject) -> None:
+    read = ModelText(tuple(chains))
+    text = str(read)
+    assert ModelText.of(text) == read
+    assert read.is_pair == (len(chains) == 2) == any_pair([text])
+    assert "".join(text[place] for place in read.places) == read.residues == "".join(chains)
+    assert [text[start] for start in read.starts] == [chain[0] for chain in chains]
+    place = data.draw(st.sampled_from(read.places))
+    mutant = str(read.mutated(place, "W"))
+    assert [i for i, pair in enumerate(zip(text, mutant, strict=True)) if pair[0] != pair[1]] == [place]
+    number = data.draw(st.integers(0, len(chains) - 1))
+    assert read.with_chain(number, "W").chains == (*chains[:number], "W", *chains[number + 1 :])

@@ -92,7 +92,7 @@ def test_canonical_json_is_ascii_sorted_and_dense(spec: Spec) -> None:
 def test_runtime_has_no_fingerprint_and_no_spec_has_a_field_for_it(runtime: RuntimeSpec) -> None:
     assert not hasattr(runtime, "fingerprint")
     assert not isinstance(runtime, Spec)
-    for spec in Spec.__subclasses__():
+    for spec in {type(spec) for spec, _ in GOLDEN_FINGERPRINTS}:
         assert RuntimeSpec not in {field.annotation for field in spec.model_fields.values()}
 
 

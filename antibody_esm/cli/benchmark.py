@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from antibody_esm import presets
 from antibody_esm.cli import errors
 from antibody_esm.cli.arguments import check_folder
-from antibody_esm.cli.compose import Run, compose, invalid, say_invalid, sweep
 from antibody_esm.cli.errors import complain, reported, show
+from antibody_esm.overrides import invalid, say_invalid, sweep
+from antibody_esm.specs.training import Run
 
 if TYPE_CHECKING:
     from antibody_esm.data.dataset import Dataset
@@ -76,7 +77,7 @@ def benchmark(
             texts = [yaml.safe_dump(run.to_dict() | shared, sort_keys=False) for run in runs]
             print("---\n".join(texts), end="")  # noqa: T201
             return
-        kept.text = f"finished results are in {runs[0].output or _OUTPUT}, and the same command goes on there"
+        kept.become(f"finished results are in {runs[0].output or _OUTPUT}, and the same command goes on there")
         raise typer.Exit(_run(runs, fragments, tests))
 
 
@@ -119,7 +120,7 @@ def _grid(overrides: list[str]) -> tuple[list[Run], list[str | None], list[str]]
             lists[key] += [one[0].partition("=")[2] for one in sweep([text])]
         else:
             rest.append(text)
-    runs = [compose(job) for job in sweep(["data=boughter", *rest])]
+    runs = [Run.compose(job) for job in sweep(["data=boughter", *rest])]
     for name in ("data", "store", "output", "runtime"):
         if len({getattr(run, name) for run in runs}) > 1:
             raise invalid(name, rest, "one value for the whole grid")
@@ -130,7 +131,7 @@ def _grid(overrides: list[str]) -> tuple[list[Run], list[str | None], list[str]]
 
 def _source(source: str, options: dict[str, str]) -> "str | Dataset":
     """Return what is loaded when it is needed, or the data themselves where columns are named."""
-    from antibody_esm.data.sources import PUBLIC, load_dataset
+    from antibody_esm.data.public import PUBLIC, load_dataset
 
     if source in PUBLIC:
         options = {name: value for name, value in options.items() if name in ("chain", "labels")}

@@ -12,8 +12,9 @@ from antibody_esm.cli.arguments import check_outputs
 from antibody_esm.cli.errors import complain, reported
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.files import lines_of, read_frames
-from antibody_esm.data.sources import PUBLIC, load_dataset
-from antibody_esm.data.tables import advised, read_dataset, read_sequences
+from antibody_esm.data.labelled_tables import read_dataset
+from antibody_esm.data.public import PUBLIC, load_dataset
+from antibody_esm.data.tables import advised, read_sequences
 from antibody_esm.errors import DatasetError, SequenceError, fault, place
 from antibody_esm.files import replacing, write
 from antibody_esm.numbering import LONGEST, REGIONS, SPECIES, Domain, number

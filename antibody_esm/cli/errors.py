@@ -50,6 +50,10 @@ class Kept:
     def __init__(self, text: str) -> None:
         self.text = text
 
+    def become(self, text: str) -> None:
+        """Replace the description."""
+        self.text = text
+
 
 @contextmanager
 def reported(kept: str = "") -> Iterator[Kept]:

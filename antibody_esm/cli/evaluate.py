@@ -38,7 +38,7 @@ def evaluate_command(
 ) -> None:
     """Scores with intervals and baselines on labelled antibodies; that they were opened is noted beside the model."""
     with reported(f"what is embedded is in {store}, and the same command goes on there"):
-        from antibody_esm.data.sources import load_dataset
+        from antibody_esm.data.public import load_dataset
         from antibody_esm.predictor import Predictor
 
         for path in out or ():

@@ -44,7 +44,7 @@ def predict_command(
     with reported(f"what is embedded is in {store}, and the same command goes on there"):
         from antibody_esm.data.files import places
         from antibody_esm.predictor import Predictor
-        from antibody_esm.scoring import Columns, score_file
+        from antibody_esm.score_tables import Columns, score_file
 
         check_suffix(out, *_SEPARATORS, ".parquet")
         apart = out.with_name(f"{out.stem}.rejected{out.suffix}")

@@ -7,11 +7,10 @@ from typing import Annotated
 import typer
 
 from antibody_esm.cli.arguments import check_outputs
-from antibody_esm.cli.compose import compose
 from antibody_esm.cli.errors import complain, reported
 from antibody_esm.errors import CheckpointError
 from antibody_esm.presets import one_model
-from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
+from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec, TrainSpec
 from antibody_esm.store.inspection import stored, summary
 from antibody_esm.store.store import EmbeddingStore
 
@@ -147,7 +146,7 @@ def _existing(store: Path) -> EmbeddingStore:
 
 def _spec(store: Path, text: str) -> AnySpec:
     if "=" in text:
-        return one_model(compose(text.split()).train.extractor)
+        return one_model(TrainSpec.compose(text.split()).extractor)
     named = [named for folder, named in stored(store) if folder.spec.fingerprint.startswith(text)]
     if len(named) != 1 or not text:
         raise typer.BadParameter(f"{len(named)} specs in {store} have a fingerprint that begins with {text!r}")

@@ -19,11 +19,12 @@ from pydantic import ValidationError
 from antibody_esm import presets
 from antibody_esm.cli import errors
 from antibody_esm.cli.arguments import check_folder
-from antibody_esm.cli.compose import Run, compose, say_invalid, sweep
 from antibody_esm.cli.errors import Kept, complain, optional, reported, show
 from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
 from antibody_esm.files import write
 from antibody_esm.folders import replacing_folder
+from antibody_esm.overrides import say_invalid, sweep
+from antibody_esm.specs.training import Run
 
 if TYPE_CHECKING:
     from antibody_esm.reports.report import Report
@@ -95,7 +96,7 @@ def train(
     with reported() as kept:
         try:
             jobs = sweep(words) if multirun else [words]
-            runs = [compose(job) for job in jobs]  # all of them, before any begins
+            runs = [Run.compose(job) for job in jobs]  # all of them, before any begins
         except ValidationError as error:
             say_invalid(error)
             raise typer.Exit(2) from error
@@ -136,7 +137,7 @@ def _run_one(run: Run, overrides: list[str], folder: Path, kept: Kept) -> dict[s
     """Run, replace the folder, and return the metrics; None if the run failed, which is printed."""
     stored = "no vectors are kept (store=null)" if run.store is None else f"finished vectors are in {run.store}"
     earlier = any((folder / name).exists() for name in set(_RESULTS) - set(_OF_A_FAILURE))
-    kept.text = f"{stored}, and the earlier results in {folder} are as they were" if earlier else stored
+    kept.become(f"{stored}, and the earlier results in {folder} are as they were" if earlier else stored)
     failure: AntibodyESMError | OSError | None = None
     log = folder
     try:
@@ -157,14 +158,14 @@ def _run_one(run: Run, overrides: list[str], folder: Path, kept: Kept) -> dict[s
         aside = f"; the earlier results in {folder} are as they were, the log is in {log}" if earlier else ""
         complain(f"error: {failure}{aside}")
         return None
-    kept.text = f"the results are in {folder}"
+    kept.become(f"the results are in {folder}")
     show(f"{text} Results: {folder}", needed=False)
     return metrics
 
 
 def _written(run: Run, overrides: list[str], new: Path, folder: Path) -> tuple[dict[str, Any], str]:
     """Cross-validate, fit, and write results to a new folder; return metrics, and a text for the user."""
-    from antibody_esm.data.sources import load_dataset
+    from antibody_esm.data.public import load_dataset
     from antibody_esm.trainer import Trainer
 
     with _log_to(new / "train.log"):

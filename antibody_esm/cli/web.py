@@ -20,9 +20,8 @@ from antibody_esm.cli.errors import reported
 from antibody_esm.cli.web_folder import TABLE, remove_old, temporary_folder
 from antibody_esm.cli.web_security import Gate
 from antibody_esm.cli.web_worker import EXPECTED, Worker, reason
-from antibody_esm.data.parts import Chain
 from antibody_esm.errors import DatasetError
-from antibody_esm.sequences import BETWEEN
+from antibody_esm.sequences import BETWEEN, Chain
 from antibody_esm.specs import RuntimeSpec
 from antibody_esm.unknown import Unknown
 
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from antibody_esm.data.reading import Chains
     from antibody_esm.explain import Scan
     from antibody_esm.predictor import Predictor
-    from antibody_esm.scoring import Scores
+    from antibody_esm.score_tables import Scores
 
 LARGEST = 5_000_000
 """Bytes of an upload, at most."""
@@ -273,7 +272,7 @@ def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None =
 
 
 def _score(predictor: "Predictor", text: str, file: str | None) -> "Scores":
-    from antibody_esm.scoring import score_frame
+    from antibody_esm.score_tables import score_frame
 
     return score_frame(antibodies(text, file, predictor.reading.chain), predictor)
 
@@ -388,7 +387,7 @@ def _about(predictor: "Predictor") -> str:
     reads = str(predictor.reading)
     both = len(predictor.reading.chains) == 2
     pair = f", written heavy{BETWEEN}light or in columns heavy and light" if both else ""
-    source = f"It was trained on {data['antibodies']:,} antibodies: {data['source']}."
+    source = f"It was trained on {data.antibodies:,} antibodies: {data.source}."
     uncertainty = predictor.uncertainty
     intervals = f" Intervals are not known: {uncertainty}." if isinstance(uncertainty, Unknown) else ""
     return f"This model reads {reads} sequences{pair}. {source}{intervals}"

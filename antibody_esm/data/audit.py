@@ -4,15 +4,16 @@ import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.identity import cluster, similar_pairs
+from antibody_esm.data.reading import Reading
 from antibody_esm.errors import DatasetError
 from antibody_esm.numbering import best, number
-from antibody_esm.sequences import BETWEEN
+from antibody_esm.sequences import Chain, ModelText
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +85,33 @@ class Audit:
         return "\n".join(lines)
 
 
-def audit(data: Dataset, other: Dataset | None, identities: Sequence[float], numbering: bool) -> Audit:
+class Audited(Protocol):
+    """Facts of a `Dataset` that an audit looks at."""
+
+    @property
+    def ids(self) -> Sequence[str]: ...  # noqa: D102  see `Dataset`, also below
+    @property
+    def heavy(self) -> Sequence[str | None] | None: ...  # noqa: D102
+    @property
+    def light(self) -> Sequence[str | None] | None: ...  # noqa: D102
+    @property
+    def label(self) -> NDArray[np.float64] | Sequence[float] | None: ...  # noqa: D102
+    @property
+    def groups(self) -> Sequence[str] | None: ...  # noqa: D102
+    @property
+    def chain(self) -> Chain: ...  # noqa: D102
+    @property
+    def species(self) -> tuple[str, ...]: ...  # noqa: D102
+    def __len__(self) -> int: ...
+    @property
+    def reading(self) -> Reading: ...  # noqa: D102
+    @property
+    def sequences(self) -> list[str]: ...  # noqa: D102
+    @property
+    def identity_sequences(self) -> list[str]: ...  # noqa: D102
+
+
+def audit(data: Audited, other: Audited | None, identities: Sequence[float], numbering: bool) -> Audit:
     """Return what is wrong with a data set, and what it shares with another; see `Dataset.audit`."""
     if other is not None and not data.reading.same_part(other.reading):
         raise DatasetError(
@@ -116,7 +143,7 @@ def repeats(sequences: Sequence[str]) -> list[list[int]]:
     return [rows for rows in rows_of.values() if len(rows) > 1]
 
 
-def _repeats(data: Dataset, sequences: list[str]) -> list[Finding]:
+def _repeats(data: Audited, sequences: list[str]) -> list[Finding]:
     repeated = repeats(sequences)
     further = [row for rows in repeated for row in rows[1:]]
     found = [
@@ -146,7 +173,7 @@ def _repeats(data: Dataset, sequences: list[str]) -> list[Finding]:
     return found
 
 
-def _near(data: Dataset, identities: Sequence[float]) -> list[Finding]:
+def _near(data: Audited, identities: Sequence[float]) -> list[Finding]:
     found = []
     sequences, of_heavy = data.identity_sequences, _of_heavy(data)
     for threshold in sorted(identities, reverse=True):
@@ -165,13 +192,13 @@ def _near(data: Dataset, identities: Sequence[float]) -> list[Finding]:
     return found
 
 
-def _of_heavy(data: Dataset) -> str:
+def _of_heavy(data: Audited) -> str:
     """Return the words that say that identity compares heavy chains, if both chains are read."""
     return " by heavy chain" if data.chain in ("both", "paired") else ""
 
 
 def _overlap(
-    data: Dataset, sequences: list[str], other: Dataset, threshold: float
+    data: Audited, sequences: list[str], other: Audited, threshold: float
 ) -> tuple[list[Finding], "pd.DataFrame"]:
     import pandas as pd
 
@@ -202,11 +229,11 @@ def _overlap(
 
 def _unknown(sequences: list[str]) -> Finding:
     rows = tuple(row for row, sequence in enumerate(sequences) if "X" in sequence)
-    leading = sum(any(chain.startswith("X") for chain in sequences[row].split(BETWEEN)) for row in rows)
+    leading = sum(any(chain.startswith("X") for chain in ModelText.of(sequences[row]).chains) for row in rows)
     return Finding("unknown residues (X)", len(rows), "rows", rows, f"{leading} begin with X")
 
 
-def _numbered(data: Dataset, chain: Literal["heavy", "light"]) -> list[Finding]:
+def _numbered(data: Audited, chain: Literal["heavy", "light"]) -> list[Finding]:
     column = getattr(data, chain)
     given = {} if column is None else {row: one for row, one in enumerate(column) if one is not None}
     if not given or data.chain not in (chain, "both", "paired"):
@@ -263,10 +290,10 @@ def _lengths(sequences: list[str]) -> Finding:
 
 
 def _residues(text: str) -> int:
-    return len(text) - text.count(BETWEEN)
+    return len(ModelText.of(text).residues)
 
 
-def _balance(data: Dataset) -> list[Finding]:
+def _balance(data: Audited) -> list[Finding]:
     label = np.asarray(data.label if data.label is not None else ())
     if not len(label) or not set(label.tolist()) <= {0.0, 1.0}:
         return []

@@ -8,54 +8,17 @@ same authors gives loops with counts, from which counts are found again; the oth
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
 
-from antibody_esm.data.dataset import Dataset, Provenance
+from antibody_esm.data.boughter_records import MANY, STUDIES, PublishedAntibody, provenance, read_records
+from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.downloads import RawFile, fetch
-from antibody_esm.data.translation import read_dna, variable_domains
+from antibody_esm.data.predecessor import predecessor
+from antibody_esm.data.translation import variable_domains
 from antibody_esm.errors import DatasetError
 from antibody_esm.numbering import Domain
 
 Labels = Literal["graded", "count", "predecessor"]
-
-MANY = 4
-"""Ligands from which on an antibody counts as polyreactive; its opposite is none, and those between are left out."""
-
-
-@dataclass(frozen=True)
-class Study:
-    """One of the six."""
-
-    heavy: str
-    light: str
-    labels: str
-    family: str
-    predecessor: str
-    """What the predecessor of this package called it."""
-
-
-STUDIES = {
-    "flu": Study("flu_fastaH.txt", "flu_fastaL.txt", "flu_NumReact.txt", "influenza", "flu"),
-    "nat_hiv": Study("nat_hiv_fastaH.txt", "nat_hiv_fastaL.txt", "nat_hiv_NumReact.txt", "HIV", "hiv_nat"),
-    "nat_cntrl": Study("nat_cntrl_fastaH.txt", "nat_cntrl_fastaL.txt", "nat_cntrl_NumReact.txt", "HIV", "hiv_cntrl"),
-    "plos_hiv": Study("plos_hiv_fastaH.txt", "plos_hiv_fastaL.txt", "plos_hiv_YN.txt", "HIV", "hiv_plos"),
-    "gut_hiv": Study("gut_hiv_fastaH.txt", "gut_hiv_fastaL.txt", "gut_hiv_NumReact.txt", "HIV", "gut_hiv"),
-    "mouse": Study("mouse_fastaH.dat", "mouse_fastaL.dat", "mouse_YN.txt", "mouse", "mouse_iga"),
-}
-"""In the order in which the predecessor joined them."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """One antibody as it was published."""
-
-    id: str
-    study: str
-    heavy: str
-    light: str
-    label: str
-    """Number of ligands, or Y or N."""
 
 
 def boughter(labels: Labels = "graded") -> Dataset:
@@ -73,8 +36,6 @@ def boughter(labels: Labels = "graded") -> Dataset:
     Heavy and light variable domains; `groups` is the family of the study (influenza, HIV, mouse).
     """
     if labels == "predecessor":
-        from antibody_esm.data.predecessor import predecessor
-
         return predecessor()
     if labels not in ("graded", "count"):
         raise DatasetError(f"unknown labels {labels!r} of 'boughter'; choose one of graded, count, predecessor")
@@ -89,7 +50,7 @@ def boughter(labels: Labels = "graded") -> Dataset:
 
     counts: dict[str, int] = {"antibodies": len(records)}
     dropped: dict[str, str] = {}
-    kept: list[tuple[Record, Domain, Domain, int]] = []
+    kept: list[tuple[PublishedAntibody, Domain, Domain, int]] = []
     for record, (heavy, light) in zip(records, pairs, strict=True):
         ligands = ligands_of(record, heavy, light, mice)
         reason = _unusable(heavy, "heavy") or _unusable(light, "light")
@@ -184,7 +145,7 @@ class MouseCounts:
         return count
 
 
-def ligands_of(record: Record, heavy: Domain | None, light: Domain | None, mice: MouseCounts) -> int | str:
+def ligands_of(record: PublishedAntibody, heavy: Domain | None, light: Domain | None, mice: MouseCounts) -> int | str:
     """Return the number of ligands, or why it is not known."""
     if record.label.isdigit():
         return int(record.label)
@@ -214,31 +175,3 @@ def _unusable(domain: Domain | None, chain: str) -> str | None:
     if not domain.is_complete:
         return f"{chain} variable domain not whole"
     return None if domain.has_loops else f"{chain} loop missing, or with X"
-
-
-def read_records() -> tuple[list[Record], list[RawFile]]:
-    """Return every antibody in the order of the files, and the files."""
-    records, files = [], []
-    for name, study in STUDIES.items():
-        heavy, light, labels = (fetch(f"boughter/raw/{file}") for file in (study.heavy, study.light, study.labels))
-        values = [value for value in labels.path.read_text(encoding="ascii").split() if value != "reacts"]
-        chains = read_dna(heavy.path), read_dna(light.path)
-        if not len(values) == len(chains[0]) == len(chains[1]):
-            raise DatasetError(f"{name}: chains and labels differ in number", labels.path)
-        files += [heavy, light, labels]
-        for row, (one, other, value) in enumerate(zip(*chains, values, strict=True)):
-            records.append(Record(f"{study.predecessor}_{row + 1:06d}", name, one, other, value.upper()))
-    return records, files
-
-
-def provenance(rule: str, files: list[RawFile], counts: dict[str, int], dropped: dict[str, str]) -> Provenance:
-    """Return the provenance of one kind of label."""
-    return Provenance(
-        source="boughter: DNA of six studies, AIMS_manuscripts at 2772b8ec",
-        rule=rule,
-        citation="Boughter et al., eLife 2020, doi:10.7554/eLife.61393",
-        licence="MIT (the files), CC BY 4.0 (the article)",
-        sha256={f"{file.path.parent.name}/{file.path.name}": file.sha256 for file in files},
-        counts=counts,
-        dropped=dropped,
-    )

@@ -10,7 +10,7 @@ import numpy as np
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.downloads import registry
 from antibody_esm.data.jain import ASSAYS
-from antibody_esm.data.sources import load_dataset
+from antibody_esm.data.public import load_dataset
 from antibody_esm.files import write
 
 _ABOUT = {

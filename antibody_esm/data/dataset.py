@@ -1,70 +1,31 @@
-"""Labelled antibodies, with where they come from."""
+"""Labelled antibodies and their origin."""
 
 import hashlib
 import json
-import textwrap
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.data.audit import Audit, audit
+from antibody_esm.data.columns import first_repeat, normal_chains, normal_labels, normal_measurement
 from antibody_esm.data.files import places
-from antibody_esm.data.parts import Chain
-from antibody_esm.data.reading import Chains, Reading
-from antibody_esm.errors import DatasetError, SequenceError, listed
-from antibody_esm.numbering import SPECIES
-from antibody_esm.sequences import BETWEEN, normalise
+from antibody_esm.data.parts import FRAGMENTS
+from antibody_esm.data.provenance import Provenance
+from antibody_esm.data.reading import Chains, Reading, Texts, refuse
+from antibody_esm.errors import DatasetError, listed
+from antibody_esm.numbering import NANOBODY_SPECIES, SPECIES
+from antibody_esm.sequences import Antibody, Chain
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from antibody_esm.data.audit import Audit
+__all__ = ["Dataset", "Provenance"]
 
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where a data set comes from, and what was done to it.
-
-    Printed, it is a small table.
-    """
-
-    source: str
-    rule: str = ""
-    """What made a label 0 or 1."""
-    citation: str = ""
-    licence: str = ""
-    sha256: dict[str, str] = field(default_factory=dict)
-    """Digest of each source file."""
-    counts: dict[str, int] = field(default_factory=dict)
-    """Rows after each step."""
-    dropped: dict[str, str] = field(default_factory=dict)
-    """Id of each row that was left out, and why."""
-
-    def __post_init__(self) -> None:
-        for name in ("sha256", "counts", "dropped"):  # nobody else's
-            object.__setattr__(self, name, dict(getattr(self, name)))
-
-    def __str__(self) -> str:
-        lines = {"source": self.source, "rule": self.rule, "citation": self.citation, "licence": self.licence}
-        lines |= {name: f"{count:,}" for name, count in self.counts.items()}
-        lines |= {f"dropped: {reason}": f"{count:,}" for reason, count in self.reasons().items()}
-        lines |= {f"SHA-256 {name}": digest for name, digest in self.sha256.items()}
-        width = min(max(map(len, lines)), 48)
-        return "\n".join(
-            textwrap.fill(
-                text, max(80, width + 66), initial_indent=f"{name:<{width}}  ", subsequent_indent=" " * (width + 2)
-            )
-            for name, text in lines.items()
-            if text
-        )
-
-    def reasons(self) -> dict[str, int]:
-        """Return how many rows were left out for each reason, most first."""
-        return dict(Counter(self.dropped.values()).most_common())
+_IN_PYTHON = Provenance("given in Python")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -118,13 +79,13 @@ class Dataset:
     light: Sequence[str | None] | None = None
     label: NDArray[np.float64] | Sequence[float] | None = None
     groups: Sequence[str] | None = None
-    provenance: Provenance = Provenance("given in Python")
+    provenance: Provenance = _IN_PYTHON
     chain: Chain = "heavy"
     measurements: Mapping[str, NDArray[np.float64] | Sequence[float]] = field(default_factory=dict)
     fragment: str | None = None
     species: tuple[str, ...] = SPECIES
 
-    file: ClassVar[Path | None] = None
+    file: Path | None = field(default=None, kw_only=True)
     """The file whose i-th row is antibody i; None if there is none."""
 
     def __post_init__(self) -> None:
@@ -137,17 +98,19 @@ class Dataset:
             raise DatasetError(f"a measurement cannot be named {taken[0]!r}", column=taken[0])
         if self.heavy is None and self.light is None:
             raise DatasetError("a data set needs heavy or light chains")
-        put(self, "heavy", _chains(self.heavy, self.ids))
-        put(self, "light", _chains(self.light, self.ids))
+        put(self, "heavy", normal_chains(self.heavy, self.ids))
+        put(self, "light", normal_chains(self.light, self.ids))
         put(self, "groups", None if self.groups is None else tuple(str(one) for one in self.groups))
-        put(self, "label", None if self.label is None else _numbers(self.label, self.ids))
-        put(self, "measurements", {name: _measured(name, values) for name, values in self.measurements.items()})
+        put(self, "label", None if self.label is None else normal_labels(self.label, self.ids))
+        put(
+            self, "measurements", {name: normal_measurement(name, values) for name, values in self.measurements.items()}
+        )
         columns = {name: getattr(self, name) for name in ("heavy", "light", "label", "groups")} | {**self.measurements}
         for name, column in columns.items():
             if column is not None and len(column) != len(self.ids):
                 raise DatasetError(f"{len(self.ids)} ids but {len(column)} values of {name}", column=name)
         if len(set(self.ids)) != len(self.ids):
-            row = _first_repeat(self.ids)
+            row = first_repeat(self.ids)
             where = self.places([row])[row]
             raise DatasetError(f"the id of {where} was there before; ids must be distinct", row=row, column="id")
 
@@ -171,12 +134,6 @@ class Dataset:
         """
         return places(self.file, rows, dict(enumerate(self.ids)))
 
-    def of_file(self, path: Path) -> "Dataset":
-        """Return the data, of which row i is the i-th row of a file; messages then name its lines."""
-        data = replace(self)
-        object.__setattr__(data, "file", path)
-        return data
-
     @property
     def sequences(self) -> list[str]:
         """What is embedded: the sequences of `chain`.
@@ -187,10 +144,8 @@ class Dataset:
             If any antibody lacks that chain.
         """
         if self.chain in ("both", "paired"):
-            between = "" if self.chain == "both" else BETWEEN
-            return [
-                one + between + other for one, other in zip(self._every("heavy"), self._every("light"), strict=True)
-            ]
+            pairs = map(Antibody, self._every("heavy"), self._every("light"))
+            return [str(pair) if self.chain == "paired" else pair.heavy + pair.light for pair in pairs]
         return self._every(self.chain)
 
     @property
@@ -335,13 +290,79 @@ class Dataset:
         >>> Dataset(ids=["trastuzumab"], heavy=[vh + "SRWGGDGFYAMDYWGQGTLVTVSS"]).cut("H-CDR3").sequences
         ['SRWGGDGFYAMDY']
         """
-        from antibody_esm.data.fragments import cut
+        if fragment not in FRAGMENTS:
+            raise DatasetError(f"unknown fragment {fragment!r}; choose one of {', '.join(FRAGMENTS)}")
+        whole = FRAGMENTS[fragment].chain
+        reading = Reading(
+            chain or ("paired" if whole == "both" and self.chain == "paired" else whole),
+            fragment,
+            species=tuple(species or (NANOBODY_SPECIES if fragment == "VHH" else self.species)),
+        )
+        for name in reading.chains:
+            if getattr(self, name) is None:
+                raise DatasetError(
+                    f"{fragment} needs {name} chains, which this data set has not", self.file, column=name
+                )
+        texts = reading.read(self.chains)
+        if not drop:
+            hint = ". They can be left out with drop=True"
+            self.refuse(texts, f"have no whole {fragment}", hint, column=reading.chain)
+        return self.as_read(reading, texts)
 
-        return cut(self, fragment, chain=chain, species=species, drop=drop)
+    def read_by(self, reading: Reading, check: bool | None = None) -> Texts:
+        """Return the texts that a model reads of these antibodies, or the reasons why antibodies are refused.
+
+        Raises
+        ------
+        DatasetError
+            If the model reads another chain, or the data are other loops or frameworks.
+        """
+        mine = self.reading
+        if reading.chain != mine.chain or not (mine.whole or reading.same_part(mine)):
+            raise DatasetError(f"the model reads {reading} sequences, and these are {mine} ones")
+        if self.fragment is None or not reading.same_part(mine):
+            return reading.read(self.chains, check=check)
+        if reading.check if check is None else check:
+            return reading.verify(self.chains)
+        return replace(reading, fragment=None).read(self.chains, check=False)
+
+    def refuse(self, texts: Texts, what: str, hint: str = "", column: str | None = None) -> None:
+        """Raise a DatasetError that lists the rows which are refused, see `data.reading.refuse`."""
+        refuse(texts, what, hint, self.places, self.file, column)
+
+    def as_read(self, reading: Reading, texts: Texts) -> "Dataset":
+        """Return the rows that are read, whose chains are the texts.
+
+        Raises
+        ------
+        DatasetError
+            If no row is read.
+        """
+        if not texts.rows:
+            self.refuse(texts, f"have no whole {reading.fragment or reading.chain}")
+        if not texts.reasons and (self.chain, self.fragment) == (reading.chain, reading.fragment):
+            return self  # which is that part already
+        parts = [parts for parts in texts.parts if parts is not None]
+        chains = dict(zip(reading.chains, map(list, zip(*parts, strict=True)), strict=True))
+        counts = {} if reading.fragment is None else {f"with a whole {reading.fragment}": len(parts)}
+        dropped = {self.ids[row]: reason for row, reason in texts.reasons.items()}
+        return replace(
+            self.subset(texts.rows),
+            heavy=chains.get("heavy"),
+            light=chains.get("light"),
+            chain=reading.chain,
+            fragment=reading.fragment,
+            species=reading.species,
+            provenance=replace(
+                self.provenance,
+                counts=self.provenance.counts | counts,
+                dropped=self.provenance.dropped | dropped,
+            ),
+        )
 
     def audit(
         self, other: "Dataset | None" = None, *, identities: Sequence[float] = (0.95, 0.9, 0.8), numbering: bool = True
-    ) -> "Audit":
+    ) -> Audit:
         """Return what is wrong with the data, or doubtful; ``print`` shows a table.
 
         Raises DatasetError if the other data set is of another chain or fragment, which would share nothing by that.
@@ -357,8 +378,6 @@ class Dataset:
             Whether to number the chains, to find truncated domains and chains in the wrong column. That takes some 10
             ms a sequence the first time.
         """
-        from antibody_esm.data.audit import audit
-
         return audit(self, other, identities, numbering)
 
     def to_frame(self) -> "pd.DataFrame":
@@ -371,50 +390,3 @@ class Dataset:
         columns = {"id": self.ids, "heavy": self.heavy, "light": self.light, "label": self.label, "groups": self.groups}
         columns |= {**self.measurements}
         return pd.DataFrame({name: column for name, column in columns.items() if column is not None})
-
-
-def _chains(chains: Sequence[str | None] | None, ids: Sequence[str]) -> tuple[str | None, ...] | None:
-    if chains is None:
-        return None
-    # A stand-in keeps the row numbers of an error those of the input.
-    try:
-        normal = normalise("X" if one is None else one for one in chains)
-    except SequenceError as error:
-        where = places(None, (row.index for row in error.rows), dict(enumerate(ids)), "sequence")
-        raise SequenceError(error.rows, error.reasons, where) from None
-    return tuple(None if one is None else new for one, new in zip(chains, normal, strict=True))
-
-
-def _numbers(label: Any, ids: Sequence[str]) -> NDArray[np.float64]:
-    try:
-        numbers = np.array([np.nan if one is None else float(one) for one in label], np.float64)
-    except (TypeError, ValueError) as error:
-        raise DatasetError(f"labels must be numbers (0 and 1 for classification): {error}", column="label") from error
-    absent = np.flatnonzero(np.isnan(numbers)).tolist()
-    if absent:
-        where = listed(places(None, absent, dict(enumerate(ids))).values(), len(absent))
-        raise DatasetError(f"{len(absent)} labels are missing: {where}", column="label", rows=absent)
-    if not np.isfinite(numbers).all():
-        row = int(np.flatnonzero(~np.isfinite(numbers))[0])
-        where = places(None, [row], dict(enumerate(ids)))[row]
-        raise DatasetError(f"the label in {where} is not finite", row=row, column="label")
-    numbers.setflags(write=False)
-    return numbers
-
-
-def _measured(name: str, values: Any) -> NDArray[np.float64]:
-    try:
-        numbers = np.array(values, np.float64)
-    except (TypeError, ValueError) as error:
-        raise DatasetError(f"measurements of {name} must be numbers: {error}", column=name) from error
-    numbers.setflags(write=False)
-    return numbers
-
-
-def _first_repeat(ids: Sequence[str]) -> int:
-    seen: set[str] = set()
-    for row, one in enumerate(ids):
-        if one in seen:
-            return row
-        seen.add(one)
-    raise AssertionError("no id repeats")

@@ -13,13 +13,14 @@ two of a sequence's pairs of neighbouring residues, so sequences that share too 
 q-gram lemma, doi:10.1016/0304-3975(92)90143-4). One matrix product counts what the sequences of two blocks share.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.sequences import BETWEEN, chains_of
+from antibody_esm.sequences import ModelText, any_pair, chains_of
 
 _LETTERS = "ACDEFGHIKLMNPQRSTVWYX"
 _Q = 2
@@ -32,7 +33,7 @@ _ROWS, _COLUMNS = 2048, 8192
 _ALIGNED_AT_ONCE = 2**18
 
 
-class Pairs(NamedTuple):
+class SimilarPairs(NamedTuple):
     """Pairs of sequences whose identity is at or above a threshold."""
 
     query: NDArray[np.int64]
@@ -51,7 +52,7 @@ def compared(antibody: str | tuple[str, str]) -> str:
     >>> compared("EVQLVESGGG|DIQMTQSPSS"), compared("EVQLVESGGG")
     ('EVQLVESGGG', 'EVQLVESGGG')
     """
-    return antibody[0] if isinstance(antibody, tuple) else antibody.partition(BETWEEN)[0]
+    return antibody[0] if isinstance(antibody, tuple) else ModelText.of(antibody).chains[0]
 
 
 def identity(one: str, other: str) -> float:
@@ -67,7 +68,7 @@ def identity(one: str, other: str) -> float:
     return float(_identity(np.array(Levenshtein.distance(one, other)), np.array(min(len(one), len(other)))))
 
 
-def similar_pairs(queries: Sequence[str], targets: Sequence[str], threshold: float = 0.9) -> Pairs:
+def similar_pairs(queries: Sequence[str], targets: Sequence[str], threshold: float = 0.9) -> SimilarPairs:
     """Return every pair of a query and a target whose identity is at or above a threshold.
 
     Parameters
@@ -93,7 +94,7 @@ def similar_pairs(queries: Sequence[str], targets: Sequence[str], threshold: flo
     ]
     query, target, same = (np.concatenate(part) for part in zip(_NO_PAIRS, *found, strict=True))
     order = np.lexsort((target, query))
-    return Pairs(query[order].astype(np.int64), target[order].astype(np.int64), same[order])
+    return SimilarPairs(query[order].astype(np.int64), target[order].astype(np.int64), same[order])
 
 
 def has_similar(
@@ -181,18 +182,18 @@ def cluster(sequences: Sequence[str], threshold: float = 0.9) -> NDArray[np.int6
     return cluster_of
 
 
-def nearest(queries: Sequence[str], targets: Sequence[str]) -> Pairs:
+def nearest(queries: Sequence[str], targets: Sequence[str]) -> SimilarPairs:
     """Return, for each query, the most similar target (the first of equals), and their identity.
 
     Examples
     --------
     >>> nearest(["EVQLVESGGG"], ["DIQMTQSPSS", "EVQLVQSGGA"])
-    Pairs(query=array([0]), target=array([1]), identity=array([0.8]))
+    SimilarPairs(query=array([0]), target=array([1]), identity=array([0.8]))
     """
     best, value = np.empty(len(queries), np.int64), np.empty(len(queries))
     for rows, same in identities(queries, targets):
         best[rows], value[rows] = same.argmax(axis=1), same.max(axis=1)
-    return Pairs(np.arange(len(queries)), best, value)
+    return SimilarPairs(np.arange(len(queries)), best, value)
 
 
 def identities(queries: Sequence[str], targets: Sequence[str]) -> Iterator[tuple[slice, NDArray[np.float64]]]:
@@ -228,7 +229,7 @@ def identities(queries: Sequence[str], targets: Sequence[str]) -> Iterator[tuple
 
 def _by_chain(queries: list[str], targets: list[str]) -> tuple[list[list[str]], list[list[str]]]:
     """Return the sequences as the only chain of each, or the heavy and the light chains of pairs."""
-    if not any(BETWEEN in text for text in (*queries, *targets)):
+    if not any_pair((*queries, *targets)):
         return [queries], [targets]
     heavy, light = chains_of([*queries, *targets])
     n = len(queries)
@@ -244,7 +245,7 @@ def _distances(queries: list[str], targets: list[str]) -> tuple[NDArray[Any], ND
     return cdist(queries, targets, scorer=Levenshtein.distance, dtype=np.int32, workers=-1), shorter
 
 
-_NO_PAIRS = Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+_NO_PAIRS = SimilarPairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
 
 
 def _identity(distance: NDArray[Any], shorter: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -266,7 +267,7 @@ def _aligned(
     targets: Sequence[str],
     columns: NDArray[np.int64],
     threshold: float,
-) -> Pairs:
+) -> SimilarPairs:
     """Return those of some pairs that are at or above the threshold."""
     from rapidfuzz.distance import Levenshtein
     from rapidfuzz.process import cpdist
@@ -280,7 +281,7 @@ def _aligned(
         one, other, scorer=Levenshtein.distance, score_cutoff=int(allowed.max()), dtype=np.int32, workers=-1
     )
     near = distance <= allowed
-    return Pairs(rows[near], columns[near], _identity(distance[near], shorter[near]))
+    return SimilarPairs(rows[near], columns[near], _identity(distance[near], shorter[near]))
 
 
 class _Profiles:
@@ -351,3 +352,11 @@ def _candidates(profiles: _Profiles, threshold: float) -> Iterator[tuple[NDArray
             if profiles.within:
                 possible &= row + i < column + j
             yield query.order[row[possible] + i], target.order[column[possible] + j]
+
+
+def __getattr__(name: str) -> Any:
+    """Return the type under its earlier name, for one release."""
+    if name == "Pairs":
+        warnings.warn("data.identity.Pairs is SimilarPairs now", DeprecationWarning, stacklevel=2)
+        return SimilarPairs
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,8 +4,7 @@ from typing import Literal, NamedTuple
 
 from antibody_esm.errors import DatasetError
 from antibody_esm.numbering import CDRS, FRAMEWORKS, REGIONS, Region
-
-Chain = Literal["heavy", "light", "both", "paired"]
+from antibody_esm.sequences import Chain
 
 _ALL: tuple[Region, ...] = tuple(REGIONS)
 

@@ -7,7 +7,7 @@ with another program, which begins and ends some domains elsewhere: four of the 
 
 import re
 
-from antibody_esm.data.boughter import MANY, STUDIES, provenance, read_records
+from antibody_esm.data.boughter_records import MANY, STUDIES, provenance, read_records
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.translation import translate
 from antibody_esm.numbering import CDRS, Domain, best, number

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, get_args
 
-from antibody_esm.data.parts import Chain, chains_read, fragment_name, is_whole, part_of
+from antibody_esm.data.parts import chains_read, fragment_name, is_whole, part_of
 from antibody_esm.errors import DatasetError, listed, place
 from antibody_esm.numbering import (
     CDRS,
@@ -20,7 +20,7 @@ from antibody_esm.numbering import (
     method,
     number,
 )
-from antibody_esm.sequences import BETWEEN
+from antibody_esm.sequences import BETWEEN, Chain, ModelText
 
 _FR4_TO = 125
 """Position that a whole domain reaches: light chains end at 127, and published ones may lack a residue or two."""
@@ -182,7 +182,7 @@ class Reading:
 
     def with_lengths(self, texts: Iterable[str]) -> "Reading":
         """Return the reading that knows the lengths of a training set's texts."""
-        sizes = [[len(chain) for chain in text.split(BETWEEN)] for text in texts]
+        sizes = [[len(chain) for chain in ModelText.of(text).chains] for text in texts]
         lengths = tuple((min(column), max(column)) for column in zip(*sizes, strict=True))
         return replace(self, lengths=lengths)
 
@@ -192,11 +192,11 @@ class Reading:
 
     def given(self, antibody: "str | Chains") -> Given:
         """Return the chains that are read; one text that holds both where these are joined."""
-        if isinstance(antibody, str) and BETWEEN not in antibody:
+        if isinstance(antibody, str) and not ModelText.of(antibody).is_pair:
             if self.chain == "both":
                 return Given({"heavy": antibody, "light": antibody}, joined=True)
             antibody = (None, antibody) if self.chain == "light" else (antibody, None)
-        heavy, light = antibody.split(BETWEEN) if isinstance(antibody, str) else antibody
+        heavy, light = ModelText.of(antibody).chains if isinstance(antibody, str) else antibody
         both: dict[ChainName, str | None] = {"heavy": heavy, "light": light}
         return Given({name: both[name] for name in self.chains})
 
@@ -224,7 +224,7 @@ class Reading:
         if not check:
             return parts
         absent = f"no {self.chain} variable domain" if len(self.chains) == 1 else "no variable domain"
-        sizes = [len(text) for text in self._between.join(parts).split(BETWEEN)]
+        sizes = [len(part) for part in parts] if self.chain == "paired" else [sum(map(len, parts))]
         if not self.lengths:
             raise _Refused(absent)
         for size, (low, high) in zip(sizes, self.lengths, strict=True):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.data.identity import compared, identities, similar_pairs
+from antibody_esm.sequences import ModelText
 
 _NEIGHBOURS = 5
 _KEPT = 5_000
@@ -111,3 +112,45 @@ class Applicability:
         # Without the antibody itself, which is its own nearest neighbour.
         own = neighbours.kneighbors(n_neighbors=nearest)[0].mean(axis=1) if len(known) > 1 else np.zeros(1)
         return scaler, neighbours, np.sort(own)
+
+
+def familiarity(
+    applicability: Applicability | None, sequences: Sequence[str], features: NDArray[np.float64], unknown: str
+) -> dict[str, Any]:
+    """Return the columns ``distance``, ``identity`` and ``warning`` of antibodies, see `Predictor.score_table`.
+
+    Parameters
+    ----------
+    applicability
+        The training antibodies; None if a model was saved without them.
+    sequences
+        Texts of ``m`` antibodies.
+    features
+        ``(m, dim)``, as the classifier reads them.
+    unknown
+        Reason why training antibodies are unknown, if they are.
+    """
+    distance, identity = np.full((2, len(sequences)), np.nan)
+    trained = [False] * len(sequences)
+    if applicability is not None:
+        distance, identity = applicability.distance(features), applicability.identity(sequences)
+        trained = applicability.holds(sequences)
+    no_identity = "" if applicability is not None and applicability.complete else unknown
+    rows = zip(sequences, distance.tolist(), identity.tolist(), trained, strict=True)
+    return {"distance": distance, "identity": identity, "warning": [_warning(*row, no_identity) for row in rows]}
+
+
+def _warning(sequence: str, distance: float, identity: float, trained: bool, no_identity: str) -> str:
+    """Return the warnings of one antibody, empty if there are none."""
+    warnings = []
+    if trained:
+        warnings.append("is a training antibody")
+    elif identity == 1 and ModelText.of(sequence).is_pair:
+        warnings.append("has the heavy chain of a training antibody")
+    elif distance > FAR:
+        warnings.append(f"farther from the training antibodies than {FAR:.0%} of them from each other")
+    if no_identity and identity != 1:
+        warnings.append(f"identity unknown: {no_identity}")
+    if unknown := sequence.count("X"):
+        warnings.append(f"{unknown} unknown residues")
+    return "; ".join(warnings)

@@ -17,7 +17,7 @@ from antibody_esm.data.identity import has_similar
 from antibody_esm.evaluation.cross_validation import CrossValidation
 from antibody_esm.evaluation.intervals import Interval, corrected_resampled_t
 from antibody_esm.evaluation.metrics import METRIC
-from antibody_esm.results import ResultFolder
+from antibody_esm.result_cache import ResultFolder
 from antibody_esm.specs import SplitSpec
 
 RELATED = 0.9

@@ -9,15 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.embedding import embed
-from antibody_esm.ensemble import AnyExtractor, Described, Ensemble
 from antibody_esm.explain import picture
-from antibody_esm.explain.scores import Unit, linear, scores, unit
+from antibody_esm.explain.logits import Unit, linear, not_linear, scores, unit
+from antibody_esm.explain.residue_shares import not_a_sum, residue_shares
 from antibody_esm.explain.sites import Site, sites, sites_read
 from antibody_esm.files import write
-from antibody_esm.plm.extractor import Extractor
-from antibody_esm.plm.regions import places
 from antibody_esm.predictor import Predictor
-from antibody_esm.sequences import ALPHABET, BETWEEN, normalise
+from antibody_esm.sequences import ALPHABET, ModelText, normalise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,7 +132,7 @@ def residue_contributions(
     """
     if method == "occlusion":
         return occlusion(predictor, sequence, check=check)
-    reason = _not_exact(predictor)
+    reason = not_linear(predictor) or not_a_sum(predictor.extractor)
     if reason is not None:
         if method == "exact":
             raise ValueError(f"the score is no sum over residues, as {reason}; ask for method='occlusion'")
@@ -143,7 +141,7 @@ def residue_contributions(
     assert found is not None  # noqa: S101  else there was a reason
     text = predictor.reads(sequence, check=check)
     score = float(scores(predictor, [text])[0])
-    shares = _shares(text, predictor.extractor)
+    shares = residue_shares(text, predictor.extractor)
     vector = embed([text], predictor.extractor, predictor.store)[0].astype(np.float64)
     rounding = float((vector - shares.sum(axis=0)) @ found.weights)
     takes_part = shares.any(axis=1)
@@ -189,7 +187,8 @@ def occlusion(
         As `antibody_esm.embed` does.
     """
     text = predictor.reads(sequence, check=check)
-    chains = text.split(BETWEEN)
+    read = ModelText.of(text)
+    chains = read.chains
     if not 1 <= window < min(map(len, chains)):
         raise ValueError(f"a window is from 1 to {min(map(len, chains)) - 1} residues wide here, not {window}")
     if len(replacement) != 1 or replacement not in ALPHABET:
@@ -198,7 +197,7 @@ def occlusion(
     for number, chain in enumerate(chains):
         for start in range(len(chain) - window + 1):
             other = chain[:start] + replacement * window + chain[start + window :]
-            hidden.append(BETWEEN.join([*chains[:number], other, *chains[number + 1 :]]))
+            hidden.append(str(read.with_chain(number, other)))
             covers.append(before + start)
         before += len(chain)
     found = scores(predictor, [text, *hidden])
@@ -208,45 +207,3 @@ def occlusion(
         counts[start : start + window] += 1
     numbered = sites_read(normalise([sequence], pairs=True)[0], text, predictor.reading)
     return Contributions(text, sums / counts, None, float(found[0]), "occlusion", unit(predictor), numbered=numbered)
-
-
-def _not_exact(predictor: Predictor) -> str | None:
-    """Return why a score is no sum over residues; None if it is."""
-    if linear(predictor) is None:
-        return f"{predictor.spec.classifier.kind} is not linear in the vector"
-    extractor = predictor.extractor
-    for member in extractor.members if isinstance(extractor, Ensemble) else (extractor,):
-        if isinstance(member, Described):
-            return "descriptors are of the whole sequence"
-        if member.spec.pooling != "mean":
-            return f"the vector is the {member.spec.pooling} of residues and not their mean"
-        if member.spec.special_tokens == "include":
-            return "tokens that are no residues take part in the mean"
-    return None
-
-
-def _shares(text: str, extractor: AnyExtractor) -> NDArray[np.float64]:
-    """Return what each residue adds to the vector of a sequence, ``(length, dim)``."""
-    if isinstance(extractor, Ensemble):
-        every = []
-        for member in extractor.members:
-            every.append(_shares(text, member))
-            member.unload()
-        return np.hstack(every) if extractor.spec.combine == "concat" else np.mean(every, axis=0)
-    assert isinstance(extractor, Extractor)  # noqa: S101  descriptors are no sum over residues
-    if BETWEEN in text and extractor.spec.pairs == "apart":
-        heavy, light = (_shares(chain, extractor) for chain in text.split(BETWEEN))
-        return np.block(
-            [
-                [heavy, np.zeros((len(heavy), light.shape[1]))],
-                [np.zeros((len(light), heavy.shape[1])), light],
-            ]
-        )
-    (states,) = extractor.residues([text])
-    read = text[: extractor.max_length]
-    residues = np.flatnonzero([letter != BETWEEN for letter in read])
-    chosen = places([read], extractor.spec.region, extractor.spec.species)
-    takes_part = np.isin(residues, residues if chosen is None else chosen[0])
-    shares = np.zeros((len(text.replace(BETWEEN, "")), states.shape[1]))
-    shares[: len(states)][takes_part] = states[takes_part].astype(np.float64) / takes_part.sum()
-    return shares

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from io import StringIO
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.explain.logits import Unit
 from antibody_esm.explain.sites import Site
 from antibody_esm.files import replacing
 from antibody_esm.reports.figures import COLOURS, STYLE
@@ -20,8 +21,6 @@ from antibody_esm.reports.figures import COLOURS, STYLE
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from rich.text import Text
-
-    from antibody_esm.explain.contributions import Contributions
 
 UNIT = {"logit": "log-odds", "value": "value", "probability": "probability"}
 """Names of units for people."""
@@ -31,6 +30,21 @@ _LINE = 50
 _TICKS = (1, 11, 20, 30, 40, 50, 60, 70, 80, 90, 104, 118, 128)
 _WEAK, _STRONG = 0.15, 0.5
 """Shares of the strongest contribution from which on a residue is marked, and marked as strong."""
+
+
+class Pictured(Protocol):
+    """Facts of `Contributions` that a picture shows."""
+
+    @property
+    def sites(self) -> list[Site]: ...  # noqa: D102  see `Contributions`, also below
+    @property
+    def contributions(self) -> NDArray[np.float64]: ...  # noqa: D102
+    @property
+    def intercept(self) -> float | None: ...  # noqa: D102
+    @property
+    def score(self) -> float: ...  # noqa: D102
+    @property
+    def unit(self) -> Unit: ...  # noqa: D102
 
 
 class Stretch(NamedTuple):
@@ -117,7 +131,7 @@ def axes(ax: "Axes | None", many: int, height: float) -> "Axes":
         return pyplot.subplots(figsize=(max(5.0, 1.2 + 0.088 * many), height))[1]
 
 
-def plot(found: "Contributions", ax: "Axes | None" = None) -> "Axes":
+def plot(found: Pictured, ax: "Axes | None" = None) -> "Axes":
     """Draw contributions as bars."""
     sites, values = found.sites, found.contributions
     ax = axes(ax, len(sites), 2.6)
@@ -151,7 +165,7 @@ def save(ax: "Axes", path: Path) -> None:
         figure.savefig(unfinished, format=path.suffix[1:], dpi=150)
 
 
-def text(found: "Contributions", *, color: bool = False) -> str:
+def text(found: Pictured, *, color: bool = False) -> str:
     """Return contributions as text in 80 columns."""
     from rich.console import Console
 
@@ -161,7 +175,7 @@ def text(found: "Contributions", *, color: bool = False) -> str:
     return "\n".join(line.rstrip() for line in written.getvalue().splitlines())
 
 
-def rich(found: "Contributions") -> "Text":
+def rich(found: Pictured) -> "Text":
     """Return contributions as text of the rich library."""
     from rich.text import Text
 
@@ -187,7 +201,7 @@ def rich(found: "Contributions") -> "Text":
     return picture
 
 
-def headline(found: "Contributions") -> str:
+def headline(found: Pictured) -> str:
     """Return the score and how it is made up, in words."""
     if found.intercept is None:
         return f"{UNIT[found.unit]} {found.score:+.3f}; how much it falls when each residue is hidden"
@@ -195,7 +209,7 @@ def headline(found: "Contributions") -> str:
     return f"{UNIT[found.unit]} {found.score:+.3f} = intercept {found.intercept:+.3f} and residues {total:+.3f}"
 
 
-def fragment(found: "Contributions") -> str:
+def fragment(found: Pictured) -> str:
     """Return contributions as a piece of HTML."""
     share = _shares(found.contributions)
     lines = [f"<style>{_CSS}</style><div class='aesm'><p>{html.escape(headline(found))}</p>"]
@@ -207,12 +221,12 @@ def fragment(found: "Contributions") -> str:
     return "\n".join([*lines, "</div>"])
 
 
-def page(found: "Contributions") -> str:
+def page(found: Pictured) -> str:
     """Return contributions as a page of HTML."""
     return _PAGE.format(fragment=fragment(found))
 
 
-def _region(one: Stretch, found: "Contributions", share: NDArray[np.float64]) -> Iterator[str]:
+def _region(one: Stretch, found: Pictured, share: NDArray[np.float64]) -> Iterator[str]:
     total = found.contributions[one.start : one.stop].sum()
     kind = " aesm-loop" if one.region.startswith("CDR") else ""
     yield f"<div class='aesm-region{kind}'><div class='aesm-cells'>"

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.ensemble import Ensemble
 from antibody_esm.explain.germline import germline_residues
+from antibody_esm.explain.logits import Unit, scores, unit
 from antibody_esm.explain.picture import UNIT, axes, mark_regions, stretches
-from antibody_esm.explain.scores import Unit, scores, unit
+from antibody_esm.explain.residue_shares import language_models
 from antibody_esm.explain.sites import Site, named, sites_read
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.masked import NoHead, masked_log_probabilities
 from antibody_esm.predictor import Predictor
 from antibody_esm.reports.figures import COLOURS
-from antibody_esm.sequences import AMINO_ACIDS, BETWEEN, normalise, refuse_longer
+from antibody_esm.sequences import AMINO_ACIDS, ModelText, normalise, refuse_longer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,9 +197,10 @@ def mutational_scan(
     import pandas as pd
 
     text = predictor.reads(sequence, check=check)
-    members = _language_models(predictor)
+    read = ModelText.of(text)
+    members = language_models(predictor.extractor)
     for member in members:
-        refuse_longer([text] if member.spec.pairs == "joined" else text.split(BETWEEN), member.max_length)
+        refuse_longer([text] if member.spec.pairs == "joined" else list(read.chains), member.max_length)
     every = sites_read(normalise([sequence], pairs=True)[0], text, predictor.reading)
     kept = {site.place for site in named(every, protect)}
     meant = every if positions is None else named(every, positions)
@@ -208,14 +209,13 @@ def mutational_scan(
         raise ValueError("no position is left to mutate")
 
     mutants = [(site, residue) for site in chosen for residue in AMINO_ACIDS if residue != site.residue]
-    mutated = [text[: site.place] + residue + text[site.place + 1 :] for site, residue in mutants]
+    mutated = [str(read.mutated(site.place, residue)) for site, residue in mutants]
     found = scores(predictor, [text, *mutated])
     predicted = predictor.predict_read([text, *mutated])
-    several = BETWEEN in text
     table = pd.DataFrame(
         [
             (
-                f"{f'{site.chain}:' if several else ''}{site.residue}{site.position or site.index + 1}{residue}",
+                f"{f'{site.chain}:' if read.is_pair else ''}{site.residue}{site.position or site.index + 1}{residue}",
                 *site[:5],
                 residue,
                 site.place,
@@ -262,12 +262,6 @@ def on_the_front(risk: NDArray[np.float64], plausibility: NDArray[np.float64]) -
     return front[:-1]
 
 
-def _language_models(predictor: Predictor) -> list[Extractor]:
-    extractor = predictor.extractor
-    every = extractor.members if isinstance(extractor, Ensemble) else (extractor,)
-    return [one for one in every if isinstance(one, Extractor)]
-
-
 def _plausibility(members: list[Extractor], text: str, chosen: list[Site]) -> NDArray[np.float64] | str:
     """Return the plausibility of every mutant, the mean over language models; or why it is not known."""
     if not members:
@@ -284,23 +278,23 @@ def _plausibility(members: list[Extractor], text: str, chosen: list[Site]) -> ND
 
 def _expected(member: Extractor, text: str, chosen: list[Site]) -> NDArray[np.float64]:
     """Return the log-probability of each amino acid at each of some sites, ``(n, 20)``."""
-    if member.spec.pairs == "joined" or BETWEEN not in text:
+    pair = ModelText.of(text)
+    if member.spec.pairs == "joined" or not pair.is_pair:
         return masked_log_probabilities(member, text, [site.place for site in chosen])
-    heavy, light = text.split(BETWEEN)
-    of_heavy = [site.index for site in chosen if site.place < len(heavy)]
-    of_light = [site.index for site in chosen if site.place > len(heavy)]
-    parts = [(chain, places) for chain, places in ((heavy, of_heavy), (light, of_light)) if places]
-    return np.concatenate([masked_log_probabilities(member, chain, places) for chain, places in parts])
+    parts = [
+        (chain, [site.index for site in chosen if start <= site.place < start + len(chain)])
+        for start, chain in zip(pair.starts, pair.chains, strict=True)
+    ]
+    return np.concatenate([masked_log_probabilities(member, chain, places) for chain, places in parts if places])
 
 
 def _germline(text: str, chosen: list[Site], species: Sequence[str]) -> dict[int, str] | None:
     """Return the germline residue by the place of those sites that have one; None if no chain has a known gene."""
     found: dict[int, str] = {}
-    before, known = 0, False
-    for chain in text.split(BETWEEN):
-        here = [site.index for site in chosen if 0 <= site.place - before < len(chain)]
+    known, read = False, ModelText.of(text)
+    for start, chain in zip(read.starts, read.chains, strict=True):
+        here = [site.index for site in chosen if start <= site.place < start + len(chain)]
         residues = germline_residues(chain, here, species)
         known = known or residues is not None
-        found |= {before + place: residue for place, residue in (residues or {}).items()}
-        before += len(chain) + 1
+        found |= {start + place: residue for place, residue in (residues or {}).items()}
     return found if known else None

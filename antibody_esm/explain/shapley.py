@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.ensemble import Described, Ensemble
+from antibody_esm.ensemble import Described
 from antibody_esm.explain.contributions import Contributions
-from antibody_esm.explain.scores import scores, unit
+from antibody_esm.explain.logits import scores, unit
+from antibody_esm.explain.residue_shares import members
 from antibody_esm.explain.sites import sites_read
 from antibody_esm.predictor import Predictor
-from antibody_esm.sequences import BETWEEN, normalise
+from antibody_esm.sequences import ModelText, normalise
 
 
 def shapley(
@@ -57,15 +58,14 @@ def shapley(
         As `antibody_esm.embed` does.
     """
     explainers = _shap().explainers
-    extractor = predictor.extractor
-    for member in extractor.members if isinstance(extractor, Ensemble) else (extractor,):
+    for member in members(predictor.extractor):
         if isinstance(member, Described) or member.spec.region != "all":
             what = "descriptors" if isinstance(member, Described) else f"the region {member.spec.region}"
             raise ValueError(f"the model reads {what}, of which nothing is left where all residues are hidden")
     if rounds < 1:
         raise ValueError(f"there is at least one round, not {rounds}")
     text = predictor.reads(sequence, check=check)
-    places = [i for i, letter in enumerate(text) if letter != BETWEEN]
+    places = list(ModelText.of(text).places)
 
     def score(shown: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the score of the sequence with some residues shown, a row of 0 and 1 each."""

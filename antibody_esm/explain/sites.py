@@ -7,7 +7,7 @@ from typing import NamedTuple
 from antibody_esm.data.parts import part_of
 from antibody_esm.data.reading import Reading
 from antibody_esm.numbering import CDRS, FRAMEWORKS, REGIONS, SPECIES, best, number
-from antibody_esm.sequences import BETWEEN
+from antibody_esm.sequences import ModelText
 
 _SETS: dict[str, tuple[str, ...]] = {
     **{name.lower(): (name,) for name in REGIONS},
@@ -37,10 +37,10 @@ class Site(NamedTuple):
 
 def sites(text: str, species: Sequence[str] = SPECIES) -> list[Site]:
     """Return the sites of a sequence or pair in normal form, in order, numbered by the profiles of these species."""
-    chains = text.split(BETWEEN)
-    found, before, domains_before = [], 0, 0
-    for side, chain, domains in zip(
-        "HL" if len(chains) == 2 else " ", chains, number(chains, species=species), strict=True
+    read = ModelText.of(text)
+    found, domains_before = [], 0
+    for side, start, chain, domains in zip(
+        "HL" if read.is_pair else " ", read.starts, read.chains, number(read.chains, species=species), strict=True
     ):
         known: dict[int, tuple[str, str, str, int]] = {}
         for one, domain in enumerate(domains):
@@ -50,8 +50,7 @@ def sites(text: str, species: Sequence[str] = SPECIES) -> list[Site]:
                 known[domain.start + i] = (letter, position, region, domains_before + one)
         for i, residue in enumerate(chain):
             letter, place, part, domain_number = known.get(i, (side.strip(), "", "", -1))
-            found.append(Site(letter, i, place, part, residue, before + i, domain_number))
-        before += len(chain) + 1
+            found.append(Site(letter, i, place, part, residue, start + i, domain_number))
         domains_before += len(domains)
     return found
 
@@ -83,16 +82,15 @@ def sites_read(antibody: str, text: str, reading: Reading) -> list[Site]:
                 index, place = next(places, (0, 0))
                 residue, position = domain.residues[i], domain.positions[i]
                 cut.append(Site(name[0].upper(), index, position, region, residue, place, number_of_chain))
-    same = "".join(site.residue for site in cut) == text.replace(BETWEEN, "")
+    same = "".join(site.residue for site in cut) == ModelText.of(text).residues
     return cut if same else sites(text, reading.species)
 
 
 def _places(text: str) -> Iterator[tuple[int, int]]:
     """Give the index in its chain and the place in the text of each residue."""
-    before = 0
-    for chain in text.split(BETWEEN):
-        yield from ((i, before + i) for i in range(len(chain)))
-        before += len(chain) + 1
+    read = ModelText.of(text)
+    for start, chain in zip(read.starts, read.chains, strict=True):
+        yield from ((i, start + i) for i in range(len(chain)))
 
 
 def named(every: list[Site], positions: str | Iterable[str | int]) -> list[Site]:

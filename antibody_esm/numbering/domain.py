@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from antibody_esm.numbering.germlines import COUNTED, germline_lengths, occurs
-from antibody_esm.numbering.regions import CDRS, REGIONS, Region
+from antibody_esm.numbering.regions import CDRS, COUNTED, REGIONS, Region, germline_lengths, occurs
 
 _CONSERVED = ((23, "C"), (41, "W"), (104, "C"), (118, "WF"), (119, "G"), (121, "G"))
 _COMPLETE = 126

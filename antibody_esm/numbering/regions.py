@@ -1,5 +1,14 @@
-"""Regions of a variable domain by IMGT position."""
+"""Regions of a variable domain: their IMGT positions, and their lengths in germline V genes.
 
+Lengths are counted in the table of aligned germline genes that anarcism carries (IMGT/GENE-DB, doi:10.1093/nar/gki010,
+by IMGT, the international ImMunoGeneTics information system, CC BY 4.0) by ``benchmarks/count_germline_lengths.py``.
+Genes that lack a conserved cysteine or tryptophan in that table, as rhesus and rat heavy chains do by a fault of their
+alignment, are left out.
+"""
+
+import json
+from functools import cache
+from importlib.resources import files
 from typing import Literal
 
 Region = Literal["FR1", "CDR1", "FR2", "CDR2", "FR3", "CDR3", "FR4"]
@@ -17,3 +26,44 @@ REGIONS: dict[Region, tuple[int, int]] = {
 
 CDRS: tuple[Region, ...] = ("CDR1", "CDR2", "CDR3")
 FRAMEWORKS: tuple[Region, ...] = ("FR1", "FR2", "FR3", "FR4")
+
+COUNTED: dict[Region, tuple[int, int]] = {
+    "FR1": (11, 26),
+    **{region: REGIONS[region] for region in ("CDR1", "FR2", "CDR2", "FR3")},
+}
+"""First and last position of regions whose length is compared; framework 1 may have gaps before position 11."""
+
+_SAME: dict[Region, int] = {"FR1": 16, "FR2": 17}
+"""Lengths that are the same in all genes but one of mice."""
+
+
+def germline_lengths(species: str, v_gene: str | None) -> dict[Region, int] | None:
+    """Return the residues in each region of `COUNTED` of a germline V gene; None if they are not known."""
+    lengths = _table().get(species, {})
+    gene = v_gene or ""
+    counts = lengths.get(gene) or lengths.get(gene.split("*")[0])
+    return None if counts is None else _SAME | dict(zip(("CDR1", "CDR2", "FR3"), counts, strict=True))
+
+
+def occurs(chain: str, loop: Region, length: int) -> bool:
+    """Return whether a germline V gene of this chain has a CDR1 or CDR2 of this length, in any species."""
+    return (chain, loop, length) in _occurring()
+
+
+@cache
+def _table() -> dict[str, dict[str, tuple[int, ...]]]:
+    """Return lengths of CDR1, CDR2 and framework 3 by species and gene, or by allele where those of a gene differ."""
+    text = files("antibody_esm.numbering").joinpath("germline_lengths.json").read_text()
+    return {
+        species: {
+            gene: tuple(map(int, counts.split())) for counts, genes in by_lengths.items() for gene in genes.split()
+        }
+        for species, by_lengths in json.loads(text).items()
+    }
+
+
+@cache
+def _occurring() -> set[tuple[str, Region, int]]:
+    loops: tuple[Region, ...] = ("CDR1", "CDR2")
+    genes = [(gene[2], counts) for by_gene in _table().values() for gene, counts in by_gene.items()]
+    return {(chain, loop, count) for chain, counts in genes for loop, count in zip(loops, counts, strict=False)}

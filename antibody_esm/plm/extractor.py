@@ -26,7 +26,7 @@ from antibody_esm.plm.pairs import chains, side_by_side
 from antibody_esm.plm.pooling import gather, groups, pool, pool_groups
 from antibody_esm.plm.progress import progress_bar, watched
 from antibody_esm.plm.regions import places
-from antibody_esm.plm.resolution import find, resolve
+from antibody_esm.plm.resolution import find
 from antibody_esm.plm.taps import Taps
 from antibody_esm.quantisation import rounded
 from antibody_esm.sequences import normalise, refuse_longer
@@ -85,7 +85,7 @@ class Extractor:
     @cached_property
     def resolved(self) -> ResolvedExtractorSpec:
         """The address of this extractor's rows in a store."""
-        return resolve(self.spec)
+        return self.spec.resolve()
 
     @property
     def pinned(self) -> ExtractorSpec:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from antibody_esm.errors import CRAFTED
 from antibody_esm.plm.checkpoints import VOCABULARY_FILES, Checkpoint
 from antibody_esm.sequences import ALPHABET, AMINO_ACIDS, BETWEEN
-from antibody_esm.specs import Pairs
+from antibody_esm.specs.address import Pairs
 
 
 @dataclass(frozen=True)

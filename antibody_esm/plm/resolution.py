@@ -1,12 +1,37 @@
-"""The names in an extractor spec become bytes and numbers: the address of its rows."""
+"""The names of a model's files become bytes and numbers: digest, layer, and the length that sequences are cut to."""
 
-from antibody_esm.numbering import SPECIES, method
+from typing import NamedTuple, Protocol
+
 from antibody_esm.plm.checkpoints import Checkpoint, locate
 from antibody_esm.plm.families import max_length
-from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
 
 
-def find(spec: ExtractorSpec) -> Checkpoint:
+class Weights(Protocol):
+    """Fields of an `ExtractorSpec` that name a model's files and a place in the model."""
+
+    @property
+    def model(self) -> str: ...  # noqa: D102  see `ExtractorSpec`, also below
+    @property
+    def revision(self) -> str | None: ...  # noqa: D102
+    @property
+    def digest(self) -> str | None: ...  # noqa: D102
+    @property
+    def layer(self) -> int | None: ...  # noqa: D102
+    @property
+    def max_length(self) -> int | None: ...  # noqa: D102
+    @property
+    def truncation(self) -> bool: ...  # noqa: D102
+
+
+class Resolution(NamedTuple):
+    """Facts of a `ResolvedExtractorSpec` that depend on a model's files."""
+
+    digest: str
+    layer: int
+    truncate_to: int | None
+
+
+def find(spec: Weights) -> Checkpoint:
     """Return the files of a spec's model.
 
     Raises
@@ -20,8 +45,8 @@ def find(spec: ExtractorSpec) -> Checkpoint:
     return checkpoint
 
 
-def resolve(spec: ExtractorSpec) -> ResolvedExtractorSpec:
-    """Return the address of a spec's rows. A pinned spec with its layer counted from 0 needs no files."""
+def resolve(spec: Weights) -> Resolution:
+    """Return digest, layer and cut of a spec. A pinned spec with its layer counted from 0 needs no files."""
     digest, layer, truncate_to = spec.digest, spec.layer, spec.max_length if spec.truncation else None
     if digest is None or layer is None or layer < 0 or (spec.truncation and truncate_to is None):
         checkpoint = find(spec)
@@ -29,18 +54,7 @@ def resolve(spec: ExtractorSpec) -> ResolvedExtractorSpec:
         if spec.truncation:
             limit = max_length(checkpoint)
             truncate_to = min(truncate_to or limit, limit)
-    return ResolvedExtractorSpec(
-        digest=digest,
-        layer=layer,
-        pooling=spec.pooling,
-        region=spec.region,
-        numbering=None if spec.region == "all" else method(spec.species or SPECIES),
-        special_tokens=spec.special_tokens,
-        precision=spec.precision,
-        storage=spec.storage,
-        truncate_to=truncate_to,
-        pairs=spec.pairs,
-    )
+    return Resolution(digest, layer, truncate_to)
 
 
 def _layer(layer: int | None, checkpoint: Checkpoint) -> int:

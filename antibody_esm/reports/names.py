@@ -5,8 +5,15 @@ from types import MappingProxyType
 
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.evaluation.baselines import BaselineName
-from antibody_esm.presets import AnyExtractor
-from antibody_esm.specs import DecisionSpec, DescriptorSpec, EnsembleSpec, ExtractorSpec, Spec, TrainSpec
+from antibody_esm.specs import (
+    AnyExtractorSpec,
+    DecisionSpec,
+    DescriptorSpec,
+    EnsembleSpec,
+    ExtractorSpec,
+    Spec,
+    TrainSpec,
+)
 
 BASELINE: Mapping[BaselineName, str] = MappingProxyType(
     {
@@ -63,7 +70,7 @@ def identity(data: Dataset) -> str:
     return "identity of heavy chains" if data.chain in ("both", "paired") else "identity"
 
 
-def agree(one: AnyExtractor, other: AnyExtractor) -> bool:
+def agree(one: AnyExtractorSpec, other: AnyExtractorSpec) -> bool:
     """Return True if two extractors are equal, or one of them is the other one, pinned."""
     if isinstance(one, EnsembleSpec) and isinstance(other, EnsembleSpec):
         same = one.combine == other.combine and len(one.members) == len(other.members)
@@ -84,7 +91,7 @@ def _named(name: str, spec: Spec, implied: set[str]) -> str:
     return f"{name} ({changed})" if changed else name
 
 
-def _model(spec: AnyExtractor) -> str:
+def _model(spec: AnyExtractorSpec) -> str:
     if isinstance(spec, EnsembleSpec):
         how = "mean of" if spec.combine == "mean" else "side by side:"
         return f"{how} {', '.join(_model(member) for member in spec.members)}"

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from antibody_esm import ExtractorSpec, LogisticRegressionSpec, SplitSpec, TrainSpec, XGBoostSpec, presets
-from antibody_esm.cli.compose import compose, sweep
 from antibody_esm.cli.train import app
+from antibody_esm.overrides import sweep
+from antibody_esm.specs.training import Run
 
 models = st.sampled_from([*presets.EXTRACTORS]).map("model={}".format)
 classifiers = st.sampled_from([*presets.CLASSIFIERS]).map("classifier={}".format)
@@ -38,7 +39,7 @@ overrides = st.lists(st.one_of(models, classifiers, values), max_size=6).filter(
 @given(overrides)
 @settings(max_examples=40)
 def test_compose_gives_exactly_what_the_command_gives(given_overrides: list[str]) -> None:
-    run = compose(given_overrides)
+    run = Run.compose(given_overrides)
     assert TrainSpec.compose(given_overrides) == run.train
     shown = CliRunner().invoke(app, [*given_overrides, "--cfg", "job"])
     assert shown.exit_code == 0, shown.output
@@ -49,7 +50,7 @@ def test_compose_gives_exactly_what_the_command_gives(given_overrides: list[str]
 
 
 def test_nothing_said_is_the_embedded_default() -> None:
-    run = compose()
+    run = Run.compose()
     assert run.train == TrainSpec(extractor=presets.EXTRACTORS["antiberty"])
     assert run.train.classifier == LogisticRegressionSpec()
     assert (run.data.source, run.store) == ("boughter_flu_cdrs", "embeddings/")
@@ -87,7 +88,7 @@ def test_overrides_reach_the_spec(given_overrides: list[str], expected: dict[str
 
 
 def test_settings_of_the_run_stay_outside_of_the_spec() -> None:
-    run = compose(["data=mine.csv", "data.heavy=vh", "store=null", "runtime.workers=1", "output=out"])
+    run = Run.compose(["data=mine.csv", "data.heavy=vh", "store=null", "runtime.workers=1", "output=out"])
     assert (run.data.source, run.data.heavy, run.store, run.runtime.workers, run.output) == (
         "mine.csv",
         "vh",
@@ -165,8 +166,8 @@ def test_a_sweep_without_a_list_of_values_is_an_error(override: str) -> None:
 
 def test_composing_leaves_no_state_behind() -> None:
     before = set(sys.modules)
-    compose(["model=esm2_8m"])
-    assert compose() == compose([])
+    Run.compose(["model=esm2_8m"])
+    assert Run.compose() == Run.compose([])
     assert not {name for name in set(sys.modules) - before if "torch" in name or "sklearn" in name}
     from hydra.core.global_hydra import GlobalHydra
 

@@ -17,7 +17,7 @@ _STEPS = ("random_forest", "knn")
 """Classifiers that count votes: their probabilities are 0 or 1 at times, where log-odds are infinite."""
 
 
-class Linear(NamedTuple):
+class LinearScore(NamedTuple):
     """A score that is ``X @ weights + intercept``."""
 
     weights: NDArray[np.float64]
@@ -63,7 +63,12 @@ def fitted(predictor: Predictor) -> Any:
     return classifier.classifier_ if isinstance(classifier, CalibratedClassifier) else classifier
 
 
-def linear(predictor: Predictor) -> Linear | None:
+def not_linear(predictor: Predictor) -> str | None:
+    """Return the reason why a score is not linear in the vector; None if it is."""
+    return None if linear(predictor) is not None else f"{predictor.spec.classifier.kind} is not linear in the vector"
+
+
+def linear(predictor: Predictor) -> LinearScore | None:
     """Return a model's weights, scaling of features and labels included; None if its score is not linear."""
     pipeline = fitted(predictor)
     estimator, labels = pipeline[-1], None
@@ -81,4 +86,4 @@ def linear(predictor: Predictor) -> Linear | None:
         intercept -= float(scaler.mean_ @ weights)
     if labels is not None:
         weights, intercept = weights * labels.scale_[0], intercept * float(labels.scale_[0]) + float(labels.mean_[0])
-    return Linear(weights, intercept)
+    return LinearScore(weights, intercept)

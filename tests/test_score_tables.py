@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from antibody_esm import Dataset, DatasetError, DescriptorSpec, ExtractorSpec, Predictor, SplitSpec, Trainer
 from antibody_esm.cli.app import app
 from antibody_esm.evaluation.conformal import Uncertainty
-from antibody_esm.scoring import Columns, score_file, score_frame
+from antibody_esm.score_tables import Columns, score_file, score_frame
 from chains import HEAVY, LIGHT, mutants
 
 GENERATOR = np.random.default_rng(5)

@@ -1,59 +1,24 @@
-"""The override grammar: ``group=choice`` and ``key=value`` become a validated run.
+"""The override grammar: ``group=choice`` and ``key=value`` become a tree of plain values.
 
-Hydra's parser reads an override; presets give a group's fields; pydantic judges the result. There is no second schema,
-and no state outside of these functions, so that a notebook may call them too.
+Hydra's parser reads an override; presets give a group's fields; pydantic judges the result, in `Run.compose`. There is
+no second schema, and no state outside of these functions, so that a notebook may call them too.
 """
 
-import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from itertools import product
-from typing import Annotated, Any
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from antibody_esm import presets
-from antibody_esm.data.parts import Chain
-from antibody_esm.specs import DecisionSpec, ExtractorSpec, RuntimeSpec, SplitSpec, TrainSpec, _Frozen
-
-
-class DataSettings(_Frozen):
-    """Data to train on: parameters of `antibody_esm.load_dataset`, and `check`, which `Trainer.fit` takes."""
-
-    source: str = "boughter_flu_cdrs"
-    id: str | None = None
-    heavy: str | None = None
-    light: str | None = None
-    label: str | None = None
-    groups: str | None = None
-    chain: Chain | None = None
-    fragment: str | None = None
-    part: str | None = None
-    species: tuple[str, ...] | None = None
-    labels: str | None = None
-    check: bool = True
-
-
-class Run(_Frozen):
-    """One run of ``antibody-train``: a spec, and the settings that are no part of its identity."""
-
-    train: TrainSpec
-    data: DataSettings = DataSettings()
-    store: Annotated[str, Field(min_length=1)] | None = "embeddings/"
-    """Folder of the `EmbeddingStore`; null keeps vectors in memory."""
-    output: Annotated[str, Field(min_length=1)] | None = None
-    """Folder of this run's results; null makes one under ``outputs/`` by date and time."""
-    runtime: RuntimeSpec = RuntimeSpec()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the effective configuration, laid out as overrides address it."""
-        tree = self.model_dump(mode="json")
-        return {**tree.pop("train"), **tree}
-
+from antibody_esm.specs.base import Spec
+from antibody_esm.specs.extractors import ExtractorSpec
 
 GROUPS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "model": ("extractor", presets.EXTRACTORS),
@@ -62,43 +27,29 @@ GROUPS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 """Group of the command line to the branch it fills, and the presets to choose from."""
 
 _DEFAULT = {"model": presets.DEFAULT_EXTRACTOR, "classifier": presets.DEFAULT_CLASSIFIER}
-_TRAIN = ("extractor", "classifier", "split", "decision", "format")
 
 
-def compose(overrides: Sequence[str] = ()) -> Run:
-    """Return the run that these overrides describe. Choices of groups come first, then values, in order.
-
-    Parameters
-    ----------
-    overrides
-        ``group=choice`` with the groups ``model`` and ``classifier``; ``data=`` a data set's name or a table's path;
-        ``branch.key=value`` for any field. Setting ``extractor.model`` starts from the defaults of `ExtractorSpec`.
-
-    Raises
-    ------
-    pydantic.ValidationError
-        If an override cannot be read, or names an unknown group, key or value; the message names the choices.
-    """
+def applied(overrides: Sequence[str], tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a tree of defaults with the presets and the values of overrides in it; see `Run.compose`."""
     parsed = [_parse(text) for text in overrides]
-    for one in parsed:
-        if one.is_sweep_override():
-            raise invalid(one.key_or_group, one.input_line, "several values need --multirun")
+    for override in parsed:
+        if override.is_sweep_override():
+            raise invalid(override.key_or_group, override.input_line, "several values need --multirun")
     chosen = dict(_DEFAULT)
     values: list[tuple[str, Any]] = []
-    for one in parsed:
-        key, value = _shorthand(one.key_or_group), one.value()
+    for override in parsed:
+        key, value = _shorthand(override.key_or_group), override.value()
         if key in GROUPS:
             chosen[key] = value
         else:
             values.append((key, value))
-    tree = _defaults(chosen)
+    filled = deepcopy({**tree, **_presets(chosen)})
     for key, value in values:
         if key == "extractor.model" and isinstance(value, str) and value:
-            tree["extractor"] = _tree(ExtractorSpec(model=value))
+            filled["extractor"] = _tree(ExtractorSpec(model=value))
     for key, value in values:
-        _set(tree, key, value)
-    train = {name: tree.pop(name) for name in _TRAIN}
-    return Run.model_validate_json(json.dumps({"train": train, **tree}))
+        _set(filled, key, value)
+    return filled
 
 
 def sweep(overrides: Sequence[str]) -> list[list[str]]:
@@ -135,18 +86,18 @@ def _shorthand(key: str) -> str:
     return "data.source" if key == "data" else key
 
 
-def _defaults(chosen: Mapping[str, Any]) -> dict[str, Any]:
+def _presets(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of the chosen presets, by the branch that each of them fills."""
     branches = {}
     for group, (branch, choices) in GROUPS.items():
         if not isinstance(chosen[group], str) or chosen[group] not in choices:
             otherwise = ", or extractor.model=<name or folder>" if group == "model" else ""
             raise invalid(group, chosen[group], f"choose one of {', '.join(choices)}{otherwise}")
         branches[branch] = _tree(choices[chosen[group]])
-    run = Run(train=TrainSpec(extractor=ExtractorSpec(model="any")))
-    return {**run.to_dict(), "split": _tree(SplitSpec()), "decision": _tree(DecisionSpec()), **branches}
+    return branches
 
 
-def _tree(spec: _Frozen) -> dict[str, Any]:
+def _tree(spec: Spec) -> dict[str, Any]:
     return spec.model_dump(mode="json")
 
 

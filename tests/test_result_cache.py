@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antibody_esm import results
-from antibody_esm.results import ResultFolder, digest
+from antibody_esm import result_cache
+from antibody_esm.result_cache import ResultFolder, digest
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -45,9 +45,9 @@ def test_another_process_finds_the_result_and_computes_nothing(tmp_path: Path) -
 def test_other_code_or_other_libraries_mean_other_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ResultFolder(tmp_path).once({"a": 1}, lambda: 1)
     for name in ("antibody_esm", "numpy", "python"):
-        changed = results.versions() | {name: "another"}
+        changed = result_cache.versions() | {name: "another"}
         with monkeypatch.context() as patch:
-            patch.setattr(results, "versions", lambda changed=changed: changed)
+            patch.setattr(result_cache, "versions", lambda changed=changed: changed)
             assert ResultFolder(tmp_path).once({"a": 1}, lambda: 2) == 2
 
 

@@ -1,0 +1,74 @@
+"""Antibodies of Boughter et al. 2020 as they were published: DNA of both chains, and a label."""
+
+from dataclasses import dataclass
+
+from antibody_esm.data.downloads import RawFile, fetch
+from antibody_esm.data.provenance import Provenance
+from antibody_esm.data.translation import read_dna
+from antibody_esm.errors import DatasetError
+
+MANY = 4
+"""Ligands from which on an antibody counts as polyreactive; its opposite is none, and those between are left out."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """One of the six."""
+
+    heavy: str
+    light: str
+    labels: str
+    family: str
+    predecessor: str
+    """What the predecessor of this package called it."""
+
+
+STUDIES = {
+    "flu": Study("flu_fastaH.txt", "flu_fastaL.txt", "flu_NumReact.txt", "influenza", "flu"),
+    "nat_hiv": Study("nat_hiv_fastaH.txt", "nat_hiv_fastaL.txt", "nat_hiv_NumReact.txt", "HIV", "hiv_nat"),
+    "nat_cntrl": Study("nat_cntrl_fastaH.txt", "nat_cntrl_fastaL.txt", "nat_cntrl_NumReact.txt", "HIV", "hiv_cntrl"),
+    "plos_hiv": Study("plos_hiv_fastaH.txt", "plos_hiv_fastaL.txt", "plos_hiv_YN.txt", "HIV", "hiv_plos"),
+    "gut_hiv": Study("gut_hiv_fastaH.txt", "gut_hiv_fastaL.txt", "gut_hiv_NumReact.txt", "HIV", "gut_hiv"),
+    "mouse": Study("mouse_fastaH.dat", "mouse_fastaL.dat", "mouse_YN.txt", "mouse", "mouse_iga"),
+}
+"""In the order in which the predecessor joined them."""
+
+
+@dataclass(frozen=True)
+class PublishedAntibody:
+    """Chains and label of an antibody as they were published."""
+
+    id: str
+    study: str
+    heavy: str
+    light: str
+    label: str
+    """Number of ligands, or Y or N."""
+
+
+def read_records() -> tuple[list[PublishedAntibody], list[RawFile]]:
+    """Return every antibody in the order of the files, and the files."""
+    records, files = [], []
+    for name, study in STUDIES.items():
+        heavy, light, labels = (fetch(f"boughter/raw/{file}") for file in (study.heavy, study.light, study.labels))
+        values = [value for value in labels.path.read_text(encoding="ascii").split() if value != "reacts"]
+        chains = read_dna(heavy.path), read_dna(light.path)
+        if not len(values) == len(chains[0]) == len(chains[1]):
+            raise DatasetError(f"{name}: chains and labels differ in number", labels.path)
+        files += [heavy, light, labels]
+        for row, (one, other, value) in enumerate(zip(*chains, values, strict=True)):
+            records.append(PublishedAntibody(f"{study.predecessor}_{row + 1:06d}", name, one, other, value.upper()))
+    return records, files
+
+
+def provenance(rule: str, files: list[RawFile], counts: dict[str, int], dropped: dict[str, str]) -> Provenance:
+    """Return the provenance of one kind of label."""
+    return Provenance(
+        source="boughter: DNA of six studies, AIMS_manuscripts at 2772b8ec",
+        rule=rule,
+        citation="Boughter et al., eLife 2020, doi:10.7554/eLife.61393",
+        licence="MIT (the files), CC BY 4.0 (the article)",
+        sha256={f"{file.path.parent.name}/{file.path.name}": file.sha256 for file in files},
+        counts=counts,
+        dropped=dropped,
+    )

@@ -1,0 +1,188 @@
+"""Public data sets by name, and tables of the user's own by path."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from antibody_esm.data.boughter import boughter
+from antibody_esm.data.dataset import Dataset, Provenance
+from antibody_esm.data.harvey import harvey
+from antibody_esm.data.jain import jain
+from antibody_esm.data.labelled_tables import read_dataset
+from antibody_esm.data.parts import FRAGMENTS, chains_read
+from antibody_esm.data.shehata import shehata
+from antibody_esm.errors import DatasetError
+from antibody_esm.sequences import Chain
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def load_dataset(
+    source: "str | Path | pd.DataFrame",
+    *,
+    id: str | None = None,  # noqa: A002  the name of the column, as in the data set
+    heavy: str | None = None,
+    light: str | None = None,
+    label: str | None = None,
+    groups: str | None = None,
+    chain: Chain | None = None,
+    fragment: str | None = None,
+    part: str | None = None,
+    species: Sequence[str] | None = None,
+    drop: bool = False,
+    labels: "str | Path | pd.DataFrame | Mapping[str, float] | None" = None,
+) -> Dataset:
+    """Load a public data set by its name, or a table of your own.
+
+    Public data sets are downloaded once and checked by SHA-256, or read from the folder that the environment variable
+    ``ANTIBODY_ESM_DATA`` names:
+
+    ``boughter``
+        669 antibodies of influenza, HIV and mouse IgA studies; 0: binds no ligand of a panel, 1: four or more.
+        ``labels="count"``: number of ligands, 993 antibodies; ``"predecessor"``: see `data.boughter`.
+    ``jain``
+        137 clinical-stage antibodies, with twelve assays; 1: a flag in PSR, BVP or ELISA. ``labels="psr"``, ``"hic"``
+        and so on: the assay's values; ``"psr_flag"``: 1 beyond its threshold; ``"flag_groups"``: flags, 0 to 4.
+    ``shehata``
+        398 antibodies of B cells, seven of them polyspecific. ``labels="psr"``: the score.
+    ``harvey``
+        48 nanobodies and their binding in percent. ``labels="moderate"``, ``"high"``: 1 from that class on.
+    ``boughter_flu_cdrs``
+        358 influenza antibodies, three loops a chain, that come with this package.
+
+    Parameters
+    ----------
+    source
+        The name of a data set; the path of a CSV, TSV, Parquet or FASTA file, gzipped or not,
+        with or without leading ``#`` lines; or a DataFrame. Ids of FASTA are first words of headers if these are
+        unique, else whole headers.
+    id, heavy, light, label, groups
+        Names of the table's columns. Without them, columns of just these names are taken where they exist, and rows
+        without ids are numbered from 0. Labels must be there. In heavy and light, empty cells, NA, N/A, nan, None, null
+        and ``-`` are missing chains, never sequences.
+    chain
+        Which chain is embedded; by default heavy, where there is one. ``paired`` takes both as a pair, ``both``
+        one behind the other; each record of FASTA is then ``HEAVY|LIGHT``, or holds both domains of a fragment. FASTA
+        in which all records are ``HEAVY|LIGHT`` is ``paired`` by default.
+    fragment
+        Part that is cut out of the chains and embedded, such as ``"H-CDR3"`` or ``"VH+VL"``; see `Dataset.cut`.
+    part
+        Part that the sequences are already, by the same names: ``part="H-CDRs"`` for a table of loops.
+    species
+        Species whose profiles number the chains; by default human and mouse, and alpaca too for ``harvey`` and for the
+        fragment VHH. A model that is trained on the data numbers by the same.
+    drop
+        Leave antibodies out that lack a chain or have not the whole fragment, instead of refusing.
+    labels
+        For a public data set: which labels. For FASTA: a table with the columns ``id`` and `label`, or a mapping from
+        id to label.
+
+    Returns
+    -------
+    Dataset
+        Its provenance says where it comes from, and is part of its digest.
+
+    Raises
+    ------
+    DatasetError
+        If there is no such name or file, a column is not there (the message lists those that are), or labels are
+        missing or not numbers, or a sequence is missing, DNA, or not made of amino acids and X. The message names the
+        lines of the file; the error's ``rows`` are indices, from 0.
+
+    Examples
+    --------
+    >>> load_dataset("boughter_flu_cdrs")
+    Dataset(358 antibodies, 173 positive)
+    """
+    if fragment is not None and part is not None:
+        raise DatasetError("fragment= cuts whole chains, part= says what they are cut to already; give one of them")
+    named = fragment or part
+    if named is not None and named not in FRAGMENTS:
+        raise DatasetError(f"unknown fragment {named!r}; choose one of {', '.join(FRAGMENTS)}")
+    of_named = None if named is None else FRAGMENTS[named].chain
+    if None not in (chain, of_named) and chain != of_named and (chain, of_named) != ("paired", "both"):
+        raise DatasetError(f"{named} is of {of_named} chains, not of {chain}")
+    if isinstance(source, str) and source in _NAMED:
+        if any(given is not None for given in (id, heavy, light, label, groups)):
+            raise DatasetError(f"{source!r} is a public data set; only chain=, fragment= and labels= apply to it")
+        if labels is not None and not isinstance(labels, str):
+            raise DatasetError(f"labels= of {source!r} is a name")
+        data = _NAMED[source](*(() if labels is None else (labels,)))
+    elif isinstance(source, str) and "." not in Path(source).name and not Path(source).exists():
+        known = ", ".join(_NAMED)
+        raise DatasetError(f"unknown data set {source!r}; choose one of {known}, or give the path of a table")
+    else:
+        columns: dict[str, Any] = {"id": id, "heavy": heavy, "light": light, "label": label, "groups": groups}
+        which = chain if named is None else FRAGMENTS[named].chain
+        data = read_dataset(source, **columns, chain=which, labels=labels, required=fragment is None and not drop)
+    if drop and fragment is None:
+        data = _with_chains(data, chain or data.chain)
+    if species is not None:
+        data = replace(data, species=tuple(species))
+    if fragment is not None:
+        return data.cut(fragment, chain=chain, species=species, drop=drop)
+    return replace(data, chain=chain or (FRAGMENTS[part].chain if part else data.chain), fragment=part or data.fragment)
+
+
+def _with_chains(data: Dataset, chain: Chain) -> Dataset:
+    """Return the antibodies that have the chains that are read; the others are named in the provenance."""
+    absent = {
+        row: f"no {name} chain"
+        for name in chains_read(chain)
+        for row, sequence in enumerate(getattr(data, name) or ())
+        if sequence is None
+    }
+    dropped = data.provenance.dropped | {data.ids[row]: reason for row, reason in sorted(absent.items())}
+    kept = data.subset([row for row in range(len(data)) if row not in absent]) if absent else data
+    return replace(kept, provenance=replace(data.provenance, dropped=dropped))
+
+
+def _boughter_flu_cdrs(labels: str = "published") -> Dataset:
+    """Influenza antibodies of Boughter et al. 2020: the three CDR loops of each chain, joined."""
+    if labels != "published":
+        raise DatasetError(f"unknown labels {labels!r} of 'boughter_flu_cdrs'; there are only the published ones")
+    folder = files("antibody_esm.data") / "boughter_flu_cdrs"
+    ids, heavy, light, label, digests, counts = [], [], [], [], {}, {}
+    for name, meaning, value in (("flu_mono", "specific", 0), ("flu_poly", "polyreactive", 1)):
+        content = (folder / f"{name}.csv").read_bytes()
+        digests[f"{name}.csv"] = hashlib.sha256(content).hexdigest()
+        header, *rows = [line.split(",") for line in content.decode("ascii").split()]
+        if header != ["l1", "l2", "l3", "h1", "h2", "h3"]:
+            raise DatasetError(f"unexpected columns {header}", f"{name}.csv")
+        counts[meaning] = len(rows)
+        for number, loops in enumerate(rows):
+            ids.append(f"{name}_{number}")
+            light.append("".join(loops[:3]))
+            heavy.append("".join(loops[3:]))
+            label.append(value)
+    return Dataset(
+        ids=ids,
+        heavy=heavy,
+        light=light,
+        label=label,
+        fragment="All-CDRs",
+        provenance=Provenance(
+            source="influenza antibodies, CDR loops 1-3 of each chain joined; package aims-immune 0.9.3",
+            rule="0: binds 0 or 1 ligands of the panel, 1: binds 2 or more",
+            citation="Boughter et al., eLife 2020, doi:10.7554/eLife.61393",
+            licence="MIT",
+            sha256=digests,
+            counts=counts,
+        ),
+    )
+
+
+_NAMED: dict[str, Callable[..., Dataset]] = {
+    "boughter": boughter,
+    "boughter_flu_cdrs": _boughter_flu_cdrs,
+    "harvey": harvey,
+    "jain": jain,
+    "shehata": shehata,
+}
+
+PUBLIC = tuple(_NAMED)
+"""Names of the public data sets."""

@@ -1,0 +1,241 @@
+"""A fitted model on disk: a folder of three files, none of which can run code."""
+
+import hashlib
+import json
+import platform
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from antibody_esm.data.reading import Reading
+from antibody_esm.errors import StoreError
+from antibody_esm.evaluation.applicability import Applicability
+from antibody_esm.files import write
+from antibody_esm.folders import replacing_folder
+from antibody_esm.limits import LimitError, parse_json, read_regular, unpacked_limit
+from antibody_esm.numbering import method
+from antibody_esm.sequences import ModelText
+from antibody_esm.serialization import UNPACKED, WITHOUT, Training, dump_training, dumps, load_training, loads
+from antibody_esm.specs import TrainSpec
+from antibody_esm.trained_on import TrainedOn
+from antibody_esm.unknown import Unknown
+
+FORMAT = 3
+"""Layout of a saved model. Raise it when an older version of this package would misread a newer model."""
+
+_MANIFEST = "manifest.json"
+_CLASSIFIER = "classifier.skops"
+_TRAINING = "training.npz"
+_READ_FORMATS = (2, FORMAT)
+_MANIFEST_BYTES = 16 * 10**6
+_MESSAGE = 300
+_WHOLE_CHAIN = 80
+"""Median length of training sequences from which on a model of format 2 is taken to read whole chains."""
+_OF_TRAINING_ROWS = ("knn", "gaussian_process", "gaussian_process_regressor", "svr")
+"""Classifiers and regressors that hold vectors of training antibodies."""
+_RECORDED = ("antibody_esm", "joblib", "numpy", "pydantic", "scikit-learn", "skops", "torch", "transformers", "xgboost")
+
+_NOT_HERE = "not fitted here, and not loaded with its training antibodies"
+NOT_FITTED = Training(Unknown("not computed: the model was fitted with uncertainty=False"), None, None, _NOT_HERE)
+"""Facts of a model without its training antibodies."""
+
+
+@dataclass(frozen=True, eq=False)
+class FittedModel:
+    """A fitted classifier or regressor with the facts that are saved with it.
+
+    Attributes
+    ----------
+    spec
+        Spec of the training, with the language model pinned to its bytes.
+    classifier
+        The fitted scikit-learn pipeline.
+    data
+        Source, digest, size, chain and fragment of the training data.
+    reading
+        Chain, fragment and numbering by which antibodies are read.
+    metrics
+        Summary of the cross-validation; None if none was run.
+    training
+        The training antibodies, with all that is derived from them.
+    saved_digest
+        Digest of a model that was loaded: bytes of the same classifier differ between versions of libraries.
+    """
+
+    spec: TrainSpec
+    classifier: Any
+    data: TrainedOn
+    reading: Reading
+    metrics: dict[str, Any] | None
+    training: Training
+    saved_digest: str | None = None
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the spec and the bytes of the classifier: predictions depend on no more."""
+        return self.saved_digest or _digest(self.spec, dumps(self.classifier))
+
+
+def ledger_of(folder: Path) -> Path:
+    """Return the file of a saved model that lists the test sets which were opened with it."""
+    return folder / "openings.jsonl"
+
+
+def save_model(model: FittedModel, folder: Path, *, training: bool) -> str:
+    """Write a model, and return in words which facts of its training antibodies are saved; see `Predictor.save`."""
+    content = dumps(model.classifier)
+    known = dump_training(model.training if training else Training(model.training.uncertainty, None, None, WITHOUT))
+    manifest = {
+        "format": FORMAT,
+        "spec": json.loads(model.spec.model_dump_json()),
+        "fingerprints": {
+            "train": model.spec.fingerprint,
+            "extractor": model.spec.extractor.address,
+            "classifier": model.spec.classifier.fingerprint,
+            "split": model.spec.split.fingerprint,
+            "decision": model.spec.decision.fingerprint,
+        },
+        "classifier_sha256": hashlib.sha256(content).hexdigest(),
+        "training_sha256": hashlib.sha256(known).hexdigest(),
+        "data": model.data.to_dict(),
+        "reading": model.reading.to_dict(),
+        "metrics": model.metrics,
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in _RECORDED},
+    }
+    manifest["sha256"] = manifest_digest(manifest)
+    with replacing_folder(folder, (_MANIFEST, _CLASSIFIER, _TRAINING)) as new:
+        write(new / _CLASSIFIER, content)
+        write(new / _TRAINING, known)
+        write(new / _MANIFEST, json.dumps(manifest, indent=2, allow_nan=False).encode())
+    return _with_or_without(model, training)
+
+
+def _with_or_without(model: FittedModel, training: bool) -> str:
+    """Return in words which facts of the training antibodies are saved."""
+    kind, antibodies = model.spec.classifier.kind, model.training.antibodies
+    inside = f"; but {kind} itself consists of vectors and labels of them" if kind in _OF_TRAINING_ROWS else ""
+    if not training or (antibodies is None and model.training.applicability is None):
+        return f"without its training antibodies{inside}"
+    if antibodies is None or antibodies.label is None:
+        return "with its training antibodies (sequences, vectors), without their labels"
+    return f"with its {len(antibodies):,} training antibodies (sequences, labels, vectors)"
+
+
+def load_model(folder: Path) -> FittedModel:
+    """Return a model that `save_model` wrote, without executing anything; raises as `Predictor.load` does."""
+    path = folder / _MANIFEST
+    try:
+        manifest = parse_json(_read(folder, _MANIFEST, _MANIFEST_BYTES))
+        if not isinstance(manifest, dict) or not _is_read(manifest.get("format")):
+            raise StoreError(f"this version reads models of format {' and '.join(map(str, _READ_FORMATS))}", path)
+        _check_manifest(manifest, path)
+        content = _read(folder, _CLASSIFIER)
+        if hashlib.sha256(content).hexdigest() != manifest["classifier_sha256"]:
+            raise StoreError("not the classifier that its manifest describes", folder / _CLASSIFIER)
+        known = _read(folder, _TRAINING)
+        if hashlib.sha256(known).hexdigest() != manifest["training_sha256"]:
+            raise StoreError("not the training antibodies that its manifest describes", folder / _TRAINING)
+        spec = TrainSpec.model_validate_json(json.dumps(manifest["spec"]))
+        if spec.fingerprint != manifest["fingerprints"]["train"]:
+            raise StoreError("its spec is not the one it was saved with", path)
+        data, metrics, versions = TrainedOn.from_dict(manifest["data"]), manifest["metrics"], manifest["versions"]
+        _check_parts(metrics, versions)
+        older = manifest["format"] != FORMAT
+        reading = None if older else Reading.from_dict(manifest["reading"])
+        species = None if reading is None else reading.species
+        training = load_training(known, folder / _TRAINING, data, species, of_format_2=older)
+        reading = reading or _reading_of_format_2(data, training.applicability)
+        ledger = ledger_of(folder)
+        if ledger.is_symlink() or ledger.exists():
+            _read(folder, ledger.name)
+    except OSError as error:
+        raise StoreError(f"not a saved model: {error.strerror}", error.filename or path) from error
+    except (ValidationError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        problem = repr(error)[:_MESSAGE]
+        raise StoreError(f"not the manifest of a saved model: {problem}", path) from error
+    _warn_of_versions(versions)
+    classifier = loads(content, folder / _CLASSIFIER, regression=spec.is_regression)
+    return FittedModel(spec, classifier, data, reading, metrics, training, _digest(spec, content))
+
+
+def _digest(spec: TrainSpec, content: bytes) -> str:
+    return hashlib.sha256(spec.fingerprint.encode() + content).hexdigest()
+
+
+def manifest_digest(manifest: dict[str, Any]) -> str:
+    """Return the SHA-256 of a manifest without its own digest."""
+    content = {name: value for name, value in manifest.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _is_read(number: Any) -> bool:
+    return isinstance(number, int) and number in _READ_FORMATS
+
+
+def _read(folder: Path, name: str, most: int | None = None) -> bytes:
+    """Return a file of a saved model: a regular one that lies in its folder. `most` is the most bytes it has."""
+    try:
+        limit = unpacked_limit(UNPACKED, UNPACKED) if most is None else most
+        return read_regular(folder / name, limit, folder)
+    except LimitError as error:
+        raise StoreError(str(error), folder / name) from error
+
+
+def _check_parts(metrics: Any, versions: Any) -> None:
+    """Raise TypeError if the parts of a manifest are of other types than `save` writes."""
+    if not isinstance(metrics, dict | None):
+        raise TypeError("metrics are an object or null")
+    if not (isinstance(versions, dict) and all(isinstance(text, str) for text in versions.values())):
+        raise TypeError("versions are text by name")
+
+
+def _check_manifest(manifest: dict[str, Any], path: Path) -> None:
+    """Raise a StoreError where a manifest is not as it was saved; warn where that cannot be known."""
+    if manifest["format"] == FORMAT:
+        if manifest["sha256"] != manifest_digest(manifest):
+            raise StoreError("was changed after the model was saved", path)
+        if manifest["reading"]["engine"] != method():
+            warnings.warn(
+                f"antibodies were numbered by {manifest['reading']['engine']} in training, and are by {method()} here",
+                UserWarning,
+                stacklevel=4,
+            )
+        return
+    later = sorted({"reading", "sha256"} & manifest.keys())
+    if later:
+        raise StoreError(f"a manifest of format {manifest['format']} has no {later[0]!r}", path)
+    warnings.warn(
+        f"{path}: the model was saved in format {manifest['format']}, whose manifest is under no digest; "
+        "save it again to protect it against changes",
+        UserWarning,
+        stacklevel=4,
+    )
+
+
+def _reading_of_format_2(data: TrainedOn, training: Applicability | None) -> Reading:
+    """Return the reading of a model of format 2, which has none; sequences of training are as long as its fragment."""
+    reading = Reading(data.chain, data.fragment)
+    if training is None:
+        return replace(reading, check=reading.fragment is not None)
+    lengths = [len(text) / len(ModelText.of(text).chains) for text in training.sequences]
+    whole = reading.fragment is not None or float(np.median(lengths)) >= _WHOLE_CHAIN
+    return replace(reading.with_lengths(training.sequences), check=whole)
+
+
+def _warn_of_versions(saved: dict[str, str]) -> None:
+    minor: Callable[[str], list[str]] = lambda text: text.split(".")[:2]  # noqa: E731
+    for name in ("scikit-learn", "xgboost"):
+        if name in saved and minor(saved[name]) != minor(version(name)):
+            warnings.warn(
+                f"the classifier was saved with {name} {saved[name]} and is read with {version(name)}; "
+                "predictions may differ",
+                UserWarning,
+                stacklevel=4,
+            )

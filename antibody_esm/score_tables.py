@@ -1,0 +1,137 @@
+"""A model on tables as they come: good rows are scored, bad ones are kept apart with the reason."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from antibody_esm.data.files import read_frames
+from antibody_esm.data.reading import Chains, Reading
+from antibody_esm.data.tables import advised, chain_columns, ids_of
+from antibody_esm.errors import SequenceError, fault
+from antibody_esm.evaluation.conformal import CONFIDENCE
+from antibody_esm.predictor import Predictor
+from antibody_esm.sequences import normalise
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Columns(NamedTuple):
+    """Names of a table's columns; None is the usual name."""
+
+    id: str | None = None
+    heavy: str | None = None
+    light: str | None = None
+
+
+class Scores(NamedTuple):
+    """What a model says of some rows of a table."""
+
+    table: "pd.DataFrame"
+    """`Predictor.score_table` of the good rows, after the column ``row``, counted from 0."""
+    rejected: "pd.DataFrame"
+    """``row``, counted from 0, ``id`` and ``reason`` of the others; positions in a reason are counted from 1."""
+    antibodies: list[Chains]
+    """Heavy and light chain of the good rows as they stand in the table, None of a chain that is not read."""
+
+
+def score_file(
+    path: str | Path,
+    predictor: Predictor,
+    columns: Columns | None = None,
+    *,
+    threshold: float | None = None,
+    assay: str | None = None,
+    confidence: float = CONFIDENCE,
+    check: bool | None = None,
+) -> Iterator[Scores]:
+    """Give what a model says of the antibodies in a file, some thousand rows at a time.
+
+    Parameters
+    ----------
+    path
+        FASTA, CSV, TSV or Parquet, packed or not; it may be larger than memory.
+    predictor
+        The model; the chain and the fragment that it was trained on are taken from the file.
+    columns
+        Where they are not named ``id``, ``heavy``, ``light`` or ``sequence``, as `data.tables.chain_columns` says.
+    threshold, assay, confidence, check
+        As for `Predictor.score_table`.
+
+    Raises
+    ------
+    DatasetError
+        If the file cannot be read, or has not the columns.
+    CheckpointError, StoreError, ValueError
+        As `Predictor.score_table` does.
+    """
+    first = 0
+    for frame in read_frames(Path(path)):
+        yield score_frame(
+            frame, predictor, columns, first=first, threshold=threshold, assay=assay, confidence=confidence, check=check
+        )
+        first += len(frame)
+
+
+def score_frame(
+    frame: "pd.DataFrame",
+    predictor: Predictor,
+    columns: Columns | None = None,
+    *,
+    first: int = 0,
+    threshold: float | None = None,
+    assay: str | None = None,
+    confidence: float = CONFIDENCE,
+    check: bool | None = None,
+) -> Scores:
+    """Return what a model says of the antibodies in a table, of which ``first`` is the first row; see `score_file`."""
+    import pandas as pd
+
+    columns = columns or Columns()
+    rows = list(range(first, first + len(frame)))
+    names = ids_of(frame, columns.id, first)
+    chains, reasons = _chains(frame, predictor.reading, columns, rows)
+    good = [row for row in rows if row not in reasons]
+    antibodies = [(chains["heavy"].get(row), chains["light"].get(row)) for row in good]
+    texts = predictor.reading.read(antibodies, check=check)
+    reasons |= {good[i]: why for i, why in texts.reasons.items()}
+    read = dict(zip([good[i] for i in texts.rows], texts.accepted, strict=True))
+    options: dict[str, Any] = {"threshold": threshold, "assay": assay, "confidence": confidence}
+    try:
+        table = predictor.score_read(list(read.values()), **options)
+    except SequenceError as error:  # longer than the language model takes
+        too_long = [(list(read)[bad.index], why) for bad, why in zip(error.rows, error.reasons, strict=True)]
+        reasons |= dict(too_long)
+        read = {row: text for row, text in read.items() if row not in reasons}
+        table = predictor.score_read(list(read.values()), **options)
+    good = list(read)
+    table.insert(0, "id", "")
+    table["id"] = [names[row - first] for row in good]
+    table.insert(0, "row", good)
+    bad = sorted(reasons)
+    return Scores(
+        table,
+        pd.DataFrame(
+            {"row": bad, "id": [names[row - first] for row in bad], "reason": [reasons[row] for row in bad]},
+        ),
+        [(chains["heavy"].get(row), chains["light"].get(row)) for row in good],
+    )
+
+
+def _chains(
+    frame: "pd.DataFrame", reading: Reading, columns: Columns, rows: list[int]
+) -> tuple[dict[str, dict[int, str]], dict[int, str]]:
+    """Return the sequences of each chain that is read, by row, and the reason of each row that lacks one."""
+    found: dict[str, dict[int, str]] = {"heavy": {}, "light": {}}
+    reasons: dict[int, str] = {}
+    read = chain_columns(frame, reading.chain, columns.heavy, columns.light, reading.fragment)
+    for name, column in read.items():
+        present = {row: cell for row, cell in zip(rows, column, strict=True) if cell is not None}
+        reasons |= {row: f"has no {name} chain" for row in rows if row not in present}
+        for row, cell in present.items():
+            try:
+                (found[name][row],) = normalise([cell])
+            except SequenceError as error:
+                reason = advised(error.reasons[0], frame, str(column.name))
+                reasons[row] = fault(f"{name} chain", error.rows[0], reason)
+    return found, reasons

@@ -1,0 +1,68 @@
+"""Frozen specifications of everything that changes a number, each with a stable fingerprint.
+
+What must not change a number lives in `RuntimeSpec`, which has no fingerprint: the type decides, so there is no list of
+exclusions to forget.
+"""
+
+from antibody_esm.specs.address import Digest, Pairs, Pooling, Precision, Region, ResolvedExtractorSpec, Storage
+from antibody_esm.specs.base import Spec
+from antibody_esm.specs.descriptors import Descriptor, DescriptorSpec, HydrophobicityScale, PKSet
+from antibody_esm.specs.ensembles import AnyExtractorSpec, EnsembleSpec, Member
+from antibody_esm.specs.estimators import (
+    ClassifierSpec,
+    ElasticNetSpec,
+    EstimatorSpec,
+    GaussianProcessRegressorSpec,
+    GaussianProcessSpec,
+    KNeighborsSpec,
+    LinearSVMSpec,
+    LogisticRegressionSpec,
+    RandomForestSpec,
+    RegressorSpec,
+    RidgeSpec,
+    SVRSpec,
+    XGBoostRegressorSpec,
+    XGBoostSpec,
+)
+from antibody_esm.specs.extractors import ExtractorSpec
+from antibody_esm.specs.runtime import RuntimeSpec
+from antibody_esm.specs.splits import SplitBy, SplitSpec
+from antibody_esm.specs.training import DecisionSpec, TrainSpec
+
+__all__ = [
+    "AnyExtractorSpec",
+    "ClassifierSpec",
+    "DecisionSpec",
+    "Descriptor",
+    "DescriptorSpec",
+    "Digest",
+    "ElasticNetSpec",
+    "EnsembleSpec",
+    "EstimatorSpec",
+    "ExtractorSpec",
+    "GaussianProcessRegressorSpec",
+    "GaussianProcessSpec",
+    "HydrophobicityScale",
+    "KNeighborsSpec",
+    "LinearSVMSpec",
+    "LogisticRegressionSpec",
+    "Member",
+    "PKSet",
+    "Pairs",
+    "Pooling",
+    "Precision",
+    "RandomForestSpec",
+    "Region",
+    "RegressorSpec",
+    "ResolvedExtractorSpec",
+    "RidgeSpec",
+    "RuntimeSpec",
+    "SVRSpec",
+    "Spec",
+    "SplitBy",
+    "SplitSpec",
+    "Storage",
+    "TrainSpec",
+    "XGBoostRegressorSpec",
+    "XGBoostSpec",
+]

@@ -1,0 +1,77 @@
+"""Frozen specs, each with a stable fingerprint."""
+
+import hashlib
+import json
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class Frozen(BaseModel):
+    """Immutable settings: fields are checked strictly, unknown ones are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
+
+    def __repr_args__(self) -> Any:
+        # What differs from the default, as scikit-learn does: short, and evaluates to an equal spec.
+        fields = type(self).model_fields
+        return [(name, value) for name, value in self if fields[name].is_required() or value != fields[name].default]
+
+    def __str__(self) -> str:
+        return repr(self)  # pydantic's own str() is made for people only
+
+
+class Spec(Frozen):
+    """What identifies a computation: two equal specs give equal numbers.
+
+    Specs are immutable and hashable, refuse unknown fields, and can be written down: ``eval(repr(spec)) == spec``.
+    """
+
+    format: Literal[1] = 1
+    """Version of the algorithm behind the spec. Raise it when the same fields begin to give other numbers: every
+    fingerprint of the type then changes, and nothing stored before is used again."""
+
+    later: ClassVar[frozenset[str]] = frozenset()
+    """Fields that were added after fingerprints had been stored. While such a field has its default it is left out of
+    the text that is hashed, so that what was stored before stays valid."""
+
+    @property
+    def canonical_json(self) -> str:
+        """The text that is hashed: type and all fields, sorted, without white space, in ASCII."""
+        fields = self.model_dump(mode="json")
+        _drop_later_defaults(self, fields)
+        return json.dumps(
+            {"type": type(self).__name__, **_canonical(fields)},
+            sort_keys=True,
+            separators=(",", ":"),
+            allow_nan=False,
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of `canonical_json`, 64 hexadecimal digits; reads no file, same in every process and platform."""
+        return hashlib.sha256(self.canonical_json.encode("ascii")).hexdigest()
+
+
+def _drop_later_defaults(spec: Spec, fields: dict[str, Any]) -> None:
+    """Remove later fields that have their default, also of the specs inside this one."""
+    for name, value in spec:
+        if name in spec.later and value == type(spec).model_fields[name].default:
+            del fields[name]
+        elif isinstance(value, Spec):
+            _drop_later_defaults(value, fields[name])
+        elif isinstance(value, tuple):
+            for member, of_member in zip(value, fields[name], strict=True):
+                if isinstance(member, Spec):
+                    _drop_later_defaults(member, of_member)
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _canonical(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    return value + 0.0 if isinstance(value, float) else value  # -0.0 equals 0.0, so both must print alike

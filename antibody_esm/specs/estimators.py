@@ -1,0 +1,174 @@
+"""Specs of classifiers and regressors."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from antibody_esm.specs.base import Seed, Share, Spec
+
+ClassWeight = Literal["balanced"] | None
+
+
+class _Classifier(Spec):
+    is_regressor: ClassVar[bool] = False
+    """True if labels are continuous."""
+
+
+class _Regressor(Spec):
+    is_regressor: ClassVar[bool] = True
+    """True if labels are continuous."""
+
+
+class LogisticRegressionSpec(_Classifier):
+    """Logistic regression with an L2 penalty."""
+
+    kind: Literal["logreg"] = "logreg"
+    C: PositiveFloat = 1.0
+    """Inverse strength of the penalty."""
+    tol: PositiveFloat = 1e-8
+    """When the solver stops. With scikit-learn's 1e-4, probabilities differ by .01 where vectors differ in their last
+    digits, as they do between machines."""
+    max_iter: PositiveInt = 10_000
+    solver: Literal["lbfgs", "newton-cholesky", "liblinear", "saga"] = "lbfgs"
+    class_weight: ClassWeight = None
+    standardize: bool = False
+    """Scale every feature to mean 0 and variance 1 on the training folds."""
+    random_state: Seed = 0
+
+
+class XGBoostSpec(_Classifier):
+    """Gradient-boosted trees (doi:10.1145/2939672.2939785)."""
+
+    kind: Literal["xgboost"] = "xgboost"
+    n_estimators: PositiveInt = 100
+    max_depth: PositiveInt = 6
+    learning_rate: Share = 0.3
+    min_child_weight: NonNegativeFloat = 1.0
+    subsample: Share = 1.0
+    colsample_bytree: Share = 1.0
+    reg_alpha: NonNegativeFloat = 0.0
+    reg_lambda: NonNegativeFloat = 1.0
+    scale_pos_weight: PositiveFloat = 1.0
+    random_state: Seed = 0
+
+
+class RandomForestSpec(_Classifier):
+    """Random forest (doi:10.1023/A:1010933404324)."""
+
+    kind: Literal["random_forest"] = "random_forest"
+    n_estimators: PositiveInt = 100
+    max_depth: PositiveInt | None = None
+    max_features: Literal["sqrt", "log2"] | Share = "sqrt"
+    min_samples_leaf: PositiveInt = 1
+    class_weight: ClassWeight = None
+    random_state: Seed = 0
+
+
+class GaussianProcessSpec(_Classifier):
+    """Gaussian process classification with an RBF kernel, whose amplitude and length scale are fitted."""
+
+    kind: Literal["gaussian_process"] = "gaussian_process"
+    length_scale: PositiveFloat | None = None
+    """Where the fit of the length scale begins; None is the square root of the number of features."""
+    n_restarts_optimizer: NonNegativeInt = 0
+    standardize: bool = True
+    random_state: Seed = 0
+
+
+class LinearSVMSpec(_Classifier):
+    """Linear support vector machine; probabilities by Platt scaling within the training data."""
+
+    kind: Literal["linear_svm"] = "linear_svm"
+    C: PositiveFloat = 1.0
+    max_iter: PositiveInt = 10_000
+    class_weight: ClassWeight = None
+    calibration_folds: Annotated[int, Field(ge=2)] = 5
+    standardize: bool = True
+    random_state: Seed = 0
+
+
+class KNeighborsSpec(_Classifier):
+    """Vote of the nearest training antibodies in embedding space."""
+
+    kind: Literal["knn"] = "knn"
+    n_neighbors: PositiveInt = 5
+    weights: Literal["uniform", "distance"] = "uniform"
+    metric: Literal["euclidean", "cosine", "manhattan"] = "euclidean"
+    standardize: bool = False
+
+
+class RidgeSpec(_Regressor):
+    """Linear regression with an L2 penalty, for continuous labels."""
+
+    kind: Literal["ridge"] = "ridge"
+    alpha: PositiveFloat = 1.0
+    """Strength of the penalty."""
+    standardize: bool = True
+
+
+class ElasticNetSpec(_Regressor):
+    """Linear regression with L1 and L2 penalties (doi:10.1111/j.1467-9868.2005.00503.x), for continuous labels.
+
+    Labels are scaled to mean 0 and variance 1 on the training folds, so that the penalty does not depend on their unit.
+    """
+
+    kind: Literal["elastic_net"] = "elastic_net"
+    alpha: PositiveFloat = 0.1
+    """Strength of both penalties."""
+    l1_ratio: Share = 0.5
+    tol: PositiveFloat = 1e-6
+    max_iter: PositiveInt = 10_000
+    standardize: bool = True
+
+
+class XGBoostRegressorSpec(_Regressor):
+    """Gradient-boosted trees (doi:10.1145/2939672.2939785), for continuous labels."""
+
+    kind: Literal["xgboost_regressor"] = "xgboost_regressor"
+    n_estimators: PositiveInt = 100
+    max_depth: PositiveInt = 6
+    learning_rate: Share = 0.3
+    min_child_weight: NonNegativeFloat = 1.0
+    subsample: Share = 1.0
+    colsample_bytree: Share = 1.0
+    reg_alpha: NonNegativeFloat = 0.0
+    reg_lambda: NonNegativeFloat = 1.0
+    random_state: Seed = 0
+
+
+class SVRSpec(_Regressor):
+    """Support vector regression, for continuous labels, which are scaled as for `ElasticNetSpec`."""
+
+    kind: Literal["svr"] = "svr"
+    C: PositiveFloat = 1.0
+    epsilon: NonNegativeFloat = 0.1
+    """Errors up to this many standard deviations of the labels cost nothing."""
+    kernel: Literal["rbf", "linear"] = "rbf"
+    gamma: Literal["scale", "auto"] | PositiveFloat = "scale"
+    standardize: bool = True
+
+
+class GaussianProcessRegressorSpec(_Regressor):
+    """Gaussian process regression for continuous labels, which are scaled as for `ElasticNetSpec`.
+
+    The kernel is an RBF and white noise, whose amplitudes and length scale are fitted.
+    """
+
+    kind: Literal["gaussian_process_regressor"] = "gaussian_process_regressor"
+    length_scale: PositiveFloat | None = None
+    """Where the fit of the length scale begins; None is the square root of the number of features."""
+    n_restarts_optimizer: NonNegativeInt = 0
+    standardize: bool = True
+    random_state: Seed = 0
+
+
+ClassifierSpec = (
+    LogisticRegressionSpec | XGBoostSpec | RandomForestSpec | GaussianProcessSpec | LinearSVMSpec | KNeighborsSpec
+)
+"""Any classifier."""
+
+RegressorSpec = RidgeSpec | ElasticNetSpec | XGBoostRegressorSpec | SVRSpec | GaussianProcessRegressorSpec
+"""Any regressor: what learns continuous labels."""
+
+EstimatorSpec = Annotated[ClassifierSpec | RegressorSpec, Field(discriminator="kind")]
+"""Any classifier or regressor; in JSON the field ``kind`` says which."""
