@@ -53,7 +53,7 @@ class Uncertainty:
     def sets(self, probability: NDArray[np.float64], confidence: float = CONFIDENCE) -> NDArray[np.bool_]:
         """Return which classes cannot be ruled out, ``(m, 2)``.
 
-        Of antibodies of either class, as many sets as `confidence` says hold the true one (Mondrian conformal
+        For antibodies of either class, the sets have coverage `confidence` (Mondrian conformal
         prediction, doi:10.1007/b106715). A set of both classes says that the model cannot tell; an empty one, that the
         antibody is unlike the training ones of both classes.
 
@@ -138,7 +138,7 @@ def out_of_fold(
     data
         The training antibodies.
     split
-        What is kept together: groups or families, where it does so; else clusters of sequences at 90 % identity. More
+        Split of the spec. Its groups or families are kept together, else clusters of sequences at 90 % identity. More
         than 20,000 antibodies are clustered only if the split does so.
     """
     if split.by in ("group", "family", "fold"):

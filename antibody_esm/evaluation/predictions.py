@@ -1,4 +1,4 @@
-"""What was predicted for labelled rows, and by how many models."""
+"""Predictions for labelled rows, with the fold of the model that made each."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from antibody_esm.evaluation.metrics import CONTINUOUS_METRICS, METRICS, Classif
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Rows(ABC):
-    """What is common to both kinds of predictions."""
+    """Common part of predictions of classes and of continuous labels."""
 
     fold: NDArray[np.int64] | None
     clusters: NDArray[np.int64] | None = None
@@ -40,12 +40,12 @@ class _Rows(ABC):
 
     @property
     def folds(self) -> int:
-        """How many models predicted the rows."""
+        """Number of models that predicted the rows."""
         return 1 if self.fold is None else int(self.fold.max()) + 1
 
     @property
     def independent(self) -> bool:
-        """Whether every row is a cluster of its own."""
+        """True if every row is a cluster of its own."""
         return self.clusters is None or int(self.clusters.max()) + 1 == len(self)
 
     @property
@@ -81,7 +81,7 @@ class _Rows(ABC):
         return {name: np.array([float(one[name][0]) for one in found]) for name in self.METRICS}
 
     def scorer(self) -> Callable[[Counts], Values]:
-        """Return what gives every metric of many samples of the rows at once, from counts ``(samples, n)``.
+        """Return the function from counts ``(samples, n)`` to every metric of these samples of the rows.
 
         With folds it is the mean over those folds in which the metric is defined: scores of two models are on two
         scales and are never ranked in one list.
@@ -107,7 +107,7 @@ class _Rows(ABC):
 class Predictions(_Rows):
     """Predicted classes and probabilities, beside the true classes.
 
-    ``fold`` has no default, so that nobody takes the scores of several models for those of one.
+    ``fold`` has no default, so that scores of several models are not taken for those of one model.
 
     Attributes
     ----------
@@ -116,11 +116,11 @@ class Predictions(_Rows):
     probability
         ``(n,)`` of class 1, 0 to 1.
     fold
-        None where one fixed model, which had seen none of the rows, predicted them all; after cross-validation
+        None if one model, which was trained on none of the rows, predicted them all; after cross-validation
         ``(n,)``, the fold in which each row was tested.
     clusters
-        ``(n,)``, which rows belong together (numbers or words): clones of one parent, sequences of one identity
-        cluster, antibodies of one donor. None where rows are independent.
+        ``(n,)``, the cluster of each row (a number or a name): clones of one parent, sequences of one identity
+        cluster, antibodies of one donor. None if rows are independent.
 
     Raises
     ------
@@ -151,7 +151,7 @@ class Predictions(_Rows):
 
     @property
     def tied(self) -> bool:
-        """Whether rows of both classes have one probability, in one fold."""
+        """True if rows of both classes have the same probability in the same fold."""
         fold = np.zeros(len(self), np.int64) if self.fold is None else self.fold
         negative, positive = (
             set(zip(fold[self.label == one].tolist(), self.probability[self.label == one].tolist(), strict=True))

@@ -176,7 +176,7 @@ class Analysis:
                 {name: ScoredPredictions.of_folds(each, label) for name, each in folds.found.items()}, folds.absent
             )
         if self.training is None or self.training.label is None:
-            return Results({}, dict.fromkeys(BASELINES, self.reason.reason))
+            return Results({}, dict.fromkeys(BASELINES, self.unknown_training.reason))
         try:
             tests = context.tested_baselines(self.training, self.data, continuous)
         except DatasetError as error:
@@ -187,7 +187,7 @@ class Analysis:
         )
 
     @property
-    def reason(self) -> Unknown:
+    def unknown_training(self) -> Unknown:
         """Reason why training antibodies or their labels are unknown."""
         return Unknown(self.unknown or "the training antibodies are unknown")
 

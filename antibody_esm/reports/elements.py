@@ -57,10 +57,9 @@ def facts(values: dict[str, str]) -> str:
 
 def document(title: str, body: Sequence[str]) -> str:
     """Return a page of these sections, under a policy that forbids every load."""
-    return _PAGE.format(title=html.escape(title), style=_STYLE, body="\n".join(body))
+    style = (files("antibody_esm.reports") / "page.css").read_text(encoding="utf-8")
+    return _PAGE.format(title=html.escape(title), style=style, body="\n".join(body))
 
-
-_STYLE = (files("antibody_esm.reports") / "page.css").read_text(encoding="utf-8")
 
 _PAGE = """<!doctype html>
 <html lang="en">

@@ -57,7 +57,7 @@ def overlap(report: Analysis) -> str:
     if report.is_cross_validation:
         return ""
     if report.overlap is None:
-        return f"Overlap with the training antibodies, and identity to them, are unknown: {report.reason}."
+        return f"Overlap with the training antibodies, and identity to them, are unknown: {report.unknown_training}."
     return str(report.overlap)
 
 
