@@ -18,14 +18,15 @@ from antibody_esm.data.public import PUBLIC, load_dataset
 from antibody_esm.embedding import as_store
 from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
 from antibody_esm.evaluation.cross_validation import CrossValidation
-from antibody_esm.evaluation.ledger import Ledger, Opening
 from antibody_esm.evaluation.overlap import Again, SecondScores
+from antibody_esm.evaluation.test_set_log import Ledger, Opening
 from antibody_esm.files import digest as file_digest
 from antibody_esm.files import resolved, write
 from antibody_esm.folders import recover, replacing_folder
 from antibody_esm.reports.grid import GridReport
-from antibody_esm.reports.report import UNCHECKED, Report, cross_validation_report, evaluation_report
-from antibody_esm.reports.text import pipeline
+from antibody_esm.reports.names import pipeline
+from antibody_esm.reports.notes import UNCHECKED
+from antibody_esm.reports.report import Report, cross_validation_report, evaluation_report
 from antibody_esm.result_cache import ResultFolder, digest
 from antibody_esm.sequences import Chain
 from antibody_esm.specs import (

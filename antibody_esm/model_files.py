@@ -24,6 +24,8 @@ from antibody_esm.numbering import method
 from antibody_esm.sequences import ModelText
 from antibody_esm.serialization import UNPACKED, WITHOUT, Training, dump_training, dumps, load_training, loads
 from antibody_esm.specs import TrainSpec
+from antibody_esm.trained_on import TrainedOn
+from antibody_esm.unknown import Unknown
 
 FORMAT = 3
 """Layout of a saved model. Raise it when an older version of this package would misread a newer model."""
@@ -41,7 +43,7 @@ _OF_TRAINING_ROWS = ("knn", "gaussian_process", "gaussian_process_regressor", "s
 _RECORDED = ("antibody_esm", "joblib", "numpy", "pydantic", "scikit-learn", "skops", "torch", "transformers", "xgboost")
 
 _NOT_HERE = "not fitted here, and not loaded with its training antibodies"
-NOT_FITTED = Training("not computed: the model was fitted with uncertainty=False", None, None, _NOT_HERE)
+NOT_FITTED = Training(Unknown("not computed: the model was fitted with uncertainty=False"), None, None, _NOT_HERE)
 """Facts of a model without its training antibodies."""
 
 
@@ -69,7 +71,7 @@ class FittedModel:
 
     spec: TrainSpec
     classifier: Any
-    data: dict[str, Any]
+    data: TrainedOn
     reading: Reading
     metrics: dict[str, Any] | None
     training: Training
@@ -102,7 +104,7 @@ def save_model(model: FittedModel, folder: Path, *, training: bool) -> str:
         },
         "classifier_sha256": hashlib.sha256(content).hexdigest(),
         "training_sha256": hashlib.sha256(known).hexdigest(),
-        "data": model.data,
+        "data": model.data.to_dict(),
         "reading": model.reading.to_dict(),
         "metrics": model.metrics,
         "versions": {"python": platform.python_version()} | {name: version(name) for name in _RECORDED},
@@ -143,8 +145,8 @@ def load_model(folder: Path) -> FittedModel:
         spec = TrainSpec.model_validate_json(json.dumps(manifest["spec"]))
         if spec.fingerprint != manifest["fingerprints"]["train"]:
             raise StoreError("its spec is not the one it was saved with", path)
-        data, metrics, versions = manifest["data"], manifest["metrics"], manifest["versions"]
-        _check_parts(data, metrics, versions)
+        data, metrics, versions = TrainedOn.from_dict(manifest["data"]), manifest["metrics"], manifest["versions"]
+        _check_parts(metrics, versions)
         older = manifest["format"] != FORMAT
         reading = None if older else Reading.from_dict(manifest["reading"])
         species = None if reading is None else reading.species
@@ -186,12 +188,8 @@ def _read(folder: Path, name: str, most: int | None = None) -> bytes:
         raise StoreError(str(error), folder / name) from error
 
 
-def _check_parts(data: Any, metrics: Any, versions: Any) -> None:
+def _check_parts(metrics: Any, versions: Any) -> None:
     """Raise TypeError if the parts of a manifest are of other types than `save` writes."""
-    if not isinstance(data, dict) or not {"source", "digest", "chain", "fragment"} <= data.keys():
-        raise TypeError("data has source, digest, chain and fragment")
-    if not (isinstance(data["source"], str) and isinstance(data["digest"], str)):
-        raise TypeError("source and digest of the data are text")
     if not isinstance(metrics, dict | None):
         raise TypeError("metrics are an object or null")
     if not (isinstance(versions, dict) and all(isinstance(text, str) for text in versions.values())):
@@ -221,9 +219,9 @@ def _check_manifest(manifest: dict[str, Any], path: Path) -> None:
     )
 
 
-def _reading_of_format_2(data: dict[str, Any], training: Applicability | None) -> Reading:
+def _reading_of_format_2(data: TrainedOn, training: Applicability | None) -> Reading:
     """Return the reading of a model of format 2, which has none; sequences of training are as long as its fragment."""
-    reading = Reading(data["chain"], data["fragment"])
+    reading = Reading(data.chain, data.fragment)
     if training is None:
         return replace(reading, check=reading.fragment is not None)
     lengths = [len(text) / len(ModelText.of(text).chains) for text in training.sequences]

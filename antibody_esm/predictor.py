@@ -16,14 +16,16 @@ from antibody_esm.ensemble import AnyExtractor, load
 from antibody_esm.errors import DatasetError
 from antibody_esm.evaluation.applicability import familiarity
 from antibody_esm.evaluation.calibration import tuned_here
-from antibody_esm.evaluation.ledger import Ledger, Opening
-from antibody_esm.evaluation.uncertainty import CONFIDENCE, Uncertainty
+from antibody_esm.evaluation.conformal import CONFIDENCE, Uncertainty
+from antibody_esm.evaluation.test_set_log import Ledger, Opening
 from antibody_esm.model_files import NOT_FITTED, FittedModel, ledger_of, load_model, save_model
-from antibody_esm.reports.report import UNCHECKED, Report, evaluation_report
+from antibody_esm.reports.notes import UNCHECKED
+from antibody_esm.reports.report import Report, evaluation_report
 from antibody_esm.serialization import Training
 from antibody_esm.specs import RuntimeSpec, TrainSpec
 from antibody_esm.store.store import Store
 from antibody_esm.targets import ClassifierMethod, target_of
+from antibody_esm.trained_on import TrainedOn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,31 +36,28 @@ _HINT = ". `score_table` scores the others; check=False reads what numbering doe
 
 
 class Predictor:
-    """A fitted classifier or regressor, and the spec of the language model whose vectors it reads.
-
-    `Trainer.fit` and `Predictor.load` make it.
+    """A fitted classifier or regressor with the spec of its language model; `Trainer.fit` and `load` return it.
 
     Attributes
     ----------
     spec
-        What was trained, with the language model pinned to its bytes.
+        Spec of the training, with the language model pinned to its bytes.
     classifier
         The fitted scikit-learn pipeline; class 1 is positive. A regressor's, where labels are continuous.
     data
-        Source, digest, size, chain and fragment of the training data.
+        Facts of the training data (`TrainedOn`).
     reading
-        Chain, fragment and numbering by which antibodies are read, the same in training and here.
+        Chain, fragment and numbering by which antibodies are read.
     metrics
-        What cross-validation had found, as `Report.summary` gives it; None if none was run.
+        `Report.summary` of the cross-validation; None if none was run.
     training
-        What it was fitted on; after `load`, the sequences that the model reads and their labels. None in a model that
-        was saved without them.
+        The training antibodies; after `load`, the sequences that the model reads and their labels. None if unknown.
     unknown
         Reason why training antibodies or their labels are unknown; empty if they are known.
     ledger
-        Which test sets were opened with this model; beside it once it is saved.
+        Log of the test sets that this model was scored on; beside the model once it is saved.
     uncertainty
-        What scores of the training antibodies out of fold say of how sure the model is; or why it does not know.
+        Out-of-fold predictions for the training antibodies, or `Unknown` with the reason why there are none.
     applicability
         The training antibodies, to which others are compared; None in a model that was saved without them.
     """
@@ -67,7 +66,7 @@ class Predictor:
         self,
         spec: TrainSpec,
         classifier: Any,
-        data: dict[str, Any],
+        data: TrainedOn,
         metrics: dict[str, Any] | None = None,
         *,
         store: str | Path | Store | None = None,
@@ -79,7 +78,7 @@ class Predictor:
         digest: str | None = None,
     ) -> None:
         self.spec = spec
-        self.reading = reading or Reading(data["chain"], data["fragment"])
+        self.reading = reading or Reading(data.chain, data.fragment)
         self.classifier = classifier
         self.data = data
         self.metrics = metrics
@@ -279,7 +278,7 @@ class Predictor:
         notes = [warning] if warning else []
         if not checked:
             notes.append(UNCHECKED)
-        if data.digest == self.data["digest"]:
+        if data.digest == self.data.digest:
             notes.append("These are the data that the model was trained on; scores say nothing of others.")
         return (*notes, self.ledger.note(source)), self.ledger.count(source)
 

@@ -8,7 +8,7 @@ from antibody_esm.data.files import read_frames
 from antibody_esm.data.reading import Chains, Reading
 from antibody_esm.data.tables import advised, chain_columns, ids_of
 from antibody_esm.errors import SequenceError, fault
-from antibody_esm.evaluation.uncertainty import CONFIDENCE
+from antibody_esm.evaluation.conformal import CONFIDENCE
 from antibody_esm.predictor import Predictor
 from antibody_esm.sequences import normalise
 

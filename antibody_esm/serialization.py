@@ -16,12 +16,14 @@ from antibody_esm.data.dataset import Dataset, Provenance
 from antibody_esm.errors import CRAFTED, StoreError
 from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.evaluation.calibration import CalibratedClassifier
-from antibody_esm.evaluation.uncertainty import Uncertainty
+from antibody_esm.evaluation.conformal import Uncertainty
 from antibody_esm.limits import LimitError, check_npy, unzip
 from antibody_esm.numbering import SPECIES
 from antibody_esm.schemas import SCHEMA, check_loaders, checked
 from antibody_esm.sequences import BETWEEN
 from antibody_esm.specs import SplitBy
+from antibody_esm.trained_on import TrainedOn
+from antibody_esm.unknown import Unknown
 
 _TRUSTED = frozenset(
     {
@@ -133,7 +135,7 @@ class TrainingSet(Dataset):
 class Training(NamedTuple):
     """Facts of the training antibodies that are saved with a model."""
 
-    uncertainty: Uncertainty | str
+    uncertainty: Uncertainty | Unknown
     applicability: Applicability | None
     antibodies: Dataset | None
     """Without labels in a model that an earlier version saved."""
@@ -158,7 +160,7 @@ def dump_training(training: Training) -> bytes:
         kept = uncertainty if antibodies is not None or applicability is not None else uncertainty.anonymous()
         arrays |= {name: np.asarray(getattr(kept, name)) for name in ("score", "label", "by", "task")}
     else:
-        arrays["unknown"] = np.array(uncertainty)
+        arrays["unknown"] = np.array(uncertainty.reason)
     if applicability is not None:
         arrays["features"] = applicability.features
         if antibodies is None:
@@ -176,7 +178,7 @@ def dump_training(training: Training) -> bytes:
 def load_training(
     content: bytes,
     path: Path,
-    data: dict[str, Any],
+    data: TrainedOn,
     species: tuple[str, ...] | None = None,
     *,
     of_format_2: bool = False,
@@ -190,7 +192,7 @@ def load_training(
     path
         Its place, for messages.
     data
-        Source, digest, size, chain and fragment of the training data, as the manifest has them.
+        Facts of the training data in the manifest.
     species
         Species whose profiles number the antibodies; None is human and mouse.
     of_format_2
@@ -207,7 +209,7 @@ def load_training(
         if later:
             raise LimitError(f"format 2 has no {later[0][:80]!r}")
         by, task = (str(arrays.get(name, "")) for name in ("by", "task"))
-        uncertainty: Uncertainty | str = str(arrays.get("unknown", ""))
+        uncertainty: Uncertainty | Unknown = Unknown(str(arrays.get("unknown", "")))
         if "score" in arrays:
             _check_scores(arrays["score"], arrays["label"], by, task)
             uncertainty = Uncertainty(arrays["score"], arrays["label"], by, task)  # type: ignore[arg-type]  # literals
@@ -232,29 +234,29 @@ _WITHOUT_LABELS = "saved by an earlier version, without the labels of its traini
 
 
 def _of_earlier_version(
-    uncertainty: Uncertainty | str,
+    uncertainty: Uncertainty | Unknown,
     arrays: dict[str, NDArray[Any]],
-    data: dict[str, Any],
+    data: TrainedOn,
     species: tuple[str, ...] | None,
 ) -> Training:
     """Return the facts that earlier versions saved: distinct sequences, at most 5,000 of them, and no labels."""
     sequences = tuple(str(text) for text in arrays["sequences"].tolist())
-    complete = len(sequences) != _SAMPLED or data["antibodies"] <= _SAMPLED
+    complete = len(sequences) != _SAMPLED or data.antibodies <= _SAMPLED
     applicability = Applicability(sequences, arrays["features"], complete)
     if not complete:
-        kept = f"{_SAMPLED:,} of its {data['antibodies']:,} training antibodies"
+        kept = f"{_SAMPLED:,} of its {data.antibodies:,} training antibodies"
         return Training(uncertainty, applicability, None, f"saved by an earlier version, with only {kept}")
-    if data["chain"] == "both":  # one behind the other, and where the second begins is not saved
+    if data.chain == "both":  # one behind the other, and where the second begins is not saved
         return Training(uncertainty, applicability, None, _WITHOUT_LABELS)
     heavy, light = np.array([text.partition(BETWEEN)[::2] for text in sequences]).reshape(-1, 2).T
-    if data["chain"] == "light":
+    if data.chain == "light":
         heavy, light = light, heavy
     antibodies = _antibodies(data, heavy if heavy.any() else None, light if light.any() else None, None, species)
     return Training(uncertainty, applicability, antibodies, _WITHOUT_LABELS)
 
 
 def _antibodies(
-    data: dict[str, Any],
+    data: TrainedOn,
     heavy: NDArray[Any] | None,
     light: NDArray[Any] | None,
     label: NDArray[Any] | None,
@@ -266,11 +268,11 @@ def _antibodies(
         None if heavy is None else heavy.tolist(),
         None if light is None else light.tolist(),
         label=label,
-        chain=data["chain"],
-        fragment=data["fragment"],
+        chain=data.chain,
+        fragment=data.fragment,
         species=species or SPECIES,
-        provenance=Provenance(data["source"]),
-        digest_of_training=data["digest"],
+        provenance=Provenance(data.source),
+        digest_of_training=data.digest,
     )
 
 

@@ -14,13 +14,14 @@ from antibody_esm.embedding import as_store
 from antibody_esm.ensemble import load
 from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.evaluation.calibration import decide
+from antibody_esm.evaluation.conformal import out_of_fold
 from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate
 from antibody_esm.evaluation.overlap import SecondScores
 from antibody_esm.evaluation.splits import units
-from antibody_esm.evaluation.uncertainty import out_of_fold
 from antibody_esm.model_files import NOT_FITTED
 from antibody_esm.predictor import Predictor, features
-from antibody_esm.reports.report import UNCHECKED, Report, cross_validation_report
+from antibody_esm.reports.notes import UNCHECKED
+from antibody_esm.reports.report import Report, cross_validation_report
 from antibody_esm.result_cache import ResultFolder
 from antibody_esm.serialization import Training
 from antibody_esm.specs import (
@@ -34,6 +35,7 @@ from antibody_esm.specs import (
 )
 from antibody_esm.store.store import Store
 from antibody_esm.targets import target_of
+from antibody_esm.trained_on import TrainedOn
 
 _HINT = ". Declare parts of chains with part='H-CDRs' (data.part=H-CDRs); check=False (data.check=false) trains on all"
 _SECOND = ResultFolder(None)
@@ -204,15 +206,8 @@ class Trainer:
         self.predictor_ = Predictor(
             self.spec.model_copy(update={"extractor": self.extractor.pinned}),
             classifier,
-            {
-                "source": data.provenance.source,
-                "digest": data.digest,
-                "antibodies": len(data),
-                **self._target.counts(label),
-                "chain": data.chain,
-                "fragment": data.fragment,
-            },
-            self._report[1].summary() if known and self._report is not None else None,
+            TrainedOn.of(data, self._target.counts(label)),
+            dict(self._report[1].summary) if known and self._report is not None else None,
             store=self.store,
             extractor=self.extractor,
             reading=replace(data.reading, check=check).with_lengths(data.sequences),

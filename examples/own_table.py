@@ -37,7 +37,7 @@ def main() -> None:
     fitted.save("model/")
     loaded = Predictor.load("model/", store="embeddings/")
     assert np.array_equal(loaded.predict_proba(data), fitted.predict_proba(data))  # noqa: S101  the point of the example
-    print(f"{loaded.spec.classifier!r}, trained on {loaded.data['antibodies']} antibodies of {loaded.data['source']}")
+    print(f"{loaded.spec.classifier!r}, trained on {loaded.data.antibodies} antibodies of {loaded.data.source}")
     print(f"The loaded model computed {loaded.extractor.computed} vectors: the store held them all.")
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from antibody_esm import Dataset, DecisionSpec, DescriptorSpec, Predictor, SplitSpec, Trainer
 from antibody_esm.data.identity import nearest
-from antibody_esm.evaluation import applicability, uncertainty
+from antibody_esm.evaluation import applicability, conformal
 from antibody_esm.evaluation.applicability import Applicability
-from antibody_esm.evaluation.uncertainty import Uncertainty
+from antibody_esm.evaluation.conformal import Uncertainty
 from chains import HEAVY, LIGHT, mutants
 from reporting import CHARGES, LOGREG, antibodies
 
@@ -147,7 +147,7 @@ def test_a_model_that_calibrates_by_identity_is_fitted_to_more_than_5000_antibod
     limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It trained, and then failed: folds without clusters were given to a classifier that needs them."""
-    monkeypatch.setattr(uncertainty, "_MANY", limit)
+    monkeypatch.setattr(conformal, "_MANY", limit)
     data = Dataset([str(i) for i in range(5_200)], MANY, label=np.arange(5_200) % 2, fragment="H-CDRs")
     decision = DecisionSpec(calibration="sigmoid", threshold="balanced_accuracy", folds=2)
     charge = DescriptorSpec(descriptors=("net_charge",))

@@ -19,7 +19,7 @@ ROOT = Path(antibody_esm.__file__).parent
 
 # Lowest first; a module imports only from rows above its own, or from its own room.
 LAYERS = [
-    {"deprecation", "errors", "processes", "threads"},
+    {"deprecation", "errors", "processes", "threads", "unknown"},
     {"files"},
     {"folders", "limits", "result_cache"},
     {"ubjson"},
@@ -34,6 +34,7 @@ LAYERS = [
     {"ensemble"},
     {"embedding"},
     {"evaluation"},
+    {"trained_on"},
     {"serialization", "targets"},
     {"model_files"},
     {"reports"},
@@ -47,14 +48,11 @@ LAYERS = [
 # modules that they import know single modules of the specs, and none of these two.
 ALLOWED = {("specs", "overrides"), ("specs", "plm")}
 
-TEMPORARY_CIRCLES = {
-    frozenset({"plm.elsewhere", "plm.extractor"}),
-    frozenset({"reports.grid", "reports.page", "reports.report"}),
-}
+TEMPORARY_CIRCLES = {frozenset({"plm.elsewhere", "plm.extractor"})}
 """Circles that are still to be broken. The set only shrinks."""
 
 LONGEST_MODULE = 400
-TEMPORARY_LONG_MODULES = {"plm.extractor", "reports.page", "reports.report"}
+TEMPORARY_LONG_MODULES = {"plm.extractor"}
 """Longer modules that are still to be divided. The set only shrinks."""
 
 HEAVY = {"numpy", "pandas", "pydantic", "scipy", "sklearn", "torch", "transformers", "xgboost", "joblib", "hydra"}
@@ -64,15 +62,19 @@ def room(module: str) -> str:
     return module.removeprefix("antibody_esm.").split(".")[0]
 
 
-def imports(path: Path) -> set[str]:
+def imported(path: Path) -> set[str]:
+    """Return the names that a module imports from this package, wherever it does."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module} | {f"{node.module}.{name.name}" for name in node.names}
         elif isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
-    own = {name for name in found if name.startswith("antibody_esm.")}
-    return {room(name) for name in own} & {name for layer in LAYERS for name in layer}
+    return {name for name in found if name.startswith("antibody_esm.")}
+
+
+def imports(path: Path) -> set[str]:
+    return {room(name) for name in imported(path)} & {name for layer in LAYERS for name in layer}
 
 
 def violations(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:

@@ -18,9 +18,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from antibody_esm import Dataset, DecisionSpec, DescriptorSpec, Predictor, SplitSpec, StoreError, Trainer, TrainSpec
 from antibody_esm.data.dataset import Provenance
 from antibody_esm.evaluation.calibration import ASSAY_THRESHOLDS, CalibratedClassifier
-from antibody_esm.evaluation.ledger import Ledger, Opening
 from antibody_esm.evaluation.metrics import score
 from antibody_esm.evaluation.splits import folds
+from antibody_esm.evaluation.test_set_log import Ledger, Opening
 from antibody_esm.specs import RidgeSpec
 from peers import one_thread
 

@@ -86,7 +86,7 @@ def test_training_antibodies_and_their_relatives_among_the_tested_ones_are_the_f
         predictor = Predictor.load(predictor.save(tmp_path / "model"))
     report = predictor.evaluate(TESTED)
     assert report.overlap == Overlap(40, 12, 5)
-    assert report.remarks[0] == report.summary()["notes"][0] == report.to_dict()["notes"][0] == SENTENCE
+    assert report.remarks[0] == report.summary["notes"][0] == report.to_dict()["notes"][0] == SENTENCE
     assert report.to_dict()["overlap"] == {"tested": 40, "training": 12, "related": 5}
     text = shown(report)
     assert text.count(SENTENCE) == 1
@@ -173,12 +173,12 @@ def test_clones_in_other_folds_are_in_the_first_lines_with_the_score_by_identity
     expected = by_identity.scores["roc_auc"]
     assert expected.mean() < 0.65
     text = shown(report)
-    sentence = report.clones_note()
+    sentence = report.clones_note
     assert sentence.startswith(f"{report.clones.related} of 240 antibodies (")
     assert "have a clonal relative (90 % identity) in another fold: scores are optimistic." in sentence
     assert (
         f"With clonal relatives in one fold (10 folds of clusters at 90% identity), ROC AUC is "
-        f"{by_identity.intervals()['roc_auc']} instead of {report.intervals()['roc_auc']}." in sentence
+        f"{by_identity.intervals['roc_auc']} instead of {report.intervals['roc_auc']}." in sentence
     )
     assert text.count(sentence) == 1
     assert text.index(sentence) < text.index("sd 95 % interval")
@@ -189,7 +189,7 @@ def test_clones_in_other_folds_are_in_the_first_lines_with_the_score_by_identity
     page = report.to_html(tmp_path / "page.html").read_text()
     assert page.index("have a clonal relative") < page.index("<h2>")
     assert report._repr_html_().index("have a clonal relative") < report._repr_html_().index("<table>")
-    assert report.summary()["notes"][0] == str(report.clones), "it is saved with a model that is fitted next"
+    assert report.summary["notes"][0] == str(report.clones), "it is saved with a model that is fitted next"
 
 
 def test_values_and_calibrated_classes_have_a_second_cross_validation_too() -> None:
@@ -199,11 +199,11 @@ def test_values_and_calibrated_classes_have_a_second_cross_validation_too() -> N
     values = replace(data, label=np.asarray(data.label) + np.random.default_rng(0).normal(size=80) / 10)
     report = Trainer(KMERS, "ridge", SplitSpec(folds=4)).cross_validate(values)
     expected = Trainer(KMERS, "ridge", SplitSpec(folds=4, by="identity")).cross_validate(values)
-    assert f"Spearman is {expected.intervals()['spearman']}" in shown(report)
+    assert f"Spearman is {expected.intervals['spearman']}" in shown(report)
     decision = DecisionSpec(calibration="sigmoid", folds=3)
     report = Trainer(CHARGES, LOGREG, SplitSpec(folds=4), decision=decision).cross_validate(data)
     expected = Trainer(CHARGES, LOGREG, SplitSpec(folds=4, by="identity"), decision=decision).cross_validate(data)
-    assert f"ROC AUC is {expected.intervals()['roc_auc']} instead of" in shown(report)
+    assert f"ROC AUC is {expected.intervals['roc_auc']} instead of" in shown(report)
 
 
 def test_a_twentieth_is_not_yet_many_and_folds_by_identity_never_are() -> None:
@@ -250,14 +250,14 @@ def test_the_second_cross_validation_is_computed_when_it_is_shown_and_once_for_d
     monkeypatch.setattr(trainer, "cross_validate", counted)
     first = Trainer(CHARGES, LOGREG, SplitSpec(folds=6)).cross_validate(families(seed=11))
     assert splits == ["antibody"]
-    first.summary()
+    assert first.summary
     assert splits == ["antibody"]
     str(first), first._repr_html_(), first.to_json(tmp_path / "report.json")
     assert splits == ["antibody", "identity"]
     again = Trainer(CHARGES, LOGREG, SplitSpec(folds=6)).cross_validate(families(seed=11))
-    assert again.clones_note() == first.clones_note()
+    assert again.clones_note == first.clones_note
     assert splits == ["antibody", "identity", "antibody"], "another object of the same data and spec"
-    assert Trainer(CHARGES, LOGREG, SplitSpec(folds=5)).cross_validate(families(seed=11)).clones_note()
+    assert Trainer(CHARGES, LOGREG, SplitSpec(folds=5)).cross_validate(families(seed=11)).clones_note
     assert splits[3:] == ["antibody", "identity"]
 
 
@@ -267,7 +267,7 @@ def test_nothing_keeps_a_data_set_alive_after_its_report(monkeypatch: pytest.Mon
 
     data = families(seed=12)
     report = Trainer(CHARGES, LOGREG, SplitSpec(folds=6)).cross_validate(data)
-    assert report.clones_note()
+    assert report.clones_note
     gone = weakref.ref(data)
     del data, report
     gc.collect()
@@ -276,7 +276,7 @@ def test_nothing_keeps_a_data_set_alive_after_its_report(monkeypatch: pytest.Mon
 
 def test_a_report_with_vectors_can_be_pickled() -> None:
     report = Trainer(CHARGES, LOGREG).cross_validate(families())
-    assert pickle.loads(pickle.dumps(report)).clones_note() == report.clones_note() != ""  # noqa: S301
+    assert pickle.loads(pickle.dumps(report)).clones_note == report.clones_note != ""  # noqa: S301
 
 
 def test_of_very_many_antibodies_clones_are_estimated_from_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,7 +302,7 @@ def test_a_grid_warns_above_its_table_and_gives_the_second_score_of_every_pipeli
     for text in (shown(grid), page):
         assert text.count("have a clonal relative (90 % identity) in another fold: scores are optimistic.") == 1
         for one in expected:
-            assert f"{one.pipeline}: {one.intervals()['roc_auc']}" in text
+            assert f"{one.pipeline}: {one.intervals['roc_auc']}" in text
     assert shown(grid).index("have a clonal relative") < shown(grid).index("baselines")
     assert page.index("have a clonal relative") < page.index("What was found")
 
@@ -311,11 +311,11 @@ def test_a_benchmark_has_the_second_score_also_of_results_that_were_there(tmp_pa
     data = families()
     run = lambda: Benchmark([CHARGES], [LOGREG], data, split=SplitSpec(folds=4), output=tmp_path, store=tmp_path)  # noqa: E731
     first = run().run()
-    sentence = first.reports[0].clones_note()
+    sentence = first.reports[0].clones_note
     expected = Trainer(CHARGES, LOGREG, SplitSpec(folds=4, by="identity")).cross_validate(data)
-    assert f"ROC AUC is {expected.intervals()['roc_auc']} instead of" in sentence
+    assert f"ROC AUC is {expected.intervals['roc_auc']} instead of" in sentence
     again = run()
-    assert again.run().reports[0].clones_note() == sentence
+    assert again.run().reports[0].clones_note == sentence
     assert again.computed == 0
     assert sentence.partition(": ")[0] in (tmp_path / "summary.txt").read_text().replace("\n", " ")
 
@@ -340,7 +340,7 @@ def test_clones_come_before_few_positives_and_both_before_the_rest(tmp_path: Pat
     label = np.zeros(180)
     label[::18] = 1
     report = Trainer(CHARGES, LOGREG, SplitSpec(folds=4)).cross_validate(replace(data, label=label))
-    assert report.remarks[:2] == (report.clones_note(), report.few)
+    assert report.remarks[:2] == (report.clones_note, report.few)
     _in_order(report, tmp_path, report.remarks)
 
 

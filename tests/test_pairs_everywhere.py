@@ -38,10 +38,11 @@ from antibody_esm.data.dataset import Provenance
 from antibody_esm.data.identity import identities, identity
 from antibody_esm.descriptors import UNKNOWN, describe, germline_genes
 from antibody_esm.evaluation.baselines import BASELINES, baseline, cross_validate_baselines
+from antibody_esm.evaluation.conformal import out_of_fold
 from antibody_esm.evaluation.splits import IdentityKFold, folds, units
-from antibody_esm.evaluation.uncertainty import out_of_fold
 from antibody_esm.explain import mutational_scan, occlusion, residue_contributions
 from antibody_esm.reports import page as page_of_reports
+from antibody_esm.reports import plots
 from antibody_esm.reports.report import Report
 from chains import HEAVY, LIGHT, NANOBODY, mutants
 
@@ -329,7 +330,7 @@ def failing(*_: object, **__: object) -> None:
 
 def test_a_figure_that_fails_is_a_note_on_the_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     report = Trainer(DESCRIPTORS, split=SPLIT).cross_validate(pairs(range(N), continuous=False))
-    monkeypatch.setattr(Report, "plot_calibration", failing)
+    monkeypatch.setattr(plots, "calibration", failing)
     monkeypatch.setattr(Report, "by_family", property(failing))
     html = report.to_html(tmp_path / "page.html").read_text(encoding="utf-8")
     assert html.count("This figure could not be drawn: singular matrix") == 2
@@ -426,7 +427,7 @@ def test_the_train_command_says_the_chain_and_gives_the_numbers_of_python(case: 
     assert done.stderr == ""
     metrics = json.loads(Path("out/metrics.json").read_text())
     expected = case.reports["cross-validation"]
-    assert metrics["scores"] == json.loads(json.dumps(expected.summary()["scores"]))
+    assert metrics["scores"] == json.loads(json.dumps(expected.summary["scores"]))
     assert set(metrics["baselines"]) == set(BASELINES)
     assert "nearest pair" in Path("out/report.html").read_text(encoding="utf-8")
     found = Predictor.load("out/model", store="embeddings").predict(case.test)

@@ -56,7 +56,7 @@ def test_predictions_are_in_the_unit_of_the_labels(spec: RegressorSpec) -> None:
 def test_a_regressor_is_trained_saved_loaded_and_applied(spec: RegressorSpec, data: Dataset, tmp_path: Path) -> None:
     trainer = Trainer(NUMBERED, spec, SplitSpec(folds=4))
     report = trainer.cross_validate(data)
-    assert (report.predictions["target"] == VALUE).all()
+    assert (report.predictions["label"] == VALUE).all()
     assert "probability" not in report.predictions
     trainer.fit(data).save(tmp_path / "model")
     loaded = Predictor.load(tmp_path / "model")
@@ -74,7 +74,7 @@ def test_scores_of_a_report_are_those_of_scipy_on_each_fold(data: Dataset) -> No
     report = Trainer(NUMBERED, "ridge", SplitSpec(folds=4)).cross_validate(data)
     for number, fold in report.out_of_fold.groupby("fold"):
         for metric, peer in (("spearman", spearmanr), ("pearson", pearsonr)):
-            assert report.scores[metric][number] == pytest.approx(peer(fold["target"], fold["prediction"]).statistic)
+            assert report.scores[metric][number] == pytest.approx(peer(fold["label"], fold["prediction"]).statistic)
     text = str(report)
     assert "80 antibodies, 4 folds stratified by the median" in text
     assert "Spearman" in text

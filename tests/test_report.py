@@ -26,7 +26,7 @@ from antibody_esm.evaluation.intervals import CROSS_VALIDATION, SIMULATED, corre
 from antibody_esm.evaluation.metrics import CONTINUOUS_METRICS, METRIC, METRICS
 from antibody_esm.evaluation.paired import corrected_resampled_t_test
 from antibody_esm.evaluation.predictions import Predictions
-from antibody_esm.reports import beside, text
+from antibody_esm.reports import context, names, notes, reproduction
 from antibody_esm.reports.grid import GridReport
 from antibody_esm.reports.report import Report, evaluation_report
 from reporting import CHARGES, LOGREG, antibodies, cross_validated, held_out
@@ -66,7 +66,6 @@ def test_the_text_fits_a_terminal_and_holds_the_scores(continuous: bool, test: b
     report = held_out(data, classifier) if test else cross_validated(data, classifier)
     lines = str(report).splitlines()
     assert all(len(line) <= 80 for line in lines)
-    assert repr(report) == str(report)
     for metric in CONTINUOUS_METRICS if continuous else METRICS:
         value = np.mean(report.scores[metric])
         assert any(line.startswith(METRIC[metric].title) and f" {short(value, 3)}" in line for line in lines)
@@ -93,9 +92,9 @@ def test_baselines_of_a_test_are_fitted_on_its_training_set(held_out_report: Rep
 
 
 def test_baselines_come_best_first_and_the_sentence_is_of_the_best(report: Report) -> None:
-    means = [one.scores["roc_auc"].mean() for _, one in report.ranked_baselines()]
+    means = [one.scores["roc_auc"].mean() for _, one in report.ranked_baselines]
     assert means == sorted(means, reverse=True)
-    best, scored = report.ranked_baselines()[0]
+    best, scored = report.ranked_baselines[0]
     first = report.comparisons[0]
     assert (first.one, first.other) == (report.pipeline, report.baseline_title(best))
     assert first.family == len(report.comparisons) == len(report.baselines.found)
@@ -106,15 +105,15 @@ def test_baselines_come_best_first_and_the_sentence_is_of_the_best(report: Repor
 
 
 def test_intervals_of_cross_validation_are_said_to_be_nominal(report: Report) -> None:
-    assert not any(one.claimed for one in report.intervals().values())
+    assert not any(one.claimed for one in report.intervals.values())
     assert CROSS_VALIDATION in " ".join(str(report).split())
 
 
 def test_intervals_of_independent_test_rows_are_claimed(held_out_report: Report) -> None:
     frame = held_out_report.predictions
     rows = Predictions(fold=None, **{name: frame[name] for name in ("label", "prediction", "probability")})
-    assert held_out_report.intervals()["roc_auc"] == delong(rows)
-    assert held_out_report.intervals()["roc_auc"].claimed
+    assert held_out_report.intervals["roc_auc"] == delong(rows)
+    assert held_out_report.intervals["roc_auc"].claimed
     assert CROSS_VALIDATION not in " ".join(str(held_out_report).split())
     assert "clusters" not in str(held_out_report)
 
@@ -124,9 +123,9 @@ def test_test_antibodies_that_are_alike_count_as_one() -> None:
     twice = Dataset(ids=[str(i) for i in range(80)], heavy=[*one.heavy, *one.heavy], label=[*one.label, *one.label])
     alone, doubled = held_out(one), held_out(twice)
     assert "80 antibodies are 40 clusters at 90% identity; intervals count them as 40.0" in str(doubled)
-    assert doubled.intervals()["roc_auc"].method == "DeLong, effective size"
-    assert doubled.intervals()["brier"].method == "cluster bootstrap"
-    widths = [report.intervals()["specificity"].width for report in (alone, doubled)]
+    assert doubled.intervals["roc_auc"].method == "DeLong, effective size"
+    assert doubled.intervals["brier"].method == "cluster bootstrap"
+    widths = [report.intervals["specificity"].width for report in (alone, doubled)]
     assert widths[1] > 0.9 * widths[0]
     assert all(one.difference.method == "DeLong, effective size" for one in doubled.comparisons)
 
@@ -207,16 +206,16 @@ def test_simulations_of_ten_folds_are_cited_only_for_designs_that_were_simulated
     data: Dataset, spec: dict[str, object], cited: bool
 ) -> None:
     alone = Dataset(ids=data.ids, heavy=data.heavy, label=data.label)
-    note = text.nominal(alone, SPEC.model_copy(update=spec))
+    note = notes.nominal(alone, SPEC.model_copy(update=spec))
     assert note.startswith(CROSS_VALIDATION)
     assert (SIMULATED in note) == cited
-    assert SIMULATED not in text.nominal(data, SPEC.model_copy(update=spec)), "groups are no independent antibodies"
+    assert SIMULATED not in notes.nominal(data, SPEC.model_copy(update=spec)), "groups are no independent antibodies"
 
 
 def test_of_one_cluster_nothing_is_known() -> None:
     clones = Dataset(ids=["a", "b", "c"], heavy=["EVQLVESGGGKKGGGSKK"] * 3, label=[1, 0, 1], fragment="H-CDRs")
     report = held_out(clones)
-    assert all(np.isnan(one.width) for one in report.intervals().values())
+    assert all(np.isnan(one.width) for one in report.intervals.values())
     assert all(one.verdict == "undecided" for one in report.comparisons)
     assert "unknown" in str(report)
 
@@ -261,7 +260,7 @@ def test_baselines_of_another_fragment_are_absent_with_the_reason(held_out_repor
 
 
 def test_of_very_many_antibodies_the_slow_baselines_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(beside, "MANY", 30)
+    monkeypatch.setattr(context, "MANY", 30)
     report = Trainer(CHARGES, split=SplitSpec(folds=2)).cross_validate(antibodies(44, seed=9))
     assert "composition" in report.baselines.found
     assert set(report.baselines.absent) == {"kmers", "germline", "nearest_neighbour"}
@@ -271,7 +270,7 @@ def test_of_very_many_antibodies_the_slow_baselines_are_left_out(monkeypatch: py
 def test_seven_positives_show_no_accuracy_and_how_wide_the_interval_is() -> None:
     report = held_out(antibodies(90, 7, seed=3))
     shown = str(report)
-    interval = report.intervals()["roc_auc"]
+    interval = report.intervals["roc_auc"]
     assert f"Only 7 of 90 antibodies are positive: ROC AUC is {interval}, an interval" in " ".join(shown.split())
     assert not any(line.startswith("accuracy") for line in shown.splitlines())
     assert any(line.startswith("balanced accuracy") for line in shown.splitlines())
@@ -377,7 +376,7 @@ def test_repeats_are_rows_of_their_own_and_antibodies_are_counted_once() -> None
     assert (report.to_dict()["antibodies"], report.to_dict()["positives"]) == (60, 30)
     np.testing.assert_allclose(report.scored.rows.fold_scores()["roc_auc"], report.scores["roc_auc"])
     expected = corrected_resampled_t(report.scores["roc_auc"], 1 / 2, bounds=(0, 1))
-    assert report.intervals()["roc_auc"] == expected
+    assert report.intervals["roc_auc"] == expected
     assert report.comparisons[0].difference.width > 0
     assert len(report.scored.first) == 60
 
@@ -413,7 +412,7 @@ def test_the_dictionary_holds_all_that_the_text_does_and_more(report: Report) ->
 
 def test_the_summary_computes_no_baseline() -> None:
     report = Trainer(CHARGES, split=SplitSpec(folds=2)).cross_validate(antibodies(30, seed=8))
-    assert report.summary()["scores"].keys() == set(METRICS)
+    assert report.summary["scores"].keys() == set(METRICS)
     assert "baselines" not in report.__dict__
 
 
@@ -440,18 +439,18 @@ def test_the_lines_to_reproduce_it_do(report: Report, held_out_report: Report) -
 @settings(max_examples=150)
 @given(trains)
 def test_the_command_to_reproduce_it_gives_the_same_spec(spec: TrainSpec) -> None:
-    overrides = text.overrides(spec)
+    overrides = reproduction.overrides(spec)
     if overrides is not None:
         assert TrainSpec.compose(overrides) == spec
 
 
 def test_presets_are_reproduced_by_name() -> None:
     for name, extractor in presets.EXTRACTORS.items():
-        found = text.overrides(TrainSpec(extractor=extractor))
+        found = reproduction.overrides(TrainSpec(extractor=extractor))
         assert found is not None
         assert presets.EXTRACTORS[found[0].removeprefix("model=")] == extractor, name
     spec = TrainSpec(extractor=DescriptorSpec(descriptors=("length",)), split=SplitSpec(folds=5))
-    assert text.command(spec) == (
+    assert reproduction.command(spec) == (
         "antibody-train model=descriptors 'extractor.descriptors=[length]' classifier=logreg split.folds=5"
     )
 
@@ -462,11 +461,11 @@ def test_a_pinned_model_agrees_with_what_it_was_pinned_from(name: str, layer: in
     if not isinstance(one, ExtractorSpec):
         return
     pinned = one.model_copy(update={"digest": "0" * 64, "layer": layer})
-    assert text.agree(one, pinned)
-    assert text.agree(pinned, one)
-    assert not text.agree(one, pinned.model_copy(update={"pooling": "max"}))
-    assert not text.agree(pinned, pinned.model_copy(update={"layer": layer + 1}))
-    assert not text.agree(one, one.model_copy(update={"layer": layer}))
+    assert names.agree(one, pinned)
+    assert names.agree(pinned, one)
+    assert not names.agree(one, pinned.model_copy(update={"pooling": "max"}))
+    assert not names.agree(pinned, pinned.model_copy(update={"layer": layer + 1}))
+    assert not names.agree(one, one.model_copy(update={"layer": layer}))
 
 
 def _lines(report: Report) -> list[str]:

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from antibody_esm import Dataset, Predictor
-from antibody_esm.evaluation.ledger import Ledger
+from antibody_esm.evaluation.test_set_log import Ledger
 
 SAVED = sorted(folder.parent for folder in (Path(__file__).parent / "saved").glob("*/expected.json"))
 
 
 def antibodies(expected: dict[str, Any], predictor: Predictor) -> list[Any]:
-    if predictor.data["chain"] == "paired":
+    if predictor.data.chain == "paired":
         return list(zip(expected["heavy"], expected["light"], strict=True))
     return expected["heavy"]
 
@@ -29,8 +29,8 @@ def test_a_model_saved_by_an_earlier_version_loads_and_predicts_the_same(folder:
         [str(i) for i in range(len(expected["heavy"]))],
         expected["heavy"],
         expected["light"],
-        chain=predictor.data["chain"],
-        fragment=predictor.data["fragment"],
+        chain=predictor.data.chain,
+        fragment=predictor.data.fragment,
     )
     table = predictor.score_table(data)
     listed = predictor.score_table(antibodies(expected, predictor))
@@ -56,8 +56,8 @@ def test_a_model_saved_without_labels_is_evaluated_and_names_what_is_unknown(fol
         expected["heavy"],
         expected["light"],
         label=np.arange(n) / 2 if predictor.spec.is_regression else np.arange(n) % 2,
-        chain=predictor.data["chain"],
-        fragment=predictor.data["fragment"],
+        chain=predictor.data.chain,
+        fragment=predictor.data.fragment,
     )
     report = predictor.evaluate(data)
     assert report.overlap is not None
@@ -67,7 +67,7 @@ def test_a_model_saved_without_labels_is_evaluated_and_names_what_is_unknown(fol
     why = "Without any baseline: saved by an earlier version, without the labels of its training antibodies."
     assert why in report.remarks
     assert report.training is not None
-    assert report.training.digest == predictor.data["digest"]
+    assert report.training.digest == predictor.data.digest
     report.to_html(tmp_path / "page.html")
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from antibody_esm import Dataset, DatasetError, DescriptorSpec, ExtractorSpec, Predictor, SplitSpec, Trainer
 from antibody_esm.cli.app import app
-from antibody_esm.evaluation.uncertainty import Uncertainty
+from antibody_esm.evaluation.conformal import Uncertainty
 from antibody_esm.score_tables import Columns, score_file, score_frame
 from chains import HEAVY, LIGHT, mutants
 

@@ -203,7 +203,7 @@ def _complete(report: "Report") -> tuple[dict[str, Any], str]:
         return report.to_dict(), str(report)
     except RECOVERABLE as error:
         logger.warning("metrics.json holds only scores: %s", in_one_line(error))
-        return report.summary(), f"{report.title}\n{report.counts}"
+        return dict(report.summary), f"{report.title}\n{report.counts}"
 
 
 def _kept_log(new: Path, folder: Path) -> Path:

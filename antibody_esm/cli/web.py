@@ -23,6 +23,7 @@ from antibody_esm.cli.web_worker import EXPECTED, Worker, reason
 from antibody_esm.errors import DatasetError
 from antibody_esm.sequences import BETWEEN, Chain
 from antibody_esm.specs import RuntimeSpec
+from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -386,7 +387,7 @@ def _about(predictor: "Predictor") -> str:
     reads = str(predictor.reading)
     both = len(predictor.reading.chains) == 2
     pair = f", written heavy{BETWEEN}light or in columns heavy and light" if both else ""
-    source = f"It was trained on {data['antibodies']:,} antibodies: {data['source']}."
-    unknown = predictor.uncertainty
-    intervals = f" Intervals are not known: {unknown}." if isinstance(unknown, str) else ""
+    source = f"It was trained on {data.antibodies:,} antibodies: {data.source}."
+    uncertainty = predictor.uncertainty
+    intervals = f" Intervals are not known: {uncertainty}." if isinstance(uncertainty, Unknown) else ""
     return f"This model reads {reads} sequences{pair}. {source}{intervals}"

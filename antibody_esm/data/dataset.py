@@ -120,8 +120,9 @@ class Dataset:
     def __repr__(self) -> str:
         parts = [f"{len(self)} antibodies"]
         if self.label is not None:
-            binary = set(np.unique(self.label)) <= {0.0, 1.0}
-            parts.append(f"{int(np.sum(self.label))} positive" if binary else "numeric labels")
+            label = np.asarray(self.label)
+            binary = np.all((label == 0) | (label == 1))
+            parts.append(f"{np.count_nonzero(label)} positive" if binary else "numeric labels")
         if self.groups is not None:
             parts.append(f"{len(set(self.groups))} groups")
         return f"Dataset({', '.join(parts)})"

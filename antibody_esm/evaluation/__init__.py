@@ -1,1 +1,1 @@
-"""How good a classifier is."""
+"""Evaluation of classifiers and regressors: splits, metrics, intervals, comparisons and baselines."""

@@ -68,7 +68,7 @@ class Applicability:
     def identity(self, sequences: Sequence[str]) -> NDArray[np.float64]:
         """Return the identity of each sequence to the nearest training one, ``(m,)``, from 0 to 1; NaN if unknown.
 
-        Of pairs it is the identity of the heavy chains. Chains that are joined are compared as they are.
+        For pairs it is the identity of the heavy chains. Chains that are joined are compared as they are.
 
         A training antibody always has 1. If there are more than 20,000 training antibodies, identities below 0.9 are
         unknown. If training sequences are missing (`complete`), all identities but those of 1 are unknown.

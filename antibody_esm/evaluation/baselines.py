@@ -1,10 +1,9 @@
-"""What a language model has to be better than: predictions that cost nothing.
+"""Baselines: predictions from sequences that need no language model.
 
-Each baseline reads sequences, and nothing of it is fitted outside of the training rows. They are the majority class;
-logistic regression on one number (length, isoelectric point, net charge at pH 7.4, hydrophobicity of Kyte and
-Doolittle), on the amino acid composition, on words of one to three residues, on the V gene and on published biophysical
-descriptors; and the label of the nearest training sequence. Of continuous labels they are their mean, and ridge
-regression in the place of logistic regression.
+A baseline is fitted on training rows only. Baselines are the majority class; logistic regression on one number (length,
+isoelectric point, net charge at pH 7.4, hydrophobicity of Kyte and Doolittle), on the amino acid composition, on k-mers
+of one to three residues, on the V gene and on published biophysical descriptors; and the label of the nearest training
+sequence. For continuous labels they are the mean, and ridge regression in place of logistic regression.
 
 Pairs have the features of both chains side by side: two lengths, two net charges, the k-mers of each chain, the V gene
 of each chain. The nearest pair is that of the highest identity over both chains.
@@ -50,7 +49,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Baseline:
-    """Features of sequences, and what learns from them."""
+    """Features of sequences, with a classifier that reads them."""
 
     name: BaselineName
     features: Callable[[Sequence[str]], Any]
@@ -60,7 +59,7 @@ class Baseline:
 
 
 class Prediction(NamedTuple):
-    """What a fitted baseline says of a data set."""
+    """Predictions of a fitted baseline for a data set."""
 
     prediction: NDArray[Any]
     """``(n,)``, 0 or 1; of continuous labels, their values."""
@@ -76,7 +75,7 @@ class Results(Generic[T]):
 
     found: dict[BaselineName, T]
     absent: dict[BaselineName, str]
-    """Why a baseline cannot be had."""
+    """Reason why a baseline is absent."""
 
 
 class NearestSequence(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -230,7 +229,7 @@ def cross_validate_baselines(
     continuous: bool = False,
     workers: int | None = None,
 ) -> Results[CrossValidation]:
-    """Return what baselines find on the folds of a split, which are those of any other classifier.
+    """Return the cross-validation of baselines, on the same folds as any other classifier.
 
     A baseline that cannot be computed is absent, with the reason; the others are there.
 
@@ -239,11 +238,11 @@ def cross_validate_baselines(
     data
         With labels 0 and 1, or continuous ones. Baselines read `Dataset.sequences`.
     split
-        How to divide it; None is ten stratified folds.
+        Split of the data; None is ten stratified folds.
     names
-        Which baselines.
+        Names of the baselines.
     continuous
-        Whether labels are continuous, and a baseline is a regressor.
+        True if labels are continuous, and baselines are regressors.
     workers
         Folds at a time; None is one per usable core. It changes no number.
 
@@ -274,16 +273,16 @@ def cross_validate_baselines(
 
 @dataclass(frozen=True)
 class FittedBaselines:
-    """Baselines that know a training set."""
+    """Baselines that were fitted on a training set."""
 
     fitted: dict[BaselineName, Baseline]
     """With the classifier fitted."""
     absent: dict[BaselineName, str]
-    """Why a baseline cannot be had."""
+    """Reason why a baseline is absent."""
     reading: Reading
     """Chain, fragment and species of the training set."""
     continuous: bool = False
-    """Whether labels are continuous."""
+    """True if labels are continuous."""
 
     def score(self, data: Dataset) -> Results[Prediction]:
         """Return predictions and scores on other data, of which nothing is fitted.

@@ -26,9 +26,9 @@ class AssayThreshold(NamedTuple):
 
     threshold: float
     origin: str
-    """Where it comes from."""
+    """Source of the threshold."""
     tuned_on: str = ""
-    """DOI of the data whose labels it was chosen by; scores on these data flatter."""
+    """DOI of the data whose labels it was chosen by; scores on these data are optimistic."""
 
 
 _PREDECESSOR = "the predecessor's code (antibody_training_pipeline_ESM, src/antibody_training_esm/core/classifier.py)"
@@ -96,7 +96,7 @@ class CalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     folds
         Folds of the training rows.
     by, identity
-        What is never divided between these folds, as in `SplitSpec`.
+        Unit that is never divided between these folds, as in `SplitSpec`.
 
     Attributes
     ----------

@@ -16,7 +16,7 @@ from antibody_esm.threads import in_threads
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """What cross-validation found; in each repeat every row was predicted once, by a classifier that had not seen it.
+    """Result of a cross-validation; in each repeat every row is predicted once, by a classifier not trained on it.
 
     With several repeats, the arrays of rows are ``(n, repeats)``.
     """
@@ -33,7 +33,7 @@ class CrossValidation:
 
     @property
     def repeats(self) -> int:
-        """How often each row was predicted."""
+        """Number of predictions for each row."""
         return 1 if self.fold.ndim == 1 else self.fold.shape[1]
 
 
@@ -57,11 +57,11 @@ def cross_validate(
     label
         ``(n,)``, 0 or 1; for a regressor numbers, of which folds are stratified by whether they are above the median.
     split
-        How to divide the rows.
+        Split of the rows.
     workers
         Folds at a time; None is one per usable core. It changes no number.
     unit
-        ``(n,)``, what stays together, see `splits.units`; None where each row is its own.
+        ``(n,)``, unit of each row that is not divided, see `splits.units`; None if each row is its own unit.
 
     Raises
     ------
@@ -87,11 +87,11 @@ def cross_validate(
 
 
 Said = tuple[NDArray[Any], NDArray[np.float64] | None]
-"""Predictions of some rows, and their probabilities of class 1; None of continuous labels."""
+"""Predictions of rows, and their probabilities of class 1; None for continuous labels."""
 
 
 def collect(label: NDArray[Any], split: SplitSpec, divided: list[Fold], results: Sequence[Said]) -> CrossValidation:
-    """Return what was found, given predictions and probabilities of the test rows of each fold."""
+    """Return the cross-validation from predictions and probabilities of the test rows of each fold."""
     continuous = results[0][1] is None
     shape = (len(label), split.repeats)
     fold, probability = np.empty(shape, np.int64), np.empty(shape)

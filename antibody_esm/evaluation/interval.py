@@ -1,4 +1,4 @@
-"""An estimate with the interval around it, and numbers as people read them."""
+"""Interval around an estimate, in numbers as people read them."""
 
 from dataclasses import dataclass
 
@@ -78,3 +78,14 @@ def short(value: float, digits: int = 2) -> str:
     if not any(digit in "123456789" for digit in text):
         text = text.lstrip("-")
     return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+
+
+def compact(value: float) -> str:
+    """Return a number with six digits at most, and without the zero before the point.
+
+    Examples
+    --------
+    >>> compact(0.25), compact(-0.5), compact(3.0)
+    ('.25', '-.5', '3')
+    """
+    return f"{value:g}".replace("0.", ".", 1) if 0 < abs(value) < 1 else f"{value:g}"

@@ -78,7 +78,7 @@ def intervals(
     level
         Nominal level, between 0 and 1.
     resamples, seed
-        Of the bootstrap.
+        Number of resamples and seed of the bootstrap.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How good predictions are, in the field's metrics."""
+"""Metrics of predictions, as the field uses them."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -8,23 +8,23 @@ from numpy.typing import ArrayLike, NDArray
 from antibody_esm.errors import place
 
 Counts = NDArray[np.float64]
-"""How often each row counts in each of several samples, ``(samples, n)``."""
+"""Number of times that each row counts in each of several samples, ``(samples, n)``."""
 Values = dict[str, NDArray[np.float64]]
 """Metric to its value in each sample, ``(samples,)``."""
 
 
 class Metric(NamedTuple):
-    """What one should know of a metric before reading a value."""
+    """Properties of a metric that a reader of its value needs."""
 
     title: str
-    """Its name for people."""
+    """Name in tables and sentences."""
     needs: Literal["class", "order", "probability", "value"]
-    """What it looks at: predicted classes, only the order of the predictions, probabilities as such, or values."""
+    """Input: predicted classes, only the order of the predictions, probabilities as such, or values."""
     higher_is_better: bool = True
     bounds: tuple[float, float] = (0.0, 1.0)
-    """The least and the largest value it can have."""
+    """Smallest and largest possible value."""
     caveat: str = ""
-    """Why nobody is better for this metric alone; empty where one can be."""
+    """Reason why a better value alone is no better model; empty if it is."""
 
 
 _BOUGHT = "which calling {} antibodies positive raises without any knowledge"
@@ -89,7 +89,7 @@ def score(label: ArrayLike, prediction: ArrayLike, probability: ArrayLike) -> di
     equal width: the mean, over rows, of how far the mean probability of a bin is from its share of positives. It is 0
     for a perfect model of a whole population only: chance alone lifts it, the more the fewer rows there are.
 
-    Where only one class is present, balanced accuracy, Matthews correlation and both areas are not defined; without
+    If only one class is present, balanced accuracy, Matthews correlation and both areas are not defined; without
     positives sensitivity and F1 are not either, without negatives specificity. Matthews correlation of a constant
     prediction is 0.
 
@@ -119,7 +119,7 @@ def score_continuous(target: ArrayLike, prediction: ArrayLike) -> dict[str, floa
     -------
     Spearman and Pearson correlation, -1 to 1; RMSE in the units of the target; ``top_k_recall``, 0 to 1: of the tenth
     of rows (rounded up) with the highest targets, the share that is among as many rows with the highest predictions.
-    Where rows are tied at the edge of the tenth, the expected value of breaking the ties at random.
+    If rows are tied at the edge of the tenth, it is the expected value of breaking the ties at random.
 
     Correlations are not defined where target or prediction is constant, nor is the recall where the target is.
 

@@ -25,7 +25,7 @@ Rule = Callable[[NDArray[np.int64], NDArray[np.float64]], float]
 
 
 class Candidate(NamedTuple):
-    """What may be chosen."""
+    """Features and classifier that may be chosen."""
 
     features: NDArray[Any]
     """``(n, dim)``, an array or a sparse one, of all rows."""
@@ -35,10 +35,10 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True)
 class NestedCrossValidation:
-    """What was chosen on each outer fold, and what that predicted there."""
+    """Choice on each outer fold, with its predictions there."""
 
     outer: CrossValidation
-    """Scores and predictions of what was chosen, on rows that had no part in the choice."""
+    """Scores and predictions of the chosen candidates, on rows that had no part in the choice."""
     chosen: tuple[str, ...]
     """``(n_folds,)``, the name of the candidate."""
     threshold: NDArray[np.float64]
@@ -70,9 +70,9 @@ def nested_cross_validate(
     label
         ``(n,)``, 0 or 1.
     split, inner
-        How to divide the rows, and the training rows of each fold. Both keep the same rows together.
+        Splits of the rows, and of the training rows of each fold. Both keep the same rows together.
     metric
-        What to choose by. Inner folds in which it is not defined do not count.
+        Metric of the choice. Inner folds in which it is not defined do not count.
     threshold
         From which probability on a row is predicted as 1: ``balanced_accuracy``: the threshold at which that is highest
         over the inner out-of-fold probabilities of what was chosen; a function of labels and such probabilities; None:

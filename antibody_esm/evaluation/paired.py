@@ -71,13 +71,13 @@ def compare(
     one, other
         Predictions for the same rows, in one order and of the same folds.
     metric
-        What to compare, a name of `metrics.METRIC`.
+        Metric to compare, a name of `metrics.METRIC`.
     names
-        Of the one and of the other.
+        Names of the two pipelines.
     level
         Nominal level, between 0 and 1.
     resamples, seed
-        Of the bootstrap, where there is one.
+        Number of resamples and seed of the bootstrap, if there is one.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def compare_all(
     pipelines
         Name to predictions, all for the same rows and folds.
     baseline
-        Which of them the others are compared with.
+        Name of the pipeline that the others are compared with.
     metric, level, resamples, seed
         As for `compare`.
 
@@ -264,10 +264,10 @@ def corrected_resampled_t_test(
     test_share
         Rows in a test fold for each row in its training set: 1 / 9 with ten folds of one size.
     metric
-        What the scores are, a name of `metrics.METRIC`.
+        Metric of the scores, a name of `metrics.METRIC`.
     names, level
-        As for `compare`, which one should prefer where there are predictions: scores of PR AUC do not tell whether
-        there were ties, so nothing is claimed of them here.
+        As for `compare`, which is preferable if there are predictions: scores of PR AUC do not show ties, so
+        no difference of them is claimed here.
 
     Raises
     ------

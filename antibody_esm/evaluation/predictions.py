@@ -1,10 +1,10 @@
-"""What was predicted for labelled rows, and by how many models."""
+"""Predictions for labelled rows, with the fold of the model that made each."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from antibody_esm.evaluation.metrics import CONTINUOUS_METRICS, METRICS, Classif
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Rows(ABC):
-    """What is common to both kinds of predictions."""
+    """Common part of predictions of classes and of continuous labels."""
 
     fold: NDArray[np.int64] | None
     clusters: NDArray[np.int64] | None = None
@@ -40,18 +40,29 @@ class _Rows(ABC):
 
     @property
     def folds(self) -> int:
-        """How many models predicted the rows."""
+        """Number of models that predicted the rows."""
         return 1 if self.fold is None else int(self.fold.max()) + 1
 
     @property
     def independent(self) -> bool:
-        """Whether every row is a cluster of its own."""
+        """True if every row is a cluster of its own."""
         return self.clusters is None or int(self.clusters.max()) + 1 == len(self)
 
     @property
     def cluster(self) -> NDArray[np.int64]:
         """``(n,)``, the cluster of each row, from 0."""
         return np.arange(len(self)) if self.clusters is None else self.clusters
+
+    def subset(self, rows: NDArray[Any], *, folds: bool = True) -> Self:
+        """Return the predictions at these indices; without folds, as if one model had made them.
+
+        To leave out folds is correct only for metrics that count rows or average errors, and that never rank rows of
+        different models.
+        """
+        columns = {each.name: getattr(self, each.name) for each in fields(self)}
+        chosen = {name: None if column is None else column[rows] for name, column in columns.items()}
+        several = folds and self.fold is not None and len(np.unique(self.fold[rows])) > 1
+        return replace(self, **chosen if several else chosen | {"fold": None})
 
     def scores(self) -> dict[str, float]:
         """Return every metric: of all rows where one model predicted them, else the mean over folds."""
@@ -70,7 +81,7 @@ class _Rows(ABC):
         return {name: np.array([float(one[name][0]) for one in found]) for name in self.METRICS}
 
     def scorer(self) -> Callable[[Counts], Values]:
-        """Return what gives every metric of many samples of the rows at once, from counts ``(samples, n)``.
+        """Return the function from counts ``(samples, n)`` to every metric of these samples of the rows.
 
         With folds it is the mean over those folds in which the metric is defined: scores of two models are on two
         scales and are never ranked in one list.
@@ -96,7 +107,7 @@ class _Rows(ABC):
 class Predictions(_Rows):
     """Predicted classes and probabilities, beside the true classes.
 
-    ``fold`` has no default, so that nobody takes the scores of several models for those of one.
+    ``fold`` has no default, so that scores of several models are not taken for those of one model.
 
     Attributes
     ----------
@@ -105,11 +116,11 @@ class Predictions(_Rows):
     probability
         ``(n,)`` of class 1, 0 to 1.
     fold
-        None where one fixed model, which had seen none of the rows, predicted them all; after cross-validation
+        None if one model, which was trained on none of the rows, predicted them all; after cross-validation
         ``(n,)``, the fold in which each row was tested.
     clusters
-        ``(n,)``, which rows belong together (numbers or words): clones of one parent, sequences of one identity
-        cluster, antibodies of one donor. None where rows are independent.
+        ``(n,)``, the cluster of each row (a number or a name): clones of one parent, sequences of one identity
+        cluster, antibodies of one donor. None if rows are independent.
 
     Raises
     ------
@@ -134,8 +145,13 @@ class Predictions(_Rows):
         return len(self.label)
 
     @property
+    def truth(self) -> NDArray[np.int64]:
+        """``(n,)``, the true classes."""
+        return self.label
+
+    @property
     def tied(self) -> bool:
-        """Whether rows of both classes have one probability, in one fold."""
+        """True if rows of both classes have the same probability in the same fold."""
         fold = np.zeros(len(self), np.int64) if self.fold is None else self.fold
         negative, positive = (
             set(zip(fold[self.label == one].tolist(), self.probability[self.label == one].tolist(), strict=True))
@@ -172,11 +188,30 @@ class ContinuousPredictions(_Rows):
     def __len__(self) -> int:
         return len(self.target)
 
+    @property
+    def truth(self) -> NDArray[np.float64]:
+        """``(n,)``, the measured values."""
+        return self.target
+
     def _metrics(self, rows: NDArray[np.int64] | slice) -> Measured:
         return Measured(self.target[rows], self.prediction[rows])
 
 
 AnyPredictions = Predictions | ContinuousPredictions
+
+
+def predictions_of(
+    label: NDArray[Any],
+    prediction: NDArray[Any],
+    probability: NDArray[np.float64] | None,
+    *,
+    fold: NDArray[np.int64] | None = None,
+    clusters: NDArray[np.int64] | None = None,
+) -> AnyPredictions:
+    """Return predictions of classes, or of continuous labels if there is no probability."""
+    if probability is None:
+        return ContinuousPredictions(target=label, prediction=prediction, fold=fold, clusters=clusters)
+    return Predictions(label=label, prediction=prediction, probability=probability, fold=fold, clusters=clusters)
 
 
 def _mean_of_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:

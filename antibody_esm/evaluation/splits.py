@@ -1,6 +1,6 @@
-"""A split spec becomes folds.
+"""Folds from a split spec.
 
-What must not be divided is first made a unit: a name or number for each row, alike in rows that stay together. Folds of
+Each row has a unit, a name or number; rows of one unit stay together. Folds of
 units are as stratified as can be: one after the other, from that which weighs most, each joins the fold in which the
 sum over classes and folds of squared shares grows least, of those after which every fold can still have both classes.
 """
@@ -67,7 +67,7 @@ def units(spec: SplitSpec, data: "Dataset") -> NDArray[Any] | None:
 def strata(target: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return by what folds of continuous labels are stratified, ``(n,)``: 1 above their median, else 0.
 
-    Where no label is above it, 1 stands for those that equal it.
+    If no label is above it, 1 stands for those that equal it.
 
     Examples
     --------
@@ -122,10 +122,9 @@ class Splitter:
     Parameters
     ----------
     spec
-        What `groups` are depends on `by`: of ``identity`` the sequences or texts of pairs (`Antibody`), whose heavy
-        chains are compared, of ``group`` and ``family`` names, of ``fold``
-        the number of the fold in which each row is tested; of ``antibody`` they play no part. Without groups, X is
-        taken in their place if it is one-dimensional.
+        The meaning of `groups` depends on `by`: for ``identity`` the sequences or texts of pairs (`Antibody`), whose
+        heavy chains are compared, for ``group`` and ``family`` names, for ``fold`` the number of the fold in which each
+        row is tested; ``antibody`` ignores them. Without groups, X is taken in their place if it is one-dimensional.
 
     Examples
     --------
@@ -141,7 +140,7 @@ class Splitter:
         return f"Splitter({self.spec!r})"
 
     def split(self, X: Any, y: Any, groups: Any = None) -> Iterator[Fold]:
-        """Give the indices of training and test rows of every fold.
+        """Yield the indices of training and test rows of every fold.
 
         Parameters
         ----------
@@ -188,7 +187,7 @@ class IdentityKFold(Splitter):
     identity
         Above 0 and up to 1, as `antibody_esm.data.identity` defines it.
     n_repeats
-        How often rows are divided, each time by another seed.
+        Number of times that rows are divided, each time with another seed.
     shuffle, random_state
         As scikit-learn's `StratifiedKFold`, but that the seed is a number.
 

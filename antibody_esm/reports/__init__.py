@@ -1,1 +1,1 @@
-"""What people read."""
+"""Reports: the numbers of an evaluation, and text, figures and pages that show them."""

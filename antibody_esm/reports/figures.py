@@ -60,7 +60,7 @@ STYLE: dict[Any, Any] = {
 """Settings of matplotlib for axes that are made here."""
 
 CHANCE = {"roc_auc": 0.5, "balanced_accuracy": 0.5, "mcc": 0.0, "spearman": 0.0, "pearson": 0.0}
-"""What knowing nothing scores, by metric, where that does not depend on the data."""
+"""Score of a random prediction by metric, for metrics in which it does not depend on the data."""
 
 _GRID = np.linspace(0, 1, 201)
 _MOST_POINTS = 2_000
@@ -73,9 +73,9 @@ class Entry(NamedTuple):
     label: str
     interval: Interval
     faint: bool = False
-    """Whether it stands in the background, as a baseline does."""
+    """True for a line in the background, such as a baseline."""
     detail: str = ""
-    """What is said in small letters below the label."""
+    """Text in small letters below the label."""
 
 
 def drawn(ax: "Axes | None", draw: Callable[..., None], *given: Any) -> "Axes":

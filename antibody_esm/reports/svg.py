@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def svg(draw: Callable[["Axes"], object], name: str, told: str, size: tuple[float, float]) -> str:
+def svg(draw: Callable[["Axes"], object], name: str, description: str, size: tuple[float, float]) -> str:
     """Return what is drawn as an SVG element, always the same bytes for the same figure.
 
     Parameters
@@ -22,8 +22,8 @@ def svg(draw: Callable[["Axes"], object], name: str, told: str, size: tuple[floa
         Draws on axes.
     name
         Distinct among the figures of a page; ids begin with it.
-    told
-        What the figure shows, for those who do not see it.
+    description
+        Content of the figure in words, for readers who cannot see it.
     size
         Width and height in inches; letters have 9 points, and their full size where an inch takes 96 pixels.
     """
@@ -50,7 +50,7 @@ def svg(draw: Callable[["Axes"], object], name: str, told: str, size: tuple[floa
     width, height = (96 * inches for inches in size)
     opening = (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
-        f'aria-label="{html.escape(told)}" viewBox="{box[1]}" width="{width:.0f}" height="{height:.0f}">'
+        f'aria-label="{html.escape(description)}" viewBox="{box[1]}" width="{width:.0f}" height="{height:.0f}">'
     )
     return re.sub(r"\n\s*", "\n", opening + text[text.index(">") + 1 :]).strip()
 

@@ -21,8 +21,8 @@ from antibody_esm import (
     load_dataset,
 )
 from antibody_esm.evaluation.applicability import FAR, Applicability
+from antibody_esm.evaluation.conformal import Uncertainty
 from antibody_esm.evaluation.splits import folds, units
-from antibody_esm.evaluation.uncertainty import Uncertainty
 from antibody_esm.model_files import manifest_digest
 
 GENERATOR = np.random.default_rng(4)

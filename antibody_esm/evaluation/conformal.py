@@ -1,0 +1,165 @@
+"""Conformal sets and intervals of predictions, with Venn-Abers intervals of probabilities.
+
+A new prediction is compared with out-of-fold predictions for the training antibodies. Folds keep clonally related
+antibodies together; otherwise clones of a training antibody would make the sets and intervals too small. The coverage
+of conformal prediction holds for antibodies that are exchangeable with the training antibodies. For antibodies of
+another laboratory, only a test shows the coverage.
+"""
+
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antibody_esm.errors import DatasetError
+from antibody_esm.evaluation.cross_validation import cross_validate
+from antibody_esm.evaluation.splits import units
+from antibody_esm.specs import SplitBy, SplitSpec
+from antibody_esm.unknown import Unknown
+
+if TYPE_CHECKING:
+    from antibody_esm.data.dataset import Dataset
+
+CONFIDENCE = 0.9
+"""Coverage of conformal sets and intervals by default."""
+
+_FOLDS = 5
+_MANY = 20_000
+"""More sequences are not clustered, as it takes minutes, unless the split clusters them anyway."""
+
+
+@dataclass(frozen=True, eq=False)
+class Uncertainty:
+    """Out-of-fold predictions for the training antibodies, from which the uncertainty of other predictions follows.
+
+    Attributes
+    ----------
+    score
+        ``(n,)``, probability of class 1 out of fold; of continuous labels, the predicted value.
+    label
+        ``(n,)``, 0 or 1; or numbers.
+    by
+        Unit that the folds kept together, as in `SplitSpec`.
+    """
+
+    score: NDArray[np.float64]
+    label: NDArray[np.float64]
+    by: SplitBy
+    task: Literal["classification", "regression"]
+
+    def sets(self, probability: NDArray[np.float64], confidence: float = CONFIDENCE) -> NDArray[np.bool_]:
+        """Return which classes cannot be ruled out, ``(m, 2)``.
+
+        For antibodies of either class, the sets have coverage `confidence` (Mondrian conformal
+        prediction, doi:10.1007/b106715). A set of both classes says that the model cannot tell; an empty one, that the
+        antibody is unlike the training ones of both classes.
+
+        Parameters
+        ----------
+        probability
+            ``(m,)``, of class 1.
+        confidence
+            Above 0 and below 1.
+        """
+        from crepes import ConformalClassifier
+
+        _check(confidence)
+        found = np.empty((len(probability), 2), np.bool_)
+        for value in (0, 1):
+            strange = np.abs(value - self.score[self.label == value])  # how far from the class that it is of
+            conformal = ConformalClassifier().fit(strange)
+            p_value = conformal.predict_p(np.abs(value - probability)[:, None], smoothing=False)[:, 0]
+            found[:, value] = p_value > 1 - confidence
+        return found
+
+    def calibrated(self, probability: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return calibrated probabilities and their intervals, ``(m, 3)``: low, probability, high.
+
+        They are those of Venn-Abers prediction (arXiv:1511.00213): the isotonic calibrations that result if the
+        antibody is taken for one of class 0, and of class 1. One of the two is calibrated whatever the classifier is.
+
+        Parameters
+        ----------
+        probability
+            ``(m,)``, of class 1.
+        """
+        merged, ends = self._venn_abers.predict_proba(np.stack([1 - probability, probability], axis=1))
+        found = np.stack([ends.min(axis=1), merged[:, 1], ends.max(axis=1)], axis=1)
+        return np.asarray(np.clip(found, 0, 1), np.float64)
+
+    def anonymous(self) -> "Uncertainty":
+        """Return the same without labels of antibodies: sorted scores of each class, or sorted residuals of values.
+
+        Sets, calibrated probabilities and intervals depend on no more.
+        """
+        if self.task == "regression":
+            return Uncertainty(np.zeros(len(self.score)), np.sort(self.label - self.score), self.by, self.task)
+        order = np.lexsort((self.score, self.label))
+        return Uncertainty(self.score[order], self.label[order], self.by, self.task)
+
+    @cached_property
+    def _venn_abers(self) -> Any:
+        from venn_abers import VennAbers
+
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "All-NaN slice encountered", RuntimeWarning)  # at the end of its search
+            return VennAbers().fit(np.stack([1 - self.score, self.score], axis=1), self.label.astype(np.int64))
+
+    def intervals(self, value: NDArray[np.float64], confidence: float = CONFIDENCE) -> NDArray[np.float64]:
+        """Return intervals of predicted values, ``(m, 2)``; as many as `confidence` says hold the measured one.
+
+        Infinite, if there are too few training antibodies to say.
+        """
+        from crepes import ConformalRegressor
+
+        _check(confidence)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "the no. of calibration examples is too small", UserWarning)
+            conformal = ConformalRegressor().fit(self.label - self.score)
+            return np.asarray(conformal.predict_int(value, confidence=confidence), np.float64)
+
+
+def out_of_fold(
+    classifier: Any, features: NDArray[np.float64], label: NDArray[Any], data: "Dataset", split: SplitSpec
+) -> Uncertainty | Unknown:
+    """Return out-of-fold predictions for training antibodies, or the reason why there are none.
+
+    Parameters
+    ----------
+    classifier
+        Unfitted scikit-learn classifier or regressor.
+    features
+        ``(n, dim)``.
+    label
+        ``(n,)``.
+    data
+        The training antibodies.
+    split
+        Split of the spec. Its groups or families are kept together, else clusters of sequences at 90 % identity. More
+        than 20,000 antibodies are clustered only if the split does so.
+    """
+    if split.by in ("group", "family", "fold"):
+        within = SplitSpec(folds=_FOLDS, by="group") if split.by == "group" else SplitSpec(by=split.by)
+    elif len(data) > _MANY and split.by != "identity":  # a classifier that calibrates by identity needs the clusters
+        within = SplitSpec(folds=_FOLDS)
+    else:
+        within = SplitSpec(folds=_FOLDS, by="identity", identity=split.identity)
+    from sklearn.exceptions import ConvergenceWarning
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the fit to all antibodies says it
+            found = cross_validate(classifier, features, label, within, unit=units(within, data))
+    except DatasetError as error:
+        return Unknown(str(error))
+    if found.probability is None:
+        return Uncertainty(found.prediction, label.astype(np.float64), within.by, "regression")
+    return Uncertainty(found.probability, label.astype(np.float64), within.by, "classification")
+
+
+def _check(confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence is above 0 and below 1, not {confidence}")

@@ -1,0 +1,118 @@
+"""Predictions for one data set with their scores, intervals and differences to other predictions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antibody_esm.evaluation.baselines import Prediction
+from antibody_esm.evaluation.cross_validation import CrossValidation
+from antibody_esm.evaluation.intervals import Interval, corrected_resampled_t, intervals
+from antibody_esm.evaluation.metrics import METRIC
+from antibody_esm.evaluation.paired import Comparison, Names, compare, corrected_resampled_t_test
+from antibody_esm.evaluation.predictions import AnyPredictions, predictions_of
+
+LEVEL = 0.95
+"""Nominal level of every interval in a report."""
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredPredictions:
+    """Predictions for all rows of a data set, and their scores.
+
+    Attributes
+    ----------
+    rows
+        The predictions; those of several repeats follow each other, with consecutive fold numbers.
+    scores
+        Metric to its values: ``(repeats * n_folds,)`` from cross-validation, ``(1,)`` from a test.
+    repeats
+        Number of predictions for each antibody.
+    """
+
+    rows: AnyPredictions
+    scores: Mapping[str, NDArray[np.float64]]
+    repeats: int = 1
+
+    @classmethod
+    def of(cls, rows: AnyPredictions) -> "ScoredPredictions":
+        """Return predictions of one repeat, with their scores."""
+        if rows.fold is not None:
+            return cls(rows, rows.fold_scores())
+        return cls(rows, {name: np.array([value]) for name, value in rows.scores().items()})
+
+    @classmethod
+    def of_folds(cls, validation: CrossValidation, label: NDArray[Any]) -> "ScoredPredictions":
+        """Return the predictions of a cross-validation for antibodies with these labels, ``(n,)``."""
+        repeats = validation.repeats
+        folds = len(next(iter(validation.scores.values()))) // repeats
+        fold = validation.fold.T.ravel() + np.repeat(np.arange(repeats), len(label)) * folds
+        probability = None if validation.probability is None else validation.probability.T.ravel()
+        rows = predictions_of(np.tile(label, repeats), validation.prediction.T.ravel(), probability, fold=fold)
+        return cls(rows, validation.scores, repeats)
+
+    @classmethod
+    def of_test(
+        cls, predicted: Prediction, label: NDArray[Any], clusters: NDArray[np.int64] | None
+    ) -> "ScoredPredictions":
+        """Return the predictions for a test set with these labels and clusters, each ``(n,)``."""
+        rows = predictions_of(label, predicted.prediction, predicted.probability, clusters=clusters)
+        return cls(rows, {metric: np.array([value]) for metric, value in predicted.scores.items()})
+
+    def clustered(self, clusters: NDArray[np.int64] | None) -> "ScoredPredictions":
+        """Return the same predictions, whose rows belong to clusters."""
+        return replace(self, rows=replace(self.rows, clusters=clusters))
+
+    @property
+    def first(self) -> AnyPredictions:
+        """The predictions of the first repeat, with one row for each antibody."""
+        return self.rows.subset(np.arange(len(self.rows) // self.repeats))
+
+    def defined(self, metric: str) -> NDArray[np.float64]:
+        """Return the values of a metric in the folds where it is defined."""
+        return self.scores[metric][~np.isnan(self.scores[metric])]
+
+    @cached_property
+    def intervals(self) -> dict[str, Interval]:
+        """Interval of every metric, by the method in the table of `antibody_esm.evaluation.intervals`."""
+        if self.rows.fold is not None:
+            return {
+                name: corrected_resampled_t(values, self._tested, level=LEVEL, bounds=METRIC[name].bounds)
+                for name, values in self.scores.items()
+            }
+        return held_out_intervals(self.rows)
+
+    def compare(self, other: "ScoredPredictions", metric: str, titles: Names) -> Comparison:
+        """Return the difference to other predictions for the same rows and folds."""
+        if self.rows.fold is not None and self.repeats > 1:
+            scores = self.scores[metric], other.scores[metric]
+            return corrected_resampled_t_test(*scores, self._tested, metric, names=titles, level=LEVEL)
+        if self.rows.fold is None and _one_cluster(self.rows):
+            both = self.intervals[metric].estimate, other.intervals[metric].estimate
+            return Comparison(*titles, metric, _undetermined(both[0] - both[1]), 1.0, 1.0, scores=both)
+        return compare(self.rows, other.rows, metric, names=titles, level=LEVEL)
+
+    @property
+    def _tested(self) -> float:
+        """Number of tested antibodies for each training antibody, the mean over folds."""
+        sizes = np.bincount(self.rows.fold if self.rows.fold is not None else np.zeros(len(self.rows), np.int64))
+        return float((sizes / (len(self.rows) // self.repeats - sizes)).mean())
+
+
+def held_out_intervals(rows: AnyPredictions) -> dict[str, Interval]:
+    """Return the intervals of one model's predictions; their ends are unknown if all rows are of one cluster."""
+    if not _one_cluster(rows):
+        return intervals(rows, level=LEVEL)
+    return {name: _undetermined(value) for name, value in rows.scores().items()}
+
+
+def _one_cluster(rows: AnyPredictions) -> bool:
+    return int(rows.cluster.max()) == 0
+
+
+def _undetermined(estimate: float) -> Interval:
+    reason = "all antibodies are of one cluster"
+    return Interval(estimate, np.nan, np.nan, LEVEL, "none", unclaimed=reason)

@@ -1,0 +1,155 @@
+"""Context of the scores on one data set: baselines, nearest training antibodies and families.
+
+Baselines are kept for the next pipelines on the same data, under a digest of all that they depend on. They hold arrays
+of predictions and no data set, so a data set is freed with its last report.
+"""
+
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Callable
+from threading import Lock
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antibody_esm.data.dataset import Dataset
+from antibody_esm.data.identity import identities
+from antibody_esm.descriptors import UNKNOWN, germline_genes
+from antibody_esm.evaluation.baselines import (
+    BASELINES,
+    BaselineName,
+    Prediction,
+    Results,
+    cross_validate_baselines,
+    fit_baselines,
+)
+from antibody_esm.evaluation.cross_validation import CrossValidation
+from antibody_esm.specs import SplitSpec
+
+T = TypeVar("T")
+
+MANY = 5_000
+"""Number of antibodies above which baselines that compare or number all antibodies are left out: they take hours."""
+_SLOW: tuple[BaselineName, ...] = ("kmers", "germline", "nearest_neighbour")
+_TOO_MANY = f"left out of reports on more than {MANY:,} antibodies, where it takes hours"
+_KEPT = 32
+"""Baseline results that are kept, at most: many pipelines are reported on one data set."""
+
+
+class _Recent(Generic[T]):
+    """The results that were last used, by digest."""
+
+    def __init__(self) -> None:
+        self._results: OrderedDict[str, T] = OrderedDict()
+        self._lock = Lock()
+
+    def once(self, key: str, compute: Callable[[], T]) -> T:
+        """Return the result of a digest; compute it if it is not kept."""
+        with self._lock:
+            if key in self._results:
+                self._results.move_to_end(key)
+                return self._results[key]
+        result = compute()
+        with self._lock:
+            self._results[key] = result
+            while len(self._results) > _KEPT:
+                self._results.popitem(last=False)
+        return result
+
+
+_CROSS_VALIDATED: _Recent[Results[CrossValidation]] = _Recent()
+_TESTED: _Recent[Results[Prediction]] = _Recent()
+
+
+def cross_validated_baselines(data: Dataset, split: SplitSpec, continuous: bool) -> Results[CrossValidation]:
+    """Return baselines on the folds of a split."""
+    names = _quick(data)
+
+    def compute() -> Results[CrossValidation]:
+        results = cross_validate_baselines(data, split, names, continuous=continuous)
+        return Results(results.found, results.absent | _left_out(names))
+
+    return _CROSS_VALIDATED.once(_digest(_content(data), split.fingerprint, continuous, names), compute)
+
+
+def tested_baselines(training: Dataset, data: Dataset, continuous: bool) -> Results[Prediction]:
+    """Return baselines that were fitted on a training set, and their predictions for other data.
+
+    Raises
+    ------
+    DatasetError
+        If the two are of different chains or fragments.
+    """
+    names = [name for name in _quick(training) if name in _quick(data)]
+
+    def compute() -> Results[Prediction]:
+        results = fit_baselines(training, names, continuous=continuous).score(data)
+        return Results(results.found, results.absent | _left_out(names))
+
+    return _TESTED.once(_digest(_content(training), _content(data), continuous, names), compute)
+
+
+def _quick(data: Dataset) -> list[BaselineName]:
+    return [name for name in BASELINES if len(data) <= MANY or name not in _SLOW]
+
+
+def _left_out(names: list[BaselineName]) -> dict[BaselineName, str]:
+    return {name: _TOO_MANY for name in BASELINES if name not in names}
+
+
+def _content(data: Dataset) -> list[object]:
+    """Return all of a data set that baselines and folds read; `Dataset.digest` of a saved model is only a claim."""
+    return [
+        [data.chain, data.fragment, data.species],
+        data.heavy,
+        data.light,
+        None if data.label is None else np.asarray(data.label).tolist(),
+        data.groups,
+        {name: np.asarray(values).tolist() for name, values in data.measurements.items()},
+    ]
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def nearest_identity(data: Dataset, training: Dataset) -> NDArray[np.float64] | None:
+    """Return the identity ``(n,)`` of each antibody to the nearest training antibody, 0 to 1; None for very many.
+
+    For antibodies of two chains it is the identity of the heavy chains, see `Dataset.identity_sequences`.
+    """
+    if max(len(data), len(training)) > MANY:
+        return None
+    theirs = training.identity_sequences
+    return np.concatenate([same.max(axis=1) for _, same in identities(data.identity_sequences, theirs)])
+
+
+def identity_to_other_folds(data: Dataset, fold: NDArray[np.int64], repeats: int) -> NDArray[np.float64] | None:
+    """Return the identity of each antibody to the nearest one of the other folds, 0 to 1; None for very many.
+
+    Parameters
+    ----------
+    fold
+        ``(repeats * n,)``; the result has the same shape.
+    """
+    if len(data) > MANY:
+        return None
+    folds = fold.reshape(repeats, len(data))
+    nearest = np.empty(folds.shape)
+    for rows, same in identities(data.identity_sequences, data.identity_sequences):
+        for repeat in range(repeats):
+            nearest[repeat, rows] = np.where(folds[repeat, rows, None] != folds[repeat], same, 0).max(axis=1)
+    return nearest.ravel()
+
+
+def family(data: Dataset) -> NDArray[np.object_] | None:
+    """Return the family of each antibody: its group, else its V gene family; None if there is neither."""
+    if data.groups is not None:
+        return np.array(data.groups, object)
+    if len(data) > MANY:
+        return None
+    heavy, light = germline_genes(data.sequences, species=data.species).T
+    genes = heavy if (heavy != UNKNOWN).any() else light
+    return np.array([name.partition("-")[0] for name in genes], object) if (genes != UNKNOWN).any() else None

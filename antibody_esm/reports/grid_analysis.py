@@ -1,0 +1,227 @@
+"""Pipelines on data sets: pipelines in rows, data sets in columns, and the differences between them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+
+from antibody_esm.evaluation.paired import Comparison, adjust
+from antibody_esm.evaluation.scored_predictions import ScoredPredictions
+from antibody_esm.reports import names
+from antibody_esm.reports.analysis import Analysis
+
+
+class Row(NamedTuple):
+    """A pipeline or baseline that reads one part of the antibodies."""
+
+    name: str
+    fragment: str
+    baseline: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One data set, scored in one way.
+
+    Attributes
+    ----------
+    title
+        Name of the data set and of the design, distinct among the columns of a grid.
+    reports
+        Analyses by pipeline.
+    differs
+        Sentence for a column whose antibodies or folds differ from those of another column of its data set; else empty.
+    """
+
+    title: str
+    reports: dict[Row, Analysis]
+    differs: str = ""
+
+    @property
+    def first(self) -> Analysis:
+        """The first of `reports`; data set, design and metric are the same in all."""
+        return next(iter(self.reports.values()))
+
+    @cached_property
+    def cells(self) -> dict[Row, ScoredPredictions]:
+        """Predictions in each row: pipelines, best first, then baselines."""
+        metric = self.first.metric
+
+        def score(cell: tuple[Row, ScoredPredictions]) -> float:
+            return float(np.nan_to_num(cell[1].intervals[metric].estimate, nan=-np.inf))
+
+        def falling(cells: dict[Row, ScoredPredictions]) -> dict[Row, ScoredPredictions]:
+            return dict(sorted(cells.items(), key=lambda cell: -score(cell)))
+
+        firsts: dict[str, Analysis] = {}
+        for row, report in self.reports.items():
+            firsts.setdefault(row.fragment, report)
+        baselines = {
+            Row(report.baseline_title(name), fragment, baseline=True): scored
+            for fragment, report in firsts.items()
+            for name, scored in report.baselines.found.items()
+        }
+        return falling({row: report.scored for row, report in self.reports.items()}) | falling(baselines)
+
+    @property
+    def pairs(self) -> list[tuple[Row, Row]]:
+        """Pairs of a pipeline with another pipeline or a baseline that have the same rows and folds."""
+        return [
+            (first, second)
+            for first, second in combinations(self.cells, 2)
+            if not first.baseline and _same_rows(self.cells[first], self.cells[second])
+        ]
+
+    @cached_property
+    def compared(self) -> list[Comparison]:
+        """Comparisons of `pairs`, before the correction for their number."""
+        fragments = len({row.fragment for row in self.cells}) > 1
+
+        def name(row: Row) -> str:
+            return f"{row.name}, {row.fragment}" if fragments else row.name
+
+        return [
+            self.cells[first].compare(
+                self.cells[second].clustered(self.cells[first].rows.clusters),
+                self.first.metric,
+                (name(first), name(second)),
+            )
+            for first, second in self.pairs
+        ]
+
+
+class GridAnalysis:
+    """Numbers about pipelines on data sets; `antibody_esm.reports.grid.GridReport` shows them.
+
+    Parameters
+    ----------
+    reports
+        One analysis or several, of classes or continuous labels. Those of the same antibodies and folds share a column;
+        pipelines that were scored on different rows are not ranked together.
+
+    Raises
+    ------
+    ValueError
+        If there is no report.
+    """
+
+    def __init__(self, reports: Sequence[Analysis]) -> None:
+        self.reports: tuple[Analysis, ...] = tuple(reports)
+        if not self.reports:
+            raise ValueError("a grid needs one report at least")
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """Data sets in order of first occurrence, cross-validations before tests."""
+        table: dict[tuple[str, str, bool, int], dict[Row, Analysis]] = {}
+        for report in sorted(self.reports, key=lambda report: not report.is_cross_validation):
+            row = Row(self._name(report), report.data.reading.fragment or report.data.chain)
+            number = 1
+            while not _fits(
+                row, report, table.get(key := (report.source, report.design, report.spec.is_regression, number), {})
+            ):
+                number += 1
+            table.setdefault(key, {})[row] = report
+        titles = _titles([(source, design, number) for source, design, _, number in table])
+        first = {
+            key[:3]: (title, cells) for title, (key, cells) in zip(titles, table.items(), strict=True) if key[3] == 1
+        }
+        return tuple(
+            Column(title, cells, "" if key[3] == 1 else _differs(cells, *first[key[:3]]))
+            for title, (key, cells) in zip(titles, table.items(), strict=True)
+        )
+
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """Pipelines, in the order of their scores in the first column that has them, and then baselines."""
+        every = list(dict.fromkeys(row for column in self.columns for row in column.cells))
+        return tuple(sorted(every, key=lambda row: row.baseline))
+
+    @cached_property
+    def comparisons(self) -> dict[str, tuple[Comparison, ...]]:
+        """Comparisons by the title of their column; one correction of Holm is for all of the grid."""
+        every = iter(adjust([comparison for column in self.columns for comparison in column.compared]))
+        return {column.title: tuple(next(every) for _ in column.compared) for column in self.columns}
+
+    def column(self, title: str | None = None) -> Column:
+        """Return a column by its title; the first one by default.
+
+        Raises
+        ------
+        ValueError
+            If no column has that title.
+        """
+        for column in self.columns:
+            if title in (None, column.title):
+                return column
+        titles = ", ".join(column.title for column in self.columns)
+        raise ValueError(f"no data set {title!r} here; choose one of {titles}")
+
+    def _name(self, report: Analysis) -> str:
+        """Return the name of a pipeline, which is the same before and after its language model was pinned."""
+        alike = [
+            other.spec
+            for other in self.reports
+            if names.agree(other.spec.extractor, report.spec.extractor)
+            and (other.spec.classifier, other.spec.decision) == (report.spec.classifier, report.spec.decision)
+        ]
+        return min((names.pipeline(spec) for spec in alike), key=len)
+
+
+def _fits(row: Row, report: Analysis, cells: dict[Row, Analysis]) -> bool:
+    """Return True if a column has the rows of a report, but not yet its pipeline."""
+    if row in cells:
+        return False
+    for other, reported in cells.items():
+        if list(report.data.ids) != list(reported.data.ids) or not _same_rows(report.scored, reported.scored):
+            return False
+        if other.fragment == row.fragment:
+            return report.data.sequences == reported.data.sequences
+    return True
+
+
+def _differs(cells: dict[Row, Analysis], title: str, first: dict[Row, Analysis]) -> str:
+    """Return the sentence for a column with the data set and design of another column, but other rows."""
+    report, other = (next(iter(reports.values())) for reports in (cells, first))
+    alike = report.data.fragment == other.data.fragment  # then sequences count too
+    ours, theirs = (
+        set(zip(each.data.ids, each.data.sequences if alike else each.data.ids, strict=True))
+        for each in (report, other)
+    )
+    what = "in other folds than"
+    if ours != theirs:
+        what = (
+            f"on other antibodies ({len(ours):,}, of which {len(ours & theirs):,} are among the {len(theirs):,}) than"
+        )
+    return f"Pipelines here were scored {what} those of {title!r}: no order between the two is meant."
+
+
+def _same_rows(scored: ScoredPredictions, other: ScoredPredictions) -> bool:
+    """Return True if predictions are for the same labels in the same folds."""
+    mine, theirs = scored.rows, other.rows
+    if (
+        scored.repeats != other.repeats
+        or type(mine) is not type(theirs)
+        or (mine.fold is None) != (theirs.fold is None)
+    ):
+        return False
+    folds = mine.fold is None or theirs.fold is None or np.array_equal(mine.fold, theirs.fold)
+    return folds and np.array_equal(mine.truth, theirs.truth)
+
+
+def _titles(columns: list[tuple[str, str, int]]) -> list[str]:
+    """Return a distinct title for each source, design and number."""
+    short = {source: source.partition(":")[0].partition(",")[0] for source, _, _ in columns}
+    titled = {source: short[source] if list(short.values()).count(short[source]) == 1 else source for source in short}
+    designs = {(source, design) for source, design, _ in columns}
+    titles = []
+    for source, design, number in columns:
+        several = sum(name == source and kind != "test" for name, kind in designs) > 1
+        kind = "test" if design == "test" else design if several else "cross-validation"
+        titles.append(f"{titled[source]}, {kind}" + (f" ({number})" if number > 1 else ""))
+    if len(set(titles)) < len(titles):  # of classes and of continuous labels
+        titles = [f"{title} ({i + 1})" if titles.count(title) > 1 else title for i, title in enumerate(titles)]
+    return titles

@@ -1,0 +1,100 @@
+"""Names of pipelines, baselines and splits, as people read them."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from antibody_esm.data.dataset import Dataset
+from antibody_esm.evaluation.baselines import BaselineName
+from antibody_esm.specs import (
+    AnyExtractorSpec,
+    DecisionSpec,
+    DescriptorSpec,
+    EnsembleSpec,
+    ExtractorSpec,
+    Spec,
+    TrainSpec,
+)
+
+BASELINE: Mapping[BaselineName, str] = MappingProxyType(
+    {
+        "majority": "larger class",
+        "length": "length",
+        "isoelectric_point": "isoelectric point",
+        "net_charge": "net charge",
+        "hydrophobicity": "hydrophobicity",
+        "composition": "amino acid composition",
+        "kmers": "k-mers (k = 1 to 3)",
+        "germline": "V gene",
+        "biophysical": "biophysical descriptors",
+        "nearest_neighbour": "nearest sequence",
+    }
+)
+"""Names of baselines in tables."""
+_OF_PAIRS: Mapping[BaselineName, str] = MappingProxyType(
+    {name: f"{title} of each chain" for name, title in BASELINE.items() if name not in ("majority", "germline")}
+    | {"germline": "V genes of both chains", "nearest_neighbour": "nearest pair"}
+)
+
+_PINNED = ("digest", "layer", "max_length")
+"""Fields that pinning an extractor fills in."""
+
+
+def baseline_title(name: BaselineName, *, continuous: bool, paired: bool = False) -> str:
+    """Return the name of a baseline in tables."""
+    if continuous and name == "majority":
+        return "mean value"
+    return _OF_PAIRS.get(name, BASELINE[name]) if paired else BASELINE[name]
+
+
+def pipeline(spec: TrainSpec) -> str:
+    """Return the name of a pipeline: model and classifier, with the fields that differ from their defaults."""
+    name = f"{_model(spec.extractor)} + {_named(spec.classifier.kind, spec.classifier, {'kind'})}"
+    return name if spec.decision == DecisionSpec() else f"{name}, {_named('decision', spec.decision, set())}"
+
+
+def folds(spec: TrainSpec, number: int, data: Dataset) -> str:
+    """Return the number of folds of each repeat, and how they were made."""
+    split = spec.split
+    design = {
+        "antibody": f"{number} folds stratified by the median" if spec.is_regression else f"{number} stratified folds",
+        "identity": f"{number} folds of clusters at {split.identity:.0%} {identity(data)}",
+        "group": f"{number} folds of groups",
+        "family": f"{number} families, each left out once",
+        "fold": f"{number} predefined folds",
+    }[split.by]
+    return design + (f", {split.repeats} times" if split.repeats > 1 else "")
+
+
+def identity(data: Dataset) -> str:
+    """Return the name of the identity that decides which antibodies of a data set are related."""
+    return "identity of heavy chains" if data.chain in ("both", "paired") else "identity"
+
+
+def agree(one: AnyExtractorSpec, other: AnyExtractorSpec) -> bool:
+    """Return True if two extractors are equal, or one of them is the other one, pinned."""
+    if isinstance(one, EnsembleSpec) and isinstance(other, EnsembleSpec):
+        same = one.combine == other.combine and len(one.members) == len(other.members)
+        return same and all(agree(*pair) for pair in zip(one.members, other.members, strict=True))
+    if isinstance(one, ExtractorSpec) and isinstance(other, ExtractorSpec):
+        values = [(getattr(one, name), getattr(other, name)) for name in type(one).model_fields]
+        pinned = (one.digest is None) != (other.digest is None)
+        return all(
+            first == second or (pinned and name in _PINNED and None in (first, second))
+            for name, (first, second) in zip(type(one).model_fields, values, strict=True)
+        )
+    return one == other
+
+
+def _named(name: str, spec: Spec, implied: set[str]) -> str:
+    """Return a name with the fields that differ from their defaults, without those that the name implies."""
+    changed = ", ".join(f"{field}={value!r}" for field, value in spec.__repr_args__() if field not in implied)
+    return f"{name} ({changed})" if changed else name
+
+
+def _model(spec: AnyExtractorSpec) -> str:
+    if isinstance(spec, EnsembleSpec):
+        how = "mean of" if spec.combine == "mean" else "side by side:"
+        return f"{how} {', '.join(_model(member) for member in spec.members)}"
+    if isinstance(spec, DescriptorSpec):
+        return _named(spec.kind, spec, {"kind"})
+    return _named(spec.model, spec, {"model", "revision", "digest"})

@@ -1,0 +1,216 @@
+"""Notes that a reader needs before the numbers of an analysis."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from antibody_esm.data.audit import repeats
+from antibody_esm.data.dataset import Dataset
+from antibody_esm.evaluation.baselines import BASELINES
+from antibody_esm.evaluation.effective_size import sample
+from antibody_esm.evaluation.interval import compact
+from antibody_esm.evaluation.intervals import CROSS_VALIDATION, SIMULATED, Interval, short
+from antibody_esm.evaluation.metrics import METRIC
+from antibody_esm.evaluation.overlap import RELATED, SecondScores, split_by_identity
+from antibody_esm.evaluation.paired import Comparison
+from antibody_esm.reports import names
+from antibody_esm.reports.analysis import Analysis
+from antibody_esm.reports.grid_analysis import Column, GridAnalysis, Row
+from antibody_esm.specs import DecisionSpec, LogisticRegressionSpec, SplitSpec, TrainSpec
+from antibody_esm.unknown import Unknown
+
+UNCHECKED = "Sequences were not checked to be the chain that is read (check=False)."
+"""Note of reports on data that were not checked."""
+_SIMULATED = range(100, 401)
+"""Numbers of antibodies for which coverage after cross-validation was simulated."""
+_FLATTER = "where such a group is split between folds, scores flatter"
+
+
+def remarks(report: Analysis) -> tuple[str, ...]:
+    """Return all notes: the warnings, those that the analysis was made with, and those that follow from its numbers."""
+    notes = [*warnings(report), *([] if report.few else [constant(report.data, report.spec)]), *report.notes]
+    if report.threshold is not None:
+        notes.append(f"The threshold is {compact(report.threshold)}.")
+    notes += _undefined(report)
+    note = coverage(report)
+    if note:
+        notes.append(note)
+    else:
+        notes += _clusters(report)
+        notes += unclaimed({name: report.intervals[name] for name in report.shown})
+    return (*notes, *_without_baselines(report))
+
+
+def warnings(report: Analysis) -> tuple[str, ...]:
+    """Return the notes for the first lines: overlap with the training, clones, few antibodies of a class."""
+    return tuple(filter(None, (overlap(report), clones(report), report.few)))
+
+
+def of_summary(report: Analysis) -> tuple[str, ...]:
+    """Return the notes that need no baseline and no second cross-validation."""
+    counted = str(report.clones) if report.clones is not None and report.clones.many else ""
+    return (*filter(None, [overlap(report), counted]), constant(report.data, report.spec), *report.notes)
+
+
+def overlap(report: Analysis) -> str:
+    """Return the sentence about training antibodies among the tested ones; empty if there are none."""
+    if report.is_cross_validation:
+        return ""
+    if report.overlap is None:
+        return f"Overlap with the training antibodies, and identity to them, are unknown: {report.unknown_training}."
+    return str(report.overlap)
+
+
+def clones(report: Analysis) -> str:
+    """Return the sentences about clonal relatives in other folds; empty if there are few."""
+    if report.clones is None or report.second is None:
+        return ""
+    if isinstance(report.second, Unknown):
+        return f"{report.clones} {without_second(report.second)}"
+    split = report.spec.model_copy(update={"split": split_by_identity(report.spec.split)})
+    design = names.folds(split, report.second.folds, report.data)
+    score = f"{METRIC[report.metric].title} is {report.second.interval(report.metric)}"
+    own = report.intervals[report.metric]
+    return f"{report.clones} With clonal relatives in one fold ({design}), {score} instead of {own}."
+
+
+def without_second(reason: Unknown) -> str:
+    """Return the sentence of a report without a second cross-validation by identity."""
+    words = reason.reason.rstrip(".")
+    return f"A second cross-validation, with clonal relatives in one fold, is not beside it: {words}."
+
+
+def column_warnings(column: Column) -> tuple[str, ...]:
+    """Return the notes of a column for the first lines, see `warnings`."""
+    parts: dict[str, list[tuple[Row, Analysis]]] = {}
+    for row, report in column.reports.items():
+        parts.setdefault(row.fragment, []).append((row, report))
+    overlaps, relatives = [], []
+    for fragment, reports in parts.items():
+        name = f"{fragment}: " if len(parts) > 1 else ""
+        overlaps += [name + note for note in [overlap(reports[0][1])] if note]
+        relatives += [name + note for note in [_clones_of_part(reports)] if note]
+    return (*overlaps, *relatives, *filter(None, [column.first.few]))
+
+
+def _clones_of_part(reports: list[tuple[Row, Analysis]]) -> str:
+    """Return the sentences about clonal relatives in other folds, with the second score of each pipeline of a part."""
+    first = reports[0][1]
+    if len(reports) == 1:
+        return clones(first)
+    if first.second is None:
+        return ""
+    scores = [(row.name, report.second) for row, report in reports if isinstance(report.second, SecondScores)]
+    reasons = dict.fromkeys(report.second for _, report in reports if isinstance(report.second, Unknown))
+    sentences = [str(first.clones), *map(without_second, reasons)]
+    if scores:
+        title = METRIC[first.metric].title
+        beside = "; ".join(f"{name}: {second.interval(first.metric)}" for name, second in scores)
+        sentences.append(f"{title} with clonal relatives in one fold: {beside}.")
+    return " ".join(sentences)
+
+
+def sentences(grid: GridAnalysis, column: Column) -> list[str]:
+    """Return the sentences on a column: each pipeline against the best baseline, and claims between pipelines."""
+    best: dict[Row, Comparison] = {}
+    among: list[Comparison] = []
+    for (pipeline, other), comparison in zip(column.pairs, grid.comparisons[column.title], strict=True):
+        if other.baseline:
+            best.setdefault(pipeline, comparison)
+        else:
+            among.append(comparison)
+    decided = [str(comparison) for comparison in among if comparison.verdict != "undecided"]
+    none = ["No pipeline is shown to be better than another."] if among and not decided else []
+    return [*filter(None, [column.differs]), *map(str, best.values()), *decided, *none]
+
+
+def constant(data: Dataset, spec: TrainSpec) -> str:
+    """Return the sentence on the score of a prediction that is the same for all antibodies."""
+    if spec.is_regression:
+        return f"Always naming the mean would have an RMSE of {short(float(np.std(data.continuous_labels())), 3)}."
+    share = float(np.mean(data.binary_labels()))
+    return f"Always naming the larger class would have an accuracy of {short(max(share, 1 - share), 3)}."
+
+
+def coverage(report: Analysis) -> str | None:
+    """Return the note on the intervals of a cross-validation; None for a test."""
+    return nominal(report.data, report.spec) if report.is_cross_validation else None
+
+
+def nominal(data: Dataset, spec: TrainSpec) -> str:
+    """Return the note on intervals of a cross-validation; simulations are cited for simulated designs only."""
+    return f"{CROSS_VALIDATION} {SIMULATED}" if _is_simulated(data, spec) else CROSS_VALIDATION
+
+
+def _is_simulated(data: Dataset, spec: TrainSpec) -> bool:
+    design = SplitSpec(folds=10, random_state=spec.split.random_state)
+    if (spec.classifier, spec.decision, spec.split) != (LogisticRegressionSpec(), DecisionSpec(), design):
+        return False
+    independent = data.groups is None and not repeats(data.sequences)
+    return independent and len(data) in _SIMULATED and 0.4 <= float(np.mean(data.binary_labels())) <= 0.6
+
+
+def unclaimed(intervals: Mapping[str, Interval]) -> list[str]:
+    """Return a note for each reason why intervals are not claimed to have their coverage."""
+    metrics: dict[str, list[str]] = {}
+    for name, interval in intervals.items():
+        if not interval.claimed:
+            metrics.setdefault(interval.unclaimed, []).append(METRIC[name].title)
+    return [
+        f"No coverage is claimed for {'the interval' if len(titles) == 1 else 'the intervals'} of {', '.join(titles)}: "
+        f"{reason}."
+        for reason, titles in metrics.items()
+    ]
+
+
+def groups(data: Dataset, spec: TrainSpec) -> list[str]:
+    """Return the note on groups that were divided between folds, if there are any."""
+    if data.groups is None or spec.split.by in ("group", "family"):
+        return []
+    return ["Groups were not kept together: antibodies of one group may stand in several folds."]
+
+
+def repeated(data: Dataset, spec: TrainSpec) -> list[str]:
+    """Return the note on sequences of several antibodies, because folds may test on training sequences then."""
+    rows, label = repeats(data.sequences), np.asarray(data.label)
+    if not rows:
+        return []
+    contradictory = sum(len(set(label[same].tolist())) > 1 for same in rows)
+    flatter = "they are tested together" if spec.split.by == "identity" else _FLATTER
+    what = "both sequences" if data.chain in ("both", "paired") else "their sequence"
+    return [
+        f"{sum(map(len, rows))} antibodies share {what} with another one ({len(rows)} sequences, "
+        f"{contradictory} with {'different' if spec.is_regression else 'contradictory'} labels); {flatter}."
+    ]
+
+
+def _undefined(report: Analysis) -> list[str]:
+    """Return a note for each metric that is not defined in all folds."""
+    notes = []
+    for name in report.shown:
+        values = report.scores[name]
+        if (undefined := int(np.isnan(values).sum())) and len(values) > 1:
+            left = f"its mean is that of the other {len(values) - undefined}"
+            notes.append(f"{METRIC[name].title} is not defined in {undefined} of {len(values)} folds; {left}.")
+    return notes
+
+
+def _clusters(report: Analysis) -> list[str]:
+    """Return the note on clusters of the tested antibodies, if there are any."""
+    if report.scored.rows.independent:
+        return []
+    alike = sample(report.scored.rows.cluster)
+    return [
+        f"The {len(report.data):,} antibodies are {alike.clusters:,} clusters at {RELATED:.0%} "
+        f"{names.identity(report.data)}; intervals count them as {alike.effective:,.1f} independent antibodies."
+    ]
+
+
+def _without_baselines(report: Analysis) -> list[str]:
+    """Return a note for each reason why baselines are absent."""
+    notes = []
+    for reason in dict.fromkeys(report.baselines.absent.values()):
+        titles = [report.baseline_title(name) for name, why in report.baselines.absent.items() if why == reason]
+        every = "any baseline" if len(titles) == len(BASELINES) else f"the baseline {', '.join(titles)}"
+        notes.append(f"Without {every}: {reason}.")
+    return notes

@@ -1,0 +1,195 @@
+"""Panels of a page: figures of an analysis with titles and captions."""
+
+import html
+import logging
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from antibody_esm.errors import RECOVERABLE, in_one_line
+from antibody_esm.evaluation.interval import compact
+from antibody_esm.evaluation.metrics import METRIC
+from antibody_esm.reports import names, plots
+from antibody_esm.reports.analysis import Analysis
+from antibody_esm.reports.grid_analysis import Column, GridAnalysis
+from antibody_esm.reports.svg import svg
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+logger = logging.getLogger("antibody_esm")
+
+_SQUARE = (4.2, 3.9)
+_WIDE = 5.0
+"""A figure of more inches has a line of its own, and scrolls in its box where the screen is narrower."""
+
+
+class Panel(NamedTuple):
+    """Figure of a page, with title and caption."""
+
+    title: str
+    caption: str
+    draw: "Callable[[Axes], object]"
+    size: tuple[float, float] = _SQUARE
+
+
+class Figures:
+    """Figures of a page, each with an id of its own."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def figure(self, panel: Panel, level: int) -> str:
+        """Return the element of a figure, whose title is a heading of this level."""
+        self._count += 1
+        description = " ".join([f"{panel.title}.", panel.caption]).strip()
+        try:
+            drawn = svg(panel.draw, f"f{self._count}", description, panel.size)
+        except RECOVERABLE as error:
+            logger.warning("the figure %r could not be drawn: %s", panel.title, in_one_line(error))
+            drawn = f"<p class='warn'>This figure could not be drawn: {html.escape(in_one_line(error))}</p>"
+        caption = f"<figcaption>{html.escape(panel.caption)}</figcaption>" if panel.caption else ""
+        kind = "wide" if panel.size[0] > _WIDE else "narrow"
+        return (
+            f"<figure class='{kind}'><h{level}>{html.escape(panel.title)}</h{level}><div class='scroll'>{drawn}</div>"
+            f"{caption}</figure>"
+        )
+
+    def figures(self, panels: Iterable[Panel], level: int = 4) -> str:
+        """Return the figures of panels, side by side if there is room."""
+        return f"<div class='figures'>{''.join(self.figure(panel, level) for panel in panels)}</div>"
+
+
+def of_column(grid: GridAnalysis, column: Column) -> list[Panel]:
+    """Return the panels of a column: scores of all pipelines and baselines, and their differences."""
+    metric = column.first.metric
+    entries, comparisons = len(column.cells), grid.comparisons[column.title]
+    rivals, pipelines = len({each.other for each in comparisons}), len({each.one for each in comparisons})
+    panels = [
+        Panel(
+            f"{METRIC[metric].title} and 95 % interval",
+            "Blue: what was trained. Grey: baselines that read the same sequences and need no language model. "
+            + ("The dashed line is chance. " if metric in ("roc_auc", "spearman") else "")
+            + "Where intervals overlap much, look at the differences.",
+            partial(plots.grid_scores, grid, column.title),
+            (4.6, 0.9 + 0.33 * entries),
+        )
+    ]
+    if comparisons:
+        panels.append(
+            Panel(
+                "Differences",
+                f"{METRIC[metric].title} of the column less that of the row, with interval and p after Holm's "
+                f"correction for {comparisons[0].family} comparisons. Blue is for the column, orange for the row; "
+                "a frame marks the only differences that may be claimed.",
+                partial(plots.grid_comparisons, grid, column.title),
+                (max(4.6, 1.9 + 1.4 * pipelines), 0.9 + 0.44 * rivals),
+            )
+        )
+    return panels
+
+
+def of_report(report: Analysis) -> list[tuple[str, str, list[Panel]]]:
+    """Return groups of panels, each with a heading and a sentence about all of them."""
+    folded = report.is_cross_validation
+    each = " Thin: one fold each, by the model of that fold. Thick: their mean." if folded else ""
+    if report.spec.is_regression:
+        shown = [
+            Panel("Predicted and measured", "On the dashed line both are equal.", partial(plots.predicted, report)),
+            Panel(
+                "Residuals",
+                "What was predicted too much. A slope says that predictions are too bold or too timid; a funnel, that "
+                "errors grow with the value.",
+                partial(plots.residuals, report),
+            ),
+        ]
+        return [("Predictions", "", shown), ("Where it works", "", _where(report))]
+    decided = "the model's own threshold" if report.threshold is None else f"a threshold of {compact(report.threshold)}"
+    ranked = [
+        Panel("ROC", f"Positives that are found, over false alarms that this costs.{each}", partial(plots.roc, report)),
+        Panel(
+            "Precision and recall",
+            "Of the antibodies called positive, how many are. Calling every antibody positive has the dashed line."
+            + each,
+            partial(plots.precision_recall, report),
+        ),
+    ]
+    decisions = [
+        Panel(
+            "Calibration",
+            "On the dashed line a probability can be taken at its word; below it, it promises too much. Bars are 95 % "
+            "intervals; grey columns say how many antibodies have such a probability.",
+            partial(plots.calibration, report),
+        ),
+        Panel("Confusion", f"At {decided}. Percentages are of the true class.", partial(plots.confusion, report)),
+    ]
+    values = [_value(report, name) for name, value in report.data.measurements.items() if _continuous(name, value)]
+    caption = (
+        "A model that has learnt the property, and not only on which side of its threshold an antibody lies, rises "
+        "within each class too, or falls where the assay counts downwards."
+    )
+    return [
+        ("Ranking", "", ranked),
+        ("Probabilities and decisions", "", decisions),
+        ("Where it works", "", _where(report)),
+        ("Against what the assay measured", caption, values),
+    ]
+
+
+def _value(report: Analysis, name: str) -> Panel:
+    return Panel(name, "", partial(plots.values, report, name), (4.2, 3.4))
+
+
+def _continuous(name: str, values: Any) -> bool:
+    """Return True for a measurement on a scale: no fold number, no flag."""
+    finite = np.asarray(values)[np.isfinite(np.asarray(values))]
+    return name != "fold" and len(np.unique(finite)) > 2
+
+
+def _where(report: Analysis) -> list[Panel]:
+    """Return the panels of families and of identities; a computation that fails becomes a note in its panel."""
+    name = METRIC[report.slice_metric].title
+    name = name[0].upper() + name[1:]
+    panels: list[Panel] = []
+    for title, make in (
+        (f"{name} by family", _families),
+        (f"{name} by identity to the training set", _identities),
+    ):
+        try:
+            panels += make(report, title)
+        except RECOVERABLE as error:
+            panels.append(Panel(title, "", partial(_fail, error)))
+    return panels
+
+
+def _fail(error: Exception, ax: "Axes") -> None:
+    raise error
+
+
+def _families(report: Analysis, title: str) -> list[Panel]:
+    families = [name for name, part in report.by_family.items() if part.defined]
+    if not families:
+        return []
+    left = len(report.by_family) - len(families[: plots.FAMILIES])
+    rest = f"{left} more are small or have one class only. " if left else ""
+    kind = "group" if report.data.groups is not None else "V gene family"
+    size = 4.6, 0.9 + 0.42 * len(families[: plots.FAMILIES])
+    return [Panel(title, f"By {kind}. {rest}{_nominal(report)}".strip(), partial(plots.families, report), size)]
+
+
+def _identities(report: Analysis, title: str) -> list[Panel]:
+    if not report.by_identity:
+        return []
+    what = names.identity(report.data).capitalize()
+    caption = (
+        f"{what} to the nearest antibody the model was trained on. What holds only for near ones may be memory; "
+        f"what you will predict is more likely far. {_nominal(report)}"
+    )
+    size = 4.6, 0.9 + 0.42 * len(report.by_identity)
+    return [Panel(title, caption.strip(), partial(plots.identity, report), size)]
+
+
+def _nominal(report: Analysis) -> str:
+    return "Intervals are nominal." if report.is_cross_validation else ""

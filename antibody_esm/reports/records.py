@@ -1,0 +1,179 @@
+"""Results as plain JSON values and as data frames."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antibody_esm.evaluation.intervals import Interval
+from antibody_esm.evaluation.overlap import Clones, SecondScores
+from antibody_esm.evaluation.paired import Comparison
+from antibody_esm.evaluation.slices import Slice
+from antibody_esm.reports import notes, reproduction
+from antibody_esm.reports.analysis import Analysis
+from antibody_esm.reports.grid_analysis import GridAnalysis
+from antibody_esm.unknown import Unknown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def analysis(report: Analysis) -> dict[str, Any]:
+    """Return all of an analysis but the predictions; undefined numbers are None."""
+    spec, training = report.spec, report.training
+    return summary(report) | {
+        "notes": list(notes.remarks(report)),
+        "pipeline": report.pipeline,
+        "design": report.design,
+        "intervals": {name: interval(value) for name, value in report.intervals.items()},
+        "baselines": {
+            name: {metric: interval(scored.intervals[metric]) for metric in report.scores}
+            for name, scored in report.baselines.found.items()
+        },
+        "without_baselines": dict(report.baselines.absent),
+        "comparisons": [comparison(each) for each in report.comparisons],
+        "by_family": {name: part(value) for name, value in report.by_family.items()},
+        "by_identity": {name: part(value) for name, value in report.by_identity.items()},
+        "overlap": None if report.overlap is None else report.overlap._asdict(),
+        "clones": None if report.clones is None else clones(report.clones, report.second),
+        "openings": report.openings,
+        "threshold": report.threshold,
+        "spec": json.loads(spec.model_dump_json()),
+        "fingerprints": {
+            "train": spec.fingerprint,
+            **{name: getattr(spec, name).fingerprint for name in ("extractor", "classifier", "split", "decision")},
+        },
+        "data_digest": report.data.digest,
+        "training_digest": None if training is None else training.digest,
+        "versions": reproduction.versions(),
+        "reproduce": {"command": reproduction.command(spec), "python": reproduction.python(report)},
+    }
+
+
+def summary(report: Analysis) -> dict[str, Any]:
+    """Return scores, counts and notes of an analysis, without numbers that take time to compute."""
+    if report.is_cross_validation:
+        scores = {metric: _over_folds(values) for metric, values in report.scores.items()}
+    else:
+        scores = {metric: {"score": number(values[0])} for metric, values in report.scores.items()}
+    return {
+        "source": report.source,
+        "antibodies": report.number[0],
+        **({} if report.spec.is_regression else {"positives": report.number[1]}),
+        "scores": scores,
+        "notes": list(notes.of_summary(report)),
+        "audit": {finding.check: finding.count for finding in report.audit.findings},
+    }
+
+
+def _over_folds(values: NDArray[np.float64]) -> dict[str, Any]:
+    defined = values[~np.isnan(values)]
+    mean = defined.mean() if len(defined) else np.nan
+    sd = defined.std(ddof=1) if len(defined) > 1 else np.nan
+    return {"mean": number(mean), "sd": number(sd), "folds": [number(value) for value in values]}
+
+
+def frame(report: Analysis) -> "pd.DataFrame":
+    """Return the scores with one row a metric: one column a fold, then ``mean`` and ``sd``; or ``score``.
+
+    The last two columns are the ends of the interval, ``low`` and ``high``.
+    """
+    import pandas as pd
+
+    intervals = report.intervals
+    ends = {end: [getattr(intervals[name], end) for name in report.scores] for end in ("low", "high")}
+    scores = pd.DataFrame(report.scores).T.rename_axis("metric")
+    if not report.is_cross_validation:
+        return scores.set_axis(["score"], axis=1).assign(**ends)
+    folds = scores.set_axis([f"fold {fold}" for fold in scores.columns], axis=1)
+    return folds.assign(mean=folds.mean(axis=1), sd=folds.std(axis=1, ddof=1), **ends)
+
+
+def grid(table: GridAnalysis) -> dict[str, Any]:
+    """Return the table, the comparisons and every analysis of a grid."""
+    rows = [
+        {name: number(value) if isinstance(value, float) else value for name, value in row.items()}
+        for row in grid_frame(table).to_dict("records")
+    ]
+    comparisons = {title: [comparison(each) for each in column] for title, column in table.comparisons.items()}
+    return {"table": rows, "comparisons": comparisons, "reports": [analysis(report) for report in table.reports]}
+
+
+def grid_frame(table: GridAnalysis) -> "pd.DataFrame":
+    """Return one row for each pipeline or baseline, data set and metric of a grid."""
+    import pandas as pd
+
+    rows = []
+    for column in table.columns:
+        kind = "cross-validation" if column.first.is_cross_validation else "test"
+        for row, scored in column.cells.items():
+            for metric, value in scored.intervals.items():
+                defined = scored.defined(metric)
+                rows.append(
+                    {
+                        "pipeline": row.name,
+                        "fragment": row.fragment,
+                        "data": column.title,
+                        "kind": kind,
+                        "baseline": row.baseline,
+                        "metric": metric,
+                        "value": value.estimate,
+                        "sd": defined.std(ddof=1) if len(defined) > 1 else np.nan,
+                        "low": value.low,
+                        "high": value.high,
+                        "method": value.method,
+                        "claimed": value.claimed,
+                        "unclaimed": value.unclaimed,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def number(value: Any) -> float | None:
+    """Return a number as JSON has it; NaN and infinity are None."""
+    return float(value) if np.isfinite(value) else None
+
+
+def interval(value: Interval) -> dict[str, Any]:
+    """Return an interval; unknown ends are None, and so is the reason beside a claimed interval."""
+    numbers = {name: number(getattr(value, name)) for name in ("estimate", "low", "high")}
+    return {
+        **numbers,
+        "level": value.level,
+        "method": value.method,
+        "claimed": value.claimed,
+        "unclaimed": value.unclaimed or None,
+    }
+
+
+def clones(counted: Clones, second: SecondScores | Unknown | None) -> Mapping[str, Any]:
+    """Return the count of antibodies with a clonal relative in another fold, and the scores without such relatives."""
+    counts: dict[str, Any] = counted._asdict()
+    if isinstance(second, Unknown):
+        return counts | {"without_second": second.reason}
+    if second is None:
+        return counts
+    return counts | {"second": {metric: interval(second.interval(metric)) for metric in second.scores}}
+
+
+def part(value: Slice) -> dict[str, Any]:
+    """Return the score of a slice of the antibodies."""
+    return {"antibodies": value.antibodies, "positives": value.positives, "interval": interval(value.interval)}
+
+
+def comparison(value: Comparison) -> dict[str, Any]:
+    """Return a comparison, with the sentence to publish."""
+    return {
+        "one": value.one,
+        "other": value.other,
+        "metric": value.metric,
+        "scores": None if value.scores is None else [number(score) for score in value.scores],
+        "difference": interval(value.difference),
+        "p_value": number(value.p_value),
+        "adjusted": number(value.adjusted),
+        "family": value.family,
+        "verdict": value.verdict,
+        "sentence": str(value),
+    }

@@ -1,0 +1,91 @@
+"""Lines of Python and of the shell that reproduce an analysis, and the versions that they need."""
+
+import json
+import platform
+import re
+import shlex
+from importlib.metadata import version
+from typing import Any
+
+from antibody_esm import presets
+from antibody_esm.reports import names
+from antibody_esm.reports.analysis import Analysis
+from antibody_esm.specs import DescriptorSpec, ExtractorSpec, Spec, TrainSpec
+
+_VERSIONS = ("antibody_esm", "numpy", "scikit-learn", "scipy", "torch", "transformers", "xgboost")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of libraries that can change a number."""
+    return {"python": platform.python_version()} | {name: version(name) for name in _VERSIONS}
+
+
+def python(report: Analysis) -> str:
+    """Return the lines of Python that give the same numbers again, given the data."""
+    scored = ("data", report.source, report.data.digest)
+    if report.is_cross_validation:
+        return _python(report.spec, [scored], "report = trainer.cross_validate(data)")
+    training = report.training
+    fitted = ("training", *(("", "") if training is None else (training.provenance.source, training.digest)))
+    cut = "" if report.threshold is None else f", threshold={report.threshold!r}"
+    return _python(report.spec, [fitted, scored], f"report = trainer.fit(training).evaluate(data{cut})")
+
+
+def _python(spec: TrainSpec, sets: list[tuple[str, str, str]], last: str) -> str:
+    imported = sorted({"TrainSpec", "Trainer", "load_dataset", *re.findall(r"\b(\w+Spec)\(", repr(spec))})
+    lines = [f"from antibody_esm import {', '.join(imported)}", ""]
+    for name, source, digest in sets:
+        lines.append(f"{name} = load_dataset(...)" + (f"  # {' '.join(source.split())}" if source else ""))
+        lines += [f'assert {name}.digest == "{digest}"'] if digest else []
+    lines.append(f'trainer = Trainer.from_spec({spec!r}, store="embeddings/")')
+    return "\n".join([*lines, last])
+
+
+def command(spec: TrainSpec) -> str | None:
+    """Return the command that trains the same pipeline; None if overrides cannot express it."""
+    words = overrides(spec)
+    return None if words is None else shlex.join(["antibody-train", *words])
+
+
+def overrides(spec: TrainSpec) -> list[str] | None:
+    """Return the overrides of ``antibody-train`` that give a spec; None where they cannot say it."""
+    name = next((name for name, preset in presets.EXTRACTORS.items() if names.agree(preset, spec.extractor)), None)
+    if name is not None:
+        model = [f"model={name}", *_fields("extractor", spec.extractor, presets.EXTRACTORS[name])]
+    elif (
+        isinstance(spec.extractor, ExtractorSpec)
+        and re.fullmatch(r"[ -~]+", spec.extractor.model)
+        and not set("\"'\\\\$") & set(spec.extractor.model)
+    ):
+        model = _fields("extractor", spec.extractor, ExtractorSpec(model="any"))
+    elif isinstance(spec.extractor, DescriptorSpec):
+        model = ["model=descriptors", *_fields("extractor", spec.extractor, DescriptorSpec())]
+    else:
+        return None
+    chosen = spec.classifier.kind
+    learnt = [f"classifier={chosen}", *_fields("classifier", spec.classifier, presets.ESTIMATORS[chosen])]
+    others = [
+        override
+        for field in TrainSpec.model_fields
+        if field not in ("extractor", "classifier", "format")
+        for override in _fields(field, getattr(spec, field), type(getattr(spec, field))())
+    ]
+    return [*model, *learnt, *others]
+
+
+def _fields(branch: str, spec: Spec, default: Spec) -> list[str]:
+    changed = [name for name in type(spec).model_fields if getattr(spec, name) != getattr(default, name)]
+    values = spec.model_dump(mode="json")
+    return [f"{branch}.{name}={_value(values[name])}" for name in changed if name not in ("kind", "format")]
+
+
+def _value(value: Any) -> str:
+    """Return a value as overrides spell it, nearly as JSON."""
+    if isinstance(value, list):
+        return f"[{','.join(map(_value, value))}]"
+    plain = (
+        isinstance(value, str)
+        and re.fullmatch(r"[a-z]\w*", value)
+        and value not in ("null", "true", "false", "nan", "inf")
+    )
+    return value if plain else json.dumps(value, ensure_ascii=False)
