@@ -153,8 +153,8 @@ class ExtractorSpec(Spec):
     special_tokens: Literal["exclude", "include"] = "exclude"
     """Whether mean and max run over the tokens which the tokenizer added (start, end) as well."""
     precision: Precision = "float32"
-    """Number format of weights and arithmetic; vectors are returned as float32 always. int8 is for BERT and ESM models
-    on a CPU: weights are scaled by output and states by token, so a row does not depend on its batch."""
+    """Number format of weights and arithmetic; vectors are returned as float32 always. int8 is for BERT, RoBERTa
+    and ESM models on a CPU: weights are scaled by output and states by token, so a row does not depend on its batch."""
     storage: Storage = "float32"
     """Number format of a vector once it is computed: float16 takes half the disk, int8 (with a scale for each vector) a
     quarter. The vector is rounded whether or not it is stored, so a store never changes a result."""

@@ -27,8 +27,9 @@ class Family:
     """Arguments of the model class which leave out parts that no embedding passes through."""
     recomputed: tuple[str, ...] = ()
     """Weights that a checkpoint may lack, since the model computes them or an embedding does not use them."""
-    position_offset: str | None = None
-    """Configuration key of the position table's first row in use, less one; None where that is row 0."""
+    padding: int | None = None
+    """Token of padding if a configuration has no ``pad_token_id``, in families whose positions start in the row behind
+    that token's number; None if positions start in row 0."""
     model_class: str = "AutoModel"
     """Class of transformers that is the encoder."""
     verbatim_tokenizer: bool = False
@@ -49,17 +50,33 @@ _BERT = Family(
     between="[SEP]",  # IgBert, doi:10.1371/journal.pcbi.1012646; all tokens are of one type
 )
 
+_ROBERTA = Family(
+    separator=None,  # vocabularies of single bytes have no blank, those of words need one
+    model_options=(("add_pooling_layer", False),),
+    padding=1,
+    layers="encoder.layer",
+)
+
 _FAMILIES = {
     "esm": Family(
         separator="",
         model_options=(("add_pooling_layer", False),),
         recomputed=("rotary_embeddings.inv_freq", "contact_head.", "embeddings.position_ids"),
-        position_offset="pad_token_id",
+        padding=1,
         layers="encoder.layer",
         final_norm="encoder.emb_layer_norm_after",
     ),
     "esmc": Family(separator="", layers="layers", final_norm="norm", between="|"),
     "bert": _BERT,
+    "roberta": _ROBERTA,
+    "camembert": _ROBERTA,
+    "data2vec-text": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
+    "roberta-prelayernorm": replace(_ROBERTA, final_norm="LayerNorm"),
+    "xlm-roberta-xl": replace(_ROBERTA, final_norm="encoder.LayerNorm"),
+    # Their positions are RoBERTa's; their layers take or return something else than states.
+    **{kind: replace(_ROBERTA, layers=None) for kind in ("ibert", "longformer", "mpnet", "xmod")},
+    "luke": replace(_ROBERTA, layers=None, model_options=()),
     "roformer": Family(separator=" ", recomputed=("encoder.embed_positions.weight",), layers="encoder.layer"),
     "t5": Family(
         separator=None,  # ProtT5 wants spaces, Ankh none
@@ -70,7 +87,7 @@ _FAMILIES = {
         between="</s>",  # IgT5, doi:10.1371/journal.pcbi.1012646
     ),
 }
-_OTHER = Family(separator=None)
+_OTHER = Family(separator=None, recomputed=("pooler.",))
 
 
 def family_of(checkpoint: Checkpoint) -> Family:
@@ -97,13 +114,23 @@ def shorten(model: Any, family: Family, layers: int) -> None:
 
 
 def max_length(checkpoint: Checkpoint) -> int:
-    """Return the longest sequence in residues, leaving room for a start and an end token."""
+    """Return the longest sequence in residues, leaving room for a start and an end token.
+
+    Raises
+    ------
+    CheckpointError
+        If positions are counted from a padding token that the configuration does not have.
+    """
     positions = checkpoint.config.get("max_position_embeddings")
     if not isinstance(positions, int):
         return 2**31 - 1  # relative positions: any length
-    offset = family_of(checkpoint).position_offset
-    used = 0 if offset is None else int(checkpoint.config.get(offset) or 0) + 1
-    return positions - used - 2
+    padding = family_of(checkpoint).padding
+    if padding is None:
+        return positions - 2
+    padding = checkpoint.config.get("pad_token_id", padding)
+    if type(padding) is not int or padding < 0:
+        raise checkpoint.error(f"its config.json has pad_token_id {padding!r}, behind which its positions start"[:200])
+    return positions - (padding + 1) - 2
 
 
 @dataclass(frozen=True)
