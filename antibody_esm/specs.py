@@ -137,7 +137,8 @@ class ExtractorSpec(Spec):
     later: ClassVar[frozenset[str]] = frozenset({"species"})
 
     model: Annotated[str, Field(min_length=1)]
-    """Name on the Hugging Face hub, a local folder, or ``"antiberty"`` (weights from the ``[quickstart]`` extra)."""
+    """Name on the Hugging Face hub, a local folder, ``"antiberty"`` (weights from the ``[quickstart]`` extra), or
+    ``"sapiens_vh"`` or ``"sapiens_vl"`` (weights from ``pip install --no-deps sapiens==1.0.2``)."""
     revision: str | None = None
     """Branch, tag or commit on the hub; None is its main branch. Local folders have none."""
     digest: Digest | None = None

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from antibody_esm.errors import CRAFTED
 from antibody_esm.plm.checkpoints import VOCABULARY_FILES, Checkpoint
+from antibody_esm.plm.sapiens import END, START, Converter
 from antibody_esm.sequences import ALPHABET, AMINO_ACIDS, BETWEEN
 from antibody_esm.specs import Pairs
 
@@ -172,14 +173,17 @@ def vocabulary_of(checkpoint: Checkpoint, pairs: Pairs = "apart") -> Vocabulary:
     CheckpointError
         If any of this fails, as it does with a vocabulary that was not read (every residue unknown) or lower-cased.
     """
-    _refuse_unknown(checkpoint)
-    tokenizer = _tokenizer(checkpoint)
     family = family_of(checkpoint)
-    separator = family.separator
-    problems = []
+    if checkpoint.converter is None:
+        _refuse_unknown(checkpoint)
     if pairs == "joined" and family.between is None:
         kind = checkpoint.config.get("model_type")
         raise checkpoint.error(f"models of its family, {kind}, read one chain; embed both by themselves: pairs='apart'")
+    if checkpoint.converter is not None:
+        return _converted(checkpoint, checkpoint.converter)
+    tokenizer = _tokenizer(checkpoint)
+    separator = family.separator
+    problems = []
     for candidate in ("", " ") if separator is None else (separator,):
         try:
             vocabulary = _prove(tokenizer, candidate)
@@ -189,6 +193,18 @@ def vocabulary_of(checkpoint: Checkpoint, pairs: Pairs = "apart") -> Vocabulary:
         except ValueError as error:
             problems.append(str(error))
     raise checkpoint.error(f"its tokenizer does not read proteins: {'; '.join(problems)}")
+
+
+def _converted(checkpoint: Checkpoint, converter: Converter) -> Vocabulary:
+    """Return the table of a model that has no tokenizer of transformers, and so nothing to be compared with."""
+    try:
+        numbers = converter.numbers(checkpoint.files)
+    except (OSError, ValueError) as error:
+        raise checkpoint.error(f"its vocabulary cannot be read: {error}") from error
+    ids = np.full(128, -1, np.int64)
+    for residue in ALPHABET:
+        ids[ord(residue)] = numbers[residue]
+    return Vocabulary((START,), (END,), ids, numbers["<mask>"])
 
 
 def _refuse_unknown(checkpoint: Checkpoint) -> None:

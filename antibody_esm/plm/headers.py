@@ -34,6 +34,8 @@ def check_sizes(checkpoint: Checkpoint, layers: str | None, computed: bool = Fal
     CheckpointError
         If a header is damaged, or the configuration has other sizes.
     """
+    if checkpoint.converter is not None:  # which compares every shape itself
+        return
     shapes: Shapes = {}
     for name, path in checkpoint.files.items():
         try:
