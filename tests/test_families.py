@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.torch import load_file, save_file
 from transformers import CONFIG_MAPPING, AutoModelForMaskedLM, AutoTokenizer, PreTrainedTokenizerFast, T5Tokenizer
 
 import strategies
@@ -231,14 +230,3 @@ def test_positions_counted_from_no_token_are_an_error(
     folder = reconfigured(checkpoints[kind], tmp_path / "mine", pad_token_id=padding)
     with pytest.raises(CheckpointError, match="has pad_token_id .*, behind which its positions start"):
         Extractor(folder).embed(["EVQL"])
-
-
-def test_a_pooler_that_is_missing_is_no_error_and_anything_else_is(tmp_path: Path) -> None:
-    folder = tiny_checkpoint("bert", tmp_path)
-    weights = load_file(folder / "model.safetensors")
-    kept = {name: tensor for name, tensor in weights.items() if not name.startswith("pooler.")}
-    assert len(kept) == len(weights) - 2
-    configured = reconfigured(folder, tmp_path / "megatron", model_type="megatron-bert")
-    save_file(kept, configured / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(CheckpointError, match="they would be random in encoder.*"):
-        Extractor(configured).embed(["EVQL"])

@@ -93,11 +93,14 @@ _JSON = 64 * 10**6
 _LARGEST = 2**40
 _MOST = 10_000
 _COUNTS = frozenset(
-    {"num_hidden_layers", "num_layers", "n_layers", "n_layer", "num_attention_heads", "num_heads", "n_heads"}
+    {
+        *("num_hidden_layers", "num_layers", "n_layers", "n_layer", "encoder_layers"),
+        *("num_attention_heads", "num_heads", "n_heads"),
+    }
 )
 _SIZES = _COUNTS | {
     *("hidden_size", "d_model", "dim", "n_embd", "d_ff", "d_kv", "intermediate_size", "embedding_size"),
-    *("vocab_size", "max_position_embeddings", "relative_attention_num_buckets"),
+    *("vocab_size", "max_position_embeddings", "n_positions", "relative_attention_num_buckets"),
 }
 """Whole numbers above zero in a configuration."""
 
@@ -145,7 +148,7 @@ class Checkpoint:
     @property
     def layers(self) -> int:
         """Number of layers, which is the index of the last hidden state."""
-        return self._size("num_hidden_layers", "num_layers", "n_layers", "n_layer")
+        return self._size("num_hidden_layers", "num_layers", "n_layers", "n_layer", "encoder_layers")
 
     @property
     def dim(self) -> int:
