@@ -143,11 +143,11 @@ def max_length(checkpoint: Checkpoint) -> int:
         return 2**31 - 1
     padding = family.padding
     if padding is None:
-        return positions - 2
+        return int(positions) - 2
     padding = checkpoint.config.get("pad_token_id", padding)
     if type(padding) is not int or padding < 0:
         raise checkpoint.error(f"its config.json has pad_token_id {padding!r}, behind which its positions start"[:200])
-    return positions - (padding + 1) - 2
+    return int(positions) - (padding + 1) - 2
 
 
 def _positions_of(kind: str) -> int | None:
