@@ -40,6 +40,9 @@ EXTRACTORS: MappingProxyType[str, AnyExtractorSpec] = MappingProxyType(
         "esm2_3b": ExtractorSpec(model="facebook/esm2_t36_3B_UR50D"),
         "esm1b": ExtractorSpec(model="facebook/esm1b_t33_650M_UR50S"),  # doi:10.1073/pnas.2016239118
         "antiberty": ExtractorSpec(model="antiberty", revision="0.1.3"),  # arXiv:2112.07782
+        # doi:10.1080/19420862.2021.2020203, human heavy and light chains; MIT; pip install --no-deps sapiens==1.0.2
+        "sapiens_vh": ExtractorSpec(model="sapiens_vh", revision="1.0.2"),
+        "sapiens_vl": ExtractorSpec(model="sapiens_vl", revision="1.0.2"),
         "antiberta2": ExtractorSpec(model="alchemab/antiberta2"),
         "igbert": ExtractorSpec(model="Exscientia/IgBert"),  # doi:10.1371/journal.pcbi.1012646
         "protbert": ExtractorSpec(model="Rostlab/prot_bert"),  # doi:10.1109/TPAMI.2021.3095381

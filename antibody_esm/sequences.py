@@ -1,7 +1,7 @@
 """The residue alphabet of the package, with the one normal form of a sequence."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Literal, NamedTuple
@@ -9,7 +9,9 @@ from typing import Any, Literal, NamedTuple
 from antibody_esm.errors import BadResidue, SequenceError
 
 AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
-ALPHABET = AMINO_ACIDS + "X"
+UNKNOWN = "X"
+"""An unknown residue."""
+ALPHABET = AMINO_ACIDS + UNKNOWN
 
 Chain = Literal["heavy", "light", "both", "paired"]
 """Chains that are read: one, or both; ``both`` joins them, ``paired`` keeps them apart."""
@@ -207,6 +209,18 @@ def refuse_longer(sequences: list[str], limit: int) -> None:
             (BadResidue(i, limit, sequence[limit]), f"{len(sequence)} residues, {limit} are allowed")
             for i, sequence in enumerate(sequences)
             if len(sequence) > limit
+        ]
+    )
+
+
+def refuse_unknown(sequences: Sequence[str]) -> None:
+    """Raise a SequenceError that lists every X."""
+    _refuse(
+        [
+            (BadResidue(i, position, UNKNOWN), f"{UNKNOWN!r}, for which the model has no token")
+            for i, sequence in enumerate(sequences)
+            for position, residue in enumerate(sequence)
+            if residue == UNKNOWN
         ]
     )
 

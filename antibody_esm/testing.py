@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from antibody_esm.sequences import AMINO_ACIDS
 
-Kind = Literal["esm", "esm1b", "esm1v", "esmc", "bert", "roformer", "prott5", "ankh"]
+Kind = Literal["esm", "esm1b", "esm1v", "esmc", "bert", "roberta", "roformer", "prott5", "ankh"]
 
 _ESM_TOKENS = [
     *("<cls>", "<pad>", "<eos>", "<unk>"),
@@ -15,6 +15,7 @@ _ESM_TOKENS = [
     *("<null_1>", "<mask>"),
 ]
 _BERT_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *AMINO_ACIDS]
+_ROBERTA_TOKENS = ["<s>", "<pad>", "</s>", "<unk>", *AMINO_ACIDS, "X", "<mask>"]
 _T5_RESIDUES = "ALGVSREDTIPKFQNYMHWCXBOUZ"
 _T5_SPECIAL = ("<pad>", "</s>", "<unk>")
 
@@ -36,8 +37,9 @@ def tiny_checkpoint(
     ----------
     kind
         ``esm`` (ESM-2: rotary positions), ``esm1v`` (learned positions), ``esm1b`` (the same, with a norm before the
-        first layer), ``esmc`` (ESM-C), ``bert`` (ProtBert, IgBert; X is a token), ``roformer`` (AntiBERTa2; 256
-        positions, and X is the unknown token), ``prott5`` (T5 with a sentencepiece model, spaces between residues),
+        first layer), ``esmc`` (ESM-C), ``bert`` (ProtBert, IgBert; X is a token), ``roberta`` (Sapiens, AnthroAb,
+        nanoBERT; 510 residues, a vocabulary of single bytes, no pooler), ``roformer`` (AntiBERTa2; 256 positions, and X
+        is the unknown token), ``prott5`` (T5 with a sentencepiece model, spaces between residues),
         ``ankh`` (T5 with a table of bare residues). The T5 are saved whole, with a decoder.
     folder
         Where to write; made if it does not exist.
@@ -46,7 +48,7 @@ def tiny_checkpoint(
     seed
         Seed of the weights; two seeds give two models of one shape.
     head
-        With a language-model head, which esm and bert can have.
+        With a language-model head, which esm, bert, roberta and roformer can have.
 
     Examples
     --------
@@ -67,6 +69,7 @@ def tiny_checkpoint(
         "esm1v": lambda library, size: _esm(library, size, position_embedding_type="absolute"),
         "esmc": _esmc,
         "bert": _bert,
+        "roberta": _roberta,
         "roformer": _roformer,
         "prott5": _prott5,
         "ankh": _ankh,
@@ -136,6 +139,21 @@ def _bert(transformers: Any, size: dict[str, int]) -> _Parts:
     config = transformers.BertConfig(vocab_size=len(tokens), max_position_embeddings=512, **_size(size))
     tokenizer = _vocabulary(tokens, tokenizer_class="BertTokenizer", do_lower_case=False)
     return _Parts(config, transformers.BertModel, tokenizer)
+
+
+def _roberta(transformers: Any, size: dict[str, int]) -> _Parts:
+    config = transformers.RobertaConfig(
+        vocab_size=len(_ROBERTA_TOKENS), max_position_embeddings=514, type_vocab_size=1, **_size(size)
+    )
+
+    def write(folder: Path) -> None:
+        numbers = {token: number for number, token in enumerate(_ROBERTA_TOKENS)}
+        (folder / "vocab.json").write_text(json.dumps(numbers), encoding="utf-8")
+        (folder / "merges.txt").write_text("#version: 0.2\n", encoding="utf-8")
+        (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "RobertaTokenizer"}))
+
+    # Published ones are saved with their language-model head, and so without a pooler.
+    return _Parts(config, lambda config: transformers.RobertaModel(config, add_pooling_layer=False), write)
 
 
 def _roformer(transformers: Any, size: dict[str, int]) -> _Parts:

@@ -46,7 +46,7 @@ def python_blocks(path: Path) -> list[str]:
 
 FAMILIES = ("esm", "esm1v", "bert", "roformer")
 """Whose checkpoints tests of other rooms take."""
-BACKBONES = (*FAMILIES, "esm1b", "esmc", "prott5", "ankh")
+BACKBONES = (*FAMILIES, "roberta", "esm1b", "esmc", "prott5", "ankh")
 
 
 @pytest.fixture(scope="session")

@@ -2,16 +2,19 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoTokenizer, PreTrainedTokenizerFast, T5Tokenizer
+from transformers import CONFIG_MAPPING, AutoModelForMaskedLM, AutoTokenizer, PreTrainedTokenizerFast, T5Tokenizer
 
 import strategies
 from antibody_esm import CheckpointError, Extractor
 from antibody_esm.plm.checkpoints import locate
 from antibody_esm.plm.families import _prove, family_of, max_length, vocabulary_of
 from antibody_esm.sequences import AMINO_ACIDS
+from antibody_esm.testing import tiny_checkpoint
 
 
 @pytest.fixture
@@ -42,7 +45,9 @@ def test_x_is_the_unknown_token_of_antiberty_and_is_kept() -> None:
     assert vocabulary.encode(["AXC"])[0].tolist() == [2, 5, 1, 6, 3]
 
 
-@pytest.mark.parametrize(("family", "residues"), [("esm", 1022), ("esm1v", 1022), ("bert", 510), ("roformer", 254)])
+@pytest.mark.parametrize(
+    ("family", "residues"), [("esm", 1022), ("esm1v", 1022), ("bert", 510), ("roberta", 510), ("roformer", 254)]
+)
 def test_the_longest_sequence_runs_and_one_residue_more_is_refused(
     checkpoints: dict[str, Path], family: str, residues: int
 ) -> None:
@@ -137,3 +142,91 @@ def test_ablang2_says_what_is_missing() -> None:
 
 def test_a_t5_without_start_token_has_all_positions(checkpoints: dict[str, Path]) -> None:
     assert Extractor(checkpoints["prott5"]).embed(["W" * 1500]).shape == (1, 32)
+
+
+ROBERTA = ("roberta", "camembert", "xlm-roberta")
+"""Model types whose layers, weights and positions are RoBERTa's."""
+
+
+def reconfigured(source: Path, folder: Path, **changes: object) -> Path:
+    """A copy of a checkpoint with other values in its config.json."""
+    shutil.copytree(source, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config = {name: value for name, value in (config | changes).items() if value is not MISSING}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+MISSING = object()
+
+
+@pytest.mark.parametrize("kind", ROBERTA)
+@pytest.mark.parametrize("head", [False, True], ids=["encoder", "head"])
+def test_roberta_under_all_its_names_is_embedded_with_and_without_its_head(
+    checkpoints: dict[str, Path], tmp_path: Path, kind: str, head: bool
+) -> None:
+    """Files saved with a language-model head hold no pooler, which no embedding passes."""
+    source = tiny_checkpoint("roberta", tmp_path / "head", head=True) if head else checkpoints["roberta"]
+    renamed = reconfigured(source, tmp_path / kind, model_type=kind)
+    sequences = ["EVQLVXSGG", "W" * 510]
+    assert np.array_equal(Extractor(renamed).embed(sequences), Extractor(source).embed(sequences))
+    with pytest.raises(ValueError, match="511 residues, 510 are allowed"):
+        Extractor(renamed).embed(["W" * 511])
+
+
+BEHIND_PADDING = (
+    *(*ROBERTA, "data2vec-text", "roberta-prelayernorm", "xlm-roberta-xl"),
+    *("ibert", "longformer", "luke", "mpnet", "xmod"),
+)
+"""Model types whose positions start behind the padding token's number."""
+
+
+@pytest.mark.parametrize("kind", [*BEHIND_PADDING, *("albert", "bert", "ernie", "megatron-bert", "rembert")])
+def test_the_limit_is_the_longest_sequence_that_runs_and_no_pooler_is_needed(tmp_path: Path, kind: str) -> None:
+    """Both were wrong for RoBERTa: a false refusal, and a raw error at the first long sequence."""
+    size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    tokenizer = AutoTokenizer.from_pretrained(tiny_checkpoint("roberta", tmp_path))
+    tokenizer.save_pretrained(tmp_path)
+    further = {"vocab_size": len(tokenizer), "max_position_embeddings": 40, "pad_token_id": 1}
+    special: dict[str, dict[str, object]] = {
+        "albert": {"embedding_size": 32},
+        "ibert": {"quant_mode": False},
+        "longformer": {"attention_window": 8},
+        "luke": {"entity_emb_size": 32, "entity_vocab_size": 4},
+        "rembert": {"input_embedding_size": 32, "output_embedding_size": 32},
+        "xmod": {"languages": ["en_XX"], "default_language": "en_XX"},
+    }
+    config = CONFIG_MAPPING[kind](**size, **further, **special.get(kind, {}))
+    model = AutoModelForMaskedLM.from_config(config).eval()
+    for file in ("config.json", "model.safetensors"):
+        (tmp_path / file).unlink()
+    model.save_pretrained(tmp_path)
+    extractor = Extractor(tmp_path)
+    longest = 36 if kind in BEHIND_PADDING else 38
+    assert extractor.max_length == longest
+    (row,) = extractor.embed(["W" * longest])
+    (tokens,) = vocabulary_of(locate(str(tmp_path))).encode(["W" * longest])
+    with torch.inference_mode():
+        states = model.base_model(input_ids=torch.from_numpy(tokens)[None]).last_hidden_state[0]
+    np.testing.assert_allclose(row, states[1:-1].mean(0).numpy(), atol=1e-5, rtol=1e-4)
+    with pytest.raises(Exception, match="index|expanded size|must match"):  # transformers has no row more
+        model.base_model(input_ids=torch.full((1, longest + 3), 5))
+
+
+@pytest.mark.parametrize(("padding", "residues"), [(MISSING, 510), (0, 511), (3, 508)])
+def test_positions_are_counted_from_the_padding_token_of_the_configuration(
+    checkpoints: dict[str, Path], tmp_path: Path, padding: object, residues: int
+) -> None:
+    folder = reconfigured(checkpoints["roberta"], tmp_path / "mine", pad_token_id=padding)
+    assert max_length(locate(str(folder))) == residues
+    assert Extractor(folder).embed(["W" * residues]).shape == (1, 32)
+
+
+@pytest.mark.parametrize("kind", ["roberta", "esm"])
+@pytest.mark.parametrize("padding", ["1", -1, None, 1.0, True, [1]], ids=repr)
+def test_positions_counted_from_no_token_are_an_error(
+    checkpoints: dict[str, Path], tmp_path: Path, kind: str, padding: object
+) -> None:
+    folder = reconfigured(checkpoints[kind], tmp_path / "mine", pad_token_id=padding)
+    with pytest.raises(CheckpointError, match="has pad_token_id .*, behind which its positions start"):
+        Extractor(folder).embed(["EVQL"])

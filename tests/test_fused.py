@@ -15,7 +15,7 @@ from antibody_esm.plm.checkpoints import locate
 from antibody_esm.plm.fused import Layer, alone_as_in_company, fuse
 from peers import one_thread
 
-KNOWN = ("esm", "esm1v", "esm1b", "bert", "antiberty")
+KNOWN = ("esm", "esm1v", "esm1b", "bert", "roberta", "antiberty")
 
 
 @pytest.fixture(scope="module", params=KNOWN)

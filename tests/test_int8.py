@@ -16,7 +16,7 @@ from chains import HEAVY, LIGHT, NANOBODY
 from peers import one_thread
 from variants import most, variant
 
-KNOWN = ("esm", "esm1v", "esm1b", "bert", "antiberty")
+KNOWN = ("esm", "esm1v", "esm1b", "bert", "roberta", "antiberty")
 pytestmark = pytest.mark.skipif(not int8.exact(), reason="this machine does not multiply int8 exactly")
 
 
@@ -90,7 +90,7 @@ def test_float_weights_are_not_kept_beside_the_integers(checkpoints: dict[str, P
 
 @pytest.mark.parametrize("name", ["roformer", "esmc", "prott5"])
 def test_other_families_are_refused_and_not_run_in_another_precision(name: str, checkpoints: dict[str, Path]) -> None:
-    with pytest.raises(CheckpointError, match="cannot run in int8: int8 is for BERT and ESM models on a CPU"):
+    with pytest.raises(CheckpointError, match="cannot run in int8: int8 is for BERT, RoBERTa and ESM models on a CPU"):
         extractor(name, checkpoints).embed(["EVQL"])
 
 

@@ -13,7 +13,12 @@ from antibody_esm.plm.masked import NoHead, masked_log_probabilities
 from antibody_esm.sequences import AMINO_ACIDS
 from chains import HEAVY
 
-CLASSES = {"esm": "EsmForMaskedLM", "bert": "BertForMaskedLM", "roformer": "RoFormerForMaskedLM"}
+CLASSES = {
+    "esm": "EsmForMaskedLM",
+    "bert": "BertForMaskedLM",
+    "roberta": "RobertaForMaskedLM",
+    "roformer": "RoFormerForMaskedLM",
+}
 
 
 def with_head(kind: str, encoder: Path, folder: Path) -> Path:
@@ -38,7 +43,7 @@ def test_masked_marginals_are_those_of_transformers(checkpoints: dict[str, Path]
     for row, place in zip(found, [0, 7, 39], strict=True):
         residues = list(HEAVY[:40])
         residues[place] = tokenizer.mask_token
-        given = tokenizer(("" if kind == "esm" else " ").join(residues), return_tensors="pt")
+        given = tokenizer(("" if kind in ("esm", "roberta") else " ").join(residues), return_tensors="pt")
         at = int((given["input_ids"][0] == tokenizer.mask_token_id).nonzero())
         with torch.inference_mode():
             expected = model(**given).logits[0, at].log_softmax(0)[letters]

@@ -10,6 +10,7 @@ from antibody_esm import ExtractorSpec, LogisticRegressionSpec, XGBoostSpec, pre
     [
         *("esm1v", "esm1v_1", "esm1v_2", "esm1v_3", "esm1v_4", "esm1v_5"),
         *("esm2_8m", "esm2_35m", "esm2_150m", "esm2_650m", "esm2_3b", "antiberty", "antiberta2", "protbert"),
+        *("sapiens_vh", "sapiens_vl"),
         *("esm1b", "igbert", "prott5", "ankh_base", "ankh_large"),
     ],
 )

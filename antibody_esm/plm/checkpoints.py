@@ -20,9 +20,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from antibody_esm.errors import CheckpointError
+from antibody_esm.errors import CRAFTED, CheckpointError
 from antibody_esm.files import digest, write
 from antibody_esm.limits import parse_json, read_regular
+from antibody_esm.plm.sapiens import Converter
 
 VOCABULARY_FILES = (
     "sentencepiece.bpe.model",
@@ -49,13 +50,34 @@ class _Packaged(NamedTuple):
     """A model whose files lie inside an installed Python package, which is never imported."""
 
     package: str
-    folder: str
-    tokenizer: str
-    extra: str
+    version: str
+    files: dict[str, str]
+    """Paths in the package, by the names under which the files are loaded."""
+    install: str
+    """Arguments of pip that install that version."""
+    converter: Converter | None = None
+
+
+def _sapiens(chain: str, tokens: int) -> _Packaged:
+    weights = f"checkpoint_{chain}.pt"
+    files = {name: f"models/v1/{name}" for name in (weights, "dict.txt")}
+    # Version 1.0.2 demands fairseq, which it is not needed for here; later ones hold no weights.
+    return _Packaged("sapiens", "1.0.2", files, "--no-deps sapiens==1.0.2", Converter(weights, tokens))
 
 
 _PACKAGED = {
-    "antiberty": _Packaged("antiberty", "trained_models/AntiBERTy_md_smooth", "trained_models/vocab.txt", "quickstart")
+    "antiberty": _Packaged(
+        "antiberty",
+        "0.1.3",
+        {
+            "config.json": "trained_models/AntiBERTy_md_smooth/config.json",
+            "pytorch_model.bin": "trained_models/AntiBERTy_md_smooth/pytorch_model.bin",
+            "vocab.txt": "trained_models/vocab.txt",
+        },
+        '"antibody_esm[quickstart]"',
+    ),
+    "sapiens_vh": _sapiens("vh", 144),
+    "sapiens_vl": _sapiens("vl", 128),
 }
 
 
@@ -71,11 +93,14 @@ _JSON = 64 * 10**6
 _LARGEST = 2**40
 _MOST = 10_000
 _COUNTS = frozenset(
-    {"num_hidden_layers", "num_layers", "n_layers", "n_layer", "num_attention_heads", "num_heads", "n_heads"}
+    {
+        *("num_hidden_layers", "num_layers", "n_layers", "n_layer", "encoder_layers"),
+        *("num_attention_heads", "num_heads", "n_heads"),
+    }
 )
 _SIZES = _COUNTS | {
     *("hidden_size", "d_model", "dim", "n_embd", "d_ff", "d_kv", "intermediate_size", "embedding_size"),
-    *("vocab_size", "max_position_embeddings", "relative_attention_num_buckets"),
+    *("vocab_size", "max_position_embeddings", "n_positions", "relative_attention_num_buckets"),
 }
 """Whole numbers above zero in a configuration."""
 
@@ -88,10 +113,14 @@ class Checkpoint:
     revision: str | None
     files: dict[str, Path]
     """Every file that can move an embedding, by the name it is loaded under."""
+    converter: Converter | None = None
+    """Conversion of files that transformers does not read; None if it reads them."""
 
     @cached_property
     def config(self) -> dict[str, Any]:
         """The model's ``config.json``."""
+        if self.converter is not None:
+            return self.converter.config
         try:
             config = parse_json(read_regular(self.files["config.json"], _JSON))
         except (OSError, ValueError) as error:
@@ -105,8 +134,10 @@ class Checkpoint:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the names and bytes of all files, as they are now."""
+        """SHA-256 over the names and bytes of all files, as they are now, and the version of their conversion."""
         whole = hashlib.sha256()
+        if self.converter is not None:
+            whole.update(f"{self.converter.name}\n".encode())
         for name in sorted(self.files):
             try:
                 whole.update(f"{name}\0{_file_digest(self.files[name])}\n".encode())
@@ -117,7 +148,7 @@ class Checkpoint:
     @property
     def layers(self) -> int:
         """Number of layers, which is the index of the last hidden state."""
-        return self._size("num_hidden_layers", "num_layers", "n_layers", "n_layer")
+        return self._size("num_hidden_layers", "num_layers", "n_layers", "n_layer", "encoder_layers")
 
     @property
     def dim(self) -> int:
@@ -132,9 +163,16 @@ class Checkpoint:
 
     @contextmanager
     def staged(self) -> Iterator[Path]:
-        """Give a temporary folder in which exactly the digested files lie, as links."""
+        """Give a temporary folder in which exactly the digested files lie, as links, or what they are converted to."""
         with tempfile.TemporaryDirectory(prefix="antibody_esm-") as name:
             folder = Path(name)
+            if self.converter is not None:
+                try:
+                    self.converter.write(self.files, folder)
+                except CRAFTED as error:
+                    raise self.error(f"its weights cannot be loaded: {str(error)[:300]}") from error
+                yield folder
+                return
             for file, path in self.files.items():
                 try:
                     (folder / file).symlink_to(path.resolve())
@@ -190,21 +228,29 @@ def locate(model: str, revision: str | None = None) -> Checkpoint:
 
 def _packaged(model: str, revision: str | None) -> Checkpoint:
     place = _PACKAGED[model]
+    how = f"run: pip install {place.install}"
     found = importlib.util.find_spec(place.package)  # looks, and imports nothing
+    try:
+        version = importlib.metadata.version(place.package)
+    except importlib.metadata.PackageNotFoundError:  # a folder of that name may lie around
+        found = None
     if found is None or not found.submodule_search_locations:
         raise CheckpointError(
-            f"the weights of {model!r} come with a package that is not installed; "
-            f'run: pip install "antibody_esm[{place.extra}]"',
+            f"the weights of {model!r} come with a package that is not installed; {how}", model, revision
+        )
+    if revision not in (None, version):
+        advice = f"; {how}" if revision == place.version else ""
+        raise CheckpointError(f"{model!r} is installed as {version}, not {revision}{advice}", model, revision)
+    root = Path(found.submodule_search_locations[0])
+    files = {name: root / path for name, path in place.files.items()}
+    missing = [place.files[name] for name, path in files.items() if not path.is_file()]
+    if missing:
+        raise CheckpointError(
+            f"the package {place.package} {version} holds no {missing[0]}, which {model!r} needs; {how}",
             model,
             revision,
         )
-    version = importlib.metadata.version(place.package)
-    if revision not in (None, version):
-        raise CheckpointError(f"{model!r} is installed as {version}, not {revision}", model, revision)
-    root = Path(found.submodule_search_locations[0])
-    inside = _in_folder(root / place.folder, model, revision)
-    tokenizer = root / place.tokenizer
-    return Checkpoint(model, revision, {**inside.files, tokenizer.name: tokenizer})
+    return Checkpoint(model, revision, files, place.converter)
 
 
 def _in_folder(folder: Path, model: str, revision: str | None) -> Checkpoint:

@@ -29,7 +29,7 @@ from antibody_esm.plm.regions import places
 from antibody_esm.plm.resolution import find
 from antibody_esm.plm.taps import Taps
 from antibody_esm.quantisation import rounded
-from antibody_esm.sequences import normalise, refuse_longer
+from antibody_esm.sequences import UNKNOWN, normalise, refuse_longer
 from antibody_esm.specs import ExtractorSpec, Region, ResolvedExtractorSpec, RuntimeSpec
 from antibody_esm.threads import Finishing, closing, runs_elsewhere
 
@@ -163,6 +163,8 @@ class Extractor:
         sequences = normalise(sequences, pairs=self.spec.pairs == "joined")
         if not self.spec.truncation:
             refuse_longer(sequences, self.max_length)
+        if any(UNKNOWN in sequence for sequence in sequences):
+            self._vocabulary.refuse_unread(sequences)
         if self.spec.region != "all":
             places([sequence[: self.max_length] for sequence in sequences], self.spec.region, self.spec.species)
         return sequences
@@ -383,8 +385,8 @@ class Extractor:
         place.
         """
         fused = self._model.config._attn_implementation != "eager"
-        heads = int(self._model.config.num_attention_heads)
-        return not fused and heads * tokens * tokens % 4 != 0
+        heads = getattr(self._model.config, "num_attention_heads", None)  # none in models without attention
+        return heads is None or (not fused and heads * tokens * tokens % 4 != 0)
 
     def _forward(
         self,

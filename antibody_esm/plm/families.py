@@ -3,7 +3,7 @@
 To add a family, add a row to `_FAMILIES` and a tiny checkpoint to `antibody_esm.testing`; see the developer guide.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from antibody_esm.errors import CRAFTED
 from antibody_esm.plm.checkpoints import VOCABULARY_FILES, Checkpoint
-from antibody_esm.sequences import ALPHABET, AMINO_ACIDS, BETWEEN
+from antibody_esm.plm.sapiens import END, START, Converter
+from antibody_esm.sequences import ALPHABET, AMINO_ACIDS, BETWEEN, UNKNOWN, refuse_unknown
 from antibody_esm.specs.address import Pairs
 
 
@@ -27,8 +28,13 @@ class Family:
     """Arguments of the model class which leave out parts that no embedding passes through."""
     recomputed: tuple[str, ...] = ()
     """Weights that a checkpoint may lack, since the model computes them or an embedding does not use them."""
-    position_offset: str | None = None
-    """Configuration key of the position table's first row in use, less one; None where that is row 0."""
+    padding: int | None = None
+    """Token of padding if a configuration has no ``pad_token_id``, in families whose positions start in the row behind
+    that token's number; None if positions start in row 0."""
+    positions: str = "max_position_embeddings"
+    """Configuration key of the number of positions."""
+    relative: bool = False
+    """Whether positions are relative, so that a configuration without their number has no limit."""
     model_class: str = "AutoModel"
     """Class of transformers that is the encoder."""
     verbatim_tokenizer: bool = False
@@ -49,28 +55,53 @@ _BERT = Family(
     between="[SEP]",  # IgBert, doi:10.1371/journal.pcbi.1012646; all tokens are of one type
 )
 
+_ROBERTA = Family(
+    separator=None,  # vocabularies of single bytes have no blank, those of words need one
+    model_options=(("add_pooling_layer", False),),
+    padding=1,
+    layers="encoder.layer",
+)
+
+_T5 = Family(
+    separator=None,  # ProtT5 wants spaces, Ankh none
+    relative=True,
+    model_class="T5EncoderModel",
+    verbatim_tokenizer=True,
+    layers="encoder.block",
+    final_norm="encoder.final_layer_norm",
+    between="</s>",  # IgT5, doi:10.1371/journal.pcbi.1012646
+)
+
 _FAMILIES = {
     "esm": Family(
         separator="",
         model_options=(("add_pooling_layer", False),),
         recomputed=("rotary_embeddings.inv_freq", "contact_head.", "embeddings.position_ids"),
-        position_offset="pad_token_id",
+        padding=1,
         layers="encoder.layer",
         final_norm="encoder.emb_layer_norm_after",
     ),
-    "esmc": Family(separator="", layers="layers", final_norm="norm", between="|"),
+    "esmc": Family(separator="", relative=True, layers="layers", final_norm="norm", between="|"),
     "bert": _BERT,
+    "roberta": _ROBERTA,
+    "camembert": _ROBERTA,
+    "data2vec-text": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
+    "roberta-prelayernorm": replace(_ROBERTA, final_norm="LayerNorm"),
+    "xlm-roberta-xl": replace(_ROBERTA, final_norm="encoder.LayerNorm"),
+    # Their positions are RoBERTa's; their layers take or return something else than states.
+    **{kind: replace(_ROBERTA, layers=None) for kind in ("ibert", "longformer", "mpnet", "xmod")},
+    "luke": replace(_ROBERTA, layers=None, model_options=()),
     "roformer": Family(separator=" ", recomputed=("encoder.embed_positions.weight",), layers="encoder.layer"),
-    "t5": Family(
-        separator=None,  # ProtT5 wants spaces, Ankh none
-        model_class="T5EncoderModel",
-        verbatim_tokenizer=True,
-        layers="encoder.block",
-        final_norm="encoder.final_layer_norm",
-        between="</s>",  # IgT5, doi:10.1371/journal.pcbi.1012646
-    ),
+    "t5": _T5,
+    "mt5": replace(_T5, model_class="MT5EncoderModel", between=None),
+    "umt5": replace(_T5, model_class="UMT5EncoderModel", between=None),
+    **{
+        kind: Family(separator=None, positions="n_positions")
+        for kind in ("codegen", "ctrl", "gpt2", "gpt_bigcode", "gptj", "openai-gpt")
+    },
 }
-_OTHER = Family(separator=None)
+_OTHER = Family(separator=None, recomputed=("pooler.",))
 
 
 def family_of(checkpoint: Checkpoint) -> Family:
@@ -97,13 +128,35 @@ def shorten(model: Any, family: Family, layers: int) -> None:
 
 
 def max_length(checkpoint: Checkpoint) -> int:
-    """Return the longest sequence in residues, leaving room for a start and an end token."""
-    positions = checkpoint.config.get("max_position_embeddings")
-    if not isinstance(positions, int):
-        return 2**31 - 1  # relative positions: any length
-    offset = family_of(checkpoint).position_offset
-    used = 0 if offset is None else int(checkpoint.config.get(offset) or 0) + 1
-    return positions - used - 2
+    """Return the longest sequence in residues, leaving room for a start and an end token.
+
+    Raises
+    ------
+    CheckpointError
+        If positions are counted from a padding token that the configuration does not have.
+    """
+    family = family_of(checkpoint)
+    positions = checkpoint.config.get(family.positions)
+    if positions is None and not family.relative:
+        positions = _positions_of(str(checkpoint.config.get("model_type")))
+    if positions is None:
+        return 2**31 - 1
+    padding = family.padding
+    if padding is None:
+        return int(positions) - 2
+    padding = checkpoint.config.get("pad_token_id", padding)
+    if type(padding) is not int or padding < 0:
+        raise checkpoint.error(f"its config.json has pad_token_id {padding!r}, behind which its positions start"[:200])
+    return int(positions) - (padding + 1) - 2
+
+
+def _positions_of(kind: str) -> int | None:
+    """Return the positions of a model whose configuration is silent, as transformers fills them in."""
+    from transformers import CONFIG_MAPPING
+
+    if kind not in CONFIG_MAPPING:
+        return None  # refused where the model is read
+    return getattr(CONFIG_MAPPING[kind](), "max_position_embeddings", None)
 
 
 @dataclass(frozen=True)
@@ -113,7 +166,7 @@ class Vocabulary:
     prefix: tuple[int, ...]
     suffix: tuple[int, ...]
     ids: NDArray[np.int64]
-    """``(128,)``, token by ASCII code of the residue, and of what stands between two chains."""
+    """``(128,)``, token by ASCII code of the residue, and of what stands between two chains; -1 if there is none."""
     mask: int | None = None
     """The token that a model was trained to look behind; None where there is none."""
 
@@ -122,8 +175,20 @@ class Vocabulary:
         """Number of tokens that the tokenizer adds to any sequence."""
         return len(self.prefix) + len(self.suffix)
 
+    def refuse_unread(self, sequences: Sequence[str]) -> None:
+        """Raise a SequenceError that lists every X, if the vocabulary has no token for it."""
+        if self.ids[ord(UNKNOWN)] < 0:
+            refuse_unknown(sequences)
+
     def encode(self, sequences: list[str]) -> NDArray[np.int64]:
-        """Return the tokens ``(n, length + added)`` of sequences of one length."""
+        """Return the tokens ``(n, length + added)`` of sequences of one length.
+
+        Raises
+        ------
+        SequenceError
+            If a residue has no token.
+        """
+        self.refuse_unread(sequences)
         letters = np.frombuffer("".join(sequences).encode("ascii"), np.uint8).reshape(len(sequences), -1)
         tokens = np.empty((len(sequences), letters.shape[1] + self.added), np.int64)
         start, stop = len(self.prefix), tokens.shape[1] - len(self.suffix)
@@ -136,23 +201,27 @@ class Vocabulary:
 def vocabulary_of(checkpoint: Checkpoint, pairs: Pairs = "apart") -> Vocabulary:
     """Load a checkpoint's tokenizer and prove that it reads proteins.
 
-    The proof: the twenty amino acids map to twenty distinct tokens, none of them the unknown one; X maps to one token;
-    and for every ordered pair of residues the tokenizer gives the same tokens as the table that stands for it. For
-    joined chains, the table's tokens of two probes are the tokenizer's too, with the family's separator between them.
+    The proof: the twenty amino acids map to twenty distinct tokens, none of them the unknown one; X maps to one token
+    or to none; and for every ordered pair of residues the tokenizer gives the same tokens as the table that stands for
+    it. For joined chains, the table's tokens of two probes are the tokenizer's too, with the family's separator between
+    them.
 
     Raises
     ------
     CheckpointError
         If any of this fails, as it does with a vocabulary that was not read (every residue unknown) or lower-cased.
     """
-    _refuse_unknown(checkpoint)
-    tokenizer = _tokenizer(checkpoint)
     family = family_of(checkpoint)
-    separator = family.separator
-    problems = []
+    if checkpoint.converter is None:
+        _refuse_unknown(checkpoint)
     if pairs == "joined" and family.between is None:
         kind = checkpoint.config.get("model_type")
         raise checkpoint.error(f"models of its family, {kind}, read one chain; embed both by themselves: pairs='apart'")
+    if checkpoint.converter is not None:
+        return _converted(checkpoint, checkpoint.converter)
+    tokenizer = _tokenizer(checkpoint)
+    separator = family.separator
+    problems = []
     for candidate in ("", " ") if separator is None else (separator,):
         try:
             vocabulary = _prove(tokenizer, candidate)
@@ -164,14 +233,43 @@ def vocabulary_of(checkpoint: Checkpoint, pairs: Pairs = "apart") -> Vocabulary:
     raise checkpoint.error(f"its tokenizer does not read proteins: {'; '.join(problems)}")
 
 
+def _converted(checkpoint: Checkpoint, converter: Converter) -> Vocabulary:
+    """Return the table of a model that has no tokenizer of transformers, and so nothing to be compared with."""
+    try:
+        numbers = converter.numbers(checkpoint.files)
+    except (OSError, ValueError) as error:
+        raise checkpoint.error(f"its vocabulary cannot be read: {error}") from error
+    ids = np.full(128, -1, np.int64)
+    for residue in ALPHABET:
+        ids[ord(residue)] = numbers[residue]
+    return Vocabulary((START,), (END,), ids, numbers["<mask>"])
+
+
 def _refuse_unknown(checkpoint: Checkpoint) -> None:
     import transformers
 
     kind = checkpoint.config.get("model_type")
+    if kind is None:
+        raise checkpoint.error("its config.json names no model_type")
     if kind in transformers.CONFIG_MAPPING:
+        _refuse_unsuited(checkpoint, transformers.CONFIG_MAPPING[kind]())
         return
     own = "; it comes with code of its own, which is never run" if "auto_map" in checkpoint.config else ""
     raise checkpoint.error(f"transformers {transformers.__version__} has no model of type {kind!r}{own}")
+
+
+def _refuse_unsuited(checkpoint: Checkpoint, defaults: Any) -> None:
+    """Refuse models whose last states are not those of an encoder, or depend on more than the sequence."""
+    kind = checkpoint.config["model_type"]
+    has_decoder = checkpoint.config.get("is_encoder_decoder", defaults.is_encoder_decoder)
+    if has_decoder and family_of(checkpoint).model_class == "AutoModel":
+        raise checkpoint.error(f"models of type {kind} end in a decoder; of such models only T5's encoder is read")
+    # transformers changes the attention of the whole model at its first short sequence.
+    if kind == "big_bird" and checkpoint.config.get("attention_type", defaults.attention_type) != "original_full":
+        raise checkpoint.error(
+            "its attention looks at random parts of long sequences; to use it in full at every length, write "
+            '"attention_type": "original_full" into its config.json'
+        )
 
 
 def _tokenizer(checkpoint: Checkpoint) -> Any:
@@ -207,7 +305,8 @@ def _prove(tokenizer: Any, separator: str) -> Vocabulary:
         raise ValueError("what it adds at the ends is not made of special tokens")
 
     ids = np.full(128, -1, np.int64)
-    for residue in ALPHABET:
+    alphabet = ALPHABET if _reads_x(tokenizer, separator, tokens) else AMINO_ACIDS
+    for residue in alphabet:
         found = tokens(residue)
         if len(found) != len(prefix) + 1 + len(suffix):
             raise ValueError(f"{residue!r} alone gives {len(found)} tokens")
@@ -218,14 +317,25 @@ def _prove(tokenizer: Any, separator: str) -> Vocabulary:
     if tokenizer.unk_token_id in twenty:
         raise ValueError("an amino acid is the unknown token")
     taken = {*twenty.tolist(), *tokenizer.all_special_ids} - {tokenizer.unk_token_id}
-    if ids[ord("X")] in taken:
+    if ids[ord(UNKNOWN)] in taken:
         raise ValueError("X has the token of an amino acid, or one that means something else")
 
     vocabulary = Vocabulary(prefix, suffix, ids, tokenizer.mask_token_id)
-    for probe in _pairs():
+    for probe in _pairs(alphabet):
         if tokens(probe) != vocabulary.encode([probe])[0].tolist():
             raise ValueError(f"tokens depend on their neighbours, for example in {probe!r}")
     return vocabulary
+
+
+def _reads_x(tokenizer: Any, separator: str, tokens: Callable[[str], list[int]]) -> bool:
+    """Return whether X has a token; a vocabulary of bytes leaves a residue without one out, another one fails."""
+    if tokenizer.unk_token_id is None and not any(token.strip(_BLANKS) == UNKNOWN for token in tokenizer.get_vocab()):
+        return False
+    return len(tokens(UNKNOWN)) == len(tokens("A"))
+
+
+_BLANKS = " ▁Ġ"
+"""What vocabularies write for a blank before a word."""
 
 
 def _prove_pairs(tokenizer: Any, separator: str, vocabulary: Vocabulary, family: Family) -> Vocabulary:
@@ -235,7 +345,8 @@ def _prove_pairs(tokenizer: Any, separator: str, vocabulary: Vocabulary, family:
     ids = vocabulary.ids.copy()
     ids[ord(BETWEEN)] = token
     joined = replace(vocabulary, ids=ids)
-    for heavy, light in (("ACD", "EFG"), (ALPHABET, ALPHABET[::-1])):
+    alphabet = ALPHABET if vocabulary.ids[ord(UNKNOWN)] >= 0 else AMINO_ACIDS
+    for heavy, light in (("ACD", "EFG"), (alphabet, alphabet[::-1])):
         found = list(tokenizer(separator.join([*heavy, str(family.between), *light]))["input_ids"])
         if found != joined.encode([f"{heavy}{BETWEEN}{light}"])[0].tolist():
             raise ValueError(f"with {family.between!r} between them, two chains are not their tokens one by one")
@@ -243,13 +354,13 @@ def _prove_pairs(tokenizer: Any, separator: str, vocabulary: Vocabulary, family:
 
 
 def _within(size: Any, vocabulary: Vocabulary) -> Vocabulary:
-    highest = max(*vocabulary.prefix, *vocabulary.suffix, int(vocabulary.ids.max()))
+    highest = max((*vocabulary.prefix, *vocabulary.suffix, int(vocabulary.ids.max())))
     if isinstance(size, int) and highest >= size:
         raise ValueError(f"it gives token {highest}, and the model has {size}")
     return vocabulary
 
 
-def _pairs() -> Iterator[str]:
+def _pairs(alphabet: str) -> Iterator[str]:
     """Give short sequences in which every ordered pair of residues occurs."""
-    for first in ALPHABET:
-        yield "".join(chain.from_iterable((first, second) for second in ALPHABET))
+    for first in alphabet:
+        yield "".join(chain.from_iterable((first, second) for second in alphabet))

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-FAMILIES = ("bert", "esm")
+FAMILIES = ("bert", "camembert", "esm", "roberta", "xlm-roberta")
 """Model types whose layers are known here; all others run as transformers wrote them."""
 
 _PROBED = 16
@@ -20,7 +20,7 @@ _PROBED = 16
 
 
 class Layer(nn.Module):  # type: ignore[misc]  # torch is not typed here
-    """One layer of BERT, or of ESM with learned or rotary positions, in evaluation and without masks.
+    """One layer of BERT, RoBERTa, or of ESM with learned or rotary positions, in evaluation and without masks.
 
     Rotary positions turn pairs of features, the first half of a head's against its second. The rows of the query's and
     key's matrices are reordered so that a pair lies side by side, and a turn is the product of two complex numbers. The

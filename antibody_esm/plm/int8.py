@@ -55,7 +55,7 @@ def quantise(model: Any) -> None:
     """
     layers = getattr(getattr(model, "encoder", None), "layer", [None])
     if not all(isinstance(layer, Layer) for layer in layers):
-        raise ValueError("int8 is for BERT and ESM models on a CPU")
+        raise ValueError("int8 is for BERT, RoBERTa and ESM models on a CPU")
     if not exact():
         raise ValueError("this processor, or this version of torch, does not multiply int8 exactly")
     with torch.inference_mode():

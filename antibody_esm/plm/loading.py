@@ -1,6 +1,7 @@
 """A checkpoint's files become a model of transformers, without a word of what no caller looks at."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -49,7 +50,25 @@ def read_weights(checkpoint: Checkpoint, model_class: str, dtype: Any, **options
             )
         except (*CRAFTED, SafetensorError, StrictDataclassError) as error:
             raise checkpoint.error(f"its weights cannot be loaded: {str(error)[:500]}") from error
+    _refuse_unused(checkpoint, model, report["unexpected_keys"])
     return model, {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
+
+
+_COMPUTED = re.compile(r"(position_ids|token_type_ids|inv_freq|attn\.bias|masked_bias|embed_tokens\.weight)$")
+"""Stored tensors that a model computes by itself, or holds under another name."""
+
+
+def _refuse_unused(checkpoint: Checkpoint, model: Any, names: Iterable[str]) -> None:
+    """Refuse weights of a part that the model has and does not use, as those of `relative_key` positions.
+
+    Weights of other parts (a head, a pooler, a decoder) are no embedding's.
+    """
+    parts = tuple(f"{name}." for name, _ in model.base_model.named_children())
+    prefix = f"{model.base_model_prefix}."
+    unused = [name for name in names if name.removeprefix(prefix).startswith(parts) and not _COMPUTED.search(name)]
+    if unused:
+        shown = ", ".join(sorted(unused)[:5])
+        raise checkpoint.error(f"it holds weights that transformers does not use in such a model: {shown}")
 
 
 @contextmanager

@@ -21,7 +21,8 @@ class ExtractorSpec(Spec):
     later: ClassVar[frozenset[str]] = frozenset({"species"})
 
     model: Annotated[str, Field(min_length=1)]
-    """Name on the Hugging Face hub, a local folder, or ``"antiberty"`` (weights from the ``[quickstart]`` extra)."""
+    """Name on the Hugging Face hub, a local folder, ``"antiberty"`` (weights from the ``[quickstart]`` extra), or
+    ``"sapiens_vh"`` or ``"sapiens_vl"`` (weights from ``pip install --no-deps sapiens==1.0.2``)."""
     revision: str | None = None
     """Branch, tag or commit on the hub; None is its main branch. Local folders have none."""
     digest: Digest | None = None
@@ -37,8 +38,8 @@ class ExtractorSpec(Spec):
     special_tokens: Literal["exclude", "include"] = "exclude"
     """Whether mean and max run over the tokens which the tokenizer added (start, end) as well."""
     precision: Precision = "float32"
-    """Number format of weights and arithmetic; vectors are returned as float32 always. int8 is for BERT and ESM models
-    on a CPU: weights are scaled by output and states by token, so a row does not depend on its batch."""
+    """Number format of weights and arithmetic; vectors are returned as float32 always. int8 is for BERT, RoBERTa
+    and ESM models on a CPU: weights are scaled by output and states by token, so a row does not depend on its batch."""
     storage: Storage = "float32"
     """Number format of a vector once it is computed: float16 takes half the disk, int8 (with a scale for each vector) a
     quarter. The vector is rounded whether or not it is stored, so a store never changes a result."""
