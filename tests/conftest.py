@@ -12,20 +12,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import needed
+
 # Read by huggingface_hub when it is imported: nothing listens on the discard port, so no test can reach a hub.
 os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="antibody_esm-hf-")
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="antibody_esm-cache-")
 
-# The published files of the data sets, which are not part of this repository, lie beside it.
-os.environ["ANTIBODY_ESM_DATA"] = os.environ.get(
-    "ANTIBODY_ESM_DATA", str(Path(__file__).parent.parent.parent / "shared" / "data")
-)
+# The published files of the data sets, which are not part of this repository. No test downloads them.
+os.environ[needed.VARIABLE] = str(needed.published() or os.environ.get(needed.VARIABLE) or needed.BESIDE)
 
 from hypothesis import HealthCheck, settings
 
 from antibody_esm import EmbeddingStore, ExtractorSpec
 from antibody_esm.testing import tiny_checkpoint
+from needed import pytest_terminal_summary  # noqa: F401  a hook
 from stores import MAX, SEQUENCES, SPEC, rows_of
 
 if TYPE_CHECKING:
@@ -74,11 +75,7 @@ def tiny(checkpoints: dict[str, Path]) -> ExtractorSpec:
 @pytest.fixture(scope="session")
 def published() -> Path:
     """The folder of published files."""
-    folder = Path(os.environ["ANTIBODY_ESM_DATA"])
-    if not folder.is_dir():
-        leave = pytest.fail if "CI" in os.environ else pytest.skip  # where it must run, a skipped test proves nothing
-        leave("the published files of the data sets are not here; name their folder in ANTIBODY_ESM_DATA")
-    return folder
+    return needed.published() or needed.leave("published")
 
 
 @pytest.fixture(scope="session")
@@ -116,9 +113,14 @@ def store(tmp_path: Path) -> EmbeddingStore:
 def browser() -> "Iterator[Browser]":
     from playwright.sync_api import sync_playwright
 
-    path = shutil.which("chromium")
-    assert path is not None, "install Chromium: apt-get install chromium"
+    path = needed.browser() or needed.leave("browser")
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="session")
+def mmseqs() -> str:
+    """The path of mmseqs2."""
+    return needed.mmseqs() or needed.leave("mmseqs")

@@ -1,4 +1,4 @@
-"""The page of a report, read as text and in a browser: Debian's Chromium, without which these tests fail."""
+"""The page of a report, read as text and in a browser."""
 
 import os
 import re
