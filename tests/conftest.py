@@ -1,4 +1,4 @@
-"""Fixtures: tiny checkpoints, one of each family, and a world without a hub or a shared cache."""
+"""Fixtures: tiny checkpoints, one of each family, and a world without a hub or a cache of before."""
 
 import contextlib
 import io
@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,14 +14,22 @@ import pytest
 
 import needed
 
+WORKER = "PYTEST_XDIST_WORKER" in os.environ
+"""Whether this is one of several processes, to each of which xdist hands files of tests."""
+
 # Read by huggingface_hub when it is imported: nothing listens on the discard port, so no test can reach a hub.
 os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
-os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="antibody_esm-hf-")
-os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="antibody_esm-cache-")
+# One thread each, read when torch and numpy are imported: threads of tiny products wait for one another, and the
+# processes of one run share the cores. What the package does with several threads, tests set themselves.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+if not WORKER:  # which inherits these from the first process, so that a chain is numbered once a run
+    os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="antibody_esm-hf-")
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="antibody_esm-cache-")
 
 # The published files of the data sets, which are not part of this repository. No test downloads them.
 os.environ[needed.VARIABLE] = str(needed.published() or os.environ.get(needed.VARIABLE) or needed.BESIDE)
 
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from antibody_esm import EmbeddingStore, ExtractorSpec
@@ -78,13 +86,32 @@ def published() -> Path:
     return needed.published() or needed.leave("published")
 
 
+def once(name: str, tmp_path_factory: pytest.TempPathFactory, make: Callable[[Path], object]) -> Path:
+    """Return a folder that `make` fills, in whichever of the processes of a run comes first."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if WORKER else base) / name
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            unfinished = folder.with_name(f"{name}.unfinished")
+            unfinished.mkdir()
+            make(unfinished)
+            unfinished.rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """An empty folder in which the first lines of the README were run, and what they printed."""
-    folder, said = tmp_path_factory.mktemp("readme"), io.StringIO()
-    with contextlib.chdir(folder), contextlib.redirect_stdout(said):
-        exec(python_blocks(ROOT / "README.md")[0], {})  # noqa: S102
-    return folder, said.getvalue()
+
+    def run(folder: Path) -> None:
+        (folder / "readme").mkdir()
+        said = io.StringIO()
+        with contextlib.chdir(folder / "readme"), contextlib.redirect_stdout(said):
+            exec(python_blocks(ROOT / "README.md")[0], {})  # noqa: S102
+        (folder / "said.txt").write_text(said.getvalue())
+
+    folder = once("first_run", tmp_path_factory, run)
+    return folder / "readme", (folder / "said.txt").read_text()
 
 
 @pytest.fixture(scope="session")

@@ -112,7 +112,7 @@ def _starts(path: str) -> bool:
 
 def _run(*command: str) -> None:
     print("+", *command, flush=True)  # noqa: T201
-    environment = os.environ | {"PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT": "10000"}
+    environment = os.environ | {"PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT": "10000", "DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run(command, env=environment, check=False)
 
 
