@@ -14,18 +14,20 @@ import pytest
 
 import needed
 
-WORKER = "PYTEST_XDIST_WORKER" in os.environ
-"""Whether this is one of several processes, to each of which xdist hands files of tests."""
-
 # Read by huggingface_hub when it is imported: nothing listens on the discard port, so no test can reach a hub.
 os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
 # One thread each, read when torch and numpy are imported: threads of tiny products wait for one another, and the
 # processes of one run share the cores. What the package does with several threads, tests set themselves.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-if not WORKER:  # which inherits these from the first process, so that a chain is numbered once a run
-    os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="antibody_esm-hf-")
-    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="antibody_esm-cache-")
-
+os.environ["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "1")
+# Caches of this run alone, of which all of its processes have the same: a chain is numbered once a run.
+os.environ["HF_HOME"] = (
+    os.environ["HF_HOME"] if "PYTEST_XDIST_WORKER" in os.environ else tempfile.mkdtemp(prefix="antibody_esm-hf-")
+)
+os.environ["XDG_CACHE_HOME"] = (
+    os.environ["XDG_CACHE_HOME"]
+    if "PYTEST_XDIST_WORKER" in os.environ
+    else tempfile.mkdtemp(prefix="antibody_esm-cache-")
+)
 # The published files of the data sets, which are not part of this repository. No test downloads them.
 os.environ[needed.VARIABLE] = str(needed.published() or os.environ.get(needed.VARIABLE) or needed.BESIDE)
 
@@ -46,6 +48,8 @@ settings.register_profile(
 settings.load_profile("antibody_esm")
 
 ROOT = Path(__file__).parent.parent
+WORKER = "PYTEST_XDIST_WORKER" in os.environ
+"""Whether this is one of several processes, to each of which xdist hands files of tests."""
 
 
 def python_blocks(path: Path) -> list[str]:
