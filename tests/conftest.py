@@ -36,6 +36,7 @@ from hypothesis import HealthCheck, settings
 
 from antibody_esm import EmbeddingStore, ExtractorSpec
 from antibody_esm.testing import tiny_checkpoint
+from effort import STRESS
 from needed import pytest_terminal_summary  # noqa: F401  a hook
 from stores import MAX, SEQUENCES, SPEC, rows_of
 
@@ -43,13 +44,35 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 settings.register_profile(
-    "antibody_esm", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    "antibody_esm",
+    max_examples=100 if STRESS else 25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("antibody_esm")
 
 ROOT = Path(__file__).parent.parent
+LONGEST = (
+    "covering_array",
+    "docs",
+    "web",
+    "cluster",
+    "page",
+    "audit",
+    "benchmark",
+    "examples",
+    "extractor",
+    "public_data",
+)
+"""Files of tests that take longest: these begin first, so that no process is left with one of them at the end."""
 WORKER = "PYTEST_XDIST_WORKER" in os.environ
 """Whether this is one of several processes, to each of which xdist hands files of tests."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first."""
+    first = [f"test_{name}.py" for name in LONGEST]
+    items.sort(key=lambda item: first.index(item.path.name) if item.path.name in first else len(first))
 
 
 def python_blocks(path: Path) -> list[str]:

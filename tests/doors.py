@@ -43,7 +43,7 @@ from bench import (
     number_of,
 )
 from crossing import ROUTES, Cell, array
-from variants import STRESS
+from effort import STRESS
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
 STRENGTH = 3 if STRESS else 2

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import random
 import re
 import resource
@@ -16,8 +15,8 @@ from typing import Any
 from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from antibody_esm import AntibodyESMError
+from effort import STRESS
 
-STRESS = "ANTIBODY_ESM_STRESS" in os.environ
 MUTANTS = 10_000 if STRESS else 300
 VALUES: list[Any] = [
     *(None, True, False, 0, -1, 1, 2**31, 2**63, 10**40, -0.0, 1e308, float("nan"), float("inf")),

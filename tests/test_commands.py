@@ -20,9 +20,9 @@ from antibody_esm.cli import app as esm
 from antibody_esm.cli import arguments, benchmark, errors, train
 from antibody_esm.cli.errors import Ended, reported
 from chains import HEAVY, mutants
+from effort import STRESS
 from processes import fork
 
-STRESS = "ANTIBODY_ESM_STRESS" in os.environ
 VH = mutants(HEAVY, 60, 8)
 LABEL = [(sequence.count("K") + sequence.count("R")) % 2 for sequence in VH]
 QUICK = ["model=descriptors", "extractor.descriptors=[net_charge,composition]", "split.folds=3"]

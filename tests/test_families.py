@@ -3,7 +3,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerFast, T5Tokenizer
 
@@ -12,6 +12,7 @@ from antibody_esm import CheckpointError, Extractor
 from antibody_esm.plm.checkpoints import locate
 from antibody_esm.plm.families import _prove, family_of, max_length, vocabulary_of
 from antibody_esm.sequences import AMINO_ACIDS
+from effort import examples
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def mine(checkpoint: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(checkpoint, tmp_path / "mine"))
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(st.data())
 def test_the_table_gives_the_tokens_of_the_tokenizer(checkpoint: Path, family: str, data: st.DataObject) -> None:
     found = locate(str(checkpoint))

@@ -3,7 +3,6 @@
 The simulations are short here; ``make stress`` runs them in full.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -31,9 +30,9 @@ from antibody_esm.evaluation.intervals import (
 from antibody_esm.evaluation.metrics import CONTINUOUS_METRICS, METRIC, METRICS
 from antibody_esm.evaluation.predictions import ContinuousPredictions, Predictions
 from antibody_esm.evaluation.resampling import Resampled, resampled
+from effort import STRESS
 from simulated import Design, closed_forms, measure
 
-STRESS = "ANTIBODY_ESM_STRESS" in os.environ
 RUNS = 2000
 RESAMPLES = 1000 if STRESS else 300
 

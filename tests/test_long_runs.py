@@ -18,8 +18,8 @@ from antibody_esm.store import claims
 from antibody_esm.store.claims import SUFFIX, Claims, _named_host
 from antibody_esm.testing import tiny_checkpoint
 from chains import HEAVY, mutants
+from effort import STRESS
 
-STRESS = "ANTIBODY_ESM_STRESS" in os.environ
 VH = mutants(HEAVY, 40, 40)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="open files of Linux")

@@ -22,9 +22,9 @@ from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.reports.grid import GridReport
 from antibody_esm.reports.page import page
 from antibody_esm.reports.report import Report, evaluation_report
+from effort import STRESS
 from reporting import CHARGES, LOGREG, antibodies, cross_validated, held_out
 
-STRESS = "ANTIBODY_ESM_STRESS" in os.environ
 LENGTHS = DescriptorSpec(descriptors=("length",))
 OTHER = antibodies(50, seed=1, source="another lab: its table")
 FEW = antibodies(90, 7, seed=3)

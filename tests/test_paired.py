@@ -5,14 +5,13 @@ The simulations are short here; ``make stress`` runs them in full.
 
 import copy
 import math
-import os
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, stats
 from scipy.special import ndtr
@@ -36,8 +35,8 @@ from antibody_esm.evaluation.paired import (
 )
 from antibody_esm.evaluation.predictions import ContinuousPredictions, Predictions
 from antibody_esm.evaluation.resampling import resampled
+from effort import STRESS, examples
 
-STRESS = "ANTIBODY_ESM_STRESS" in os.environ
 RUNS = 2000
 
 
@@ -189,7 +188,7 @@ def made_up(seed: int, kind: str, size: int, apart: float) -> tuple[Predictions,
     return replace(one, probability=coarse) if seed % 3 else one, other
 
 
-@settings(max_examples=200 if STRESS else 40)
+@examples(200)
 @given(
     st.integers(0, 10_000),
     st.sampled_from(["independent", "clusters", "folds"]),

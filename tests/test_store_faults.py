@@ -28,9 +28,9 @@ from antibody_esm.sequences import AMINO_ACIDS
 from antibody_esm.store import claims
 from antibody_esm.store.claims import Claims
 from antibody_esm.store.segments import as_bytes, keys_of
+from effort import STRESS
 from processes import fork
 
-STRESS = "ANTIBODY_ESM_STRESS" in os.environ
 SPEC = ExtractorSpec(model="any", digest="0" * 64, layer=6)
 OTHER = ExtractorSpec(model="any", digest="1" * 64, layer=6)
 DIM = 24

@@ -1,6 +1,5 @@
 """Threads end in order: none runs when its caller goes on, and no process dies by SIGABRT after its result."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -16,8 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from antibody_esm import SplitSpec
 from antibody_esm.evaluation.cross_validation import cross_validate
 from antibody_esm.threads import Finishing, in_threads
-
-STRESS = "ANTIBODY_ESM_STRESS" in os.environ
+from effort import STRESS
 
 SHORT = """
 import sys, time

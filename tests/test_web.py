@@ -32,8 +32,8 @@ from antibody_esm.errors import DatasetError
 from antibody_esm.explain import mutational_scan
 from antibody_esm.testing import tiny_checkpoint
 from chains import HEAVY, LIGHT, NANOBODY, mutants
+from effort import STRESS
 
-STRESS = "ANTIBODY_ESM_STRESS" in os.environ
 GENERATOR = np.random.default_rng(11)
 expect.set_options(timeout=20_000)  # the first antibody loads torch
 HOSTILE = "<img/src=x/onerror=document.title='run'>"

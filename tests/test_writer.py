@@ -16,8 +16,8 @@ from antibody_esm.store import folder as reading
 from antibody_esm.store import writer as adding
 from antibody_esm.store.folder import Folder
 from antibody_esm.store.segments import keys_of
+from effort import STRESS
 from stores import MAX, OTHER, SPEC, folder_of, rows_of
-from variants import STRESS
 
 MANY = ["W" * n + "C" for n in range(1, 90)]
 
