@@ -5,6 +5,8 @@ import os
 from hypothesis import settings
 
 STRESS = "ANTIBODY_ESM_STRESS" in os.environ
+PATIENCE = 600
+"""Seconds after which something has hung, however loaded the machine is; what works takes a few."""
 
 
 def examples(number: int) -> settings:

@@ -168,12 +168,12 @@ def test_a_nested_tuple_is_neither_written_out_nor_hashed(path: Path) -> None:
     nested = b")\x94" + b"".join(b"h" + bytes([i]) + b"h" + bytes([i]) + b"\x86\x94" for i in range(60))
     as_key = pickled(b"}", nested, b"K\x01s")
     as_name = pickled(b"\x8c\x05numpy\x8c\x05dtype\x93", nested, b"\x85R")
-    began = time.monotonic()
+    began = time.process_time()
     for content in (as_key, as_name):
         path.write_bytes(content)
         with pytest.raises(StoreError):
             locate_arrays(path, DTYPES)
-    assert time.monotonic() - began < 30, "not 2**60 steps"
+    assert time.process_time() - began < 30, "not 2**60 steps"
 
 
 @pytest.mark.parametrize("shape", [(), (0, 2**70), (2**50,), (1,) * 70, (2, 300, 1)])
