@@ -275,7 +275,7 @@ def test_what_is_explained_and_scanned_is_what_a_table_of_antibodies_is_scored_b
         assert occlusion(predictor, one).score == pytest.approx(found.score)
         scan = mutational_scan(predictor, one, [0], plausibility=False)
         assert (scan.sequence, scan.prediction) == (part, pytest.approx(scored[1]))
-        if len(part) < 20:  # of a whole domain it takes seconds
+        if one == antibody and len(part) < 20:  # of a whole domain it takes seconds
             assert shapley(predictor, one, rounds=1).sequence == part
 
 

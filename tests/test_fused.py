@@ -13,7 +13,7 @@ from antibody_esm import Extractor, ExtractorSpec, RuntimeSpec
 from antibody_esm.plm.batching import FEWEST
 from antibody_esm.plm.checkpoints import locate
 from antibody_esm.plm.fused import Layer, alone_as_in_company, fuse
-from effort import examples
+from effort import STRESS, examples
 from peers import one_thread
 
 KNOWN = ("esm", "esm1v", "esm1b", "bert", "antiberty")
@@ -67,7 +67,7 @@ def test_a_lone_sequence_of_enough_tokens_has_the_bits_that_it_has_in_company(
             for tokens in (*range(FEWEST, FEWEST + 8), 122, 250):
                 ids = torch.randint(4, 24, (5, tokens), generator=torch.Generator().manual_seed(tokens))
                 together = model(input_ids=ids).last_hidden_state
-                for row in range(5):
+                for row in range(5) if STRESS else (0, 4):
                     assert torch.equal(model(input_ids=ids[row : row + 1]).last_hidden_state[0], together[row])
     finally:
         torch.set_num_threads(threads)
