@@ -587,7 +587,8 @@ def cross_validated(classifier: object, features: np.ndarray, label: np.ndarray,
 def test_with_permuted_labels_better_than_baseline_is_claimed_in_at_most_15_of_200_runs() -> None:
     generator = np.random.default_rng(0)
     claimed = {(metric, baseline): 0 for metric in METRICS for baseline in ("few features", "constant")}
-    for seed in range(200):
+    runs, most = (200, 15) if STRESS else (60, 7)
+    for seed in range(runs):
         label = generator.permutation(np.arange(60) % 5 // 3)
         many, few = (
             cross_validated(build(LogisticRegressionSpec(), dim), generator.normal(size=(60, dim)), label, seed)
@@ -597,7 +598,7 @@ def test_with_permuted_labels_better_than_baseline_is_claimed_in_at_most_15_of_2
         for (metric, baseline), count in claimed.items():
             found = compare(many, few if baseline == "few features" else constant, metric)
             claimed[metric, baseline] = count + (found.verdict == "better")
-    assert max(claimed.values()) <= 15, claimed
+    assert max(claimed.values()) <= most, claimed
     assert sum(claimed.values()) > 0  # it does claim where it may
 
 
