@@ -109,7 +109,7 @@ class Trainer:
     --------
     >>> from antibody_esm import Trainer, load_dataset
     >>> data = load_dataset("boughter_flu_cdrs")
-    >>> trainer = Trainer(extractor="antiberty", classifier="logreg")
+    >>> trainer = Trainer(extractor="antiberty", classifier="logreg", store="embeddings/")
     >>> report = trainer.cross_validate(data)
     >>> predictor = trainer.fit(data)
     >>> predictor.predict_proba(["GFTFSSYAISGSGGSTAKDRGGYYFDY"]).shape

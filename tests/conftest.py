@@ -1,4 +1,4 @@
-"""Fixtures: tiny checkpoints, one of each family, and a world without a hub or a shared cache."""
+"""Fixtures: tiny checkpoints, one of each family, and a world without a hub or a cache of before."""
 
 import contextlib
 import io
@@ -6,37 +6,73 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import needed
+
 # Read by huggingface_hub when it is imported: nothing listens on the discard port, so no test can reach a hub.
 os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
-os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="antibody_esm-hf-")
-os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="antibody_esm-cache-")
-
-# The published files of the data sets, which are not part of this repository, lie beside it.
-os.environ["ANTIBODY_ESM_DATA"] = os.environ.get(
-    "ANTIBODY_ESM_DATA", str(Path(__file__).parent.parent.parent / "shared" / "data")
+# One thread each, read when torch and numpy are imported: threads of tiny products wait for one another, and the
+# processes of one run share the cores. What the package does with several threads, tests set themselves.
+os.environ["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "1")
+# Caches of this run alone, of which all of its processes have the same: a chain is numbered once a run.
+os.environ["HF_HOME"] = (
+    os.environ["HF_HOME"] if "PYTEST_XDIST_WORKER" in os.environ else tempfile.mkdtemp(prefix="antibody_esm-hf-")
 )
+os.environ["XDG_CACHE_HOME"] = (
+    os.environ["XDG_CACHE_HOME"]
+    if "PYTEST_XDIST_WORKER" in os.environ
+    else tempfile.mkdtemp(prefix="antibody_esm-cache-")
+)
+# The published files of the data sets, which are not part of this repository. No test downloads them.
+os.environ[needed.VARIABLE] = str(needed.published() or os.environ.get(needed.VARIABLE) or needed.BESIDE)
 
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from antibody_esm import EmbeddingStore, ExtractorSpec
 from antibody_esm.testing import tiny_checkpoint
+from effort import STRESS
+from needed import pytest_terminal_summary  # noqa: F401  a hook
 from stores import MAX, SEQUENCES, SPEC, rows_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 settings.register_profile(
-    "antibody_esm", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    "antibody_esm",
+    max_examples=100 if STRESS else 25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("antibody_esm")
 
 ROOT = Path(__file__).parent.parent
+LONGEST = (
+    "covering_array",
+    "docs",
+    "web",
+    "cluster",
+    "page",
+    "audit",
+    "benchmark",
+    "examples",
+    "extractor",
+    "public_data",
+)
+"""Files of tests that take longest: these begin first, so that no process is left with one of them at the end."""
+WORKER = "PYTEST_XDIST_WORKER" in os.environ
+"""Whether this is one of several processes, to each of which xdist hands files of tests."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first."""
+    first = [f"test_{name}.py" for name in LONGEST]
+    items.sort(key=lambda item: first.index(item.path.name) if item.path.name in first else len(first))
 
 
 def python_blocks(path: Path) -> list[str]:
@@ -74,20 +110,35 @@ def tiny(checkpoints: dict[str, Path]) -> ExtractorSpec:
 @pytest.fixture(scope="session")
 def published() -> Path:
     """The folder of published files."""
-    folder = Path(os.environ["ANTIBODY_ESM_DATA"])
-    if not folder.is_dir():
-        leave = pytest.fail if "CI" in os.environ else pytest.skip  # where it must run, a skipped test proves nothing
-        leave("the published files of the data sets are not here; name their folder in ANTIBODY_ESM_DATA")
+    return needed.published() or needed.leave("published")
+
+
+def once(name: str, tmp_path_factory: pytest.TempPathFactory, make: Callable[[Path], object]) -> Path:
+    """Return a folder that `make` fills, in whichever of the processes of a run comes first."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if WORKER else base) / name
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            unfinished = folder.with_name(f"{name}.unfinished")
+            unfinished.mkdir()
+            make(unfinished)
+            unfinished.rename(folder)
     return folder
 
 
 @pytest.fixture(scope="session")
 def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """An empty folder in which the first lines of the README were run, and what they printed."""
-    folder, said = tmp_path_factory.mktemp("readme"), io.StringIO()
-    with contextlib.chdir(folder), contextlib.redirect_stdout(said):
-        exec(python_blocks(ROOT / "README.md")[0], {})  # noqa: S102
-    return folder, said.getvalue()
+
+    def run(folder: Path) -> None:
+        (folder / "readme").mkdir()
+        said = io.StringIO()
+        with contextlib.chdir(folder / "readme"), contextlib.redirect_stdout(said):
+            exec(python_blocks(ROOT / "README.md")[0], {})  # noqa: S102
+        (folder / "said.txt").write_text(said.getvalue())
+
+    folder = once("first_run", tmp_path_factory, run)
+    return folder / "readme", (folder / "said.txt").read_text()
 
 
 @pytest.fixture(scope="session")
@@ -116,9 +167,14 @@ def store(tmp_path: Path) -> EmbeddingStore:
 def browser() -> "Iterator[Browser]":
     from playwright.sync_api import sync_playwright
 
-    path = shutil.which("chromium")
-    assert path is not None, "install Chromium: apt-get install chromium"
+    path = needed.browser() or needed.leave("browser")
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="session")
+def mmseqs() -> str:
+    """The path of mmseqs2."""
+    return needed.mmseqs() or needed.leave("mmseqs")

@@ -43,7 +43,7 @@ from bench import (
     number_of,
 )
 from crossing import ROUTES, Cell, array
-from variants import STRESS
+from effort import STRESS
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
 STRENGTH = 3 if STRESS else 2
@@ -273,16 +273,15 @@ DOORS: dict[str, Callable[[Bench, Cell], Numbers]] = {
 """By the names that `crossing.ROUTES` has for them."""
 EVERYWHERE = ("list", "frame", "file")
 """Doors that are tried in each cell, whatever its route."""
-IN_TURN = ("saved", "contributions", "scan")
-"""Doors of which each cell tries another one too, and the larger array all."""
+FURTHER = ("saved", "contributions", "scan")
+"""Doors that the larger array tries in each cell too."""
 
 
 def doors_of(cell: Cell) -> tuple[str, ...]:
     """Return the doors that are tried in a cell, each once."""
-    turn = CELLS.index(cell) % len(IN_TURN)
-    further = IN_TURN if STRESS else IN_TURN[turn : turn + 1]
+    further = FURTHER if STRESS else ()
     if cell.extractor == "region":  # of which every hidden residue would be numbered again
-        further = tuple("scan" if door == "contributions" else door for door in further)
+        further = tuple(door for door in further if door != "contributions")
     return tuple(dict.fromkeys((*ROUTES[cell.route], *EVERYWHERE, *further)))
 
 

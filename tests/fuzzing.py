@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import random
 import re
 import resource
@@ -19,8 +18,8 @@ import numpy as np
 
 from antibody_esm import AntibodyESMError
 from antibody_esm.ubjson import read_ubjson
+from effort import STRESS
 
-STRESS = "ANTIBODY_ESM_STRESS" in os.environ
 MUTANTS = 10_000 if STRESS else 300
 VALUES: list[Any] = [
     *(None, True, False, 0, -1, 1, 2**31, 2**63, 10**40, -0.0, 1e308, float("nan"), float("inf")),

@@ -8,12 +8,13 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from joblib.numpy_pickle import NumpyArrayWrapper, NumpyPickler
 
 from antibody_esm import StoreError
 from antibody_esm.store.arrays import locate_arrays
+from effort import examples
 
 DTYPES: dict[str, np.dtype] = {"a": np.dtype("uint8"), "b": np.dtype("float32")}
 
@@ -33,7 +34,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=2), st.lists(st.integers(0, 300), min_size=1, max_size=2))
-@settings(max_examples=40)
+@examples(40)
 def test_arrays_come_back_as_joblib_wrote_them(path: Path, one: list[int], other: list[int]) -> None:
     generator = np.random.default_rng(0)
     arrays = {"a": generator.integers(0, 255, one, np.uint8), "b": generator.random(other, np.float32)}
@@ -93,7 +94,7 @@ def test_a_file_cut_anywhere_is_an_error(path: Path, size: int) -> None:
 
 
 @given(st.integers(0, len(GOOD) - 1), st.integers(0, 255))
-@settings(max_examples=500)
+@examples(500)
 def test_a_changed_byte_is_an_error_or_changes_values_only(path: Path, place: int, byte: int) -> None:
     path.write_bytes(GOOD[:place] + bytes([byte]) + GOOD[place + 1 :])
     try:
@@ -167,12 +168,12 @@ def test_a_nested_tuple_is_neither_written_out_nor_hashed(path: Path) -> None:
     nested = b")\x94" + b"".join(b"h" + bytes([i]) + b"h" + bytes([i]) + b"\x86\x94" for i in range(60))
     as_key = pickled(b"}", nested, b"K\x01s")
     as_name = pickled(b"\x8c\x05numpy\x8c\x05dtype\x93", nested, b"\x85R")
-    began = time.monotonic()
+    began = time.process_time()
     for content in (as_key, as_name):
         path.write_bytes(content)
         with pytest.raises(StoreError):
             locate_arrays(path, DTYPES)
-    assert time.monotonic() - began < 30, "not 2**60 steps"
+    assert time.process_time() - began < 30, "not 2**60 steps"
 
 
 @pytest.mark.parametrize("shape", [(), (0, 2**70), (2**50,), (1,) * 70, (2, 300, 1)])

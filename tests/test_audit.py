@@ -2,13 +2,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from antibody_esm import Dataset, DatasetError, Trainer, load_dataset
 from antibody_esm.numbering import NANOBODY_SPECIES
 from antibody_esm.specs import ExtractorSpec, SplitSpec
 from chains import HEAVY, LIGHT, LYSOZYME, NANOBODY
+from effort import examples
 
 
 def test_the_faults_of_the_predecessors_training_rows_are_found(published: Path) -> None:
@@ -36,7 +37,7 @@ def test_the_faults_of_the_predecessors_training_rows_are_found(published: Path)
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 1)), min_size=1, max_size=12))
-@settings(max_examples=60)
+@examples(60)
 def test_duplicates_and_contradictions_are_counted_as_they_are(rows: list[tuple[int, int]]) -> None:
     data = Dataset(
         ids=[str(i) for i in range(len(rows))],

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -27,6 +27,7 @@ from antibody_esm.evaluation.nested import Candidate, nested_cross_validate
 from antibody_esm.evaluation.splits import IdentityKFold
 from antibody_esm.sequences import AMINO_ACIDS
 from chains import HEAVY, NANOBODY
+from effort import examples
 
 LOOPS = load_dataset("boughter_flu_cdrs")
 
@@ -176,7 +177,7 @@ def test_baselines_can_be_chosen_among_in_nested_cross_validation() -> None:
     st.lists(st.tuples(st.text("ACD", min_size=1, max_size=8), st.integers(0, 1)), min_size=2, max_size=12),
     st.lists(st.text("ACD", min_size=1, max_size=8), min_size=1, max_size=5),
 )
-@settings(max_examples=60)
+@examples(60)
 def test_the_nearest_give_their_mean_label(training: list[tuple[str, int]], queries: list[str]) -> None:
     training = [*training, ("A", 0), ("C", 1)]
     sequences, label = [one for one, _ in training], np.array([value for _, value in training])

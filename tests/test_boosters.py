@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from antibody_esm.boosters import check_booster
 from antibody_esm.limits import LimitError
 from antibody_esm.ubjson import read_ubjson
+from effort import examples
 from fuzzing import plain, ubjson
 
 ROWS = 30
@@ -31,7 +32,7 @@ def booster() -> bytes:
     return trained("classifier", n_estimators=4)
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(
     kind=st.sampled_from(["classifier", "regressor"]),
     rows=st.integers(4, 60),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -22,6 +22,7 @@ from antibody_esm.evaluation.metrics import score
 from antibody_esm.evaluation.splits import folds
 from antibody_esm.evaluation.test_set_log import Ledger, Opening
 from antibody_esm.specs import RidgeSpec
+from effort import examples
 from peers import one_thread
 
 GENERATOR = np.random.default_rng(1)
@@ -90,7 +91,7 @@ def test_calibration_of_an_overconfident_classifier_is_better_on_other_rows() ->
 
 
 @given(seed=st.integers(0, 1000))
-@settings(max_examples=20, deadline=None)
+@examples(20)
 def test_what_is_kept_together_outside_is_kept_together_inside(seed: int) -> None:
     unit = np.random.default_rng(seed).integers(0, 25, len(Y)).astype(str)
     seen: list[tuple[set[str], set[str]]] = []
@@ -217,7 +218,7 @@ def test_a_ledger_in_memory_moves_to_a_file_and_loses_nothing(tmp_path: Path) ->
 
 
 @given(st.lists(st.booleans(), min_size=30, max_size=30).filter(lambda labels: 0 < sum(labels) < 30))
-@settings(max_examples=15, deadline=None)
+@examples(15)
 def test_no_test_label_reaches_a_model(poison: list[bool]) -> None:
     """Whatever the labels of a test set are, the model's bytes are the same before and after, and in training anew."""
     trainer = Trainer(NUMBERED, "logreg", decision=DecisionSpec(calibration="sigmoid", threshold="balanced_accuracy"))

@@ -20,9 +20,9 @@ from antibody_esm.cli import app as esm
 from antibody_esm.cli import arguments, benchmark, errors, train
 from antibody_esm.cli.errors import Ended, reported
 from chains import HEAVY, mutants
+from effort import PATIENCE, STRESS
 from processes import fork
 
-STRESS = "ANTIBODY_ESM_STRESS" in os.environ
 VH = mutants(HEAVY, 60, 8)
 LABEL = [(sequence.count("K") + sequence.count("R")) % 2 for sequence in VH]
 QUICK = ["model=descriptors", "extractor.descriptors=[net_charge,composition]", "split.folds=3"]
@@ -441,10 +441,10 @@ def work(kind: str) -> None:
             unfinished.write_text("half")
             try:
                 print("begun", flush=True)
-                time.sleep(60)
+                time.sleep(600)
             finally:
                 print("cleaning", flush=True)
-                time.sleep(60 if kind == "slow" else 0)
+                time.sleep(600 if kind == "slow" else 0)
 
 run(app)
 """
@@ -465,17 +465,15 @@ def test_signals_end_a_command_in_order_and_a_second_one_at_once(tmp_path: Path)
         assert running.stdout is not None
         assert running.stdout.readline() == "begun\n"
         running.send_signal(number)
-        _, text = running.communicate(timeout=60)
+        _, text = running.communicate(timeout=PATIENCE)
         assert (running.returncode, text) == (128 + number, "interrupted; rows are in store\n")
     assert slow.stdout is not None
     assert slow.stdout.readline() == "begun\n"
     slow.send_signal(signal.SIGINT)
     assert slow.stdout.readline() == "cleaning\n"
-    began = time.monotonic()
     slow.send_signal(signal.SIGINT)
-    _, text = slow.communicate(timeout=60)
-    assert time.monotonic() - began < 20
-    assert (slow.returncode, text) == (-signal.SIGINT, "")
+    _, text = slow.communicate(timeout=PATIENCE)
+    assert (slow.returncode, text) == (-signal.SIGINT, ""), "not after its cleaning, whose status is another"
     left = [path.name for path in tmp_path.iterdir()]
     assert len(left) == 2, "only the one that was ended at once leaves its file"
     assert (tmp_path / "out.csv").read_text() == "of an earlier run"
@@ -499,7 +497,7 @@ def test_output_that_is_full_closed_or_not_read_is_one_line_at_most(tmp_path: Pa
             ["bash", "-c", line], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
     for name, (_, status, message) in cases.items():
-        _, text = running[name].communicate(timeout=60)
+        _, text = running[name].communicate(timeout=PATIENCE)
         assert running[name].returncode == status, name
         assert text.endswith(message), name
         assert len(text.splitlines()) == bool(message), text
@@ -518,7 +516,7 @@ def test_a_disk_that_fills_up_is_one_line_and_the_earlier_file_stays(tmp_path: P
         "app()\n"
     )
     running = start(folder=tmp_path, program=program)
-    _, text = running.communicate(timeout=60)
+    _, text = running.communicate(timeout=PATIENCE)
     assert (running.returncode, text) == (1, "error: out.csv: File too large\n")
     assert content(tmp_path) == {"out.csv": b"of an earlier run"}
 
@@ -534,7 +532,7 @@ def test_training_ends_in_order_at_ctrl_c_and_leaves_the_earlier_results(here: P
     while not list(here.glob("out.partial-*/train.log")) and running.poll() is None:
         time.sleep(0.05)
     running.send_signal(signal.SIGINT)
-    output, text = running.communicate(timeout=120)
+    output, text = running.communicate(timeout=PATIENCE)
     assert (running.returncode, output) == (130, "")
     kept = "finished vectors are in embeddings/, and the earlier results in out are as they were"
     assert text == f"interrupted; {kept}\n"

@@ -5,7 +5,7 @@ import aaindex
 import numpy as np
 import pytest
 from Bio.SeqUtils.ProtParam import ProteinAnalysis
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import issparse
 
@@ -24,6 +24,7 @@ from antibody_esm.descriptors import (
 from antibody_esm.sequences import AMINO_ACIDS
 from antibody_esm.specs import DescriptorSpec
 from chains import HEAVY, LIGHT, LINKER, LYSOZYME, NANOBODY
+from effort import examples
 
 RIBONUCLEASE = (
     "KETAAAKFERQHMDSSTSAASSSNYCNQMMKSRNLTKDRCKPVNTFVHESLADVQAVCSQKNVACKNGQTNCYQSYSTMSITDCRETGSSKYPNCAYKTTQ"
@@ -47,7 +48,7 @@ def column(sequences: list[str], name: str, **fields: object) -> np.ndarray:
 
 
 @given(st.lists(residues, min_size=1, max_size=5), st.floats(1, 13))
-@settings(max_examples=60)
+@examples(60)
 def test_charge_and_composition_and_hydropathy_are_those_of_biopython(sequences: list[str], ph: float) -> None:
     references = [ProteinAnalysis(one) for one in sequences]
     np.testing.assert_allclose(
@@ -62,7 +63,7 @@ def test_charge_and_composition_and_hydropathy_are_those_of_biopython(sequences:
 
 
 @given(st.lists(residues, min_size=1, max_size=5))
-@settings(max_examples=40)
+@examples(40)
 def test_isoelectric_points_are_those_of_biopython_where_it_looks_for_them(sequences: list[str]) -> None:
     for found, sequence in zip(isoelectric_point(sequences), sequences, strict=True):
         expected = ProteinAnalysis(sequence).isoelectric_point()  # between 4.05 and 12
@@ -85,7 +86,7 @@ def test_charges_with_the_constants_of_emboss_are_those_of_another_library() -> 
 
 
 @given(st.lists(residues, min_size=1, max_size=3), st.sampled_from(["bjellqvist", "emboss"]))
-@settings(max_examples=40)
+@examples(40)
 def test_at_the_isoelectric_point_there_is_no_charge(sequences: list[str], pk: str) -> None:
     for sequence, point in zip(sequences, isoelectric_point(sequences, pk), strict=True):
         assert abs(net_charge([sequence], point, pk)[0]) < 1e-9
@@ -163,7 +164,7 @@ def test_the_tables_are_what_they_were() -> None:
 
 
 @given(st.lists(strategies.sequences(max_size=29).map(lambda one: one + "A"), min_size=1, max_size=6))
-@settings(max_examples=40)
+@examples(40)
 def test_a_row_depends_on_its_own_sequence_alone_to_the_last_bit(sequences: list[str]) -> None:
     together = describe(sequences, EVERYTHING).values
     for i, one in enumerate(sequences):

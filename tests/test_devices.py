@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from antibody_esm import Extractor, ExtractorSpec, RuntimeSpec
 from antibody_esm.plm import extractor as extractor_module
 from antibody_esm.plm.devices import Copies, devices, in_parts
+from effort import PATIENCE
 
 SEQUENCES = ["ACDEFGHIKLMNPQRSTVWY"[: 5 + n % 16] + "AG" * (n % 5) for n in range(120)]
 
@@ -153,7 +154,7 @@ def test_inner_layers_of_every_copy_are_tapped(tiny: ExtractorSpec, monkeypatch:
 
 def test_a_single_model_is_for_all_threads_at_once() -> None:
     copies = Copies(object(), ["cpu"])
-    inside, both = threading.Barrier(2, timeout=10), []
+    inside, both = threading.Barrier(2, timeout=PATIENCE), []
 
     def use() -> None:
         with copies.one() as model:

@@ -2,12 +2,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import strategies
 from antibody_esm import CheckpointError, EmbeddingStore, Extractor, ExtractorSpec, RuntimeSpec, SequenceError, embed
 from antibody_esm.testing import tiny_checkpoint
+from effort import examples
 
 RUNTIME = RuntimeSpec(workers=1)
 
@@ -20,7 +21,7 @@ def loaded(tiny: ExtractorSpec) -> Extractor:
 
 
 @given(st.lists(strategies.sequences(), min_size=1, max_size=8), st.lists(strategies.sequences(), max_size=8))
-@settings(max_examples=15)
+@examples(15)
 def test_with_the_store_equals_without(
     loaded: Extractor, tmp_path_factory: pytest.TempPathFactory, before: list[str], after: list[str]
 ) -> None:

@@ -4,15 +4,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from antibody_esm import EmbeddingStore, StoreError
+from effort import examples
 from stores import OTHER, SEQUENCES, SPEC, flip, rows_of
 
 
 @given(st.sets(st.integers(0, 9)), st.sets(st.integers(0, 9)), st.sampled_from(["float32", "float16", "int8"]))
-@settings(max_examples=20)
+@examples(20)
 def test_a_merged_store_is_the_union(
     tmp_path_factory: pytest.TempPathFactory, here: set[int], there: set[int], storage: str
 ) -> None:
@@ -91,7 +92,7 @@ def test_what_cannot_be_exported_is_an_error(store: EmbeddingStore, tmp_path: Pa
 
 @pytest.mark.parametrize("suffix", ["parquet", "safetensors"])
 @given(place=st.floats(0, 0.9999), bit=st.integers(0, 7), cut=st.booleans())
-@settings(max_examples=100)
+@examples(100)
 def test_a_damaged_export_never_gives_a_wrong_row(
     tmp_path_factory: pytest.TempPathFactory, suffix: str, place: float, bit: int, cut: bool
 ) -> None:

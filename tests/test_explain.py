@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import strategies
@@ -26,6 +26,7 @@ from antibody_esm.explain import mutational_scan, occlusion, residue_contributio
 from antibody_esm.explain.logits import linear
 from antibody_esm.specs import EstimatorSpec
 from chains import HEAVY, LIGHT, NANOBODY
+from effort import examples
 from explaining import NUMBERED, trained
 
 LINEAR: dict[str, EstimatorSpec] = {
@@ -59,7 +60,7 @@ def model(checkpoints: dict[str, Path]) -> Callable[..., Predictor]:
     return of
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(
     sequence=strategies.sequences(max_size=40),
     family=st.sampled_from(["esm", "bert", "prott5"]),
@@ -77,7 +78,7 @@ def test_contributions_and_intercept_sum_to_the_logit(
     assert found.unit == ("value" if predictor.spec.is_regression else "logit")
 
 
-@settings(max_examples=15)
+@examples(15)
 @given(
     pair=st.tuples(strategies.sequences(max_size=25), strategies.sequences(max_size=25)),
     how=st.sampled_from(["apart", "joined"]),
@@ -274,7 +275,7 @@ def test_what_is_explained_and_scanned_is_what_a_table_of_antibodies_is_scored_b
         assert occlusion(predictor, one).score == pytest.approx(found.score)
         scan = mutational_scan(predictor, one, [0], plausibility=False)
         assert (scan.sequence, scan.prediction) == (part, pytest.approx(scored[1]))
-        if len(part) < 20:  # of a whole domain it takes seconds
+        if one == antibody and len(part) < 20:  # of a whole domain it takes seconds
             assert shapley(predictor, one, rounds=1).sequence == part
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer, BertTokenizer, PreTrainedTokenizerFast, T5EncoderModel
@@ -16,8 +16,9 @@ from antibody_esm import CheckpointError, Extractor, ExtractorSpec, RuntimeSpec,
 from antibody_esm.plm.checkpoints import locate
 from antibody_esm.sequences import ALPHABET
 from conftest import BACKBONES
+from effort import STRESS, examples
 from peers import one_thread
-from variants import STRESS, most, variant, whole
+from variants import most, variant, whole
 
 MODELS = (*BACKBONES, "antiberty")
 
@@ -68,7 +69,7 @@ PLAIN: dict[Path, torch.nn.Module] = {}
 
 
 @given(data=st.data())
-@settings(max_examples=12)
+@examples(12)
 def test_an_embedding_equals_a_plain_computation_of_each_sequence(extractor: Extractor, data: st.DataObject) -> None:
     sequences = data.draw(st.lists(strategies.sequences(max_size=60), min_size=1, max_size=6))
     for row, sequence in zip(extractor.embed(sequences), sequences, strict=True):
@@ -89,7 +90,7 @@ def test_every_layer_and_pooling_equals_a_plain_computation(extractor: Extractor
 
 
 @given(data=st.data())
-@settings(max_examples=12)
+@examples(12)
 def test_an_embedding_does_not_depend_on_its_batch_its_order_or_the_workers(
     extractor: Extractor, data: st.DataObject
 ) -> None:
@@ -139,7 +140,7 @@ def test_layers_above_the_one_that_is_asked_for_are_not_computed(extractor: Extr
 
 
 @given(data=st.data())
-@settings(max_examples=6)
+@examples(6)
 def test_states_of_residues_equal_a_plain_computation_and_their_mean_is_the_embedding(
     extractor: Extractor, data: st.DataObject
 ) -> None:

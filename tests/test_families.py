@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers import CONFIG_MAPPING, AutoModelForMaskedLM, AutoTokenizer, PreTrainedTokenizerFast, T5Tokenizer
 
@@ -15,6 +15,7 @@ from antibody_esm.plm.checkpoints import locate
 from antibody_esm.plm.families import _prove, family_of, max_length, vocabulary_of
 from antibody_esm.sequences import AMINO_ACIDS
 from antibody_esm.testing import tiny_checkpoint
+from effort import examples
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def mine(checkpoint: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(checkpoint, tmp_path / "mine"))
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(st.data())
 def test_the_table_gives_the_tokens_of_the_tokenizer(checkpoint: Path, family: str, data: st.DataObject) -> None:
     found = locate(str(checkpoint))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -33,6 +33,7 @@ from antibody_esm.numbering import number
 from antibody_esm.score_tables import Columns, score_file, score_frame
 from antibody_esm.sequences import normalise
 from chains import HEAVY, LIGHT, LINKER, mutants
+from effort import examples
 
 FIELD = Path(__file__).parent / "field"
 AIRR, CONTIG, THERA, OAS = (
@@ -224,7 +225,7 @@ chains = st.sampled_from([*MISSING, "EVQLVESGG", "evq lve*", "NLL", "EV-L", "X",
     st.lists(st.tuples(chains, chains, st.sampled_from(["0", "1", "NA", "", "high"])), min_size=1, max_size=6),
     st.sampled_from(["heavy", "light", "paired", "both"]),
 )
-@settings(max_examples=80)
+@examples(80)
 def test_a_path_and_a_frame_that_pandas_read_are_the_same_data_or_the_same_refusal(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, str]], chain: Any
 ) -> None:

@@ -1,6 +1,5 @@
 """A folder of results is replaced as a whole, or stays as it was."""
 
-import os
 import random
 import signal
 import sys
@@ -15,9 +14,9 @@ from hypothesis import strategies as st
 
 from antibody_esm import files, folders
 from antibody_esm.folders import replacing_folder
+from effort import STRESS
 from processes import fork
 
-STRESS = "ANTIBODY_ESM_STRESS" in os.environ
 OURS = ("config.yaml", "report.html", "model/manifest.json", "model/training.npz")
 
 

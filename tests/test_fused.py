@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModel
 
@@ -13,6 +13,7 @@ from antibody_esm import Extractor, ExtractorSpec, RuntimeSpec
 from antibody_esm.plm.batching import FEWEST
 from antibody_esm.plm.checkpoints import locate
 from antibody_esm.plm.fused import Layer, alone_as_in_company, fuse
+from effort import STRESS, examples
 from peers import one_thread
 
 KNOWN = ("esm", "esm1v", "esm1b", "bert", "roberta", "antiberty")
@@ -32,7 +33,7 @@ def loaded(name: str, checkpoints: dict[str, Path]) -> torch.nn.Module:
 
 
 @given(n=st.integers(1, 4), tokens=st.integers(1, 130), seed=st.integers(0, 99))
-@settings(max_examples=10)
+@examples(10)
 def test_every_layer_gives_the_states_of_the_one_that_it_replaces(
     pair: tuple[torch.nn.Module, torch.nn.Module], n: int, tokens: int, seed: int
 ) -> None:
@@ -66,7 +67,7 @@ def test_a_lone_sequence_of_enough_tokens_has_the_bits_that_it_has_in_company(
             for tokens in (*range(FEWEST, FEWEST + 8), 122, 250):
                 ids = torch.randint(4, 24, (5, tokens), generator=torch.Generator().manual_seed(tokens))
                 together = model(input_ids=ids).last_hidden_state
-                for row in range(5):
+                for row in range(5) if STRESS else (0, 4):
                     assert torch.equal(model(input_ids=ids[row : row + 1]).last_hidden_state[0], together[row])
     finally:
         torch.set_num_threads(threads)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import strategies
@@ -13,6 +13,7 @@ from antibody_esm import CheckpointError, Extractor, ExtractorSpec, RuntimeSpec
 from antibody_esm.plm import int8
 from antibody_esm.plm.int8 import STATE, WEIGHT, Linear
 from chains import HEAVY, LIGHT, NANOBODY
+from effort import examples
 from peers import one_thread
 from variants import most, variant
 
@@ -26,7 +27,7 @@ def extractor(name: str, checkpoints: dict[str, Path], precision: str = "int8") 
 
 
 @given(rows=st.integers(1, 40), wide=st.sampled_from([16, 33, 640]), seed=st.integers(0, 99), extreme=st.booleans())
-@settings(max_examples=40)
+@examples(40)
 def test_sums_are_those_of_exact_integers(rows: int, wide: int, seed: int, extreme: bool) -> None:
     generator = torch.Generator().manual_seed(seed)
     linear = torch.nn.Linear(wide, 24)
@@ -65,7 +66,7 @@ def test_a_vector_does_not_depend_on_its_batch_its_order_or_the_workers(
     one = extractor(name, checkpoints)
 
     @given(data=st.data())
-    @settings(max_examples=8)
+    @examples(8)
     def check(data: st.DataObject) -> None:
         length = data.draw(st.integers(1, 130))
         same_length = strategies.sequences(length, length)

@@ -3,7 +3,6 @@
 The simulations are short here; ``make stress`` runs them in full.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -31,11 +30,11 @@ from antibody_esm.evaluation.intervals import (
 from antibody_esm.evaluation.metrics import CONTINUOUS_METRICS, METRIC, METRICS
 from antibody_esm.evaluation.predictions import ContinuousPredictions, Predictions
 from antibody_esm.evaluation.resampling import Resampled, resampled
+from effort import STRESS
 from simulated import Design, closed_forms, measure
 
-STRESS = "ANTIBODY_ESM_STRESS" in os.environ
-RUNS = 2000
-RESAMPLES = 1000 if STRESS else 300
+RUNS, RESAMPLES, SLACK = (2000, 1000, 0.0) if STRESS else (400, 300, 0.02)
+"""Data sets, resamples of each, and how far a share of so few data sets is off by chance."""
 
 
 def rows(
@@ -559,8 +558,8 @@ FAR = 400_000
 def test_intervals_of_held_out_rows_hold_the_truth_in_93_to_97_of_100_data_sets() -> None:
     far = rows(np.random.default_rng(1), FAR)
     found = held(lambda generator: rows(generator, 80), lambda one: intervals(one, resamples=RESAMPLES), far)
-    assert found.pop("ece") >= 0.93  # a bound
-    assert all(0.93 <= share <= 0.97 for share in found.values()), found
+    assert found.pop("ece") >= 0.93 - SLACK  # a bound
+    assert all(0.93 - SLACK <= share <= 0.97 + SLACK for share in found.values()), found
 
 
 def test_intervals_of_clustered_rows_hold_the_truth_in_93_to_97_of_100_data_sets() -> None:
@@ -568,15 +567,15 @@ def test_intervals_of_clustered_rows_hold_the_truth_in_93_to_97_of_100_data_sets
     found = held(
         lambda generator: rows(generator, 100, clusters=50), lambda one: bootstrap(one, resamples=RESAMPLES), far
     )
-    assert found.pop("ece") >= 0.93
-    assert all(0.93 <= share <= 0.97 for share in found.values()), found
+    assert found.pop("ece") >= 0.93 - SLACK
+    assert all(0.93 - SLACK <= share <= 0.97 + SLACK for share in found.values()), found
 
 
 @pytest.mark.parametrize("difference", [0.5, 2.5])
 def test_delong_holds_the_truth_in_93_to_97_of_100_data_sets(difference: float) -> None:
     far = rows(np.random.default_rng(1), FAR, difference)
     found = held(lambda generator: rows(generator, 100, difference), lambda one: {"roc_auc": delong(one)}, far)
-    assert 0.93 <= found["roc_auc"] <= 0.97, found
+    assert 0.93 - SLACK <= found["roc_auc"] <= 0.97 + SLACK, found
 
 
 @pytest.mark.parametrize("difference", [0.0, 1.2, 2.5] if STRESS else [1.2])
@@ -585,7 +584,7 @@ def test_of_seven_positives_delong_holds_the_truth_in_93_of_100_data_sets_at_lea
     found = held(
         lambda generator: rows(generator, 398, difference, positives=7), lambda one: {"roc_auc": delong(one)}, far
     )
-    assert found["roc_auc"] >= 0.93, found
+    assert found["roc_auc"] >= 0.93 - SLACK, found
 
 
 def test_the_test_of_coverage_can_fail() -> None:
@@ -606,4 +605,4 @@ def test_intervals_of_an_unbalanced_set_hold_the_truth_in_93_to_97_of_100_data_s
     )
     for name in ("ece", "brier", "pr_auc", "f1", "mcc", "accuracy"):  # the share of positives was fixed: wider is right
         assert found.pop(name) >= 0.93, name
-    assert all(0.93 <= share <= 0.97 for share in found.values()), found
+    assert all(0.93 - SLACK <= share <= 0.97 + SLACK for share in found.values()), found

@@ -18,8 +18,8 @@ from antibody_esm.store import claims
 from antibody_esm.store.claims import SUFFIX, Claims, _named_host
 from antibody_esm.testing import tiny_checkpoint
 from chains import HEAVY, mutants
+from effort import STRESS
 
-STRESS = "ANTIBODY_ESM_STRESS" in os.environ
 VH = mutants(HEAVY, 40, 40)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="open files of Linux")
@@ -36,10 +36,10 @@ def test_predictions_leave_no_memory_files_or_threads_behind(tmp_path: Path) -> 
     data = Dataset([f"a{i}" for i in range(40)], VH, label=[(each.count("K") + each.count("R")) % 2 for each in VH])
     saved = Trainer(extractor, "logreg").fit(data, uncertainty=False).save(tmp_path / "model")
     predictor = Predictor.load(saved, store=tmp_path / "store")
-    count = 20_000 if STRESS else 300
+    count = 20_000 if STRESS else 120
     tracemalloc.start()
     try:
-        for i in range(100):
+        for i in range(40):
             predictor.predict_proba([VH[i % 40]])
         threads, files, memory = usage()
         for i in range(count):

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from antibody_esm import SequenceError
@@ -15,6 +15,7 @@ from antibody_esm.numbering import NANOBODY_SPECIES, REGIONS, SPECIES, Domain, b
 from antibody_esm.numbering import cache as cache_module
 from antibody_esm.sequences import AMINO_ACIDS
 from chains import HEAVY, LIGHT, LINKER, LYSOZYME, NANOBODY
+from effort import PATIENCE, examples
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def test_unread_residues_before_the_first_that_is_aligned_belong_to_framework_1(
 
 
 @given(st.lists(st.sampled_from([HEAVY, LIGHT, HEAVY + LINKER + LIGHT, "AAAA", HEAVY[5:]]), max_size=6))
-@settings(max_examples=15)
+@examples(15)
 def test_what_is_remembered_is_what_is_computed(tmp_path_factory: pytest.TempPathFactory, sequences: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("cache")
@@ -146,7 +147,7 @@ def test_a_cache_that_somebody_holds_is_not_waited_for(cache: Path) -> None:
     holder.execute("BEGIN EXCLUSIVE")
     began = time.monotonic()
     assert number([HEAVY, LIGHT])[0] == expected[0]
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < PATIENCE
     holder.rollback()
     holder.close()
 
@@ -264,7 +265,7 @@ def doubtful(draw: st.DrawFn) -> str:
     )
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(sequences=st.lists(doubtful(), min_size=1, max_size=4), species=st.sampled_from([SPECIES, NANOBODY_SPECIES]))
 def test_a_guess_at_the_chain_changes_no_domain(sequences: list[str], species: tuple[str, ...]) -> None:
     """Every profile is tried on each here."""

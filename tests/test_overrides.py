@@ -3,7 +3,7 @@ import sys
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from typer.testing import CliRunner
@@ -12,6 +12,7 @@ from antibody_esm import ExtractorSpec, LogisticRegressionSpec, SplitSpec, Train
 from antibody_esm.cli.train import app
 from antibody_esm.overrides import sweep
 from antibody_esm.specs.training import Run
+from effort import examples
 
 models = st.sampled_from([*presets.EXTRACTORS]).map("model={}".format)
 classifiers = st.sampled_from([*presets.CLASSIFIERS]).map("classifier={}".format)
@@ -37,7 +38,7 @@ overrides = st.lists(st.one_of(models, classifiers, values), max_size=6).filter(
 
 
 @given(overrides)
-@settings(max_examples=40)
+@examples(40)
 def test_compose_gives_exactly_what_the_command_gives(given_overrides: list[str]) -> None:
     run = Run.compose(given_overrides)
     assert TrainSpec.compose(given_overrides) == run.train

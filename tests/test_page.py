@@ -1,4 +1,4 @@
-"""The page of a report, read as text and in a browser: Debian's Chromium, without which these tests fail."""
+"""The page of a report, read as text and in a browser."""
 
 import os
 import re
@@ -22,9 +22,9 @@ from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.reports.grid import GridReport
 from antibody_esm.reports.page import page
 from antibody_esm.reports.report import Report, evaluation_report
+from effort import PATIENCE, STRESS
 from reporting import CHARGES, LOGREG, antibodies, cross_validated, held_out
 
-STRESS = "ANTIBODY_ESM_STRESS" in os.environ
 LENGTHS = DescriptorSpec(descriptors=("length",))
 OTHER = antibodies(50, seed=1, source="another lab: its table")
 FEW = antibodies(90, 7, seed=3)
@@ -170,7 +170,9 @@ def test_it_prints_on_paper(browser: Browser, folder: Path) -> None:
     hidden = "document.querySelector('details pre, details dl').checkVisibility({contentVisibilityAuto: true})"
     assert not closed.evaluate(hidden)
     closed.emulate_media(media="print")
-    closed.wait_for_function(hidden, timeout=10_000)  # what is folded away on a screen is on paper; once it is drawn
+    closed.wait_for_function(
+        hidden, timeout=1000 * PATIENCE
+    )  # what is folded away on a screen is on paper; once it is drawn
     assert 2 <= len(re.findall(rb"/Type\s*/Page\b", content)) <= 12
 
 

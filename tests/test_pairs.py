@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast, T5EncoderModel
@@ -28,6 +28,7 @@ from antibody_esm import (
     embed_views,
 )
 from chains import HEAVY, LIGHT, NANOBODY
+from effort import examples
 
 JOINING = ("bert", "esmc", "prott5", "ankh")
 ANTIBODIES = [Antibody(HEAVY, LIGHT), Antibody(NANOBODY, LIGHT), Antibody(HEAVY, LIGHT)]
@@ -67,7 +68,7 @@ PLAIN: dict[Path, tuple[object, object]] = {}
 
 @pytest.mark.parametrize("kind", JOINING)
 @given(data=st.data())
-@settings(max_examples=8)
+@examples(8)
 def test_a_joined_pair_equals_a_plain_computation_without_the_separator(
     kind: str, data: st.DataObject, joining: dict[str, Extractor], checkpoints: dict[str, Path]
 ) -> None:
@@ -81,7 +82,7 @@ def test_a_joined_pair_equals_a_plain_computation_without_the_separator(
 
 @pytest.mark.parametrize("kind", JOINING)
 @given(data=st.data())
-@settings(max_examples=8)
+@examples(8)
 def test_a_joined_pair_does_not_depend_on_its_batch(
     kind: str, data: st.DataObject, joining: dict[str, Extractor]
 ) -> None:

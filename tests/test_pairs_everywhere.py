@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import pyplot
 from sklearn.neighbors import KNeighborsClassifier
@@ -45,6 +45,7 @@ from antibody_esm.reports import page as page_of_reports
 from antibody_esm.reports import plots
 from antibody_esm.reports.report import Report
 from chains import HEAVY, LIGHT, NANOBODY, mutants
+from effort import examples
 
 N = 24
 VH, VL = mutants(HEAVY, N + 8, 12), mutants(LIGHT, N + 8, 10, seed=1)
@@ -194,7 +195,7 @@ letters = st.text("ACDE", min_size=1, max_size=9)
 
 
 @given(st.lists(st.tuples(letters, letters), min_size=1, max_size=4), st.tuples(letters, letters))
-@settings(max_examples=40)
+@examples(40)
 def test_the_nearest_pair_is_that_with_fewest_edits_in_both_chains(
     training: list[tuple[str, str]], query: tuple[str, str]
 ) -> None:
@@ -215,7 +216,7 @@ _light = st.text("ACDEFGHIKL", min_size=8, max_size=12)
 
 
 @given(data=st.data(), chain=st.sampled_from(["paired", "both"]), seed=st.integers(0, 99))
-@settings(max_examples=40)
+@examples(40)
 def test_pairs_that_share_a_heavy_chain_never_cross_the_folds_of_a_split_by_identity(
     data: st.DataObject, chain: str, seed: int
 ) -> None:

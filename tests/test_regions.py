@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from antibody_esm import EmbeddingStore, Extractor, ExtractorSpec, RuntimeSpec, SequenceError, embed
@@ -10,6 +10,7 @@ from antibody_esm.numbering import number
 from antibody_esm.plm import resolution
 from antibody_esm.plm.regions import places
 from chains import HEAVY, LIGHT, LINKER, LYSOZYME, NANOBODY
+from effort import examples
 from variants import variant
 
 REGIONS = ("cdr1", "cdr2", "cdr3", "cdrs", "frameworks")
@@ -50,7 +51,7 @@ def test_a_region_is_pooled_from_the_states_of_the_whole_sequence(loaded: Extrac
 
 
 @given(st.data())
-@settings(max_examples=12)
+@examples(12)
 def test_a_pooled_region_does_not_depend_on_its_batch_its_order_or_the_workers(
     loaded: Extractor, data: st.DataObject
 ) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from antibody_esm import (
@@ -29,6 +29,7 @@ from antibody_esm.evaluation.predictions import Predictions
 from antibody_esm.reports import context, names, notes, reproduction
 from antibody_esm.reports.grid import GridReport
 from antibody_esm.reports.report import Report, evaluation_report
+from effort import examples
 from reporting import CHARGES, LOGREG, antibodies, cross_validated, held_out
 from strategies import trains
 
@@ -436,7 +437,7 @@ def test_the_lines_to_reproduce_it_do(report: Report, held_out_report: Report) -
         pd.testing.assert_frame_equal(found.predictions, one.predictions)
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(trains)
 def test_the_command_to_reproduce_it_gives_the_same_spec(spec: TrainSpec) -> None:
     overrides = reproduction.overrides(spec)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -15,6 +15,7 @@ from antibody_esm.cli.app import app
 from antibody_esm.evaluation.conformal import Uncertainty
 from antibody_esm.score_tables import Columns, score_file, score_frame
 from chains import HEAVY, LIGHT, mutants
+from effort import examples
 
 GENERATOR = np.random.default_rng(5)
 NUMBERED = DescriptorSpec(descriptors=("net_charge", "composition"))
@@ -42,7 +43,7 @@ cells = st.one_of(
 
 
 @given(st.lists(st.tuples(cells, st.one_of(st.none(), st.text(max_size=4))), max_size=12))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_every_row_is_scored_or_rejected_exactly_once(predictor: Predictor, rows: list) -> None:
     frame = pd.DataFrame({"heavy": [one for one, _ in rows], "id": [name for _, name in rows]}, dtype=object)
     table, rejected, _ = score_frame(frame, predictor, first=100)

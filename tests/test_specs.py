@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -30,6 +30,7 @@ from antibody_esm import (
     XGBoostSpec,
 )
 from antibody_esm.specs import DescriptorSpec, EstimatorSpec, ResolvedExtractorSpec, Spec
+from effort import examples
 
 
 def test_the_strategies_cover_every_spec_and_every_field() -> None:
@@ -41,7 +42,7 @@ def test_the_strategies_cover_every_spec_and_every_field() -> None:
 
 @pytest.mark.parametrize("name", strategies.by_type)
 @given(data=st.data())
-@settings(max_examples=60)
+@examples(60)
 def test_every_field_changes_the_fingerprint(name: str, data: st.DataObject) -> None:
     one = data.draw(strategies.by_type[name])
     # Many at once: of two, a field with two values is alike too often.

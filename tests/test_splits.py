@@ -2,7 +2,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
@@ -23,6 +23,7 @@ from antibody_esm import Dataset, DatasetError, SplitSpec
 from antibody_esm.data.identity import cluster
 from antibody_esm.evaluation.splits import IdentityKFold, Splitter, folds, units
 from antibody_esm.sequences import AMINO_ACIDS
+from effort import examples
 
 
 @given(st.integers(2, 6), st.integers(6, 40), st.integers(6, 40), st.booleans(), st.integers(0, 5))
@@ -135,7 +136,7 @@ def test_no_pair_at_the_threshold_stands_in_two_folds(count: int, parents: int, 
     st.integers(0, 3),
     st.data(),
 )
-@settings(max_examples=200)
+@examples(200)
 def test_relatives_and_duplicates_stay_together_and_both_classes_are_in_every_fold(
     sequences: list[str], identity: float, n_folds: int, seed: int, data: st.DataObject
 ) -> None:
@@ -190,7 +191,7 @@ def test_both_classes_are_in_every_fold_wherever_clusters_allow_it() -> None:
 
 
 @given(st.integers(2, 5), st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=12))
-@settings(max_examples=500)
+@examples(500)
 def test_classes_that_can_be_in_every_fold_are(n_folds: int, sizes: list[tuple[int, int]]) -> None:
     sizes = [one for one in sizes if sum(one)]
     unit = np.repeat(np.arange(len(sizes)), [sum(one) for one in sizes])

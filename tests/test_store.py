@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import strategies
@@ -18,6 +18,7 @@ from antibody_esm.store import writer as adding
 from antibody_esm.store.claims import Claims
 from antibody_esm.store.folder import Folder
 from antibody_esm.store.store import MemoryStore
+from effort import examples
 from stores import OTHER, SPEC, rows_of
 
 
@@ -26,7 +27,7 @@ def writing(root: Path) -> AbstractContextManager[adding.Writer]:
 
 
 @given(st.lists(strategies.sequences(), unique=True, min_size=1), st.data())
-@settings(max_examples=30)
+@examples(30)
 def test_put_then_get_is_identity_in_any_order_and_any_subset(
     tmp_path_factory: pytest.TempPathFactory, sequences: list[str], data: st.DataObject
 ) -> None:
@@ -44,7 +45,7 @@ def test_put_then_get_is_identity_in_any_order_and_any_subset(
 
 
 @given(one=strategies.resolved_extractors, other=strategies.resolved_extractors)
-@settings(max_examples=30)
+@examples(30)
 def test_two_specs_never_share_a_row(
     tmp_path_factory: pytest.TempPathFactory, one: ResolvedExtractorSpec, other: ResolvedExtractorSpec
 ) -> None:

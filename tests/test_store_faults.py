@@ -28,9 +28,9 @@ from antibody_esm.sequences import AMINO_ACIDS
 from antibody_esm.store import claims
 from antibody_esm.store.claims import Claims
 from antibody_esm.store.segments import as_bytes, keys_of
+from effort import PATIENCE, STRESS
 from processes import fork
 
-STRESS = "ANTIBODY_ESM_STRESS" in os.environ
 SPEC = ExtractorSpec(model="any", digest="0" * 64, layer=6)
 OTHER = ExtractorSpec(model="any", digest="1" * 64, layer=6)
 DIM = 24
@@ -212,7 +212,7 @@ def test_claims_of_another_host_hold_until_it_gives_no_sign_of_life(
         target=lambda: done.append(EmbeddingStore(tmp_path).fill(SPEC, sequences, computing(log)))
     )
     thread.start()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while len(computed(log)) < 2 * BATCH - 1 and time.monotonic() < deadline:
         os.utime(there)
         time.sleep(0.02)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import strategies
@@ -23,6 +23,7 @@ from antibody_esm import (
     embed_stream,
 )
 from chains import HEAVY, LIGHT
+from effort import examples
 
 SEQUENCES = ["EVQLV", "QVQ", "evqlv", "DIQMTQ", "X", "QVQ", "A"]
 
@@ -61,7 +62,7 @@ def test_a_file_gives_its_ids_and_the_vectors_of_its_sequences_in_order(
 
 
 @given(st.lists(strategies.sequences(max_size=12), max_size=9), st.integers(1, 10))
-@settings(max_examples=15)
+@examples(15)
 def test_any_iterator_gives_what_embed_gives(extractor: Extractor, sequences: list[str], at_once: int) -> None:
     blocks = list(embed_stream(iter(sequences), extractor, at_once=at_once))
     assert [one for block in blocks for one in block.ids] == [str(i) for i in range(len(sequences))]

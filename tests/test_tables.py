@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import strategies
 from antibody_esm import Dataset, DatasetError, load_dataset
 from chains import HEAVY, LIGHT
+from effort import examples
 
 FRAME = pd.DataFrame(
     {"name": ["a", "b"], "vh": ["EVQL", "QVQL"], "vl": ["DIQ", "EIV"], "psr": [0, 1], "donor": ["x", "y"]}
@@ -253,7 +254,7 @@ def test_what_is_wrong_with_a_table_is_said_by_file_row_and_column(
     ),
     st.tuples(st.floats(0, 1), st.binary(max_size=5)),
 )
-@settings(max_examples=400)
+@examples(400)
 def test_any_bytes_are_a_data_set_or_an_error_that_names_the_file(
     tmp_path_factory: pytest.TempPathFactory, name: str, content: bytes, change: tuple[float, bytes]
 ) -> None:

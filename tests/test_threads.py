@@ -1,6 +1,5 @@
 """Threads end in order: none runs when its caller goes on, and no process dies by SIGABRT after its result."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -16,8 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from antibody_esm import SplitSpec
 from antibody_esm.evaluation.cross_validation import cross_validate
 from antibody_esm.threads import Finishing, in_threads
-
-STRESS = "ANTIBODY_ESM_STRESS" in os.environ
+from effort import PATIENCE, STRESS
 
 SHORT = """
 import sys, time
@@ -46,7 +44,9 @@ def test_a_short_process_whose_fold_failed_ends_with_its_own_status(tmp_path: Pa
     """Without `Finishing`, 8 of 8 died by SIGABRT, `terminate called without an active exception`."""
     (tmp_path / "short.py").write_text(SHORT)
     for _ in range(100 if STRESS else 5):
-        done = subprocess.run([sys.executable, "short.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            [sys.executable, "short.py"], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE
+        )
         assert (done.returncode, done.stdout, done.stderr) == (3, "this fold cannot be divided\n", "")
 
 

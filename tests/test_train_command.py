@@ -221,15 +221,14 @@ def start(door: str, *overrides: str) -> subprocess.Popen[str]:
 def test_regression_group_overrides_reach_the_run(door: str, here: Path) -> None:
     # The predecessor's console script ignored model=esm2_650m.
     given = ["model=esm2_650m", "classifier=xgboost", "classifier.n_estimators=7"]
-    showing, running = start(door, *given, "--cfg", "job"), start(door, *given)  # side by side
-    shown = yaml.safe_load(showing.communicate()[0])
+    shown = yaml.safe_load(train(*given, "--cfg", "job").stdout)
     assert shown["extractor"]["model"] == "facebook/esm2_t33_650M_UR50D"
     assert (shown["classifier"]["kind"], shown["classifier"]["n_estimators"]) == ("xgboost", 7)
     spec = TrainSpec.compose(given)
     assert json.loads(spec.extractor.model_dump_json()) == shown["extractor"]
     assert json.loads(spec.classifier.model_dump_json()) == shown["classifier"]
     # And not only the configuration that is shown: the run asks for that model's weights, which are not here.
-    assert "facebook/esm2_t33_650M_UR50D" in running.communicate()[1]
+    assert "facebook/esm2_t33_650M_UR50D" in start(door, *given).communicate()[1]
 
 
 def test_regression_two_backbones_never_share_an_embedding(here: Path, checkpoints: dict[str, Path]) -> None:

@@ -3,12 +3,13 @@ from pathlib import Path
 
 import pytest
 from Bio.Data.CodonTable import standard_dna_table
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from antibody_esm import DatasetError
 from antibody_esm.data.translation import open_stretches, read_dna, translate, variable_domains
 from chains import HEAVY, LIGHT
+from effort import examples
 
 CODONS: dict[str, list[str]] = {}
 for codon, residue in standard_dna_table.forward_table.items():
@@ -22,7 +23,7 @@ def coded(protein: str, generator: random.Random) -> str:
 @given(
     st.sampled_from([HEAVY, LIGHT]), st.integers(0, 2), st.text("ACGTN", max_size=40), st.randoms(use_true_random=False)
 )
-@settings(max_examples=25)
+@examples(25)
 def test_the_reading_frame_is_found_whatever_stands_before(
     protein: str, frame: int, before: str, generator: random.Random
 ) -> None:

@@ -32,10 +32,10 @@ from antibody_esm.errors import DatasetError
 from antibody_esm.explain import mutational_scan
 from antibody_esm.testing import tiny_checkpoint
 from chains import HEAVY, LIGHT, NANOBODY, mutants
+from effort import PATIENCE, STRESS
 
-STRESS = "ANTIBODY_ESM_STRESS" in os.environ
 GENERATOR = np.random.default_rng(11)
-expect.set_options(timeout=20_000)  # the first antibody loads torch
+expect.set_options(timeout=1000 * PATIENCE / 5)  # the first antibody loads torch
 HOSTILE = "<img/src=x/onerror=document.title='run'>"
 
 
@@ -108,7 +108,7 @@ def serving(model: Path, folder: Path, *options: str, end: signal.Signals = sign
     with (folder / "log").open("w+") as log:
         server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
         try:
-            until = time.monotonic() + 60
+            until = time.monotonic() + PATIENCE
             while "Ctrl-C" not in (folder / "log").read_text():
                 assert server.poll() is None, (folder / "log").read_text()
                 assert time.monotonic() < until, "the server does not start"
@@ -117,7 +117,7 @@ def serving(model: Path, folder: Path, *options: str, end: signal.Signals = sign
             yield port
         finally:
             server.send_signal(end)
-            status = server.wait(20)
+            status = server.wait(PATIENCE)
     assert status == 128 + end
     assert not list((folder / "tmp").glob("antibody_esm-app-*")), "what was uploaded is deleted"
     # Gradio asks the page itself whether it is there, so that an empty list would be one of a watch that failed.
@@ -306,7 +306,7 @@ CALL = "/gradio_api/call/score"
 def ask(port: int, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> tuple[int, bytes]:
     """Return the answer to a request of the page's own origin, unless another is named."""
     headers = {"Origin": f"http://127.0.0.1:{port}"} | headers
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     connection.request(method, path, body or None, {name.replace("_", "-"): at for name, at in headers.items() if at})
     answer = connection.getresponse()
     found = answer.status, answer.read()
@@ -514,7 +514,7 @@ def test_a_port_in_use_is_one_line_without_advice_of_gradio(model: Path, tmp_pat
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         command = [sys.executable, "-m", "antibody_esm.cli.app", "app", "--model", str(model), "--port", str(port)]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stdout) == (1, "")
     assert (
         done.stderr == f"error: cannot listen on 127.0.0.1, port {port}: in use, or not ours; choose another --port\n"

@@ -14,6 +14,7 @@ from antibody_esm.cli.web_folder import remove_leftovers, remove_old, temporary_
 from antibody_esm.cli.web_worker import Worker
 from antibody_esm.errors import DatasetError
 from antibody_esm.processes import runs
+from effort import PATIENCE
 
 
 def sleep(model: int, seconds: float) -> None:
@@ -33,24 +34,22 @@ def crash(model: int) -> None:
 
 
 def test_a_job_that_takes_too_long_is_ended_with_its_process_and_the_next_one_runs() -> None:
-    began = time.monotonic()
-    with Worker(partial(int, 40), seconds=120) as worker:
+    with Worker(partial(int, 40), seconds=PATIENCE) as worker:
         assert worker(add, 2) == 42
         worker._seconds, process = 0.5, worker.process
         with pytest.raises(ValueError, match=r"^stopped after 0.5 seconds; try fewer antibodies"):
-            worker(sleep, 600)
+            worker(sleep, PATIENCE)
         assert process is not None
         assert not runs(process)
-        worker._seconds = 120
+        worker._seconds = PATIENCE
         assert worker(add, 3) == 43
         process = worker.process
     assert process is not None
     assert not runs(process)
-    assert time.monotonic() - began < 100
 
 
 def test_a_job_that_is_refused_or_whose_process_dies_is_a_message_and_the_next_one_runs() -> None:
-    with Worker(partial(int, 40), seconds=120) as worker:
+    with Worker(partial(int, 40), seconds=PATIENCE) as worker:
         with pytest.raises(ValueError, match=r"^no column is named 'heavy'$"):
             worker(refuse)
         with pytest.raises(ValueError, match=r"^the job ended abnormally \(status -9\)"):

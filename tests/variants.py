@@ -1,10 +1,7 @@
 """Extractors of several specs over weights that are read once, which is most of the time of a tiny model."""
 
-import os
-
 from antibody_esm import Extractor, ExtractorSpec, RuntimeSpec
-
-STRESS = "ANTIBODY_ESM_STRESS" in os.environ
+from effort import STRESS
 
 
 def variant(loaded: Extractor, spec: ExtractorSpec | None = None, runtime: RuntimeSpec | None = None) -> Extractor:

@@ -123,7 +123,8 @@ def residue_contributions(
     Examples
     --------
     >>> from antibody_esm import Trainer, load_dataset
-    >>> predictor = Trainer("antiberty").fit(load_dataset("boughter_flu_cdrs"), uncertainty=False)
+    >>> trainer = Trainer("antiberty", store="embeddings/")
+    >>> predictor = trainer.fit(load_dataset("boughter_flu_cdrs"), uncertainty=False)
     >>> found = residue_contributions(predictor, "GFTFSSYAISGSGGSTAKDRGGYYFDY")
     >>> found.contributions.shape, found.method
     ((27,), 'exact')
