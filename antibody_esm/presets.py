@@ -4,6 +4,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
+from antibody_esm.choices import DEFAULT_CLASSIFIER as DEFAULT_CLASSIFIER
+from antibody_esm.choices import DEFAULT_EXTRACTOR as DEFAULT_EXTRACTOR
 from antibody_esm.specs import (
     ClassifierSpec,
     DescriptorSpec,
@@ -77,9 +79,6 @@ REGRESSORS: MappingProxyType[str, RegressorSpec] = MappingProxyType(
 
 ESTIMATORS: MappingProxyType[str, ClassifierSpec | RegressorSpec] = MappingProxyType({**CLASSIFIERS, **REGRESSORS})
 """Both."""
-
-DEFAULT_EXTRACTOR = "antiberty"
-DEFAULT_CLASSIFIER = "logreg"
 
 _S = TypeVar("_S", bound=Spec)
 

@@ -22,6 +22,9 @@ from pydantic import (
     model_validator,
 )
 
+from antibody_esm.choices import Pooling as Pooling
+from antibody_esm.choices import Region as Region
+
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Share = Annotated[float, Field(gt=0, le=1)]
 ClassWeight = Literal["balanced"] | None
@@ -92,8 +95,6 @@ def _canonical(value: Any) -> Any:
     return value + 0.0 if isinstance(value, float) else value  # -0.0 equals 0.0, so both must print alike
 
 
-Pooling = Literal["mean", "max", "std", "cls"]
-Region = Literal["all", "cdr1", "cdr2", "cdr3", "cdrs", "frameworks"]
 Precision = Literal["float32", "bfloat16", "float16", "int8"]
 Storage = Literal["float32", "float16", "int8"]
 Pairs = Literal["apart", "joined"]

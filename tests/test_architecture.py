@@ -4,6 +4,7 @@ import ast
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ ROOT = Path(antibody_esm.__file__).parent
 
 # Lowest first; a module imports only from rows above its own, or from its own room.
 LAYERS = [
-    {"errors", "processes", "threads"},
+    {"choices", "errors", "processes", "threads"},
     {"files"},
     {"folders", "limits", "results"},
     {"ubjson"},
@@ -82,6 +83,7 @@ def test_the_test_of_layers_can_fail() -> None:
     assert edges() >= ALLOWED, "an exception nobody needs is gone"
 
 
+@cache
 def loaded(program: str) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-c", f"{program}\nimport json, sys; print(json.dumps(sorted(sys.modules)))"],
@@ -98,6 +100,57 @@ def test_importing_the_package_loads_no_heavy_library() -> None:
 
 def test_the_test_of_light_imports_can_fail() -> None:
     assert {"pydantic"} <= loaded("from antibody_esm import TrainSpec") & HEAVY
+
+
+PLAIN = """
+import contextlib, io, pathlib, sys, typer
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+@app.callback()
+def group() -> None: pass
+@app.command()
+def command(file: pathlib.Path, number: int = 1) -> None: pass
+sys.argv = ["program", "command", "--help"]
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()): app()
+"""
+"""The help of a subcommand of nothing but typer, which itself loads pydantic to get there."""
+HELPS = [
+    *(("app", *words, "--help") for words in ((), ("embed",), ("predict",), ("evaluate",), ("explain",), ("scan",))),
+    *(("app", *words, "--help") for words in (("app",), ("data",), ("data", "number"), ("data", "audit"))),
+    *(("app", "store", *words, "--help") for words in ((), ("stats",), ("verify",), ("explain",), ("gc",))),
+    *(("app", "store", *words, "--help") for words in (("merge",), ("export",), ("import",))),
+    ("train", "--help"),
+    ("benchmark", "--help"),
+]
+
+
+def loaded_by_command(name: str, *words: str) -> set[str]:
+    """Return the libraries that a command loads, but for those of Python and of every start of it."""
+    program = (
+        f"import contextlib, io, sys\nfrom antibody_esm.cli.{name} import main\n"
+        f"sys.argv = ['command', *{list(words)!r}]\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()): main()"
+    )
+    return loaded(program) - loaded("pass") - {"antibody_esm", "__mp_main__", *sys.stdlib_module_names}
+
+
+@pytest.mark.parametrize("words", HELPS, ids=" ".join)
+def test_the_help_of_a_command_loads_no_more_than_typer(words: tuple[str, ...]) -> None:
+    assert loaded_by_command(*words) <= loaded(PLAIN)
+
+
+def test_the_test_of_light_help_can_fail() -> None:
+    assert {"hydra", "yaml"} <= loaded_by_command("train", "--cfg", "job") - loaded(PLAIN)
+
+
+def test_a_help_is_tested_of_every_command() -> None:
+    from typer.main import get_command
+
+    from antibody_esm.cli.app import app
+
+    tested = {words[1:-1] for words in HELPS if words[0] == "app"}
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]  # a group of commands
+        inner = getattr(command, "commands", {})
+        assert {(name,), *((name, other) for other in inner)} <= tested
 
 
 def test_specs_and_presets_load_pydantic_and_nothing_heavier() -> None:

@@ -8,7 +8,6 @@ import typer
 
 from antibody_esm.cli.arguments import check_outputs, check_suffix
 from antibody_esm.cli.errors import optional, reported
-from antibody_esm.specs import RuntimeSpec
 
 _WRITTEN = (".html", ".csv", ".json")
 
@@ -40,6 +39,7 @@ def evaluate_command(
     with reported(f"what is embedded is in {store}, and the same command goes on there"):
         from antibody_esm.data.sources import load_dataset
         from antibody_esm.predictor import Predictor
+        from antibody_esm.specs import RuntimeSpec
 
         for path in out or ():
             check_suffix(path, *_WRITTEN)

@@ -8,7 +8,6 @@ import typer
 
 from antibody_esm.cli.arguments import antibodies, check_outputs, check_suffix
 from antibody_esm.cli.errors import reported
-from antibody_esm.specs import RuntimeSpec
 
 
 def explain_command(
@@ -29,6 +28,7 @@ def explain_command(
         from antibody_esm.explain import residue_contributions
         from antibody_esm.explain.picture import save
         from antibody_esm.predictor import Predictor
+        from antibody_esm.specs import RuntimeSpec
 
         check_suffix(out, ".html")
         check_suffix(plot, ".png", ".svg", ".pdf")

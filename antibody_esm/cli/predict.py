@@ -10,7 +10,6 @@ import typer
 from antibody_esm.cli.arguments import check_outputs, check_suffix
 from antibody_esm.cli.errors import reported
 from antibody_esm.errors import DatasetError
-from antibody_esm.specs import RuntimeSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +44,7 @@ def predict_command(
         from antibody_esm.data.files import places
         from antibody_esm.predictor import Predictor
         from antibody_esm.scoring import Columns, score_file
+        from antibody_esm.specs import RuntimeSpec
 
         check_suffix(out, *_SEPARATORS, ".parquet")
         apart = out.with_name(f"{out.stem}.rejected{out.suffix}")

@@ -7,7 +7,6 @@ import typer
 
 from antibody_esm.cli.arguments import antibodies, check_outputs, check_suffix
 from antibody_esm.cli.errors import reported, show
-from antibody_esm.specs import RuntimeSpec
 
 
 def scan_command(
@@ -39,6 +38,7 @@ def scan_command(
         from antibody_esm.explain.picture import save
         from antibody_esm.files import write
         from antibody_esm.predictor import Predictor
+        from antibody_esm.specs import RuntimeSpec
 
         check_suffix(out, ".csv")
         check_suffix(plot, ".png", ".svg", ".pdf")
