@@ -19,7 +19,7 @@ LAYERS = [
     {"choices", "errors", "processes", "threads"},
     {"files"},
     {"folders", "limits", "results"},
-    {"ubjson"},
+    {"trusted_types", "ubjson"},
     {"schemas"},
     {"sequences", "specs"},
     {"presets", "numbering", "quantisation"},
