@@ -25,8 +25,8 @@ from antibody_esm.embedding import as_store, embed
 from antibody_esm.ensemble import AnyExtractor, load
 from antibody_esm.errors import DatasetError, StoreError, place
 from antibody_esm.evaluation.applicability import FAR, Applicability
-from antibody_esm.evaluation.calibration import chosen_threshold, tuned_here
 from antibody_esm.evaluation.ledger import Ledger, Opening
+from antibody_esm.evaluation.thresholds import chosen_threshold, tuned_here
 from antibody_esm.evaluation.uncertainty import CONFIDENCE, Uncertainty
 from antibody_esm.files import write
 from antibody_esm.folders import replacing_folder
@@ -140,7 +140,7 @@ class Predictor:
         threshold
             Probability from which on the class is 1; None: as the model decides.
         assay
-            ``elisa`` or ``psr``: the threshold that earlier work used, see `evaluation.calibration.ASSAY_THRESHOLDS`;
+            ``elisa`` or ``psr``: the threshold that earlier work used, see `evaluation.thresholds.ASSAY_THRESHOLDS`;
             `threshold` wins.
         check
             Whether numbering decides if each antibody is the molecule that the model reads; None: as in training.
@@ -559,6 +559,18 @@ class Predictor:
         loaded.ledger, loaded.digest = Ledger(folder / _LEDGER), _digest(spec, content)
         loaded.uncertainty, loaded.applicability, loaded.training, loaded.unknown = training
         return loaded
+
+
+def saved_reading(folder: Path) -> Reading | None:
+    """Return chain and fragment that a saved model reads, from its manifest alone.
+
+    None if there is no such manifest, of which `Predictor.load` says what is wrong with it.
+    """
+    try:
+        data = parse_json(_read(folder, _MANIFEST, _MANIFEST_BYTES))["data"]
+        return Reading(data["chain"], data["fragment"])
+    except (OSError, StoreError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def features(sequences: list[str], extractor: AnyExtractor, store: Store) -> NDArray[np.float64]:

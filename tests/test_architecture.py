@@ -157,6 +157,50 @@ def test_specs_and_presets_load_pydantic_and_nothing_heavier() -> None:
     assert loaded("from antibody_esm import TrainSpec, presets") & HEAVY == {"pydantic"}
 
 
+LIBRARIES = {"hydra", "pandas", "scipy", "sklearn", "torch", "transformers", "xgboost", "matplotlib", "skops"}
+
+
+@pytest.mark.parametrize("name", sorted(antibody_esm.__all__))
+def test_a_public_name_is_imported_without_the_libraries_that_it_computes_with(name: str) -> None:
+    assert loaded(f"from antibody_esm import {name}") & LIBRARIES == set()
+
+
+COMPUTING = {"sklearn", "scipy", "torch", "transformers", "skops", "xgboost"}
+MODEL = str(Path(__file__).parent / "saved" / "descriptors")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("app", "predict", "absent.csv", "-m", MODEL, "-o", "out.csv"),
+        ("app", "predict", "others.csv", "-m", MODEL, "-o", "out.csv"),
+        ("app", "evaluate", "absent.csv", "-m", MODEL),
+        ("app", "evaluate", "others.csv", "-m", MODEL),
+        ("app", "explain", "absent.csv", "-m", MODEL),
+        ("app", "scan", "others.csv", "-m", MODEL),
+        ("app", "embed", "absent.csv", "-o", "out.npz"),
+        ("train", "data=absent.csv", "output=results"),
+        ("train", "data=others.csv", "output=results"),
+        ("train", "data=others.csv", "data.heavy=one", "data.label=absent", "output=results"),
+    ],
+    ids=" ".join,
+)
+def test_a_missing_file_or_column_is_noticed_before_anything_heavy_is_loaded(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("others.csv").write_text("one,other\nEVQLVESGGGLVQPGGSLRLSCAAS,2\n")
+    name, *rest = words
+    program = (
+        f"import contextlib, io, sys\nfrom antibody_esm.cli.{name} import main\nsys.argv = ['command', *{rest!r}]\n"
+        "said = io.StringIO()\nwith contextlib.redirect_stderr(said):\n    try: main()\n"
+        "    except SystemExit as end: assert end.code == 1\n"
+        "assert 'no such file' in said.getvalue() or 'column' in said.getvalue(), said.getvalue()"
+    )
+    loaded.cache_clear()
+    assert loaded(program) & COMPUTING == set()
+
+
 def test_the_door_holds_exactly_the_public_names() -> None:
     assert set(antibody_esm.__all__) == set(antibody_esm._HOME)
     for name in antibody_esm.__all__:

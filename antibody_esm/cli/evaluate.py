@@ -38,13 +38,13 @@ def evaluate_command(
     """Scores with intervals and baselines on labelled antibodies; that they were opened is noted beside the model."""
     with reported(f"what is embedded is in {store}, and the same command goes on there"):
         from antibody_esm.data.sources import load_dataset
-        from antibody_esm.predictor import Predictor
+        from antibody_esm.predictor import Predictor, saved_reading
         from antibody_esm.specs import RuntimeSpec
 
         for path in out or ():
             check_suffix(path, *_WRITTEN)
         check_outputs(out or (), [data, labels], model=model, store=store)
-        predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
+        reading = saved_reading(model) or Predictor.load(model).reading
         antibodies = load_dataset(
             data,
             id=id_column,
@@ -52,9 +52,10 @@ def evaluate_command(
             light=light,
             label=label,
             labels=labels,
-            chain=predictor.reading.chain,
+            chain=reading.chain,
             drop=drop,
         )
+        predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
         report = predictor.evaluate(
             antibodies, threshold=threshold, assay=assay, check=False if no_check else None, drop=drop
         )
