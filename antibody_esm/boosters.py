@@ -130,9 +130,9 @@ class _Tree(_Part):
         integers = (self.left_children, self.right_children, self.parents, self.split_indices)
         small = (self.default_left, self.split_type)
         floats = (self.base_weights, self.loss_changes, self.split_conditions, self.sum_hessian)
-        kinds = [*((each, np.int32) for each in integers), *((each, np.uint8) for each in small)]
-        kinds += [(each, np.float32) for each in floats]
-        if nodes < 1 or any(len(values) != nodes or values.dtype != kind for values, kind in kinds):
+        kinds = ((integers, np.int32), (small, np.uint8), (floats, np.float32))
+        fit = (len(each) == nodes and each.dtype == kind for arrays, kind in kinds for each in arrays)
+        if nodes < 1 or not all(fit):
             raise LimitError("a booster with a tree whose nodes do not have the same number of values each")
         node = np.arange(nodes)
         inner = self.left_children != -1

@@ -165,6 +165,18 @@ def load_model(folder: Path) -> FittedModel:
     return FittedModel(spec, classifier, data, reading, metrics, training, _digest(spec, content))
 
 
+def saved_reading(folder: Path) -> Reading | None:
+    """Return chain and fragment that a saved model reads, from its manifest alone.
+
+    None if there is no such manifest, whose fault `load_model` reports.
+    """
+    try:
+        data = parse_json(_read(folder, _MANIFEST, _MANIFEST_BYTES))["data"]
+        return Reading(data["chain"], data["fragment"])
+    except (OSError, StoreError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
 def _digest(spec: TrainSpec, content: bytes) -> str:
     return hashlib.sha256(spec.fingerprint.encode() + content).hexdigest()
 

@@ -5,11 +5,13 @@ no second schema, and no state outside of these functions, so that a notebook ma
 """
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from itertools import product
 from typing import Any
 
+import typer
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
@@ -129,9 +131,14 @@ def invalid(key: str, given: Any, problem: str) -> ValidationError:
     )
 
 
-def say_invalid(error: ValidationError) -> None:
-    """Print what is wrong with overrides, a line each."""
-    for one in error.errors():
-        # pydantic's path also names the model and, of a classifier, its kind; an override does not.
-        place = ".".join(str(part) for part in one["loc"] if part != "train" and part not in presets.ESTIMATORS)
-        print(f"error: {place}: {one['msg']} (given: {one['input']})", file=sys.stderr)  # noqa: T201
+@contextmanager
+def refused() -> Iterator[None]:
+    """Print each problem of invalid overrides on one line, and end the command with 2."""
+    try:
+        yield
+    except ValidationError as error:
+        for one in error.errors():
+            # pydantic's path also names the model and, of a classifier, its kind; an override does not.
+            place = ".".join(str(part) for part in one["loc"] if part != "train" and part not in presets.ESTIMATORS)
+            print(f"error: {place}: {one['msg']} (given: {one['input']})", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(2) from error

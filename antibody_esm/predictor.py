@@ -15,9 +15,9 @@ from antibody_esm.embedding import as_store, embed
 from antibody_esm.ensemble import AnyExtractor, load
 from antibody_esm.errors import DatasetError
 from antibody_esm.evaluation.applicability import familiarity
-from antibody_esm.evaluation.calibration import tuned_here
 from antibody_esm.evaluation.conformal import CONFIDENCE, Uncertainty
 from antibody_esm.evaluation.test_set_log import Ledger, Opening
+from antibody_esm.evaluation.thresholds import tuned_here
 from antibody_esm.model_files import NOT_FITTED, FittedModel, ledger_of, load_model, save_model
 from antibody_esm.reports.notes import UNCHECKED
 from antibody_esm.reports.report import Report, evaluation_report
@@ -111,7 +111,7 @@ class Predictor:
         threshold
             Probability from which on the class is 1; None: as the model decides.
         assay
-            ``elisa`` or ``psr``: the threshold that earlier work used, see `evaluation.calibration.ASSAY_THRESHOLDS`;
+            ``elisa`` or ``psr``: the threshold that earlier work used, see `evaluation.thresholds.ASSAY_THRESHOLDS`;
             `threshold` wins.
         check
             Whether numbering decides if each antibody is the molecule that the model reads; None: as in training.

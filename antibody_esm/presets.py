@@ -5,6 +5,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from antibody_esm.choices import DEFAULT_CLASSIFIER as DEFAULT_CLASSIFIER
+from antibody_esm.choices import DEFAULT_EXTRACTOR as DEFAULT_EXTRACTOR
 from antibody_esm.specs.base import Spec
 from antibody_esm.specs.descriptors import DescriptorSpec
 from antibody_esm.specs.ensembles import AnyExtractorSpec, EnsembleSpec
@@ -79,9 +81,6 @@ REGRESSORS: MappingProxyType[str, RegressorSpec] = MappingProxyType(
 
 ESTIMATORS: MappingProxyType[str, ClassifierSpec | RegressorSpec] = MappingProxyType({**CLASSIFIERS, **REGRESSORS})
 """Both."""
-
-DEFAULT_EXTRACTOR = "antiberty"
-DEFAULT_CLASSIFIER = "logreg"
 
 _S = TypeVar("_S", bound=Spec)
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from antibody_esm.data.dataset import Dataset, Provenance
 from antibody_esm.errors import CRAFTED, StoreError
 from antibody_esm.evaluation.applicability import Applicability
-from antibody_esm.evaluation.calibration import CalibratedClassifier
 from antibody_esm.evaluation.conformal import Uncertainty
 from antibody_esm.limits import LimitError, check_npy, unzip
 from antibody_esm.numbering import SPECIES
@@ -23,29 +22,8 @@ from antibody_esm.schemas import SCHEMA, check_loaders, checked
 from antibody_esm.sequences import BETWEEN
 from antibody_esm.specs import SplitBy
 from antibody_esm.trained_on import TrainedOn
+from antibody_esm.trusted_types import TRUSTED, skops_io
 from antibody_esm.unknown import Unknown
-
-_TRUSTED = frozenset(
-    {
-        "antibody_esm.evaluation.calibration.CalibratedClassifier",
-        "sklearn.calibration._CalibratedClassifier",
-        "sklearn.calibration._SigmoidCalibration",
-        "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
-        "sklearn.gaussian_process.kernels.ConstantKernel",
-        "sklearn.gaussian_process.kernels.Product",
-        "sklearn.gaussian_process.kernels.RBF",
-        "sklearn.gaussian_process.kernels.Sum",
-        "sklearn.gaussian_process.kernels.WhiteKernel",
-        "sklearn.metrics._dist_metrics.EuclideanDistance64",
-        "sklearn.metrics._dist_metrics.ManhattanDistance64",
-        "sklearn.neighbors._kd_tree.KDTree",
-        "sklearn.tree._tree.Tree",
-        "xgboost.core.Booster",
-        "xgboost.sklearn.XGBClassifier",
-        "xgboost.sklearn.XGBRegressor",
-    }
-)
-"""Types which the estimators of this package consist of, beyond those that skops trusts by itself."""
 
 UNPACKED = 200 * 10**6
 """Bytes to which a file of a saved model unpacks at most, unless an environment variable says otherwise; reading takes
@@ -56,13 +34,16 @@ _ARRAYS = frozenset({"by", "features", "label", "score", "sequences", "task", "u
 
 
 def dumps(estimator: Any) -> bytes:
-    """Return a fitted estimator as skops writes it, but with the same bytes in every process.
+    """Return a fitted estimator as skops writes it, but with the same bytes in every process."""
+    return reproducible(skops_io().dumps(estimator))
+
+
+def reproducible(content: bytes) -> bytes:
+    """Return what skops has written with the same bytes in every process.
 
     skops names parts by their places in memory and notes the time; here parts are numbered as they come.
     """
-    import skops.io
-
-    with ZipFile(io.BytesIO(skops.io.dumps(estimator))) as written:
+    with ZipFile(io.BytesIO(content)) as written:
         parts = {name: written.read(name) for name in written.namelist()}
     schema = parts.pop(SCHEMA).decode()
     number = {place: str(i) for i, place in enumerate(dict.fromkeys(re.findall(r'"__id__": (\d+)', schema)))}
@@ -71,11 +52,11 @@ def dumps(estimator: Any) -> bytes:
     renamed = {name: f"{i}{Path(name).suffix}" for i, name in enumerate(names)}
     schema = re.sub(r'"file": "([^"]+)"', lambda found: f'"file": "{renamed[found[1]]}"', schema)
     json.loads(schema)
-    content = io.BytesIO()
-    with ZipFile(content, "w", ZIP_DEFLATED) as file:
+    packed = io.BytesIO()
+    with ZipFile(packed, "w", ZIP_DEFLATED) as file:
         for name, data in [*((renamed[name], parts[name]) for name in names), (SCHEMA, schema.encode())]:
             file.writestr(ZipInfo(name), data, ZIP_DEFLATED)
-    return content.getvalue()
+    return packed.getvalue()
 
 
 def loads(content: bytes, path: Path, *, regression: bool, unpacked: int = UNPACKED) -> Any:
@@ -89,19 +70,21 @@ def loads(content: bytes, path: Path, *, regression: bool, unpacked: int = UNPAC
         If they hold other types, or anything but a fitted classifier of the classes 0 and 1, or regressor. ``path`` is
         where they were.
     """
-    import skops.io
     from sklearn.base import is_regressor
     from sklearn.exceptions import NotFittedError
     from sklearn.pipeline import Pipeline
     from sklearn.utils.validation import check_is_fitted
 
+    from antibody_esm.evaluation.calibration import CalibratedClassifier
+
+    skops = skops_io()
     try:
         content = checked(content, unpacked)
-        unknown = sorted(set(skops.io.get_untrusted_types(data=content)) - _TRUSTED)
+        unknown = sorted(set(skops.get_untrusted_types(data=content)) - TRUSTED)
         if unknown:
             raise StoreError(f"holds types that are not trusted: {_shortened(', '.join(unknown))}", path)
         check_loaders(content)
-        estimator = skops.io.loads(content, trusted=sorted(_TRUSTED))
+        estimator = skops.loads(content, trusted=sorted(TRUSTED))
         if not isinstance(estimator, Pipeline | CalibratedClassifier) or is_regressor(estimator) != regression:
             raise StoreError(f"not a pipeline of a {'regressor' if regression else 'classifier'}", path)
         check_is_fitted(estimator)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from antibody_esm.classifiers import one_blas_thread
 from antibody_esm.data.dataset import Dataset
-from antibody_esm.evaluation.calibration import chosen_threshold
 from antibody_esm.evaluation.conformal import Uncertainty
+from antibody_esm.evaluation.thresholds import chosen_threshold
 from antibody_esm.specs import TrainSpec
 
 

@@ -13,7 +13,6 @@ from antibody_esm.data.dataset import Dataset
 from antibody_esm.embedding import as_store
 from antibody_esm.ensemble import load
 from antibody_esm.evaluation.applicability import Applicability
-from antibody_esm.evaluation.calibration import decide
 from antibody_esm.evaluation.conformal import out_of_fold
 from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate
 from antibody_esm.evaluation.overlap import SecondScores
@@ -66,7 +65,7 @@ class SameVectors:
 
     def validation(self, split: SplitSpec) -> CrossValidation:
         """Return the cross-validation of a split. Raises DatasetError if it does not fit the data."""
-        classifier = decide(build(self.spec.classifier, self.features.shape[1]), self.spec.decision, split)
+        classifier = _classifier(self.spec.model_copy(update={"split": split}), self.features.shape[1])
         unit = units(split, self.data)
         return cross_validate(classifier, self.features, self.label, split, self.workers, unit)
 
@@ -199,9 +198,9 @@ class Trainer:
         X = self._features(data)
         unit = units(self.spec.split, data) if self.spec.decision != DecisionSpec() else None
         with one_blas_thread():
-            classifier = self._classifier(X.shape[1]).fit(X, label, **({} if unit is None else {"unit": unit}))
+            classifier = _classifier(self.spec, X.shape[1]).fit(X, label, **({} if unit is None else {"unit": unit}))
         known = self._report is not None and self._report[0] == data.digest
-        unfitted = self._classifier(X.shape[1])
+        unfitted = _classifier(self.spec, X.shape[1])
         sure = out_of_fold(unfitted, X, label, data, self.spec.split) if uncertainty else NOT_FITTED.uncertainty
         self.predictor_ = Predictor(
             self.spec.model_copy(update={"extractor": self.extractor.pinned}),
@@ -245,8 +244,12 @@ class Trainer:
         if spec != self.extractor.spec:
             self.extractor = load(spec, self.extractor.runtime)
 
-    def _classifier(self, dim: int) -> Any:
-        return decide(build(self.spec.classifier, dim), self.spec.decision, self.spec.split)
-
     def _features(self, data: Dataset) -> NDArray[np.float64]:
         return features(data.sequences, self.extractor, self.store)
+
+
+def _classifier(spec: TrainSpec, dim: int) -> Any:
+    """Return the unfitted classifier of a spec for vectors of `dim` numbers."""
+    from antibody_esm.evaluation.calibration import decide  # which loads scikit-learn
+
+    return decide(build(spec.classifier, dim), spec.decision, spec.split)

@@ -23,7 +23,9 @@ TRAINED, SCORED, ROUNDS = 660, 1_000, 7
 COMMAND = """
 import sys, time
 import antibody_esm.cli.predict, antibody_esm.predictor, antibody_esm.score_tables, antibody_esm.store.exchange
-import crepes, pandas, rapidfuzz.process, skops.io, sklearn.linear_model, sklearn.neighbors, venn_abers
+import crepes, pandas, rapidfuzz.process, sklearn.linear_model, sklearn.neighbors, venn_abers
+from antibody_esm.trusted_types import skops_io
+skops_io()
 from antibody_esm.cli.app import main
 sys.argv = ["antibody-esm", "predict", "in.csv", "--model", "model", "-o", "out.csv", "--store", "store"]
 began = time.perf_counter()

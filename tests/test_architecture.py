@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -19,10 +20,10 @@ ROOT = Path(antibody_esm.__file__).parent
 
 # Lowest first; a module imports only from rows above its own, or from its own room.
 LAYERS = [
-    {"deprecation", "errors", "processes", "threads", "unknown"},
+    {"choices", "deprecation", "errors", "processes", "threads", "unknown"},
     {"files"},
     {"folders", "limits", "result_cache"},
-    {"ubjson"},
+    {"trusted_types", "ubjson"},
     {"boosters"},
     {"schemas"},
     {"sequences"},
@@ -275,6 +276,7 @@ def test_no_module_is_longer_than_a_reader_can_hold() -> None:
     assert long <= TEMPORARY_LONG_MODULES
 
 
+@cache
 def loaded(program: str) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-c", f"{program}\nimport json, sys; print(json.dumps(sorted(sys.modules)))"],
@@ -293,8 +295,103 @@ def test_the_test_of_light_imports_can_fail() -> None:
     assert {"pydantic"} <= loaded("from antibody_esm import TrainSpec") & HEAVY
 
 
+PLAIN = """
+import contextlib, io, pathlib, sys, typer
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+@app.callback()
+def group() -> None: pass
+@app.command()
+def command(file: pathlib.Path, number: int = 1) -> None: pass
+sys.argv = ["program", "command", "--help"]
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()): app()
+"""
+"""The help of a subcommand of nothing but typer, which itself loads pydantic to get there."""
+HELPS = [
+    *(("app", *words, "--help") for words in ((), ("embed",), ("predict",), ("evaluate",), ("explain",), ("scan",))),
+    *(("app", *words, "--help") for words in (("app",), ("data",), ("data", "number"), ("data", "audit"))),
+    *(("app", "store", *words, "--help") for words in ((), ("stats",), ("verify",), ("explain",), ("gc",))),
+    *(("app", "store", *words, "--help") for words in (("merge",), ("export",), ("import",))),
+    ("train", "--help"),
+    ("benchmark", "--help"),
+]
+
+
+def loaded_by_command(name: str, *words: str) -> set[str]:
+    """Return the libraries that a command loads, but for those of Python and of every start of it."""
+    program = (
+        f"import contextlib, io, sys\nfrom antibody_esm.cli.{name} import main\n"
+        f"sys.argv = ['command', *{list(words)!r}]\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()): main()"
+    )
+    return loaded(program) - loaded("pass") - {"antibody_esm", "__mp_main__", *sys.stdlib_module_names}
+
+
+@pytest.mark.parametrize("words", HELPS, ids=" ".join)
+def test_the_help_of_a_command_loads_no_more_than_typer(words: tuple[str, ...]) -> None:
+    assert loaded_by_command(*words) <= loaded(PLAIN)
+
+
+def test_the_test_of_light_help_can_fail() -> None:
+    assert {"hydra", "yaml"} <= loaded_by_command("train", "--cfg", "job") - loaded(PLAIN)
+
+
+def test_a_help_is_tested_of_every_command() -> None:
+    from typer.main import get_command
+
+    from antibody_esm.cli.app import app
+
+    tested = {words[1:-1] for words in HELPS if words[0] == "app"}
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]  # a group of commands
+        inner = getattr(command, "commands", {})
+        assert {(name,), *((name, other) for other in inner)} <= tested
+
+
 def test_specs_and_presets_load_pydantic_and_nothing_heavier() -> None:
     assert loaded("from antibody_esm import TrainSpec, presets") & HEAVY == {"pydantic"}
+
+
+LIBRARIES = {"hydra", "pandas", "scipy", "sklearn", "torch", "transformers", "xgboost", "matplotlib", "skops"}
+
+
+@pytest.mark.parametrize("name", sorted(antibody_esm.__all__))
+def test_a_public_name_is_imported_without_the_libraries_that_it_computes_with(name: str) -> None:
+    assert loaded(f"from antibody_esm import {name}") & LIBRARIES == set()
+
+
+COMPUTING = {"sklearn", "scipy", "torch", "transformers", "skops", "xgboost"}
+MODEL = str(Path(__file__).parent / "saved" / "descriptors")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("app", "predict", "absent.csv", "-m", MODEL, "-o", "out.csv"),
+        ("app", "predict", "others.csv", "-m", MODEL, "-o", "out.csv"),
+        ("app", "evaluate", "absent.csv", "-m", MODEL),
+        ("app", "evaluate", "others.csv", "-m", MODEL),
+        ("app", "explain", "absent.csv", "-m", MODEL),
+        ("app", "scan", "others.csv", "-m", MODEL),
+        ("app", "embed", "absent.csv", "-o", "out.npz"),
+        ("train", "data=absent.csv", "output=results"),
+        ("train", "data=others.csv", "output=results"),
+        ("train", "data=others.csv", "data.heavy=one", "data.label=absent", "output=results"),
+    ],
+    ids=" ".join,
+)
+def test_a_missing_file_or_column_is_noticed_before_anything_heavy_is_loaded(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("others.csv").write_text("one,other\nEVQLVESGGGLVQPGGSLRLSCAAS,2\n")
+    name, *rest = words
+    program = (
+        f"import contextlib, io, sys\nfrom antibody_esm.cli.{name} import main\nsys.argv = ['command', *{rest!r}]\n"
+        "said = io.StringIO()\nwith contextlib.redirect_stderr(said):\n    try: main()\n"
+        "    except SystemExit as end: assert end.code == 1\n"
+        "assert 'no such file' in said.getvalue() or 'column' in said.getvalue(), said.getvalue()"
+    )
+    loaded.cache_clear()
+    assert loaded(program) & COMPUTING == set()
 
 
 def test_the_door_holds_exactly_the_public_names() -> None:

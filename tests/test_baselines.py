@@ -18,11 +18,11 @@ from antibody_esm.data.identity import identity
 from antibody_esm.descriptors import net_charge
 from antibody_esm.evaluation.baselines import (
     BASELINES,
-    NearestSequence,
     baseline,
     cross_validate_baselines,
     fit_baselines,
 )
+from antibody_esm.evaluation.nearest import NearestSequence
 from antibody_esm.evaluation.nested import Candidate, nested_cross_validate
 from antibody_esm.evaluation.splits import IdentityKFold
 from antibody_esm.sequences import AMINO_ACIDS

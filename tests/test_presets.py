@@ -2,7 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from antibody_esm import ExtractorSpec, LogisticRegressionSpec, XGBoostSpec, presets
+from antibody_esm import ExtractorSpec, LogisticRegressionSpec, XGBoostSpec, choices, presets
+
+
+def test_the_names_in_texts_of_help_are_those_of_the_presets() -> None:
+    assert tuple(presets.EXTRACTORS) == choices.MODELS
+    assert tuple(presets.ESTIMATORS) == choices.CLASSIFIERS
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,21 @@ def _antibodies(path: Path, reading: "Reading") -> Iterator[tuple[str, Any]]:
             one_text = len(set(chains)) == 1  # both domains in one sequence
             yield name, chains[0] if one_text else BETWEEN.join(chain or "" for chain in chains)
         first += len(frame)
+
+
+def check_table(
+    file: Path, reading: "Reading", id_column: str | None = None, heavy: str | None = None, light: str | None = None
+) -> None:
+    """Raise a DatasetError if a file is not there, or has not the columns that a model reads; before it is loaded."""
+    from antibody_esm.data.files import read_frames
+    from antibody_esm.data.tables import chain_columns, ids_of
+
+    if not file.exists():
+        raise DatasetError("there is no such file", file)
+    if file.is_file():  # a pipe can be read only once
+        for frame in islice(read_frames(file), 1):
+            ids_of(frame, id_column, 0)
+            chain_columns(frame, reading.chain, heavy, light, reading.fragment)
 
 
 def check_suffix(out: Path | None, *suffixes: str) -> None:

@@ -4,32 +4,24 @@ import csv
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from antibody_esm.cli.arguments import check_outputs
 from antibody_esm.cli.errors import complain, reported
-from antibody_esm.data.dataset import Dataset
-from antibody_esm.data.files import lines_of, read_frames
-from antibody_esm.data.labelled_tables import read_dataset
-from antibody_esm.data.public import PUBLIC, load_dataset
-from antibody_esm.data.tables import advised, read_sequences
 from antibody_esm.errors import DatasetError, SequenceError, fault, place
 from antibody_esm.files import csv_text, replacing, write
-from antibody_esm.numbering import LONGEST, REGIONS, SPECIES, Domain, number
-from antibody_esm.sequences import normalise
+
+if TYPE_CHECKING:
+    from antibody_esm.data.dataset import Dataset
+    from antibody_esm.numbering import Domain
 
 app = typer.Typer(
     no_args_is_help=True, help="Number sequences, and audit data sets.", rich_markup_mode=None, name="data"
 )
 
 _OF_A_DOMAIN = ["chain", "species", "v_gene", "v_identity", "j_gene", "j_identity", "start", "end", "score"]
-_COLUMNS = (
-    *("id", "row", "domain", *_OF_A_DOMAIN),
-    *(region.lower() for region in REGIONS),
-    *("sequence", "positions", "problems", "remarks"),
-)
 _AT_ONCE = 512
 
 
@@ -47,10 +39,14 @@ def number_command(
     A sequence that cannot be numbered has a row that says why; the others are done. Rows are counted from 0; messages
     name the line of the file instead.
     """
-    from tqdm import tqdm
-
     with reported():
         check_outputs([out], [file])
+        from tqdm import tqdm
+
+        from antibody_esm.data.files import lines_of, read_frames
+        from antibody_esm.data.tables import advised, read_sequences
+        from antibody_esm.numbering import REGIONS, SPECIES, number
+
         rows = list(read_sequences(file, column))
         if not rows:
             raise DatasetError("there are no sequences", file)
@@ -62,7 +58,9 @@ def number_command(
             unfinished.open("w", newline="", encoding="utf-8") as lines,
             tqdm(total=len(rows), unit="seq", delay=1, disable=None) as bar,
         ):
-            table = csv.DictWriter(lines, _COLUMNS)
+            regions = [region.lower() for region in REGIONS]
+            columns = ["id", "row", "domain", *_OF_A_DOMAIN, *regions, "sequence", "positions", "problems", "remarks"]
+            table = csv.DictWriter(lines, columns)
             table.writeheader()
             for part in _parts(enumerate(rows)):
                 for row, (name, _), domains, reason in _numbered(part, tuple(species or SPECIES)):
@@ -114,8 +112,11 @@ def audit(
             write(out, csv_text(frame).encode())
 
 
-def _read(source: str, columns: dict[str, Any]) -> Dataset:
+def _read(source: str, columns: dict[str, Any]) -> "Dataset":
     """Return a public data set, or a file's, which needs no labels to be audited."""
+    from antibody_esm.data.labelled_tables import read_dataset
+    from antibody_esm.data.public import PUBLIC, load_dataset
+
     if source in PUBLIC or not Path(source).suffix:
         return load_dataset(source, **columns)
     return read_dataset(source, **columns, labelled=False)
@@ -129,8 +130,11 @@ def _parts(rows: Any) -> Iterator[list[tuple[int, tuple[str, Any]]]]:
 
 def _numbered(
     part: list[tuple[int, tuple[str, Any]]], species: tuple[str, ...]
-) -> Iterator[tuple[int, tuple[str, Any], tuple[Domain, ...], str]]:
+) -> "Iterator[tuple[int, tuple[str, Any], tuple[Domain, ...], str]]":
     """Give row, name with sequence, domains, and what is wrong where there are none."""
+    from antibody_esm.numbering import LONGEST, number
+    from antibody_esm.sequences import normalise
+
     problems: dict[int, str] = {}
     try:
         normalise(sequence for _, (_, sequence) in part)
@@ -145,7 +149,9 @@ def _numbered(
         yield row, named, found, "" if found else problems.get(i, none)
 
 
-def _described(domain: Domain) -> dict[str, Any]:
+def _described(domain: "Domain") -> dict[str, Any]:
+    from antibody_esm.numbering import REGIONS
+
     return {
         **{name: getattr(domain, name) for name in _OF_A_DOMAIN},
         **{region.lower(): domain.region(region) for region in REGIONS},

@@ -3,15 +3,17 @@
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from antibody_esm import presets
+from antibody_esm.choices import DEFAULT_EXTRACTOR, Pooling, Region
 from antibody_esm.cli.arguments import check_outputs, check_space
 from antibody_esm.cli.errors import reported
 from antibody_esm.errors import DatasetError
-from antibody_esm.specs import ExtractorSpec, Pooling, Region, RuntimeSpec
+
+if TYPE_CHECKING:
+    from antibody_esm.specs import ExtractorSpec
 
 _BYTES_AT_ONCE = 2**27
 """Vectors that are held in memory together, where there are several of each sequence."""
@@ -20,9 +22,7 @@ _BYTES_AT_ONCE = 2**27
 def embed_command(
     file: Annotated[Path, typer.Argument(help="FASTA, CSV, TSV or Parquet; .gz, .bz2 and .xz too.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Ends in .parquet, .npz, .safetensors, .h5 or .hdf5.")],
-    model: Annotated[
-        str, typer.Option(help="A preset's name, a folder, or a model's name.")
-    ] = presets.DEFAULT_EXTRACTOR,
+    model: Annotated[str, typer.Option(help="A preset's name, a folder, or a model's name.")] = DEFAULT_EXTRACTOR,
     layers: Annotated[str, typer.Option(help="Layers by number, -1 the last; several with commas.")] = "-1",
     pooling: Annotated[str, typer.Option(help=f"Of {', '.join(get_args(Pooling))}; several with commas.")] = "mean",
     region: Annotated[str, typer.Option(help=f"Of {', '.join(get_args(Region))}; several with commas.")] = "all",
@@ -40,6 +40,7 @@ def embed_command(
         from antibody_esm.cli.vectors import check, writing_vectors
         from antibody_esm.embedding import as_store, blocks, counted, embed_views, stream_blocks, survey_file
         from antibody_esm.plm.extractor import Extractor
+        from antibody_esm.specs import RuntimeSpec
 
         check(out)
         check_outputs([out], [file], store=store)
@@ -79,7 +80,10 @@ def embed_command(
         print(f"{shapes}, written to {out}")  # noqa: T201
 
 
-def _spec(model: str) -> ExtractorSpec:
+def _spec(model: str) -> "ExtractorSpec":
+    from antibody_esm import presets
+    from antibody_esm.specs import ExtractorSpec
+
     known = model in presets.EXTRACTORS or Path(model).is_dir() or "/" not in model
     return presets.one_model(model) if known else ExtractorSpec(model=model)
 
@@ -92,7 +96,7 @@ def _chosen(text: str, kind: Any) -> list[Any]:
     return chosen
 
 
-def _name(spec: ExtractorSpec) -> str:
+def _name(spec: "ExtractorSpec") -> str:
     """Return the name of a view's column or array."""
     layer = "last" if spec.layer in (None, -1) else f"layer{spec.layer}"
     return "_".join([layer, spec.pooling, *([] if spec.region == "all" else [spec.region])])

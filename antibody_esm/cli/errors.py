@@ -13,7 +13,6 @@ from pathlib import Path
 from types import FrameType
 
 import typer
-from pydantic import ValidationError
 
 from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
 
@@ -74,14 +73,16 @@ def reported(kept: str = "") -> Iterator[Kept]:
             with _logged_warnings():
                 yield state
         _end_output()
-    except ValidationError as error:
-        for problem in error.errors():
-            complain(f"error: {problem['msg']} (given: {problem['input']})")
-        raise typer.Exit(2) from error
     except KeyboardInterrupt as error:
         complain(f"interrupted{state.text and f'; {state.text}'}")
         raise typer.Exit(128 + getattr(error, "number", signal.SIGINT)) from error
     except (AntibodyESMError, OSError, ValueError) as error:
+        from pydantic import ValidationError  # which is a ValueError, and takes time to load
+
+        if isinstance(error, ValidationError):
+            for problem in error.errors():
+                complain(f"error: {problem['msg']} (given: {problem['input']})")
+            raise typer.Exit(2) from error
         if isinstance(error, BrokenPipeError) and _is_unread():
             _discard_output()
             raise typer.Exit(_BROKEN_PIPE) from error

@@ -8,7 +8,6 @@ import typer
 
 from antibody_esm.cli.arguments import check_outputs, check_suffix
 from antibody_esm.cli.errors import optional, reported
-from antibody_esm.specs import RuntimeSpec
 
 _WRITTEN = (".html", ".csv", ".json")
 
@@ -39,12 +38,14 @@ def evaluate_command(
     """Scores with intervals and baselines on labelled antibodies; that they were opened is noted beside the model."""
     with reported(f"what is embedded is in {store}, and the same command goes on there"):
         from antibody_esm.data.public import load_dataset
+        from antibody_esm.model_files import saved_reading
         from antibody_esm.predictor import Predictor
+        from antibody_esm.specs import RuntimeSpec
 
         for path in out or ():
             check_suffix(path, *_WRITTEN)
         check_outputs(out or (), [data, labels], model=model, store=store)
-        predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
+        reading = saved_reading(model) or Predictor.load(model).reading
         antibodies = load_dataset(
             data,
             id=id_column,
@@ -52,9 +53,10 @@ def evaluate_command(
             light=light,
             label=label,
             labels=labels,
-            chain=predictor.reading.chain,
+            chain=reading.chain,
             drop=drop,
         )
+        predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
         report = predictor.evaluate(
             antibodies, threshold=threshold, assay=assay, check=False if no_check else None, drop=drop
         )

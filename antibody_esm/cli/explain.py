@@ -8,7 +8,6 @@ import typer
 
 from antibody_esm.cli.arguments import antibodies, check_outputs, check_suffix
 from antibody_esm.cli.errors import reported
-from antibody_esm.specs import RuntimeSpec
 
 
 def explain_command(
@@ -28,15 +27,17 @@ def explain_command(
     with reported(f"what is embedded is in {store}, and the same command goes on there"):
         from antibody_esm.explain import residue_contributions
         from antibody_esm.explain.picture import save
+        from antibody_esm.model_files import saved_reading
         from antibody_esm.predictor import Predictor
+        from antibody_esm.specs import RuntimeSpec
 
         check_suffix(out, ".html")
         check_suffix(plot, ".png", ".svg", ".pdf")
         check_outputs([out, plot], [antibody], model=model, store=store)
-        predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
-        named = antibodies(antibody, predictor.reading)
+        named = antibodies(antibody, saved_reading(model) or Predictor.load(model).reading)
         if (out or plot) and len(named) > 1:
             raise ValueError(f"a page or figure is of one antibody; {antibody} holds {len(named)}")
+        predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
         for name, sequence in named:
             contributions = residue_contributions(predictor, sequence, method=method)
             lines = [f"{name}:"] if name else []

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from antibody_esm.cli.arguments import check_outputs, check_suffix
+from antibody_esm.cli.arguments import check_outputs, check_suffix, check_table
 from antibody_esm.cli.errors import reported
 from antibody_esm.errors import DatasetError
 from antibody_esm.files import csv_text
-from antibody_esm.specs import RuntimeSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,12 +43,16 @@ def predict_command(
     """
     with reported(f"what is embedded is in {store}, and the same command goes on there"):
         from antibody_esm.data.files import places
+        from antibody_esm.model_files import saved_reading
         from antibody_esm.predictor import Predictor
         from antibody_esm.score_tables import Columns, score_file
+        from antibody_esm.specs import RuntimeSpec
 
         check_suffix(out, *_SEPARATORS, ".parquet")
         apart = out.with_name(f"{out.stem}.rejected{out.suffix}")
         check_outputs([out, apart], [file], model=model, store=store)
+        reading = saved_reading(model) or Predictor.load(model).reading
+        check_table(file, reading, id_column, heavy, light)
         predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
         scored = score_file(
             file,

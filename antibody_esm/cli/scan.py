@@ -7,7 +7,6 @@ import typer
 
 from antibody_esm.cli.arguments import antibodies, check_outputs, check_suffix
 from antibody_esm.cli.errors import reported, show
-from antibody_esm.specs import RuntimeSpec
 
 
 def scan_command(
@@ -38,15 +37,17 @@ def scan_command(
         from antibody_esm.explain import mutational_scan
         from antibody_esm.explain.picture import save
         from antibody_esm.files import csv_text, write
+        from antibody_esm.model_files import saved_reading
         from antibody_esm.predictor import Predictor
+        from antibody_esm.specs import RuntimeSpec
 
         check_suffix(out, ".csv")
         check_suffix(plot, ".png", ".svg", ".pdf")
         check_outputs([out, plot], [antibody], model=model, store=store)
-        predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
-        named = antibodies(antibody, predictor.reading)
+        named = antibodies(antibody, saved_reading(model) or Predictor.load(model).reading)
         if plot is not None and len(named) > 1:
             raise ValueError(f"a heat map is of one antibody; {antibody} holds {len(named)}")
+        predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
         tables = []
         for name, sequence in named:
             scan = mutational_scan(predictor, sequence, positions, protect=protect or (), plausibility=plausibility)

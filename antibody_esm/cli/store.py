@@ -2,19 +2,17 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from antibody_esm.cli.arguments import check_outputs
 from antibody_esm.cli.errors import complain, reported
 from antibody_esm.errors import CheckpointError
-from antibody_esm.presets import one_model
-from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec, TrainSpec
-from antibody_esm.store.inspection import stored, summary
-from antibody_esm.store.store import EmbeddingStore
 
-AnySpec = ExtractorSpec | ResolvedExtractorSpec
+if TYPE_CHECKING:
+    from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
+    from antibody_esm.store.store import EmbeddingStore
 
 _HELP = """Look at a store of embeddings, check and clean it.
 
@@ -51,6 +49,8 @@ def verify(
         extractors = []
         if recompute:
             from antibody_esm.plm.extractor import Extractor
+            from antibody_esm.specs import ExtractorSpec
+            from antibody_esm.store.inspection import stored
 
             for _, named in stored(store):
                 if isinstance(named, ExtractorSpec):
@@ -77,6 +77,8 @@ def explain(
 ) -> None:
     """Say why two specs have different rows, or one has none."""
     with reported():
+        from antibody_esm.store.store import EmbeddingStore
+
         one, two = _spec(store, spec), None if other is None else _spec(store, other)
         lines = EmbeddingStore(store).explain(one, two)
         if two is None and EmbeddingStore(store).count(one):
@@ -111,6 +113,9 @@ def merge(
 ) -> None:
     """Add the sound rows of another store that are absent here."""
     with reported():
+        from antibody_esm.store.inspection import summary
+        from antibody_esm.store.store import EmbeddingStore
+
         for spec, count in EmbeddingStore(store).merge(other).items():
             print(f"{count:>12,} rows added: {summary(spec)}")  # noqa: T201
 
@@ -134,18 +139,28 @@ def export(
 def import_(file: Annotated[Path, typer.Argument(help="What export wrote.")], store: Folder = _DEFAULT) -> None:
     """Add the rows of a file that export wrote."""
     with reported():
+        from antibody_esm.store.inspection import summary
+        from antibody_esm.store.store import EmbeddingStore
+
         spec, count = EmbeddingStore(store).import_file(file)
         print(f"{count:>12,} rows added: {summary(spec)}")  # noqa: T201
 
 
-def _existing(store: Path) -> EmbeddingStore:
+def _existing(store: Path) -> "EmbeddingStore":
+    from antibody_esm.store.store import EmbeddingStore
+
     if not store.is_dir():
         raise typer.BadParameter(f"{store} is no folder", param_hint="--store")
     return EmbeddingStore(store)
 
 
-def _spec(store: Path, text: str) -> AnySpec:
+def _spec(store: Path, text: str) -> "ExtractorSpec | ResolvedExtractorSpec":
+    from antibody_esm.store.inspection import stored
+
     if "=" in text:
+        from antibody_esm.presets import one_model
+        from antibody_esm.specs import TrainSpec
+
         return one_model(TrainSpec.compose(text.split()).extractor)
     named = [named for folder, named in stored(store) if folder.spec.fingerprint.startswith(text)]
     if len(named) != 1 or not text:

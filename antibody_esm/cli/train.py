@@ -13,21 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-import yaml
-from pydantic import ValidationError
 
-from antibody_esm import presets
+from antibody_esm import choices
 from antibody_esm.cli import errors
 from antibody_esm.cli.arguments import check_folder
 from antibody_esm.cli.errors import Kept, complain, optional, reported, show
 from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
 from antibody_esm.files import csv_text, write
 from antibody_esm.folders import replacing_folder
-from antibody_esm.overrides import say_invalid, sweep
-from antibody_esm.specs.training import Run
 
 if TYPE_CHECKING:
     from antibody_esm.reports.report import Report
+    from antibody_esm.specs.training import Run
 
 logger = logging.getLogger("antibody_esm")
 
@@ -56,8 +53,8 @@ a folder with its configuration, log, metrics, out-of-fold predictions and the m
 OVERRIDES are key=value:
 
 \b
-  model=       {_wrapped(presets.EXTRACTORS)}
-  classifier=  {_wrapped(presets.ESTIMATORS)}
+  model=       {_wrapped(choices.MODELS)}
+  classifier=  {_wrapped(choices.CLASSIFIERS)}
   data=        name of a data set, or path of a table
   data.*       its columns: data.id=, data.heavy=, data.light=, data.label=
                its chain and part: data.chain=heavy, light, paired or both,
@@ -94,12 +91,12 @@ def train(
     """Run the command; the help text is given above, where presets can be named in it."""
     words = overrides or []
     with reported() as kept:
-        try:
+        from antibody_esm.overrides import refused, sweep
+        from antibody_esm.specs.training import Run
+
+        with refused():
             jobs = sweep(words) if multirun else [words]
             runs = [Run.compose(job) for job in jobs]  # all of them, before any begins
-        except ValidationError as error:
-            say_invalid(error)
-            raise typer.Exit(2) from error
         if cfg:
             print("---\n".join(_yaml(run.to_dict()) for run in runs), end="")  # noqa: T201
             return
@@ -111,7 +108,7 @@ def train(
             raise typer.Exit(1)
 
 
-def _run_all(runs: list[Run], jobs: list[list[str]], root: Path, kept: Kept) -> bool:
+def _run_all(runs: "list[Run]", jobs: list[list[str]], root: Path, kept: Kept) -> bool:
     """Run all combinations, and return whether each of them succeeded."""
     results: list[dict[str, Any]] = []
     for number, (run, job) in enumerate(zip(runs, jobs, strict=True)):
@@ -133,7 +130,7 @@ def _write_summary(path: Path, results: list[dict[str, Any]]) -> None:
     write(path, file.getvalue().encode())
 
 
-def _run_one(run: Run, overrides: list[str], folder: Path, kept: Kept) -> dict[str, Any] | None:
+def _run_one(run: "Run", overrides: list[str], folder: Path, kept: Kept) -> dict[str, Any] | None:
     """Run, replace the folder, and return the metrics; None if the run failed, which is printed."""
     stored = "no vectors are kept (store=null)" if run.store is None else f"finished vectors are in {run.store}"
     earlier = any((folder / name).exists() for name in set(_RESULTS) - set(_OF_A_FAILURE))
@@ -163,7 +160,7 @@ def _run_one(run: Run, overrides: list[str], folder: Path, kept: Kept) -> dict[s
     return metrics
 
 
-def _written(run: Run, overrides: list[str], new: Path, folder: Path) -> tuple[dict[str, Any], str]:
+def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> tuple[dict[str, Any], str]:
     """Cross-validate, fit, and write results to a new folder; return metrics, and a text for the user."""
     from antibody_esm.data.public import load_dataset
     from antibody_esm.trainer import Trainer
@@ -216,7 +213,7 @@ def _kept_log(new: Path, folder: Path) -> Path:
     return failed / "train.log"
 
 
-def _output(run: Run, kind: str) -> Path:
+def _output(run: "Run", kind: str) -> Path:
     if run.output:
         return Path(run.output)
     now = datetime.now().astimezone()
@@ -244,6 +241,8 @@ def _log_to(path: Path) -> Iterator[None]:
 
 
 def _yaml(value: Any) -> str:
+    import yaml
+
     return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
 
 

@@ -22,7 +22,6 @@ from antibody_esm.cli.web_security import Gate
 from antibody_esm.cli.web_worker import EXPECTED, Worker, reason
 from antibody_esm.errors import DatasetError
 from antibody_esm.sequences import BETWEEN, Chain
-from antibody_esm.specs import RuntimeSpec
 from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
@@ -97,6 +96,7 @@ def app_command(
 
 def _load(model: Path, store: Path, workers: int | None) -> "Predictor":
     from antibody_esm.predictor import Predictor
+    from antibody_esm.specs import RuntimeSpec
 
     return Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
 
@@ -290,7 +290,7 @@ def _scan(predictor: "Predictor", antibody: str, positions: str | None) -> "Scan
     return mutational_scan(predictor, antibody, positions)
 
 
-def antibodies(text: str, file: str | None, chain: Chain) -> "pd.DataFrame":
+def antibodies(text: str, file: str | None, chain: "Chain") -> "pd.DataFrame":
     """Return a table of what was pasted, or else of the uploaded file.
 
     Raises

@@ -15,11 +15,9 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 from antibody_esm.classifiers import build, one_blas_thread
 from antibody_esm.data.dataset import Dataset
-from antibody_esm.data.identity import identities
 from antibody_esm.data.reading import Reading
 from antibody_esm.descriptors import UNKNOWN, describe, germline_genes
 from antibody_esm.errors import RECOVERABLE, DatasetError, in_one_line
@@ -76,80 +74,6 @@ class Results(Generic[T]):
     found: dict[BaselineName, T]
     absent: dict[BaselineName, str]
     """Reason why a baseline is absent."""
-
-
-class NearestSequence(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """The label of the training sequence that is most similar, by the identity of `antibody_esm.data.identity`.
-
-    X is a one-dimensional array of sequences, or of texts of pairs, whose identity is that of both chains. If several
-    are equally near, their labels are averaged; half of them is class 0.
-
-    Attributes
-    ----------
-    classes_
-        The two classes, sorted.
-
-    Examples
-    --------
-    >>> fitted = NearestSequence().fit(np.array(["EVQLVESGGG", "EVQLVQSGGG", "DIQMTQSPSS"]), [0, 1, 1])
-    >>> fitted.predict_proba(np.array(["EVQLVKSGGG", "DIQMTQSPSA"]))[:, 1].tolist()
-    [0.5, 1.0]
-    """
-
-    def fit(self, X: NDArray[Any], y: Any) -> "NearestSequence":
-        """Remember the sequences."""
-        self.classes_, label = np.unique(np.asarray(y), return_inverse=True)
-        if len(self.classes_) != 2:
-            raise ValueError(f"two classes are needed, here are {len(self.classes_)}")
-        self._sequences, self._label = [str(one) for one in X], label.astype(np.float64)
-        return self
-
-    def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the share of each class among the nearest, ``(n, 2)``."""
-        from sklearn.utils.validation import check_is_fitted
-
-        check_is_fitted(self)
-        positive = _mean_of_nearest(X, self._sequences, self._label)
-        return np.stack([1 - positive, positive], axis=1)
-
-    def predict(self, X: NDArray[Any]) -> NDArray[Any]:
-        """Return the class of most of the nearest, ``(n,)``."""
-        probability = self.predict_proba(X)
-        found: NDArray[Any] = self.classes_[probability.argmax(axis=1)]
-        return found
-
-
-class NearestSequenceRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """The continuous label of the training sequence that is most similar, see `NearestSequence`.
-
-    Examples
-    --------
-    >>> fitted = NearestSequenceRegressor().fit(np.array(["EVQLVESGGG", "EVQLVQSGGG", "DIQMTQSPSS"]), [0.2, 0.6, 3])
-    >>> fitted.predict(np.array(["EVQLVKSGGG", "DIQMTQSPSA"])).tolist()
-    [0.4, 3.0]
-    """
-
-    def fit(self, X: NDArray[Any], y: Any) -> "NearestSequenceRegressor":
-        """Remember the sequences."""
-        self._sequences, self._label = [str(one) for one in X], np.asarray(y, np.float64)
-        self.is_fitted_ = True
-        return self
-
-    def predict(self, X: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the mean label of the nearest, ``(n,)``."""
-        from sklearn.utils.validation import check_is_fitted
-
-        check_is_fitted(self)
-        return _mean_of_nearest(X, self._sequences, self._label)
-
-
-def _mean_of_nearest(X: NDArray[Any], known: list[str], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean value of the known sequences that are nearest to each of X, ``(n,)``."""
-    found = np.empty(len(X))
-    for rows, same in identities([str(one) for one in X], known):
-        nearest = same == same.max(axis=1, keepdims=True)
-        found[rows] = (nearest * values).sum(axis=1) / nearest.sum(axis=1)
-    return found
 
 
 def _sparse(values: NDArray[np.float64]) -> Any:
@@ -216,6 +140,8 @@ def baseline(name: BaselineName, *, continuous: bool = False, species: Sequence[
             genes: Callable[[Sequence[str]], Any] = lambda sequences: germline_genes(sequences, species=species)  # noqa: E731
             return Baseline(name, genes, make_pipeline(columns, of_columns))
         case "nearest_neighbour":
+            from antibody_esm.evaluation.nearest import NearestSequence, NearestSequenceRegressor
+
             nearest = NearestSequenceRegressor() if continuous else NearestSequence()
             return Baseline(name, lambda sequences: np.array(list(sequences), object), nearest)
     raise ValueError(f"unknown baseline {name!r}; choose one of {', '.join(BASELINES)}")

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from antibody_esm.classifiers import one_blas_thread
 from antibody_esm.embedding import embed
-from antibody_esm.evaluation.calibration import CalibratedClassifier
 from antibody_esm.predictor import Predictor
 
 Unit = Literal["logit", "value", "probability"]
@@ -59,6 +58,8 @@ def scores(predictor: Predictor, sequences: list[str]) -> NDArray[np.float64]:
 
 def fitted(predictor: Predictor) -> Any:
     """Return the fitted pipeline: what a calibration or a threshold is wrapped around."""
+    from antibody_esm.evaluation.calibration import CalibratedClassifier
+
     classifier = predictor.classifier
     return classifier.classifier_ if isinstance(classifier, CalibratedClassifier) else classifier
 

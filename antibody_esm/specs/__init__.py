@@ -4,7 +4,8 @@ What must not change a number lives in `RuntimeSpec`, which has no fingerprint: 
 exclusions to forget.
 """
 
-from antibody_esm.specs.address import Digest, Pairs, Pooling, Precision, Region, ResolvedExtractorSpec, Storage
+from antibody_esm.choices import Pooling, Region
+from antibody_esm.specs.address import Digest, Pairs, Precision, ResolvedExtractorSpec, Storage
 from antibody_esm.specs.base import Spec
 from antibody_esm.specs.descriptors import Descriptor, DescriptorSpec, HydrophobicityScale, PKSet
 from antibody_esm.specs.ensembles import AnyExtractorSpec, EnsembleSpec, Member

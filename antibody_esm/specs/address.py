@@ -4,10 +4,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
+from antibody_esm.choices import Pooling, Region
 from antibody_esm.specs.base import Spec
 
-Pooling = Literal["mean", "max", "std", "cls"]
-Region = Literal["all", "cdr1", "cdr2", "cdr3", "cdrs", "frameworks"]
 Precision = Literal["float32", "bfloat16", "float16", "int8"]
 Storage = Literal["float32", "float16", "int8"]
 Pairs = Literal["apart", "joined"]

@@ -5,7 +5,8 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from antibody_esm.specs.address import Digest, Pairs, Pooling, Precision, Region, ResolvedExtractorSpec, Storage
+from antibody_esm.choices import Pooling, Region
+from antibody_esm.specs.address import Digest, Pairs, Precision, ResolvedExtractorSpec, Storage
 from antibody_esm.specs.base import Spec
 
 

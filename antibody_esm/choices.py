@@ -1,0 +1,23 @@
+"""Names that can be chosen: of models, classifiers, poolings and regions, for texts of help that load nothing else."""
+
+from typing import Literal
+
+MODELS = (
+    *("esm1v", "esm1v_1", "esm1v_2", "esm1v_3", "esm1v_4", "esm1v_5", "esm1v_mean"),
+    *("esm2_8m", "esm2_35m", "esm2_150m", "esm2_650m", "esm2_3b", "esm1b"),
+    *("antiberty", "sapiens_vh", "sapiens_vl", "antiberta2", "igbert", "protbert", "prott5", "ankh_base", "ankh_large"),
+    "descriptors",
+)
+"""Language models: the keys of `presets.EXTRACTORS`."""
+
+CLASSIFIERS = (
+    *("logreg", "xgboost", "random_forest", "gaussian_process", "linear_svm", "knn"),
+    *("ridge", "elastic_net", "xgboost_regressor", "svr", "gaussian_process_regressor"),
+)
+"""Classifiers and regressors: the keys of `presets.ESTIMATORS`."""
+
+DEFAULT_EXTRACTOR = "antiberty"
+DEFAULT_CLASSIFIER = "logreg"
+
+Pooling = Literal["mean", "max", "std", "cls"]
+Region = Literal["all", "cdr1", "cdr2", "cdr3", "cdrs", "frameworks"]
