@@ -1,9 +1,5 @@
-"""Earlier name of `antibody_esm.score_tables`, for one release."""
+"""Old name of `antibody_esm.score_tables`."""
 
-import warnings
+from antibody_esm.deprecation import moved
 
-from antibody_esm.score_tables import Columns, Scores, score_file, score_frame
-
-__all__ = ["Columns", "Scores", "score_file", "score_frame"]
-
-warnings.warn("antibody_esm.scoring is antibody_esm.score_tables now", DeprecationWarning, stacklevel=2)
+__getattr__ = moved(__name__, "antibody_esm.score_tables")

@@ -1,9 +1,5 @@
-"""Earlier name of `antibody_esm.data.public`, for one release."""
+"""Old name of `antibody_esm.data.public`."""
 
-import warnings
+from antibody_esm.deprecation import moved
 
-from antibody_esm.data.public import PUBLIC, load_dataset
-
-__all__ = ["PUBLIC", "load_dataset"]
-
-warnings.warn("antibody_esm.data.sources is antibody_esm.data.public now", DeprecationWarning, stacklevel=2)
+__getattr__ = moved(__name__, "antibody_esm.data.public")
