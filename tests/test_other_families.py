@@ -219,6 +219,15 @@ def test_a_decoders_states_are_no_embedding(tmp_path: Path, kind: str) -> None:
         Extractor(tmp_path).embed(["EVQL"])
 
 
+def test_a_model_that_reads_no_tokens_is_refused(tmp_path: Path) -> None:
+    size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    config = transformers.ViTConfig(**size, image_size=16, patch_size=8)
+    transformers.AutoModel.from_config(config).save_pretrained(tmp_path)
+    write_tokenizer(tmp_path)
+    with pytest.raises(CheckpointError, match="models of type vit do not read tokens"):
+        Extractor(tmp_path).embed(["EVQL"])
+
+
 def test_big_bird_with_random_attention_is_refused(tmp_path: Path) -> None:
     """The first short sequence would change what becomes of a long one."""
     model_of("big_bird", attention_type="block_sparse").save_pretrained(tmp_path)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any
 
 from antibody_esm.errors import CRAFTED
@@ -50,6 +51,8 @@ def read_weights(checkpoint: Checkpoint, model_class: str, dtype: Any, **options
             )
         except (*CRAFTED, SafetensorError, StrictDataclassError) as error:
             raise checkpoint.error(f"its weights cannot be loaded: {str(error)[:500]}") from error
+    if "input_ids" not in signature(model.forward).parameters:
+        raise checkpoint.error(f"models of type {checkpoint.config['model_type']} do not read tokens")
     _refuse_unused(checkpoint, model, report["unexpected_keys"])
     return model, {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
 
