@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from antibody_esm.data.dataset import Dataset
     from antibody_esm.data.sources import load_dataset
     from antibody_esm.embedding import embed, embed_stream, embed_views
-    from antibody_esm.ensemble import Ensemble
     from antibody_esm.errors import AntibodyESMError, CheckpointError, DatasetError, SequenceError, StoreError
+    from antibody_esm.features.sources import Ensemble
     from antibody_esm.plm.extractor import Extractor
     from antibody_esm.predictor import Predictor
     from antibody_esm.sequences import Antibody
@@ -52,7 +52,7 @@ _HOME = {
     "DescriptorSpec": "specs",
     "ElasticNetSpec": "specs",
     "EmbeddingStore": "store.store",
-    "Ensemble": "ensemble",
+    "Ensemble": "features.sources",
     "EnsembleSpec": "specs",
     "Extractor": "plm.extractor",
     "ExtractorSpec": "specs",

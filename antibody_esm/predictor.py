@@ -22,12 +22,12 @@ from antibody_esm.data.fragments import read_as, read_dataset_by, refuse_rows
 from antibody_esm.data.reading import Chains, Reading, Texts, refuse
 from antibody_esm.data.tables import chain_columns, ids_of
 from antibody_esm.embedding import as_store, embed
-from antibody_esm.ensemble import AnyExtractor, load
 from antibody_esm.errors import DatasetError, StoreError, place
 from antibody_esm.evaluation.applicability import FAR, Applicability
 from antibody_esm.evaluation.calibration import chosen_threshold, tuned_here
 from antibody_esm.evaluation.ledger import Ledger, Opening
 from antibody_esm.evaluation.uncertainty import CONFIDENCE, Uncertainty
+from antibody_esm.features.sources import AnyExtractor, load
 from antibody_esm.files import write
 from antibody_esm.folders import replacing_folder
 from antibody_esm.limits import LimitError, parse_json, read_regular, unpacked_limit

@@ -12,13 +12,13 @@ from antibody_esm.classifiers import build, one_blas_thread
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.fragments import refuse_rows
 from antibody_esm.embedding import as_store
-from antibody_esm.ensemble import load
 from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.evaluation.calibration import decide
 from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate
 from antibody_esm.evaluation.overlap import SecondScores
 from antibody_esm.evaluation.splits import units
 from antibody_esm.evaluation.uncertainty import out_of_fold
+from antibody_esm.features.sources import load
 from antibody_esm.predictor import Predictor, features, labels
 from antibody_esm.reports.report import UNCHECKED, Report, cross_validation_report
 from antibody_esm.results import ResultFolder

@@ -21,9 +21,9 @@ LAYERS = [
     {"ubjson"},
     {"schemas"},
     {"sequences", "specs"},
-    {"presets", "numbering", "quantisation"},
+    {"presets", "numbering", "storage_formats", "batch"},
     {"data", "store", "plm", "classifiers", "descriptors"},
-    {"ensemble"},
+    {"features"},
     {"embedding"},
     {"evaluation"},
     {"serialization"},
@@ -80,6 +80,61 @@ def test_the_test_of_layers_can_fail() -> None:
     }
     assert ("trainer", "predictor") in edges()
     assert edges() >= ALLOWED, "an exception nobody needs is gone"
+
+
+def modules() -> dict[str, set[str]]:
+    """Modules of the package with those that each imports: also inside functions, and for types alone."""
+    paths = {
+        ".".join(("antibody_esm", *path.relative_to(ROOT).with_suffix("").parts)): path for path in ROOT.rglob("*.py")
+    }
+    named = {name.removesuffix(".__init__"): name for name in paths}
+    found: dict[str, set[str]] = {}
+    for name, path in paths.items():
+        found[name] = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                inside = [f"{node.module}.{alias.name}" for alias in node.names]
+                found[name] |= {named.get(one) or named.get(node.module, "") for one in inside} - {"", name}
+    return found
+
+
+def circles(graph: dict[str, set[str]]) -> list[set[str]]:
+    """Sets of modules of which each reaches every other."""
+    reached: dict[str, set[str]] = {}
+    for name in graph:
+        there, todo = set[str](), [name]
+        while todo:
+            new = graph.get(todo.pop(), set()) - there
+            there |= new
+            todo += new
+        reached[name] = there
+    found = []
+    for name, there in reached.items():
+        circle = {other for other in there if name in reached[other]}
+        if circle and circle not in found:
+            found.append(circle)
+    return found
+
+
+def test_no_circle_of_imports_inside_or_through_these_rooms() -> None:
+    graph = {
+        name: {other for other in others if (room(name), room(other)) not in ALLOWED}
+        for name, others in modules().items()
+    }
+    clean = {"plm", "store", "features", "embedding", "batch", "storage_formats"}
+    assert [circle for circle in circles(graph) if clean & set(map(room, circle))] == []
+
+
+def test_the_test_of_circles_can_fail() -> None:
+    graph = {"a": {"b"}, "b": {"c", "d"}, "c": {"b"}, "d": set()}
+    assert circles(graph) == [{"b", "c"}]
+    assert "antibody_esm.plm.model" in modules()["antibody_esm.plm.extractor"]
+    assert "antibody_esm.plm.fused" in modules()["antibody_esm.plm.model"], "imported inside a function"
+
+
+def test_no_module_of_these_rooms_is_longer_than_400_lines() -> None:
+    paths = [*ROOT.glob("plm/*.py"), *ROOT.glob("store/*.py"), *ROOT.glob("features/*.py"), ROOT / "embedding.py"]
+    assert [path.name for path in paths if len(path.read_text().splitlines()) > 400] == []
 
 
 def loaded(program: str) -> set[str]:

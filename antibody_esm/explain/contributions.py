@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.embedding import embed
-from antibody_esm.ensemble import AnyExtractor, Described, Ensemble
 from antibody_esm.explain import picture
 from antibody_esm.explain.scores import Unit, linear, scores, unit
 from antibody_esm.explain.sites import Site, sites, sites_read
+from antibody_esm.features.sources import AnyExtractor, Described, Ensemble
 from antibody_esm.files import write
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.regions import places

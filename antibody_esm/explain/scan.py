@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.ensemble import Ensemble
 from antibody_esm.explain.germline import germline_residues
 from antibody_esm.explain.picture import UNIT, axes, mark_regions, stretches
 from antibody_esm.explain.scores import Unit, scores, unit
 from antibody_esm.explain.sites import Site, named, sites_read
+from antibody_esm.features.sources import Ensemble
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.masked import NoHead, masked_log_probabilities
 from antibody_esm.predictor import Predictor

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.ensemble import Described, Ensemble
 from antibody_esm.explain.contributions import Contributions
 from antibody_esm.explain.scores import scores, unit
 from antibody_esm.explain.sites import sites_read
+from antibody_esm.features.sources import Described, Ensemble
 from antibody_esm.predictor import Predictor
 from antibody_esm.sequences import BETWEEN, normalise
 

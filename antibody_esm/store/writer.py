@@ -6,7 +6,7 @@ misses a row.
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from antibody_esm.batch import Batch
 from antibody_esm.errors import StoreError
 from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
 from antibody_esm.store.folder import GONE, Folder
@@ -31,6 +32,31 @@ _MANY = 64
 """Small segments of earlier writers from which on a writer merges them too."""
 
 
+class Writers:
+    """Writers of the folders of some specs, which other processes can be sent.
+
+    Parameters
+    ----------
+    writers
+        One a spec.
+    """
+
+    def __init__(self, writers: Iterable["Writer"]) -> None:
+        self._of = {writer.spec: writer for writer in writers}
+
+    def put(self, batch: Batch, rows: list[Rows]) -> None:
+        """Add one array of rows ``(b, dim)`` for each spec of a batch; they are on the disk when this returns."""
+        for spec, new in zip(batch.specs, rows, strict=True):
+            self._of[spec].put(batch.sequences, new)
+
+    def tidy(self) -> None:
+        """Merge small segments, come what may."""
+        for writer in self._of.values():
+            # Every row is on the disk by now; what is not tidied up today will be another day.
+            with suppress(OSError, StoreError, Warning):
+                writer.tidy()
+
+
 @contextmanager
 def writing(folder: Folder, named: ExtractorSpec | ResolvedExtractorSpec) -> Iterator["Writer"]:
     """Give a writer of a folder, and merge its small segments at the end, come what may."""
@@ -38,9 +64,7 @@ def writing(folder: Folder, named: ExtractorSpec | ResolvedExtractorSpec) -> Ite
     try:
         yield writer
     finally:
-        # Every row is on the disk by now; what is not tidied up today will be another day.
-        with suppress(OSError, StoreError, Warning):
-            writer.tidy()
+        Writers([writer]).tidy()
 
 
 class Writer:
@@ -62,6 +86,11 @@ class Writer:
         self._lock = Lock()
         self._levels: list[list[Segment]] = [[]]
         """Segments of this writer, by how often they were merged."""
+
+    @property
+    def spec(self) -> ResolvedExtractorSpec:
+        """Spec of the folder."""
+        return self._folder.spec
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _of_this_process, (self._folder.root, self._folder.spec, self._named)
@@ -129,7 +158,7 @@ class Writer:
             merge(self._folder, batch)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=256)  # views of one model, which may be many
 def _of_this_process(root: Path, spec: ResolvedExtractorSpec, named: ExtractorSpec | ResolvedExtractorSpec) -> Writer:
     """Return one writer a folder: where many batches run, their small segments are merged as in one process."""
     return Writer(Folder(root, spec), named)
