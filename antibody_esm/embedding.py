@@ -328,8 +328,9 @@ def embed_views(
     """Return several vectors a sequence, of several layers, poolings and regions, from one pass of the model.
 
     Each goes into the store under its own spec, with the same bits as `embed` of that spec gives. Sequences for which
-    any is missing go through the model, once. As with `embed`, vectors are stored batch by batch, and several processes
-    that run this on one store share the work.
+    any is missing go through the model, once. Several processes that run this on one store share the work. Up to four
+    specs are stored batch by batch, as by `embed`; rows of more specs are collected from several batches, for about ten
+    times as long as storing them takes.
 
     Parameters
     ----------

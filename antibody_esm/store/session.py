@@ -14,6 +14,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -195,8 +196,14 @@ class SharedSession(Session):
         self._read()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        """Give up the claims, and merge small segments."""
-        self._release()
+        """Write what is finished, give up the claims, and merge small segments."""
+        try:
+            if self._writers is not None:
+                # Of two errors, the first is raised.
+                with suppress(OSError, StoreError, Warning) if error is not None else nullcontext():
+                    self._writers.flush()
+        finally:
+            self._release()
         if self._writers is not None:
             self._writers.tidy()
 
@@ -230,6 +237,8 @@ class SharedSession(Session):
 
     def wait(self) -> None:
         """Give up the claims, read the rows that others have stored, and pause if some are still missing."""
+        if self._writers is not None:
+            self._writers.flush()
         self._release()
         self._read()
         missing = np.flatnonzero(~self._present.all(axis=0))

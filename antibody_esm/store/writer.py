@@ -4,8 +4,10 @@ A merged segment is on the disk before those that it replaces go, so that a read
 misses a row.
 """
 
+import math
 import os
 import stat
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -28,12 +30,22 @@ _LARGEST_MERGE = 256 * 2**20
 """Bytes of rows, as float32, and of their sequences, that are merged at most: about half of what merging takes."""
 _TEXT = 256
 """Bytes that a sequence of usual length takes while it is merged."""
+_FEW_SPECS = 4
+"""Specs whose rows are written batch by batch."""
+_COLLECTING = 10.0
+"""Time between two writes of more specs, by the time that the last one took."""
+_MOST_COLLECTED = 2**27
+"""Bytes of rows that are collected."""
 _MANY = 64
 """Small segments of earlier writers from which on a writer merges them too."""
 
 
 class Writers:
     """Writers of the folders of some specs, which other processes can be sent.
+
+    Rows are on the disk when `put` returns. With more than a few specs, each of which has a file of its own, that may
+    take longer than to compute them; rows of several batches are then collected, and about a tenth of the time goes
+    into files.
 
     Parameters
     ----------
@@ -43,11 +55,38 @@ class Writers:
 
     def __init__(self, writers: Iterable["Writer"]) -> None:
         self._of = {writer.spec: writer for writer in writers}
+        self._lock = Lock()
+        self._collected: list[tuple[Batch, list[Rows]]] = []
+        self._flushed, self._took = -math.inf, 0.0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Others, (list(self._of.values()),)
 
     def put(self, batch: Batch, rows: list[Rows]) -> None:
-        """Add one array of rows ``(b, dim)`` for each spec of a batch; they are on the disk when this returns."""
-        for spec, new in zip(batch.specs, rows, strict=True):
-            self._of[spec].put(batch.sequences, new)
+        """Add one array of rows ``(b, dim)`` for each spec of a batch."""
+        with self._lock:
+            self._collected.append((batch, rows))
+            size = sum(new.nbytes for _, every in self._collected for new in every)
+            waited = time.monotonic() - self._flushed
+        if len(self._of) <= _FEW_SPECS or waited >= _COLLECTING * self._took or size >= _MOST_COLLECTED:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was collected."""
+        with self._lock:
+            collected, self._collected = self._collected, []
+        began = time.monotonic()
+        for spec, writer in self._of.items():
+            parts = [
+                (batch.sequences, rows[batch.specs.index(spec)]) for batch, rows in collected if spec in batch.specs
+            ]
+            if parts:
+                writer.put(
+                    [one for sequences, _ in parts for one in sequences], np.concatenate([new for _, new in parts])
+                )
+        with self._lock:
+            self._flushed = time.monotonic()
+            self._took = self._flushed - began
 
     def tidy(self) -> None:
         """Merge small segments, come what may."""
@@ -55,6 +94,14 @@ class Writers:
             # Every row is on the disk by now; what is not tidied up today will be another day.
             with suppress(OSError, StoreError, Warning):
                 writer.tidy()
+
+
+class _Others(Writers):
+    """Writers of another process, which nobody tells that a batch was the last."""
+
+    def put(self, batch: Batch, rows: list[Rows]) -> None:
+        super().put(batch, rows)
+        self.flush()
 
 
 @contextmanager
