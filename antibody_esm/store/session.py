@@ -15,6 +15,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -66,7 +67,6 @@ class Session:
         self._wanted = specs
         self._asked = sequences
         self._sequences = list(dict.fromkeys(sequences))
-        self._place = {sequence: i for i, sequence in enumerate(self._sequences)}
         self._rows: list[Rows | None] = [None] * len(self.specs)
         self._present = np.zeros((len(self.specs), len(self._sequences)), bool)
         self._path = path
@@ -76,6 +76,10 @@ class Session:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         """End the session."""
+
+    @cached_property
+    def _place(self) -> dict[str, int]:
+        return {sequence: i for i, sequence in enumerate(self._sequences)}
 
     @property
     def missing(self) -> list[str]:
@@ -187,7 +191,6 @@ class SharedSession(Session):
         distinct = {folder.spec: (folder, name) for folder, name in zip(folders, named, strict=True)}
         self._folders, self._named = zip(*distinct.values(), strict=True)
         self._keys = keys_of(self._sequences)
-        self._bytes = as_bytes(self._keys)
         self._seen: list[set[Path]] = [set() for _ in folders]
         self._claims: list[Claims] = []
         self._heartbeat: Heartbeat | None = None
@@ -246,6 +249,10 @@ class SharedSession(Session):
             keys = [self._bytes[i] for i in missing]
             holders = sorted({holder for claims in self._claims for holder in claims.holders(keys)})
             self._patience.wait(len(missing), holders)
+
+    @cached_property
+    def _bytes(self) -> list[bytes]:
+        return as_bytes(self._keys)
 
     def _read(self) -> None:
         for number, folder in enumerate(self._folders):
