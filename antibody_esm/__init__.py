@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from antibody_esm.data.dataset import Dataset
     from antibody_esm.data.public import load_dataset
     from antibody_esm.embedding import embed, embed_stream, embed_views
-    from antibody_esm.ensemble import Ensemble
     from antibody_esm.errors import AntibodyESMError, CheckpointError, DatasetError, SequenceError, StoreError
     from antibody_esm.evaluation.paired import compare
     from antibody_esm.evaluation.splits import Splitter
     from antibody_esm.explain.contributions import residue_contributions
     from antibody_esm.explain.scan import mutational_scan
+    from antibody_esm.features.sources import Ensemble
     from antibody_esm.numbering import number
     from antibody_esm.plm.extractor import Extractor
     from antibody_esm.predictor import Predictor
@@ -58,7 +58,7 @@ _HOME = {
     "DescriptorSpec": "specs",
     "ElasticNetSpec": "specs",
     "EmbeddingStore": "store.store",
-    "Ensemble": "ensemble",
+    "Ensemble": "features.sources",
     "EnsembleSpec": "specs",
     "Extractor": "plm.extractor",
     "ExtractorSpec": "specs",

@@ -1,7 +1,8 @@
-"""Sequences become vectors: from the store where they are known, else from the language model, once."""
+"""Sequences become vectors: from the store if it holds them, else from the language model, once."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,15 +10,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.batch import Batch
 from antibody_esm.data.tables import in_file, read_sequences
-from antibody_esm.ensemble import AnyExtractor, Described, Ensemble, load
 from antibody_esm.errors import BadResidue, CheckpointError, SequenceError
+from antibody_esm.features.sources import AnyExtractor, Ensemble, Source, load
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.forecast import Forecast
-from antibody_esm.plm.pairs import chains, side_by_side
+from antibody_esm.plm.pairs import beside, chains, rows_of_pairs
+from antibody_esm.plm.schedule import Runner
 from antibody_esm.sequences import normalise, refuse_longer
 from antibody_esm.specs import AnyExtractorSpec, ExtractorSpec, RuntimeSpec
-from antibody_esm.store.sharing import Choose, Keep
+from antibody_esm.store.session import Put, Session
 from antibody_esm.store.store import EmbeddingStore, MemoryStore, Store
 
 Rows = NDArray[np.float32]
@@ -67,41 +70,83 @@ def embed(
     >>> embed([("EVQLVESGGGLVQPGG", "DIQMTQSPSSLSASVG")], "antiberty").shape
     (1, 1024)
     """
-    if not isinstance(extractor, AnyExtractor):
-        extractor = load(extractor, runtime)
-    store = as_store(store)
-    normal = normalise(sequences, pairs=True)
-    return _any(normal, extractor, store)
+    source = extractor if isinstance(extractor, AnyExtractor) else load(extractor, runtime)
+    return _vectors(normalise(sequences, pairs=True), source, as_store(store))
 
 
-def _any(normal: list[str], extractor: AnyExtractor, store: Store, forecast: Forecast | None = None) -> Rows:
-    if isinstance(extractor, Ensemble):
-        return extractor.combine(lambda member: _any(normal, member, store))
-    if isinstance(extractor, Described):
-        return extractor.embed(normal)
-    return side_by_side(extractor.spec, normal, lambda chains: _embed(chains, extractor, store, forecast))
+def _vectors(normal: list[str], source: Source, store: Store, forecast: Forecast | None = None) -> Rows:
+    """Return one vector per sequence in normal form; those of language models are stored."""
+    if isinstance(source, Ensemble):
+        source.check()
+        every = []
+        for member in source.members:  # one model in memory at a time
+            every.append(_vectors(normal, member, store))
+            member.unload()
+        return source.combined(every)
+    if isinstance(source, Extractor):
+        [rows] = _views(normal, [source.pinned], source, store, forecast)
+        return rows
+    return source.embed(normal)
 
 
-def _embed(
-    normal: list[str], extractor: Extractor, store: Store, forecast: Forecast | None = None
-) -> NDArray[np.float32]:
-    spec = extractor.spec
+def _views(
+    normal: list[str],
+    specs: Sequence[ExtractorSpec],
+    extractor: Extractor,
+    store: Store,
+    forecast: Forecast | None = None,
+) -> list[Rows]:
+    """Return one array ``(n, dim)`` a spec, or ``(n, 2 * dim)`` of pairs whose chains are embedded apart.
+
+    Parameters
+    ----------
+    specs
+        Views of the extractor's model, pinned once: files that change from here on cannot lend their address to this
+        model's rows.
+    """
     if not normal:
-        return np.empty((0, extractor.dim), np.float32)
-    if spec.max_length is not None and not spec.truncation:
-        refuse_longer(normal, spec.max_length)
-    unique = len(set(normal))
+        return [np.empty((0, extractor.dim), np.float32) for _ in specs]
+    every = chains(extractor.spec, normal)
+    with rows_of_pairs(every, len(normal)):
+        if extractor.spec.max_length is not None and not extractor.spec.truncation:
+            refuse_longer(every, extractor.spec.max_length)
+        with store.session(specs, every) as session:
+            if missing := session.missing:
+                extractor.check(every, [spec.region for spec in specs])
+                if forecast is None:
+                    forecast = extractor.forecast()
+                    forecast.expect(map(len, missing), len(set(every)) - len(missing))
+                _fill(session, extractor, forecast)
+            return [beside(rows, len(normal)) for rows in session.rows()]
 
-    def compute(missing: list[str], choose: Choose, keep: Keep) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
-        nonlocal forecast
-        extractor.check(normal)
-        if forecast is None:
-            forecast = extractor.forecast()
-            forecast.expect(map(len, missing), unique - len(missing))
-        return extractor.stream(missing, choose, keep, forecast)
 
-    # Pinned once: files that change from here on cannot lend their address to this model's rows.
-    return store.fill(extractor.pinned, normal, compute)
+def _fill(session: Session, extractor: Extractor, forecast: Forecast) -> None:
+    """Compute and store the rows that a session lacks: the only loop between store and language model.
+
+    Every other writer of the same rows, in whatever process, is in this loop too: a batch belongs to the one that
+    claimed it.
+    """
+    while missing := session.missing:
+        claimed = session.claim(extractor.batches(missing))
+        step = _Step(extractor.runner(missing, session.specs), session.writer)
+        with closing(extractor.each(step, claimed, len(missing), forecast)) as results:
+            for done in results:
+                session.add(done.batch, done.rows)
+        session.wait()
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One batch goes through the model and into the store, in a worker that may be another process."""
+
+    model: Runner
+    store: Put
+
+    def __call__(self, batch: Batch) -> list[Rows]:
+        """Return the rows when they are stored; only then does the worker take another batch."""
+        rows = self.model.run(batch)
+        self.store.put(batch, rows)
+        return rows
 
 
 class Block(NamedTuple):
@@ -195,7 +240,7 @@ def stream_blocks(
     before = 0
     for ids, sequences in blocks(source, column, at_once):
         with counted(source, before, ids, column):
-            vectors = _any(sequences, extractor, as_store(store), forecast)
+            vectors = _vectors(sequences, extractor, as_store(store), forecast)
         yield Block(ids, sequences, vectors)
         before += len(ids)
 
@@ -282,8 +327,9 @@ def embed_views(
     """Return several vectors a sequence, of several layers, poolings and regions, from one pass of the model.
 
     Each goes into the store under its own spec, with the same bits as `embed` of that spec gives. Sequences for which
-    any is missing go through the model, once. What is finished is stored some hundred megabytes at a time, so a run
-    that is killed loses more than one of `embed` does; and it does not look at what others compute at the same time.
+    any is missing go through the model, once. Several processes that run this on one store share the work. Up to four
+    specs are stored batch by batch, as by `embed`; rows of more specs are collected from several batches, for about ten
+    times as long as storing them takes.
 
     Parameters
     ----------
@@ -315,52 +361,14 @@ def embed_views(
     if len({spec.model_copy(update=_OF_A_VIEW) for spec in specs}) != 1:
         raise ValueError("views are of one model: specs may differ in layer, pooling, region, special_tokens, storage")
     views = [spec.resolve() for spec in specs]
-    deepest = max(range(len(views)), key=lambda number: views[number].layer)
-    extractor = Extractor(specs[deepest], runtime)
-    normal, store = normalise(sequences, pairs=True), as_store(store)
-    if not normal:
-        return [np.empty((0, extractor.dim), np.float32) for _ in specs]
-    every = chains(extractor.spec, normal)
-    if len(every) > len(normal):
-        n, rows = len(normal), embed_views(every, specs, store, runtime)
-        return [np.hstack([of_both[:n], of_both[n:]]) for of_both in rows]
-    unique = list(dict.fromkeys(normal))
     pinned = [spec.pinned_to(view) for spec, view in zip(specs, views, strict=True)]
-    known = [store.get(spec, unique) for spec in pinned]
-    missing = [one for one in unique if any(one not in rows for rows in known)]
-    for spec in {spec.region: spec for spec in specs}.values():
-        Extractor(spec, runtime).check(missing)
-
-    waiting: list[tuple[list[str], list[NDArray[np.float32]]]] = []
-
-    def store_waiting() -> None:
-        if waiting:
-            names = [one for some, _ in waiting for one in some]
-            for number, spec in enumerate(pinned):
-                rows = np.concatenate([block[number] for _, block in waiting])
-                new = [i for i, one in enumerate(names) if one not in known[number]]
-                store.put(spec, [names[i] for i in new], rows[new])
-                known[number].update((names[i], rows[i]) for i in new)
-            waiting.clear()
-
-    try:
-        size = 0
-        for indices, rows in extractor.stream_views(missing, views):
-            waiting.append(([missing[i] for i in indices], rows))
-            size += sum(block.nbytes for block in rows)
-            if size > _STORED_AT_ONCE:
-                store_waiting()
-                size = 0
-    finally:
-        store_waiting()
-    return [np.stack([rows[one] for one in normal]) for rows in known]
+    deepest = max(range(len(views)), key=lambda number: views[number].layer)
+    return _views(normalise(sequences, pairs=True), pinned, Extractor(specs[deepest], runtime), as_store(store))
 
 
 _OF_A_VIEW = {"layer": None, "pooling": "mean", "region": "all", "special_tokens": "exclude", "storage": "float32"}
 _MOST_BAD = 10_000
 """Bad rows of a file that are listed; more are in a file that is not one of sequences."""
-_STORED_AT_ONCE = 2**27
-"""Bytes of vectors that are stored together."""
 
 
 def as_store(store: str | Path | Store | None) -> Store:

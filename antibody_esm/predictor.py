@@ -12,12 +12,12 @@ from antibody_esm.data.antibodies import read_antibodies
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.reading import Reading, Texts, refuse
 from antibody_esm.embedding import as_store, embed
-from antibody_esm.ensemble import AnyExtractor, load
 from antibody_esm.errors import DatasetError
 from antibody_esm.evaluation.applicability import familiarity
 from antibody_esm.evaluation.conformal import CONFIDENCE, Uncertainty
 from antibody_esm.evaluation.test_set_log import Ledger, Opening
 from antibody_esm.evaluation.thresholds import tuned_here
+from antibody_esm.features.sources import AnyExtractor, load
 from antibody_esm.model_files import NOT_FITTED, FittedModel, ledger_of, load_model, save_model
 from antibody_esm.reports.notes import UNCHECKED
 from antibody_esm.reports.report import Report, evaluation_report

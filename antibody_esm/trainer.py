@@ -11,12 +11,12 @@ from antibody_esm import presets
 from antibody_esm.classifiers import build, one_blas_thread
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.embedding import as_store
-from antibody_esm.ensemble import load
 from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.evaluation.conformal import out_of_fold
 from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate
 from antibody_esm.evaluation.overlap import SecondScores
 from antibody_esm.evaluation.splits import units
+from antibody_esm.features.sources import load
 from antibody_esm.model_files import NOT_FITTED
 from antibody_esm.predictor import Predictor, features
 from antibody_esm.reports.notes import UNCHECKED

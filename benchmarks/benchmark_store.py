@@ -20,8 +20,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from antibody_esm import EmbeddingStore, ExtractorSpec, embed, load_dataset
-from antibody_esm.quantisation import rounded
 from antibody_esm.sequences import AMINO_ACIDS
+from antibody_esm.storage_formats import rounded
 from antibody_esm.trainer import Trainer
 
 N, DIM, FEW = 141_021, 1280, 1000

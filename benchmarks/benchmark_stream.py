@@ -6,13 +6,14 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from antibody_esm import EmbeddingStore, Extractor, ExtractorSpec, embed_stream
+from antibody_esm.batch import Batch
 
 COUNT = int(os.environ.get("ANTIBODY_ESM_STREAM", 10_000_000))
 DIM = 16
@@ -24,24 +25,26 @@ class Mock(Extractor):
 
     dim = DIM
 
-    def check(self, sequences: Iterable[str | tuple[str, str]]) -> list[str]:
+    def check(self, sequences: Iterable[str | tuple[str, str]], regions: object = None) -> list[str]:
         """Find nothing wrong."""
         return list(sequences)  # type: ignore[arg-type]  # texts, here
 
-    def stream(
-        self,
-        sequences: list[str],
-        choose: Callable[[list[list[int]]], Iterable[list[int]]] = iter,
-        keep: Callable[[list[str], np.ndarray], None] | None = None,
-        forecast: object = None,
-    ) -> Iterator[tuple[list[int], np.ndarray]]:
-        """Give ones."""
-        for batch in choose([list(range(i, min(i + 8192, len(sequences)))) for i in range(0, len(sequences), 8192)]):
-            rows = np.ones((len(batch), DIM), np.float32)
-            if keep is not None:
-                keep([sequences[i] for i in batch], rows)
-            self.computed += len(batch)
-            yield batch, rows
+    def batches(self, sequences: list[str]) -> list[list[str]]:
+        """Return batches that are larger than a model's, so that files take little of the time."""
+        return [sequences[i : i + 8192] for i in range(0, len(sequences), 8192)]
+
+    def runner(self, sequences: list[str], views: object) -> "Mock":
+        """Return this object."""
+        return self
+
+    def run(self, batch: Batch) -> list[np.ndarray]:
+        """Return ones."""
+        return [np.ones((len(batch.sequences), DIM), np.float32)]
+
+    @property
+    def workers(self) -> int:
+        """One."""
+        return 1
 
 
 def antibodies(count: int) -> Iterator[str]:

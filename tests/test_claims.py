@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antibody_esm import EmbeddingStore
-from antibody_esm.store import claims, sharing
+from antibody_esm.store import claims, session
 from antibody_esm.store.claims import Claims
 from antibody_esm.store.segments import as_bytes, keys_of
 from effort import PATIENCE
+from stores import fill
 from test_store_faults import BATCH, SPEC, computed, computing, some_sequences, truth
 
 THEIRS = f"{'f' * 16}-4711-{'0' * 16}.claim"
@@ -48,7 +49,7 @@ def test_regression_a_claim_dated_in_the_future_holds_nobody_up(tmp_path: Path) 
     path = claimed(tmp_path, sequences)
     os.utime(path, (time.time() + 1e6, time.time() + 1e6))
     began = time.monotonic()
-    assert np.array_equal(EmbeddingStore(tmp_path).fill(SPEC, sequences, computing()), truth(sequences))
+    assert np.array_equal(fill(EmbeddingStore(tmp_path), SPEC, sequences, computing()), truth(sequences))
     assert time.monotonic() - began < PATIENCE
     assert not path.exists()
 
@@ -57,7 +58,7 @@ def test_regression_a_claim_dated_in_the_future_holds_nobody_up(tmp_path: Path) 
 def test_a_long_wait_is_logged_once_with_the_process_and_machine_that_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, named: bool
 ) -> None:
-    monkeypatch.setattr(sharing, "_LONG_WAIT", 0.2)
+    monkeypatch.setattr(session, "_LONG_WAIT", 0.2)
     monkeypatch.setattr(claims, "_STALE", 1.5)
     sequences = some_sequences(3 * BATCH)
     with monkeypatch.context() as patch:
@@ -74,7 +75,7 @@ def test_a_long_wait_is_logged_once_with_the_process_and_machine_that_is_waited_
     thread = threading.Thread(target=live)
     with caplog.at_level(logging.WARNING, "antibody_esm"):
         thread.start()
-        EmbeddingStore(tmp_path).fill(SPEC, sequences, computing())
+        fill(EmbeddingStore(tmp_path), SPEC, sequences, computing())
         ended.set()
         thread.join()
     there = "gpu-node-72J" if named else f"another machine ({'f' * 16})"
@@ -101,7 +102,7 @@ def test_no_short_wait_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     sequences, logs = some_sequences(6 * BATCH), [tmp_path / "one", tmp_path / "other"]
     with caplog.at_level(logging.WARNING, "antibody_esm"):
         threads = [
-            threading.Thread(target=EmbeddingStore(tmp_path / "s").fill, args=(SPEC, sequences, computing(log, 0.02)))
+            threading.Thread(target=fill, args=(EmbeddingStore(tmp_path / "s"), SPEC, sequences, computing(log, 0.02)))
             for log in logs
         ]
         for thread in threads:

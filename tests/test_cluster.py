@@ -37,9 +37,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ExtractorSpec:
 
 
 def models_here() -> int:
-    from antibody_esm.plm import elsewhere
+    from antibody_esm.plm import remote
 
-    return len(elsewhere._here)
+    return len(remote._loaded)
 
 
 def test_a_cluster_gives_the_bits_of_one_machine_and_its_workers_write_to_the_store(
@@ -48,7 +48,7 @@ def test_a_cluster_gives_the_bits_of_one_machine_and_its_workers_write_to_the_st
     extractor, store = Extractor(model, RUNTIME), EmbeddingStore(tmp_path)
     with joblib.parallel_config(backend="dask"):
         rows = embed([*SEQUENCES, *SEQUENCES[:9]], extractor, store)
-    assert "_model" not in vars(extractor), "this process has only handed out"
+    assert "models" not in vars(extractor), "this process has only handed out"
     assert extractor.computed == len(SEQUENCES)
     assert store.count(model) == len(SEQUENCES)
     assert store.verify(Extractor(model)).sound

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from antibody_esm import CheckpointError
 from antibody_esm.plm.checkpoints import locate
-from antibody_esm.plm.loading import read_weights
+from antibody_esm.plm.weights import read_weights
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def test_an_extractor_goes_on_with_halves_and_gives_the_same_vectors(
     sequences = SEQUENCES + [one + other + "ACDEFG" for one in "ACDEFGHIKL" for other in "MNPQRSTVWY"]
     expected = Extractor(tiny, RuntimeSpec(device="cpu")).embed(sequences)
     extractor = Extractor(tiny, RuntimeSpec(device="cpu", batch_tokens=2000))
-    whole, refused = extractor._model.forward, []
+    whole, refused = extractor.models[0].module.forward, []
 
     def short_of_memory(input_ids: torch.Tensor, **further: Any) -> Any:
         if input_ids.numel() > 126:
@@ -103,7 +103,7 @@ def test_an_extractor_goes_on_with_halves_and_gives_the_same_vectors(
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return whole(input_ids=input_ids, **further)
 
-    monkeypatch.setattr(extractor._model, "forward", short_of_memory)
+    monkeypatch.setattr(extractor.models[0].module, "forward", short_of_memory)
     assert np.array_equal(extractor.embed(sequences), expected)
     assert refused
     assert extractor.computed == len(set(sequences))
@@ -120,7 +120,7 @@ def test_every_device_has_a_copy_which_one_worker_at_a_time_runs(
     runs: dict[int, int] = {}
     threads = torch.get_num_threads()
     busy: set[int] = set()
-    for number, model in enumerate(extractor._copies.models):
+    for number, model in enumerate(model.module for model in extractor.models):
 
         def before(*_: Any, number: int = number) -> None:
             assert number not in busy
@@ -136,7 +136,7 @@ def test_every_device_has_a_copy_which_one_worker_at_a_time_runs(
     finally:
         torch.set_num_threads(threads)
     assert sorted(runs) == [0, 1, 2]
-    weights = [next(model.parameters()).data_ptr() for model in extractor._copies.models]
+    weights = [next(model.parameters()).data_ptr() for model in (model.module for model in extractor.models)]
     assert len(set(weights)) == 3
 
 
@@ -153,7 +153,7 @@ def test_inner_layers_of_every_copy_are_tapped(tiny: ExtractorSpec, monkeypatch:
 
 
 def test_a_single_model_is_for_all_threads_at_once() -> None:
-    copies = Copies(object(), ["cpu"])
+    copies = Copies([object()])
     inside, both = threading.Barrier(2, timeout=PATIENCE), []
 
     def use() -> None:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from antibody_esm import EmbeddingStore, Extractor, ExtractorSpec
 from antibody_esm.cli.app import app
+from antibody_esm.plm.model import Model
 from chains import HEAVY, LIGHT
 
 SEQUENCES = [HEAVY, LIGHT, HEAVY]
@@ -68,13 +69,13 @@ def test_a_second_run_computes_nothing_and_one_sequence_more_one(
 ) -> None:
     run(fasta, "--model", tiny.model, "-o", "out.npz")
     passes: list[int] = []
-    whole = Extractor._forward
+    whole = Model._forward
 
-    def counted(self: Extractor, batch: list[int], *further: object) -> None:
-        passes.append(len(set(batch)))
-        whole(self, batch, *further)  # type: ignore[arg-type]
+    def counted(self: Model, sequences: list[str], *further: object) -> None:
+        passes.append(len(sequences))
+        whole(self, sequences, *further)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Extractor, "_forward", counted)
+    monkeypatch.setattr(Model, "_forward", counted)
     run(fasta, "--model", tiny.model, "-o", "again.npz")
     assert passes == []
     assert set(read(Path("again.npz"))[2]) == {"last_mean"}

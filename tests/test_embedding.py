@@ -42,7 +42,7 @@ def test_a_whole_cross_product_of_orders_and_subsets_computes_nothing_twice(
     for chosen in (sequences[::-1], sequences[:2], [*sequences, "evql"], ["QVQL"] * 3):
         embed(chosen, again, tmp_path)
     assert again.computed == 0
-    assert "_model" not in vars(again), "a model that is not needed is not loaded"
+    assert "models" not in vars(again), "a model that is not needed is not loaded"
 
 
 def test_rows_come_in_input_order_as_float32(tiny: ExtractorSpec) -> None:

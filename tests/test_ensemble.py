@@ -23,6 +23,7 @@ from antibody_esm import (
     presets,
 )
 from antibody_esm.descriptors import describe
+from antibody_esm.plm.model import Model
 from antibody_esm.testing import tiny_checkpoint
 from chains import HEAVY, LIGHT, NANOBODY
 
@@ -73,13 +74,13 @@ def test_each_member_is_stored_under_its_own_spec_and_shared_with_it(five: Ensem
 def test_one_model_is_in_memory_at_a_time(five: EnsembleSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     ensemble = Ensemble(five)
     loaded: list[int] = []
-    whole = Extractor._run
+    whole = Model.run
 
-    def counted(self: Extractor, *given: object) -> object:
-        loaded.append(sum("_model" in member.__dict__ for member in ensemble.members))
+    def counted(self: Model, *given: object) -> object:
+        loaded.append(sum("models" in member.__dict__ for member in ensemble.members))
         return whole(self, *given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Extractor, "_run", counted)
+    monkeypatch.setattr(Model, "run", counted)
     embed(SEQUENCES, ensemble)
     assert set(loaded) == {1}
 

@@ -14,6 +14,7 @@ from transformers import AutoModel, AutoTokenizer, BertTokenizer, PreTrainedToke
 import strategies
 from antibody_esm import CheckpointError, Extractor, ExtractorSpec, RuntimeSpec, SequenceError
 from antibody_esm.plm.checkpoints import locate
+from antibody_esm.plm.model import Model
 from antibody_esm.sequences import ALPHABET
 from conftest import BACKBONES
 from effort import STRESS, examples
@@ -131,7 +132,7 @@ def test_layers_above_the_one_that_is_asked_for_are_not_computed(extractor: Extr
     cut = Extractor(spec, extractor.runtime)
     assert np.array_equal(cut.embed(sequences), changed(extractor, layer=layer).embed(sequences)), "bit for bit"
     ran: set[str] = set()
-    for name, module in cut._model.named_modules():
+    for name, module in cut.models[0].module.named_modules():
         number = name.rpartition(".")[2]
         if number.isdigit() and name.count(".") <= 2:
             module.register_forward_hook(lambda *_, number=number: ran.add(number))
@@ -302,13 +303,13 @@ def test_files_that_change_while_they_are_in_use_are_an_error(mine: Path) -> Non
 
 
 def test_progress_is_shown_on_request_and_not_in_a_log(tiny: ExtractorSpec, capfd: pytest.CaptureFixture[str]) -> None:
-    whole = Extractor._run
+    whole = Model.run
     Extractor(tiny, RuntimeSpec(progress=None)).embed(["EVQL"])
     Extractor(tiny, RuntimeSpec(progress=False)).embed(["EVQL"])
     assert capfd.readouterr() == ("", "")
     runtime = RuntimeSpec(progress=True, workers=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Extractor, "_run", lambda self, *given: (time.sleep(0.6), whole(self, *given))[1])
+        patch.setattr(Model, "run", lambda self, *given: (time.sleep(0.6), whole(self, *given))[1])
         Extractor(tiny, runtime).embed(["EVQL", "QV", "A"])
     shown = capfd.readouterr().err
     assert "/3 [" in shown

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antibody_esm import EmbeddingStore, Extractor, ExtractorSpec, RuntimeSpec, embed, embed_stream
-from antibody_esm.plm.batching import batches
-from antibody_esm.plm.extractor import _shuffled
+from antibody_esm.batch import Batch
+from antibody_esm.plm.batching import batches, shuffled
 from antibody_esm.plm.forecast import Forecast
 from antibody_esm.testing import tiny_checkpoint
 from effort import examples
@@ -40,7 +40,7 @@ def test_after_a_fiftieth_of_the_work_the_forecast_is_within_a_fifth(
         work = sum(n * (6 * dim + n) * (short if n < 30 else 1) for n in tokens) / (2048 * 6 * dim)
         return (overhead + work) * generator.uniform(0.9, 1.1)
 
-    todo = _shuffled(batches(lengths, 2048))
+    todo = shuffled(batches(lengths, 2048))
     times = [took(batch) for batch in todo]
     forecast = Forecast("model", dim, "float32")
     forecast.expect(lengths)
@@ -126,16 +126,18 @@ def test_an_interrupted_run_keeps_what_it_had_finished_and_the_next_goes_on(tmp_
 
 
 def test_threads_are_waited_for_and_none_begins_after(tiny: ExtractorSpec) -> None:
-    kept: list[list[str]] = []
+    kept: list[Batch] = []
 
-    def keep(sequences: list[str], _: object) -> None:
+    def step(batch: Batch) -> list[np.ndarray]:
         time.sleep(0.2)
-        kept.append(sequences)
+        kept.append(batch)
+        return []
 
-    sequences = ["W" * n for n in range(2, 40)]
-    stream = Extractor(tiny, RuntimeSpec(workers=2)).stream(sequences, keep=keep)
-    next(stream)
-    stream.close()
+    todo = [Batch(["W" * n], ()) for n in range(2, 40)]
+    extractor = Extractor(tiny, RuntimeSpec(workers=2))
+    done = extractor.each(step, todo, len(todo), extractor.forecast())
+    next(done)
+    done.close()
     before = len(kept)
     assert 1 <= before <= 4
     time.sleep(0.5)

@@ -76,7 +76,7 @@ def test_a_lone_sequence_of_enough_tokens_has_the_bits_that_it_has_in_company(
 def test_a_lone_sequence_runs_once_and_short_ones_with_copies(checkpoints: dict[str, Path]) -> None:
     extractor = Extractor(checkpoints["esm"], RuntimeSpec(device="cpu"))
     ran: list[int] = []
-    extractor._model.register_forward_hook(lambda _, __, output: ran.append(len(output.last_hidden_state)))
+    extractor.models[0].module.register_forward_hook(lambda _, __, output: ran.append(len(output.last_hidden_state)))
     extractor.embed(["W" * (FEWEST - 2)])
     extractor.embed(["W" * (FEWEST - 3)])
     extractor.embed(["AAA", "ACC", "DDD"])
@@ -104,14 +104,14 @@ def test_a_configuration_that_is_not_known_runs_as_before(
 
 @pytest.mark.parametrize("name", ["roformer", "esmc", "prott5", "ankh"])
 def test_other_families_run_as_before(name: str, checkpoints: dict[str, Path]) -> None:
-    model = Extractor(checkpoints[name], RuntimeSpec(device="cpu"))._model
+    model = Extractor(checkpoints[name], RuntimeSpec(device="cpu")).models[0].module
     assert not any(isinstance(part, Layer) for part in model.modules())
     assert not alone_as_in_company(model)
 
 
 def test_lower_precision_runs_as_before(checkpoints: dict[str, Path]) -> None:
     spec = ExtractorSpec(model=str(checkpoints["esm"]), precision="bfloat16")
-    model = Extractor(spec, RuntimeSpec(device="cpu"))._model
+    model = Extractor(spec, RuntimeSpec(device="cpu")).models[0].module
     assert not any(isinstance(part, Layer) for part in model.modules())
 
 

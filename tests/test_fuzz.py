@@ -18,7 +18,7 @@ from antibody_esm import Dataset, EmbeddingStore, Predictor, Trainer
 from antibody_esm.data.files import read_frames
 from antibody_esm.model_files import manifest_digest
 from antibody_esm.plm.checkpoints import locate
-from antibody_esm.plm.loading import read_weights
+from antibody_esm.plm.weights import read_weights
 from antibody_esm.store.claims import FOLDER, Claims
 from antibody_esm.store.segments import KEY_BYTES
 from stores import SEQUENCES, SPEC, rows_of

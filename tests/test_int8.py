@@ -85,7 +85,7 @@ def test_a_vector_does_not_depend_on_its_batch_its_order_or_the_workers(
 
 
 def test_float_weights_are_not_kept_beside_the_integers(checkpoints: dict[str, Path]) -> None:
-    layer = extractor("esm", checkpoints)._model.encoder.layer[0]
+    layer = extractor("esm", checkpoints).models[0].module.encoder.layer[0]
     assert {name for name, tensor in layer.named_parameters() if tensor.ndim > 1} == set()
 
 

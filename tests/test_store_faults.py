@@ -30,6 +30,7 @@ from antibody_esm.store.claims import Claims
 from antibody_esm.store.segments import as_bytes, keys_of
 from effort import PATIENCE, STRESS
 from processes import fork
+from stores import fill
 
 SPEC = ExtractorSpec(model="any", digest="0" * 64, layer=6)
 OTHER = ExtractorSpec(model="any", digest="1" * 64, layer=6)
@@ -50,19 +51,15 @@ def truth(sequences: Iterable[str]) -> np.ndarray:
     return np.array(rows, np.float32).reshape(-1, DIM) / 7
 
 
-def computing(log: Path | None = None, pause: float = 0.0, batch: int = BATCH) -> Callable[..., Iterator]:
-    """Something that computes as `Extractor.stream` does, and writes down which rows it has computed."""
+def computing(log: Path | None = None, pause: float = 0.0) -> Callable[[list[str]], np.ndarray]:
+    """A model that writes down which rows it has computed."""
 
-    def compute(sequences: list[str], choose: Callable, keep: Callable) -> Iterator[tuple[list[int], np.ndarray]]:
-        todo = [list(range(i, min(i + batch, len(sequences)))) for i in range(0, len(sequences), batch)]
-        for indices in choose(todo):
-            time.sleep(pause * random.random())
-            rows = truth(sequences[i] for i in indices)
-            if log is not None:
-                with log.open("a") as file:
-                    file.write("".join(f"{sequences[i]}\n" for i in indices))
-            keep([sequences[i] for i in indices], rows)
-            yield indices, rows
+    def compute(sequences: list[str]) -> np.ndarray:
+        time.sleep(pause * random.random())
+        if log is not None:
+            with log.open("a") as file:
+                file.write("".join(f"{sequence}\n" for sequence in sequences))
+        return truth(sequences)
 
     return compute
 
@@ -71,7 +68,7 @@ def computed(*logs: Path) -> list[str]:
     return [line for log in logs if log.exists() for line in log.read_text().splitlines()]
 
 
-def never(sequences: list[str], choose: Callable, keep: Callable) -> Iterator:
+def never(sequences: list[str]) -> np.ndarray:
     raise AssertionError(f"{len(sequences)} rows would be computed")
 
 
@@ -83,7 +80,7 @@ def kept_rows(root: Path, sequences: list[str], spec: ExtractorSpec = SPEC) -> s
 
 
 def _fill(root: Path, sequences: list[str], log: Path, pause: float) -> None:
-    rows = EmbeddingStore(root).fill(SPEC, sequences, computing(log, pause))
+    rows = fill(EmbeddingStore(root), SPEC, sequences, computing(log, pause))
     assert np.array_equal(rows, truth(sequences))
 
 
@@ -115,13 +112,13 @@ def test_a_run_of_a_model_that_is_killed_loses_one_batch_at_most(tiny: Extractor
     program = (
         "import sys; from antibody_esm import *\n"
         f"spec, sequences = {tiny!r}, ['W' * n + 'C' * m for n in range(1, 40) for m in range(9)]\n"
-        "from antibody_esm.plm import extractor\n"
-        "whole = extractor.Extractor._run\n"
-        "def counted(self, batch, *further):\n"
-        "    done = whole(self, batch, *further)\n"
-        "    print(len(set(batch)), flush=True)\n"
+        "from antibody_esm.plm.model import Model\n"
+        "whole = Model.run\n"
+        "def counted(self, sequences, *further):\n"
+        "    done = whole(self, sequences, *further)\n"
+        "    print(len(sequences), flush=True)\n"
         "    return done\n"
-        "extractor.Extractor._run = counted\n"
+        "Model.run = counted\n"
         f"embed(sequences, spec, {str(tmp_path)!r}, RuntimeSpec(workers=1, batch_tokens=40))\n"
     )
     run = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
@@ -211,7 +208,7 @@ def test_claims_of_another_host_hold_until_it_gives_no_sign_of_life(
     done: list[np.ndarray] = []
     log = tmp_path / "log"
     thread = threading.Thread(
-        target=lambda: done.append(EmbeddingStore(tmp_path).fill(SPEC, sequences, computing(log)))
+        target=lambda: done.append(fill(EmbeddingStore(tmp_path), SPEC, sequences, computing(log)))
     )
     thread.start()
     deadline = time.monotonic() + PATIENCE
@@ -300,21 +297,21 @@ def test_damage_is_noticed_said_and_computed_again(
 
     again: list[str] = []
 
-    def compute(missing: list[str], choose: Callable, keep: Callable) -> Iterator:
+    def compute(missing: list[str]) -> np.ndarray:
         again.extend(missing)
-        return computing()(missing, choose, keep)
+        return truth(missing)
 
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         found = EmbeddingStore(root).get(spec, sequences)
         assert all(np.array_equal(row, expected[sequences.index(one)]) for one, row in found.items())
         assert gone or said or found.keys() == set(sequences), "what is missing is said"
-        assert np.array_equal(EmbeddingStore(root).fill(spec, sequences, compute), expected)
+        assert np.array_equal(fill(EmbeddingStore(root), spec, sequences, compute), expected)
         assert set(again) == set(sequences) - set(found)
         for one in EmbeddingStore(root).get(OTHER, sequences[:5]).values():
             assert np.array_equal(one, shorter[0])
         # Sequences are read only when segments are merged; what was lost then is computed once more.
-        EmbeddingStore(root).fill(spec, sequences, compute)
+        fill(EmbeddingStore(root), spec, sequences, compute)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         if again:
@@ -340,7 +337,7 @@ def test_the_folder_may_be_removed_while_it_is_read(tmp_path: Path) -> None:
     store.gather(SPEC, sequences)
     shutil.rmtree(tmp_path / "store")
     assert store.get(SPEC, sequences) == {}
-    assert np.array_equal(store.fill(SPEC, sequences, computing()), truth(sequences))
+    assert np.array_equal(fill(store, SPEC, sequences, computing()), truth(sequences))
     assert kept_rows(tmp_path / "store", sequences) == set(sequences)
 
 
@@ -349,7 +346,7 @@ def _fill_until_full(root: Path, sequences: list[str], limit: int | None, told: 
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
-        EmbeddingStore(root).fill(SPEC, sequences, computing(batch=100))
+        fill(EmbeddingStore(root), SPEC, sequences, computing(), batch=100)
     except StoreError as error:
         told.write_text(str(error))
 
@@ -388,7 +385,7 @@ def test_a_full_disk_is_said_and_what_it_holds_is_right(tmp_path: Path) -> None:
         kept = kept_rows(root, sequences)
         assert len(kept) >= 1000
         assert not list(root.rglob("*.tmp"))
-        assert np.array_equal(EmbeddingStore(root).fill(SPEC, sorted(kept), never), truth(sorted(kept)))
+        assert np.array_equal(fill(EmbeddingStore(root), SPEC, sorted(kept), never), truth(sorted(kept)))
 
 
 @contextmanager
@@ -415,19 +412,18 @@ def test_a_read_only_folder_is_read_and_writing_there_is_refused_before_anything
         with unprivileged():
             store = EmbeddingStore(root)
             assert kept_rows(root, sequences) == set(sequences)
-            assert np.array_equal(store.fill(SPEC, sequences, never), truth(sequences))
+            assert np.array_equal(fill(store, SPEC, sequences, never), truth(sequences))
             assert store.stats().rows == 10
             assert store.verify().sound
-            ran: list[int] = []
+            ran: list[str] = []
 
-            def compute(missing: list[str], choose: Callable, keep: Callable) -> Iterator:
-                for indices in choose([[0]]):
-                    ran.extend(indices)
-                    yield indices, truth(missing)
+            def compute(missing: list[str]) -> np.ndarray:
+                ran.extend(missing)
+                return truth(missing)
 
             for spec in (SPEC, OTHER):
                 with pytest.raises(StoreError, match="cannot be written: Permission denied"):
-                    store.fill(spec, ["WWWW"], compute)
+                    fill(store, spec, ["WWWW"], compute)
                 with pytest.raises(StoreError, match="cannot be written: Permission denied"):
                     store.put(spec, ["WWWW"], truth(["WWWW"]))
             assert not ran
@@ -448,10 +444,10 @@ def test_a_clock_that_goes_back_hides_nothing(tmp_path: Path, monkeypatch: pytes
     steps = iter(range(10**6))
     monkeypatch.setattr(time, "time_ns", lambda: now - 10**15 - 10**9 * next(steps))
     with pytest.warns(RuntimeWarning, match="1 damaged rows"):
-        rows = EmbeddingStore(tmp_path).fill(SPEC, sequences, computing())
+        rows = fill(EmbeddingStore(tmp_path), SPEC, sequences, computing())
     assert np.array_equal(rows, truth(sequences))
     more = some_sequences(9)
-    EmbeddingStore(tmp_path).fill(SPEC, more, computing())
+    fill(EmbeddingStore(tmp_path), SPEC, more, computing())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert np.array_equal(EmbeddingStore(tmp_path).gather(SPEC, [*sequences, *more]), truth([*sequences, *more]))

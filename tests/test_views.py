@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from antibody_esm import EmbeddingStore, Extractor, ExtractorSpec, RuntimeSpec, SequenceError, embed, embed_views
-from antibody_esm import embedding as embedding_module
+from antibody_esm.plm.model import Model
+from antibody_esm.specs import Pooling
 from chains import HEAVY, LIGHT, LYSOZYME, NANOBODY
 from conftest import BACKBONES
 from variants import variant
@@ -34,14 +35,14 @@ def test_views_have_the_bits_of_each_spec_alone(kind: str, checkpoints: dict[str
 def test_one_pass_gives_all_views_and_each_is_found_under_its_own_spec(tiny: ExtractorSpec, tmp_path: Path) -> None:
     specs = tiny.views([1, 2], ["mean", "std"], ["all", "cdrs"])
     passes: list[int] = []
-    whole = Extractor._forward
+    whole = Model._forward
 
-    def counted(self: Extractor, batch: list[int], *further: object) -> None:
-        passes.append(len(set(batch)))
-        whole(self, batch, *further)  # type: ignore[arg-type]
+    def counted(self: Model, sequences: list[str], *further: object) -> None:
+        passes.append(len(sequences))
+        whole(self, sequences, *further)  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Extractor, "_forward", counted)
+        patch.setattr(Model, "_forward", counted)
         found = embed_views(CHAINS, specs, tmp_path)
         assert sum(passes) == 3, "three different sequences"
         for spec, rows in zip(specs, found, strict=True):
@@ -65,7 +66,7 @@ def test_a_view_more_computes_what_it_lacks_and_stores_no_row_twice(tiny: Extrac
 def test_layers_above_the_deepest_view_are_not_computed(tiny: ExtractorSpec) -> None:
     extractor = Extractor(tiny.model_copy(update={"layer": 1}))
     list(extractor.stream_views(["EVQL"], [spec.resolve() for spec in tiny.views([0, 1])]))
-    assert len(extractor._model.encoder.layer) == 1
+    assert len(extractor.models[0].module.encoder.layer) == 1
 
 
 def test_workers_do_not_mix_up_their_states(tiny: ExtractorSpec) -> None:
@@ -76,27 +77,27 @@ def test_workers_do_not_mix_up_their_states(tiny: ExtractorSpec) -> None:
     assert all(np.array_equal(*both) for both in zip(one, several, strict=True))
 
 
+@pytest.mark.parametrize("poolings", [["mean"], ["mean", "max", "std", "cls"]])
 def test_what_is_finished_is_stored_when_a_run_ends_early(
-    tiny: ExtractorSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: ExtractorSpec, tmp_path: Path, poolings: list[Pooling]
 ) -> None:
     sequences = ["W" * n for n in range(1, 60)]
-    specs = tiny.views([1, 2])
-    whole, left = Extractor._forward, iter(range(20))
+    specs = tiny.views([1, 2], poolings)
+    whole, left = Model._forward, iter(range(20))
 
-    def interrupted(self: Extractor, *given: object) -> None:
+    def interrupted(self: Model, *given: object) -> None:
         if next(left, None) is None:
             raise KeyboardInterrupt
         whole(self, *given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(embedding_module, "_STORED_AT_ONCE", 1000)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Extractor, "_forward", interrupted)
+        patch.setattr(Model, "_forward", interrupted)
         with pytest.raises(KeyboardInterrupt):
             embed_views(sequences, specs, tmp_path, RuntimeSpec(workers=1))
     stored = [EmbeddingStore(tmp_path).count(spec) for spec in specs]
-    assert stored == [20, 20]
+    assert stored == [20] * len(specs)
     rows = embed_views(sequences, specs, tmp_path)
-    assert np.array_equal(rows[1], Extractor(specs[1]).embed(sequences))
+    assert np.array_equal(rows[-1], Extractor(specs[-1]).embed(sequences))
 
 
 def test_what_is_no_set_of_views_is_an_error(tiny: ExtractorSpec, checkpoints: dict[str, Path]) -> None:

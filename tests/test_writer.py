@@ -5,7 +5,6 @@ import stat
 import threading
 import time
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from antibody_esm.store import writer as adding
 from antibody_esm.store.folder import Folder
 from antibody_esm.store.segments import keys_of
 from effort import PATIENCE, STRESS
-from stores import MAX, OTHER, SPEC, folder_of, rows_of
+from stores import MAX, OTHER, SPEC, fill, folder_of, rows_of
 
 MANY = ["W" * n + "C" for n in range(1, 90)]
 
@@ -171,15 +170,10 @@ def test_segments_swapped_between_two_folders_are_computed_again(store: Embeddin
     other.write_bytes(swapped[0])
     one.write_bytes(swapped[1])
 
-    def compute(missing: list[str], choose: object, keep: object) -> Iterator[tuple[list[int], np.ndarray]]:
-        keep(missing, rows_of(missing))  # type: ignore[operator]
-        yield list(range(len(missing))), rows_of(missing)
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert np.array_equal(
-            EmbeddingStore(store.root).fill(SPEC, ["EVQL", "WWWW"], compute), rows_of(["EVQL", "WWWW"])
-        )
+        rows = fill(EmbeddingStore(store.root), SPEC, ["EVQL", "WWWW"], rows_of)
+        assert np.array_equal(rows, rows_of(["EVQL", "WWWW"]))
         assert np.array_equal(EmbeddingStore(store.root).gather(SPEC, ["EVQL", "WWWW"]), rows_of(["EVQL", "WWWW"]))
 
 
@@ -207,15 +201,13 @@ def test_what_was_stored_between_looking_and_writing_is_not_computed(
 
     asked: list[str] = []
 
-    def compute(missing: list[str], choose: object, keep: object) -> Iterator[tuple[list[int], np.ndarray]]:
-        for indices in choose([[i] for i in range(len(missing))]):  # type: ignore[operator]
-            some = [missing[i] for i in indices]
-            asked.extend(some)
-            yield indices, rows_of(some)
+    def compute(missing: list[str]) -> np.ndarray:
+        asked.extend(missing)
+        return rows_of(missing)
 
     monkeypatch.setattr(Folder, "read", read)
     sequences = ["EVQL", "AAAA", "CCCC"]
-    assert np.array_equal(EmbeddingStore(tmp_path).fill(SPEC, sequences, compute), rows_of(sequences))
+    assert np.array_equal(fill(EmbeddingStore(tmp_path), SPEC, sequences, compute, batch=1), rows_of(sequences))
     assert asked == ["CCCC"]
 
 

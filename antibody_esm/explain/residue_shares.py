@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.ensemble import AnyExtractor, Described, Ensemble, Single
+from antibody_esm.features.sources import AnyExtractor, Described, Ensemble, Single
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.regions import places
 from antibody_esm.sequences import ModelText

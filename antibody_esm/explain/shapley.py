@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.ensemble import Described
 from antibody_esm.explain.contributions import Contributions
 from antibody_esm.explain.logits import scores, unit
 from antibody_esm.explain.residue_shares import members
 from antibody_esm.explain.sites import sites_read
+from antibody_esm.features.sources import Described
 from antibody_esm.predictor import Predictor
 from antibody_esm.sequences import ModelText, normalise
 

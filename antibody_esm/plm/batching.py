@@ -1,43 +1,60 @@
 """Sequences become batches of one length each, so that no batch needs padding or a mask."""
 
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Sequence
 from itertools import groupby
 from math import ceil
+from typing import TypeVar
+
+T = TypeVar("T")
 
 FEWEST = 64
-"""Tokens of a pass, at least. Of fewer than 16 rows, matrix libraries make products along another path, which moves the
-last bit (MKL on an Intel Xeon; fewer than 4 on an AMD EPYC); the rest is margin."""
+"""Tokens of a pass, at least. With fewer than 16 rows, matrix libraries make products along another path, which moves
+the last bit (MKL on an Intel Xeon; fewer than 4 on an AMD EPYC); the rest is margin."""
 
 
-def batches(
-    lengths: Sequence[int], batch_tokens: int, alone: Callable[[int], bool] = lambda length: False
-) -> list[list[int]]:
+def batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
     """Return the indices of the sequences, grouped into batches of equal length, longest first.
 
-    No batch has a single row, over which sums may run in another order, and that moves the last bit: a length that
-    occurs once is a batch that names its sequence twice.
+    A batch has a single row only if no other sequence has its length, since such a row runs as two copies; see
+    `in_company`.
 
     Parameters
     ----------
     lengths
         Tokens of each sequence.
     batch_tokens
-        Tokens in one batch, at most, where that does not leave a row alone.
-    alone
-        Whether sequences of a length must each be a batch of their own.
+        Tokens in one batch, at most, unless a single row would be left over.
 
     Examples
     --------
     >>> batches([3, 9, 3, 3], batch_tokens=6)
-    [[1, 1], [0, 2, 3]]
+    [[1], [0, 2, 3]]
     """
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
     made = []
     for length, group in groupby(order, key=lambda i: lengths[i]):
         rows = list(group)
-        if len(rows) == 1 or alone(length):
-            made += [[row, row] for row in rows]
-            continue
-        count = min(ceil(len(rows) / max(2, batch_tokens // length)), len(rows) // 2)
+        count = max(1, min(ceil(len(rows) / max(2, batch_tokens // length)), len(rows) // 2))
         made += [rows[len(rows) * i // count : len(rows) * (i + 1) // count] for i in range(count)]
     return made
+
+
+def in_company(rows: list[T]) -> list[T]:
+    """Return the rows of a batch, or a lone row twice.
+
+    Sums over a single row may run in another order, which moves the last bit.
+
+    Examples
+    --------
+    >>> in_company(["EVQL"]), in_company(["EVQL", "QVQL"])
+    (['EVQL', 'EVQL'], ['EVQL', 'QVQL'])
+    """
+    return rows if len(rows) > 1 else rows * 2
+
+
+def shuffled(todo: list[T]) -> list[T]:
+    """Return the first batch, which needs the most memory, then the others in random order: a sample of the work."""
+    rest = todo[1:]
+    random.Random(0).shuffle(rest)  # noqa: S311  nothing secret
+    return todo[:1] + rest

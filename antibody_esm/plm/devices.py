@@ -1,11 +1,11 @@
 """A model runs on each device that a name stands for, with batches that fit."""
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Generic, TypeVar
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -23,8 +23,8 @@ def devices(name: str) -> list[str]:
     return [name]
 
 
-def in_parts(batch: list[int], run: Callable[[list[int]], T]) -> list[T]:
-    """Run a batch, or its halves one after the other where the device has not the memory, and their halves.
+def in_parts(batch: list[S], run: Callable[[list[S]], T]) -> list[T]:
+    """Run a batch, or its halves one after the other if the device lacks the memory, and their halves.
 
     Raises
     ------
@@ -41,28 +41,26 @@ def in_parts(batch: list[int], run: Callable[[list[int]], T]) -> list[T]:
     return in_parts(batch[:half], run) + in_parts(batch[half:], run)
 
 
-class Copies:
-    """A model, once on each device.
+class Copies(Generic[T]):
+    """Copies of a model, one a device.
 
     Parameters
     ----------
-    model
-        It is on the first device.
-    devices
+    models
         One or more.
     """
 
-    def __init__(self, model: Any, devices: Sequence[str]) -> None:
-        self.models = [model, *(copy.deepcopy(model).to(device) for device in devices[1:])]
-        self._free: SimpleQueue[Any] = SimpleQueue()
-        for one in self.models:
-            self._free.put(one)
+    def __init__(self, models: Sequence[T]) -> None:
+        self._models = list(models)
+        self._free: SimpleQueue[T] = SimpleQueue()
+        for model in self._models:
+            self._free.put(model)
 
     @contextmanager
-    def one(self) -> Iterator[Any]:
+    def one(self) -> Iterator[T]:
         """Lend a copy to this thread, and to no other meanwhile; a single one is for all."""
-        if len(self.models) == 1:
-            yield self.models[0]
+        if len(self._models) == 1:
+            yield self._models[0]
             return
         model = self._free.get()
         try:

@@ -1,47 +1,60 @@
-"""Run a language model over sequences."""
+"""Run a language model over sequences: which batch runs where, and when."""
 
 import logging
-import random
 import sys
-import time
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm import presets
+from antibody_esm.batch import Batch, Done
 from antibody_esm.errors import CheckpointError
-from antibody_esm.plm import elsewhere
-from antibody_esm.plm.batching import FEWEST, batches
+from antibody_esm.plm.batching import batches, shuffled
 from antibody_esm.plm.checkpoints import Checkpoint
-from antibody_esm.plm.devices import Copies, devices, in_parts, torch_threads_restored
-from antibody_esm.plm.families import Vocabulary, family_of, max_length, shorten, vocabulary_of
+from antibody_esm.plm.devices import Copies, devices, in_parts
+from antibody_esm.plm.families import Vocabulary, max_length, vocabulary_of
 from antibody_esm.plm.forecast import Forecast
-from antibody_esm.plm.loading import read_weights
-from antibody_esm.plm.pairs import chains, side_by_side
-from antibody_esm.plm.pooling import gather, groups, pool, pool_groups
-from antibody_esm.plm.progress import progress_bar, watched
-from antibody_esm.plm.regions import places
+from antibody_esm.plm.model import Model
+from antibody_esm.plm.pairs import beside, chains, rows_of_pairs
+from antibody_esm.plm.regions import Residues, places, residues_of
+from antibody_esm.plm.remote import RemoteModel
 from antibody_esm.plm.resolution import find
-from antibody_esm.plm.taps import Taps
-from antibody_esm.quantisation import rounded
+from antibody_esm.plm.schedule import Runner, Timed, each, is_watched, progress_bar
 from antibody_esm.sequences import UNKNOWN, normalise, refuse_longer
 from antibody_esm.specs import ExtractorSpec, Region, ResolvedExtractorSpec, RuntimeSpec
-from antibody_esm.threads import Finishing, closing, runs_elsewhere
-
-if TYPE_CHECKING:
-    import torch
-
-T = TypeVar("T")
+from antibody_esm.threads import runs_elsewhere
 
 logger = logging.getLogger("antibody_esm")
 
+Rows = NDArray[np.float32]
+
 _RESIDUES_AT_ONCE = 256
 """Sequences whose residues' states are held in memory together."""
+
+
+@dataclass(frozen=True)
+class _Here:
+    """The models of this process, one a device, with the residues of the sequences that they are to run."""
+
+    models: Copies[Model]
+    residues: Residues
+    max_length: int
+
+    def run(self, batch: Batch) -> list[Rows]:
+        """Return one array ``(b, dim)`` for each spec of the batch, computed in this thread on a free device."""
+        cut = [sequence[: self.max_length] for sequence in batch.sequences]
+        distinct = list(dict.fromkeys(cut))
+        with self.models.one() as model:
+            parts = in_parts(distinct, lambda part: model.run(part, batch.specs, self.residues))
+        rows = parts[0] if len(parts) == 1 else [np.concatenate(views) for views in zip(*parts, strict=True)]
+        if len(distinct) == len(cut):
+            return rows
+        place = {sequence: i for i, sequence in enumerate(distinct)}
+        return [view[[place[sequence] for sequence in cut]] for view in rows]
 
 
 class Extractor:
@@ -108,7 +121,7 @@ class Extractor:
 
     def unload(self) -> None:
         """Let the model leave memory; it is read again when it is next needed."""
-        for name in ("_model", "_copies", "_taps"):
+        for name in ("models", "_copies"):
             self.__dict__.pop(name, None)
 
     def embed(self, sequences: Iterable[str | tuple[str, str]]) -> NDArray[np.float32]:
@@ -131,16 +144,16 @@ class Extractor:
         CheckpointError
             If the model cannot be found, read or trusted.
         """
-        return side_by_side(self.spec, normalise(sequences, pairs=True), self._embed)
-
-    def _embed(self, sequences: list[str]) -> NDArray[np.float32]:
-        sequences = self.check(sequences)
-        unique = list(dict.fromkeys(sequences))
-        vectors = np.empty((len(unique), self.dim), np.float32)
-        for indices, rows in self.stream(unique):
+        normal = normalise(sequences, pairs=True)
+        every = chains(self.spec, normal)
+        with rows_of_pairs(every, len(normal)):
+            self.check(every)
+        distinct = list(dict.fromkeys(every))
+        vectors = np.empty((len(distinct), self.dim), np.float32)
+        for indices, rows in self.stream(distinct):
             vectors[indices] = rows
-        place = {sequence: i for i, sequence in enumerate(unique)}
-        return vectors[[place[sequence] for sequence in sequences]]
+        place = {sequence: i for i, sequence in enumerate(distinct)}
+        return beside(vectors[[place[sequence] for sequence in every]], len(normal))
 
     @property
     def max_length(self) -> int:
@@ -158,15 +171,22 @@ class Extractor:
         except CheckpointError:
             return self.spec.max_length
 
-    def check(self, sequences: Iterable[str | tuple[str, str]]) -> list[str]:
-        """Return the sequences in normal form, or raise a SequenceError that lists every bad row. Runs no model."""
+    def check(self, sequences: Iterable[str | tuple[str, str]], regions: Collection[Region] | None = None) -> list[str]:
+        """Return the sequences in normal form, or raise a SequenceError that lists every bad row. Runs no model.
+
+        Parameters
+        ----------
+        regions
+            Regions that every sequence has to have; None is the spec's.
+        """
         sequences = normalise(sequences, pairs=self.spec.pairs == "joined")
         if not self.spec.truncation:
             refuse_longer(sequences, self.max_length)
         if any(UNKNOWN in sequence for sequence in sequences):
             self._vocabulary.refuse_unread(sequences)
-        if self.spec.region != "all":
-            places([sequence[: self.max_length] for sequence in sequences], self.spec.region, self.spec.species)
+        for region in (self.spec.region,) if regions is None else dict.fromkeys(regions):
+            if region != "all":
+                places([sequence[: self.max_length] for sequence in sequences], region, self.spec.species)
         return sequences
 
     def residues(self, sequences: Iterable[str | tuple[str, str]]) -> Iterator[NDArray[np.float32]]:
@@ -198,29 +218,21 @@ class Extractor:
         return self._residues(checked)
 
     def _residues(self, sequences: list[str]) -> Iterator[NDArray[np.float32]]:
-        prefix = len(self._vocabulary.prefix) if sequences else 0
         for start in range(0, len(sequences), _RESIDUES_AT_ONCE):
-            part = sequences[start : start + _RESIDUES_AT_ONCE]
-            cut = [sequence[: self.max_length] for sequence in dict.fromkeys(part)]
+            part = [sequence[: self.max_length] for sequence in sequences[start : start + _RESIDUES_AT_ONCE]]
             found: dict[str, NDArray[np.float32]] = {}
+            for batch, states in each(self._states, self.batches(list(dict.fromkeys(part))), self.workers):
+                found |= zip(batch, states, strict=True)
+            self.computed += len(found)
+            yield from (found[sequence] for sequence in part)
 
-            def run(batch: list[int], cut: list[str] = cut) -> list[tuple[int, NDArray[np.float32]]]:
-                states = self._states(batch, cut).float().cpu().numpy()
-                shown = places([cut[i] for i in batch], "all") or [np.arange(len(cut[i])) for i in batch]
-                return [(i, states[row, prefix + shown[row]]) for row, i in enumerate(batch)]
-
-            with torch_threads_restored():
-                for states in self._parallel(run, self._batches(cut)):
-                    found |= {cut[i]: rows for i, rows in states}
-            self.computed += len(cut)
-            yield from (found[sequence[: self.max_length]] for sequence in part)
+    def _states(self, batch: list[str]) -> tuple[list[str], list[Rows]]:
+        with self._copies.one() as model:
+            parts = in_parts(batch, lambda part: model.states(part, self.resolved.layer))
+        return batch, [states for part in parts for states in part]
 
     def stream(
-        self,
-        sequences: list[str],
-        choose: Callable[[list[list[int]]], Iterable[list[int]]] = iter,
-        keep: Callable[[list[str], NDArray[np.float32]], None] | None = None,
-        forecast: Forecast | None = None,
+        self, sequences: list[str], forecast: Forecast | None = None
     ) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
         """Give vectors as batches finish, in any order.
 
@@ -230,40 +242,28 @@ class Extractor:
         ----------
         sequences
             Distinct sequences in normal form, as `check` returns them.
-        choose
-            Given all batches, each a list of indices, gives those to run one after the other, in any order and with any
-            index left out. It is asked for a batch when a worker is about to need one.
-        keep
-            Called with sequences and vectors by the worker that has computed them, before it begins another batch: one
-            batch a worker is lost when the process ends. On a cluster it must be picklable.
         forecast
-            Told what is to be done and what is done; None is one of this call alone.
+            Expected and finished work are added to it; None is one of this call alone.
 
         Yields
         ------
         Indices of ``b`` sequences, and their vectors ``(b, dim)``, float32.
         """
-        kept = None if keep is None else _KeepFirst(keep)
-        for indices, rows in self.stream_views(sequences, [self.resolved], choose, kept, forecast):
+        for indices, rows in self.stream_views(sequences, [self.resolved], forecast):
             yield indices, rows[0]
 
     def stream_views(
-        self,
-        sequences: list[str],
-        views: Sequence[ResolvedExtractorSpec],
-        choose: Callable[[list[list[int]]], Iterable[list[int]]] = iter,
-        keep: Callable[[list[str], list[NDArray[np.float32]]], None] | None = None,
-        forecast: Forecast | None = None,
+        self, sequences: list[str], views: Sequence[ResolvedExtractorSpec], forecast: Forecast | None = None
     ) -> Iterator[tuple[list[int], list[NDArray[np.float32]]]]:
         """Give several vectors of each sequence from one pass of the model, as batches finish, in any order.
 
         Parameters
         ----------
         views
-            Specs that differ from this extractor's in layer, pooling, region, special tokens and storage only, and ask
-            for no layer above its own.
-        sequences, choose, keep, forecast
-            As for `stream`; `keep` is given one array a view.
+            Specs that differ from this extractor's in layer, pooling, region, special tokens and storage only, and
+            have no layer above its own.
+        sequences, forecast
+            As for `stream`.
 
         Yields
         ------
@@ -272,84 +272,83 @@ class Extractor:
         """
         if not sequences:
             return
-        tqdm, somebody_looks = progress_bar(), watched(self.runtime.progress)
         if forecast is None:
             forecast = self.forecast()
             forecast.expect(map(len, sequences))
-        with (
-            torch_threads_restored(),
-            tqdm(total=len(sequences), desc=self.spec.model, unit="seq", delay=1, disable=not somebody_looks) as bar,
-        ):
-            for done in self._done(sequences, views, choose, keep):
-                self.computed += len(done.indices)
-                bar.update(len(done.indices))
-                forecast.add([len(sequences[i]) for i in done.indices], done.seconds)
+        place = {sequence: i for i, sequence in enumerate(sequences)}
+        todo = [Batch(batch, tuple(views)) for batch in self.batches(sequences)]
+        for done in self.each(self.runner(sequences, views).run, todo, len(sequences), forecast):
+            yield [place[sequence] for sequence in done.batch.sequences], done.rows
+
+    def batches(self, sequences: list[str]) -> list[list[str]]:
+        """Return distinct sequences in batches of one length: the longest first, then a sample of the work."""
+        lengths = [min(len(sequence), self.max_length) + self._vocabulary.added for sequence in sequences]
+        return [[sequences[i] for i in batch] for batch in shuffled(batches(lengths, self._budget))]
+
+    def runner(self, sequences: list[str], views: Sequence[ResolvedExtractorSpec]) -> Runner:
+        """Return what runs batches of these sequences: in this process, or where `joblib.parallel_config` says.
+
+        Raises
+        ------
+        CheckpointError
+            If the model cannot be read, or has no start token for ``pooling="cls"``.
+        """
+        if any(view.pooling == "cls" for view in views) and not self._vocabulary.prefix:
+            raise self.checkpoint.error("its tokenizer adds no start token, so there is no 'cls' pooling")
+        return RemoteModel(type(self), self.pinned, self.runtime) if runs_elsewhere() else self._here(sequences, views)
+
+    def each(
+        self,
+        step: Callable[[Batch], list[Rows]],
+        todo: Iterable[Batch],
+        total: int,
+        forecast: Forecast,
+    ) -> Generator[Done]:
+        """Run a step for each batch by a worker, and give what is done, in any order.
+
+        Parameters
+        ----------
+        step
+            `Runner.run`, or what stores its rows too. Other processes are sent it where they do the work.
+        todo
+            Batches; one is taken when a worker is about to need it.
+        total
+            Sequences of all batches, at most.
+        forecast
+            Finished work is added to it.
+        """
+        import joblib
+
+        workers = None if runs_elsewhere() else self.workers
+        concurrent = joblib.effective_n_jobs(None) if workers is None else workers
+        with progress_bar(total, self.spec.model, "seq", self.runtime.progress) as bar:
+            for done in each(Timed(step), todo, workers):
+                self.computed += len(done.batch.sequences)
+                bar.update(len(done.batch.sequences))
+                forecast.add(map(len, done.batch.sequences), done.seconds / concurrent)
                 if news := forecast.news():
                     logger.info("%s", news)
-                    if somebody_looks:
-                        tqdm.write(news, file=sys.stderr)
-                yield done.indices, done.rows
-            bar.total = bar.n  # somebody else computes the others
+                    if is_watched(self.runtime.progress):
+                        bar.write(news, file=sys.stderr)
+                yield done
+            bar.total = bar.n  # other writers compute the rest
 
-    def batch(self, sequences: list[str], views: Sequence[ResolvedExtractorSpec]) -> list[NDArray[np.float32]]:
-        """Return several vectors of each sequence, one array ``(n, dim)`` a view, computed in this thread."""
-        cut = [sequence[: self.max_length] for sequence in sequences]
-        residues = self._residues_of(cut, views)
-        out = [np.empty((len(cut), self.dim), np.float32) for _ in views]
-        for batch in self._batches(cut):
-            for indices, rows in in_parts(batch, lambda part: self._run(_never_one(part), cut, views, residues)):
-                for whole, some in zip(out, rows, strict=True):
-                    whole[indices] = some
-        return out
+    def run(self, batch: Batch) -> list[NDArray[np.float32]]:
+        """Return one array ``(b, dim)`` for each spec of a batch, computed in this thread."""
+        return self._here(batch.sequences, batch.specs).run(batch)
 
     def warm_up(self) -> None:
         """Read the model, copies and all, which is done with the first batch otherwise."""
         self._copies  # noqa: B018
-        if family_of(self.checkpoint).layers is not None:
-            self._taps  # noqa: B018
 
     def forecast(self) -> Forecast:
-        """Return what tells how long a computation of this extractor takes."""
+        """Return a forecast of the time and disk of a computation of this extractor."""
         return Forecast(self.spec.model, self.dim, self.spec.storage)
 
-    def _done(
-        self,
-        sequences: list[str],
-        views: Sequence[ResolvedExtractorSpec],
-        choose: Callable[[list[list[int]]], Iterable[list[int]]],
-        keep: Callable[[list[str], list[NDArray[np.float32]]], None] | None,
-    ) -> Iterator[elsewhere.Done]:
-        """Give batches as they are done, by threads of this process or elsewhere."""
+    def _here(self, sequences: list[str], views: Sequence[ResolvedExtractorSpec]) -> _Here:
         cut = [sequence[: self.max_length] for sequence in sequences]
-        if runs_elsewhere():
-            lengths = [len(sequence) + self._vocabulary.added for sequence in cut]
-            todo = _shuffled(batches(lengths, self._budget))
-            task = elsewhere.Task(self.pinned, self.runtime, views, keep)
-            yield from closing(elsewhere.run(task, choose(todo), sequences))
-            return
-        self.warm_up()  # here, once, not by several workers at once
-        residues = self._residues_of(cut, views)
-        at_once = self.workers
-
-        def run(batch: list[int]) -> elsewhere.Done:
-            began = time.perf_counter()
-            indices, rows = self._run(batch, cut, views, residues)
-            if keep is not None:
-                keep([sequences[i] for i in indices], rows)
-            return elsewhere.Done(indices, rows, (time.perf_counter() - began) / at_once)
-
-        with Finishing() as finishing:
-            yield from self._parallel(finishing(run), choose(_shuffled(self._batches(cut))))
-
-    def _residues_of(
-        self, cut: list[str], views: Sequence[ResolvedExtractorSpec]
-    ) -> dict[Region, list[NDArray[np.int64]] | None]:
         regions = dict.fromkeys(view.region for view in views)
-        return {region: places(cut, region, self.spec.species) for region in regions}
-
-    def _batches(self, sequences: list[str]) -> list[list[int]]:
-        lengths = [len(sequence) + self._vocabulary.added for sequence in sequences]
-        return batches(lengths, self._budget, self._must_run_alone)
+        return _Here(self._copies, residues_of(cut, regions, self.spec.species), self.max_length)
 
     @property
     def _budget(self) -> int:
@@ -363,123 +362,14 @@ class Extractor:
 
         return (self.runtime.workers or int(joblib.cpu_count())) if self._devices == ["cpu"] else len(self._devices)
 
-    def _parallel(self, run: Callable[[list[int]], T], todo: Iterable[list[int]]) -> Generator[T]:
-        """Give what each batch comes to, in any order, run by worker threads."""
-        import joblib
-
-        self.warm_up()
-        work = joblib.Parallel(n_jobs=self.workers, prefer="threads", return_as="generator_unordered")
-
-        def fitting(batch: list[int]) -> list[T]:
-            return in_parts(batch, lambda part: run(_never_one(part)))
-
-        for parts in closing(work(joblib.delayed(fitting)(batch) for batch in todo)):
-            yield from parts
-
-    def _must_run_alone(self, tokens: int) -> bool:
-        """Return whether a row of so many tokens would depend on its place in a batch.
-
-        Attention without a fused kernel multiplies matrices of ``(tokens, tokens)``, one a head, which lie one behind
-        the other. Where those of a sequence do not fill a multiple of 16 bytes, the next sequence's are aligned
-        otherwise, and the matrix library's choice by alignment moves the last bit. Alone, a sequence always lies in one
-        place.
-        """
-        fused = self._model.config._attn_implementation != "eager"
-        heads = getattr(self._model.config, "num_attention_heads", None)  # none in models without attention
-        return heads is None or (not fused and heads * tokens * tokens % 4 != 0)
-
-    def _forward(
-        self,
-        batch: list[int],
-        sequences: list[str],
-        layers: Collection[int],
-        use: "Callable[[int, torch.Tensor], None]",
-    ) -> None:
-        """Run the model once, and use the states ``(b, tokens, dim)`` of some layers as they come."""
-        import torch
-
-        from antibody_esm.plm.fused import alone_as_in_company
-
-        if self._devices == ["cpu"] and torch.get_num_threads() != 1:
-            torch.set_num_threads(1)
-        tokens = torch.from_numpy(self._vocabulary.encode([sequences[i] for i in batch]))
-        is_lone = batch[0] == batch[-1] and alone_as_in_company(self._model)
-        if is_lone:
-            tokens = tokens[:1]
-        tokens = tokens.repeat(ceil(FEWEST / tokens.numel()), 1)
-
-        def used(layer: int, states: "torch.Tensor") -> None:
-            # Sums over one sequence alone may run in another order.
-            use(layer, states[:1].repeat(2, 1, 1) if is_lone else states[: len(batch)])
-
-        last = self.checkpoint.layers
-        inner = [layer for layer in layers if layer != last]
-        with self._copies.one() as model, torch.inference_mode():
-            tokens = tokens.to(model.device)
-            if not inner:
-                used(last, model(input_ids=tokens).last_hidden_state)
-            elif family_of(self.checkpoint).layers is None:
-                states = model(input_ids=tokens, output_hidden_states=True).hidden_states
-                for layer in layers:
-                    used(layer, states[layer])
-            else:  # none is kept for longer than it is used
-                with self._taps.open(inner, used):
-                    output = model(input_ids=tokens)
-                if last in layers:
-                    used(last, output.last_hidden_state)
-
-    def _states(self, batch: list[int], sequences: list[str]) -> "torch.Tensor":
-        """Return the states ``(b, tokens, dim)`` of the layer that is asked for."""
-        found: list[torch.Tensor] = []
-        self._forward(batch, sequences, [self.resolved.layer], lambda _, states: found.append(states))
-        return found[0]
+    @cached_property
+    def models(self) -> list[Model]:
+        """The model, once on each device; read when first needed."""
+        return Model.read(self.checkpoint, self._vocabulary, self.resolved, self._devices)
 
     @cached_property
-    def _taps(self) -> Taps:
-        return Taps(self._copies.models, family_of(self.checkpoint))
-
-    @cached_property
-    def _copies(self) -> Copies:
-        return Copies(self._model, self._devices)
-
-    def _run(
-        self,
-        batch: list[int],
-        sequences: list[str],
-        views: Sequence[ResolvedExtractorSpec],
-        residues: dict[Region, list[NDArray[np.int64]] | None],
-    ) -> tuple[list[int], list[NDArray[np.float32]]]:
-        found: dict[ResolvedExtractorSpec, NDArray[np.float32]] = {}
-        vocabulary = self._vocabulary
-        prefix, suffix = len(vocabulary.prefix), len(vocabulary.suffix)
-        grouped = {
-            region: groups([every[i] for i in batch], prefix) for region, every in residues.items() if every is not None
-        }
-
-        def use(layer: int, states: "torch.Tensor") -> None:
-            states = states.float()
-            gathered = {region: gather(states, grouped[region]) for region in grouped}
-            for view in views:
-                if view.layer == layer:
-                    if view.pooling == "cls" or view.special_tokens == "include":
-                        rows = pool(states, view.pooling)
-                    elif view.region in gathered:
-                        rows = pool_groups(gathered[view.region], view.pooling, len(batch))
-                    else:
-                        rows = pool(states[:, prefix : states.shape[1] - suffix], view.pooling)
-                    found[view] = self._finished(rows.cpu().numpy(), view)
-
-        self._forward(batch, sequences, sorted({view.layer for view in views}), use)
-        alone = batch[0] == batch[-1]  # a lone sequence ran as two copies
-        return batch[:1] if alone else batch, [found[view][:1] if alone else found[view] for view in views]
-
-    def _finished(self, rows: NDArray[np.float32], view: ResolvedExtractorSpec) -> NDArray[np.float32]:
-        if not np.isfinite(rows).all():
-            raise self.checkpoint.error(f"its vectors are not finite in {view.precision}; try precision='float32'")
-        try:
-            return rounded(rows, view.storage)
-        except ValueError as error:
-            raise self.checkpoint.error(f"its vectors cannot be kept in this storage: {error}") from error
+    def _copies(self) -> Copies[Model]:
+        return Copies(self.models)
 
     @cached_property
     def _devices(self) -> list[str]:
@@ -487,55 +377,4 @@ class Extractor:
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
-        vocabulary = vocabulary_of(self.checkpoint, self.spec.pairs)
-        if self.spec.pooling == "cls" and not vocabulary.prefix:
-            raise self.checkpoint.error("its tokenizer adds no start token, so there is no 'cls' pooling")
-        return vocabulary
-
-    @cached_property
-    def _model(self) -> Any:
-        import torch
-
-        from antibody_esm.plm.fused import fuse
-        from antibody_esm.plm.int8 import quantise
-
-        self._vocabulary  # noqa: B018  proved before the weights are read
-        family = family_of(self.checkpoint)
-        dtype = torch.float32 if self.spec.precision == "int8" else getattr(torch, self.spec.precision)
-        model, unfit = read_weights(self.checkpoint, family.model_class, dtype, **dict(family.model_options))
-        unfit = {name for name in unfit if not name.startswith(family.recomputed)}
-        if unfit:
-            shown = ", ".join(sorted(unfit)[:5])
-            raise self.checkpoint.error(f"its weights do not fit its config.json; they would be random in {shown}")
-        if self.checkpoint.digest != self.resolved.digest:
-            raise self.checkpoint.error("its files changed while they were in use")
-        shorten(model, family, self.resolved.layer)
-        model = model.to(self._devices[0]).eval()
-        fuse(model)
-        if self.spec.precision == "int8":
-            try:
-                quantise(model)
-            except ValueError as error:
-                raise self.checkpoint.error(f"it cannot run in int8: {error}") from error
-        return model
-
-
-class _KeepFirst:
-    """Keeps the rows of the only view."""
-
-    def __init__(self, keep: Callable[[list[str], NDArray[np.float32]], None]) -> None:
-        self.keep = keep
-
-    def __call__(self, sequences: list[str], rows: list[NDArray[np.float32]]) -> None:
-        self.keep(sequences, rows[0])
-
-
-def _shuffled(todo: list[list[int]]) -> list[list[int]]:
-    """Return the longest batch, which needs the most memory, and then the others so that the first tell of them all."""
-    rest = todo[1:]
-    random.Random(0).shuffle(rest)  # noqa: S311  nothing secret
-    return todo[:1] + rest
-
-
-def _never_one(batch: list[int]) -> list[int]:
-    return batch if len(batch) > 1 else batch * 2
+        return vocabulary_of(self.checkpoint, self.spec.pairs)

@@ -118,13 +118,10 @@ def shorten(model: Any, family: Family, layers: int) -> None:
         return
     from torch import nn
 
-    def put(path: str, module: Any) -> None:
-        parent, _, name = path.rpartition(".")
-        setattr(model.get_submodule(parent), name, module)
-
-    put(family.layers, model.get_submodule(family.layers)[: max(1, layers)])  # layer 0 is what enters the first
+    kept = model.get_submodule(family.layers)[: max(1, layers)]  # layer 0 is what enters the first
+    model.set_submodule(family.layers, kept)
     if family.final_norm is not None:
-        put(family.final_norm, nn.Identity())
+        model.set_submodule(family.final_norm, nn.Identity())
 
 
 def max_length(checkpoint: Checkpoint) -> int:

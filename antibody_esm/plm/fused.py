@@ -6,6 +6,7 @@ small model's time. Here query, key and value are one product, the turn and the 
 attention reads its three parts where they lie.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -37,13 +38,18 @@ class Layer(nn.Module):  # type: ignore[misc]  # torch is not typed here
             return rows.unflatten(0, (heads, 2, -1)).transpose(1, 2).flatten(0, 2) if rotary else rows
 
         self.mixed = nn.utils.skip_init(nn.Linear, own.query.in_features, 3 * own.query.out_features)
-        for name in ("weight", "bias"):
-            query, key, value = (getattr(part, name) for part in (own.query, own.key, own.value))
-            setattr(self.mixed, name, nn.Parameter(torch.cat([pairs(query), pairs(key), value])))
+        with torch.no_grad():
+            for name, mixed in self.mixed.named_parameters():
+                query, key, value = (part.get_parameter(name) for part in (own.query, own.key, own.value))
+                mixed.copy_(torch.cat([pairs(query), pairs(key), value]))
         self.out, self.up, self.down = attention.output.dense, layer.intermediate.dense, layer.output.dense
         self.norms_come_first = hasattr(layer, "LayerNorm")
         norms = (attention, layer) if self.norms_come_first else (attention.output, layer.output)
         self.norms = nn.ModuleList([place.LayerNorm for place in norms])
+
+    def replace_products(self, make: Callable[[Any], Any]) -> None:
+        """Replace each linear map by what a function makes of it."""
+        self.mixed, self.out, self.up, self.down = map(make, (self.mixed, self.out, self.up, self.down))
 
     def forward(
         self,

@@ -60,8 +60,7 @@ def quantise(model: Any) -> None:
         raise ValueError("this processor, or this version of torch, does not multiply int8 exactly")
     with torch.inference_mode():
         for layer in layers:
-            for name in ("mixed", "out", "up", "down"):
-                setattr(layer, name, Linear(getattr(layer, name)))
+            layer.replace_products(Linear)
 
 
 def exact() -> bool:

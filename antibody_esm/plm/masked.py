@@ -10,14 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.plm.batching import batches
-from antibody_esm.plm.devices import torch_threads_restored
+from antibody_esm.plm.batching import batches, in_company
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.families import family_of, vocabulary_of
-from antibody_esm.plm.loading import read_weights
-from antibody_esm.plm.progress import progress_bar, watched
+from antibody_esm.plm.schedule import each, progress_bar
+from antibody_esm.plm.weights import read_weights
 from antibody_esm.sequences import AMINO_ACIDS
-from antibody_esm.threads import Finishing, closing
 
 _TOKENS = 1024
 """Tokens in a batch, at most."""
@@ -53,7 +51,6 @@ def masked_log_probabilities(extractor: Extractor, sequence: str, places: Sequen
     CheckpointError
         If the files cannot be found, read or trusted.
     """
-    import joblib
     import torch
     from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
@@ -76,11 +73,9 @@ def masked_log_probabilities(extractor: Extractor, sequence: str, places: Sequen
     residues = vocabulary.ids[[ord(one) for one in AMINO_ACIDS]]
     at = np.asarray(places, np.int64) + len(vocabulary.prefix)
     found = np.empty((len(at), len(AMINO_ACIDS)))
-    bar = progress_bar()(
-        total=len(at), desc="masked", unit="position", delay=1, disable=not watched(extractor.runtime.progress)
-    )
 
-    def run(batch: list[int]) -> tuple[list[int], NDArray[np.float64]]:
+    def run(positions: list[int]) -> tuple[list[int], NDArray[np.float64]]:
+        batch = in_company(positions)
         if device == "cpu":
             torch.set_num_threads(1)
         rows = np.repeat(tokens[None], len(batch), axis=0)
@@ -88,12 +83,11 @@ def masked_log_probabilities(extractor: Extractor, sequence: str, places: Sequen
         with torch.inference_mode():
             logits = model(input_ids=torch.from_numpy(rows).to(device)).logits
             here = logits[torch.arange(len(batch)), torch.from_numpy(at[batch])].double().log_softmax(dim=1)
-        return batch, here.cpu().numpy()[:, residues]
+        return positions, here.cpu().numpy()[: len(positions), residues]
 
-    work = joblib.Parallel(n_jobs=extractor.workers, prefer="threads", return_as="generator_unordered")
-    with bar, torch_threads_restored(), Finishing() as finishing:
-        todo = (joblib.delayed(finishing(run))(batch) for batch in batches([len(tokens)] * len(at), _TOKENS))
-        for batch, rows in closing(work(todo)):
-            found[batch] = rows
-            bar.update(len(set(batch)))
+    todo = batches([len(tokens)] * len(at), _TOKENS)
+    with progress_bar(len(at), "masked", "position", extractor.runtime.progress) as bar:
+        for positions, rows in each(run, todo, extractor.workers):
+            found[positions] = rows
+            bar.update(len(positions))
     return found

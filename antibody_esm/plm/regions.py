@@ -1,6 +1,6 @@
 """Which residues of a sequence a region holds, by IMGT numbering of its variable domains."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,17 @@ _PARTS: dict[Region, tuple[ImgtRegion, ...]] = {
     "cdrs": CDRS,
     "frameworks": FRAMEWORKS,
 }
+
+Residues = Mapping[Region, Mapping[str, NDArray[np.int64]] | None]
+"""Places of each region's residues by sequence; None for all residues."""
+
+
+def residues_of(sequences: Sequence[str], regions: Iterable[Region], species: Sequence[str] | None = None) -> Residues:
+    """Return the places of the residues of each region in each sequence; raises as `places` does."""
+    found = {region: places(sequences, region, species) for region in regions}
+    return {
+        region: None if every is None else dict(zip(sequences, every, strict=True)) for region, every in found.items()
+    }
 
 
 def places(

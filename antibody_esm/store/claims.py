@@ -56,8 +56,6 @@ class Claims:
         self._process = os.getpid()
         self._path = self._folder / f"{host()}-{self._process}-{secrets.token_hex(8)}{SUFFIX}"
         self._others: dict[str, _Other] = {}
-        self._ended = threading.Event()
-        self._beating = threading.Thread(target=self._beat, name="antibody_esm-claims", daemon=True)
 
     def open(self) -> None:
         """Begin to be seen by others.
@@ -68,16 +66,18 @@ class Claims:
             If the folder cannot be written.
         """
         self._append([_named_host()])
-        self._beating.start()
 
     def close(self) -> None:
         """Give up all claims."""
         if os.getpid() != self._process:  # a child that was forked meanwhile: they are its parent's
             return
-        self._ended.set()
-        self._beating.join()
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
+
+    def renew(self) -> None:
+        """Give a sign of life."""
+        with suppress(OSError):
+            os.utime(self._path)
 
     def take(self, keys: Sequence[bytes]) -> list[bool]:
         """Claim those of the keys that no other writer has claimed, and return which they are."""
@@ -89,6 +89,10 @@ class Claims:
         # Whoever claimed the same in between sees ours too: of the two, the first by name goes on.
         before = [other for name, other in self._look().items() if name < self._path.name]
         return [own and free for own, free in zip(mine, _free(keys, before), strict=True)]
+
+    def post(self, keys: Sequence[bytes]) -> None:
+        """Claim keys whether or not another writer has claimed them, so that others leave them alone from now on."""
+        self._append(keys)
 
     def holders(self, keys: Sequence[bytes]) -> list[str]:
         """Return the other writers that had claimed any of the keys when `take` last looked: process and machine."""
@@ -129,10 +133,36 @@ class Claims:
             self._append([_named_host()])
             return self._path.stat().st_mtime
 
+
+class Heartbeat:
+    """Thread that renews claims, from `start` to `stop`.
+
+    Parameters
+    ----------
+    claims
+        Open claims, on one or more folders.
+    """
+
+    def __init__(self, claims: Sequence[Claims]) -> None:
+        self._claims = claims
+        self._process = os.getpid()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="antibody_esm-claims", daemon=True)
+
+    def start(self) -> None:
+        """Begin to renew the claims."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; return when it has ended."""
+        if os.getpid() == self._process:  # no thread is in a child that was forked meanwhile
+            self._ended.set()
+            self._thread.join()
+
     def _beat(self) -> None:
         while not self._ended.wait(_BEAT):
-            with suppress(OSError):
-                os.utime(self._path)
+            for claims in self._claims:
+                claims.renew()
 
 
 class _Other:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from xxhash import xxh3_64, xxh3_64_intdigest
 
 from antibody_esm.errors import StoreError
-from antibody_esm.quantisation import DTYPES, Codes, Scales, decode, encode
 from antibody_esm.specs import Storage
+from antibody_esm.storage_formats import DTYPES, Codes, Scales, decode, encode
 from antibody_esm.store.arrays import CutOffError, locate_arrays, opened
 from antibody_esm.store.permissions import share
 

@@ -1,6 +1,7 @@
 """Vectors addressed by (resolved extractor spec, sequence), on disk or in memory."""
 
-from collections.abc import Collection, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
@@ -8,17 +9,17 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.batch import Batch
 from antibody_esm.errors import StoreError
-from antibody_esm.quantisation import rounded
 from antibody_esm.sequences import normalise
 from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
+from antibody_esm.storage_formats import rounded
 from antibody_esm.store import cleaning, exchange, inspection
 from antibody_esm.store.cleaning import Removals
-from antibody_esm.store.comparison import differences
 from antibody_esm.store.folder import Folder
-from antibody_esm.store.inspection import StoreStats, Verification, stored, summary
+from antibody_esm.store.inspection import StoreStats, Verification, differences, stored, summary
 from antibody_esm.store.segments import Rows, keys_of
-from antibody_esm.store.sharing import Compute, complete
+from antibody_esm.store.session import Session, SharedSession, fill_by_callbacks
 from antibody_esm.store.writer import writing
 
 AnySpec = ExtractorSpec | ResolvedExtractorSpec
@@ -39,8 +40,8 @@ class Store(Protocol):
         """Add rows ``(n, dim)``."""
         ...
 
-    def fill(self, spec: AnySpec, sequences: Sequence[str], compute: Compute) -> Rows:
-        """Return the rows ``(n, dim)`` of all sequences, in input order; compute and keep those that are absent."""
+    def session(self, specs: Sequence[AnySpec], sequences: Sequence[str]) -> Session:
+        """Return a session in which the rows of some specs are read, computed, put and shared."""
         ...
 
 
@@ -71,15 +72,30 @@ class MemoryStore:
             mine[sequence] = row.copy()
             mine[sequence].setflags(write=False)
 
-    def fill(self, spec: AnySpec, sequences: Sequence[str], compute: Compute) -> Rows:
-        """Return the rows ``(n, dim)`` of all sequences, in input order, computing those that are absent."""
-        normal, resolved = normalise(sequences, pairs=True), spec.resolve()
-        known = self._rows.get(resolved.fingerprint, {})
-        missing = [sequence for sequence in dict.fromkeys(normal) if sequence not in known]
-        for indices, rows in compute(missing, iter, _keep_nowhere) if missing else ():
-            self.put(resolved, [missing[i] for i in indices], rows)
-        known = self._rows.get(resolved.fingerprint, {})
-        return np.stack([known[sequence] for sequence in normal]) if normal else np.empty((0, 0), np.float32)
+    def session(self, specs: Sequence[AnySpec], sequences: Sequence[str]) -> Session:
+        """Return a session whose rows are added here; no other writer takes part."""
+        return _MemorySession(self, [spec.resolve() for spec in specs], normalise(sequences, pairs=True))
+
+    def fill(
+        self, spec: AnySpec, sequences: Sequence[str], compute: Callable[..., Iterable[tuple[list[int], Rows]]]
+    ) -> Rows:
+        """Return the rows of all sequences; deprecated, `session` does it without callbacks."""
+        warnings.warn("fill is deprecated: use session", DeprecationWarning, stacklevel=2)
+        return fill_by_callbacks(self.session([spec], sequences), compute)
+
+
+class _MemorySession(Session):
+    def __init__(self, store: MemoryStore, specs: Sequence[ResolvedExtractorSpec], sequences: list[str]) -> None:
+        super().__init__(specs, sequences)
+        self._store = store
+        for spec in self.specs:
+            if there := store.get(spec, sequences):
+                super().add(Batch(list(there), (spec,)), [np.stack(list(there.values()))])
+
+    def add(self, batch: Batch, rows: list[Rows]) -> None:
+        super().add(batch, rows)
+        for spec, new in zip(batch.specs, rows, strict=True):
+            self._store.put(spec, batch.sequences, new)
 
 
 class EmbeddingStore:
@@ -169,31 +185,44 @@ class EmbeddingStore:
             with writing(self._folder(spec), spec) as writer:
                 writer.put(normal, rows)
 
-    def fill(self, spec: AnySpec, sequences: Sequence[str], compute: Compute) -> Rows:
-        """Return the rows ``(n, dim)`` of all sequences, in input order, computing and keeping those that are absent.
+    def session(self, specs: Sequence[AnySpec], sequences: Sequence[str]) -> Session:
+        """Return a session in which the rows of some specs are read, computed, put and shared with other writers.
 
         What another process computes at the same time is left to it, and read when it is there. If that process ends
         before, its share is computed here.
 
         Parameters
         ----------
-        compute
-            `Extractor.stream`, or what behaves like it.
+        specs
+            One or more views of one model.
+        sequences
+            ``n`` sequences or pairs of chains; stored rows are read at once.
 
         Raises
         ------
         StoreError
-            If the folder of this spec holds rows of another one, or cannot be written.
+            If the folder of a spec holds rows of another one; later, if it cannot be written.
+
+        Examples
+        --------
+        >>> store, spec = EmbeddingStore("embeddings/"), ExtractorSpec(model="any", digest="0" * 64, layer=6)
+        >>> with store.session([spec], ["EVQL", "QVQL", "EVQL"]) as session:
+        ...     while session.missing:
+        ...         for batch in session.claim([session.missing]):
+        ...             session.put(batch, [np.ones((len(batch.sequences), 4), np.float32)])
+        ...         session.wait()
+        ...     [rows] = session.rows()
+        >>> rows.shape
+        (3, 4)
         """
-        normal = normalise(sequences, pairs=True)
-        unique = list(dict.fromkeys(normal))
-        folder = self._folder(spec)
-        found = folder.read(keys_of(unique))
-        rows = found.rows if found.present.all() else complete(folder, spec, unique, found, compute)
-        if len(unique) == len(normal):
-            return rows
-        place = {sequence: i for i, sequence in enumerate(unique)}
-        return rows[[place[sequence] for sequence in normal]]
+        return SharedSession([self._folder(spec) for spec in specs], specs, normalise(sequences, pairs=True))
+
+    def fill(
+        self, spec: AnySpec, sequences: Sequence[str], compute: Callable[..., Iterable[tuple[list[int], Rows]]]
+    ) -> Rows:
+        """Return the rows of all sequences; deprecated, `session` does it without callbacks."""
+        warnings.warn("fill is deprecated: use session", DeprecationWarning, stacklevel=2)
+        return fill_by_callbacks(self.session([spec], sequences), compute)
 
     def explain(self, spec: AnySpec, other: AnySpec | None = None) -> list[str]:
         """Return why two specs have different rows: one line for each field in which their addresses differ.
@@ -340,10 +369,6 @@ class EmbeddingStore:
     def _folder(self, spec: AnySpec) -> Folder:
         resolved = spec.resolve()
         return self._folders.setdefault(resolved.fingerprint, Folder(self.root, resolved, spec))
-
-
-def _keep_nowhere(sequences: list[str], rows: Rows) -> None:
-    """Keep nothing: the caller does."""
 
 
 def _one_row_each(sequences: list[str], rows: Rows) -> tuple[list[str], Rows]:

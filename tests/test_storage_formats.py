@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from antibody_esm import Extractor, ExtractorSpec, embed
-from antibody_esm.quantisation import decode, encode, rounded
+from antibody_esm.storage_formats import decode, encode, rounded
 
 rows = npst.arrays(
     np.float32, npst.array_shapes(min_dims=2, max_dims=2, min_side=0), elements=st.floats(-60000, 60000, width=32)

@@ -1,7 +1,8 @@
-"""Whatever gives vectors: a language model, descriptors that need none, or several of these as one."""
+"""Sources of vectors: a language model, descriptors that need none, or several of these as one."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,46 @@ from antibody_esm.specs import AnyExtractorSpec, DescriptorSpec, EnsembleSpec, E
 Rows = NDArray[np.float32]
 
 
+class Source(Protocol):
+    """An object that turns sequences into vectors; nothing of it is stored here."""
+
+    runtime: RuntimeSpec
+
+    @property
+    def spec(self) -> AnyExtractorSpec:
+        """The spec as the user gave it."""
+        ...
+
+    @property
+    def pinned(self) -> AnyExtractorSpec:
+        """The spec, pinned to the bytes of the models that run."""
+        ...
+
+    @property
+    def computed(self) -> int:
+        """Sequences that went through a language model since this object was made, each counted once a model."""
+        ...
+
+    @property
+    def longest(self) -> int | None:
+        """Longest sequence in residues, as far as is known without files; None if there is no limit."""
+        ...
+
+    def needed(self, sequences: Iterable[str | tuple[str, str]]) -> int:
+        """Return the number of distinct vectors of language models that these sequences or pairs consist of."""
+        ...
+
+    def unload(self) -> None:
+        """Let models leave memory."""
+        ...
+
+    def embed(self, sequences: Iterable[str | tuple[str, str]]) -> Rows:
+        """Return one vector per sequence, in input order."""
+        ...
+
+
 class Described:
-    """What a `DescriptorSpec` gives, behind the same door as an `Extractor`. Nothing of it is stored.
+    """The descriptors of a `DescriptorSpec`.
 
     Parameters
     ----------
@@ -113,35 +152,38 @@ class Ensemble:
         return min((member.longest for member in self.members if member.longest is not None), default=None)
 
     def needed(self, sequences: Iterable[str | tuple[str, str]]) -> int:
-        """Return how many distinct vectors, of all members, these sequences or pairs are made of."""
+        """Return the number of distinct vectors, of all members, that these sequences or pairs consist of."""
         normal = normalise(sequences, pairs=True)
         return sum(member.needed(normal) for member in self.members)
 
+    def unload(self) -> None:
+        """Let the models leave memory; one is read again when it is next needed."""
+        for member in self.members:
+            member.unload()
+
     def embed(self, sequences: Iterable[str | tuple[str, str]]) -> Rows:
         """Return one vector per sequence, in input order; raises as `Extractor.embed` does. Nothing is stored."""
-        normal = normalise(sequences, pairs=True)
-        return self.combine(lambda member: member.embed(normal))
+        normal, every = normalise(sequences, pairs=True), []
+        self.check()
+        for member in self.members:
+            every.append(member.embed(normal))
+            member.unload()
+        return self.combined(every)
 
-    def combine(self, rows_of: Callable[[Single], Rows]) -> Rows:
-        """Return the members' vectors as one ``(n, dim)``, float32.
-
-        Parameters
-        ----------
-        rows_of
-            Gives the vectors of one member; its model leaves memory behind it.
+    def check(self) -> None:
+        """Compare the lengths of the members' vectors, of which a mean is taken.
 
         Raises
         ------
         CheckpointError
-            If the mean is asked for and the members' vectors are not of one length.
+            If they differ.
         """
         if self.spec.combine == "mean" and len({member.dim for member in self.members}) > 1:
-            told = ", ".join(f"{member.spec!r} {member.dim}" for member in self.members)
-            raise CheckpointError(f"a mean needs vectors of one length, these are: {told}")
-        every = []
-        for member in self.members:
-            every.append(rows_of(member))
-            member.unload()
+            lengths = ", ".join(f"{member.spec!r} {member.dim}" for member in self.members)
+            raise CheckpointError(f"a mean needs vectors of one length, these are: {lengths}")
+
+    def combined(self, every: Sequence[Rows]) -> Rows:
+        """Return the members' vectors as one ``(n, dim)``, float32."""
         return np.hstack(every) if self.spec.combine == "concat" else np.mean(every, axis=0, dtype=np.float32)
 
 
@@ -149,7 +191,7 @@ AnyExtractor = Single | Ensemble
 
 
 def load(spec: str | Path | AnyExtractorSpec, runtime: RuntimeSpec | None = None) -> AnyExtractor:
-    """Return what runs a spec, a preset or a local folder."""
+    """Return the source of a spec, a preset or a local folder."""
     chosen = presets.extractor(spec)
     return Ensemble(chosen, runtime) if isinstance(chosen, EnsembleSpec) else _single(chosen, runtime)
 

@@ -6,7 +6,7 @@ from hypothesis import assume, given
 import strategies
 from antibody_esm import EmbeddingStore, ExtractorSpec
 from antibody_esm.specs import ResolvedExtractorSpec
-from antibody_esm.store.comparison import differences
+from antibody_esm.store.inspection import differences
 from antibody_esm.testing import tiny_checkpoint
 
 SPEC = ExtractorSpec(model="any", digest="0" * 64, layer=6)

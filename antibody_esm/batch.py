@@ -1,0 +1,29 @@
+"""Unit of work between store and language model: some sequences, and the specs whose rows they lack."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antibody_esm.specs import ResolvedExtractorSpec
+
+
+@dataclass(frozen=True)  # of a tuple, Dask would make a graph of its own
+class Batch:
+    """Distinct sequences of one length, which go through the model together."""
+
+    sequences: list[str]
+    """In normal form."""
+    specs: tuple[ResolvedExtractorSpec, ...]
+    """Views of one model; each sequence gets a row of each."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A batch with its rows."""
+
+    batch: Batch
+    rows: list[NDArray[np.float32]]
+    """One array ``(b, dim)`` a spec."""
+    seconds: float
+    """Wall time of the batch in its worker."""

@@ -1,0 +1,1 @@
+"""Vectors of sequences from whatever gives them."""

@@ -1,0 +1,47 @@
+"""States of inner layers are used while the model runs, and not kept."""
+
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class HiddenStates:
+    """Hooks on the layers of a model; each thread uses those of its own passes.
+
+    A layer's state is its output, before any norm that follows the last layer; that of layer 0 enters the first layer.
+    These are the hidden states as transformers counts them.
+
+    Parameters
+    ----------
+    layers
+        Modules of torch, in their order.
+    """
+
+    def __init__(self, layers: Any) -> None:
+        self._local = threading.local()
+        layers[0].register_forward_pre_hook(self._before_first, with_kwargs=True)
+        for number, layer in enumerate(layers, start=1):
+            layer.register_forward_hook(self._after(number))
+
+    @contextmanager
+    def used(self, layers: Collection[int], use: Callable[[int, Any], None]) -> Iterator[None]:
+        """Use the states of some layers in the passes that this thread runs meanwhile."""
+        self._local.layers, self._local.use = frozenset(layers), use
+        try:
+            yield
+        finally:
+            self._local.layers = frozenset()
+
+    def _give(self, layer: int, states: Any) -> None:
+        if layer in getattr(self._local, "layers", ()):
+            self._local.use(layer, states[0] if isinstance(states, tuple) else states)
+
+    def _before_first(self, _: Any, arguments: Any, named: dict[str, Any]) -> None:
+        self._give(0, arguments[0] if arguments else named["hidden_states"])
+
+    def _after(self, number: int) -> Callable[[Any, Any, Any], None]:
+        def hook(_: Any, __: Any, states: Any) -> None:
+            self._give(number, states)
+
+        return hook

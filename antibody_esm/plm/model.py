@@ -1,0 +1,218 @@
+"""A language model in memory: it turns sequences of one length into rows, in the calling thread."""
+
+import copy
+from collections.abc import Callable, Collection, Sequence
+from functools import cached_property
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antibody_esm.plm.batching import FEWEST, in_company
+from antibody_esm.plm.checkpoints import Checkpoint
+from antibody_esm.plm.families import Vocabulary, family_of, shorten
+from antibody_esm.plm.hidden_states import HiddenStates
+from antibody_esm.plm.pooling import gather, groups, pool, pool_groups
+from antibody_esm.plm.regions import Residues, places
+from antibody_esm.plm.weights import read_weights
+from antibody_esm.specs import ResolvedExtractorSpec
+from antibody_esm.storage_formats import rounded
+
+if TYPE_CHECKING:
+    import torch
+
+Rows = NDArray[np.float32]
+
+
+class Model:
+    """A language model on one device.
+
+    On one CPU a row is the same bit for bit whatever stands beside it and wherever it lies in a batch. Five rules
+    keep its bits:
+
+    - The sequences of a pass have one length, so there is no padding and no mask.
+    - A pass uses one torch thread.
+    - A pass has at least `FEWEST` tokens; shorter ones are repeated.
+    - No row is alone in a pass, unless all layers are known to give the same bits (`alone_as_in_company`).
+    - A length at which rows would depend on their place in memory runs one sequence a pass (`runs_apart`).
+
+    Parameters
+    ----------
+    checkpoint
+        Files that the module was read from.
+    vocabulary
+        Table of their tokenizer.
+    module
+        Module of torch, on its device and in evaluation.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, vocabulary: Vocabulary, module: Any) -> None:
+        self.checkpoint = checkpoint
+        self.vocabulary = vocabulary
+        self.module = module
+        self._family = family_of(checkpoint)
+        self._hidden = None if self._family.layers is None else HiddenStates(module.get_submodule(self._family.layers))
+
+    @classmethod
+    def read(
+        cls,
+        checkpoint: Checkpoint,
+        vocabulary: Vocabulary,
+        spec: ResolvedExtractorSpec,
+        devices: Sequence[str],
+    ) -> "list[Model]":
+        """Return one model a device, without the layers above the spec's.
+
+        Raises
+        ------
+        CheckpointError
+            If the weights cannot be read, do not fit the configuration, changed since the spec was resolved, or cannot
+            run in the spec's precision.
+        """
+        module = _module(checkpoint, spec, devices[0])
+        modules = [module, *(copy.deepcopy(module).to(device) for device in devices[1:])]
+        return [cls(checkpoint, vocabulary, one) for one in modules]
+
+    def run(self, sequences: list[str], specs: Sequence[ResolvedExtractorSpec], residues: Residues) -> list[Rows]:
+        """Return one array ``(n, dim)`` a spec, as it is after being stored.
+
+        Parameters
+        ----------
+        sequences
+            ``n`` sequences of one length, no longer than the model takes.
+        specs
+            Views of this model, of no layer above its last.
+        residues
+            Residues of the specs' regions in each sequence.
+
+        Raises
+        ------
+        CheckpointError
+            If a number is not finite, or too large for the storage of its spec.
+        """
+        passes = [[sequence] for sequence in sequences] if self.runs_apart(len(sequences[0])) else [sequences]
+        found = [self._rows(one, specs, residues) for one in passes]
+        return [np.concatenate(rows) for rows in zip(*found, strict=True)] if len(found) > 1 else found[0]
+
+    def states(self, sequences: list[str], layer: int) -> list[Rows]:
+        """Return the states ``(residues, dim)`` of one layer for each of ``n`` sequences of one length."""
+        if self.runs_apart(len(sequences[0])) and len(sequences) > 1:
+            return [states for sequence in sequences for states in self.states([sequence], layer)]
+        found: list[torch.Tensor] = []
+        self._forward(sequences, [layer], lambda _, states: found.append(states))
+        states = found[0].float().cpu().numpy()
+        shown = places(sequences, "all") or [np.arange(len(sequence)) for sequence in sequences]
+        return [states[row, len(self.vocabulary.prefix) + residues] for row, residues in enumerate(shown)]
+
+    def runs_apart(self, length: int) -> bool:
+        """Return whether sequences of so many residues run one a pass.
+
+        Attention without a fused kernel multiplies matrices of ``(tokens, tokens)``, one a head, which lie one behind
+        the other. If those of a sequence do not fill a multiple of 16 bytes, the next sequence's are aligned
+        otherwise, and the matrix library's choice by alignment moves the last bit. Alone, a sequence always lies in one
+        place.
+        """
+        tokens = length + self.vocabulary.added
+        fused = self.module.config._attn_implementation != "eager"
+        heads = getattr(self.module.config, "num_attention_heads", None)  # none in models without attention
+        return heads is None or (not fused and heads * tokens * tokens % 4 != 0)
+
+    @cached_property
+    def _runs_lone_rows(self) -> bool:
+        from antibody_esm.plm.fused import alone_as_in_company
+
+        return alone_as_in_company(self.module)
+
+    def _rows(self, sequences: list[str], specs: Sequence[ResolvedExtractorSpec], residues: Residues) -> list[Rows]:
+        found: dict[ResolvedExtractorSpec, Rows] = {}
+        batch = in_company(sequences)
+        prefix, suffix = len(self.vocabulary.prefix), len(self.vocabulary.suffix)
+        grouped = {
+            region: groups([of[sequence] for sequence in batch], prefix)
+            for region, of in residues.items()
+            if of is not None
+        }
+
+        def pool_layer(layer: int, states: "torch.Tensor") -> None:
+            states = states.float()
+            gathered = {region: gather(states, grouped[region]) for region in grouped}
+            for spec in specs:
+                if spec.layer == layer:
+                    if spec.pooling == "cls" or spec.special_tokens == "include":
+                        rows = pool(states, spec.pooling)
+                    elif spec.region in gathered:
+                        rows = pool_groups(gathered[spec.region], spec.pooling, len(batch))
+                    else:
+                        rows = pool(states[:, prefix : states.shape[1] - suffix], spec.pooling)
+                    found[spec] = self._stored(rows.cpu().numpy(), spec)
+
+        self._forward(sequences, sorted({spec.layer for spec in specs}), pool_layer)
+        return [found[spec][: len(sequences)] for spec in specs]
+
+    def _forward(
+        self, sequences: list[str], layers: Collection[int], use: "Callable[[int, torch.Tensor], None]"
+    ) -> None:
+        """Run one pass, and use states ``(n, tokens, dim)`` of some layers as they come; a lone row is there twice."""
+        import torch
+
+        device = self.module.device
+        if device.type == "cpu" and torch.get_num_threads() != 1:
+            torch.set_num_threads(1)
+        runs_once = len(sequences) == 1 and self._runs_lone_rows
+        tokens = torch.from_numpy(self.vocabulary.encode(sequences if runs_once else in_company(sequences)))
+        tokens = tokens.repeat(ceil(FEWEST / tokens.numel()), 1).to(device)
+
+        def without_copies(layer: int, states: "torch.Tensor") -> None:
+            # Sums over one sequence alone may run in another order.
+            use(layer, states[:1].repeat(2, 1, 1) if runs_once else states[: max(2, len(sequences))])
+
+        last = self.checkpoint.layers
+        inner = [layer for layer in layers if layer != last]
+        with torch.inference_mode():
+            if not inner:
+                without_copies(last, self.module(input_ids=tokens).last_hidden_state)
+            elif self._hidden is None:
+                states = self.module(input_ids=tokens, output_hidden_states=True).hidden_states
+                for layer in layers:
+                    without_copies(layer, states[layer])
+            else:  # none is kept for longer than it is used
+                with self._hidden.used(inner, without_copies):
+                    output = self.module(input_ids=tokens)
+                if last in layers:
+                    without_copies(last, output.last_hidden_state)
+
+    def _stored(self, rows: Rows, spec: ResolvedExtractorSpec) -> Rows:
+        if not np.isfinite(rows).all():
+            raise self.checkpoint.error(f"its vectors are not finite in {spec.precision}; try precision='float32'")
+        try:
+            return rounded(rows, spec.storage)
+        except ValueError as error:
+            raise self.checkpoint.error(f"its vectors cannot be kept in this storage: {error}") from error
+
+
+def _module(checkpoint: Checkpoint, spec: ResolvedExtractorSpec, device: str) -> Any:
+    """Return the module of torch on its device: shortened, with rewritten layers where these are known."""
+    import torch
+
+    from antibody_esm.plm.fused import fuse
+    from antibody_esm.plm.int8 import quantise
+
+    family = family_of(checkpoint)
+    dtype = torch.float32 if spec.precision == "int8" else getattr(torch, spec.precision)
+    module, unfit = read_weights(checkpoint, family.model_class, dtype, **dict(family.model_options))
+    unfit = {name for name in unfit if not name.startswith(family.recomputed)}
+    if unfit:
+        shown = ", ".join(sorted(unfit)[:5])
+        raise checkpoint.error(f"its weights do not fit its config.json; they would be random in {shown}")
+    if checkpoint.digest != spec.digest:
+        raise checkpoint.error("its files changed while they were in use")
+    shorten(module, family, spec.layer)
+    module = module.to(device).eval()
+    fuse(module)
+    if spec.precision == "int8":
+        try:
+            quantise(module)
+        except ValueError as error:
+            raise checkpoint.error(f"it cannot run in int8: {error}") from error
+    return module
