@@ -53,16 +53,8 @@ settings.load_profile("antibody_esm")
 
 ROOT = Path(__file__).parent.parent
 LONGEST = (
-    "covering_array",
-    "docs",
-    "web",
-    "cluster",
-    "page",
-    "audit",
-    "benchmark",
-    "examples",
-    "extractor",
-    "public_data",
+    *("covering_array", "docs", "web", "public_data", "pairs_everywhere", "page", "cluster", "train_command"),
+    *("audit", "store_faults", "extractor", "commands", "benchmark", "paired", "examples"),
 )
 """Files of tests that take longest: these begin first, so that no process is left with one of them at the end."""
 WORKER = "PYTEST_XDIST_WORKER" in os.environ

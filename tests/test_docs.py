@@ -38,7 +38,8 @@ def test_examples_in_docstrings_run(
 def test_the_first_five_lines_of_the_readme_run_and_save_a_model(first_run: tuple[Path, str]) -> None:
     folder, said = first_run
     assert len(python_blocks(ROOT / "README.md")[0].splitlines()) == 6  # an import and five lines
-    assert said.strip()
+    # Real antibodies and a real language model: every number of the report is the one that the README prints.
+    assert re.search(r"^ROC AUC +\.66\d .*^accuracy +\.62\d ", said, flags=re.S | re.M)
     assert said.strip() in (ROOT / "README.md").read_text()
     assert (folder / "model" / "manifest.json").exists()
 

@@ -43,7 +43,7 @@ sys.exit(3)
 def test_a_short_process_whose_fold_failed_ends_with_its_own_status(tmp_path: Path) -> None:
     """Without `Finishing`, 8 of 8 died by SIGABRT, `terminate called without an active exception`."""
     (tmp_path / "short.py").write_text(SHORT)
-    for _ in range(100 if STRESS else 5):
+    for _ in range(100 if STRESS else 3):
         done = subprocess.run(
             [sys.executable, "short.py"], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE
         )

@@ -24,15 +24,6 @@ from antibody_esm.testing import tiny_checkpoint
 DATA = load_dataset("boughter_flu_cdrs").subset(range(150, 220))
 
 
-def test_real_antibodies_and_a_real_language_model_give_the_scores_in_the_readme(antiberty_store: Path) -> None:
-    report = Trainer("antiberty", "logreg", store=antiberty_store).cross_validate(load_dataset("boughter_flu_cdrs"))
-    assert report.scores["accuracy"].shape == (10,)
-    assert report.scores["accuracy"].mean() == pytest.approx(0.628, abs=0.01)
-    assert report.scores["roc_auc"].mean() == pytest.approx(0.664, abs=0.01)
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
-    assert str(report) in readme
-
-
 @pytest.fixture
 def trainer(tiny: ExtractorSpec) -> Trainer:
     return Trainer(tiny, LogisticRegressionSpec(), SplitSpec(folds=3), runtime=RuntimeSpec(workers=1))
