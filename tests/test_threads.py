@@ -78,6 +78,7 @@ def test_no_fold_is_computed_any_more_when_cross_validation_has_failed() -> None
 
 
 def test_ctrl_c_waits_for_the_calls_that_run_and_begins_no_others() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a script runs in the background
     began, ended = [], []
 
     def run(number: int) -> None:
