@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from antibody_esm.specs import ResolvedExtractorSpec
 
+Rows = NDArray[np.float32]
+"""Vectors ``(n, dim)``, one a sequence."""
+
 
 @dataclass(frozen=True)  # of a tuple, Dask would make a graph of its own
 class Batch:
@@ -23,7 +26,7 @@ class Done:
     """A batch with its rows."""
 
     batch: Batch
-    rows: list[NDArray[np.float32]]
+    rows: list[Rows]
     """One array ``(b, dim)`` a spec."""
     seconds: float
     """Wall time of the batch in its worker."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.batch import Batch
+from antibody_esm.batch import Batch, Rows
 from antibody_esm.data.tables import in_file, read_sequences
 from antibody_esm.errors import BadResidue, CheckpointError, SequenceError
 from antibody_esm.features.sources import AnyExtractor, Ensemble, Source, load
@@ -22,8 +22,6 @@ from antibody_esm.sequences import normalise, refuse_longer
 from antibody_esm.specs import AnyExtractorSpec, ExtractorSpec, RuntimeSpec
 from antibody_esm.store.session import Put, Session
 from antibody_esm.store.store import EmbeddingStore, MemoryStore, Store
-
-Rows = NDArray[np.float32]
 
 
 def embed(

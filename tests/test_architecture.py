@@ -238,10 +238,6 @@ def test_a_pair_is_a_type_and_not_a_string_with_a_bar() -> None:
     assert "plm.families" in reading, "the test sees who imports it"
 
 
-TEMPORARY_HOMONYMS = {"AnySpec", "Folder", "Keep", "Region", "Rows"}
-"""Types whose name has a second meaning, or a second definition, still to be ended. The set only shrinks."""
-
-
 def types_of(tree: ast.Module) -> set[str]:
     """Return the names of a module's public classes and type aliases."""
     names = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
@@ -256,7 +252,7 @@ def homonyms(trees: Mapping[str, ast.Module]) -> set[str]:
 
 
 def test_no_name_of_a_type_has_two_meanings() -> None:
-    assert homonyms(modules()) <= TEMPORARY_HOMONYMS
+    assert homonyms(modules()) == set()
 
 
 def test_the_test_of_homonyms_can_fail() -> None:

@@ -24,12 +24,12 @@ A SPEC is one of
 
 app = typer.Typer(no_args_is_help=True, help=_HELP, rich_markup_mode=None)
 
-Folder = Annotated[Path, typer.Option("--store", "-s", help="Folder of the store.")]
+StoreOption = Annotated[Path, typer.Option("--store", "-s", help="Folder of the store.")]
 _DEFAULT = Path("embeddings")
 
 
 @app.command()
-def stats(store: Folder = _DEFAULT) -> None:
+def stats(store: StoreOption = _DEFAULT) -> None:
     """Rows, disk and age of each spec. No row is read."""
     with reported():
         print(_existing(store).stats())  # noqa: T201
@@ -37,7 +37,7 @@ def stats(store: Folder = _DEFAULT) -> None:
 
 @app.command()
 def verify(
-    store: Folder = _DEFAULT,
+    store: StoreOption = _DEFAULT,
     recompute: Annotated[int, typer.Option(min=0, help="Rows of each spec to compute again with its model.")] = 0,
 ) -> None:
     """Compare every row with its checksum.
@@ -73,7 +73,7 @@ def explain(
         str | None,
         typer.Argument(metavar="OTHER", help="What it is compared with; the nearest in the store if absent."),
     ] = None,
-    store: Folder = _DEFAULT,
+    store: StoreOption = _DEFAULT,
 ) -> None:
     """Say why two specs have different rows, or one has none."""
     with reported():
@@ -88,7 +88,7 @@ def explain(
 
 @app.command()
 def gc(
-    store: Folder = _DEFAULT,
+    store: StoreOption = _DEFAULT,
     keep: Annotated[
         list[str] | None, typer.Option(metavar="SPEC", help="Keep this spec and remove others; may be repeated.")
     ] = None,
@@ -109,7 +109,7 @@ def gc(
 @app.command()
 def merge(
     other: Annotated[Path, typer.Argument(help="Folder of the store whose rows are added; it is only read.")],
-    store: Folder = _DEFAULT,
+    store: StoreOption = _DEFAULT,
 ) -> None:
     """Add the sound rows of another store that are absent here."""
     with reported():
@@ -126,7 +126,7 @@ def export(
     spec: Annotated[
         str | None, typer.Option(metavar="SPEC", help="Whose rows; needed where the store has several.")
     ] = None,
-    store: Folder = _DEFAULT,
+    store: StoreOption = _DEFAULT,
 ) -> None:
     """Write the rows of one spec to one file."""
     with reported():
@@ -136,7 +136,7 @@ def export(
 
 
 @app.command("import")
-def import_(file: Annotated[Path, typer.Argument(help="What export wrote.")], store: Folder = _DEFAULT) -> None:
+def import_(file: Annotated[Path, typer.Argument(help="What export wrote.")], store: StoreOption = _DEFAULT) -> None:
     """Add the rows of a file that export wrote."""
     with reported():
         from antibody_esm.store.inspection import summary

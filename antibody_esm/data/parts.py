@@ -3,17 +3,17 @@
 from typing import Literal, NamedTuple
 
 from antibody_esm.errors import DatasetError
-from antibody_esm.numbering import CDRS, FRAMEWORKS, REGIONS, Region
+from antibody_esm.numbering import CDRS, FRAMEWORKS, REGIONS, ImgtRegion
 from antibody_esm.sequences import Chain
 
-_ALL: tuple[Region, ...] = tuple(REGIONS)
+_ALL: tuple[ImgtRegion, ...] = tuple(REGIONS)
 
 
 class Fragment(NamedTuple):
     """Regions of each chain, in the order of the sequence; none of a chain that is no part of it."""
 
-    heavy: tuple[Region, ...] = ()
-    light: tuple[Region, ...] = ()
+    heavy: tuple[ImgtRegion, ...] = ()
+    light: tuple[ImgtRegion, ...] = ()
 
     @property
     def chain(self) -> Chain:

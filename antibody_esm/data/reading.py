@@ -13,7 +13,7 @@ from antibody_esm.numbering import (
     REGIONS,
     SPECIES,
     Domain,
-    Region,
+    ImgtRegion,
     absent_reason,
     best,
     closest_species,
@@ -250,7 +250,7 @@ class Reading:
                 raise _Refused(f"a {other} variable domain beside the {name} one; give the {name} chain alone")
             return chain
         domain = best(mine)
-        regions: tuple[Region, ...] = getattr(part_of(self.chain, self.fragment), name)
+        regions: tuple[ImgtRegion, ...] = getattr(part_of(self.chain, self.fragment), name)
         assert domain is not None  # noqa: S101  as `mine` is not empty
         problem = incomplete(domain, name, regions)
         if problem:
@@ -258,7 +258,7 @@ class Reading:
         return "".join(domain.region(region) for region in regions)
 
 
-def incomplete(domain: Domain, name: str, regions: tuple[Region, ...]) -> str | None:
+def incomplete(domain: Domain, name: str, regions: tuple[ImgtRegion, ...]) -> str | None:
     """Return the reason why a domain has not all of the regions; None if it has."""
     absent = [region for region in regions if not domain.region(region)]
     if absent:

@@ -5,16 +5,14 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from antibody_esm import presets
+from antibody_esm.batch import Rows
 from antibody_esm.descriptors import describe
 from antibody_esm.errors import CheckpointError
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.sequences import normalise
 from antibody_esm.specs import AnyExtractorSpec, DescriptorSpec, EnsembleSpec, ExtractorSpec, RuntimeSpec
-
-Rows = NDArray[np.float32]
 
 
 class Source(Protocol):

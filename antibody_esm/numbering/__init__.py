@@ -11,7 +11,7 @@ cache folder, and computed once.
 from antibody_esm.numbering.domain import Domain, best
 from antibody_esm.numbering.profiles import NANOBODY_SPECIES, SPECIES, method
 from antibody_esm.numbering.recognition import LONGEST, NO_DOMAIN, absent_reason, closest_species, number
-from antibody_esm.numbering.regions import CDRS, FRAMEWORKS, REGIONS, Region
+from antibody_esm.numbering.regions import CDRS, FRAMEWORKS, REGIONS, ImgtRegion
 
 __all__ = [
     "CDRS",
@@ -22,7 +22,7 @@ __all__ = [
     "REGIONS",
     "SPECIES",
     "Domain",
-    "Region",
+    "ImgtRegion",
     "absent_reason",
     "best",
     "closest_species",

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from antibody_esm.numbering.regions import CDRS, COUNTED, REGIONS, Region, germline_lengths, occurs
+from antibody_esm.numbering.regions import CDRS, COUNTED, REGIONS, ImgtRegion, germline_lengths, occurs
 
 _CONSERVED = ((23, "C"), (41, "W"), (104, "C"), (118, "WF"), (119, "G"), (121, "G"))
 _COMPLETE = 126
 """Position that a complete domain reaches."""
-_BESIDE: tuple[tuple[Region, tuple[Region, ...]], ...] = (("CDR1", ("FR1", "FR2")), ("CDR2", ("FR2", "FR3")))
+_BESIDE: tuple[tuple[ImgtRegion, tuple[ImgtRegion, ...]], ...] = (("CDR1", ("FR1", "FR2")), ("CDR2", ("FR2", "FR3")))
 """Loops of the V gene, and the frameworks beside each, which a misplaced residue would lengthen or shorten."""
 
 
@@ -62,12 +62,12 @@ class Domain:
         """IMGT position of each residue without the letter of an insertion, 1 to 128; none is below the one before."""
         return tuple(int(position.rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")) for position in self.positions)
 
-    def span(self, region: Region) -> tuple[int, int]:
+    def span(self, region: ImgtRegion) -> tuple[int, int]:
         """Return the first index of a region in `residues`, and the first behind it."""
         first, last = REGIONS[region]
         return bisect_left(self.numbers, first), bisect_right(self.numbers, last)
 
-    def region(self, region: Region) -> str:
+    def region(self, region: ImgtRegion) -> str:
         """Return the residues of a region; none if it is missing."""
         begin, end = self.span(region)
         return self.residues[begin:end]
@@ -153,7 +153,7 @@ class Domain:
             if first < begin and end < last
         }
         differing = [region for region in length if length[region] != germline[region]]
-        named: set[Region] = set()
+        named: set[ImgtRegion] = set()
         for loop, beside in _BESIDE:
             if loop not in differing or not length[loop]:
                 continue
@@ -166,7 +166,9 @@ class Domain:
             if length[region] and region not in named:
                 yield self._difference([region], length, germline), False
 
-    def _difference(self, regions: Sequence[Region], length: dict[Region, int], germline: dict[Region, int]) -> str:
+    def _difference(
+        self, regions: Sequence[ImgtRegion], length: dict[ImgtRegion, int], germline: dict[ImgtRegion, int]
+    ) -> str:
         named = [f"{region}{' from position 11 on' * (region == 'FR1')}" for region in regions]
         counts = [f"{length[region]} residue{'s' * (length[region] != 1)}" for region in regions[:1]]
         counts += [str(length[region]) for region in regions[1:]]

@@ -11,9 +11,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
-Region = Literal["FR1", "CDR1", "FR2", "CDR2", "FR3", "CDR3", "FR4"]
+ImgtRegion = Literal["FR1", "CDR1", "FR2", "CDR2", "FR3", "CDR3", "FR4"]
 
-REGIONS: dict[Region, tuple[int, int]] = {
+REGIONS: dict[ImgtRegion, tuple[int, int]] = {
     "FR1": (1, 26),
     "CDR1": (27, 38),
     "FR2": (39, 55),
@@ -24,20 +24,20 @@ REGIONS: dict[Region, tuple[int, int]] = {
 }
 """First and last IMGT position of each region (doi:10.1016/S0145-305X(02)00039-3)."""
 
-CDRS: tuple[Region, ...] = ("CDR1", "CDR2", "CDR3")
-FRAMEWORKS: tuple[Region, ...] = ("FR1", "FR2", "FR3", "FR4")
+CDRS: tuple[ImgtRegion, ...] = ("CDR1", "CDR2", "CDR3")
+FRAMEWORKS: tuple[ImgtRegion, ...] = ("FR1", "FR2", "FR3", "FR4")
 
-COUNTED: dict[Region, tuple[int, int]] = {
+COUNTED: dict[ImgtRegion, tuple[int, int]] = {
     "FR1": (11, 26),
     **{region: REGIONS[region] for region in ("CDR1", "FR2", "CDR2", "FR3")},
 }
 """First and last position of regions whose length is compared; framework 1 may have gaps before position 11."""
 
-_SAME: dict[Region, int] = {"FR1": 16, "FR2": 17}
+_SAME: dict[ImgtRegion, int] = {"FR1": 16, "FR2": 17}
 """Lengths that are the same in all genes but one of mice."""
 
 
-def germline_lengths(species: str, v_gene: str | None) -> dict[Region, int] | None:
+def germline_lengths(species: str, v_gene: str | None) -> dict[ImgtRegion, int] | None:
     """Return the residues in each region of `COUNTED` of a germline V gene; None if they are not known."""
     lengths = _table().get(species, {})
     gene = v_gene or ""
@@ -45,7 +45,7 @@ def germline_lengths(species: str, v_gene: str | None) -> dict[Region, int] | No
     return None if counts is None else _SAME | dict(zip(("CDR1", "CDR2", "FR3"), counts, strict=True))
 
 
-def occurs(chain: str, loop: Region, length: int) -> bool:
+def occurs(chain: str, loop: ImgtRegion, length: int) -> bool:
     """Return whether a germline V gene of this chain has a CDR1 or CDR2 of this length, in any species."""
     return (chain, loop, length) in _occurring()
 
@@ -63,7 +63,7 @@ def _table() -> dict[str, dict[str, tuple[int, ...]]]:
 
 
 @cache
-def _occurring() -> set[tuple[str, Region, int]]:
-    loops: tuple[Region, ...] = ("CDR1", "CDR2")
+def _occurring() -> set[tuple[str, ImgtRegion, int]]:
+    loops: tuple[ImgtRegion, ...] = ("CDR1", "CDR2")
     genes = [(gene[2], counts) for by_gene in _table().values() for gene, counts in by_gene.items()]
     return {(chain, loop, count) for chain, counts in genes for loop, count in zip(loops, counts, strict=False)}

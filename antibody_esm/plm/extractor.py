@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm import presets
-from antibody_esm.batch import Batch, Done
+from antibody_esm.batch import Batch, Done, Rows
 from antibody_esm.errors import CheckpointError
 from antibody_esm.plm.batching import batches, shuffled
 from antibody_esm.plm.checkpoints import Checkpoint
@@ -30,7 +30,6 @@ from antibody_esm.threads import runs_elsewhere
 
 logger = logging.getLogger("antibody_esm")
 
-Rows = NDArray[np.float32]
 
 _RESIDUES_AT_ONCE = 256
 """Sequences whose residues' states are held in memory together."""

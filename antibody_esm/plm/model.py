@@ -7,8 +7,8 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antibody_esm.batch import Rows
 from antibody_esm.plm.batching import FEWEST, in_company
 from antibody_esm.plm.checkpoints import Checkpoint
 from antibody_esm.plm.families import Vocabulary, family_of, shorten
@@ -21,8 +21,6 @@ from antibody_esm.storage_formats import rounded
 
 if TYPE_CHECKING:
     import torch
-
-Rows = NDArray[np.float32]
 
 
 class Model:

@@ -4,13 +4,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
-from numpy.typing import NDArray
 
+from antibody_esm.batch import Rows
 from antibody_esm.errors import SequenceError
 from antibody_esm.sequences import BETWEEN, chains_of
 from antibody_esm.specs import ExtractorSpec
-
-Rows = NDArray[np.float32]
 
 
 def chains(spec: ExtractorSpec, sequences: list[str]) -> list[str]:

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.errors import BadResidue, SequenceError
-from antibody_esm.numbering import CDRS, FRAMEWORKS, SPECIES, Domain, number
-from antibody_esm.numbering import Region as ImgtRegion
+from antibody_esm.numbering import CDRS, FRAMEWORKS, SPECIES, Domain, ImgtRegion, number
 from antibody_esm.sequences import BETWEEN
 from antibody_esm.specs import Region
 

@@ -7,16 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from antibody_esm.batch import Batch, Done
+from antibody_esm.batch import Batch, Done, Rows
 from antibody_esm.plm.devices import torch_threads_restored
 from antibody_esm.threads import Finishing, closing
 
 T = TypeVar("T")
 R = TypeVar("R")
-Rows = NDArray[np.float32]
 
 
 class Runner(Protocol):

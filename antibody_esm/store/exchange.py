@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from antibody_esm.batch import Rows
 from antibody_esm.errors import SequenceError, StoreError
 from antibody_esm.files import replacing
 from antibody_esm.sequences import normalise
@@ -15,7 +16,6 @@ from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
 from antibody_esm.store import segments
 from antibody_esm.store.folder import FORMAT, Folder, writable
 from antibody_esm.store.inspection import read_specs, stored
-from antibody_esm.store.segments import Rows
 from antibody_esm.store.writer import writing
 
 _KEY = "antibody_esm"

@@ -15,13 +15,14 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.batch import Rows
 from antibody_esm.errors import StoreError
 from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
 from antibody_esm.store import segments
 from antibody_esm.store.arrays import opened
 from antibody_esm.store.index import Index
 from antibody_esm.store.permissions import make_folder, share
-from antibody_esm.store.segments import DamagedError, Keys, Rows, Segment, as_bytes
+from antibody_esm.store.segments import DamagedError, Keys, Segment, as_bytes
 
 FORMAT = 1
 """Layout of a store's folder. Raise it when an older reader would misread a newer folder."""

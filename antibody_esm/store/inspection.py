@@ -13,11 +13,11 @@ from typing import Protocol
 import numpy as np
 from pydantic import ValidationError
 
+from antibody_esm.batch import Rows
 from antibody_esm.errors import StoreError
 from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
 from antibody_esm.store import claims, segments
 from antibody_esm.store.folder import Folder, described
-from antibody_esm.store.segments import Rows
 from antibody_esm.store.writer import DAMAGED
 
 UNFINISHED = ".tmp"

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from xxhash import xxh3_64, xxh3_64_intdigest
 
+from antibody_esm.batch import Rows
 from antibody_esm.errors import StoreError
 from antibody_esm.specs import Storage
 from antibody_esm.storage_formats import DTYPES, Codes, Scales, decode, encode
@@ -26,7 +27,6 @@ KEY_BYTES = 32
 
 Keys = NDArray[np.uint8]
 """``(n, KEY_BYTES)``"""
-Rows = NDArray[np.float32]
 """``(n, dim)``"""
 
 _NAME = re.compile(r"(\d{20})-(\d+)-[0-9a-f]{16}\.joblib")

@@ -23,13 +23,13 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.batch import Batch
+from antibody_esm.batch import Batch, Rows
 from antibody_esm.errors import StoreError
 from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
 from antibody_esm.storage_formats import rounded
 from antibody_esm.store.claims import Claims, Heartbeat
 from antibody_esm.store.folder import Folder
-from antibody_esm.store.segments import Rows, as_bytes, keys_of
+from antibody_esm.store.segments import as_bytes, keys_of
 from antibody_esm.store.writer import Writer, Writers
 
 logger = logging.getLogger("antibody_esm")

@@ -9,20 +9,18 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.batch import Batch
+from antibody_esm.batch import Batch, Rows
 from antibody_esm.errors import StoreError
 from antibody_esm.sequences import normalise
-from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
+from antibody_esm.specs import ResolvedExtractorSpec
 from antibody_esm.storage_formats import rounded
 from antibody_esm.store import cleaning, exchange, inspection
 from antibody_esm.store.cleaning import Removals
 from antibody_esm.store.folder import Folder
-from antibody_esm.store.inspection import StoreStats, Verification, differences, stored, summary
-from antibody_esm.store.segments import Rows, keys_of
+from antibody_esm.store.inspection import AnySpec, StoreStats, Verification, differences, stored, summary
+from antibody_esm.store.segments import keys_of
 from antibody_esm.store.session import Session, SharedSession, fill_by_callbacks
 from antibody_esm.store.writer import writing
-
-AnySpec = ExtractorSpec | ResolvedExtractorSpec
 
 
 class Store(Protocol):

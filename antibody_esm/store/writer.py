@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from antibody_esm.batch import Batch
+from antibody_esm.batch import Batch, Rows
 from antibody_esm.errors import StoreError
 from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
 from antibody_esm.store.folder import GONE, Folder
-from antibody_esm.store.segments import Rows, Segment
+from antibody_esm.store.segments import Segment
 
 DAMAGED = ".damaged"
 
