@@ -22,9 +22,12 @@ from peers import one_thread
 SPECIAL = ("<pad>", "</s>", "<unk>")
 
 
-def write_tokenizer(folder: Path, *, ends: bool = False, x: bool = True) -> None:
-    """Write a tokenizer of single residues: with an end token or none, with a token for X or none."""
-    tokens = [*SPECIAL, *AMINO_ACIDS, *("X" if x else "")]
+def write_tokenizer(folder: Path, *, ends: bool = False, letters: str = ALPHABET, unknown: bool = False) -> None:
+    """Write a tokenizer of these residues, with an end token or none.
+
+    Its model fails at any other letter, whether or not the configuration names an unknown token.
+    """
+    tokens = [*SPECIAL, *letters]
     numbers = {token: number for number, token in enumerate(tokens)}
     tokenizer = Tokenizer(models.WordLevel(numbers, unk_token="<none>"))  # noqa: S106  no password
     tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
@@ -33,6 +36,7 @@ def write_tokenizer(folder: Path, *, ends: bool = False, x: bool = True) -> None
         tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     tokenizer.save(str(folder / "tokenizer.json"))
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "<pad>", "eos_token": "</s>"}
+    settings |= {"unk_token": "<unk>"} if unknown else {}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
 
 
@@ -162,11 +166,12 @@ def test_a_configuration_without_a_limit_has_that_of_transformers(tmp_path: Path
 # --- vocabularies without X, and without special tokens -------------------------------------------------------------
 
 
-def test_a_vocabulary_without_x_refuses_sequences_with_x_and_reads_the_others(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unknown", [False, True])
+def test_a_vocabulary_without_x_refuses_sequences_with_x_and_reads_the_others(tmp_path: Path, unknown: bool) -> None:
     model_of("gpt2").save_pretrained(tmp_path)
     write_tokenizer(tmp_path)
     expected = Extractor(tmp_path).embed(["EVQLV", "QVQ"])
-    write_tokenizer(tmp_path, x=False)
+    write_tokenizer(tmp_path, letters=AMINO_ACIDS, unknown=unknown)
     extractor = Extractor(tmp_path)
     assert np.array_equal(extractor.embed(["EVQLV", "QVQ"]), expected)
     for run in (extractor.embed, extractor.residues):
@@ -177,6 +182,14 @@ def test_a_vocabulary_without_x_refuses_sequences_with_x_and_reads_the_others(tm
             (1, 3, "X"),
             (3, 0, "X"),
         ]
+
+
+@pytest.mark.parametrize("unknown", [False, True])
+def test_a_vocabulary_without_an_amino_acid_refuses_the_model(tmp_path: Path, unknown: bool) -> None:
+    model_of("gpt2").save_pretrained(tmp_path)
+    write_tokenizer(tmp_path, letters=ALPHABET.replace("W", ""), unknown=unknown)
+    with pytest.raises(CheckpointError, match="its tokenizer does not read proteins: it has no token for W"):
+        Extractor(tmp_path).embed(["EVQLV"])
 
 
 def test_a_vocabulary_of_bytes_that_leaves_x_out_refuses_sequences_with_x(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 To add a family, add a row to `_FAMILIES` and a tiny checkpoint to `antibody_esm.testing`; see the developer guide.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -290,6 +290,13 @@ def _prove(tokenizer: Any, separator: str) -> Vocabulary:
     def tokens(residues: str) -> list[int]:
         return list(tokenizer(separator.join(residues))["input_ids"])
 
+    letters = {token.strip(_BLANKS) for token in tokenizer.get_vocab()}
+    alphabet = ALPHABET
+    if not _replaces(tokenizer):
+        if absent := [residue for residue in AMINO_ACIDS if residue not in letters]:
+            raise ValueError(f"it has no token for {absent[0]}")
+        alphabet = ALPHABET if UNKNOWN in letters else AMINO_ACIDS
+
     # Where three tokens differ between two three-residue probes, the residues stand.
     one, two = tokens("ACD"), tokens("EFG")
     if len(one) != len(two):
@@ -302,7 +309,6 @@ def _prove(tokenizer: Any, separator: str) -> Vocabulary:
         raise ValueError("what it adds at the ends is not made of special tokens")
 
     ids = np.full(128, -1, np.int64)
-    alphabet = ALPHABET if _reads_x(tokenizer, separator, tokens) else AMINO_ACIDS
     for residue in alphabet:
         found = tokens(residue)
         if len(found) != len(prefix) + 1 + len(suffix):
@@ -324,15 +330,20 @@ def _prove(tokenizer: Any, separator: str) -> Vocabulary:
     return vocabulary
 
 
-def _reads_x(tokenizer: Any, separator: str, tokens: Callable[[str], list[int]]) -> bool:
-    """Return whether X has a token; a vocabulary of bytes leaves a residue without one out, another one fails."""
-    if tokenizer.unk_token_id is None and not any(token.strip(_BLANKS) == UNKNOWN for token in tokenizer.get_vocab()):
-        return False
-    return len(tokens(UNKNOWN)) == len(tokens("A"))
-
-
 _BLANKS = " ▁Ġ"
-"""What vocabularies write for a blank before a word."""
+"""Signs for a blank before a word in vocabularies."""
+
+
+def _replaces(tokenizer: Any) -> bool:
+    """Return whether letters without a token become the unknown one; otherwise they are left out, or an error."""
+    if not tokenizer.is_fast:
+        return tokenizer.unk_token_id is not None
+    from tokenizers.models import Unigram
+
+    model = tokenizer.backend_tokenizer.model
+    if isinstance(model, Unigram):
+        return tokenizer.unk_token_id is not None
+    return model.unk_token is not None and model.token_to_id(model.unk_token) is not None
 
 
 def _prove_pairs(tokenizer: Any, separator: str, vocabulary: Vocabulary, family: Family) -> Vocabulary:
