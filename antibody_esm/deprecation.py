@@ -21,7 +21,7 @@ def moved(old: str, new: str) -> Callable[[str], Any]:
         if name.startswith("_"):
             raise AttributeError(f"module {old!r} has no attribute {name!r}")
         value = getattr(import_module(new), name)
-        warnings.warn(f"{old} is now {new}; import {name} from there", DeprecationWarning, stacklevel=2)
+        warnings.warn(f"{old}.{name} is now in {new}; import {name} from there", DeprecationWarning, stacklevel=2)
         return value
 
     return attribute

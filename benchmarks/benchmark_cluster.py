@@ -38,7 +38,7 @@ def benchmark_cluster(tmp_path: Path, benchmark: BenchmarkFixture) -> None:
     store, dask, processes, one = EmbeddingStore(tmp_path / "store"), [], [], []
     with (
         multiprocessing.get_context("spawn").Pool(2) as pool,
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
         Client(cluster),
     ):
         for number in range(ROUNDS + 1):  # the first loads the models

@@ -17,10 +17,11 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from antibody_esm import Dataset, DecisionSpec, DescriptorSpec, Predictor, SplitSpec, StoreError, Trainer, TrainSpec
 from antibody_esm.data.dataset import Provenance
-from antibody_esm.evaluation.calibration import ASSAY_THRESHOLDS, CalibratedClassifier
+from antibody_esm.evaluation.calibration import CalibratedClassifier
 from antibody_esm.evaluation.metrics import score
 from antibody_esm.evaluation.splits import folds
 from antibody_esm.evaluation.test_set_log import Ledger, Opening
+from antibody_esm.evaluation.thresholds import ASSAY_THRESHOLDS
 from antibody_esm.specs import RidgeSpec
 from effort import examples
 from peers import one_thread

@@ -25,7 +25,7 @@ RUNTIME = RuntimeSpec(batch_tokens=400)
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Client]:
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as local,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1") as local,
         Client(local) as client,
     ):
         yield client

@@ -9,6 +9,7 @@ from antibody_esm.trained_on import TrainedOn
 
 MOVED = [
     ("antibody_esm.evaluation.ledger", "antibody_esm.evaluation.test_set_log", ["Ledger", "Opening"]),
+    ("antibody_esm.evaluation.calibration", "antibody_esm.evaluation.thresholds", ["ASSAY_THRESHOLDS"]),
     ("antibody_esm.evaluation.uncertainty", "antibody_esm.evaluation.conformal", ["Uncertainty", "out_of_fold"]),
 ]
 

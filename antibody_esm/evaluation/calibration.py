@@ -11,9 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from antibody_esm.deprecation import moved
 from antibody_esm.evaluation.nested import best_threshold
 from antibody_esm.evaluation.splits import folds
 from antibody_esm.specs import DecisionSpec, SplitBy, SplitSpec
+
+__getattr__ = moved(__name__, "antibody_esm.evaluation.thresholds")
 
 
 class CalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types

@@ -11,6 +11,10 @@ from antibody_esm.batch import Batch, Done, Rows
 from antibody_esm.plm.devices import torch_threads_restored
 from antibody_esm.threads import Finishing, closing
 
+with warnings.catch_warnings():  # before huggingface_hub imports it, whose import would advise to install ipywidgets
+    warnings.filterwarnings("ignore", message="IProgress not found")
+    from tqdm.auto import tqdm
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -66,11 +70,5 @@ def is_watched(asked: bool | None) -> bool:
 
 
 def progress_bar(total: int, name: str, unit: str, asked: bool | None) -> Any:
-    """Return a bar, from a module that is imported before transformers does it, without its advice on ipywidgets.
-
-    A notebook that lacks them gets the bar as text, which is good enough.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="IProgress not found")
-        from tqdm.auto import tqdm
+    """Return a bar; a notebook without ipywidgets gets it as text."""
     return tqdm(total=total, desc=name, unit=unit, delay=1, disable=not is_watched(asked))
