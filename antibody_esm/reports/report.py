@@ -91,7 +91,7 @@ class Report(Analysis):
 
     @property
     def python(self) -> str:
-        """Lines of Python that give the same numbers again, given the data."""
+        """Lines of Python that reproduce the numbers from the data."""
         return reproduction.python(self)
 
     def to_frame(self) -> "pd.DataFrame":
