@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antibody_esm import EmbeddingStore, Extractor, ExtractorSpec, RuntimeSpec, SequenceError, embed
+from antibody_esm import EmbeddingStore, Extractor, ExtractorSpec, RuntimeSpec, SequenceError, embed, numbering
 from antibody_esm.numbering import number
-from antibody_esm.plm import resolution
 from antibody_esm.plm.regions import places
 from chains import HEAVY, LIGHT, LINKER, LYSOZYME, NANOBODY
 from effort import examples
@@ -83,7 +82,7 @@ def test_each_region_has_its_own_rows_in_a_store_and_another_numbering_too(
     assert len(store.stats().specs) == len(specs)
     assert tiny.resolve().numbering is None
     assert store.explain(tiny, specs[3])[0] == "region all -> cdr3"
-    monkeypatch.setattr(resolution, "method", lambda species: "anarcism 99, 1")
+    monkeypatch.setattr(numbering, "method", lambda species: "anarcism 99, 1")
     extractor = Extractor(specs[3])
     embed(CHAINS, extractor, store)
     assert extractor.computed == len(CHAINS), "rows of another numbering are not taken for these"
