@@ -59,9 +59,9 @@ CROSS_VALIDATION = (
 """Note beside every interval of a cross-validation."""
 
 SIMULATED = (
-    "In simulations of this design (ten stratified folds of logistic regression, 100 to 400 independent antibodies, "
-    "half of them positive), nominal 95 % intervals of ROC AUC, balanced accuracy, accuracy and Brier score covered "
-    "the truth in 94 to 100 of 100 data sets (benchmarks/benchmark_intervals.py)."
+    "This design was simulated: ten stratified folds of logistic regression, 100 to 400 independent antibodies, half "
+    "of them positive. In 100 data sets, nominal 95 % intervals of ROC AUC, balanced accuracy, accuracy and Brier "
+    "score had a coverage of 94 to 100 % (benchmarks/benchmark_intervals.py)."
 )
 """Note for the cross-validations whose coverage was simulated, and for no other."""
 

@@ -249,7 +249,8 @@ def mutational_scan(
 def on_the_front(risk: NDArray[np.float64], plausibility: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return True for each of ``n`` mutants that is on the Pareto front of low risk and high plausibility.
 
-    A mutant is not on it if another, or the wild type with 0 in both, is at least as good in both and better in one.
+    A mutant is not on it if another one is at least as good in both and better in one. The wild type has 0 in both, and
+    counts as another one.
     """
     risk, plausibility = np.append(risk, 0.0), np.append(plausibility, 0.0)
     order = np.lexsort((-plausibility, risk))

@@ -112,7 +112,7 @@ class Report(Analysis):
         return path
 
     def to_csv(self, path: str | Path) -> Path:
-        """Write the predictions, with columns ``identity`` and ``family`` if these are known; return the path."""
+        """Write the predictions, with columns ``identity`` and ``family`` if there are any; return the path."""
         path = Path(path)
         columns = {} if self.identity is None else {"identity": self.identity}
         if self.family is not None:
