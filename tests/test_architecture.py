@@ -175,7 +175,7 @@ def test_no_module_imports_the_door() -> None:
 
 # Objects of Python and other libraries, which take their settings as attributes.
 OF_LIBRARIES = {
-    *("bar.total", "found.indices", "found.indptr", "function.argtypes", "os.environ", "warnings.showwarning"),
+    *("bar.total", "matrix.indices", "matrix.indptr", "function.argtypes", "os.environ", "warnings.showwarning"),
     "setattr(layer, name)",  # layers of torch
     "setattr(model.get_submodule(parent), name)",
 }

@@ -197,7 +197,7 @@ def test_the_nearest_sequence_is_a_scikit_learn_classifier_of_any_two_classes() 
     assert NearestSequence().fit(X, label).predict(X[:3]).tolist() == ["mono"] * 3
     with pytest.raises(NotFittedError):
         NearestSequence().predict(X)
-    with pytest.raises(ValueError, match="two classes are needed, here are 1"):
+    with pytest.raises(ValueError, match="two classes are needed, got 1"):
         NearestSequence().fit(X, ["mono"] * len(X))
 
 

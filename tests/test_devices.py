@@ -157,7 +157,7 @@ def test_a_single_model_is_for_all_threads_at_once() -> None:
     inside, both = threading.Barrier(2, timeout=PATIENCE), []
 
     def use() -> None:
-        with copies.one() as model:
+        with copies.borrowed() as model:
             inside.wait()
             both.append(model)
 

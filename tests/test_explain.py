@@ -160,8 +160,8 @@ def test_of_calibrated_probabilities_the_score_before_is_explained(tiny: Extract
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
-        ({"pooling": "max"}, "the max of residues"),
-        ({"pooling": "cls"}, "the cls of residues"),
+        ({"pooling": "max"}, "the max over residues"),
+        ({"pooling": "cls"}, "the cls over residues"),
         ({"special_tokens": "include"}, "tokens that are no residues"),
     ],
 )
@@ -177,7 +177,7 @@ def test_what_is_no_sum_over_residues_is_occluded_or_refused(
 def test_descriptors_are_not_of_residues(tiny: ExtractorSpec) -> None:
     described = EnsembleSpec(members=(tiny, DescriptorSpec(descriptors=("net_charge",))), combine="concat")
     predictor = trained(described, "logreg")
-    with pytest.raises(ValueError, match="descriptors are of the whole sequence"):
+    with pytest.raises(ValueError, match="descriptors describe the whole sequence"):
         residue_contributions(predictor, "EVQLV", method="exact")
     assert residue_contributions(predictor, "EVQLK").method == "occlusion"
 

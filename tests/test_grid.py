@@ -110,11 +110,11 @@ def test_pipelines_that_were_scored_on_different_antibodies_are_not_ranked(tmp_p
     sentence = grid.sentences(second)[0]
     assert sentence == (
         "Pipelines here were scored on other antibodies (56, of which 56 are among the 60) than those of "
-        "'made up, cross-validation': no order between the two is meant."
+        "'made up, cross-validation': the two columns are not ranked together."
     )
     assert sentence in " ".join(str(grid).split())
-    assert "no order between the two is meant" in grid.to_html(tmp_path / "grid.html").read_text()
-    assert not any("no order" in one for one in grid.sentences(first))
+    assert "the two columns are not ranked together" in grid.to_html(tmp_path / "grid.html").read_text()
+    assert not any("ranked together" in one for one in grid.sentences(first))
     assert second.title == "made up, cross-validation (2)"
 
 

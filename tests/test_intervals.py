@@ -394,7 +394,7 @@ def test_few_positives_are_said_with_the_width_and_without_accuracy() -> None:
     assert said is not None
     assert said.startswith(f"Only 7 of 398 antibodies are positive: ROC AUC is {found['roc_auc']}, an interval ")
     assert f"{short(found['roc_auc'].width)} wide" in said
-    assert said.endswith("Accuracy says nothing here: always naming the larger class has .982.")
+    assert said.endswith("Accuracy is uninformative: predicting the larger class for every antibody has .982.")
     assert few_positives(rows(np.random.default_rng(5), 100, positives=FEW), found) is None
 
 

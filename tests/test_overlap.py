@@ -227,12 +227,12 @@ def test_too_few_clusters_leave_the_warning_and_the_reason() -> None:
     few = families(6, 10)
     text = shown(Trainer(CHARGES, LOGREG, SplitSpec(folds=5)).cross_validate(few))
     assert "60 of 60 antibodies (100 %) have a clonal relative (90 % identity) in another fold" in text
-    assert "is not beside it: 5 folds need at least 5 identity clusters with antibodies of each class" in text
+    assert "was not computed: 5 folds need at least 5 identity clusters with antibodies of each class" in text
 
 
 def test_a_report_without_vectors_warns_and_says_why_there_is_no_score() -> None:
     report = replace(Trainer(CHARGES, LOGREG).cross_validate(families()), again=None)
-    assert "is not beside it: this report was made without vectors; see SplitSpec(by='identity')." in shown(report)
+    assert "was not computed: this report was made without vectors; see SplitSpec(by='identity')." in shown(report)
 
 
 def test_the_second_cross_validation_is_computed_when_it_is_shown_and_once_for_data_and_spec(
@@ -304,7 +304,7 @@ def test_a_grid_warns_above_its_table_and_gives_the_second_score_of_every_pipeli
         for one in expected:
             assert f"{one.pipeline}: {one.intervals['roc_auc']}" in text
     assert shown(grid).index("have a clonal relative") < shown(grid).index("baselines")
-    assert page.index("have a clonal relative") < page.index("What was found")
+    assert page.index("have a clonal relative") < page.index("Scores with 95 % intervals")
 
 
 def test_a_benchmark_has_the_second_score_also_of_results_that_were_there(tmp_path: Path) -> None:

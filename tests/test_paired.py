@@ -134,7 +134,7 @@ def comparison(low: float, high: float, p: float, metric: str = "roc_auc", **cha
             comparison(0.02, 0.1, 0.01, "f1", caveat=METRIC["f1"].caveat),
             "undecided",
             "Nothing is claimed of esm2_650m against composition: F1 difference +.060 [.02, .10] (DeLong, p = .010), "
-            "which calling more antibodies positive raises without any knowledge.",
+            "because the metric rises if more antibodies are predicted positive.",
         ),
         (
             comparison(np.nan, np.nan, 1.0, difference=Interval(0.5, np.nan, np.nan, 0.95, "DeLong")),
@@ -544,7 +544,7 @@ def test_after_cross_validation_only_the_test_that_knows_of_training_claims() ->
     assert compare(one, other).verdict == "better"
     assert paired_bootstrap(one, other, "roc_auc", resamples=200).verdict == "undecided"
     assert mcnemar(one, other).verdict == "undecided"
-    assert "which leaves out that the models of the folds vary" in str(mcnemar(one, other))
+    assert "because the test ignores that models differ between folds" in str(mcnemar(one, other))
 
 
 # --- how often what is claimed is so

@@ -107,7 +107,7 @@ def test_a_single_chain_has_the_same_vector_whatever_becomes_of_pairs(
 @pytest.mark.parametrize("kind", ["esm", "esm1v", "roformer"])
 def test_a_family_that_reads_one_chain_says_so_instead_of_joining_two(kind: str, checkpoints: dict[str, Path]) -> None:
     spec = ExtractorSpec(model=str(checkpoints[kind]), pairs="joined")
-    with pytest.raises(CheckpointError, match="read one chain; embed both by themselves: pairs='apart'"):
+    with pytest.raises(CheckpointError, match="read one chain; embed each chain separately: pairs='apart'"):
         Extractor(spec).embed(ANTIBODIES)
 
 

@@ -221,7 +221,7 @@ def test_a_model_trained_on_it_is_saved_by_its_digest_and_predicts_the_same(tmp_
 
 
 def test_chains_of_a_pair_are_not_joined(name: str) -> None:
-    with pytest.raises(CheckpointError, match="roberta, read one chain; embed both by themselves"):
+    with pytest.raises(CheckpointError, match="roberta, read one chain; embed each chain separately"):
         Extractor(ExtractorSpec(model=name, pairs="joined")).embed([("EVQL", "DIQM")])
 
 

@@ -94,7 +94,7 @@ def test_without_a_head_there_is_no_plausibility_and_that_is_said(tiny: Extracto
 def test_descriptors_and_those_who_do_not_ask_have_no_plausibility(predictor: Predictor) -> None:
     described = trained(DescriptorSpec(descriptors=("net_charge", "length")), "logreg")
     assert "no language model" in mutational_scan(described, HEAVY, "107").absent["plausibility"]
-    assert "not asked for" in mutational_scan(predictor, HEAVY, "107", plausibility=False).absent["plausibility"]
+    assert "not computed" in mutational_scan(predictor, HEAVY, "107", plausibility=False).absent["plausibility"]
 
 
 def test_plausibility_of_several_models_is_their_mean(checkpoints: dict[str, Path], predictor: Predictor) -> None:

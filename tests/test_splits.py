@@ -345,7 +345,7 @@ def test_sequences_may_be_x_and_then_nested_searches_need_no_groups() -> None:
 def test_a_splitter_without_groups_or_with_three_classes_is_an_error() -> None:
     with pytest.raises(ValueError, match="needs groups"):
         list(IdentityKFold(3).split(X, Y))
-    with pytest.raises(DatasetError, match="two classes, here are 3"):
+    with pytest.raises(DatasetError, match="two classes, got 3"):
         list(Splitter().split(X, [0, 1, 2] * 40))
 
 

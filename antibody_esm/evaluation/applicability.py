@@ -13,24 +13,24 @@ from antibody_esm.sequences import ModelText
 
 _NEIGHBOURS = 5
 _KEPT = 5_000
-"""Largest number of vectors to which distances are computed; of more, a random sample, always the same."""
+"""Largest number of vectors to which distances are computed; larger sets are sampled with a fixed seed."""
 _COMPARED = 20_000
-"""Largest number of training antibodies with which all are aligned; of more, only those at or above `_NEAR`."""
+"""Largest number of training antibodies that are all aligned; in larger sets, only those at or above `_NEAR`."""
 _NEAR = 0.9
 FAR = 0.95
-"""An antibody farther from the training ones than this share of them are from each other is flagged."""
+"""Share of training antibodies: an antibody is flagged if more of them are nearer to their own neighbours."""
 
 
 @dataclass(frozen=True, eq=False)
 class Applicability:
-    """Training antibodies, and how far others are from them.
+    """Training antibodies, from which the distance of others is measured.
 
     Attributes
     ----------
     sequences
-        All distinct training sequences; of pairs their texts, ``heavy|light``.
+        All distinct training sequences; pairs are texts, ``heavy|light``.
     features
-        ``(k, dim)``, what the classifier read of them, float32; of more than 5,000, a random sample.
+        ``(k, dim)``, features that the classifier read, float32; a random sample if there are more than 5,000.
     complete
         False if training sequences are missing, as in models of more than 5,000 antibodies that an earlier version
         saved: then the identity to the nearest one is unknown.
@@ -62,8 +62,8 @@ class Applicability:
         if not len(features):
             return np.empty(0)
         scaler, neighbours, own = self._neighbours
-        found = neighbours.kneighbors(scaler.transform(features.astype(np.float32).astype(np.float64)))[0].mean(axis=1)
-        return np.asarray(np.searchsorted(own, found, side="left") / len(own), np.float64)
+        apart = neighbours.kneighbors(scaler.transform(features.astype(np.float32).astype(np.float64)))[0].mean(axis=1)
+        return np.asarray(np.searchsorted(own, apart, side="left") / len(own), np.float64)
 
     def identity(self, sequences: Sequence[str]) -> NDArray[np.float64]:
         """Return the identity of each sequence to the nearest training one, ``(m,)``, from 0 to 1; NaN if unknown.
@@ -74,20 +74,20 @@ class Applicability:
         unknown. If training sequences are missing (`complete`), all identities but those of 1 are unknown.
         """
         queries = [compared(text) for text in sequences]
-        found = np.array([1.0 if query in self._compared else np.nan for query in queries], np.float64)
-        others = np.flatnonzero(np.isnan(found))
+        nearest = np.array([1.0 if query in self._compared else np.nan for query in queries], np.float64)
+        others = np.flatnonzero(np.isnan(nearest))
         if not self.complete or not len(others):
-            return found
+            return nearest
         rest, targets = [queries[row] for row in others.tolist()], list(self._compared)
         if len(targets) <= _COMPARED:
-            found[others] = np.concatenate([same.max(axis=1) for _, same in identities(rest, targets)])
+            nearest[others] = np.concatenate([same.max(axis=1) for _, same in identities(rest, targets)])
         else:
             pairs = similar_pairs(rest, targets, _NEAR)
-            np.fmax.at(found, others[pairs.query], pairs.identity)
-        return found
+            np.fmax.at(nearest, others[pairs.query], pairs.identity)
+        return nearest
 
     def holds(self, sequences: Sequence[str]) -> list[bool]:
-        """Return whether each sequence, or pair with both its chains, is a training one."""
+        """Return True for each sequence, or pair with both its chains, that is a training antibody."""
         return [text in self._members for text in sequences]
 
     @cached_property
@@ -106,11 +106,11 @@ class Applicability:
         from sklearn.preprocessing import StandardScaler
 
         scaler = StandardScaler().fit(self.features.astype(np.float64))
-        known = scaler.transform(self.features.astype(np.float64))
-        nearest = min(_NEIGHBOURS, max(1, len(known) - 1))
-        neighbours = NearestNeighbors(n_neighbors=nearest, algorithm="brute").fit(known)
+        scaled = scaler.transform(self.features.astype(np.float64))
+        nearest = min(_NEIGHBOURS, max(1, len(scaled) - 1))
+        neighbours = NearestNeighbors(n_neighbors=nearest, algorithm="brute").fit(scaled)
         # Without the antibody itself, which is its own nearest neighbour.
-        own = neighbours.kneighbors(n_neighbors=nearest)[0].mean(axis=1) if len(known) > 1 else np.zeros(1)
+        own = neighbours.kneighbors(n_neighbors=nearest)[0].mean(axis=1) if len(scaled) > 1 else np.zeros(1)
         return scaler, neighbours, np.sort(own)
 
 

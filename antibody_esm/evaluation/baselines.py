@@ -1,9 +1,10 @@
 """Baselines: predictions from sequences that need no language model.
 
-A baseline is fitted on training rows only. Baselines are the majority class; logistic regression on one number (length,
-isoelectric point, net charge at pH 7.4, hydrophobicity of Kyte and Doolittle), on the amino acid composition, on k-mers
-of one to three residues, on the V gene and on published biophysical descriptors; and the label of the nearest training
-sequence. For continuous labels they are the mean, and ridge regression in place of logistic regression.
+A baseline is fitted on training rows only. Baselines are the majority class, the label of the nearest training
+sequence, and logistic regression. Logistic regression reads one number (length, isoelectric point, net charge at pH
+7.4, hydrophobicity of Kyte and Doolittle), the amino acid composition, k-mers of one to three residues, the V gene, or
+published biophysical descriptors. For continuous labels, the mean replaces the majority class, and ridge regression
+replaces logistic regression.
 
 Pairs have the features of both chains side by side: two lengths, two net charges, the k-mers of each chain, the V gene
 of each chain. The nearest pair is that of the highest identity over both chains.
@@ -60,9 +61,9 @@ class Prediction(NamedTuple):
     """Predictions of a fitted baseline for a data set."""
 
     prediction: NDArray[Any]
-    """``(n,)``, 0 or 1; of continuous labels, their values."""
+    """``(n,)``, 0 or 1; predicted values for continuous labels."""
     probability: NDArray[np.float64] | None
-    """``(n,)``, of class 1; None of continuous labels."""
+    """``(n,)``, of class 1; None for continuous labels."""
     scores: dict[str, float]
     """Metric to its value; NaN where it is not defined."""
 
@@ -77,12 +78,12 @@ class Results(Generic[T]):
 
 
 def _sparse(values: NDArray[np.float64]) -> Any:
-    """Return a matrix that holds what is not 0, with the short indices that scikit-learn's solvers read."""
+    """Return a sparse matrix, with the short indices that scikit-learn's solvers read."""
     from scipy.sparse import csr_array
 
-    found = csr_array(values)
-    found.indices, found.indptr = found.indices.astype(np.int32), found.indptr.astype(np.int32)
-    return found
+    matrix = csr_array(values)
+    matrix.indices, matrix.indptr = matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
+    return matrix
 
 
 def baseline(name: BaselineName, *, continuous: bool = False, species: Sequence[str] = SPECIES) -> Baseline:
@@ -96,7 +97,7 @@ def baseline(name: BaselineName, *, continuous: bool = False, species: Sequence[
     Raises
     ------
     ValueError
-        If there is none of that name.
+        If no baseline has that name.
 
     Examples
     --------
@@ -126,16 +127,16 @@ def baseline(name: BaselineName, *, continuous: bool = False, species: Sequence[
         case "biophysical":
             return described(*DescriptorSpec().descriptors)
         case "kmers":
-            # Counts have one unit, and scaling would make much of words that occur once.
+            # Counts have one unit, and scaling would give much weight to k-mers that occur once.
             spec = DescriptorSpec(descriptors=("kmers",), kmer_values="count")
             counts: Callable[[Sequence[str]], Any] = lambda sequences: describe(sequences, spec).values  # noqa: E731
             if continuous:
                 return Baseline(name, counts, linear(standardize=False))
-            # Of 8,420 words a sequence holds some 300: Newton's steps over these few take a tenth of the time of lbfgs.
+            # A sequence has about 300 of 8,420 k-mers: Newton's steps over these few take a tenth of the time of lbfgs.
             few = LogisticRegression(solver="newton-cg", tol=1e-8, max_iter=10_000)
             return Baseline(name, lambda sequences: _sparse(counts(sequences)), few)
         case "germline":
-            columns = OneHotEncoder(handle_unknown="ignore")  # a gene that training rows have not: no column
+            columns = OneHotEncoder(handle_unknown="ignore")  # a gene that no training row has: no column
             of_columns = Ridge() if continuous else LogisticRegression(tol=1e-8, max_iter=10_000)
             genes: Callable[[Sequence[str]], Any] = lambda sequences: germline_genes(sequences, species=species)  # noqa: E731
             return Baseline(name, genes, make_pipeline(columns, of_columns))
@@ -175,7 +176,7 @@ def cross_validate_baselines(
     Raises
     ------
     DatasetError
-        If labels are not what they have to be, or the split does not fit the data.
+        If labels are of the wrong kind, or the split does not fit the data.
 
     Examples
     --------
@@ -185,11 +186,11 @@ def cross_validate_baselines(
     >>> results.found["length"].scores["roc_auc"].shape
     (3,)
     >>> results.absent
-    {'germline': 'no variable domain is recognised in any sequence, so that no germline gene is known'}
+    {'germline': 'no variable domain is recognised in any sequence, so no germline gene is assigned'}
     """
     split = split or SplitSpec()
     label, unit = _label(data, continuous), units(split, data)
-    folds(split, strata(label) if continuous else label, unit)  # raises what concerns all baselines
+    folds(split, strata(label) if continuous else label, unit)  # raises errors that concern all baselines
 
     def validated(made: Baseline) -> CrossValidation:
         return cross_validate(made.classifier, _features(made, data), label, split, workers, unit)
@@ -211,13 +212,12 @@ class FittedBaselines:
     """True if labels are continuous."""
 
     def score(self, data: Dataset) -> Results[Prediction]:
-        """Return predictions and scores on other data, of which nothing is fitted.
+        """Return predictions and scores on other data, on which nothing is fitted.
 
         Raises
         ------
         DatasetError
-            If labels are not what they have to be, or the data are of another chain or fragment than those of the
-            training.
+            If labels are of the wrong kind, or the data are of another chain or fragment than the training set.
         """
         if not self.reading.same_part(data.reading):
             raise DatasetError(f"baselines of {self.reading} sequences cannot be scored on {data.reading} ones")
@@ -266,20 +266,20 @@ def _label(data: Dataset, continuous: bool) -> NDArray[Any]:
 
 
 def _features(made: Baseline, data: Dataset) -> Any:
-    """Return the features of a data set; a DatasetError is raised if they say nothing."""
+    """Return the features of a data set; a DatasetError is raised if they are all unknown."""
     features = made.features(data.sequences)
     if made.name == "germline" and (features == UNKNOWN).all():
-        raise DatasetError("no variable domain is recognised in any sequence, so that no germline gene is known")
+        raise DatasetError("no variable domain is recognised in any sequence, so no germline gene is assigned")
     return features
 
 
 def _each(baselines: Sequence[Baseline], compute: Callable[[Baseline], T]) -> Results[T]:
     """Return the result of each baseline; a baseline that fails is absent, with the reason."""
-    found: dict[BaselineName, T] = {}
+    results: dict[BaselineName, T] = {}
     absent: dict[BaselineName, str] = {}
     for made in baselines:
         try:
-            found[made.name] = compute(made)
+            results[made.name] = compute(made)
         except RECOVERABLE as error:
             absent[made.name] = in_one_line(error)
-    return Results(found, absent)
+    return Results(results, absent)

@@ -1,8 +1,8 @@
-"""From what a classifier says to a probability and a class, both learnt from rows that it had not seen.
+"""Calibration of probabilities and choice of a threshold, both from out-of-fold outputs of a classifier.
 
-The probabilities of a classifier on its own training rows are too sure, so neither a calibration nor a threshold can be
-learnt from them. Both are learnt from scores out of fold, within the rows that `CalibratedClassifier.fit` is given; the
-classifier itself is then fitted on all of these. No test label has a part in it, since none is there.
+The probabilities of a classifier on its own training rows are overconfident, so neither a calibration nor a threshold
+can be learnt from them. Both are learnt from out-of-fold outputs within the rows of `CalibratedClassifier.fit`; the
+classifier is then fitted on all of these rows. No test label is used.
 """
 
 from typing import Any, Literal
@@ -30,8 +30,8 @@ class CalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         ``sigmoid`` (Platt 1999, as scikit-learn has it), ``isotonic`` (doi:10.1145/775047.775151), or None: the
         probabilities of the classifier.
     threshold
-        Probability from which on a row is predicted as 1; ``balanced_accuracy``: that at which it is highest out of
-        fold; None: 0.5.
+        Smallest probability at which class 1 is predicted; ``balanced_accuracy`` chooses the threshold with the highest
+        balanced accuracy out of fold; None is 0.5.
     folds
         Folds of the training rows.
     by, identity
@@ -42,9 +42,9 @@ class CalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     classifier_
         Fitted on all rows.
     calibrator_
-        From scores to probabilities; None without calibration.
+        Map from outputs to probabilities; None without calibration.
     threshold_
-        The probability from which on a row is predicted as 1.
+        Smallest probability at which class 1 is predicted.
     classes_
         0 and 1.
 
@@ -83,12 +83,12 @@ class CalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         y
             ``(n,)``, 0 or 1.
         unit
-            ``(n,)``, what stays together, see `splits.units`; None where each row is its own.
+            ``(n,)``, unit of each row, see `splits.units`; None if each row is its own unit.
 
         Raises
         ------
         DatasetError, ValueError
-            As `splits.folds` does, of the training rows.
+            As `splits.folds`, for the training rows.
         """
         from sklearn.base import clone
         from sklearn.model_selection import cross_val_predict
@@ -100,13 +100,13 @@ class CalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         if self.calibration is None and self.threshold != "balanced_accuracy":
             return self
         cv = folds(self._split(), y, None if self.by == "antibody" else unit)
-        score = cross_val_predict(self.classifier, X, y, cv=cv, method=self._method())
-        score = score if score.ndim == 1 else score[:, 1]
+        output = cross_val_predict(self.classifier, X, y, cv=cv, method=self._method())
+        output = output if output.ndim == 1 else output[:, 1]
         if self.calibration is not None:
-            self.calibrator_ = _calibrator(self.calibration).fit(score, y)
-            score = self.calibrator_.predict(score)
+            self.calibrator_ = _calibrator(self.calibration).fit(output, y)
+            output = self.calibrator_.predict(output)
         if self.threshold == "balanced_accuracy":
-            self.threshold_ = best_threshold(y, np.clip(score, 0, 1))
+            self.threshold_ = best_threshold(y, np.clip(output, 0, 1))
         return self
 
     @property
@@ -121,12 +121,12 @@ class CalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         check_is_fitted(self)
         if self.calibrator_ is None:
             return np.asarray(self.classifier_.predict_proba(X), np.float64)
-        score = getattr(self.classifier_, self._method())(X)
-        positive = np.clip(self.calibrator_.predict(score if score.ndim == 1 else score[:, 1]), 0, 1)
+        output = getattr(self.classifier_, self._method())(X)
+        positive = np.clip(self.calibrator_.predict(output if output.ndim == 1 else output[:, 1]), 0, 1)
         return np.stack([1 - positive, positive], axis=1)
 
     def predict(self, X: NDArray[Any]) -> NDArray[np.int64]:
-        """Return the class of each row, ``(n,)``: 1 from the threshold on."""
+        """Return the class of each row, ``(n,)``: 1 if the probability is at or above the threshold."""
         return (self.predict_proba(X)[:, 1] >= self.threshold_).astype(np.int64)
 
     def _split(self) -> SplitSpec:
@@ -135,15 +135,15 @@ class CalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         return SplitSpec(folds=self.folds, by=self.by, identity=self.identity)
 
     def _method(self) -> str:
-        """Return what gives the scores that are calibrated."""
-        scores = self.calibration is not None and hasattr(self.classifier, "decision_function")
-        return "decision_function" if scores else "predict_proba"
+        """Return the name of the method whose outputs are calibrated."""
+        has_logits = self.calibration is not None and hasattr(self.classifier, "decision_function")
+        return "decision_function" if has_logits else "predict_proba"
 
 
 def decide(classifier: Any, decision: DecisionSpec, split: SplitSpec) -> Any:
-    """Return the unfitted classifier with the decision of a spec around it, or as it is where there is none to learn.
+    """Return the unfitted classifier with the decision of a spec, or unchanged if no decision is learnt.
 
-    Folds of the training rows keep together what those of the split do.
+    Folds of the training rows keep the same rows together as those of the split.
     """
     if decision == DecisionSpec():
         return classifier

@@ -1,10 +1,10 @@
 """The difference between two pipelines as a sentence: interval and p value from one test, with one correction.
 
-One rule decides: **a difference is claimed if and only if its interval excludes 0, which is if and only if its p value
-is below one minus the level.** Both come from one test. Of several comparisons, Holm's method corrects both: the p
-value is multiplied by Holm's factor, and the interval has the level at which its error is the nominal one divided by
-that factor. So a corrected interval is wider than a 95 % interval of the same difference alone, by Bonferroni's
-correction at most. A `caveat` forbids a claim whatever the numbers, and the sentence gives it.
+**A difference is claimed if and only if its interval excludes 0.** This is so if and only if its p value is below one
+minus the level, since both come from one test. For several comparisons, Holm's method corrects both. The p value is
+multiplied by Holm's factor; the error of the interval is the nominal error divided by that factor. So a corrected
+interval is wider than a 95 % interval of the same difference alone, by Bonferroni's correction at most. A `caveat`
+forbids a claim whatever the numbers, and the sentence gives it.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,21 +28,21 @@ class Comparison:
     Attributes
     ----------
     one, other
-        Their names.
+        Names of the two pipelines.
     metric
         The metric that is compared, a name of `metrics.METRIC`.
     difference
-        Score of the one minus score of the other, with the interval after the correction for the ``family``.
+        Score of `one` minus score of `other`, with the interval after the correction for the ``family``.
     p_value
-        Two-sided, of no difference; 1 if the data do not determine it.
+        Two-sided p value of no difference; 1 if the data do not determine it.
     adjusted
         The same after Holm's correction for the ``family``; equal to it in a family of one.
     family
         Number of comparisons that were made together.
     caveat
-        Reason why nothing may be claimed, whatever the numbers; empty if something may.
+        Reason why no difference may be claimed, whatever the numbers; empty if there is none.
     scores
-        Score of the one and of the other.
+        Scores of `one` and `other`.
     ends
         The interval of the test at other levels, which `adjust` needs; None leaves the interval as it is.
 
@@ -67,7 +67,7 @@ class Comparison:
 
     @property
     def verdict(self) -> Literal["better", "worse", "undecided"]:
-        """The claim for the one against the other, by the rule in this module's first lines."""
+        """The claim for `one` against `other`, by the rule in this module's first lines."""
         interval = self.difference
         excluded = interval.low > 0 or interval.high < 0
         if self.caveat or not excluded or not self.adjusted < 1 - interval.level:
@@ -113,7 +113,7 @@ class Comparison:
 def signed(interval: Interval) -> str:
     """Return a difference with its sign and its interval, like ``+.030 [-.01, .07]``.
 
-    Ends that exclude 0 get as many decimals as it takes to see it.
+    Ends that exclude 0 have enough decimals to show it.
     """
     digits = 2
     for end in (interval.low, -interval.high):
@@ -135,7 +135,7 @@ def p_text(value: float) -> str:
 def adjust(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
     """Return comparisons with Holm's correction of p values and intervals.
 
-    They are one family, whatever metrics or data sets they are of.
+    All of them are one family, whatever their metrics or data sets.
     """
     p_values = np.array([comparison.p_value for comparison in comparisons], np.float64)
     corrected, factors = holm(p_values), _factors(p_values)
@@ -156,7 +156,7 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        If one is not from 0 to 1.
+        If a p value is not from 0 to 1.
 
     Examples
     --------

@@ -28,7 +28,7 @@ CONFIDENCE = 0.9
 
 _FOLDS = 5
 _MANY = 20_000
-"""More sequences are not clustered, as it takes minutes, unless the split clusters them anyway."""
+"""Largest number of sequences that are clustered if the split does not cluster them; more take minutes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Uncertainty:
     Attributes
     ----------
     score
-        ``(n,)``, probability of class 1 out of fold; of continuous labels, the predicted value.
+        ``(n,)``, out-of-fold probability of class 1; the predicted value for continuous labels.
     label
         ``(n,)``, 0 or 1; or numbers.
     by
@@ -51,11 +51,11 @@ class Uncertainty:
     task: Literal["classification", "regression"]
 
     def sets(self, probability: NDArray[np.float64], confidence: float = CONFIDENCE) -> NDArray[np.bool_]:
-        """Return which classes cannot be ruled out, ``(m, 2)``.
+        """Return True for each class that cannot be ruled out, ``(m, 2)``.
 
-        For antibodies of either class, the sets have coverage `confidence` (Mondrian conformal
-        prediction, doi:10.1007/b106715). A set of both classes says that the model cannot tell; an empty one, that the
-        antibody is unlike the training ones of both classes.
+        For antibodies of either class, the sets have coverage `confidence` (Mondrian conformal prediction,
+        doi:10.1007/b106715). A set of both classes means that the prediction is uncertain. An empty set means that the
+        antibody is unlike the training antibodies of both classes.
 
         Parameters
         ----------
@@ -67,19 +67,19 @@ class Uncertainty:
         from crepes import ConformalClassifier
 
         _check(confidence)
-        found = np.empty((len(probability), 2), np.bool_)
+        possible = np.empty((len(probability), 2), np.bool_)
         for value in (0, 1):
-            strange = np.abs(value - self.score[self.label == value])  # how far from the class that it is of
-            conformal = ConformalClassifier().fit(strange)
+            distance = np.abs(value - self.score[self.label == value])  # from the true class
+            conformal = ConformalClassifier().fit(distance)
             p_value = conformal.predict_p(np.abs(value - probability)[:, None], smoothing=False)[:, 0]
-            found[:, value] = p_value > 1 - confidence
-        return found
+            possible[:, value] = p_value > 1 - confidence
+        return possible
 
     def calibrated(self, probability: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return calibrated probabilities and their intervals, ``(m, 3)``: low, probability, high.
 
-        They are those of Venn-Abers prediction (arXiv:1511.00213): the isotonic calibrations that result if the
-        antibody is taken for one of class 0, and of class 1. One of the two is calibrated whatever the classifier is.
+        They are those of Venn-Abers prediction (arXiv:1511.00213): the isotonic calibrations with the antibody
+        added as class 0, and as class 1. One of the two is calibrated for any classifier.
 
         Parameters
         ----------
@@ -87,11 +87,11 @@ class Uncertainty:
             ``(m,)``, of class 1.
         """
         merged, ends = self._venn_abers.predict_proba(np.stack([1 - probability, probability], axis=1))
-        found = np.stack([ends.min(axis=1), merged[:, 1], ends.max(axis=1)], axis=1)
-        return np.asarray(np.clip(found, 0, 1), np.float64)
+        columns = np.stack([ends.min(axis=1), merged[:, 1], ends.max(axis=1)], axis=1)
+        return np.asarray(np.clip(columns, 0, 1), np.float64)
 
     def anonymous(self) -> "Uncertainty":
-        """Return the same without labels of antibodies: sorted scores of each class, or sorted residuals of values.
+        """Return the same without labels of antibodies: sorted probabilities of each class, or sorted residuals.
 
         Sets, calibrated probabilities and intervals depend on no more.
         """
@@ -109,9 +109,9 @@ class Uncertainty:
             return VennAbers().fit(np.stack([1 - self.score, self.score], axis=1), self.label.astype(np.int64))
 
     def intervals(self, value: NDArray[np.float64], confidence: float = CONFIDENCE) -> NDArray[np.float64]:
-        """Return intervals of predicted values, ``(m, 2)``; as many as `confidence` says hold the measured one.
+        """Return intervals of predicted values, ``(m, 2)``, with coverage `confidence`.
 
-        Infinite, if there are too few training antibodies to say.
+        Their ends are infinite if there are too few training antibodies.
         """
         from crepes import ConformalRegressor
 
@@ -151,13 +151,13 @@ def out_of_fold(
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # the fit to all antibodies says it
-            found = cross_validate(classifier, features, label, within, unit=units(within, data))
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the fit to all antibodies has this warning
+            validation = cross_validate(classifier, features, label, within, unit=units(within, data))
     except DatasetError as error:
         return Unknown(str(error))
-    if found.probability is None:
-        return Uncertainty(found.prediction, label.astype(np.float64), within.by, "regression")
-    return Uncertainty(found.probability, label.astype(np.float64), within.by, "classification")
+    if validation.probability is None:
+        return Uncertainty(validation.prediction, label.astype(np.float64), within.by, "regression")
+    return Uncertainty(validation.probability, label.astype(np.float64), within.by, "classification")
 
 
 def _check(confidence: float) -> None:

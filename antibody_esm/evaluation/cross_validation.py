@@ -22,14 +22,14 @@ class CrossValidation:
     """
 
     scores: dict[str, NDArray[np.float64]]
-    """Metric to its value on each fold, ``(repeats * n_folds,)``, one repeat after the other; NaN where a fold has
+    """Metric to its value on each fold, ``(repeats * n_folds,)``, one repeat after the other; NaN if a fold has
     one class only, and the metric needs both."""
     fold: NDArray[np.int64]
     """``(n,)``, the fold in which each row was tested, from 0 in every repeat."""
     prediction: NDArray[Any]
-    """``(n,)``, 0 or 1; of continuous labels, their values."""
+    """``(n,)``, 0 or 1; predicted values for continuous labels."""
     probability: NDArray[np.float64] | None
-    """``(n,)``, of class 1; None of continuous labels."""
+    """``(n,)``, of class 1; None for continuous labels."""
 
     @property
     def repeats(self) -> int:
@@ -50,12 +50,12 @@ def cross_validate(
     Parameters
     ----------
     classifier
-        Unfitted scikit-learn classifier or regressor; cloned for every fold. Its `fit` is given the training rows'
-        ``unit`` if it takes that.
+        Unfitted scikit-learn classifier or regressor; cloned for every fold. If its `fit` takes ``unit``, it is
+        called with the units of the training rows.
     features
         ``(n, dim)``, an array or a sparse one.
     label
-        ``(n,)``, 0 or 1; for a regressor numbers, of which folds are stratified by whether they are above the median.
+        ``(n,)``, 0 or 1; numbers for a regressor, whose folds are stratified by the median.
     split
         Split of the rows.
     workers
@@ -73,24 +73,26 @@ def cross_validate(
 
     continuous = is_regressor(classifier)
 
-    def run(train: NDArray[np.int64], test: NDArray[np.int64]) -> Said:
+    def run(train: NDArray[np.int64], test: NDArray[np.int64]) -> FoldPredictions:
         kept = {"unit": unit[train]} if unit is not None and has_fit_parameter(classifier, "unit") else {}
         fitted = clone(classifier).fit(features[train], label[train], **kept)
         predicted = fitted.predict(features[test])
         return predicted, None if continuous else fitted.predict_proba(features[test])[:, 1]
 
     divided = folds(split, strata(label) if continuous else label, unit)
-    # Threads: what takes long here (trees, solvers, matrix products) runs outside of Python.
+    # Threads: the slow parts here (trees, solvers, matrix products) run outside of Python.
     with one_blas_thread():
         results = in_threads(run, divided, workers_of(classifier, workers))
     return collect(label, split, divided, results)
 
 
-Said = tuple[NDArray[Any], NDArray[np.float64] | None]
+FoldPredictions = tuple[NDArray[Any], NDArray[np.float64] | None]
 """Predictions of rows, and their probabilities of class 1; None for continuous labels."""
 
 
-def collect(label: NDArray[Any], split: SplitSpec, divided: list[Fold], results: Sequence[Said]) -> CrossValidation:
+def collect(
+    label: NDArray[Any], split: SplitSpec, divided: list[Fold], results: Sequence[FoldPredictions]
+) -> CrossValidation:
     """Return the cross-validation from predictions and probabilities of the test rows of each fold."""
     continuous = results[0][1] is None
     shape = (len(label), split.repeats)
@@ -106,7 +108,7 @@ def collect(label: NDArray[Any], split: SplitSpec, divided: list[Fold], results:
         else:
             probability[at] = probable
             scores.append(score(label[test], predicted, probable))
-    by_metric = {metric: np.array([one[metric] for one in scores]) for metric in scores[0]}
+    by_metric = {metric: np.array([by_fold[metric] for by_fold in scores]) for metric in scores[0]}
     if split.repeats == 1:
         fold, prediction, probability = fold[:, 0], prediction[:, 0], probability[:, 0]
     return CrossValidation(by_metric, fold, prediction, None if continuous else probability)

@@ -14,7 +14,7 @@ _LEAST = 6
 _NEEDED = {"brier": 30, "ece": 30, "spearman": 30, "pearson": 30, "rmse": 100, "top_k_recall": 900}
 """Effective sizes that a claimed interval needs, by simulation; `_LEAST` for all other metrics."""
 _DOMINANT = 0.5
-"""Share of the largest cluster in the sum of squares from which on intervals are not claimed.
+"""Smallest share of the largest cluster in the sum of squares at which intervals are not claimed.
 
 With one cluster of 15 beside 40 single positives, Wilson's interval of a sensitivity of .89 covered it in 89 of 100
 data sets: one draw of the cluster decides.
@@ -28,7 +28,7 @@ FOLDS = "after cross-validation coverage is nominal"
 
 
 class Sample(NamedTuple):
-    """Some antibodies, and the clusters they form."""
+    """Numbers of antibodies and of the clusters that they form."""
 
     rows: int
     clusters: int

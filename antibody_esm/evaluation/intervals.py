@@ -1,6 +1,6 @@
 """Intervals of scores, by the method whose coverage was measured for each metric.
 
-Tests and ``benchmarks/benchmark_intervals.py`` measure it again. For one fixed model on held-out rows:
+Tests and ``benchmarks/benchmark_intervals.py`` repeat the measurement. For one fixed model on held-out rows:
 
 ========================================== ============================================================================
 ROC AUC                                    `delong`
@@ -15,9 +15,9 @@ cross-validation                           `corrected_resampled_t`, without a cl
 ========================================== ============================================================================
 
 If rows belong to clusters, closed forms take the effective size ``n^2 / sum of squared cluster sizes`` for the number
-of rows, in each class: clones that all have one score then count once. An interval is claimed (`Interval.claimed`) if
-simulated 95 % intervals had 93 % coverage or more for as many antibodies in such clusters, else `Interval.unclaimed`
-gives the reason.
+of rows, in each class: clones that all have one probability then count once. An interval is claimed
+(`Interval.claimed`) if simulated 95 % intervals had at least 93 % coverage for as many antibodies in such clusters.
+Otherwise `Interval.unclaimed` gives the reason.
 """
 
 from dataclasses import replace
@@ -59,9 +59,9 @@ CROSS_VALIDATION = (
 """Note beside every interval of a cross-validation."""
 
 SIMULATED = (
-    "In simulations of this design (ten stratified folds of logistic regression, 100 to 400 independent antibodies, "
-    "half of them positive), nominal 95 % intervals of ROC AUC, balanced accuracy, accuracy and Brier score covered "
-    "the truth in 94 to 100 of 100 data sets (benchmarks/benchmark_intervals.py)."
+    "This design was simulated: ten stratified folds of logistic regression, 100 to 400 independent antibodies, half "
+    "of them positive. In 100 data sets, nominal 95 % intervals of ROC AUC, balanced accuracy, accuracy and Brier "
+    "score had a coverage of 94 to 100 % (benchmarks/benchmark_intervals.py)."
 )
 """Note for the cross-validations whose coverage was simulated, and for no other."""
 
@@ -91,30 +91,30 @@ def intervals(
             name: corrected_resampled_t(scores, share, level=level, bounds=METRIC[name].bounds)
             for name, scores in rows.fold_scores().items()
         }
-    found = bootstrap(rows, level=level, resamples=resamples, seed=seed)
+    by_metric = bootstrap(rows, level=level, resamples=resamples, seed=seed)
     if isinstance(rows, Predictions):
-        found |= {"roc_auc": delong(rows, level=level)} | rates(rows, level)
+        by_metric |= {"roc_auc": delong(rows, level=level)} | rates(rows, level)
     else:
-        found["rmse"] = _root_mean_square(rows.target - rows.prediction, sample(rows.cluster).effective, level)
+        by_metric["rmse"] = _root_mean_square(rows.target - rows.prediction, sample(rows.cluster).effective, level)
     reasons = unclaimed(rows)
-    return {name: replace(found[name], claimed=not reasons[name], unclaimed=reasons[name]) for name in rows.METRICS}
+    return {name: replace(by_metric[name], claimed=not reasons[name], unclaimed=reasons[name]) for name in rows.METRICS}
 
 
-def few_positives(rows: Predictions, found: dict[str, Interval]) -> str | None:
+def few_positives(rows: Predictions, by_metric: dict[str, Interval]) -> str | None:
     """Return the warning for a class with fewer than `FEW` rows; None if both classes have more.
 
     Parameters
     ----------
     rows
         Predictions for labelled rows.
-    found
-        `intervals` of them.
+    by_metric
+        `intervals` of these rows.
     """
     n, positives = len(rows), int(rows.label.sum())
     least, kind = min((positives, "positive"), (n - positives, "negative"))
     if least >= FEW:
         return None
-    area = found["roc_auc"]
+    area = by_metric["roc_auc"]
     if np.isnan(area.estimate):
         width = "ROC AUC is undefined"
     elif np.isnan(area.width):
@@ -123,7 +123,7 @@ def few_positives(rows: Predictions, found: dict[str, Interval]) -> str | None:
         width = f"ROC AUC is {area}, an interval {short(area.width)} wide"
     return (
         f"Only {least} of {n} antibodies {'is' if least == 1 else 'are'} {kind}: {width}. "
-        f"Accuracy says nothing here: always naming the larger class has {short(1 - least / n, 3)}."
+        f"Accuracy is uninformative: predicting the larger class for every antibody has {short(1 - least / n, 3)}."
     )
 
 
@@ -132,16 +132,17 @@ def delong(rows: Predictions, *, level: float = 0.95) -> Interval:
 
     The variance is that of DeLong et al. 1988 (doi:10.2307/2531595), in the fast form of Sun and Xu 2014
     (doi:10.1109/LSP.2014.2337313), divided by the effective size of each class. The interval is symmetric on the logit
-    scale, so it stays within 0 and 1, and takes its quantile from Student's t with the degrees of freedom of Brunner
-    and Munzel 2000 (doi:10.1002/(SICI)1521-4036(200001)42:1<17::AID-BIMJ17>3.0.CO;2-U).
+    scale, so it stays within 0 and 1. Its quantile is that of Student's t with the degrees of freedom of Brunner and
+    Munzel 2000 (doi:10.1002/(SICI)1521-4036(200001)42:1<17::AID-BIMJ17>3.0.CO;2-U).
 
     For few rows of a class and an area near 1, the variance of those few is usually too small: for seven positives
     among 398 and an area of .96, coverage without a correction was .85. So ``a (1 - a) (2 a - 1)^2 (1 / m^2 + 1 /
-    n^2)`` is added to the variance, which is nothing at .5 and for hundreds of rows; coverage is then .97 to .99. The
-    interval never exceeds Clopper and Pearson's for as many independent pairs as the effective size of the smaller
-    class, since no area has more variance than that (Birnbaum and Klose, Ann. Math. Statist. 28, 933-945, 1957).
-    That interval is also the result for classes that are separated perfectly (seven positives: 1.000 [.59, 1.00]) and
-    for a class of one row. With one class only, the area is undefined.
+    n^2)`` is added to the variance; coverage is then .97 to .99. The term vanishes at .5 and for hundreds of rows.
+
+    The interval never exceeds Clopper and Pearson's for as many independent pairs as the effective size of the smaller
+    class. No area has more variance than that (Birnbaum and Klose, Ann. Math. Statist. 28, 933-945, 1957). That
+    interval is also the result for classes that are separated perfectly (seven positives: 1.000 [.59, 1.00]) and for a
+    class of one row. With one class only, the area is undefined.
 
     Raises
     ------
@@ -234,12 +235,12 @@ def bootstrap(
     Student's t for the number of clusters behind a metric (doi:10.1080/00031305.2015.1089789).
 
     The calibration error has another interval: chance lifts the error of every resample above that of the rows, and the
-    coverage of BCa was .00 to .85. Its lower end lies as far below as all bins together can have moved (the triangle
-    inequality), the upper one is that of the basic bootstrap; coverage is .94 to 1.00.
+    coverage of BCa was .00 to .85. The lower end subtracts the distance that all bins together can have moved (the
+    triangle inequality). The upper end is that of the basic bootstrap. Coverage is .94 to 1.00.
 
     If all resamples give one value, or a tenth give none, the ends are NaN. With a class of seven rows the bootstrap of
-    balanced accuracy is too narrow (.85): `intervals` has other methods for areas and shares, and here nothing that
-    needs a class is claimed for fewer than `FEW` of it.
+    balanced accuracy is too narrow (.85): `intervals` has other methods for areas and shares. Here no metric that needs
+    a class is claimed if the class has fewer than `FEW` rows.
 
     Parameters
     ----------
@@ -261,7 +262,7 @@ def bootstrap(
     drawn = resampled([rows], resamples, seed)[0]
     left, behind, reasons = jackknifed(rows, seed), clusters_behind(rows), unclaimed(rows, FEW)
     method = "bootstrap" if rows.independent else "cluster bootstrap"
-    found = {}
+    by_metric = {}
     for name in rows.METRICS:
         statistic = Resampled(drawn[name], estimate[name], behind[name], left[name])
         if name == "ece" and not statistic.undetermined:
@@ -269,10 +270,10 @@ def bootstrap(
         else:
             low, high = statistic.ends(level)
         low, high = np.clip([low, high], *METRIC[name].bounds)
-        found[name] = Interval(
+        by_metric[name] = Interval(
             estimate[name], float(low), float(high), level, method, not reasons[name], unclaimed=reasons[name]
         )
-    return found
+    return by_metric
 
 
 def corrected_resampled_t(
@@ -290,14 +291,14 @@ def corrected_resampled_t(
     Parameters
     ----------
     scores
-        ``(folds,)``, or of all folds of all repetitions. Folds in which the metric is not defined (NaN) are left out,
-        and ``method`` names how many remain.
+        ``(folds,)``, or all folds of all repetitions. Folds in which the metric is not defined (NaN) are left out, and
+        ``method`` has the number that remain.
     test_share
         Rows in a test fold for each row in its training set: 1 / 9 with ten folds of one size.
     level
         Nominal level, between 0 and 1.
     bounds
-        The least and the largest value possible.
+        Smallest and largest possible value.
 
     Raises
     ------
@@ -333,7 +334,7 @@ def corrected_variance(scores: NDArray[np.float64], test_share: float) -> float:
 
 
 def share_tested(rows: AnyPredictions) -> float:
-    """Return how many rows are tested for each row that is trained on, the mean over folds."""
+    """Return the number of test rows for each training row, the mean over folds."""
     sizes = np.bincount(rows.fold) if rows.fold is not None else np.array([len(rows)])
     return float((sizes / (len(rows) - sizes)).mean())
 

@@ -27,15 +27,15 @@ class Metric(NamedTuple):
     """Reason why a better value alone is no better model; empty if it is."""
 
 
-_BOUGHT = "which calling {} antibodies positive raises without any knowledge"
+_RISES = "because the metric rises if {} antibodies are predicted positive"
 
 METRIC = {
     "roc_auc": Metric("ROC AUC", "order"),
     "pr_auc": Metric("PR AUC", "order"),
     "balanced_accuracy": Metric("balanced accuracy", "class"),
-    "sensitivity": Metric("sensitivity", "class", caveat=_BOUGHT.format("more")),
-    "specificity": Metric("specificity", "class", caveat=_BOUGHT.format("fewer")),
-    "f1": Metric("F1", "class", caveat=_BOUGHT.format("more")),
+    "sensitivity": Metric("sensitivity", "class", caveat=_RISES.format("more")),
+    "specificity": Metric("specificity", "class", caveat=_RISES.format("fewer")),
+    "f1": Metric("F1", "class", caveat=_RISES.format("more")),
     "mcc": Metric("Matthews correlation", "class", bounds=(-1.0, 1.0)),
     "accuracy": Metric("accuracy", "class"),
     "brier": Metric("Brier score", "probability", higher_is_better=False),
@@ -50,24 +50,24 @@ METRIC = {
 METRICS = tuple(METRIC)[:10]
 """Names of the metrics of classes, in the order in which they are reported.
 
-Accuracy is not among the first: where one antibody in fifty is positive, naming none has an accuracy of .98.
+Accuracy is not among the first: if one antibody in fifty is positive, predicting none has an accuracy of .98.
 """
 
 CONTINUOUS_METRICS = tuple(METRIC)[10:]
 """Names of the metrics of continuous targets, in the order in which they are reported."""
 
 ECE_NOISE = "noise of the calibration error"
-"""By how much the calibration error of a sample can differ from that of the rows it was drawn from, at most: the sum
-over bins of how far the gap of the sample lies from that of the rows."""
+"""Largest possible difference between the calibration error of a sample and that of the rows it was drawn from: the sum
+over bins of the distances between the gaps of the sample and those of the rows."""
 
 BINS = 10
 """Bins of the expected calibration error."""
 TOP = 10
-"""Top-k recall asks for one row in so many: k is a tenth of the rows, rounded up."""
+"""Rows for each of the k rows of the top-k recall: k is a tenth of the rows, rounded up."""
 
 
 def score(label: ArrayLike, prediction: ArrayLike, probability: ArrayLike) -> dict[str, float]:
-    """Return every metric of `METRICS`; one that is not defined is NaN, never a number that looks like a result.
+    """Return every metric of `METRICS`; a metric that is not defined is NaN, never a number that looks like a result.
 
     Parameters
     ----------
@@ -80,14 +80,14 @@ def score(label: ArrayLike, prediction: ArrayLike, probability: ArrayLike) -> di
 
     Returns
     -------
-    All from 0 to 1, but Matthews correlation from -1 to 1. Less is better of the Brier score and the calibration error.
+    All are from 0 to 1, but Matthews correlation from -1 to 1. Less is better for Brier score and calibration error.
 
-    ``pr_auc`` is average precision. Of a constant prediction it is the share of positives; of a random order it lies
-    above that, the more the fewer positives there are (four of ten: .53 instead of .40).
+    ``pr_auc`` is average precision. For a constant prediction it is the share of positives. For a random order it is
+    above that, and more so for few positives (four of ten: .53 instead of .40).
 
     ``ece`` is the expected calibration error (doi:10.1609/aaai.v29i1.9602) of the probability of class 1 in ten bins of
-    equal width: the mean, over rows, of how far the mean probability of a bin is from its share of positives. It is 0
-    for a perfect model of a whole population only: chance alone lifts it, the more the fewer rows there are.
+    equal width: the mean over rows of the distance between the mean probability of a bin and its share of positives. It
+    is 0 only for a perfect model of a whole population: chance alone lifts it, and more so for few rows.
 
     If only one class is present, balanced accuracy, Matthews correlation and both areas are not defined; without
     positives sensitivity and F1 are not either, without negatives specificity. Matthews correlation of a constant
@@ -100,28 +100,28 @@ def score(label: ArrayLike, prediction: ArrayLike, probability: ArrayLike) -> di
 
     Examples
     --------
-    >>> found = score([0, 0, 1, 1], [0, 1, 1, 1], [0.1, 0.6, 0.8, 0.7])
-    >>> found["roc_auc"], found["specificity"], round(found["brier"], 3)
+    >>> values = score([0, 0, 1, 1], [0, 1, 1, 1], [0.1, 0.6, 0.8, 0.7])
+    >>> values["roc_auc"], values["specificity"], round(values["brier"], 3)
     (1.0, 0.5, 0.125)
     """
     return _once(Classified(label, prediction, probability))
 
 
 def score_continuous(target: ArrayLike, prediction: ArrayLike) -> dict[str, float]:
-    """Return every metric of `CONTINUOUS_METRICS`; one that is not defined is NaN.
+    """Return every metric of `CONTINUOUS_METRICS`; a metric that is not defined is NaN.
 
     Parameters
     ----------
     target, prediction
-        ``(n,)`` measured and predicted values, on one scale where RMSE is to mean something.
+        ``(n,)`` measured and predicted values; RMSE needs both on one scale.
 
     Returns
     -------
-    Spearman and Pearson correlation, -1 to 1; RMSE in the units of the target; ``top_k_recall``, 0 to 1: of the tenth
-    of rows (rounded up) with the highest targets, the share that is among as many rows with the highest predictions.
+    Spearman and Pearson correlation, -1 to 1; RMSE in the units of the target; ``top_k_recall``, 0 to 1: the
+    share of the tenth of rows (rounded up) with the highest targets that are among as many highest predictions.
     If rows are tied at the edge of the tenth, it is the expected value of breaking the ties at random.
 
-    Correlations are not defined where target or prediction is constant, nor is the recall where the target is.
+    If target or prediction is constant, correlations are not defined; if the target is, recall is not either.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def score_continuous(target: ArrayLike, prediction: ArrayLike) -> dict[str, floa
 
 
 class Classified:
-    """The metrics of predicted classes, of many samples of the rows at once.
+    """Metrics of predicted classes, in many samples of the rows at once.
 
     Parameters
     ----------
@@ -146,13 +146,15 @@ class Classified:
     """
 
     def __init__(self, label: ArrayLike, prediction: ArrayLike, probability: ArrayLike) -> None:
-        true, named = _classes(label, "label"), _classes(prediction, "prediction")
+        true, predicted = _classes(label, "label"), _classes(prediction, "prediction")
         probable = _probabilities(probability)
-        self.n = n = _same_length(label=true, prediction=named, probability=probable)
+        self.n = n = _same_length(label=true, prediction=predicted, probability=probable)
         self._order = np.argsort(probable, kind="stable")
         self._positive = true[self._order]
         self._ties = _starts(probable[self._order])
-        cells = np.stack([true * named, true * (1 - named), (1 - true) * named, (1 - true) * (1 - named)], axis=1)
+        cells = np.stack(
+            [true * predicted, true * (1 - predicted), (1 - true) * predicted, (1 - true) * (1 - predicted)], axis=1
+        )
         bins = np.zeros((n, BINS))
         bins[np.arange(n), np.minimum((probable * BINS).astype(int), BINS - 1)] = probable - true
         self._rows = np.column_stack([cells, (probable - true) ** 2, bins])
@@ -160,15 +162,16 @@ class Classified:
 
     def __call__(self, counts: Counts) -> Values:
         """Return the value of each metric in each sample, and `ECE_NOISE`; ``counts`` is ``(samples, n)``."""
-        found = counts @ self._rows
-        tp, fn, fp, tn = found[:, :4].T
+        sums = counts @ self._rows
+        tp, fn, fp, tn = sums[:, :4].T
         positives, negatives = tp + fn, fp + tn
         rows = positives + negatives
         sensitivity, specificity = _ratio(tp, positives), _ratio(tn, negatives)
         both = (positives > 0) & (negatives > 0)
-        named = (tp + fp) * (tn + fn)
-        correlation = _ratio(tp * tn - fp * fn, np.sqrt(positives * negatives * np.where(named > 0, named, 1)))
-        gaps = found[:, 5:] / rows[:, None]
+        both_predicted = (tp + fp) * (tn + fn)
+        scale = np.sqrt(positives * negatives * np.where(both_predicted > 0, both_predicted, 1))
+        correlation = _ratio(tp * tn - fp * fn, scale)
+        gaps = sums[:, 5:] / rows[:, None]
         roc_auc, pr_auc = self._areas(counts[:, self._order])
         return {
             "roc_auc": np.where(both, roc_auc, np.nan),
@@ -179,7 +182,7 @@ class Classified:
             "f1": np.where(positives > 0, _ratio(2 * tp, 2 * tp + fp + fn), np.nan),
             "mcc": np.where(both, correlation, np.nan),
             "accuracy": (tp + tn) / rows,
-            "brier": found[:, 4] / rows,
+            "brier": sums[:, 4] / rows,
             "ece": np.abs(gaps).sum(axis=1),
             ECE_NOISE: np.abs(gaps - self._gaps).sum(axis=1),
         }
@@ -194,7 +197,7 @@ class Classified:
         positives, negatives = positive.sum(axis=1), negative.sum(axis=1)
         below = np.cumsum(negative, axis=1)
         in_order = np.einsum("ij,ij->i", positive, below) - np.einsum("ij,ij->i", positive, negative) / 2
-        # Rows at or above a probability, positive ones among them: what precision there divides.
+        # Precision at a probability: positive rows at or above it over all such rows.
         above = every.sum(axis=1)[:, None] - np.cumsum(every, axis=1) + every
         positive_above = above - (negatives[:, None] - below + negative)
         precision = np.divide(positive_above, above, out=np.zeros_like(above), where=above > 0)
@@ -203,7 +206,7 @@ class Classified:
 
 
 class Measured:
-    """The metrics of continuous targets, of many samples of the rows at once.
+    """Metrics of continuous targets, in many samples of the rows at once.
 
     Parameters
     ----------
@@ -212,25 +215,26 @@ class Measured:
     """
 
     def __init__(self, target: ArrayLike, prediction: ArrayLike) -> None:
-        true, said = _finite(target, "target"), _finite(prediction, "prediction")
-        self.n = _same_length(target=true, prediction=said)
-        self._square = (true - said) ** 2
-        self._ranked = _Ranked(true), _Ranked(said)
-        self._values = _standard(true), _standard(said)
+        true, predicted = _finite(target, "target"), _finite(prediction, "prediction")
+        self.n = _same_length(target=true, prediction=predicted)
+        self._square = (true - predicted) ** 2
+        self._ranked = _Ranked(true), _Ranked(predicted)
+        self._values = _standard(true), _standard(predicted)
 
     def __call__(self, counts: Counts) -> Values:
         """Return the value of each metric in each sample; ``counts`` is ``(samples, n)``."""
         rows = counts.sum(axis=1)
-        sums = [one.sums(counts) for one in self._ranked]
-        shares = [one.top(counted, np.ceil(rows / TOP)) for one, counted in zip(self._ranked, sums, strict=True)]
+        sums = [ranked.sums(counts) for ranked in self._ranked]
+        k = np.ceil(rows / TOP)
+        shares = [ranked.top(counted, k) for ranked, counted in zip(self._ranked, sums, strict=True)]
         recall = np.einsum("ij,ij,ij->i", counts, *shares)
         several = (sums[0] > 0).sum(axis=1) > 1
-        ranks = [_standard(one.ranks(counted)) for one, counted in zip(self._ranked, sums, strict=True)]
+        ranks = [_standard(ranked.ranks(counted)) for ranked, counted in zip(self._ranked, sums, strict=True)]
         return {
             "spearman": _correlation(counts, *ranks),
             "pearson": _correlation(counts, *self._values),
             "rmse": np.sqrt(counts @ self._square / rows),
-            "top_k_recall": np.where(several, recall / np.ceil(rows / TOP), np.nan),
+            "top_k_recall": np.where(several, recall / k, np.nan),
         }
 
 
@@ -244,55 +248,55 @@ class _Ranked:
         self._starts = starts if len(unique) < len(values) else None
 
     def sums(self, counts: Counts) -> Counts:
-        """Return how many rows of each group a sample holds, ``(samples, groups)``."""
+        """Return the number of rows of each group in a sample, ``(samples, groups)``."""
         ordered = counts[:, self._order]
         return ordered if self._starts is None else np.add.reduceat(ordered, self._starts, axis=1)
 
     def ranks(self, sums: Counts) -> NDArray[np.float64]:
         """Return the mean rank of each row in each sample, ``(samples, n)``."""
-        found: NDArray[np.float64] = (np.cumsum(sums, axis=1) - (sums - 1) / 2)[:, self._group]
-        return found
+        mean: NDArray[np.float64] = (np.cumsum(sums, axis=1) - (sums - 1) / 2)[:, self._group]
+        return mean
 
     def top(self, sums: Counts, k: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the chance of each row to be among the ``k`` highest, ``(samples, n)``."""
         above = sums.sum(axis=1)[:, None] - np.cumsum(sums, axis=1)
         inside = np.clip(k[:, None] - above, 0, sums)
-        found: NDArray[np.float64] = np.divide(inside, sums, out=np.zeros_like(sums), where=sums > 0)[:, self._group]
-        return found
+        chance: NDArray[np.float64] = np.divide(inside, sums, out=np.zeros_like(sums), where=sums > 0)[:, self._group]
+        return chance
 
 
 def _probabilities(values: ArrayLike) -> NDArray[np.float64]:
-    """Return probabilities; what rounding leaves outside of 0 to 1, up to 1e-6, is put on the edge."""
-    found = _finite(values, "probability")
-    outside = (found < -1e-6) | (found > 1 + 1e-6)
+    """Return probabilities, clipped to 0 and 1 if rounding left them up to 1e-6 outside."""
+    probability = _finite(values, "probability")
+    outside = (probability < -1e-6) | (probability > 1 + 1e-6)
     if outside.any():
         row = int(outside.argmax())
-        raise ValueError(f"a probability is from 0 to 1, got {found[row]} in {place(row)}")
-    return np.clip(found, 0, 1)
+        raise ValueError(f"a probability is from 0 to 1, got {probability[row]} in {place(row)}")
+    return np.clip(probability, 0, 1)
 
 
 def _once(metrics: Classified | Measured) -> dict[str, float]:
-    found = metrics(np.ones((1, metrics.n)))
-    return {name: float(found[name][0]) for name in METRIC if name in found}
+    values = metrics(np.ones((1, metrics.n)))
+    return {name: float(values[name][0]) for name in METRIC if name in values}
 
 
 def _finite(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    found = np.asarray(values, np.float64)
-    if found.ndim != 1:
-        raise ValueError(f"{name} has one number a row, got an array of shape {found.shape}")
-    if not np.isfinite(found).all():
-        row = int((~np.isfinite(found)).argmax())
-        raise ValueError(f"{name} is finite, got {found[row]} in {place(row)}")
-    return found
+    column = np.asarray(values, np.float64)
+    if column.ndim != 1:
+        raise ValueError(f"{name} has one number a row, got an array of shape {column.shape}")
+    if not np.isfinite(column).all():
+        row = int((~np.isfinite(column)).argmax())
+        raise ValueError(f"{name} is finite, got {column[row]} in {place(row)}")
+    return column
 
 
 def _classes(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    found = _finite(values, name)
-    odd = (found != 0) & (found != 1)
+    column = _finite(values, name)
+    odd = (column != 0) & (column != 1)
     if odd.any():
         row = int(odd.argmax())
-        raise ValueError(f"{name} is 0 or 1, got {found[row]:g} in {place(row)}")
-    return found
+        raise ValueError(f"{name} is 0 or 1, got {column[row]:g} in {place(row)}")
+    return column
 
 
 def _same_length(**columns: NDArray[Any]) -> int:
@@ -306,19 +310,19 @@ def _same_length(**columns: NDArray[Any]) -> int:
 
 
 def _starts(ordered: NDArray[np.float64]) -> NDArray[np.int64] | None:
-    """Return where each group of equal values starts; None where all differ."""
+    """Return the first index of each group of equal values; None if all differ."""
     first = np.concatenate([[True], ordered[1:] != ordered[:-1]])
     return None if first.all() else np.flatnonzero(first)
 
 
 def _ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the quotient; NaN where it is not defined."""
-    found: NDArray[np.float64] = np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
-    return found
+    """Return the quotient; NaN if it is not defined."""
+    quotient: NDArray[np.float64] = np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
+    return quotient
 
 
 def _standard(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return values on a scale on which 1e-12 is nothing; zeros where they are constant, exactly."""
+    """Return values on a scale on which 1e-12 is negligible; exact zeros if they are constant."""
     centred = values - values.mean(axis=-1, keepdims=True)
     constant = values.min(axis=-1, keepdims=True) == values.max(axis=-1, keepdims=True)
     largest = np.abs(centred).max(axis=-1, keepdims=True)
@@ -326,7 +330,7 @@ def _standard(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return scaled
 
 
-def _correlation(counts: Counts, one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+def _correlation(counts: Counts, first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return Pearson's correlation in each sample; the columns are ``(n,)`` or ``(samples, n)``."""
 
     def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -334,9 +338,9 @@ def _correlation(counts: Counts, one: NDArray[np.float64], other: NDArray[np.flo
         return np.asarray(total / rows)
 
     rows = counts.sum(axis=1)
-    means = mean(one), mean(other)
-    covariance = mean(one * other) - means[0] * means[1]
-    spread = mean(one**2) - means[0] ** 2, mean(other**2) - means[1] ** 2
+    means = mean(first), mean(second)
+    covariance = mean(first * second) - means[0] * means[1]
+    spread = mean(first**2) - means[0] ** 2, mean(second**2) - means[1] ** 2
     defined = (spread[0] > 1e-13) & (spread[1] > 1e-13)
     scale = np.sqrt(np.where(defined, spread[0] * spread[1], 1))
     return np.where(defined, np.clip(covariance / scale, -1, 1), np.nan)

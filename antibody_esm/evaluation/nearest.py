@@ -13,7 +13,7 @@ class NearestSequence(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     """The label of the training sequence that is most similar, by the identity of `antibody_esm.data.identity`.
 
     X is a one-dimensional array of sequences, or of texts of pairs, whose identity is that of both chains. If several
-    are equally near, their labels are averaged; half of them is class 0.
+    are equally near, their labels are averaged; a mean of one half is class 0.
 
     Attributes
     ----------
@@ -28,11 +28,11 @@ class NearestSequence(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     """
 
     def fit(self, X: NDArray[Any], y: Any) -> "NearestSequence":
-        """Remember the sequences."""
+        """Store the sequences and their labels."""
         self.classes_, label = np.unique(np.asarray(y), return_inverse=True)
         if len(self.classes_) != 2:
-            raise ValueError(f"two classes are needed, here are {len(self.classes_)}")
-        self._sequences, self._label = [str(one) for one in X], label.astype(np.float64)
+            raise ValueError(f"two classes are needed, got {len(self.classes_)}")
+        self._sequences, self._label = [str(sequence) for sequence in X], label.astype(np.float64)
         return self
 
     def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
@@ -46,8 +46,8 @@ class NearestSequence(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     def predict(self, X: NDArray[Any]) -> NDArray[Any]:
         """Return the class of most of the nearest, ``(n,)``."""
         probability = self.predict_proba(X)
-        found: NDArray[Any] = self.classes_[probability.argmax(axis=1)]
-        return found
+        predicted: NDArray[Any] = self.classes_[probability.argmax(axis=1)]
+        return predicted
 
 
 class NearestSequenceRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -61,8 +61,8 @@ class NearestSequenceRegressor(RegressorMixin, BaseEstimator):  # type: ignore[m
     """
 
     def fit(self, X: NDArray[Any], y: Any) -> "NearestSequenceRegressor":
-        """Remember the sequences."""
-        self._sequences, self._label = [str(one) for one in X], np.asarray(y, np.float64)
+        """Store the sequences and their labels."""
+        self._sequences, self._label = [str(sequence) for sequence in X], np.asarray(y, np.float64)
         self.is_fitted_ = True
         return self
 
@@ -74,10 +74,10 @@ class NearestSequenceRegressor(RegressorMixin, BaseEstimator):  # type: ignore[m
         return _mean_of_nearest(X, self._sequences, self._label)
 
 
-def _mean_of_nearest(X: NDArray[Any], known: list[str], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean value of the known sequences that are nearest to each of X, ``(n,)``."""
-    found = np.empty(len(X))
-    for rows, same in identities([str(one) for one in X], known):
+def _mean_of_nearest(X: NDArray[Any], sequences: list[str], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean value of the sequences that are nearest to each of X, ``(n,)``."""
+    means = np.empty(len(X))
+    for rows, same in identities([str(query) for query in X], sequences):
         nearest = same == same.max(axis=1, keepdims=True)
-        found[rows] = (nearest * values).sum(axis=1) / nearest.sum(axis=1)
-    return found
+        means[rows] = (nearest * values).sum(axis=1) / nearest.sum(axis=1)
+    return means

@@ -1,7 +1,7 @@
-"""Choose among candidates inside the training folds, so that no choice has seen what it is tested on.
+"""Choice among candidates inside the training folds, so that no test row takes part in the choice.
 
-Whatever is tried (penalties, layers, poolings, classifiers, the threshold of the decision) is tried on folds of the
-training rows only. The best of many scores on one set of folds is too high, since it was chosen for its luck as well
+Candidates (penalties, layers, poolings, classifiers, thresholds of the decision) are compared on folds of the training
+rows only. The best of many scores on one set of folds is optimistic, since it was chosen for its luck as well
 (doi:10.1186/1471-2105-7-91).
 """
 
@@ -21,7 +21,7 @@ from antibody_esm.specs import SplitSpec
 from antibody_esm.threads import in_threads
 
 Rule = Callable[[NDArray[np.int64], NDArray[np.float64]], float]
-"""From labels ``(m,)`` and probabilities ``(m,)`` of class 1 to a threshold, 0 to 1."""
+"""Function from labels ``(m,)`` and probabilities ``(m,)`` of class 1 to a threshold, 0 to 1."""
 
 
 class Candidate(NamedTuple):
@@ -42,7 +42,7 @@ class NestedCrossValidation:
     chosen: tuple[str, ...]
     """``(n_folds,)``, the name of the candidate."""
     threshold: NDArray[np.float64]
-    """``(n_folds,)``, the probability from which on a row is predicted as 1; NaN where the classifier decided."""
+    """``(n_folds,)``, smallest probability at which class 1 is predicted; NaN if the classifier decides."""
     inner: dict[str, NDArray[np.float64]]
     """Candidate to its mean score on the inner folds of each outer one, ``(n_folds,)``."""
 
@@ -58,15 +58,15 @@ def nested_cross_validate(
     unit: NDArray[Any] | None = None,
     workers: int | None = None,
 ) -> NestedCrossValidation:
-    """Return the scores of choosing a candidate, rather than of a candidate.
+    """Return the scores of the choice of a candidate, rather than of one candidate.
 
-    On the training rows of each outer fold, every candidate is cross-validated; that with the highest mean score, the
-    first of equals, is fitted on all of them and predicts the rows outside.
+    On the training rows of each outer fold, every candidate is cross-validated. The candidate with the highest mean
+    score (the first of equals) is fitted on all training rows and predicts the test rows.
 
     Parameters
     ----------
     candidates
-        By name. Several layers, poolings or values of a penalty are so many candidates.
+        Candidates by name. Each layer, pooling or penalty is a candidate of its own.
     label
         ``(n,)``, 0 or 1.
     split, inner
@@ -74,20 +74,20 @@ def nested_cross_validate(
     metric
         Metric of the choice. Inner folds in which it is not defined do not count.
     threshold
-        From which probability on a row is predicted as 1: ``balanced_accuracy``: the threshold at which that is highest
-        over the inner out-of-fold probabilities of what was chosen; a function of labels and such probabilities; None:
-        the classifier decides.
+        Rule for the smallest probability at which class 1 is predicted. ``balanced_accuracy``: the threshold with the
+        highest balanced accuracy over the inner out-of-fold probabilities of the chosen candidate. A function: its
+        result for labels and such probabilities. None: the classifier decides.
     unit
-        ``(n,)``, what stays together, see `splits.units`; None where each row is its own.
+        ``(n,)``, unit of each row, see `splits.units`; None if each row is its own unit.
     workers
         Fits at a time; None is one per usable core. It changes no number.
 
     Raises
     ------
     DatasetError
-        As `splits.folds` does, of all rows or of training rows; or if the metric is defined on no inner fold.
+        As `splits.folds`, for all rows or for training rows; or if the metric is defined on no inner fold.
     ValueError
-        If there are no candidates, or the inner folds would keep other rows together than the outer ones.
+        If there are no candidates, or inner and outer folds would keep different rows together.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def nested_cross_validate(
         raise ValueError("there are no candidates to choose from")
     if (split.by, split.identity) != (inner.by, inner.identity):
         raise ValueError(
-            f"inner folds keep together what outer ones do: both by {split.by} at {split.identity:g}, "
+            f"inner folds keep the same rows together as outer folds: both by {split.by} at {split.identity:g}, "
             f"not by {inner.by} at {inner.identity:g}"
         )
 
@@ -114,7 +114,10 @@ def nested_cross_validate(
 
     outer = folds(split, label, unit)
     within = [
-        [(train[one], train[other]) for one, other in folds(inner, label[train], None if unit is None else unit[train])]
+        [
+            (train[fitted], train[tested])
+            for fitted, tested in folds(inner, label[train], None if unit is None else unit[train])
+        ]
         for train, _ in outer
     ]
     jobs = [(i, name, fold) for i, made in enumerate(within) for name in candidates for fold in made]
@@ -140,7 +143,7 @@ def nested_cross_validate(
 
 
 def best_threshold(label: NDArray[np.int64], probability: NDArray[np.float64]) -> float:
-    """Return the threshold from which on class 1 is predicted with the highest balanced accuracy.
+    """Return the threshold with the highest balanced accuracy; class 1 is predicted at or above it.
 
     Parameters
     ----------
@@ -151,7 +154,7 @@ def best_threshold(label: NDArray[np.int64], probability: NDArray[np.float64]) -
 
     Returns
     -------
-    The middle between two neighbouring probabilities; of equally good ones that nearest to 0.5, then the lower.
+    The middle between two neighbouring probabilities. Ties go to the threshold nearest to 0.5, then to the lower.
 
     Raises
     ------
@@ -168,7 +171,7 @@ def best_threshold(label: NDArray[np.int64], probability: NDArray[np.float64]) -
         raise DatasetError("a threshold needs both classes", column="label")
     values, place = np.unique(probability, return_inverse=True)
     below = [np.cumsum(np.bincount(place[label == value], minlength=len(values)))[:-1] for value in (0, 1)]
-    # Whole numbers, so that equally good is equal: specificity plus sensitivity, times both counts.
+    # Whole numbers, so that ties are exact: specificity plus sensitivity, times both counts.
     gained = np.concatenate([[0], below[0] * positives - below[1] * (len(label) - positives), [0]])
     middle = np.concatenate([[0.0], (values[:-1] + values[1:]) / 2, [np.nextafter(1.0, 2.0)]])
     best = middle[gained == gained.max()]
@@ -184,7 +187,7 @@ class _Try(NamedTuple):
 
 
 def _mean(tries: list[_Try], metric: str) -> float:
-    defined = [one.score for one in tries if not np.isnan(one.score)]
+    defined = [attempt.score for attempt in tries if not np.isnan(attempt.score)]
     if not defined:
         raise DatasetError(f"{metric} is defined on no inner fold: each holds one class only", column="label")
     return float(np.mean(defined))
@@ -194,4 +197,5 @@ def _threshold(tries: list[_Try], threshold: Literal["balanced_accuracy"] | Rule
     if threshold is None:
         return float("nan")
     rule = best_threshold if threshold == "balanced_accuracy" else threshold
-    return float(rule(np.concatenate([one.label for one in tries]), np.concatenate([one.probability for one in tries])))
+    label = np.concatenate([attempt.label for attempt in tries])
+    return float(rule(label, np.concatenate([attempt.probability for attempt in tries])))

@@ -21,14 +21,14 @@ from antibody_esm.result_cache import ResultFolder
 from antibody_esm.specs import SplitSpec
 
 RELATED = 0.9
-"""Identity from which on two antibodies are clonally related."""
+"""Smallest identity of clonally related antibodies."""
 MANY_CLONES = 0.05
 """Largest share of antibodies with a clonal relative in another fold about which a report does not warn."""
 _COUNTED = ResultFolder(None)
 """Counts by digests of data sets, which many pipelines share; it holds numbers only."""
 _MANY = 10_000
 _SAMPLE = 5_000
-"""Antibodies whose relatives are counted if there are more than `_MANY`; drawn at random with a fixed seed."""
+"""Antibodies that are compared if there are more than `_MANY`; drawn at random with a fixed seed."""
 
 
 class Overlap(NamedTuple):
@@ -53,17 +53,17 @@ class Overlap(NamedTuple):
 
 
 def overlap(tested: Dataset, training: Dataset) -> Overlap:
-    """Return how many test antibodies are training antibodies, and how many more are clonally related to them.
+    """Return the counts of test antibodies that are training antibodies, or clonally related to them.
 
-    No training antibody is left out, however many there are.
+    All training antibodies are compared, however many there are.
     """
-    identity = {"tested": tested.digest, "training": training.digest}
-    return Overlap(**_COUNTED.once(identity, lambda: _overlap(tested, training)._asdict()))
+    key = {"tested": tested.digest, "training": training.digest}
+    return Overlap(**_COUNTED.once(key, lambda: _overlap(tested, training)._asdict()))
 
 
 def _overlap(tested: Dataset, training: Dataset) -> Overlap:
-    known = set(training.sequences)
-    exact = np.array([sequence in known for sequence in tested.sequences], np.bool_)
+    trained = set(training.sequences)
+    exact = np.array([sequence in trained for sequence in tested.sequences], np.bool_)
     rest = [sequence for sequence, same in zip(tested.identity_sequences, exact, strict=True) if not same]
     related = has_similar(rest, list(dict.fromkeys(training.identity_sequences)), RELATED)
     return Overlap(len(tested), int(exact.sum()), int(related.sum()))
@@ -74,7 +74,7 @@ class Clones(NamedTuple):
 
     antibodies: int
     looked_at: int
-    """Antibodies whose relatives were looked for: all, or a random sample of very many."""
+    """Antibodies that were compared with other folds: all, or a random sample of very many."""
     related: int
 
     @property
@@ -97,19 +97,19 @@ class Clones(NamedTuple):
 
 
 def clones(data: Dataset, fold: NDArray[np.int64]) -> Clones:
-    """Return how many antibodies have a clonal relative in another fold.
+    """Return the count of antibodies with a clonal relative in another fold.
 
     Parameters
     ----------
     fold
         ``(n,)``, the fold in which each antibody was tested.
     """
-    identity = {
+    key = {
         "data": data.digest,
         "limits": [_MANY, _SAMPLE],
         "fold": hashlib.sha256(fold.astype("<i8").tobytes()).hexdigest(),
     }
-    return Clones(**_COUNTED.once(identity, lambda: _clones(data, fold)._asdict()))
+    return Clones(**_COUNTED.once(key, lambda: _clones(data, fold)._asdict()))
 
 
 def _clones(data: Dataset, fold: NDArray[np.int64]) -> Clones:
@@ -134,7 +134,7 @@ class SecondScores:
     Attributes
     ----------
     scores
-        Metric to its value on each fold; None where it is not defined.
+        Metric to its value on each fold; None if it is not defined.
     tested
         Number of antibodies tested for each training antibody, mean over folds.
     folds

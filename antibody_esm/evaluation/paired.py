@@ -1,11 +1,11 @@
 """Tests of the difference between two pipelines on the same rows.
 
-`antibody_esm.evaluation.comparison` states the rule by which a difference is claimed. Nothing is claimed at all
+`antibody_esm.evaluation.comparison` states the rule by which a difference is claimed. No difference is claimed
 
-- of sensitivity, specificity or F1 alone, which the number of rows called positive raises without any knowledge;
-- of PR AUC if a pipeline gives one probability to rows of both classes: in a few rows a random order has a higher PR
-  AUC than a constant, so with permuted labels one was "better" than the share of positives in 53 of 200 runs;
-- after cross-validation by anything but the corrected resampled t-test, since the models vary too.
+- in sensitivity, specificity or F1 alone, which change with the number of rows predicted positive;
+- in PR AUC if a pipeline gives one probability to rows of both classes: in a few rows a random order has a higher PR
+  AUC than a constant. With permuted labels, a pipeline was "better" than the share of positives in 53 of 200 runs;
+- after cross-validation by any test but the corrected resampled t-test, since the models differ between folds.
 """
 
 from collections.abc import Mapping
@@ -46,8 +46,8 @@ __all__ = [
 
 Names = tuple[str, str]
 _NAMES = ("the one", "the other")
-_TIES = {"pr_auc": "which is not comparable where rows of both classes are tied"}
-_MODELS_VARY = "which leaves out that the models of the folds vary"
+_TIES = {"pr_auc": "because PR AUC is not comparable if rows of both classes are tied"}
+_MODELS_VARY = "because the test ignores that models differ between folds"
 
 
 def compare(
@@ -62,9 +62,9 @@ def compare(
 ) -> Comparison:
     """Return the comparison of two pipelines, by the method that suits the rows.
 
-    After cross-validation that is the corrected resampled t-test on the folds. On held-out rows it is DeLong's test of
-    ROC AUC and McNemar's of accuracy, with effective sizes if rows belong to clusters; the paired bootstrap of any
-    other metric.
+    After cross-validation it is the corrected resampled t-test on the folds. On held-out rows it is DeLong's test for
+    ROC AUC and McNemar's for accuracy, with effective sizes if rows belong to clusters. For any other metric it is the
+    paired bootstrap.
 
     Parameters
     ----------
@@ -84,12 +84,12 @@ def compare(
     ValueError
         If rows, folds or clusters differ, or the metric is not one of these predictions.
     """
-    _paired(one, other)
-    _known(one, metric)
+    _check_rows(one, other)
+    _check_metric(one, metric)
     if one.fold is not None:
         scores = one.fold_scores()[metric], other.fold_scores()[metric]
-        found = corrected_resampled_t_test(*scores, share_tested(one), metric, names=names, level=level)
-        return replace(found, caveat=_caveat(one, other, metric))
+        comparison = corrected_resampled_t_test(*scores, share_tested(one), metric, names=names, level=level)
+        return replace(comparison, caveat=_caveat(one, other, metric))
     if isinstance(one, Predictions) and isinstance(other, Predictions):
         if metric == "roc_auc":
             return delong_test(one, other, names=names, level=level)
@@ -107,7 +107,7 @@ def compare_all(
     resamples: int = 2000,
     seed: int = 0,
 ) -> tuple[Comparison, ...]:
-    """Return the comparison of each pipeline with a baseline, corrected for how many there are.
+    """Return the comparison of each pipeline with a baseline, corrected for the number of comparisons.
 
     Parameters
     ----------
@@ -146,15 +146,15 @@ def delong_test(one: Predictions, other: Predictions, *, names: Names = _NAMES, 
     """Return the comparison of two ROC AUCs on the same held-out rows.
 
     DeLong et al. 1988 (doi:10.2307/2531595), with quantiles of Student's t and effective sizes as in
-    `intervals.delong`. If both areas differ by the same amount whichever row is left out, as two perfect ones do by 0,
-    the data do not determine the difference.
+    `intervals.delong`. If the difference is the same without any one row, as for two perfect areas, the data do not
+    determine it.
 
     Raises
     ------
     ValueError
         If the rows come from cross-validation, or the two are not for the same rows.
     """
-    _paired(one, other)
+    _check_rows(one, other)
     refuse_folds(one)
     test = _Test("roc_auc", names, level, *_named("DeLong", one, "roc_auc"))
     sizes = np.array([kind.effective for kind in class_samples(one)])
@@ -188,18 +188,18 @@ def mcnemar(one: Predictions, other: Predictions, *, names: Names = _NAMES, leve
     ValueError
         If the two are not for the same rows.
     """
-    _paired(one, other)
+    _check_rows(one, other)
     from scipy.special import ndtr
 
-    right, of_other = one.prediction == one.label, other.prediction == other.label
+    right, other_right = one.prediction == one.label, other.prediction == other.label
     size = sample(one.cluster).effective
-    only_one, only_other = (float(rows.mean()) * size for rows in (right & ~of_other, ~right & of_other))
-    scores = float(right.mean()), float(of_other.mean())
+    only_first, only_second = (float(rows.mean()) * size for rows in (right & ~other_right, ~right & other_right))
+    scores = float(right.mean()), float(other_right.mean())
     test = _Test(
         "accuracy", names, level, *_named("McNemar", one, "accuracy"), _caveat(one, other, "accuracy", _MODELS_VARY)
     )
-    p = float(2 * ndtr(-abs(_tango(only_one, only_other, size, 0.0))))
-    return test.result(scores, p, partial(_tango_ends, only_one, only_other, size))
+    p = float(2 * ndtr(-abs(_tango(only_first, only_second, size, 0.0))))
+    return test.result(scores, p, partial(_tango_ends, only_first, only_second, size))
 
 
 def paired_bootstrap(
@@ -214,10 +214,10 @@ def paired_bootstrap(
 ) -> Comparison:
     """Return the comparison of two pipelines in any metric, both scored on the same resamples of the rows.
 
-    Rows are drawn as in `intervals.bootstrap`. The interval is that of percentiles, with levels moved outwards as there
-    (for PR AUC, F1 and Matthews correlation, the coverage of BCa was .80 to .92, and is now .93 to .98). The p value is
-    one minus the highest level whose interval excludes 0. For the calibration error, whose bias differs
-    between pipelines, both are bounds: the interval reaches as far as both errors together can have moved.
+    Rows are drawn as in `intervals.bootstrap`. The interval is that of percentiles, with levels moved outwards as
+    there. For PR AUC, F1 and Matthews correlation, its coverage is .93 to .98; that of BCa was .80 to .92. The p value
+    is one minus the highest level whose interval excludes 0. For the calibration error, whose bias differs between
+    pipelines, both are bounds: the interval reaches as far as both errors together can have moved.
 
     Parameters
     ----------
@@ -229,8 +229,8 @@ def paired_bootstrap(
     ValueError
         If rows, folds or clusters differ, or the metric is not one of these predictions.
     """
-    _paired(one, other)
-    _known(one, metric)
+    _check_rows(one, other)
+    _check_metric(one, metric)
     pair = [one, other]
     scores = one.scores()[metric], other.scores()[metric]
     drawn = resampled(pair, resamples, seed)
@@ -307,9 +307,9 @@ class _Test(NamedTuple):
         within = partial(_within, ends, most - least)
         return self._comparison(scores, p, within(self.level), within)
 
-    def undetermined(self, one: float, other: float) -> Comparison:
+    def undetermined(self, first: float, second: float) -> Comparison:
         """Return a comparison without interval."""
-        return self._comparison((one, other), 1.0, (np.nan, np.nan), None)
+        return self._comparison((first, second), 1.0, (np.nan, np.nan), None)
 
     def _comparison(
         self, scores: tuple[float, float], p: float, ends: tuple[float, float], at: Ends | None
@@ -331,26 +331,26 @@ def _t_ends(difference: float, error: float, freedom: float, level: float) -> tu
     return difference - reach, difference + reach
 
 
-def _tango(only_one: float, only_other: float, n: float, difference: float) -> float:
+def _tango(only_first: float, only_second: float, n: float, difference: float) -> float:
     """Return the score statistic of a difference of two shares; at 0 its square is McNemar's statistic."""
-    middle = (2 * n - only_one + only_other) * difference - only_one - only_other
-    product = only_other * difference * (1 - difference)
+    middle = (2 * n - only_first + only_second) * difference - only_first - only_second
+    product = only_second * difference * (1 - difference)
     share = (np.sqrt(max(middle**2 + 8 * n * product, 0)) - middle) / (4 * n)
-    apart, variance = only_one - only_other - n * difference, n * (2 * share + difference * (1 - difference))
+    apart, variance = only_first - only_second - n * difference, n * (2 * share + difference * (1 - difference))
     return float(apart / np.sqrt(variance)) if variance > 0 else float(np.sign(apart)) * np.inf if apart else 0.0
 
 
-def _tango_ends(only_one: float, only_other: float, n: float, level: float) -> tuple[float, float]:
+def _tango_ends(only_first: float, only_second: float, n: float, level: float) -> tuple[float, float]:
     from scipy.optimize import brentq
     from scipy.special import ndtri
 
-    quantile, difference = float(ndtri((1 + level) / 2)), (only_one - only_other) / n
+    quantile, difference = float(ndtri((1 + level) / 2)), (only_first - only_second) / n
 
     def end(side: int) -> float:
         far = side * (1 - 1e-12)
 
         def beyond(value: float) -> float:
-            return side * _tango(only_one, only_other, n, value) + quantile
+            return side * _tango(only_first, only_second, n, value) + quantile
 
         if side * (far - difference) <= 0 or beyond(far) >= 0:
             return float(side)
@@ -364,26 +364,26 @@ def _named(method: str, rows: AnyPredictions, metric: str) -> tuple[str, str]:
     return method if rows.independent else f"{method}, effective size", unclaimed(rows, FEW)[metric]
 
 
-def _paired(one: AnyPredictions, other: AnyPredictions) -> None:
-    if type(one) is not type(other) or len(one) != len(other):
+def _check_rows(first: AnyPredictions, second: AnyPredictions) -> None:
+    if type(first) is not type(second) or len(first) != len(second):
         raise ValueError("two pipelines are compared on the same rows, and these differ in number or kind")
     for name in ("label", "target", "fold", "clusters"):
-        first: NDArray[np.float64] | None = getattr(one, name, None)
-        second: NDArray[np.float64] | None = getattr(other, name, None)
-        if (first is None) != (second is None) or (
-            first is not None and second is not None and not np.array_equal(first, second)
+        column: NDArray[np.float64] | None = getattr(first, name, None)
+        other: NDArray[np.float64] | None = getattr(second, name, None)
+        if (column is None) != (other is None) or (
+            column is not None and other is not None and not np.array_equal(column, other)
         ):
             raise ValueError(f"two pipelines are compared on the same rows, and these differ in {name}")
 
 
-def _known(rows: AnyPredictions, metric: str) -> None:
+def _check_metric(rows: AnyPredictions, metric: str) -> None:
     if metric not in rows.METRICS:
         raise ValueError(f"{metric!r} is not one of the metrics here: {', '.join(rows.METRICS)}")
 
 
-def _caveat(one: AnyPredictions, other: AnyPredictions, metric: str, after_folds: str = "") -> str:
+def _caveat(first: AnyPredictions, second: AnyPredictions, metric: str, after_folds: str = "") -> str:
     if METRIC[metric].caveat:
         return METRIC[metric].caveat
-    if isinstance(one, Predictions) and isinstance(other, Predictions) and (one.tied or other.tied) and metric in _TIES:
+    if metric in _TIES and any(rows.tied for rows in (first, second) if isinstance(rows, Predictions)):
         return _TIES[metric]
-    return after_folds if one.fold is not None else ""
+    return after_folds if first.fold is not None else ""

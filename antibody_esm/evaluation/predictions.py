@@ -22,18 +22,18 @@ class _Rows(ABC):
     METRICS: ClassVar[tuple[str, ...]]
 
     def __post_init__(self) -> None:
-        names = [one.name for one in fields(self) if getattr(self, one.name) is not None]
+        names = [field.name for field in fields(self) if getattr(self, field.name) is not None]
         for name in names:
             object.__setattr__(self, name, np.asarray(getattr(self, name)))
-        self._metrics(slice(None))  # which refuses what cannot be scored
+        self._metrics(slice(None))  # raises if rows cannot be scored
         for name in ("fold", "clusters"):
             if name in names:
-                known = getattr(self, name)
-                if known.shape != (len(self),):
-                    raise ValueError(f"{name} has one entry a row ({len(self)}), got shape {known.shape}")
-                object.__setattr__(self, name, np.unique(known, return_inverse=True)[1])
+                column = getattr(self, name)
+                if column.shape != (len(self),):
+                    raise ValueError(f"{name} has one entry a row ({len(self)}), got shape {column.shape}")
+                object.__setattr__(self, name, np.unique(column, return_inverse=True)[1])
         if self.fold is not None and self.folds < 2:
-            raise ValueError("one fold is no cross-validation; fold=None says that one model predicted every row")
+            raise ValueError("one fold is no cross-validation; use fold=None if one model predicted every row")
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -56,7 +56,7 @@ class _Rows(ABC):
     def subset(self, rows: NDArray[Any], *, folds: bool = True) -> Self:
         """Return the predictions at these indices; without folds, as if one model had made them.
 
-        To leave out folds is correct only for metrics that count rows or average errors, and that never rank rows of
+        Folds may be left out only for metrics that count rows or average errors, because these do not rank rows of
         different models.
         """
         columns = {each.name: getattr(self, each.name) for each in fields(self)}
@@ -65,34 +65,34 @@ class _Rows(ABC):
         return replace(self, **chosen if several else chosen | {"fold": None})
 
     def scores(self) -> dict[str, float]:
-        """Return every metric: of all rows where one model predicted them, else the mean over folds."""
-        found = self.scorer()(np.ones((1, len(self))))
-        return {name: float(found[name][0]) for name in self.METRICS}
+        """Return every metric: over all rows if one model predicted them, else the mean over folds."""
+        values = self.scorer()(np.ones((1, len(self))))
+        return {name: float(values[name][0]) for name in self.METRICS}
 
     def fold_scores(self) -> dict[str, NDArray[np.float64]]:
-        """Return every metric on each fold, ``(folds,)``; NaN where it is not defined."""
+        """Return every metric on each fold, ``(folds,)``; NaN if it is not defined."""
         if self.fold is None:
             raise ValueError("one model predicted every row; there are no folds")
         return {name: scores.copy() for name, scores in self._fold_scores.items()}
 
     @cached_property
     def _fold_scores(self) -> dict[str, NDArray[np.float64]]:
-        found = [self._metrics(rows)(np.ones((1, len(rows)))) for rows in self._by_fold()]
-        return {name: np.array([float(one[name][0]) for one in found]) for name in self.METRICS}
+        folds = [self._metrics(rows)(np.ones((1, len(rows)))) for rows in self._by_fold()]
+        return {name: np.array([float(values[name][0]) for values in folds]) for name in self.METRICS}
 
     def scorer(self) -> Callable[[Counts], Values]:
         """Return the function from counts ``(samples, n)`` to every metric of these samples of the rows.
 
-        With folds it is the mean over those folds in which the metric is defined: scores of two models are on two
-        scales and are never ranked in one list.
+        With folds it is the mean over those folds in which the metric is defined: probabilities of two models are on
+        two scales and are never ranked in one list.
         """
         if self.fold is None:
             return self._metrics(slice(None))
         parts = [(rows, self._metrics(rows)) for rows in self._by_fold()]
 
         def mean(counts: Counts) -> Values:
-            found = [metrics(counts[:, rows]) for rows, metrics in parts]
-            return {name: _mean_of_defined(np.stack([one[name] for one in found])) for name in found[0]}
+            folds = [metrics(counts[:, rows]) for rows, metrics in parts]
+            return {name: _mean_of_defined(np.stack([values[name] for values in folds])) for name in folds[0]}
 
         return mean
 
@@ -107,7 +107,7 @@ class _Rows(ABC):
 class Predictions(_Rows):
     """Predicted classes and probabilities, beside the true classes.
 
-    ``fold`` has no default, so that scores of several models are not taken for those of one model.
+    ``fold`` has no default, so that predictions of several models are not taken for those of one model.
 
     Attributes
     ----------
@@ -125,8 +125,8 @@ class Predictions(_Rows):
     Raises
     ------
     ValueError
-        If lengths differ, there is no row, a class is not 0 or 1, a probability is not from 0 to 1, or all rows are of
-        one fold.
+        If lengths differ, there is no row, or all rows are of one fold; if a class is not 0 or 1, or a probability is
+        not from 0 to 1.
 
     Examples
     --------
@@ -154,8 +154,8 @@ class Predictions(_Rows):
         """True if rows of both classes have the same probability in the same fold."""
         fold = np.zeros(len(self), np.int64) if self.fold is None else self.fold
         negative, positive = (
-            set(zip(fold[self.label == one].tolist(), self.probability[self.label == one].tolist(), strict=True))
-            for one in (0, 1)
+            set(zip(fold[self.label == label].tolist(), self.probability[self.label == label].tolist(), strict=True))
+            for label in (0, 1)
         )
         return not negative.isdisjoint(positive)
 
@@ -215,7 +215,7 @@ def predictions_of(
 
 
 def _mean_of_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean over the first axis of what is not NaN."""
+    """Return the mean over the first axis of values that are not NaN."""
     defined = ~np.isnan(values)
     count = defined.sum(axis=0)
     total = np.where(defined, values, 0).sum(axis=0)

@@ -10,11 +10,11 @@ from antibody_esm.evaluation.metrics import Counts, Values
 from antibody_esm.evaluation.predictions import AnyPredictions, Predictions
 
 _AT_ONCE = 100_000
-"""Numbers of a table of counts that are worked on at once; they stay in the processor's cache."""
+"""Numbers of a table of counts that are processed at once; they stay in the processor's cache."""
 _JACKKNIFE = 200
-"""Parts that are left out in turn, at most; the acceleration of more rows is that of their blocks."""
+"""Largest number of parts that are left out in turn; more clusters are left out in blocks."""
 _DEFINED = 0.9
-"""Share of resamples in which a statistic is defined, below which its bootstrap is not used."""
+"""Smallest share of resamples in which a statistic is defined at which its bootstrap is used."""
 
 
 def resampled(pipelines: Sequence[AnyPredictions], resamples: int, seed: int) -> list[Values]:
@@ -82,7 +82,8 @@ class Resampled:
     def ends(self, level: float) -> tuple[float, float]:
         """Return the two ends of the interval.
 
-        They are NaN if the resamples do not determine them, and infinite beyond the level that so many resamples allow.
+        They are NaN if the resamples do not determine them, and infinite above the highest level that the number of
+        resamples allows.
         """
         from scipy.special import ndtr, stdtrit
 
@@ -143,7 +144,7 @@ class Reach:
         self._sorted, self._difference = np.sort(moved), difference
 
     def ends(self, level: float) -> tuple[float, float]:
-        """Return the two ends of the interval; infinite beyond the level that so many resamples allow."""
+        """Return the two ends of the interval; infinite above the highest level of so many resamples."""
         if 1 - level <= 1 / (len(self._sorted) + 1):
             return -np.inf, np.inf
         reach = float(np.quantile(self._sorted, level))
@@ -172,12 +173,12 @@ def jackknifed(rows: AnyPredictions, seed: int) -> Values:
     blocks = min(clusters, _JACKKNIFE)
     block = (np.random.default_rng(seed).permutation(clusters) % blocks)[rows.cluster]
     scorer = rows.scorer()
-    some = np.array_split(np.arange(blocks), -(-blocks * len(rows) // _AT_ONCE))
-    return _joined([scorer((block != part[:, None]).astype(np.float64)) for part in some])
+    parts = np.array_split(np.arange(blocks), -(-blocks * len(rows) // _AT_ONCE))
+    return _joined([scorer((block != part[:, None]).astype(np.float64)) for part in parts])
 
 
 def _draws(rows: AnyPredictions, resamples: int, seed: int) -> Iterator[Counts]:
-    """Yield how often each row is in each resample, some resamples at once."""
+    """Yield the counts of each row in each resample, several resamples at once."""
     generator = np.random.default_rng(seed)
     cluster = rows.cluster
     clusters = int(cluster.max()) + 1
@@ -185,8 +186,8 @@ def _draws(rows: AnyPredictions, resamples: int, seed: int) -> Iterator[Counts]:
         raise ValueError("a bootstrap needs two clusters at least, and all rows belong to one")
     label = rows.label.astype(np.float64) if isinstance(rows, Predictions) else None
     both = label is not None and 0 < label.sum() < len(label)
-    for some in np.array_split(np.arange(resamples), -(-resamples * len(rows) // _AT_ONCE)):
-        counts = _counts(generator, len(some), clusters)[:, cluster]
+    for part in np.array_split(np.arange(resamples), -(-resamples * len(rows) // _AT_ONCE)):
+        counts = _counts(generator, len(part), clusters)[:, cluster]
         while label is not None and both:
             positives, negatives = counts @ label, counts @ (1 - label)
             again = np.flatnonzero((positives == 0) | (negatives == 0))

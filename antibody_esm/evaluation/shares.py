@@ -45,7 +45,7 @@ def rates(rows: Predictions, level: float) -> dict[str, Interval]:
     sensitivity = wilson(right[label == 1], level, positives.effective)
     specificity = wilson(right[label == 0], level, negatives.effective)
     parts = [sensitivity, specificity, wilson(label == 1, level, every)]
-    found = {
+    by_metric = {
         "sensitivity": sensitivity,
         "specificity": specificity,
         "accuracy": wilson(right, level, every),
@@ -54,7 +54,7 @@ def rates(rows: Predictions, level: float) -> dict[str, Interval]:
         "mcc": _square_and_add(_matthews, parts),
     }
     suffix, scores = "" if rows.independent else ", effective size", rows.scores()
-    return {name: _bounded(name, interval, scores[name], suffix) for name, interval in found.items()}
+    return {name: _bounded(name, interval, scores[name], suffix) for name, interval in by_metric.items()}
 
 
 def _bounded(name: str, interval: Interval, score: float, suffix: str) -> Interval:
@@ -80,13 +80,13 @@ def _balanced_accuracy(sensitivity: float, specificity: float, _: float) -> floa
 
 
 def _f1(sensitivity: float, specificity: float, positives: float) -> float:
-    called = positives * sensitivity + (1 - positives) * (1 - specificity)
-    return 2 * positives * sensitivity / (called + positives)
+    predicted = positives * sensitivity + (1 - positives) * (1 - specificity)
+    return 2 * positives * sensitivity / (predicted + positives)
 
 
 def _matthews(sensitivity: float, specificity: float, positives: float) -> float:
-    called = positives * sensitivity + (1 - positives) * (1 - specificity)
-    scale = called * (1 - called)
+    predicted = positives * sensitivity + (1 - positives) * (1 - specificity)
+    scale = predicted * (1 - predicted)
     if scale <= 0:
         return 0.0
     return float((sensitivity + specificity - 1) * np.sqrt(positives * (1 - positives) / scale))

@@ -1,8 +1,8 @@
 """Folds from a split spec.
 
-Each row has a unit, a name or number; rows of one unit stay together. Folds of
-units are as stratified as can be: one after the other, from that which weighs most, each joins the fold in which the
-sum over classes and folds of squared shares grows least, of those after which every fold can still have both classes.
+Each row has a unit, a name or number; rows of one unit stay together. Units are stratified as well as possible:
+they join folds one by one, the heaviest first. A unit joins the fold in which the sum over classes and folds of
+squared shares grows least. Only folds after which every fold can still have both classes are candidates.
 """
 
 from collections.abc import Iterator
@@ -22,18 +22,18 @@ Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 _NAMES = {"antibody": "antibodies", "identity": "identity clusters", "group": "groups"}
 _FOLD = "fold"
-"""The measurement that says in which predefined fold an antibody is tested."""
+"""Name of the measurement with the predefined fold of each antibody."""
 
 
 def units(spec: SplitSpec, data: "Dataset") -> NDArray[Any] | None:
-    """Return the unit of each antibody, ``(n,)``: rows of one unit are in one fold. None where each is its own.
+    """Return the unit of each antibody, ``(n,)``: rows of one unit are in one fold. None if each is its own unit.
 
-    Identity is that of `Dataset.identity_sequences`: of heavy chains if both chains are read.
+    Identity compares `Dataset.identity_sequences`: heavy chains if both chains are read.
 
     Raises
     ------
     DatasetError
-        If the data set has no groups, or no measurement ``fold``, where the split needs them.
+        If the split needs groups, or a measurement ``fold``, and the data set has none.
 
     Examples
     --------
@@ -58,16 +58,16 @@ def units(spec: SplitSpec, data: "Dataset") -> NDArray[Any] | None:
             if _FOLD not in data.measurements:
                 raise DatasetError(
                     f"split.by=fold needs the measurement {_FOLD!r}, and this data set has none; "
-                    "where folds are its groups, take split.by=family",
+                    "if its groups are the folds, use split.by=family",
                     column=_FOLD,
                 )
             return _units(spec, data.measurements[_FOLD])
 
 
 def strata(target: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return by what folds of continuous labels are stratified, ``(n,)``: 1 above their median, else 0.
+    """Return the classes by which folds of continuous labels are stratified, ``(n,)``: 1 above their median, else 0.
 
-    If no label is above it, 1 stands for those that equal it.
+    If no label is above the median, labels equal to it have class 1.
 
     Examples
     --------
@@ -85,10 +85,10 @@ def folds(spec: SplitSpec, label: NDArray[np.int64], unit: NDArray[Any] | None =
     Parameters
     ----------
     label
-        ``(n,)``, 0 or 1; each fold has each class in the same proportion, as nearly as can be, unless folds are those
-        of the data.
+        ``(n,)``, 0 or 1; each fold has nearly the same proportion of each class, unless the folds are those of the
+        data.
     unit
-        ``(n,)`` names or numbers, alike in rows that stay together (see `units`); None where `by` is ``antibody``.
+        ``(n,)`` names or numbers, equal in rows that stay together (see `units`); None if `by` is ``antibody``.
 
     Returns
     -------
@@ -97,14 +97,14 @@ def folds(spec: SplitSpec, label: NDArray[np.int64], unit: NDArray[Any] | None =
     Raises
     ------
     DatasetError
-        If a class has fewer antibodies, or lies in fewer units, than there are folds, so that some fold could not be
-        scored; if the data are one family or fold only, or without one of them a class is missing.
+        If a class has fewer antibodies, or is in fewer units, than there are folds, so that a fold could not be scored;
+        if the data are of one family or fold only, or a class is missing without one of them.
     ValueError
-        If units are given where each antibody is its own, or the reverse.
+        If there are units but each antibody is its own unit, or the reverse.
     """
     if (unit is None) != (spec.by == "antibody"):
-        what = "takes no units" if spec.by == "antibody" else "needs the unit of each row, see units(spec, data)"
-        raise ValueError(f"a split by {spec.by} {what}")
+        rule = "takes no units" if spec.by == "antibody" else "needs the unit of each row, see units(spec, data)"
+        raise ValueError(f"a split by {spec.by} {rule}")
     if unit is None:
         return [fold for repeat in range(spec.repeats) for fold in _stratified(spec, label, _seed(spec, repeat))]
     names, number = np.unique(unit, return_inverse=True)
@@ -112,8 +112,8 @@ def folds(spec: SplitSpec, label: NDArray[np.int64], unit: NDArray[Any] | None =
         return _of_the_data(spec, label, names, number)
     counts = np.stack([np.bincount(number[label == value], minlength=len(names)) for value in (0, 1)], axis=1)
     _refuse_few(spec, (counts > 0).sum(axis=0))
-    found = [_spread(spec, counts, _seed(spec, repeat))[number] for repeat in range(spec.repeats)]
-    return [(np.flatnonzero(one != i), np.flatnonzero(one == i)) for one in found for i in range(spec.folds)]
+    repeats = [_spread(spec, counts, _seed(spec, repeat))[number] for repeat in range(spec.repeats)]
+    return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for fold in repeats for i in range(spec.folds)]
 
 
 class Splitter:
@@ -122,9 +122,9 @@ class Splitter:
     Parameters
     ----------
     spec
-        The meaning of `groups` depends on `by`: for ``identity`` the sequences or texts of pairs (`Antibody`), whose
-        heavy chains are compared, for ``group`` and ``family`` names, for ``fold`` the number of the fold in which each
-        row is tested; ``antibody`` ignores them. Without groups, X is taken in their place if it is one-dimensional.
+        The meaning of `groups` depends on `by`. ``identity``: sequences or texts of pairs (`Antibody`), whose heavy
+        chains are compared. ``group`` and ``family``: names. ``fold``: the number of the fold in which each row is
+        tested. ``antibody`` ignores them. Without groups, X takes their place if it is one-dimensional.
 
     Examples
     --------
@@ -154,11 +154,11 @@ class Splitter:
         Raises
         ------
         DatasetError, ValueError
-            As `folds` does; and if there are not two classes, or no groups where the split needs them.
+            As `folds`; and if there are not two classes, or the split needs groups and there are none.
         """
         classes, label = np.unique(np.asarray(y), return_inverse=True)
         if len(classes) != 2:
-            raise DatasetError(f"folds are stratified by two classes, here are {len(classes)}", column="label")
+            raise DatasetError(f"folds are stratified by two classes, got {len(classes)}", column="label")
         yield from folds(self.spec, label.astype(np.int64), self._units(X, groups))
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
@@ -172,7 +172,7 @@ class Splitter:
             return None
         if groups is None:
             if X is None or np.ndim(X) != 1:
-                raise ValueError(f"a split by {self.spec.by} needs groups, or what stands for them as X")
+                raise ValueError(f"a split by {self.spec.by} needs groups, as groups= or in place of X")
             groups = X
         return _units(self.spec, groups)
 
@@ -224,7 +224,7 @@ def _units(spec: SplitSpec, values: Any) -> NDArray[Any]:
     if spec.by == "identity":
         return cluster([compared(value if isinstance(value, tuple) else str(value)) for value in values], spec.identity)
     if spec.by != "fold":
-        return np.array([str(one) for one in values])
+        return np.array([str(value) for value in values])
     numbers = np.asarray(values, np.float64)
     wrong = np.flatnonzero(~np.isfinite(numbers) | (numbers != np.round(numbers)) | (numbers < 0))
     if len(wrong):
@@ -244,7 +244,7 @@ def _seed(spec: SplitSpec, repeat: int) -> int:
 
 
 def _refuse_few(spec: SplitSpec, counts: NDArray[np.int64]) -> None:
-    """Raise a DatasetError if antibodies or units of a class, of which there are so many, do not fill the folds."""
+    """Raise a DatasetError if a class has too few antibodies or units, ``(2,)``, to fill the folds."""
     if counts.min() >= spec.folds:
         return
     where = _NAMES[spec.by]
@@ -270,24 +270,24 @@ def _of_the_data(
 ) -> list[Fold]:
     if len(names) < 2:
         raise DatasetError(
-            f"split.by={spec.by} needs two of them at least, and all antibodies are of {names[0]!s}", column="groups"
+            f"split.by={spec.by} needs at least two of them, and all antibodies are of {names[0]!s}", column="groups"
         )
-    found = [(np.flatnonzero(number != i), np.flatnonzero(number == i)) for i in range(len(names))]
-    for name, (train, _) in zip(names, found, strict=True):
+    divided = [(np.flatnonzero(number != i), np.flatnonzero(number == i)) for i in range(len(names))]
+    for name, (train, _) in zip(names, divided, strict=True):
         if len(np.unique(label[train])) < 2:
             raise DatasetError(
-                f"without {spec.by} {name!s} every label is {label[train][0]}, and nothing can be learnt from the rest",
+                f"without {spec.by} {name!s} every label is {label[train][0]}, and no model can be fitted on the rest",
                 column="label",
             )
-    return found
+    return divided
 
 
 def _spread(spec: SplitSpec, counts: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Return the fold of each unit, of which ``(n_units, 2)`` says how many antibodies of each class it has."""
+    """Return the fold of each unit from its counts of antibodies of each class, ``(n_units, 2)``."""
     share = counts / counts.sum(axis=0)
     order = np.random.default_rng(seed).permutation(len(counts)) if spec.shuffle else np.arange(len(counts))
     order = order[np.argsort(-(share**2).sum(axis=1)[order], kind="stable")]
-    found = np.empty(len(counts), np.int64)
+    chosen = np.empty(len(counts), np.int64)
     load, rows = np.zeros((spec.folds, 2)), np.zeros(spec.folds, np.int64)
     has = counts > 0
     lacks, left = np.ones((spec.folds, 2), np.bool_), _kinds(has)
@@ -301,25 +301,25 @@ def _spread(spec: SplitSpec, counts: NDArray[np.int64], seed: int) -> NDArray[np
                 if not _can_be_filled(after, left):
                     grows[fold] = np.inf
         best = int(np.lexsort((rows, grows))[0])
-        found[unit] = best
+        chosen[unit] = best
         load[best] += share[unit]
         rows[best] += counts[unit].sum()
         lacks[best] &= ~has[unit]
-    return found
+    return chosen
 
 
 def _kinds(has: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return how many rows ``(n, 2)`` are true in both columns, in the first only, and in the second only."""
-    one, other = has.T
-    return np.array([(one & other).sum(), (one & ~other).sum(), (other & ~one).sum()])
+    """Return the counts of rows ``(n, 2)`` that are true in both columns, in the first only, and in the second only."""
+    first, second = has.T
+    return np.array([(first & second).sum(), (first & ~second).sum(), (second & ~first).sum()])
 
 
 def _can_be_filled(lacks: NDArray[np.bool_], left: NDArray[np.int64]) -> bool:
-    """Return whether the units that are left can give every fold the classes that it lacks.
+    """Return True if the units that are left can give every fold the classes that it lacks.
 
-    A unit of both classes is best laid into a fold that lacks both; what is over stands in for units of one class.
+    A unit of both classes is best put into a fold that lacks both; further such units replace units of one class.
     """
-    empty, *needed = [int(one) for one in _kinds(lacks)]
-    mixed, *pure = [int(one) for one in left]
+    empty, *needed = [int(count) for count in _kinds(lacks)]
+    mixed, *pure = [int(count) for count in left]
     unfilled, spare = max(0, empty - mixed), max(0, mixed - empty)
     return sum(max(0, unfilled + need - have) for need, have in zip(needed, pure, strict=True)) <= spare

@@ -2,7 +2,7 @@
 
 If models are chosen by their scores on a test set, these scores become optimistic; so the log counts how often a test
 set was opened. It is a file of JSON lines beside a model and outside of its digest. The log stays if another model is
-saved into the same folder, because scores of that model are not the first look at the test set.
+saved into the same folder: its scores are not the first look at the test set.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ class Opening:
 
 
 class Ledger:
-    """Openings, each of them once, in the order in which they were made.
+    """Log of openings, each of them once, in the order in which they were made.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Ledger:
     Raises
     ------
     StoreError
-        When it is read, if a line is not an opening, since the count is unknown then.
+        If a line is not an opening when the file is read, since the count is unknown then.
 
     Examples
     --------
@@ -68,19 +68,21 @@ class Ledger:
                 file.write(json.dumps(asdict(opening)) + "\n")
 
     def count(self, source: str) -> int:
-        """Return how often a test set was opened."""
-        return sum(one.source == source for one in self._openings().values())
+        """Return the number of times that a test set was opened."""
+        return sum(opening.source == source for opening in self._openings().values())
 
     def note(self, source: str) -> str:
         """Return the sentence of a report on how often a test set was opened."""
         times = self.count(source)
-        often = "once" if times == 1 else f"{times} times: what was chosen by its scores makes them flatter"
+        often = (
+            "once" if times == 1 else f"{times} times: if models are chosen by these scores, the scores are optimistic"
+        )
         return f"With models saved here, this test set was opened {often}."
 
     def move(self, path: Path) -> None:
         """Write openings to this file from now on, in addition to those that it holds."""
-        known, self.path = self._openings(), path
-        for opening in known.values():
+        openings, self.path = self._openings(), path
+        for opening in openings.values():
             self._in_memory.pop(opening.key, None)
             self.record(opening)
 
@@ -95,13 +97,13 @@ class Ledger:
         except FileNotFoundError:
             return {}
         except (OSError, UnicodeDecodeError) as error:
-            raise StoreError(f"the ledger of test sets cannot be read: {error}", self.path) from error
-        found = {}
+            raise StoreError(f"the log of test sets cannot be read: {error}", self.path) from error
+        openings = {}
         for number, line in enumerate(lines, 1):
             try:
                 row = json.loads(line)
-                opening = Opening(**{one.name: row[one.name] for one in fields(Opening)})
+                opening = Opening(**{field.name: row[field.name] for field in fields(Opening)})
             except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise StoreError(f"line {number} is not an opening of a test set: {line[:80]!r}", self.path) from error
-            found[opening.key] = opening
-        return found
+            openings[opening.key] = opening
+        return openings

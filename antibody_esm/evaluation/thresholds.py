@@ -13,9 +13,9 @@ class AssayThreshold(NamedTuple):
 
     threshold: float
     origin: str
-    """Where it comes from."""
+    """Source of the threshold."""
     tuned_on: str = ""
-    """DOI of the data whose labels it was chosen by; scores on these data flatter."""
+    """DOI of the data whose labels it was chosen by; scores on these data are optimistic."""
 
 
 _PREDECESSOR = "the predecessor's code (antibody_training_pipeline_ESM, src/antibody_training_esm/core/classifier.py)"
@@ -31,11 +31,11 @@ ASSAY_THRESHOLDS: Mapping[str, AssayThreshold] = MappingProxyType(
         ),
     }
 )
-"""Thresholds by the name of the assay, kept so that earlier results can be repeated; nothing chooses them by itself."""
+"""Thresholds by the name of the assay, kept so that earlier results can be repeated; none is a default."""
 
 
 def chosen_threshold(threshold: float | None, assay: str | None) -> float | None:
-    """Return the threshold that was asked for: the explicit one, else the assay's; None where neither was given.
+    """Return the explicit threshold, else that of the assay; None if there is neither.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def chosen_threshold(threshold: float | None, assay: str | None) -> float | None
     (0.5495, 0.4)
     """
     if assay is not None and assay not in ASSAY_THRESHOLDS:
-        raise ValueError(f"unknown assay {assay!r}; choose one of {', '.join(ASSAY_THRESHOLDS)}, or give threshold=")
+        raise ValueError(f"unknown assay {assay!r}; choose one of {', '.join(ASSAY_THRESHOLDS)}, or pass threshold=")
     if threshold is None:
         return None if assay is None else ASSAY_THRESHOLDS[assay].threshold
     if not 0 <= threshold <= 1:
@@ -57,11 +57,11 @@ def chosen_threshold(threshold: float | None, assay: str | None) -> float | None
 
 
 def tuned_here(threshold: float | None, data: "Dataset") -> str | None:
-    """Return a warning if this threshold was chosen by the labels of these very data."""
-    for name, one in ASSAY_THRESHOLDS.items():
-        if one.tuned_on and one.threshold == threshold and one.tuned_on in data.provenance.citation:
+    """Return a warning if this threshold was chosen by the labels of the same data."""
+    for name, assay in ASSAY_THRESHOLDS.items():
+        if assay.tuned_on and assay.threshold == threshold and assay.tuned_on in data.provenance.citation:
             return (
                 f"The threshold {threshold:g} of assay {name!r} was chosen by the labels of these very antibodies "
-                f"(doi:{one.tuned_on}): classes predicted with it are no test of anything."
+                f"(doi:{assay.tuned_on}): classes predicted with it are no independent test."
             )
     return None

@@ -1,4 +1,4 @@
-"""Which residues a prediction comes from, and which mutations would change it."""
+"""Contributions of residues to a prediction, and effects of mutations on it."""
 
 from antibody_esm.explain.contributions import Contributions, occlusion, residue_contributions
 from antibody_esm.explain.scan import Scan, mutational_scan

@@ -1,4 +1,4 @@
-"""Which residues a prediction comes from."""
+"""Contributions of residues to a prediction."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,23 +26,23 @@ Method = Literal["exact", "occlusion", "shap"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Contributions:
-    """How much each residue of an antibody adds to the score that a model gives it."""
+    """Contribution of each residue of an antibody to the score that a model gives it."""
 
     sequence: str
     """In normal form; a pair's chains have ``|`` between them, which is no residue."""
     contributions: NDArray[np.float64]
-    """``(length,)``, in `unit`; of a pair, the heavy chain's first. Above 0, the residue raises the score."""
+    """``(length,)``, in `unit`; a pair has the heavy chain first. Above 0, the residue raises the score."""
     intercept: float | None
-    """What the model would say without any residue: ``intercept + contributions.sum()`` is the score. None where
-    contributions do not sum to it."""
+    """Score without any residue: ``intercept + contributions.sum()`` is the score. None if contributions do not sum to
+    it."""
     score: float
-    """What the model says of the whole: log-odds of class 1, a regressor's value, or the probability of class 1."""
+    """Score of the antibody: log-odds of class 1, a regressor's value, or the probability of class 1."""
     method: Method
     unit: Unit
     rounding: float = 0.0
-    """How much of the score comes from rounding the vector to its storage; all residues that take part share it."""
+    """Part of the score that comes from rounding the vector to its storage; all residues that take part share it."""
     numbered: "list[Site] | None" = None
-    """Place of each residue by IMGT numbering, as the model's reading has it; None: as the sequence is numbered."""
+    """Place of each residue by IMGT numbering, as the model's reading has it; None numbers the sequence itself."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.sequence!r}, score={self.score:.3g}, {self.method}, {self.unit})"
@@ -55,7 +55,7 @@ class Contributions:
 
     @cached_property
     def sites(self) -> list[Site]:
-        """Where each residue stands by IMGT numbering."""
+        """Place of each residue by IMGT numbering."""
         return sites(self.sequence) if self.numbered is None else self.numbered
 
     def to_frame(self) -> "pd.DataFrame":
@@ -70,17 +70,17 @@ class Contributions:
         return picture.plot(self, ax)
 
     def to_text(self, *, color: bool = False) -> str:
-        """Return the chain region by region, in 80 columns, marked where residues raise or lower the score.
+        """Return the chain region by region, in 80 columns, with marks at residues that raise or lower the score.
 
         Parameters
         ----------
         color
-            Whether residues have the colours of a terminal too.
+            True colours the residues for a terminal.
         """
         return picture.text(self, color=color)
 
     def to_html(self, path: str | Path) -> Path:
-        """Write a page of the chain, which loads nothing and follows light and dark, and return its path."""
+        """Write a page of the chain, which loads nothing and has a light and a dark style, and return its path."""
         write(Path(path), picture.page(self).encode())
         return Path(path)
 
@@ -92,43 +92,43 @@ def residue_contributions(
     method: Literal["auto", "exact", "occlusion"] = "auto",
     check: bool | None = None,
 ) -> Contributions:
-    """Return how much each residue adds to the score of a sequence.
+    """Return the contribution of each residue to the score of a sequence.
 
-    A linear model on the mean of residue vectors is a mean of residue scores: its logit, or value, is the intercept and
-    a sum of one term for each residue, exactly. Residues outside of the spec's region have 0. A residue's vector knows
-    its neighbours, so its term is what is read off at this place, not what the residue would add to another antibody.
+    For a linear model on the mean of residue vectors, the logit, or value, is exactly the intercept and a sum of one
+    term for each residue. Residues outside of the spec's region have 0. A residue's vector depends on its neighbours:
+    its term describes the residue in this antibody, and not its effect in another one.
 
-    Of probabilities that are calibrated, the score before calibration is explained, with which they rise.
+    For calibrated probabilities, the score before calibration is explained; the probabilities rise with it.
 
     Parameters
     ----------
     predictor
         A fitted model.
     sequence
-        A chain, or a pair of heavy and light; what is explained of it is what the model reads, see `Predictor.reads`.
+        A chain, or a pair of heavy and light. The part that the model reads is explained, see `Predictor.reads`.
     method
-        ``exact``; ``occlusion``, see `occlusion`; ``auto``: exact where it can be. `shapley` is another one.
+        ``exact``; ``occlusion``, see `occlusion`; ``auto``: exact if possible, else occlusion. See also `shapley`.
     check
         As for `Predictor.predict`.
 
     Raises
     ------
     ValueError
-        If ``exact`` is asked for and the score is no sum over residues; the message says why.
+        If ``method`` is ``exact`` and the score is no sum over residues; the message gives the reason.
     DatasetError
-        If the antibody is not what the model reads.
+        If the model does not read such an antibody.
     SequenceError, CheckpointError, StoreError
-        As `antibody_esm.embed` does.
+        As `antibody_esm.embed`.
 
     Examples
     --------
     >>> from antibody_esm import Trainer, load_dataset
     >>> trainer = Trainer("antiberty", store="embeddings/")
     >>> predictor = trainer.fit(load_dataset("boughter_flu_cdrs"), uncertainty=False)
-    >>> found = residue_contributions(predictor, "GFTFSSYAISGSGGSTAKDRGGYYFDY")
-    >>> found.contributions.shape, found.method
+    >>> explained = residue_contributions(predictor, "GFTFSSYAISGSGGSTAKDRGGYYFDY")
+    >>> explained.contributions.shape, explained.method
     ((27,), 'exact')
-    >>> bool(abs(found.intercept + found.contributions.sum() - found.score) < 1e-5)
+    >>> bool(abs(explained.intercept + explained.contributions.sum() - explained.score) < 1e-5)
     True
     """
     if method == "occlusion":
@@ -136,19 +136,19 @@ def residue_contributions(
     reason = not_linear(predictor) or not_a_sum(predictor.extractor)
     if reason is not None:
         if method == "exact":
-            raise ValueError(f"the score is no sum over residues, as {reason}; ask for method='occlusion'")
+            raise ValueError(f"the score is no sum over residues, as {reason}; use method='occlusion'")
         return occlusion(predictor, sequence, check=check)
-    found = linear(predictor)
-    assert found is not None  # noqa: S101  else there was a reason
+    function = linear(predictor)
+    assert function is not None  # noqa: S101  else there was a reason
     text = predictor.reads(sequence, check=check)
     score = float(scores(predictor, [text])[0])
     shares = residue_shares(text, predictor.extractor)
     vector = embed([text], predictor.extractor, predictor.store)[0].astype(np.float64)
-    rounding = float((vector - shares.sum(axis=0)) @ found.weights)
+    rounding = float((vector - shares.sum(axis=0)) @ function.weights)
     takes_part = shares.any(axis=1)
-    contributions = shares @ found.weights + rounding / takes_part.sum() * takes_part
+    contributions = shares @ function.weights + rounding / takes_part.sum() * takes_part
     numbered = sites_read(normalise([sequence], pairs=True)[0], text, predictor.reading)
-    return Contributions(text, contributions, found.intercept, score, "exact", unit(predictor), rounding, numbered)
+    return Contributions(text, contributions, function.intercept, score, "exact", unit(predictor), rounding, numbered)
 
 
 def occlusion(
@@ -159,22 +159,22 @@ def occlusion(
     replacement: str = "X",
     check: bool | None = None,
 ) -> Contributions:
-    """Return how much the score of a sequence falls when each residue is hidden, for any model.
+    """Return the fall of a sequence's score when each residue is hidden, for any model.
 
-    Contributions do not sum to the score. Where `window` hides several neighbours at a time, each has the mean of what
-    the windows over it change, divided by their width.
+    Contributions do not sum to the score. If `window` hides several neighbours at a time, each has the mean
+    change of the windows over it, divided by their width.
 
     Parameters
     ----------
     predictor
         A fitted model. Its store keeps the vectors, so no sequence goes through the language model twice.
     sequence
-        A chain, or a pair of heavy and light; what is explained of it is what the model reads, see `Predictor.reads`.
+        A chain, or a pair of heavy and light. The part that the model reads is explained, see `Predictor.reads`.
     window
         Neighbours that are hidden together, fewer than a chain has.
     replacement
-        What they become: X, the unknown residue; or an amino acid, as ``A`` for an alanine scan, which is to be
-        preferred for models that never saw X in training, as AntiBERTy and AntiBERTa2.
+        Replacement of hidden residues: X, the unknown residue, or an amino acid, such as ``A`` for an alanine scan. An
+        amino acid is better for models that never saw X in training, such as AntiBERTy and AntiBERTa2.
     check
         As for `Predictor.predict`.
 
@@ -183,9 +183,9 @@ def occlusion(
     ValueError
         If the window is not shorter than each chain, or the replacement is no residue.
     DatasetError
-        If the antibody is not what the model reads.
+        If the model does not read such an antibody.
     SequenceError, CheckpointError, StoreError
-        As `antibody_esm.embed` does.
+        As `antibody_esm.embed`.
     """
     text = predictor.reads(sequence, check=check)
     read = ModelText.of(text)
@@ -201,10 +201,10 @@ def occlusion(
             hidden.append(str(read.with_chain(number, other)))
             covers.append(before + start)
         before += len(chain)
-    found = scores(predictor, [text, *hidden])
+    values = scores(predictor, [text, *hidden])
     sums, counts = np.zeros((2, before))
-    for start, change in zip(covers, found[0] - found[1:], strict=True):
+    for start, change in zip(covers, values[0] - values[1:], strict=True):
         sums[start : start + window] += change / window
         counts[start : start + window] += 1
     numbered = sites_read(normalise([sequence], pairs=True)[0], text, predictor.reading)
-    return Contributions(text, sums / counts, None, float(found[0]), "occlusion", unit(predictor), numbered=numbered)
+    return Contributions(text, sums / counts, None, float(values[0]), "occlusion", unit(predictor), numbered=numbered)

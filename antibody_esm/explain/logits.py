@@ -1,4 +1,4 @@
-"""What of a fitted model is explained: a number that rises with its prediction."""
+"""Scores that explanations decompose: log-odds, regression values or probabilities."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -13,14 +13,14 @@ Unit = Literal["logit", "value", "probability"]
 """Log-odds of class 1; a regressor's value, in the unit of the labels; or the probability of class 1."""
 
 _STEPS = ("random_forest", "knn")
-"""Classifiers that count votes: their probabilities are 0 or 1 at times, where log-odds are infinite."""
+"""Classifiers that count votes: their probabilities can be 0 or 1, for which log-odds are infinite."""
 
 
 class LinearScore(NamedTuple):
     """A score that is ``X @ weights + intercept``."""
 
     weights: NDArray[np.float64]
-    """``(dim,)``, of features as the language model gives them, whatever the pipeline scales."""
+    """``(dim,)``, for features of the language model before any scaling by the pipeline."""
     intercept: float
 
 
@@ -34,12 +34,12 @@ def unit(predictor: Predictor) -> Unit:
 def scores(predictor: Predictor, sequences: list[str]) -> NDArray[np.float64]:
     """Return the score ``(n,)`` of each sequence, in `unit`; their vectors come from the predictor's store.
 
-    Of a classifier whose probabilities are calibrated, it is the score before calibration.
+    For a classifier whose probabilities are calibrated, it is the score before calibration.
 
     Raises
     ------
     SequenceError, CheckpointError, StoreError
-        As `antibody_esm.embed` does.
+        As `antibody_esm.embed`.
     """
     X = embed(sequences, predictor.extractor, predictor.store).astype(np.float64)
     pipeline = fitted(predictor)
@@ -57,7 +57,7 @@ def scores(predictor: Predictor, sequences: list[str]) -> NDArray[np.float64]:
 
 
 def fitted(predictor: Predictor) -> Any:
-    """Return the fitted pipeline: what a calibration or a threshold is wrapped around."""
+    """Return the fitted pipeline, without calibration and threshold."""
     from antibody_esm.evaluation.calibration import CalibratedClassifier
 
     classifier = predictor.classifier

@@ -1,6 +1,7 @@
-"""A picture of an antibody on which residues raise and lower a score: as a figure, as text, and as a page.
+"""Pictures of the residues of an antibody that raise or lower a score: as a figure, as text, and as a page.
 
-What raises the score is orange and points up, what lowers it is blue and points down (Okabe and Ito's colours).
+Residues that raise the score are orange and point up; those that lower it are blue and point down (Okabe and Ito's
+colours).
 """
 
 import html
@@ -29,7 +30,7 @@ _LINE = 50
 """Residues in a line of text."""
 _TICKS = (1, 11, 20, 30, 40, 50, 60, 70, 80, 90, 104, 118, 128)
 _WEAK, _STRONG = 0.15, 0.5
-"""Shares of the strongest contribution from which on a residue is marked, and marked as strong."""
+"""Smallest shares of the strongest contribution at which a residue is marked, and marked as strong."""
 
 
 class Pictured(Protocol):
@@ -53,17 +54,17 @@ class Stretch(NamedTuple):
     chain: str
     region: str
     start: int
-    """Of the first one, among all residues."""
+    """Index of the first residue, among all residues."""
     sites: list[Site]
 
     @property
     def stop(self) -> int:
-        """One behind the last one."""
+        """Index behind the last residue."""
         return self.start + len(self.sites)
 
     @property
     def label(self) -> str:
-        """First and last position, where residues have them; else their number from 1."""
+        """First and last position, if residues have them; else their numbers from 1."""
         first, last = self.sites[0], self.sites[-1]
         ends = (first.position, last.position) if first.position else (str(first.index + 1), str(last.index + 1))
         return ends[0] if ends[0] == ends[1] else "-".join(ends)
@@ -71,17 +72,17 @@ class Stretch(NamedTuple):
 
 def stretches(sites: list[Site]) -> list[Stretch]:
     """Return the regions of an antibody in order."""
-    found, start = [], 0
-    for (chain, _, region), some in groupby(sites, lambda one: (one.chain, one.domain, one.region)):
-        together = list(some)
-        found.append(Stretch(chain, region, start, together))
+    regions, start = [], 0
+    for (chain, _, region), group in groupby(sites, lambda site: (site.chain, site.domain, site.region)):
+        together = list(group)
+        regions.append(Stretch(chain, region, start, together))
         start += len(together)
-    return found
+    return regions
 
 
 def ticks(sites: list[Site]) -> tuple[list[int], list[str]]:
-    """Return places and IMGT positions for the axis of a figure; every tenth residue where there are none."""
-    wanted = {str(one) for one in _TICKS}
+    """Return places and IMGT positions for the axis of a figure; every tenth residue if there are none."""
+    wanted = {str(number) for number in _TICKS}
     if any(site.position for site in sites):
         places = [i for i, site in enumerate(sites) if site.position in wanted]
         return places, [sites[i].position for i in places]
@@ -92,12 +93,13 @@ def ticks(sites: list[Site]) -> tuple[list[int], list[str]]:
 def mark_regions(ax: "Axes", sites: list[Site], *, shade: bool = True) -> None:
     """Name the loops of an antibody above an axis that counts its residues, and shade them."""
     several = len({site.chain for site in sites}) > 1
-    for one in stretches(sites):
-        if one.region.startswith("CDR"):
-            name = f"{one.chain}-{one.region}" if several else one.region
+    for stretch in stretches(sites):
+        if stretch.region.startswith("CDR"):
+            name = f"{stretch.chain}-{stretch.region}" if several else stretch.region
             if shade:
-                ax.axvspan(one.start - 0.5, one.stop - 0.5, color=COLOURS["faint"], alpha=0.45, linewidth=0, zorder=0)
-            middle = (one.start + one.stop - 1) / 2
+                ends = stretch.start - 0.5, stretch.stop - 0.5
+                ax.axvspan(*ends, color=COLOURS["faint"], alpha=0.45, linewidth=0, zorder=0)
+            middle = (stretch.start + stretch.stop - 1) / 2
             ax.annotate(
                 *(name, (middle, 1)),
                 xycoords=("data", "axes fraction"),
@@ -116,13 +118,13 @@ def mark_regions(ax: "Axes", sites: list[Site], *, shade: bool = True) -> None:
 
 
 def letter_size(ax: "Axes", many: int) -> float:
-    """Return the size in points in which so many letters fit beside each other on axes; 0 where none does."""
+    """Return the size in points at which so many letters fit side by side on axes; 0 if none does."""
     width = ax.get_window_extent().width / ax.figure.dpi * 72 / many
     return min(8.0, 1.3 * width) if width > 3.2 else 0.0
 
 
 def axes(ax: "Axes | None", many: int, height: float) -> "Axes":
-    """Return the axes given, or new ones as wide as so many residues need."""
+    """Return these axes, or new ones with the width for so many residues."""
     if ax is not None:
         return ax
     from matplotlib import pyplot
@@ -131,9 +133,9 @@ def axes(ax: "Axes | None", many: int, height: float) -> "Axes":
         return pyplot.subplots(figsize=(max(5.0, 1.2 + 0.088 * many), height))[1]
 
 
-def plot(found: Pictured, ax: "Axes | None" = None) -> "Axes":
+def plot(explained: Pictured, ax: "Axes | None" = None) -> "Axes":
     """Draw contributions as bars."""
-    sites, values = found.sites, found.contributions
+    sites, values = explained.sites, explained.contributions
     ax = axes(ax, len(sites), 2.6)
     ax.bar(np.arange(len(values)), values, 0.86, color=[COLOURS["orange" if v > 0 else "blue"] for v in values])
     ax.axhline(0, color=COLOURS["muted"], linewidth=0.6)
@@ -153,92 +155,93 @@ def plot(found: Pictured, ax: "Axes | None" = None) -> "Axes":
         low, high = ax.get_ylim()
         ax.set_ylim(low - 0.12 * (high - low), high)
     ax.set_xlabel("IMGT position" if any(site.position for site in sites) else "residue")
-    ax.set_ylabel(f"contribution\n({UNIT[found.unit]})")
+    ax.set_ylabel(f"contribution\n({UNIT[explained.unit]})")
     return ax
 
 
 def save(ax: "Axes", path: Path) -> None:
-    """Write the figure that axes are in; the end of the name says how."""
+    """Write the figure that axes are in, in the format of the path's suffix."""
     figure = ax.get_figure(root=True)
     assert figure is not None  # noqa: S101  axes of a figure
     with replacing(path) as unfinished:
         figure.savefig(unfinished, format=path.suffix[1:], dpi=150)
 
 
-def text(found: Pictured, *, color: bool = False) -> str:
+def text(explained: Pictured, *, color: bool = False) -> str:
     """Return contributions as text in 80 columns."""
     from rich.console import Console
 
     written = StringIO()
     system = "truecolor" if color else None
-    Console(file=written, width=80, force_terminal=color, color_system=system, highlight=False).print(rich(found))  # type: ignore[arg-type]  # a literal
+    Console(file=written, width=80, force_terminal=color, color_system=system, highlight=False).print(rich(explained))  # type: ignore[arg-type]  # a literal
     return "\n".join(line.rstrip() for line in written.getvalue().splitlines())
 
 
-def rich(found: Pictured) -> "Text":
+def rich(explained: Pictured) -> "Text":
     """Return contributions as text of the rich library."""
     from rich.text import Text
 
-    share = _shares(found.contributions)
-    picture = Text(headline(found) + "\n")
+    share = _shares(explained.contributions)
+    picture = Text(headline(explained) + "\n")
     chain = None
-    for one in stretches(found.sites):
-        if one.chain != chain:
-            chain = one.chain
+    for stretch in stretches(explained.sites):
+        if stretch.chain != chain:
+            chain = stretch.chain
             picture.append(f"\n{ {'H': 'heavy chain', 'L': 'light chain'}.get(chain, 'chain') }\n", "bold")
-        for start in range(one.start, one.stop, _LINE):
-            some = one.sites[start - one.start :][:_LINE]
-            line = Stretch(one.chain, one.region, start, some)
-            loop = one.region.startswith("CDR")
-            picture.append(f"{one.region:<5}{line.label:<10}", "bold" if loop else "dim")
-            for site, part in zip(some, share[start:], strict=False):
+        for start in range(stretch.start, stretch.stop, _LINE):
+            residues = stretch.sites[start - stretch.start :][:_LINE]
+            line = Stretch(stretch.chain, stretch.region, start, residues)
+            loop = stretch.region.startswith("CDR")
+            picture.append(f"{stretch.region:<5}{line.label:<10}", "bold" if loop else "dim")
+            for site, part in zip(residues, share[start:], strict=False):
                 picture.append(site.residue, _style(part))
-            picture.append(" " * (_LINE + 2 - len(some)))
-            picture.append(f"{found.contributions[start : line.stop].sum():+8.3f}\n", "bold" if loop else "")
+            picture.append(" " * (_LINE + 2 - len(residues)))
+            picture.append(f"{explained.contributions[start : line.stop].sum():+8.3f}\n", "bold" if loop else "")
             marks = "".join(_mark(part) for part in share[start : line.stop])
             picture.append(f"{'':15}{marks}\n" if marks.strip() else "\n", "dim")
-    picture.append("\n▲ raises, ▼ lowers it; △ ▽ by less than half as much as the strongest residue", "dim")
+    picture.append("\n▲ raises, ▼ lowers the score; △ ▽ less than half of the strongest contribution", "dim")
     return picture
 
 
-def headline(found: Pictured) -> str:
-    """Return the score and how it is made up, in words."""
-    if found.intercept is None:
-        return f"{UNIT[found.unit]} {found.score:+.3f}; how much it falls when each residue is hidden"
-    total = found.contributions.sum()
-    return f"{UNIT[found.unit]} {found.score:+.3f} = intercept {found.intercept:+.3f} and residues {total:+.3f}"
+def headline(explained: Pictured) -> str:
+    """Return the score and its parts, in words."""
+    score = f"{UNIT[explained.unit]} {explained.score:+.3f}"
+    if explained.intercept is None:
+        return f"{score}; its fall when each residue is hidden"
+    total = explained.contributions.sum()
+    return f"{score} = intercept {explained.intercept:+.3f} and residues {total:+.3f}"
 
 
-def fragment(found: Pictured) -> str:
+def fragment(explained: Pictured) -> str:
     """Return contributions as a piece of HTML."""
-    share = _shares(found.contributions)
-    lines = [f"<style>{_CSS}</style><div class='aesm'><p>{html.escape(headline(found))}</p>"]
-    for chain, some in groupby(stretches(found.sites), lambda one: one.chain):
+    share = _shares(explained.contributions)
+    lines = [f"<style>{_CSS}</style><div class='aesm'><p>{html.escape(headline(explained))}</p>"]
+    for chain, regions in groupby(stretches(explained.sites), lambda stretch: stretch.chain):
         name = {"H": "heavy chain", "L": "light chain"}.get(chain, "chain")
         lines.append(f"<p class='aesm-chain'>{name}</p><div class='aesm-row'>")
-        lines += ["".join(_region(one, found, share)) for one in some]
+        lines += ["".join(_region(stretch, explained, share)) for stretch in regions]
         lines.append("</div>")
     return "\n".join([*lines, "</div>"])
 
 
-def page(found: Pictured) -> str:
+def page(explained: Pictured) -> str:
     """Return contributions as a page of HTML."""
-    return _PAGE.format(fragment=fragment(found))
+    return _PAGE.format(fragment=fragment(explained))
 
 
-def _region(one: Stretch, found: Pictured, share: NDArray[np.float64]) -> Iterator[str]:
-    total = found.contributions[one.start : one.stop].sum()
-    kind = " aesm-loop" if one.region.startswith("CDR") else ""
+def _region(stretch: Stretch, explained: Pictured, share: NDArray[np.float64]) -> Iterator[str]:
+    total = explained.contributions[stretch.start : stretch.stop].sum()
+    kind = " aesm-loop" if stretch.region.startswith("CDR") else ""
     yield f"<div class='aesm-region{kind}'><div class='aesm-cells'>"
-    for i, site in enumerate(one.sites, start=one.start):
+    for i, site in enumerate(stretch.sites, start=stretch.start):
         place = f"{site.region} {site.position}" if site.position else str(site.index + 1)
-        said = html.escape(f"{site.residue} {place}: {found.contributions[i]:+.4f}", quote=True)
+        title = html.escape(f"{site.residue} {place}: {explained.contributions[i]:+.4f}", quote=True)
         up, down = (max(0.0, sign * share[i]) for sign in (1, -1))
         yield (
-            f"<span title='{said}'><i class='aesm-up' style='height:{1.6 * up:.2f}em'></i>"
+            f"<span title='{title}'><i class='aesm-up' style='height:{1.6 * up:.2f}em'></i>"
             f"<b>{html.escape(site.residue)}</b><i class='aesm-down' style='height:{1.6 * down:.2f}em'></i></span>"
         )
-    yield f"</div><small>{one.region} {one.label}<br>{total:+.3f}</small></div>"
+    yield f"</div><small>{stretch.region} {stretch.label}<br>{total:+.3f}</small></div>"
 
 
 def _shares(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -286,7 +289,7 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>Which residues</title>
+<title>Contributions of residues</title>
 <style>
 :root {{ color-scheme: light dark; }}
 body {{ margin: 2rem auto; padding: 0 1rem; max-width: 62rem; background: #fff; color: #1f2328; }}

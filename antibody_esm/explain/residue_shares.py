@@ -10,7 +10,7 @@ from antibody_esm.sequences import ModelText
 
 
 def members(extractor: AnyExtractor) -> tuple[Single, ...]:
-    """Return the extractors that vectors come from: those of an ensemble, or the one."""
+    """Return the extractors that vectors come from: the members of an ensemble, or the extractor itself."""
     return extractor.members if isinstance(extractor, Ensemble) else (extractor,)
 
 
@@ -23,9 +23,9 @@ def not_a_sum(extractor: AnyExtractor) -> str | None:
     """Return the reason why a vector is no sum over residues; None if it is."""
     for member in members(extractor):
         if isinstance(member, Described):
-            return "descriptors are of the whole sequence"
+            return "descriptors describe the whole sequence"
         if member.spec.pooling != "mean":
-            return f"the vector is the {member.spec.pooling} of residues and not their mean"
+            return f"the vector is the {member.spec.pooling} over residues and not their mean"
         if member.spec.special_tokens == "include":
             return "tokens that are no residues take part in the mean"
     return None

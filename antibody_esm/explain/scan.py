@@ -1,4 +1,4 @@
-"""What to change: every single mutant of an antibody, what a model says of it, and how plausible it is."""
+"""Single mutants of an antibody, with the predictions of a model and their plausibility."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 ROWS = "KRHDENQSTGPCAVILMFYW"
 """Amino acids in the order of the heat map: charged, polar, small, hydrophobic, aromatic."""
 _LABELLED = 45
-"""Columns of a heat map up to which each has its label."""
+"""Largest number of columns of a heat map that each have a label."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,16 +37,16 @@ class Scan:
     sequence: str
     """The wild type, in normal form."""
     score: float
-    """What the model says of it, in `unit`; changes are from here."""
+    """Score of the wild type, in `unit`; changes are differences from it."""
     prediction: float
     """Its probability of class 1, as `Predictor.predict_proba` gives it; or a regressor's value."""
     unit: Unit
     sites: list[Site]
     """The residues that were mutated."""
     table: "pd.DataFrame"
-    """What `to_frame` gives, and ``place``: that of the residue in the text of the antibody."""
+    """Columns of `to_frame`, and ``place``, the index of the residue in the text of the antibody."""
     absent: dict[str, str]
-    """Columns that are not there, and why."""
+    """Reasons by the names of absent columns."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.sequence!r}, {len(self.table)} mutants)"
@@ -59,22 +59,23 @@ class Scan:
 
         ``mutation`` (as ``R106K``), ``chain``, ``index`` (of the residue in its chain, from 0), ``position`` (IMGT),
         ``region``, ``wild_type``, ``mutant``; ``probability`` of class 1, or a regressor's ``value``; ``change`` of the
-        log-odds or value (before calibration), or of the probability where the classifier counts votes;
-        ``plausibility``: how much more probable the language model finds the mutant residue than that of the wild type,
-        with the position hidden, as a difference of natural logarithms; ``germline``: whether the mutant residue is the
-        germline's; ``pareto``: see `pareto`. Columns that are not known are not there, see `absent`.
+        log-odds or value (before calibration), or of the probability if the classifier counts votes;
+        ``plausibility``: the logarithm of the mutant residue's probability in the language model, with the position
+        hidden, less that of the wild type; ``germline``: True if the mutant residue is the germline's; ``pareto``: see
+        `pareto`. The reason for an absent column is in `absent`.
         """
         return self.table.drop(columns="place")
 
     def pareto(self) -> "pd.DataFrame":
-        """Return the mutants to choose among: none is beaten in both risk and plausibility, nor by the wild type.
+        """Return the Pareto front of low risk and high plausibility, see `on_the_front`.
 
-        Risk is the score. Along the front, each mutant lowers it less than the one before, and is more plausible.
+        Risk is the score. Along the front, each mutant lowers the score less than the mutant before, and is more
+        plausible.
 
         Raises
         ------
         ValueError
-            If plausibility is not known.
+            If plausibility is absent.
         """
         if "pareto" not in self.table:
             raise ValueError(f"there is no front without plausibility: {self.absent['plausibility']}")
@@ -98,12 +99,12 @@ class Scan:
         wild = [ROWS.index(site.residue) for site in self.sites]
         ax.plot(range(len(wild)), wild, ".", color=COLOURS["ink"], markersize=3)
         if "germline" in self.table:
-            row, place = (one[self.table["germline"]] for one in at)
+            row, place = (index[self.table["germline"]] for index in at)
             ax.plot(place, row, "o", color=COLOURS["ink"], markersize=4, fillstyle="none", markeredgewidth=0.7)
         mark_regions(ax, self.sites, shade=False)
         ax.set_xlim(-0.5, len(self.sites) - 0.5)
-        for one in stretches(self.sites)[1:]:
-            ax.axvline(one.start - 0.5, color=COLOURS["muted"], linewidth=0.6)
+        for stretch in stretches(self.sites)[1:]:
+            ax.axvline(stretch.start - 0.5, color=COLOURS["muted"], linewidth=0.6)
         if len(self.sites) <= _LABELLED:
             labels = [f"{site.residue} {site.position or site.index + 1}" for site in self.sites]
             ax.set_xticks(range(len(labels)), labels, rotation=90)
@@ -117,7 +118,7 @@ class Scan:
         return ax
 
     def to_text(self, rows: int = 20) -> str:
-        """Return the first rows of the ranked table and what is not known, in 80 columns."""
+        """Return the first rows of the ranked table and the absent columns, in 80 columns of text."""
         from rich.console import Console
 
         written = StringIO()
@@ -126,7 +127,7 @@ class Scan:
         lines += [line.rstrip() for line in written.getvalue().splitlines()]
         if "pareto" in self.table:
             lines.append("* no mutant, nor the wild type, is better in both change and plausibility")
-        return "\n".join(lines + [f"no {name}: {why}" for name, why in self.absent.items()])
+        return "\n".join(lines + [f"no {name}: {reason}" for name, reason in self.absent.items()])
 
     def _rich(self, rows: int) -> "Table":
         from rich import box
@@ -165,7 +166,7 @@ def mutational_scan(
     plausibility: bool = True,
     check: bool | None = None,
 ) -> Scan:
-    """Return what a model says of every single mutant: 19 at each position, unknown residues left out.
+    """Return the predictions for every single mutant: 19 at each position, unknown residues left out.
 
     Parameters
     ----------
@@ -173,26 +174,26 @@ def mutational_scan(
         A fitted model. Its store keeps the vectors: no mutant goes through the language model twice, and the wild type
         does only if it was never seen.
     sequence
-        A chain, or a pair of heavy and light; what is mutated is what the model reads of it, see `Predictor.reads`.
+        A chain, or a pair of heavy and light. The part that the model reads is mutated, see `Predictor.reads`.
     positions
-        Which residues are mutated: IMGT positions (``"27"``, ``"111A"``), ranges (``"105-117"``), regions (``"CDR3"``,
-        ``"FR1"``, ``"CDRs"``, ``"frameworks"``), of one chain with its letter before it (``"H:CDR3"``), with commas
-        between or as a list; integers are indices from 0. None is all.
+        Residues that are mutated: IMGT positions (``"27"``, ``"111A"``), ranges (``"105-117"``) or regions (``"CDR3"``,
+        ``"FR1"``, ``"CDRs"``, ``"frameworks"``). The letter of a chain limits them to it (``"H:CDR3"``). Several are
+        separated by commas, or a list; integers are indices from 0. None is all.
     protect
-        Which are left as they are, such as those of the paratope; in the same words.
+        Residues that are not mutated, such as those of the paratope, in the same form.
     plausibility
-        Whether to ask the language model how plausible each residue is, with one run a position.
+        True computes the plausibility of each residue, with one run of the language model for each position.
     check
         As for `Predictor.predict`.
 
     Raises
     ------
     ValueError
-        If positions have no residue in this antibody, or none is left.
+        If positions have no residue in this antibody, or no position is left.
     DatasetError
-        If the antibody is not what the model reads.
+        If the model does not read such an antibody.
     SequenceError, CheckpointError, StoreError
-        As `antibody_esm.embed` does; SequenceError also where the model would not read the sequence to its end.
+        As `antibody_esm.embed`; SequenceError also if the model would not read the sequence to its end.
     """
     import pandas as pd
 
@@ -203,14 +204,14 @@ def mutational_scan(
         refuse_longer([text] if member.spec.pairs == "joined" else list(read.chains), member.max_length)
     every = sites_read(normalise([sequence], pairs=True)[0], text, predictor.reading)
     kept = {site.place for site in named(every, protect)}
-    meant = every if positions is None else named(every, positions)
-    chosen = [site for site in meant if site.place not in kept and site.residue in AMINO_ACIDS]
+    selected = every if positions is None else named(every, positions)
+    chosen = [site for site in selected if site.place not in kept and site.residue in AMINO_ACIDS]
     if not chosen:
         raise ValueError("no position is left to mutate")
 
     mutants = [(site, residue) for site in chosen for residue in AMINO_ACIDS if residue != site.residue]
     mutated = [str(read.mutated(site.place, residue)) for site, residue in mutants]
-    found = scores(predictor, [text, *mutated])
+    values = scores(predictor, [text, *mutated])
     predicted = predictor.predict_read([text, *mutated])
     table = pd.DataFrame(
         [
@@ -225,15 +226,15 @@ def mutational_scan(
         columns=["mutation", "chain", "index", "position", "region", "wild_type", "mutant", "place"],
     )
     table["value" if predictor.spec.is_regression else "probability"] = predicted[1:]
-    table["change"] = found[1:] - found[0]
+    table["change"] = values[1:] - values[0]
     absent = {}
-    known: NDArray[np.float64] | str = "it was not asked for"
+    plausible: NDArray[np.float64] | str = "not computed, as plausibility=False"
     if plausibility:
-        known = _plausibility(members, text, chosen)
-    if isinstance(known, str):
-        absent["plausibility"] = known
+        plausible = _plausibility(members, text, chosen)
+    if isinstance(plausible, str):
+        absent["plausibility"] = plausible
     else:
-        table["plausibility"] = known
+        table["plausibility"] = plausible
     germline = _germline(text, chosen, predictor.reading.species)
     if germline is None:
         absent["germline"] = "no germline gene was recognised"
@@ -242,13 +243,14 @@ def mutational_scan(
     if "plausibility" in table:
         table["pareto"] = on_the_front(table["change"].to_numpy(), table["plausibility"].to_numpy())
     table = table.sort_values("change", kind="stable", ignore_index=True)
-    return Scan(text, float(found[0]), float(predicted[0]), unit(predictor), chosen, table, absent)
+    return Scan(text, float(values[0]), float(predicted[0]), unit(predictor), chosen, table, absent)
 
 
 def on_the_front(risk: NDArray[np.float64], plausibility: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which of ``n`` mutants are on the Pareto front of low risk and high plausibility.
+    """Return True for each of ``n`` mutants that is on the Pareto front of low risk and high plausibility.
 
-    One is not if another, or the wild type with 0 in both, is at least as good in both and better in one.
+    A mutant is not on it if another one is at least as good in both and better in one. The wild type has 0 in both, and
+    counts as another one.
     """
     risk, plausibility = np.append(risk, 0.0), np.append(plausibility, 0.0)
     order = np.lexsort((-plausibility, risk))
@@ -263,9 +265,9 @@ def on_the_front(risk: NDArray[np.float64], plausibility: NDArray[np.float64]) -
 
 
 def _plausibility(members: list[Extractor], text: str, chosen: list[Site]) -> NDArray[np.float64] | str:
-    """Return the plausibility of every mutant, the mean over language models; or why it is not known."""
+    """Return the plausibility of every mutant, the mean over language models; or the reason why it is absent."""
     if not members:
-        return "the model reads no language model"
+        return "the model has no language model"
     try:
         logs = np.mean([_expected(member, text, chosen) for member in members], axis=0)
     except NoHead as reason:
@@ -277,7 +279,7 @@ def _plausibility(members: list[Extractor], text: str, chosen: list[Site]) -> ND
 
 
 def _expected(member: Extractor, text: str, chosen: list[Site]) -> NDArray[np.float64]:
-    """Return the log-probability of each amino acid at each of some sites, ``(n, 20)``."""
+    """Return the log-probability of each amino acid at each site, ``(n, 20)``."""
     pair = ModelText.of(text)
     if member.spec.pairs == "joined" or not pair.is_pair:
         return masked_log_probabilities(member, text, [site.place for site in chosen])
@@ -289,12 +291,12 @@ def _expected(member: Extractor, text: str, chosen: list[Site]) -> NDArray[np.fl
 
 
 def _germline(text: str, chosen: list[Site], species: Sequence[str]) -> dict[int, str] | None:
-    """Return the germline residue by the place of those sites that have one; None if no chain has a known gene."""
-    found: dict[int, str] = {}
-    known, read = False, ModelText.of(text)
+    """Return germline residues by place, for the sites that have one; None if no chain has a germline gene."""
+    germline: dict[int, str] = {}
+    assigned, read = False, ModelText.of(text)
     for start, chain in zip(read.starts, read.chains, strict=True):
         here = [site.index for site in chosen if start <= site.place < start + len(chain)]
         residues = germline_residues(chain, here, species)
-        known = known or residues is not None
-        found |= {start + place: residue for place, residue in (residues or {}).items()}
-    return found if known else None
+        assigned = assigned or residues is not None
+        germline |= {start + place: residue for place, residue in (residues or {}).items()}
+    return germline if assigned else None

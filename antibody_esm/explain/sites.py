@@ -1,4 +1,4 @@
-"""Where the residues of an antibody stand by IMGT numbering, and which ones a name means."""
+"""Places of residues by IMGT numbering, and the residues that a name selects."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,44 +21,44 @@ class Site(NamedTuple):
     """A residue of an antibody and its place."""
 
     chain: str
-    """``H`` or ``L``; empty where it is not known."""
+    """``H`` or ``L``; empty if it is unknown."""
     index: int  # type: ignore[assignment]  # the word for it hides tuple.index, which nobody needs
-    """Of the residue in its chain, from 0."""
+    """Index of the residue in its chain, from 0."""
     position: str
-    """By IMGT numbering, insertions by a letter; empty outside of variable domains."""
+    """Position by IMGT numbering, insertions with a letter; empty outside of variable domains."""
     region: str
     """``FR1`` to ``FR4``, ``CDR1`` to ``CDR3``; empty outside of variable domains."""
     residue: str
     place: int
-    """Of the residue in the text of the antibody, from 0."""
+    """Index of the residue in the text of the antibody, from 0."""
     domain: int
-    """The variable domain it belongs to, from 0; -1 outside of them."""
+    """Number of its variable domain, from 0; -1 outside of domains."""
 
 
 def sites(text: str, species: Sequence[str] = SPECIES) -> list[Site]:
     """Return the sites of a sequence or pair in normal form, in order, numbered by the profiles of these species."""
     read = ModelText.of(text)
-    found, domains_before = [], 0
+    every, domains_before = [], 0
     for side, start, chain, domains in zip(
         "HL" if read.is_pair else " ", read.starts, read.chains, number(read.chains, species=species), strict=True
     ):
-        known: dict[int, tuple[str, str, str, int]] = {}
-        for one, domain in enumerate(domains):
+        numbered: dict[int, tuple[str, str, str, int]] = {}
+        for domain_index, domain in enumerate(domains):
             letter = "H" if domain.chain == "H" else "L"
             for i, (position, bare) in enumerate(zip(domain.positions, domain.numbers, strict=True)):
                 region = next(name for name, (first, last) in REGIONS.items() if first <= bare <= last)
-                known[domain.start + i] = (letter, position, region, domains_before + one)
+                numbered[domain.start + i] = (letter, position, region, domains_before + domain_index)
         for i, residue in enumerate(chain):
-            letter, place, part, domain_number = known.get(i, (side.strip(), "", "", -1))
-            found.append(Site(letter, i, place, part, residue, start + i, domain_number))
+            letter, place, part, domain_number = numbered.get(i, (side.strip(), "", "", -1))
+            every.append(Site(letter, i, place, part, residue, start + i, domain_number))
         domains_before += len(domains)
-    return found
+    return every
 
 
 def sites_read(antibody: str, text: str, reading: Reading) -> list[Site]:
-    """Return the sites of the text that is read of an antibody, in order.
+    """Return the sites of the text that a model reads of an antibody, in order.
 
-    Residues of loops and frameworks keep the positions that they have in the chains from which they are cut.
+    Residues of loops and frameworks keep their positions in the chains from which they are cut.
 
     Parameters
     ----------
@@ -87,22 +87,21 @@ def sites_read(antibody: str, text: str, reading: Reading) -> list[Site]:
 
 
 def _places(text: str) -> Iterator[tuple[int, int]]:
-    """Give the index in its chain and the place in the text of each residue."""
+    """Yield the index in its chain and the place in the text of each residue."""
     read = ModelText.of(text)
     for start, chain in zip(read.starts, read.chains, strict=True):
         yield from ((i, start + i) for i in range(len(chain)))
 
 
 def named(every: list[Site], positions: str | Iterable[str | int]) -> list[Site]:
-    """Return the sites that are meant, in order.
+    """Return the sites that positions select, in order.
 
     Parameters
     ----------
     positions
-        IMGT positions (``"27"``, ``"111A"``), ranges of them with both ends and insertions (``"105-117"``), regions
-        (``"CDR3"``, ``"FR1"``, ``"CDRs"``, ``"frameworks"``), each of one chain with its letter before it
-        (``"H:CDR3"``, ``"H-CDR3"``); several with commas between, or as a list. An integer is the index of a residue,
-        from 0.
+        IMGT positions (``"27"``, ``"111A"``), ranges of them with both ends and insertions (``"105-117"``), or regions
+        (``"CDR3"``, ``"FR1"``, ``"CDRs"``, ``"frameworks"``). The letter of a chain limits them to it (``"H:CDR3"``,
+        ``"H-CDR3"``). Several are separated by commas, or a list. An integer is the index of a residue, from 0.
 
     Raises
     ------
@@ -110,13 +109,13 @@ def named(every: list[Site], positions: str | Iterable[str | int]) -> list[Site]
         If a name is none of these, or the antibody has no such residue.
     """
     names = positions.split(",") if isinstance(positions, str) else positions
-    meant = {site.place for name in names for site in _named(every, name)}
-    return [site for site in every if site.place in meant]
+    selected = {site.place for name in names for site in _named(every, name)}
+    return [site for site in every if site.place in selected]
 
 
 def _named(every: list[Site], name: str | int) -> list[Site]:
     if isinstance(name, int):
-        found = every[name : name + 1] if 0 <= name < len(every) else []
+        selected = every[name : name + 1] if 0 <= name < len(every) else []
     else:
         read = _NAME.fullmatch(name.strip().lower())
         if read is None or (read["set"] and read["set"] not in _SETS):
@@ -126,13 +125,15 @@ def _named(every: list[Site], name: str | int) -> list[Site]:
             )
         here = [site for site in every if site.position and read["chain"] in (None, site.chain.lower())]
         if read["set"]:
-            found = [site for site in here if site.region in _SETS[read["set"]]]
+            selected = [site for site in here if site.region in _SETS[read["set"]]]
         elif read["last"]:
             first, last = int(read["first"].rstrip("abcdefghijklmnopqrstuvwxyz")), int(read["last"])
-            found = [site for site in here if first <= int(site.position.rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")) <= last]
+            selected = [
+                site for site in here if first <= int(site.position.rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")) <= last
+            ]
         else:
-            found = [site for site in here if site.position.lower() == read["first"]]
-    if not found:
-        why = "" if any(site.position for site in every) else ", in which no variable domain was recognised"
-        raise ValueError(f"there is no residue {name} in this antibody{why}")
-    return found
+            selected = [site for site in here if site.position.lower() == read["first"]]
+    if not selected:
+        reason = "" if any(site.position for site in every) else ", in which no variable domain was recognised"
+        raise ValueError(f"there is no residue {name} in this antibody{reason}")
+    return selected

@@ -1,4 +1,4 @@
-"""Sequences become batches of one length each, so that no batch needs padding or a mask."""
+"""Batches of sequences of one length, which need no padding and no mask."""
 
 import random
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from typing import TypeVar
 T = TypeVar("T")
 
 FEWEST = 64
-"""Tokens of a pass, at least. With fewer than 16 rows, matrix libraries make products along another path, which moves
-the last bit (MKL on an Intel Xeon; fewer than 4 on an AMD EPYC); the rest is margin."""
+"""Smallest number of tokens of a pass. With fewer than 16 rows, matrix libraries compute products by another method,
+which changes the last bit (MKL on an Intel Xeon; fewer than 4 on an AMD EPYC); the rest is margin."""
 
 
 def batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
     """Return the indices of the sequences, grouped into batches of equal length, longest first.
 
-    A batch has a single row only if no other sequence has its length, since such a row runs as two copies; see
+    A batch has a single row only if no other sequence has its length, because a single row runs twice, see
     `in_company`.
 
     Parameters
@@ -24,7 +24,7 @@ def batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
     lengths
         Tokens of each sequence.
     batch_tokens
-        Tokens in one batch, at most, unless a single row would be left over.
+        Largest number of tokens in one batch, unless a single row would be left over.
 
     Examples
     --------
@@ -43,7 +43,7 @@ def batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
 def in_company(rows: list[T]) -> list[T]:
     """Return the rows of a batch, or a lone row twice.
 
-    Sums over a single row may run in another order, which moves the last bit.
+    Sums over a single row may run in another order, which changes the last bit.
 
     Examples
     --------

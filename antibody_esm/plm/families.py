@@ -1,4 +1,4 @@
-"""What differs between families of language models: spacing, special tokens, parts that may be missing, length.
+"""Differences between families of language models: spacing, special tokens, parts that may be missing, length.
 
 To add a family, add a row to `_FAMILIES` and a tiny checkpoint to `antibody_esm.testing`; see the developer guide.
 """
@@ -20,32 +20,32 @@ from antibody_esm.specs.address import Pairs
 
 @dataclass(frozen=True)
 class Family:
-    """How models of one ``model_type`` read a protein."""
+    """Facts about models of one ``model_type`` that read proteins."""
 
     separator: str | None
-    """What the tokenizer wants between residues; None where that is found out by trying."""
+    """Text between residues for the tokenizer; None tries no text and then a space."""
     model_options: tuple[tuple[str, Any], ...] = ()
-    """Arguments of the model class which leave out parts that no embedding passes through."""
+    """Arguments of the model class that leave out parts without effect on an embedding."""
     recomputed: tuple[str, ...] = ()
     """Weights that a checkpoint may lack, since the model computes them or an embedding does not use them."""
     padding: int | None = None
-    """Token of padding if a configuration has no ``pad_token_id``, in families whose positions start in the row behind
+    """Padding token if a configuration has no ``pad_token_id``, for families whose positions start in the row behind
     that token's number; None if positions start in row 0."""
     positions: str = "max_position_embeddings"
     """Configuration key of the number of positions."""
     relative: bool = False
-    """Whether positions are relative, so that a configuration without their number has no limit."""
+    """True if positions are relative, so that a configuration without their number has no limit."""
     model_class: str = "AutoModel"
     """Class of transformers that is the encoder."""
     verbatim_tokenizer: bool = False
-    """Whether a ``tokenizer.json`` is read as it is, since the class its configuration names would rebuild a part."""
+    """True if a ``tokenizer.json`` is read unchanged, since the class in its configuration would rebuild a part."""
     layers: str | None = None
-    """Where the layers are in the model, so that those above the last that is asked for can go; None runs all."""
+    """Path of the layers in the model, so that layers above the last required one are removed; None keeps all."""
     final_norm: str | None = None
-    """Where that is which runs once, behind the last layer, and so not where that has gone."""
+    """Path of the final norm; removed together with the last layer."""
     between: str | None = None
-    """Token between the chains of a pair, in models of this family that were trained on pairs; None where there is no
-    such model, or where it is not known."""
+    """Token between the chains of a pair, in models of this family that were trained on pairs; None if there is no
+    such model, or if the token is unknown."""
 
 
 _BERT = Family(
@@ -56,14 +56,14 @@ _BERT = Family(
 )
 
 _ROBERTA = Family(
-    separator=None,  # vocabularies of single bytes have no blank, those of words need one
+    separator=None,  # vocabularies of bytes have no space, those of sentence pieces need one
     model_options=(("add_pooling_layer", False),),
     padding=1,
     layers="encoder.layer",
 )
 
 _T5 = Family(
-    separator=None,  # ProtT5 wants spaces, Ankh none
+    separator=None,  # ProtT5 needs spaces, Ankh none
     relative=True,
     model_class="T5EncoderModel",
     verbatim_tokenizer=True,
@@ -89,7 +89,7 @@ _FAMILIES = {
     "xlm-roberta": _ROBERTA,
     "roberta-prelayernorm": replace(_ROBERTA, final_norm="LayerNorm"),
     "xlm-roberta-xl": replace(_ROBERTA, final_norm="encoder.LayerNorm"),
-    # Their positions are RoBERTa's; their layers take or return something else than states.
+    # Their positions are RoBERTa's; their layers take or return more than states.
     **{kind: replace(_ROBERTA, layers=None) for kind in ("ibert", "longformer", "mpnet", "xmod")},
     "luke": replace(_ROBERTA, layers=None, model_options=()),
     "roformer": Family(separator=" ", recomputed=("encoder.embed_positions.weight",), layers="encoder.layer"),
@@ -105,20 +105,20 @@ _OTHER = Family(separator=None, recomputed=("pooler.",))
 
 
 def family_of(checkpoint: Checkpoint) -> Family:
-    """Return how this checkpoint's family reads a protein."""
+    """Return the family of a checkpoint."""
     return _FAMILIES.get(str(checkpoint.config.get("model_type")), _OTHER)
 
 
 def shorten(model: Any, family: Family, layers: int) -> None:
-    """Leave out what runs after a number of layers; the states up to there stay what they are, bit for bit.
+    """Remove the parts that run after a number of layers; the states up to there keep their bits.
 
-    The configuration stays whole too: some models scale their states by its number of layers.
+    The configuration is unchanged too: some models scale their states by its number of layers.
     """
     if family.layers is None or layers >= len(model.get_submodule(family.layers)):
         return
     from torch import nn
 
-    kept = model.get_submodule(family.layers)[: max(1, layers)]  # layer 0 is what enters the first
+    kept = model.get_submodule(family.layers)[: max(1, layers)]  # layer 0 is the input of the first layer
     model.set_submodule(family.layers, kept)
     if family.final_norm is not None:
         model.set_submodule(family.final_norm, nn.Identity())
@@ -148,24 +148,24 @@ def max_length(checkpoint: Checkpoint) -> int:
 
 
 def _positions_of(kind: str) -> int | None:
-    """Return the positions of a model whose configuration is silent, as transformers fills them in."""
+    """Return the number of positions that transformers fills in if a configuration has none."""
     from transformers import CONFIG_MAPPING
 
     if kind not in CONFIG_MAPPING:
-        return None  # refused where the model is read
+        return None  # refused when the model is read
     return getattr(CONFIG_MAPPING[kind](), "max_position_embeddings", None)
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """A tokenizer, proved to be a plain table: ``prefix + ids of the residues + suffix``."""
+    """A tokenizer that was proved to be a plain table: ``prefix + ids of the residues + suffix``."""
 
     prefix: tuple[int, ...]
     suffix: tuple[int, ...]
     ids: NDArray[np.int64]
-    """``(128,)``, token by ASCII code of the residue, and of what stands between two chains; -1 if there is none."""
+    """``(128,)``, token by ASCII code of the residue, and of the separator of two chains; -1 if there is none."""
     mask: int | None = None
-    """The token that a model was trained to look behind; None where there is none."""
+    """Mask token; None if there is none."""
 
     @property
     def added(self) -> int:
@@ -198,22 +198,23 @@ class Vocabulary:
 def vocabulary_of(checkpoint: Checkpoint, pairs: Pairs = "apart") -> Vocabulary:
     """Load a checkpoint's tokenizer and prove that it reads proteins.
 
-    The proof: the twenty amino acids map to twenty distinct tokens, none of them the unknown one; X maps to one token
-    or to none; and for every ordered pair of residues the tokenizer gives the same tokens as the table that stands for
-    it. For joined chains, the table's tokens of two probes are the tokenizer's too, with the family's separator between
-    them.
+    The proof: the twenty amino acids map to twenty distinct tokens, none of them the unknown token. X maps to one token
+    or to none. For every ordered pair of residues, tokenizer and table give the same tokens. For joined chains, they
+    also give the same tokens for two probes with the family's separator between the chains.
 
     Raises
     ------
     CheckpointError
-        If any of this fails, as it does with a vocabulary that was not read (every residue unknown) or lower-cased.
+        If any of this fails, for example with a vocabulary that was not read (every residue unknown) or lower-cased.
     """
     family = family_of(checkpoint)
     if checkpoint.converter is None:
         _refuse_unknown(checkpoint)
     if pairs == "joined" and family.between is None:
         kind = checkpoint.config.get("model_type")
-        raise checkpoint.error(f"models of its family, {kind}, read one chain; embed both by themselves: pairs='apart'")
+        raise checkpoint.error(
+            f"models of its family, {kind}, read one chain; embed each chain separately: pairs='apart'"
+        )
     if checkpoint.converter is not None:
         return _converted(checkpoint, checkpoint.converter)
     tokenizer = _tokenizer(checkpoint)
@@ -231,7 +232,7 @@ def vocabulary_of(checkpoint: Checkpoint, pairs: Pairs = "apart") -> Vocabulary:
 
 
 def _converted(checkpoint: Checkpoint, converter: Converter) -> Vocabulary:
-    """Return the table of a model that has no tokenizer of transformers, and so nothing to be compared with."""
+    """Return the table of a model without a tokenizer of transformers; there is none to compare it with."""
     try:
         numbers = converter.numbers(checkpoint.files)
     except (OSError, ValueError) as error:
@@ -256,7 +257,7 @@ def _refuse_unknown(checkpoint: Checkpoint) -> None:
 
 
 def _refuse_unsuited(checkpoint: Checkpoint, defaults: Any) -> None:
-    """Refuse models whose last states are not those of an encoder, or depend on more than the sequence."""
+    """Raise an error for models whose last states are not those of an encoder, or depend on more than the sequence."""
     kind = checkpoint.config["model_type"]
     has_decoder = checkpoint.config.get("is_encoder_decoder", defaults.is_encoder_decoder)
     if has_decoder and family_of(checkpoint).model_class == "AutoModel":
@@ -264,7 +265,7 @@ def _refuse_unsuited(checkpoint: Checkpoint, defaults: Any) -> None:
     # transformers changes the attention of the whole model at its first short sequence.
     if kind == "big_bird" and checkpoint.config.get("attention_type", defaults.attention_type) != "original_full":
         raise checkpoint.error(
-            "its attention looks at random parts of long sequences; to use it in full at every length, write "
+            "its attention reads random parts of long sequences; for full attention at every length, write "
             '"attention_type": "original_full" into its config.json'
         )
 
@@ -275,7 +276,7 @@ def _tokenizer(checkpoint: Checkpoint) -> Any:
 
     if not checkpoint.files.keys() & set(VOCABULARY_FILES):
         raise checkpoint.error(f"it has no tokenizer; expected one of {', '.join(VOCABULARY_FILES)}")
-    # A vocabulary without a configuration says nothing of case, and transformers then lower-cases every residue away.
+    # Without a configuration of the vocabulary, transformers lower-cases the residues, which makes them all unknown.
     options = {} if "tokenizer_config.json" in checkpoint.files else {"do_lower_case": False}
     with checkpoint.staged() as folder:
         try:
@@ -297,23 +298,23 @@ def _prove(tokenizer: Any, separator: str) -> Vocabulary:
             raise ValueError(f"it has no token for {absent[0]}")
         alphabet = ALPHABET if UNKNOWN in letters else AMINO_ACIDS
 
-    # Where three tokens differ between two three-residue probes, the residues stand.
-    one, two = tokens("ACD"), tokens("EFG")
-    if len(one) != len(two):
+    # The residues are where three tokens differ between two probes of three residues.
+    first, second = tokens("ACD"), tokens("EFG")
+    if len(first) != len(second):
         raise ValueError("'ACD' and 'EFG' give different numbers of tokens")
-    differ = [i for i, (a, b) in enumerate(zip(one, two, strict=True)) if a != b]
+    differ = [i for i, (a, b) in enumerate(zip(first, second, strict=True)) if a != b]
     if len(differ) != 3 or differ[2] - differ[0] != 2:
         raise ValueError(f"'ACD' and 'EFG' differ in {len(differ)} tokens, not in three neighbouring ones")
-    prefix, suffix = tuple(one[: differ[0]]), tuple(one[differ[2] + 1 :])
+    prefix, suffix = tuple(first[: differ[0]]), tuple(first[differ[2] + 1 :])
     if not {*prefix, *suffix} <= set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}:
-        raise ValueError("what it adds at the ends is not made of special tokens")
+        raise ValueError("the tokens that it adds at the ends are not special tokens")
 
     ids = np.full(128, -1, np.int64)
     for residue in alphabet:
-        found = tokens(residue)
-        if len(found) != len(prefix) + 1 + len(suffix):
-            raise ValueError(f"{residue!r} alone gives {len(found)} tokens")
-        ids[ord(residue)] = found[len(prefix)]
+        alone = tokens(residue)
+        if len(alone) != len(prefix) + 1 + len(suffix):
+            raise ValueError(f"{residue!r} alone gives {len(alone)} tokens")
+        ids[ord(residue)] = alone[len(prefix)]
     twenty = ids[[ord(residue) for residue in AMINO_ACIDS]]
     if len(set(twenty.tolist())) != len(AMINO_ACIDS):
         raise ValueError("the twenty amino acids do not have twenty distinct tokens")
@@ -321,7 +322,7 @@ def _prove(tokenizer: Any, separator: str) -> Vocabulary:
         raise ValueError("an amino acid is the unknown token")
     taken = {*twenty.tolist(), *tokenizer.all_special_ids} - {tokenizer.unk_token_id}
     if ids[ord(UNKNOWN)] in taken:
-        raise ValueError("X has the token of an amino acid, or one that means something else")
+        raise ValueError("X has the token of an amino acid, or a special token")
 
     vocabulary = Vocabulary(prefix, suffix, ids, tokenizer.mask_token_id)
     for probe in _pairs(alphabet):
@@ -331,7 +332,7 @@ def _prove(tokenizer: Any, separator: str) -> Vocabulary:
 
 
 _BLANKS = " ▁Ġ"
-"""Signs for a blank before a word in vocabularies."""
+"""Characters for a space at the beginning of a token in vocabularies."""
 
 
 def _replaces(tokenizer: Any) -> bool:
@@ -355,9 +356,11 @@ def _prove_pairs(tokenizer: Any, separator: str, vocabulary: Vocabulary, family:
     joined = replace(vocabulary, ids=ids)
     alphabet = ALPHABET if vocabulary.ids[ord(UNKNOWN)] >= 0 else AMINO_ACIDS
     for heavy, light in (("ACD", "EFG"), (alphabet, alphabet[::-1])):
-        found = list(tokenizer(separator.join([*heavy, str(family.between), *light]))["input_ids"])
-        if found != joined.encode([f"{heavy}{BETWEEN}{light}"])[0].tolist():
-            raise ValueError(f"with {family.between!r} between them, two chains are not their tokens one by one")
+        pair = list(tokenizer(separator.join([*heavy, str(family.between), *light]))["input_ids"])
+        if pair != joined.encode([f"{heavy}{BETWEEN}{light}"])[0].tolist():
+            raise ValueError(
+                f"with {family.between!r} between two chains, the tokens are not those of the single residues"
+            )
     return joined
 
 
@@ -369,6 +372,6 @@ def _within(size: Any, vocabulary: Vocabulary) -> Vocabulary:
 
 
 def _pairs(alphabet: str) -> Iterator[str]:
-    """Give short sequences in which every ordered pair of residues occurs."""
+    """Yield short sequences in which every ordered pair of residues occurs."""
     for first in alphabet:
         yield "".join(chain.from_iterable((first, second) for second in alphabet))

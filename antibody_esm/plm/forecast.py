@@ -1,4 +1,4 @@
-"""How long a computation takes, told by what its first batches took."""
+"""Forecast of the duration of a computation from that of its first batches."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -8,24 +8,24 @@ from antibody_esm.specs import Storage
 
 _BYTES_OF_NUMBER: dict[Storage, int] = {"float32": 4, "float16": 2, "int8": 1}
 _BYTES_BESIDE = 48
-"""Key, checksum and place of a stored row."""
+"""Bytes of key, checksum and place of a stored row."""
 _ENOUGH_BATCHES = 4
 _ENOUGH_SECONDS = 2.0
 _LONG = 10.0
-"""Seconds of work from which on somebody wants to know."""
+"""Smallest duration of work for which a forecast is shown, in seconds."""
 
 
 class Forecast:
     """Expected time and disk of a computation.
 
     A sequence of ``length`` residues costs ``length * (6 * dim + length)``: the matrices of a layer, which have twelve
-    times ``dim`` squared entries, and attention, which compares every two residues. How long a unit of that takes is
+    times ``dim`` squared entries, and attention, which compares every two residues. The duration of a unit of cost is
     measured.
 
     Parameters
     ----------
     model
-        Name, for people.
+        Name in the sentence.
     dim
         Length of a vector.
     storage
@@ -38,13 +38,13 @@ class Forecast:
         self._row = dim * _BYTES_OF_NUMBER[storage] + _BYTES_BESIDE
         self._expected = self._done = self._seconds = 0.0
         self._batches = 0
-        self._told = False
+        self._shown = False
         self.computing = 0
         """Sequences to compute."""
         self.stored = 0
         """Sequences that were stored before."""
         self.bytes = 0
-        """Disk that the vectors take."""
+        """Bytes of the vectors on disk."""
 
     def expect(self, lengths: Iterable[int], stored: int = 0) -> None:
         """Add sequences, by their lengths in residues, and a number of others that are stored already."""
@@ -55,7 +55,7 @@ class Forecast:
         self.stored += stored
 
     def add(self, lengths: Iterable[int], seconds: float) -> None:
-        """Add a batch that is done, and its share of the time: what it took by the number of workers."""
+        """Add a finished batch, and its wall time divided by the number of concurrent batches."""
         self._done += sum(map(self._cost, lengths))
         self._seconds += seconds
         self._batches += 1
@@ -71,11 +71,11 @@ class Forecast:
         return self._seconds * self._expected / self._done if self._done else 0.0
 
     def news(self) -> str | None:
-        """Return what to say, once: when enough is known, and if the work is long."""
-        known = self._batches >= _ENOUGH_BATCHES and self._seconds >= _ENOUGH_SECONDS
-        if self._told or not known or self.seconds < _LONG:
+        """Return the sentence once, if the work is long and enough batches are done; otherwise None."""
+        measured = self._batches >= _ENOUGH_BATCHES and self._seconds >= _ENOUGH_SECONDS
+        if self._shown or not measured or self.seconds < _LONG:
             return None
-        self._told = True
+        self._shown = True
         return str(self)
 
     def __str__(self) -> str:

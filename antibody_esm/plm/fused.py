@@ -1,9 +1,9 @@
-"""Layers of an encoder are rewritten to read and write memory less often.
+"""Rewritten layers of an encoder, which read and write memory less often.
 
-A layer of transformers computes query, key and value by three products, turns them by six passes with copies, and takes
-ESM's GELU in five passes over a matrix four times as wide as the states. On a CPU that is a fifth to a third of a
-small model's time. Here query, key and value are one product, the turn and the GELU are one pass in place each, and
-attention reads its three parts where they lie.
+A layer of transformers computes query, key and value by three products and rotates them by six passes with copies. It
+computes ESM's GELU in five passes over a matrix four times as wide as the states. On a CPU that is a fifth to a third
+of a small model's time. Here query, key and value are one product; the rotation and the GELU are one pass in place
+each. Attention reads its three parts without copies.
 """
 
 from collections.abc import Callable
@@ -14,18 +14,18 @@ from torch import nn
 from torch.nn import functional
 
 FAMILIES = ("bert", "camembert", "esm", "roberta", "xlm-roberta")
-"""Model types whose layers are known here; all others run as transformers wrote them."""
+"""Model types whose layers are rewritten; all others run as in transformers."""
 
 _PROBED = 16
-"""Tokens of the sequences by which a layer is compared with the one that it replaces."""
+"""Tokens of the probes that compare a layer with the one that it replaces."""
 
 
 class Layer(nn.Module):  # type: ignore[misc]  # torch is not typed here
     """One layer of BERT, RoBERTa, or of ESM with learned or rotary positions, in evaluation and without masks.
 
-    Rotary positions turn pairs of features, the first half of a head's against its second. The rows of the query's and
-    key's matrices are reordered so that a pair lies side by side, and a turn is the product of two complex numbers. The
-    order of features does not matter to the products of queries and keys.
+    Rotary positions rotate pairs of features, one of the first half of a head and one of the second. The rows of the
+    query's and key's matrices are reordered so that a pair is contiguous; a rotation is then the product of two complex
+    numbers. The order of features does not change the products of queries and keys.
     """
 
     def __init__(self, layer: Any, heads: int, rotary: bool) -> None:
@@ -48,7 +48,7 @@ class Layer(nn.Module):  # type: ignore[misc]  # torch is not typed here
         self.norms = nn.ModuleList([place.LayerNorm for place in norms])
 
     def replace_products(self, make: Callable[[Any], Any]) -> None:
-        """Replace each linear map by what a function makes of it."""
+        """Replace each linear map by the result of a function of it."""
         self.mixed, self.out, self.up, self.down = map(make, (self.mixed, self.out, self.up, self.down))
 
     def forward(
@@ -84,32 +84,31 @@ class Layer(nn.Module):  # type: ignore[misc]  # torch is not typed here
             turn = torch.complex(cosine, sine).repeat(1, 2 * self.heads)
             torch.view_as_complex(mixed.view(n, -1, 3 * dim // 2, 2)[:, :, :dim]).mul_(turn)
         query, key, value = mixed.view(n, -1, 3, self.heads, size).permute(2, 0, 3, 1, 4)
-        found = functional.scaled_dot_product_attention(query, key, value)
-        return found.transpose(1, 2).reshape(-1, dim)
+        attended = functional.scaled_dot_product_attention(query, key, value)
+        return attended.transpose(1, 2).reshape(-1, dim)
 
     def _widen(self, states: torch.Tensor) -> torch.Tensor:
         return torch.ops.aten.gelu_(self.up(states))
 
 
 def _add(states: torch.Tensor, further: torch.Tensor, linear: Any) -> torch.Tensor:
-    """Return the states plus what a linear map makes of others, which the product adds as it goes."""
+    """Return the states plus a linear map of other states, added within the product."""
     if isinstance(linear, nn.Linear):
         return torch.addmm(states, further, linear.weight.T).add_(linear.bias)
     return linear(further).add_(states)
 
 
 def fuse(model: Any) -> None:
-    """Rewrite the layers of a model on a CPU in float32, where they are known.
+    """Rewrite the layers of a model on a CPU in float32, if its type is one of `FAMILIES`.
 
-    A layer is replaced once it has given the states that the original gives, to rounding, and stays as it is
-    otherwise.
+    A layer is replaced if its states equal those of the original but for rounding; otherwise it is kept.
     """
     config = model.config
     if (
         config.model_type not in FAMILIES
         or getattr(config, "hidden_act", "gelu") != "gelu"
         or config.is_decoder
-        or config.hidden_size % 16  # rows that begin at multiples of 64 bytes are multiplied alike, wherever they lie
+        or config.hidden_size % 16  # rows that begin at multiples of 64 bytes are multiplied alike at any place
         or model.dtype != torch.float32
         or model.device.type != "cpu"
     ):
@@ -121,11 +120,11 @@ def fuse(model: Any) -> None:
         positions = model.rotary_embeddings(probe, torch.arange(_PROBED)[None]) if rotary else None
         for place, layer in enumerate(layers):
             own = Layer(layer, config.num_attention_heads, rotary).eval()
-            expected, found = (each(probe, position_embeddings=positions) for each in (layer, own))
-            if torch.allclose(found, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max())):
+            expected, states = (each(probe, position_embeddings=positions) for each in (layer, own))
+            if torch.allclose(states, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max())):
                 layers[place] = own
 
 
 def alone_as_in_company(model: Any) -> bool:
-    """Return whether one sequence of enough tokens has the same bits with and without others beside it."""
+    """Return True if a sequence of enough tokens has the same bits alone and in a batch."""
     return model.config.model_type in FAMILIES and all(isinstance(layer, Layer) for layer in model.encoder.layer)

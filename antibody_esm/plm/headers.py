@@ -1,4 +1,4 @@
-"""Shapes in the headers of weight files, with which ``config.json`` has to agree before a model is built."""
+"""Shapes in the headers of weight files, with which ``config.json`` must agree before a model is built."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from antibody_esm.plm.checkpoints import Checkpoint
 
 _HEADER = 64 * 10**6
 _TABLE = 2**16
-"""Positions of a table that no weight file has to hold."""
+"""Largest number of positions in a table that weight files need not have."""
 _COMPUTED_TABLE = 2**13
 _WIDTHS = ("hidden_size", "d_model", "intermediate_size", "d_ff", "vocab_size", "relative_attention_num_buckets")
 
@@ -24,7 +24,7 @@ def check_sizes(checkpoint: Checkpoint, layers: str | None, computed: bool = Fal
     Parameters
     ----------
     checkpoint
-        Its weights are not read, only their headers.
+        Checkpoint; only the headers of its weights are read.
     layers
         Path of the layers in the model; None compares widths alone.
     computed
@@ -35,7 +35,7 @@ def check_sizes(checkpoint: Checkpoint, layers: str | None, computed: bool = Fal
     CheckpointError
         If a header is damaged, or the configuration has other sizes.
     """
-    if checkpoint.converter is not None:  # which compares every shape itself
+    if checkpoint.converter is not None:  # the converter compares every shape
         return
     shapes: Shapes = {}
     for name, path in checkpoint.files.items():
@@ -102,7 +102,7 @@ def _of_torch(path: Path) -> Shapes:
 
 
 def _check_archive(path: Path) -> None:
-    """Refuse an archive that PyTorch would not have written: packed files, or more bytes than the archive has."""
+    """Raise an error for an archive that PyTorch does not write: packed files, or more bytes than the archive has."""
     try:
         with ZipFile(path) as archive:
             members = archive.infolist()

@@ -1,4 +1,4 @@
-"""States of inner layers are used while the model runs, and not kept."""
+"""States of inner layers, passed to a function while the model runs."""
 
 import threading
 from collections.abc import Callable, Collection, Iterator
@@ -7,10 +7,10 @@ from typing import Any
 
 
 class HiddenStates:
-    """Hooks on the layers of a model; each thread uses those of its own passes.
+    """Hooks on the layers of a model; each thread uses the states of its own passes.
 
-    A layer's state is its output, before any norm that follows the last layer; that of layer 0 enters the first layer.
-    These are the hidden states as transformers counts them.
+    A layer's state is its output, before any norm that follows the last layer; the state of layer 0 is the input of the
+    first layer. transformers counts hidden states in the same way.
 
     Parameters
     ----------
@@ -26,22 +26,22 @@ class HiddenStates:
 
     @contextmanager
     def used(self, layers: Collection[int], use: Callable[[int, Any], None]) -> Iterator[None]:
-        """Use the states of some layers in the passes that this thread runs meanwhile."""
+        """Call a function with the states of these layers in the passes that this thread runs meanwhile."""
         self._local.layers, self._local.use = frozenset(layers), use
         try:
             yield
         finally:
             self._local.layers = frozenset()
 
-    def _give(self, layer: int, states: Any) -> None:
+    def _pass_on(self, layer: int, states: Any) -> None:
         if layer in getattr(self._local, "layers", ()):
             self._local.use(layer, states[0] if isinstance(states, tuple) else states)
 
     def _before_first(self, _: Any, arguments: Any, named: dict[str, Any]) -> None:
-        self._give(0, arguments[0] if arguments else named["hidden_states"])
+        self._pass_on(0, arguments[0] if arguments else named["hidden_states"])
 
     def _after(self, number: int) -> Callable[[Any, Any, Any], None]:
         def hook(_: Any, __: Any, states: Any) -> None:
-            self._give(number, states)
+            self._pass_on(number, states)
 
         return hook

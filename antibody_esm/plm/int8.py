@@ -1,8 +1,8 @@
 """Linear maps in integers of eight bits, in which no row depends on another.
 
-Weights are scaled by output, states by row (a token), both when they are met and with no data set to calibrate on.
-Sums of integers are exact in any order, so a row has the same bits in any batch. The scale of a whole batch, as
-``torch.quantization.quantize_dynamic`` takes it, would make a row depend on its neighbours.
+Weights are scaled by output, states by row (a token); both scales need no data set for calibration.
+Sums of integers are exact in any order, so a row has the same bits in any batch. One scale for a whole batch,
+as in ``torch.quantization.quantize_dynamic``, would make a row depend on its neighbours.
 """
 
 from typing import Any
@@ -13,18 +13,18 @@ from torch import nn
 from antibody_esm.plm.fused import Layer
 
 WEIGHT = 63
-"""Largest weight in integers. Without VNNI a processor adds two products in sixteen bits: 2 * 255 * 63 fits, and with
+"""Largest weight in integers. Without VNNI, processors add two products in sixteen bits: 2 * 255 * 63 fits, but with
 weights of up to 127 the sums would saturate silently."""
 
 STATE = 127
 """Largest state in integers; they are stored with 128 added, since the processor multiplies signed by unsigned ones."""
 
 _ROWS = 1024
-"""Rows that the weights' layout is made for; any other number works."""
+"""Number of rows for which the weights' layout is optimised; any other number works."""
 
 
 class Linear(nn.Module):  # type: ignore[misc]  # torch is not typed here
-    """What a linear map gives, to about one part in a hundred."""
+    """Linear map in integers, with a relative error of about 1 %."""
 
     def __init__(self, linear: Any) -> None:
         super().__init__()
@@ -39,14 +39,14 @@ class Linear(nn.Module):  # type: ignore[misc]  # torch is not typed here
         """Return ``(rows, out)`` of states ``(rows, in)``."""
         scales = (states.abs().amax(1, keepdim=True) / STATE).clamp_(min=1e-30)
         integers = (states / scales).round_().add_(128).to(torch.uint8)
-        found = torch.ops.onednn.qlinear_pointwise(
+        products = torch.ops.onednn.qlinear_pointwise(
             integers, 1.0, 128, self.packed, self.scales, self.zeros, None, 1.0, 0, torch.float32, "none", [], ""
         )
-        return torch.addcmul(self.bias, found, scales, out=found)
+        return torch.addcmul(self.bias, products, scales, out=products)
 
 
 def quantise(model: Any) -> None:
-    """Replace the linear maps of rewritten layers by such in integers.
+    """Replace the linear maps of rewritten layers by linear maps in integers.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def quantise(model: Any) -> None:
 
 
 def exact() -> bool:
-    """Return whether the sums that come nearest to an overflow are right here."""
+    """Return True if the sums nearest to an overflow are correct on this machine."""
     if not hasattr(torch.ops.onednn, "qlinear_pointwise"):
         return False
     linear = nn.Linear(640, 16)

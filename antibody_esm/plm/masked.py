@@ -1,8 +1,8 @@
-"""Which residues a language model expects in the place of one that is hidden: masked marginals.
+"""Masked marginals: the residues that a language model expects at a hidden position.
 
-The method is that of Meier et al. 2021 (doi:10.1101/2021.07.09.450648). An embedding needs the encoder alone, this the
-head that was trained with it as well. Where a checkpoint's files lack it, transformers would fill it with random
-numbers, so that what is missing is looked for.
+The method is that of Meier et al. 2021 (doi:10.1101/2021.07.09.450648). An embedding needs the encoder alone; masked
+marginals also need the head that was trained with it. If a checkpoint's files lack the head, transformers fills it with
+random numbers, so missing weights raise `NoHead` here.
 """
 
 from collections.abc import Sequence
@@ -18,25 +18,25 @@ from antibody_esm.plm.weights import read_weights
 from antibody_esm.sequences import AMINO_ACIDS
 
 _TOKENS = 1024
-"""Tokens in a batch, at most."""
+"""Largest number of tokens in a batch."""
 
 
 class NoHead(Exception):  # noqa: N818  no error: many checkpoints are encoders alone
-    """A checkpoint does not say which residues it expects; the message says why."""
+    """A checkpoint has no masked marginals; the message gives the reason."""
 
 
 def masked_log_probabilities(extractor: Extractor, sequence: str, places: Sequence[int]) -> NDArray[np.float64]:
-    """Return the logarithm of how probable the model of an extractor finds each amino acid at each place.
+    """Return the log-probability of each amino acid at each place, by the model of an extractor.
 
-    The whole model runs once a place, in float32, with the residue there hidden by the mask token; layer, pooling and
-    region of the extractor have no part in it.
+    The whole model runs once for each place, in float32, with the residue there hidden by the mask token. Layer,
+    pooling and region of the extractor have no effect.
 
     Parameters
     ----------
     extractor
-        Whose files are read.
+        Extractor whose files are read.
     sequence
-        In normal form; a pair only where the spec joins its chains.
+        In normal form; a pair only if the spec joins its chains.
     places
         ``n`` indices into it.
 
@@ -70,9 +70,9 @@ def masked_log_probabilities(extractor: Extractor, sequence: str, places: Sequen
     device = extractor.device
     model = model.to(device).eval()
     (tokens,) = vocabulary.encode([sequence])
-    residues = vocabulary.ids[[ord(one) for one in AMINO_ACIDS]]
+    residues = vocabulary.ids[[ord(residue) for residue in AMINO_ACIDS]]
     at = np.asarray(places, np.int64) + len(vocabulary.prefix)
-    found = np.empty((len(at), len(AMINO_ACIDS)))
+    log_probabilities = np.empty((len(at), len(AMINO_ACIDS)))
 
     def run(positions: list[int]) -> tuple[list[int], NDArray[np.float64]]:
         batch = in_company(positions)
@@ -88,6 +88,6 @@ def masked_log_probabilities(extractor: Extractor, sequence: str, places: Sequen
     todo = batches([len(tokens)] * len(at), _TOKENS)
     with progress_bar(len(at), "masked", "position", extractor.runtime.progress) as bar:
         for positions, rows in each(run, todo, extractor.workers):
-            found[positions] = rows
+            log_probabilities[positions] = rows
             bar.update(len(positions))
-    return found
+    return log_probabilities

@@ -1,4 +1,4 @@
-"""A language model in memory: it turns sequences of one length into rows, in the calling thread."""
+"""Language model in memory, which turns sequences of one length into rows in the calling thread."""
 
 import copy
 from collections.abc import Callable, Collection, Sequence
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 class Model:
     """A language model on one device.
 
-    On one CPU a row is the same bit for bit whatever stands beside it and wherever it lies in a batch. Five rules
+    On one CPU a row has the same bits with any neighbours and at any place in a batch. Five rules
     keep its bits:
 
     - The sequences of a pass have one length, so there is no padding and no mask.
     - A pass uses one torch thread.
     - A pass has at least `FEWEST` tokens; shorter ones are repeated.
-    - No row is alone in a pass, unless all layers are known to give the same bits (`alone_as_in_company`).
-    - A length at which rows would depend on their place in memory runs one sequence a pass (`runs_apart`).
+    - No row is alone in a pass, unless all layers give the same bits for a lone row (`alone_as_in_company`).
+    - If rows of a length would depend on their place in memory, each pass has one sequence (`runs_apart`).
 
     Parameters
     ----------
     checkpoint
-        Files that the module was read from.
+        Files from which the module was read.
     vocabulary
         Table of their tokenizer.
     module
@@ -60,7 +60,7 @@ class Model:
         spec: ResolvedExtractorSpec,
         devices: Sequence[str],
     ) -> "list[Model]":
-        """Return one model a device, without the layers above the spec's.
+        """Return one model for each device, without the layers above the spec's.
 
         Raises
         ------
@@ -70,17 +70,17 @@ class Model:
         """
         module = _module(checkpoint, spec, devices[0])
         modules = [module, *(copy.deepcopy(module).to(device) for device in devices[1:])]
-        return [cls(checkpoint, vocabulary, one) for one in modules]
+        return [cls(checkpoint, vocabulary, copied) for copied in modules]
 
     def run(self, sequences: list[str], specs: Sequence[ResolvedExtractorSpec], residues: Residues) -> list[Rows]:
-        """Return one array ``(n, dim)`` a spec, as it is after being stored.
+        """Return one array ``(n, dim)`` for each spec, rounded as in the store.
 
         Parameters
         ----------
         sequences
-            ``n`` sequences of one length, no longer than the model takes.
+            ``n`` sequences of one length, not above the model's longest.
         specs
-            Views of this model, of no layer above its last.
+            Views of this model, with no layer above its last.
         residues
             Residues of the specs' regions in each sequence.
 
@@ -90,26 +90,26 @@ class Model:
             If a number is not finite, or too large for the storage of its spec.
         """
         passes = [[sequence] for sequence in sequences] if self.runs_apart(len(sequences[0])) else [sequences]
-        found = [self._rows(one, specs, residues) for one in passes]
-        return [np.concatenate(rows) for rows in zip(*found, strict=True)] if len(found) > 1 else found[0]
+        parts = [self._rows(batch, specs, residues) for batch in passes]
+        return [np.concatenate(rows) for rows in zip(*parts, strict=True)] if len(parts) > 1 else parts[0]
 
     def states(self, sequences: list[str], layer: int) -> list[Rows]:
         """Return the states ``(residues, dim)`` of one layer for each of ``n`` sequences of one length."""
         if self.runs_apart(len(sequences[0])) and len(sequences) > 1:
             return [states for sequence in sequences for states in self.states([sequence], layer)]
-        found: list[torch.Tensor] = []
-        self._forward(sequences, [layer], lambda _, states: found.append(states))
-        states = found[0].float().cpu().numpy()
+        outputs: list[torch.Tensor] = []
+        self._forward(sequences, [layer], lambda _, states: outputs.append(states))
+        states = outputs[0].float().cpu().numpy()
         shown = places(sequences, "all") or [np.arange(len(sequence)) for sequence in sequences]
         return [states[row, len(self.vocabulary.prefix) + residues] for row, residues in enumerate(shown)]
 
     def runs_apart(self, length: int) -> bool:
-        """Return whether sequences of so many residues run one a pass.
+        """Return True if sequences of so many residues need a pass each.
 
-        Attention without a fused kernel multiplies matrices of ``(tokens, tokens)``, one a head, which lie one behind
-        the other. If those of a sequence do not fill a multiple of 16 bytes, the next sequence's are aligned
-        otherwise, and the matrix library's choice by alignment moves the last bit. Alone, a sequence always lies in one
-        place.
+        Attention without a fused kernel multiplies contiguous matrices of ``(tokens, tokens)``, one for each head. If
+        the matrices of a sequence do not fill a multiple of 16 bytes, those of the next sequence have another
+        alignment, by which the matrix library chooses its method; this changes the last bit. A sequence alone always
+        has the same alignment.
         """
         tokens = length + self.vocabulary.added
         fused = self.module.config._attn_implementation != "eager"
@@ -123,13 +123,13 @@ class Model:
         return alone_as_in_company(self.module)
 
     def _rows(self, sequences: list[str], specs: Sequence[ResolvedExtractorSpec], residues: Residues) -> list[Rows]:
-        found: dict[ResolvedExtractorSpec, Rows] = {}
+        by_spec: dict[ResolvedExtractorSpec, Rows] = {}
         batch = in_company(sequences)
         prefix, suffix = len(self.vocabulary.prefix), len(self.vocabulary.suffix)
         grouped = {
-            region: groups([of[sequence] for sequence in batch], prefix)
-            for region, of in residues.items()
-            if of is not None
+            region: groups([by_sequence[sequence] for sequence in batch], prefix)
+            for region, by_sequence in residues.items()
+            if by_sequence is not None
         }
 
         def pool_layer(layer: int, states: "torch.Tensor") -> None:
@@ -143,15 +143,15 @@ class Model:
                         rows = pool_groups(gathered[spec.region], spec.pooling, len(batch))
                     else:
                         rows = pool(states[:, prefix : states.shape[1] - suffix], spec.pooling)
-                    found[spec] = self._stored(rows.cpu().numpy(), spec)
+                    by_spec[spec] = self._stored(rows.cpu().numpy(), spec)
 
         self._forward(sequences, sorted({spec.layer for spec in specs}), pool_layer)
-        return [found[spec][: len(sequences)] for spec in specs]
+        return [by_spec[spec][: len(sequences)] for spec in specs]
 
     def _forward(
         self, sequences: list[str], layers: Collection[int], use: "Callable[[int, torch.Tensor], None]"
     ) -> None:
-        """Run one pass, and use states ``(n, tokens, dim)`` of some layers as they come; a lone row is there twice."""
+        """Run one pass, and call `use` with the states ``(n, tokens, dim)`` of each layer; a lone row occurs twice."""
         import torch
 
         device = self.module.device
@@ -174,7 +174,7 @@ class Model:
                 states = self.module(input_ids=tokens, output_hidden_states=True).hidden_states
                 for layer in layers:
                     without_copies(layer, states[layer])
-            else:  # none is kept for longer than it is used
+            else:  # states are freed after use
                 with self._hidden.used(inner, without_copies):
                     output = self.module(input_ids=tokens)
                 if last in layers:
@@ -190,7 +190,7 @@ class Model:
 
 
 def _module(checkpoint: Checkpoint, spec: ResolvedExtractorSpec, device: str) -> Any:
-    """Return the module of torch on its device: shortened, with rewritten layers where these are known."""
+    """Return the module of torch on its device: shortened, with rewritten layers if its type allows it."""
     import torch
 
     from antibody_esm.plm.fused import fuse

@@ -1,4 +1,4 @@
-"""Chains of a pair are embedded one by one, and their vectors put side by side."""
+"""Pairs whose chains are embedded separately, with their vectors side by side."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,14 +12,14 @@ from antibody_esm.specs import ExtractorSpec
 
 
 def chains(spec: ExtractorSpec, sequences: list[str]) -> list[str]:
-    """Return what goes through the model: sequences in normal form as they are, or both chains of each pair.
+    """Return the inputs of the model: sequences in normal form unchanged, or both chains of each pair.
 
     The light chains follow all heavy chains.
 
     Raises
     ------
     SequenceError
-        If some are pairs and some are not.
+        If only part of the sequences are pairs.
     """
     if spec.pairs == "joined" or not any(BETWEEN in sequence for sequence in sequences):
         return sequences

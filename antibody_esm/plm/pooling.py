@@ -1,4 +1,4 @@
-"""Residue states become one vector."""
+"""Pooling of residue states to one vector."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,34 +13,34 @@ if TYPE_CHECKING:
 
 
 class Group(NamedTuple):
-    """Sequences of a batch of which equally many tokens take part."""
+    """Sequences of a batch with the same number of pooled tokens."""
 
     rows: NDArray[np.int64]
-    """``(g,)``, their places in the batch."""
+    """``(g,)``, places of the sequences in the batch."""
     tokens: NDArray[np.int64]
-    """``(g, k)``, which tokens of each."""
+    """``(g, k)``, indices of the pooled tokens of each."""
 
 
 def groups(residues: Sequence[NDArray[np.int64]], prefix: int) -> list[Group]:
-    """Group the sequences of a batch by how many of their residues take part; a group of one is there twice.
+    """Group the sequences of a batch by the number of their pooled residues; a single sequence is repeated.
 
     Parameters
     ----------
     residues
-        For each sequence, the places of those residues.
+        Places of these residues for each sequence.
     prefix
         Tokens before the first residue.
     """
     by_count: dict[int, list[int]] = {}
-    for row, one in enumerate(residues):
-        by_count.setdefault(len(one), []).append(row)
-    # Of one row alone, sums may run in another order, which moves the last bit.
+    for row, pooled in enumerate(residues):
+        by_count.setdefault(len(pooled), []).append(row)
+    # Sums over a single row may run in another order, which changes the last bit.
     whole = [rows if len(rows) > 1 else rows * 2 for rows in by_count.values()]
     return [Group(np.array(rows), np.stack([residues[row] for row in rows]) + prefix) for rows in whole]
 
 
 def gather(states: "torch.Tensor", groups: Sequence[Group]) -> "list[tuple[Group, torch.Tensor]]":
-    """Return the states ``(g, k, dim)`` that take part, of each group, from those of a batch ``(n, tokens, dim)``."""
+    """Return the pooled states ``(g, k, dim)`` of each group from the states of a batch ``(n, tokens, dim)``."""
     import torch
 
     return [
@@ -50,9 +50,9 @@ def gather(states: "torch.Tensor", groups: Sequence[Group]) -> "list[tuple[Group
 
 
 def pool(states: "torch.Tensor", pooling: Pooling) -> "torch.Tensor":
-    """Return one vector ``(n, dim)`` per sequence, of the states ``(n, k, dim)`` that take part.
+    """Return one vector ``(n, dim)`` for each sequence from its pooled states ``(n, k, dim)``.
 
-    ``mean``, ``max`` or ``std`` (of a population) over the ``k`` tokens, or ``cls``, the first one's state.
+    ``mean``, ``max`` or ``std`` (of a population) over the ``k`` tokens, or ``cls``, the state of the first token.
     """
     if pooling == "cls":
         return states[:, 0]
@@ -61,11 +61,11 @@ def pool(states: "torch.Tensor", pooling: Pooling) -> "torch.Tensor":
     mean = states.mean(dim=1)
     if pooling == "mean":
         return mean
-    return (states - mean[:, None]).square_().mean(dim=1).sqrt_()  # in a third of the time that states.std takes
+    return (states - mean[:, None]).square_().mean(dim=1).sqrt_()  # three times as fast as states.std
 
 
 def pool_groups(gathered: "Sequence[tuple[Group, torch.Tensor]]", pooling: Pooling, n: int) -> "torch.Tensor":
-    """Return one vector ``(n, dim)`` per sequence of a batch, of what `gather` gave."""
+    """Return one vector ``(n, dim)`` for each sequence of a batch from the result of `gather`."""
     import torch
 
     rows = torch.empty((n, gathered[0][1].shape[2]), dtype=gathered[0][1].dtype, device=gathered[0][1].device)

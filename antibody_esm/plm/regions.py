@@ -1,4 +1,4 @@
-"""Which residues of a sequence a region holds, by IMGT numbering of its variable domains."""
+"""Residues of a region in a sequence, by IMGT numbering of its variable domains."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -23,10 +23,11 @@ Residues = Mapping[Region, Mapping[str, NDArray[np.int64]] | None]
 
 
 def residues_of(sequences: Sequence[str], regions: Iterable[Region], species: Sequence[str] | None = None) -> Residues:
-    """Return the places of the residues of each region in each sequence; raises as `places` does."""
-    found = {region: places(sequences, region, species) for region in regions}
+    """Return the places of the residues of each region in each sequence. Raises as `places`."""
+    by_region = {region: places(sequences, region, species) for region in regions}
     return {
-        region: None if every is None else dict(zip(sequences, every, strict=True)) for region, every in found.items()
+        region: None if every is None else dict(zip(sequences, every, strict=True))
+        for region, every in by_region.items()
     }
 
 
@@ -35,33 +36,34 @@ def places(
 ) -> list[NDArray[np.int64]] | None:
     """Return the places, from 0, of a region's residues in each sequence; None for all residues.
 
-    In a pair, they are places in its text; what stands between the chains is no residue. Residues are numbered by the
-    profiles of these species, None for human and mouse.
+    In a pair, they are places in its text; the separator of the chains is no residue. Residues are numbered by the
+    profiles of these species; None is human and mouse.
 
     Raises
     ------
     SequenceError
-        If a sequence has none; every such row is listed.
+        If a sequence has no such residue; every such row is listed.
     """
     if region == "all":
         if not any(BETWEEN in sequence for sequence in sequences):
             return None
-        return [np.flatnonzero(np.frombuffer(one.encode("ascii"), np.uint8) != ord(BETWEEN)) for one in sequences]
+        codes = [np.frombuffer(sequence.encode("ascii"), np.uint8) for sequence in sequences]
+        return [np.flatnonzero(letters != ord(BETWEEN)) for letters in codes]
     chains = [sequence.split(BETWEEN) for sequence in sequences]
-    of_chain = iter(number([chain for one in chains for chain in one], species=species or SPECIES))
-    found, bad = [], []
-    for row, one in enumerate(chains):
+    of_chain = iter(number([chain for antibody in chains for chain in antibody], species=species or SPECIES))
+    every, bad = [], []
+    for row, antibody in enumerate(chains):
         before, here = 0, []
-        for chain in one:
+        for chain in antibody:
             here.append(before + _of_domains(next(of_chain), region))
             before += len(chain) + 1
         if not all(len(places) for places in here):
             bad.append(row)
-        found.append(np.concatenate(here))
+        every.append(np.concatenate(here))
     if bad:
         reason = f"no {region} by IMGT numbering"
         raise SequenceError([BadResidue(row, 0, sequences[row][0]) for row in bad], [reason] * len(bad))
-    return found
+    return every
 
 
 def _of_domains(domains: Sequence[Domain], region: Region) -> NDArray[np.int64]:

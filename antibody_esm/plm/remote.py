@@ -1,4 +1,4 @@
-"""A language model in other processes, of this machine or of a cluster: its name is sent there, and no weights."""
+"""Language model in other processes, of this machine or of a cluster; its spec is sent, and no weights."""
 
 from dataclasses import dataclass
 from threading import Lock
@@ -37,11 +37,11 @@ class RemoteModel:
 
     make: Make
     spec: ExtractorSpec
-    """Pinned, so that other files under the same name are an error there."""
+    """Pinned spec: other files under the same name are an error in the other process."""
     runtime: RuntimeSpec
 
     def run(self, batch: Batch) -> list[NDArray[np.float32]]:
-        """Return one array ``(b, dim)`` for each spec of the batch, computed where this is called."""
+        """Return one array ``(b, dim)`` for each spec of the batch, computed in the calling process."""
         return _of_this_process(self).run(batch)
 
 
@@ -50,11 +50,11 @@ _lock = Lock()
 
 
 def _of_this_process(model: RemoteModel) -> Loadable:
-    """Return this process's model, loaded once, whichever of its threads comes first."""
+    """Return this process's model, loaded once by the first thread that needs it."""
     key = model.spec, model.runtime.device
     with _lock:
         if key not in _loaded:
-            _loaded.clear()  # one model a process
+            _loaded.clear()  # one model for each process
             loaded = model.make(model.spec, model.runtime)
             loaded.warm_up()
             _loaded[key] = loaded

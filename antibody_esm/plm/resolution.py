@@ -1,4 +1,4 @@
-"""The names of a model's files become bytes and numbers: digest, layer, and the length that sequences are cut to."""
+"""Resolution of a model's name to its digest, its layer, and the length that sequences are cut to."""
 
 from typing import NamedTuple, Protocol
 
@@ -37,7 +37,7 @@ def find(spec: Weights) -> Checkpoint:
     Raises
     ------
     CheckpointError
-        If they cannot be found, or are not the ones that the spec is pinned to.
+        If the files cannot be found, or are not those that the spec is pinned to.
     """
     checkpoint = locate(spec.model, spec.revision)
     if spec.digest not in (None, checkpoint.digest):
@@ -46,7 +46,7 @@ def find(spec: Weights) -> Checkpoint:
 
 
 def resolve(spec: Weights) -> Resolution:
-    """Return digest, layer and cut of a spec. A pinned spec with its layer counted from 0 needs no files."""
+    """Return digest, layer and longest length of a spec. A pinned spec with its layer counted from 0 needs no files."""
     digest, layer, truncate_to = spec.digest, spec.layer, spec.max_length if spec.truncation else None
     if digest is None or layer is None or layer < 0 or (spec.truncation and truncate_to is None):
         checkpoint = find(spec)

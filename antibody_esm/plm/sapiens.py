@@ -1,7 +1,7 @@
-"""Sapiens' files, which fairseq wrote, become those of a RoBERTa model that transformers reads.
+"""Conversion of Sapiens' files, which fairseq wrote, to those of a RoBERTa model of transformers.
 
 Sapiens is two models of human antibodies, one of heavy and one of light chains (Prihoda et al. 2022,
-doi:10.1080/19420862.2021.2020203). Their weights lie in the wheel of sapiens 1.0.2, under the MIT licence. The code of
+doi:10.1080/19420862.2021.2020203). The wheel of sapiens 1.0.2 has their weights, under the MIT licence. The code of
 that package needs fairseq and is never imported.
 """
 
@@ -16,15 +16,15 @@ from antibody_esm.limits import read_regular
 from antibody_esm.sequences import AMINO_ACIDS
 
 VERSION = 1
-"""Version of the conversion, part of the digest; it rises if the same files become another model."""
+"""Version of the conversion, part of the digest; it changes if the same files result in another model."""
 START, PADDING, END = 0, 1, 2
-"""Tokens that fairseq puts before those of the vocabulary file; the unknown one is 3."""
+"""Tokens that fairseq puts before those of the vocabulary file; the unknown token is 3."""
 _FIRST = 4
 """Number of the vocabulary file's first token."""
 
 _LAYERS, _DIM, _WIDE, _HEADS = 4, 128, 256, 8
 _LARGEST = 64 * 10**6
-"""Most bytes of a file."""
+"""Largest size of a file, in bytes."""
 
 _PARTS = {
     "self_attn.q_proj": "attention.self.query",
@@ -46,7 +46,7 @@ class Converter:
     Parameters
     ----------
     weights
-        Name of its file of weights.
+        Name of the file of weights.
     tokens
         Longest sequence in tokens, with a start and an end.
     """
@@ -103,7 +103,7 @@ class Converter:
         Raises
         ------
         ValueError
-            If a weight is missing, unknown or of another shape, or a setting that no shape shows is another.
+            If a weight is missing, unknown or of another shape, or a setting without a shape has another value.
         OSError, RuntimeError, pickle.UnpicklingError
             If the file is damaged, or holds anything but tensors and settings.
         """
@@ -118,13 +118,13 @@ class Converter:
         if not isinstance(stored, dict) or not isinstance(stored.get("args"), Namespace):
             raise ValueError(f"{self.weights} holds no settings")
         _check_settings(vars(stored["args"]))
-        found = stored.get("model")
+        tensors = stored.get("model")
         expected = {theirs: (ours, shape) for theirs, ours, shape in self._weights()}
-        if not isinstance(found, dict) or found.keys() != expected.keys():
+        if not isinstance(tensors, dict) or tensors.keys() != expected.keys():
             raise ValueError(f"{self.weights} holds other weights than Sapiens has")
         weights = {}
         for theirs, (ours, shape) in expected.items():
-            tensor = found[theirs]
+            tensor = tensors[theirs]
             if not isinstance(tensor, torch.Tensor) or tuple(tensor.shape) != shape or tensor.dtype != torch.float32:
                 raise ValueError(f"{self.weights}: {theirs} is not float32 of shape {shape}")
             weights[ours] = tensor.contiguous()
@@ -135,7 +135,7 @@ class Converter:
         (folder / "config.json").write_text(json.dumps(self.config))
 
     def _weights(self) -> Iterator[tuple[str, str, tuple[int, ...]]]:
-        """Give fairseq's name, transformers' name and the shape of each weight."""
+        """Yield fairseq's name, transformers' name and the shape of each weight."""
         theirs, letters = "decoder.sentence_encoder", self.config["vocab_size"]
         positions = self.config["max_position_embeddings"]
         yield f"{theirs}.embed_tokens.weight", _EMBEDDINGS + "word_embeddings.weight", (letters, _DIM)

@@ -1,4 +1,4 @@
-"""Batches are handed to workers, and what they have done comes back in any order."""
+"""Schedule of batches on workers, whose results come back in any order."""
 
 import sys
 import time
@@ -29,7 +29,7 @@ class Runner(Protocol):
 
 @dataclass(frozen=True)
 class Timed:
-    """A step that measures its time; other processes can be sent one."""
+    """Step with a measurement of its time, which can be sent to other processes."""
 
     step: Callable[[Batch], list[Rows]]
 
@@ -41,17 +41,17 @@ class Timed:
 
 
 def each(run: Callable[[T], R], todo: Iterable[T], workers: int | None = None) -> Iterator[R]:
-    """Yield a function's result for each item, in any order; no call runs any more when this ends.
+    """Yield a function's result for each item, in any order; when this ends, no call is running.
 
     Parameters
     ----------
     run
-        Function that any thread may call; without ``workers`` other processes are sent it.
+        Function that any thread may call; without ``workers`` it may be sent to other processes.
     todo
-        Iterated over when a worker is about to need an item, by one thread at a time.
+        Items, each taken just before a worker needs it, by one thread at a time.
     workers
-        Threads of this process; None hands items to the backend that `joblib.parallel_config` has chosen. An item that
-        is lost with its process runs again there.
+        Threads of this process; None uses the backend of `joblib.parallel_config`, which runs an item again if its
+        process was lost.
     """
     import joblib
 
@@ -64,11 +64,11 @@ def each(run: Callable[[T], R], todo: Iterable[T], workers: int | None = None) -
         yield from closing(work(joblib.delayed(waited_for)(item) for item in todo))
 
 
-def is_watched(asked: bool | None) -> bool:
-    """Return whether a progress bar is shown: as asked, else in a terminal or a notebook."""
-    return sys.stderr.isatty() or "ipykernel" in sys.modules if asked is None else asked
+def is_watched(progress: bool | None) -> bool:
+    """Return True if a progress bar is shown: as set, or in a terminal or a notebook if None."""
+    return sys.stderr.isatty() or "ipykernel" in sys.modules if progress is None else progress
 
 
-def progress_bar(total: int, name: str, unit: str, asked: bool | None) -> Any:
-    """Return a bar; a notebook without ipywidgets gets it as text."""
-    return tqdm(total=total, desc=name, unit=unit, delay=1, disable=not is_watched(asked))
+def progress_bar(total: int, name: str, unit: str, progress: bool | None) -> Any:
+    """Return a progress bar; a notebook without ipywidgets shows it as text."""
+    return tqdm(total=total, desc=name, unit=unit, delay=1, disable=not is_watched(progress))

@@ -1,4 +1,4 @@
-"""A checkpoint's files become a model of transformers, without a word of what no caller looks at."""
+"""Models of transformers from a checkpoint's files, without transformers' messages."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -13,23 +13,23 @@ from antibody_esm.plm.headers import check_sizes
 
 
 def read_weights(checkpoint: Checkpoint, model_class: str, dtype: Any, **options: Any) -> tuple[Any, set[str]]:
-    """Return a model on the CPU, and the names of its weights that the files lack, which are random.
+    """Return a model on the CPU, and the names of weights that the files lack, which are random.
 
     Parameters
     ----------
     checkpoint
-        Its files and nothing else are read.
+        Checkpoint; only its files are read.
     model_class
         Name of a class of transformers.
     dtype
-        Of torch.
+        Number format of torch.
     options
         Arguments of the class.
 
     Raises
     ------
     CheckpointError
-        If the files cannot be read as such a model, or their shapes are others than the configuration's.
+        If the files cannot be read as such a model, or their shapes differ from the configuration's.
     """
     import transformers
     from huggingface_hub.errors import StrictDataclassError
@@ -46,7 +46,7 @@ def read_weights(checkpoint: Checkpoint, model_class: str, dtype: Any, **options
                 local_files_only=True,
                 weights_only=True,
                 output_loading_info=True,
-                ignore_mismatched_sizes=True,  # they come back in the report
+                ignore_mismatched_sizes=True,  # the report lists them
                 **options,
             )
         except (*CRAFTED, SafetensorError, StrictDataclassError) as error:
@@ -58,13 +58,13 @@ def read_weights(checkpoint: Checkpoint, model_class: str, dtype: Any, **options
 
 
 _COMPUTED = re.compile(r"(position_ids|token_type_ids|inv_freq|attn\.bias|masked_bias|embed_tokens\.weight)$")
-"""Stored tensors that a model computes by itself, or holds under another name."""
+"""Stored tensors that a model computes, or has under another name."""
 
 
 def _refuse_unused(checkpoint: Checkpoint, model: Any, names: Iterable[str]) -> None:
-    """Refuse weights of a part that the model has and does not use, as those of `relative_key` positions.
+    """Raise an error for unused weights of a part that the model has, such as those of `relative_key` positions.
 
-    Weights of other parts (a head, a pooler, a decoder) are no embedding's.
+    Weights of other parts (a head, a pooler, a decoder) have no effect on an embedding.
     """
     parts = tuple(f"{name}." for name, _ in model.base_model.named_children())
     prefix = f"{model.base_model_prefix}."
@@ -76,7 +76,7 @@ def _refuse_unused(checkpoint: Checkpoint, model: Any, names: Iterable[str]) -> 
 
 @contextmanager
 def _quiet_transformers() -> Iterator[None]:
-    """Hide the loading bar and the table of weights no embedding passes through; what matters is checked instead."""
+    """Hide transformers' loading bar and its table of missing weights; `read_weights` checks the weights."""
     from transformers.utils import logging
 
     verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()

@@ -1,8 +1,8 @@
-"""One function for each figure; each draws on the axes it is given, from plain predictions or intervals.
+"""Functions that each draw one figure on given axes, from plain predictions or intervals.
 
-Colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which colour-blind readers tell apart; classes
-differ in shape too. After cross-validation each fold has a thin curve beside the mean of the curves: scores of two
-models are on two scales, so no curve is drawn through all of them.
+Colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which colour-blind readers can distinguish.
+Classes differ in shape too. After cross-validation each fold has a thin curve beside the mean of the curves:
+probabilities of two models are on two scales, so no curve is drawn through all of them.
 """
 
 import re
@@ -64,7 +64,7 @@ CHANCE = {"roc_auc": 0.5, "balanced_accuracy": 0.5, "mcc": 0.0, "spearman": 0.0,
 
 _GRID = np.linspace(0, 1, 201)
 _MOST_POINTS = 2_000
-"""Points of a scatter, at most; of more, as many are shown, evenly from the lowest to the highest value."""
+"""Largest number of points in a scatter plot; larger data are thinned evenly by rank."""
 
 
 class Entry(NamedTuple):
@@ -78,19 +78,19 @@ class Entry(NamedTuple):
     """Text in small letters below the label."""
 
 
-def drawn(ax: "Axes | None", draw: Callable[..., None], *given: Any) -> "Axes":
-    """Draw on the axes given, else on new ones, and return them."""
+def drawn(ax: "Axes | None", draw: Callable[..., None], *arguments: Any) -> "Axes":
+    """Draw on these axes, or on new ones if there are none, and return them."""
     if ax is None:
         from matplotlib import pyplot
 
         with pyplot.rc_context(STYLE):
             ax = pyplot.subplots()[1]
-    draw(ax, *given)
+    draw(ax, *arguments)
     return ax
 
 
 def roc(ax: "Axes", rows: Predictions, area: Interval | None = None) -> None:
-    """Draw ROC curves, and the mean of the folds' curves at each false positive rate; ``area`` goes into the key."""
+    """Draw ROC curves, and the mean of the folds' curves at each false positive rate; the legend has ``area``."""
     from sklearn.metrics import roc_curve
 
     curves = []
@@ -105,15 +105,15 @@ def roc(ax: "Axes", rows: Predictions, area: Interval | None = None) -> None:
         means[0] = 0
         curves = [(_GRID, means)]
     for fpr, tpr in curves:
-        ax.plot(fpr, tpr, color=_BLUE, linewidth=2, label=_of(rows, "AUC", area), solid_joinstyle="round")
+        ax.plot(fpr, tpr, color=_BLUE, linewidth=2, label=_legend(rows, "AUC", area), solid_joinstyle="round")
     _unit_square(ax, "false positive rate (1 - specificity)", "true positive rate (sensitivity)")
     ax.legend(loc="lower right")
 
 
 def precision_recall(ax: "Axes", rows: Predictions, area: Interval | None = None) -> None:
-    """Draw precision-recall curves, and the mean of the folds' curves at each recall; ``area`` goes into the key.
+    """Draw precision-recall curves, and the mean of the folds' curves at each recall; the legend has ``area``.
 
-    Curves are steps: the points between two thresholds are no rows, and a straight line there would flatter
+    Curves are steps: no threshold lies between two points, and a straight line there would be optimistic
     (doi:10.1145/1143844.1143874).
     """
     from sklearn.metrics import precision_recall_curve
@@ -121,8 +121,8 @@ def precision_recall(ax: "Axes", rows: Predictions, area: Interval | None = None
     curves = []
     for label, probability in _models(rows):
         precision, recall, _ = precision_recall_curve(label, probability)
-        found = recall[-2::-1], precision[-2::-1]  # without the last point, (0, 1), which no threshold has
-        curves.append((np.append(0.0, found[0]), np.append(found[1][0], found[1])))
+        rising = recall[-2::-1], precision[-2::-1]  # without the last point, (0, 1), which no threshold has
+        curves.append((np.append(0.0, rising[0]), np.append(rising[1][0], rising[1])))
     share = float(rows.label.mean())
     ax.plot([0, 1], [share, share], color=_MUTED, linewidth=0.8, linestyle=(0, (4, 3)), label="share of positives")
     if rows.fold is not None:
@@ -130,22 +130,24 @@ def precision_recall(ax: "Axes", rows: Predictions, area: Interval | None = None
             ax.plot(recall, precision, color=_BLUE, linewidth=0.7, alpha=0.35, drawstyle="steps-pre")
         stepped = [precision[np.searchsorted(recall, _GRID[1:])] for recall, precision in curves]
         curves = [(_GRID[1:], np.mean(stepped, axis=0))] if stepped else []
-    told = _of(rows, "AUC", area)
+    title = _legend(rows, "AUC", area)
     for recall, precision in curves:
-        ax.plot(recall, precision, color=_BLUE, linewidth=2, label=told, drawstyle="steps-pre")
+        ax.plot(recall, precision, color=_BLUE, linewidth=2, label=title, drawstyle="steps-pre")
     _unit_square(ax, "recall (sensitivity)", "precision")
     ax.legend(loc="upper right" if share < 0.25 else "lower left")
 
 
 def calibration(ax: "Axes", rows: Predictions) -> None:
-    """Draw the share of positives over the probability, in ten bins with intervals, and how the rows fall into them."""
+    """Draw the share of positives over the probability in ten bins, with intervals and numbers of rows."""
     number = np.minimum((rows.probability * BINS).astype(int), BINS - 1)
     filled = np.unique(number)
-    chosen = [number == one for one in filled]
-    mean = np.array([rows.probability[one].mean() for one in chosen])
-    found = [wilson(rows.label[one] == 1, 0.95) for one in chosen]
-    share = np.array([one.estimate for one in found])
-    reach = np.array([[one.estimate - one.low, one.high - one.estimate] for one in found]).T
+    chosen = [number == index for index in filled]
+    mean = np.array([rows.probability[rows_of_bin].mean() for rows_of_bin in chosen])
+    intervals = [wilson(rows.label[rows_of_bin] == 1, 0.95) for rows_of_bin in chosen]
+    share = np.array([interval.estimate for interval in intervals])
+    reach = np.array(
+        [[interval.estimate - interval.low, interval.high - interval.estimate] for interval in intervals]
+    ).T
     counts = np.bincount(number, minlength=BINS)
     ax.bar(
         (np.arange(BINS) + 0.5) / BINS,
@@ -161,7 +163,7 @@ def calibration(ax: "Axes", rows: Predictions) -> None:
 
 
 def confusion(ax: "Axes", rows: Predictions) -> None:
-    """Draw how many of each class were predicted as which; shades and shares are those of the true class."""
+    """Draw counts by true and predicted class; shades and percentages are shares of the true class."""
     from matplotlib.patches import Rectangle
 
     for true in (0, 1):
@@ -192,13 +194,13 @@ def score_by_value(
     name: str,
     correlation: Interval | None = None,
 ) -> None:
-    """Draw the predicted probability of antibodies over what an assay measured; NaN is left out."""
-    known = np.flatnonzero(np.isfinite(value))
-    shown = known[_thinned(value[known])]
-    for one, colour, marker, told in ((0, _BLUE, "o", "negative"), (1, _ORANGE, "^", "positive")):
-        rows = shown[label[shown] == one]
+    """Draw the predicted probability of antibodies over their measurements; NaN is left out."""
+    measured = np.flatnonzero(np.isfinite(value))
+    shown = measured[_thinned(value[measured])]
+    for number, colour, marker, title in ((0, _BLUE, "o", "negative"), (1, _ORANGE, "^", "positive")):
+        rows = shown[label[shown] == number]
         ax.scatter(
-            value[rows], probability[rows], s=14, color=colour, marker=marker, alpha=0.6, linewidth=0, label=told
+            value[rows], probability[rows], s=14, color=colour, marker=marker, alpha=0.6, linewidth=0, label=title
         )
     ax.set(xlabel=_literal(name), ylabel="predicted probability", ylim=(-0.03, 1.03))
     ax.set_title("" if correlation is None else f"Spearman {correlation}", loc="left", color=_MUTED)
@@ -213,17 +215,18 @@ def forest(ax: "Axes", entries: Sequence[Entry], metric: str) -> None:
     if chance is not None:
         ax.axvline(chance, color=_MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
     places = np.arange(len(entries))[::-1]
-    for place, one in zip(places, entries, strict=True):
-        colour, found = (_MUTED if one.faint else _BLUE), one.interval
-        if np.isnan(found.estimate):
+    for place, entry in zip(places, entries, strict=True):
+        colour, interval = (_MUTED if entry.faint else _BLUE), entry.interval
+        if np.isnan(interval.estimate):
             ax.text(0.01, place, "not defined", transform=ax.get_yaxis_transform(), va="center", color=_MUTED)
             continue
-        if not np.isnan(found.width):
-            ax.plot([found.low, found.high], [place, place], color=colour, linewidth=1.2 if one.faint else 2)
-        ax.plot([found.estimate], [place], color=colour, marker="o", markersize=4 if one.faint else 6, linestyle="none")
+        if not np.isnan(interval.width):
+            ax.plot([interval.low, interval.high], [place, place], color=colour, linewidth=1.2 if entry.faint else 2)
+        size = 4 if entry.faint else 6
+        ax.plot([interval.estimate], [place], color=colour, marker="o", markersize=size, linestyle="none")
     labels = [
-        textwrap.fill(_literal(one.label), 30, max_lines=3) + (f"\n{one.detail}" if one.detail else "")
-        for one in entries
+        textwrap.fill(_literal(entry.label), 30, max_lines=3) + (f"\n{entry.detail}" if entry.detail else "")
+        for entry in entries
     ]
     ax.set_yticks(places, labels)
     ax.set_ylim(-0.6, len(entries) - 0.4)
@@ -237,32 +240,35 @@ def forest(ax: "Axes", entries: Sequence[Entry], metric: str) -> None:
 def matrix(ax: "Axes", comparisons: Sequence[Comparison]) -> None:
     """Draw differences as a table: the score of the column less that of the row, with corrected interval and p.
 
-    Blue is for the column, orange for the row; a frame marks what may be claimed after Holm's correction.
+    Blue is for the column, orange for the row; a frame marks differences that may be claimed after
+    Holm's correction.
     """
     from matplotlib.patches import Rectangle
 
-    columns = list(dict.fromkeys(one.one for one in comparisons))
-    rows = list(dict.fromkeys(one.other for one in comparisons))
-    largest = np.nanmax([1e-9, *(abs(one.difference.estimate) for one in comparisons)])
+    columns = list(dict.fromkeys(comparison.one for comparison in comparisons))
+    rows = list(dict.fromkeys(comparison.other for comparison in comparisons))
+    largest = np.nanmax([1e-9, *(abs(comparison.difference.estimate) for comparison in comparisons)])
     better = METRIC[comparisons[0].metric].higher_is_better if comparisons else True
-    for one in comparisons:
-        found, corner = one.difference, (columns.index(one.one), len(rows) - 1 - rows.index(one.other))
-        undefined = np.isnan(found.estimate)
-        colour = _BLUE if (found.estimate > 0) == better else _ORANGE
-        shade = 0.0 if undefined else 0.45 * abs(found.estimate) / largest
+    for comparison in comparisons:
+        difference = comparison.difference
+        corner = columns.index(comparison.one), len(rows) - 1 - rows.index(comparison.other)
+        undefined = np.isnan(difference.estimate)
+        colour = _BLUE if (difference.estimate > 0) == better else _ORANGE
+        shade = 0.0 if undefined else 0.45 * abs(difference.estimate) / largest
         ax.add_patch(Rectangle(corner, 1, 1, facecolor=colour, alpha=shade, linewidth=0))
-        if one.verdict != "undecided":
+        if comparison.verdict != "undecided":
             inner = corner[0] + 0.03, corner[1] + 0.05
             ax.add_patch(Rectangle(inner, 0.94, 0.9, fill=False, edgecolor=colour, linewidth=1.6))
         x, y = corner[0] + 0.5, corner[1] + 0.5
-        estimate, _, ends = signed(found).partition(" ")
-        below = p_text(one.adjusted) if np.isnan(found.width) else f"{ends}   {p_text(one.adjusted)}"
+        estimate, _, ends = signed(difference).partition(" ")
+        p_value = p_text(comparison.adjusted)
+        below = p_value if np.isnan(difference.width) else f"{ends}   {p_value}"
         ax.text(x, y + 0.13, estimate, ha="center", va="center", fontsize=10, color=_INK)
         ax.text(x, y - 0.22, "" if undefined else below, ha="center", va="center", fontsize=7.5, color=_INK)
     ax.set(xlim=(0, len(columns)), ylim=(0, len(rows)))
-    ax.set_xticks(np.arange(len(columns)) + 0.5, [textwrap.fill(_literal(one), 20, max_lines=4) for one in columns])
+    ax.set_xticks(np.arange(len(columns)) + 0.5, [textwrap.fill(_literal(name), 20, max_lines=4) for name in columns])
     ax.set_yticks(
-        len(rows) - 0.5 - np.arange(len(rows)), [textwrap.fill(_literal(one), 26, max_lines=3) for one in rows]
+        len(rows) - 0.5 - np.arange(len(rows)), [textwrap.fill(_literal(name), 26, max_lines=3) for name in rows]
     )
     ax.tick_params(length=0, labeltop=True, labelbottom=False)
     ax.set_xticks(np.arange(len(columns) + 1), minor=True)
@@ -285,7 +291,7 @@ def predicted_by_measured(ax: "Axes", rows: ContinuousPredictions) -> None:
 
 
 def residuals(ax: "Axes", rows: ContinuousPredictions) -> None:
-    """Draw what was predicted too much over what was predicted."""
+    """Draw the predicted less the measured value over the predicted value."""
     shown = _thinned(rows.prediction)
     ax.axhline(0, color=_MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
     apart = rows.prediction - rows.target
@@ -296,15 +302,15 @@ def residuals(ax: "Axes", rows: ContinuousPredictions) -> None:
 
 
 def _models(rows: Predictions) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
-    """Return labels and probabilities of the rows of each model, where both classes are among them."""
+    """Return labels and probabilities of each model's rows, if both classes are among them."""
     fold = np.zeros(len(rows), np.int64) if rows.fold is None else rows.fold
-    parts = [(rows.label[fold == one], rows.probability[fold == one]) for one in range(rows.folds)]
+    parts = [(rows.label[fold == number], rows.probability[fold == number]) for number in range(rows.folds)]
     return [(label, probability) for label, probability in parts if 0 < label.sum() < len(label)]
 
 
-def _of(rows: Predictions, what: str, area: Interval | None) -> str:
-    whose = "" if rows.fold is None else f"mean of {rows.folds} folds, "
-    return f"{whose}{what} {area}" if area is not None else whose.rstrip(", ") or "model"
+def _legend(rows: Predictions, name: str, area: Interval | None) -> str:
+    folds = "" if rows.fold is None else f"mean of {rows.folds} folds, "
+    return f"{folds}{name} {area}" if area is not None else folds.rstrip(", ") or "model"
 
 
 def _unit_square(ax: "Axes", x: str, y: str) -> None:
@@ -332,7 +338,7 @@ def _literal(text: str) -> str:
 
 
 def _thinned(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the rows of a scatter: all, or as many as can be shown, evenly in the order of their values."""
+    """Return the rows of a scatter plot: all, or as many as can be shown, evenly in the order of their values."""
     order = np.argsort(values, kind="stable")
     if len(order) <= _MOST_POINTS:
         return order

@@ -191,12 +191,12 @@ def _differs(cells: dict[Row, Analysis], title: str, first: dict[Row, Analysis])
         set(zip(each.data.ids, each.data.sequences if alike else each.data.ids, strict=True))
         for each in (report, other)
     )
-    what = "in other folds than"
+    difference = "in other folds than"
     if ours != theirs:
-        what = (
+        difference = (
             f"on other antibodies ({len(ours):,}, of which {len(ours & theirs):,} are among the {len(theirs):,}) than"
         )
-    return f"Pipelines here were scored {what} those of {title!r}: no order between the two is meant."
+    return f"Pipelines here were scored {difference} those of {title!r}: the two columns are not ranked together."
 
 
 def _same_rows(scored: ScoredPredictions, other: ScoredPredictions) -> bool:

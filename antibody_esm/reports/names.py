@@ -70,19 +70,19 @@ def identity(data: Dataset) -> str:
     return "identity of heavy chains" if data.chain in ("both", "paired") else "identity"
 
 
-def agree(one: AnyExtractorSpec, other: AnyExtractorSpec) -> bool:
-    """Return True if two extractors are equal, or one of them is the other one, pinned."""
-    if isinstance(one, EnsembleSpec) and isinstance(other, EnsembleSpec):
-        same = one.combine == other.combine and len(one.members) == len(other.members)
-        return same and all(agree(*pair) for pair in zip(one.members, other.members, strict=True))
-    if isinstance(one, ExtractorSpec) and isinstance(other, ExtractorSpec):
-        values = [(getattr(one, name), getattr(other, name)) for name in type(one).model_fields]
-        pinned = (one.digest is None) != (other.digest is None)
+def agree(spec: AnyExtractorSpec, other: AnyExtractorSpec) -> bool:
+    """Return True if two specs are equal, or one of them is the other one, pinned."""
+    if isinstance(spec, EnsembleSpec) and isinstance(other, EnsembleSpec):
+        same = spec.combine == other.combine and len(spec.members) == len(other.members)
+        return same and all(agree(*pair) for pair in zip(spec.members, other.members, strict=True))
+    if isinstance(spec, ExtractorSpec) and isinstance(other, ExtractorSpec):
+        values = [(getattr(spec, name), getattr(other, name)) for name in type(spec).model_fields]
+        pinned = (spec.digest is None) != (other.digest is None)
         return all(
             first == second or (pinned and name in _PINNED and None in (first, second))
-            for name, (first, second) in zip(type(one).model_fields, values, strict=True)
+            for name, (first, second) in zip(type(spec).model_fields, values, strict=True)
         )
-    return one == other
+    return spec == other
 
 
 def _named(name: str, spec: Spec, implied: set[str]) -> str:

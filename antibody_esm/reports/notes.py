@@ -23,7 +23,7 @@ UNCHECKED = "Sequences were not checked to be the chain that is read (check=Fals
 """Note of reports on data that were not checked."""
 _SIMULATED = range(100, 401)
 """Numbers of antibodies for which coverage after cross-validation was simulated."""
-_FLATTER = "where such a group is split between folds, scores flatter"
+_OPTIMISTIC = "if identical sequences fall into different folds, scores are optimistic"
 
 
 def remarks(report: Analysis) -> tuple[str, ...]:
@@ -77,7 +77,7 @@ def clones(report: Analysis) -> str:
 def without_second(reason: Unknown) -> str:
     """Return the sentence of a report without a second cross-validation by identity."""
     words = reason.reason.rstrip(".")
-    return f"A second cross-validation, with clonal relatives in one fold, is not beside it: {words}."
+    return f"A second cross-validation, with clonal relatives in one fold, was not computed: {words}."
 
 
 def column_warnings(column: Column) -> tuple[str, ...]:
@@ -127,9 +127,10 @@ def sentences(grid: GridAnalysis, column: Column) -> list[str]:
 def constant(data: Dataset, spec: TrainSpec) -> str:
     """Return the sentence on the score of a prediction that is the same for all antibodies."""
     if spec.is_regression:
-        return f"Always naming the mean would have an RMSE of {short(float(np.std(data.continuous_labels())), 3)}."
+        rmse = float(np.std(data.continuous_labels()))
+        return f"Predicting the mean for every antibody has an RMSE of {short(rmse, 3)}."
     share = float(np.mean(data.binary_labels()))
-    return f"Always naming the larger class would have an accuracy of {short(max(share, 1 - share), 3)}."
+    return f"Predicting the larger class for every antibody has an accuracy of {short(max(share, 1 - share), 3)}."
 
 
 def coverage(report: Analysis) -> str | None:
@@ -167,20 +168,20 @@ def groups(data: Dataset, spec: TrainSpec) -> list[str]:
     """Return the note on groups that were divided between folds, if there are any."""
     if data.groups is None or spec.split.by in ("group", "family"):
         return []
-    return ["Groups were not kept together: antibodies of one group may stand in several folds."]
+    return ["Groups were not kept together: antibodies of one group may be in several folds."]
 
 
 def repeated(data: Dataset, spec: TrainSpec) -> list[str]:
-    """Return the note on sequences of several antibodies, because folds may test on training sequences then."""
+    """Return the note on sequences that several antibodies share; folds may then test on training sequences."""
     rows, label = repeats(data.sequences), np.asarray(data.label)
     if not rows:
         return []
     contradictory = sum(len(set(label[same].tolist())) > 1 for same in rows)
-    flatter = "they are tested together" if spec.split.by == "identity" else _FLATTER
+    consequence = "they are tested together" if spec.split.by == "identity" else _OPTIMISTIC
     what = "both sequences" if data.chain in ("both", "paired") else "their sequence"
     return [
         f"{sum(map(len, rows))} antibodies share {what} with another one ({len(rows)} sequences, "
-        f"{contradictory} with {'different' if spec.is_regression else 'contradictory'} labels); {flatter}."
+        f"{contradictory} with {'different' if spec.is_regression else 'contradictory'} labels); {consequence}."
     ]
 
 

@@ -1,4 +1,4 @@
-"""One HTML page of reports that loads nothing, follows light and dark, and prints.
+"""One HTML page of reports that loads nothing, has a light and a dark style, and can be printed.
 
 It has no script, and a policy that forbids every load; figures are inline SVG. The same results give the same bytes.
 """
@@ -84,7 +84,7 @@ def _overview(grid: GridAnalysis) -> str:
 
 
 def _result(grid: GridAnalysis, column: Column, figures: panels.Figures) -> str:
-    """Return the section of one data set: table, sentences and figures of all its pipelines and baselines."""
+    """Return the section of one data set: table, sentences and figures of its pipelines and baselines."""
     sentences = notes.sentences(grid, column)
     above = len(grid.columns) > 1 or len(grid.reports) == 1  # then the page has its warnings at the top
     warnings = "" if above else "".join(map(elements.warning, notes.column_warnings(column)))
@@ -102,7 +102,7 @@ def _result(grid: GridAnalysis, column: Column, figures: panels.Figures) -> str:
             else claim
         )
         + (_notes(column.first) if len(grid.reports) == 1 else "")
-        + elements.table(_heads(column), list(_lines(column)), "What was found, with 95 % intervals; baselines below.")
+        + elements.table(_heads(column), list(_lines(column)), "Scores with 95 % intervals; baselines below.")
         + nominal
         + figures.figures(panels.of_column(grid, column), level=3)
         + "</section>"
@@ -184,11 +184,11 @@ def _data(grid: GridAnalysis) -> str:
     for data, training in _sets(grid):
         identities = (0.95, 0.9, 0.8) if len(data) <= MANY else ()
         findings = list(data.audit(identities=identities, numbering=False).findings)
-        caption = "What was looked for in the data. ! makes scores wrong or flattering."
+        caption = "Checks of the data. ! marks findings that make scores wrong or optimistic."
         if training is not None and training.reading.same_part(data.reading):
             shared = training.audit(data, identities=(0.9,), numbering=False)
             findings += [finding for finding in shared.findings if "both" in finding.check]
-            caption += " Both are this set and the training set."
+            caption += " Checks of both compare this set with the training set."
         name = f"{data.provenance.source}: {len(data):,} antibodies"
         parts.append(
             f"<h3>{html.escape(name)}</h3>"
@@ -237,8 +237,8 @@ def _reproduce(grid: GridAnalysis) -> str:
             f"<details><summary>The whole specification</summary><pre><code>{html.escape(spec)}</code></pre></details>"
         )
     text = (
-        "With the versions above and the data of these digests, the lines below give these numbers again; on another "
-        "machine, but for the last digits. In the command, <code>data=</code> names the data set or table."
+        "With the versions above and the data of these digests, the lines below reproduce the numbers. On another "
+        "machine, the last digits may differ. In the command, <code>data=</code> names the data set or table."
     )
     return f"<section><h2>How to reproduce it</h2><p>{text}</p>{''.join(parts)}</section>"
 

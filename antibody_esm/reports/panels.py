@@ -23,7 +23,7 @@ logger = logging.getLogger("antibody_esm")
 
 _SQUARE = (4.2, 3.9)
 _WIDE = 5.0
-"""A figure of more inches has a line of its own, and scrolls in its box where the screen is narrower."""
+"""Width in inches above which a figure has a line of its own, and scrolls if the screen is narrower."""
 
 
 class Panel(NamedTuple):
@@ -70,9 +70,9 @@ def of_column(grid: GridAnalysis, column: Column) -> list[Panel]:
     panels = [
         Panel(
             f"{METRIC[metric].title} and 95 % interval",
-            "Blue: what was trained. Grey: baselines that read the same sequences and need no language model. "
+            "Blue: trained pipelines. Grey: baselines that read the same sequences and need no language model. "
             + ("The dashed line is chance. " if metric in ("roc_auc", "spearman") else "")
-            + "Where intervals overlap much, look at the differences.",
+            + "If intervals overlap, compare the differences.",
             partial(plots.grid_scores, grid, column.title),
             (4.6, 0.9 + 0.33 * entries),
         )
@@ -94,47 +94,46 @@ def of_column(grid: GridAnalysis, column: Column) -> list[Panel]:
 def of_report(report: Analysis) -> list[tuple[str, str, list[Panel]]]:
     """Return groups of panels, each with a heading and a sentence about all of them."""
     folded = report.is_cross_validation
-    each = " Thin: one fold each, by the model of that fold. Thick: their mean." if folded else ""
+    each = " Thin lines: the model of each fold. Thick line: their mean." if folded else ""
     if report.spec.is_regression:
         shown = [
             Panel("Predicted and measured", "On the dashed line both are equal.", partial(plots.predicted, report)),
             Panel(
                 "Residuals",
-                "What was predicted too much. A slope says that predictions are too bold or too timid; a funnel, that "
-                "errors grow with the value.",
+                "Predicted less measured value. A slope means that predictions are too extreme or too near the mean; a "
+                "funnel means that errors grow with the value.",
                 partial(plots.residuals, report),
             ),
         ]
-        return [("Predictions", "", shown), ("Where it works", "", _where(report))]
+        return [("Predictions", "", shown), ("Scores of subsets", "", _subsets(report))]
     decided = "the model's own threshold" if report.threshold is None else f"a threshold of {compact(report.threshold)}"
     ranked = [
-        Panel("ROC", f"Positives that are found, over false alarms that this costs.{each}", partial(plots.roc, report)),
+        Panel("ROC", f"Sensitivity over the false positive rate.{each}", partial(plots.roc, report)),
         Panel(
             "Precision and recall",
-            "Of the antibodies called positive, how many are. Calling every antibody positive has the dashed line."
-            + each,
+            f"Precision over sensitivity. The dashed line is the share of positives in the data.{each}",
             partial(plots.precision_recall, report),
         ),
     ]
     decisions = [
         Panel(
             "Calibration",
-            "On the dashed line a probability can be taken at its word; below it, it promises too much. Bars are 95 % "
-            "intervals; grey columns say how many antibodies have such a probability.",
+            "On the dashed line, probabilities are calibrated; below it, they are too high. Bars are 95 % intervals; "
+            "grey columns are numbers of antibodies.",
             partial(plots.calibration, report),
         ),
         Panel("Confusion", f"At {decided}. Percentages are of the true class.", partial(plots.confusion, report)),
     ]
     values = [_value(report, name) for name, value in report.data.measurements.items() if _continuous(name, value)]
     caption = (
-        "A model that has learnt the property, and not only on which side of its threshold an antibody lies, rises "
-        "within each class too, or falls where the assay counts downwards."
+        "If a model has learnt the property itself, its probability rises with the measurement within each class too. "
+        "If high values mean class 0, it falls."
     )
     return [
         ("Ranking", "", ranked),
         ("Probabilities and decisions", "", decisions),
-        ("Where it works", "", _where(report)),
-        ("Against what the assay measured", caption, values),
+        ("Scores of subsets", "", _subsets(report)),
+        ("Predictions and measurements", caption, values),
     ]
 
 
@@ -148,7 +147,7 @@ def _continuous(name: str, values: Any) -> bool:
     return name != "fold" and len(np.unique(finite)) > 2
 
 
-def _where(report: Analysis) -> list[Panel]:
+def _subsets(report: Analysis) -> list[Panel]:
     """Return the panels of families and of identities; a computation that fails becomes a note in its panel."""
     name = METRIC[report.slice_metric].title
     name = name[0].upper() + name[1:]
@@ -184,8 +183,8 @@ def _identities(report: Analysis, title: str) -> list[Panel]:
         return []
     what = names.identity(report.data).capitalize()
     caption = (
-        f"{what} to the nearest antibody the model was trained on. What holds only for near ones may be memory; "
-        f"what you will predict is more likely far. {_nominal(report)}"
+        f"{what} to the nearest antibody the model was trained on. High scores for near antibodies only may come "
+        f"from memorised sequences; new antibodies are more likely far. {_nominal(report)}"
     )
     size = 4.6, 0.9 + 0.42 * len(report.by_identity)
     return [Panel(title, caption.strip(), partial(plots.identity, report), size)]

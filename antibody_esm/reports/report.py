@@ -91,7 +91,7 @@ class Report(Analysis):
 
     @property
     def python(self) -> str:
-        """Lines of Python that give the same numbers again, given the data."""
+        """Lines of Python that reproduce the numbers from the data."""
         return reproduction.python(self)
 
     def to_frame(self) -> "pd.DataFrame":
@@ -112,7 +112,7 @@ class Report(Analysis):
         return path
 
     def to_csv(self, path: str | Path) -> Path:
-        """Write the predictions, with columns ``identity`` and ``family`` if these are known; return the path."""
+        """Write the predictions, with columns ``identity`` and ``family`` if there are any; return the path."""
         path = Path(path)
         columns = {} if self.identity is None else {"identity": self.identity}
         if self.family is not None:

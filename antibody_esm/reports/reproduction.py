@@ -21,7 +21,7 @@ def versions() -> dict[str, str]:
 
 
 def python(report: Analysis) -> str:
-    """Return the lines of Python that give the same numbers again, given the data."""
+    """Return the lines of Python that reproduce the numbers from the data."""
     scored = ("data", report.source, report.data.digest)
     if report.is_cross_validation:
         return _python(report.spec, [scored], "report = trainer.cross_validate(data)")
@@ -48,7 +48,7 @@ def command(spec: TrainSpec) -> str | None:
 
 
 def overrides(spec: TrainSpec) -> list[str] | None:
-    """Return the overrides of ``antibody-train`` that give a spec; None where they cannot say it."""
+    """Return the overrides of ``antibody-train`` that give a spec; None if they cannot express it."""
     name = next((name for name, preset in presets.EXTRACTORS.items() if names.agree(preset, spec.extractor)), None)
     if name is not None:
         model = [f"model={name}", *_fields("extractor", spec.extractor, presets.EXTRACTORS[name])]

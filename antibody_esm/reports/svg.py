@@ -1,4 +1,4 @@
-"""A figure becomes a piece of a page: SVG whose colours and letters are those of the page."""
+"""SVG elements of figures, with the colours and letters of the page."""
 
 import html
 import re
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def svg(draw: Callable[["Axes"], object], name: str, description: str, size: tuple[float, float]) -> str:
-    """Return what is drawn as an SVG element, always the same bytes for the same figure.
+    """Return a drawing as an SVG element; the same figure always gives the same bytes.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def svg(draw: Callable[["Axes"], object], name: str, description: str, size: tup
     description
         Content of the figure in words, for readers who cannot see it.
     size
-        Width and height in inches; letters have 9 points, and their full size where an inch takes 96 pixels.
+        Width and height in inches; letters have 9 points, at 96 pixels an inch.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
