@@ -68,7 +68,7 @@ def test_a_table_is_numbered_by_its_column(tmp_path: Path, name: str) -> None:
     run("number", path, "--column", "vh", "-o", tmp_path / "out.csv")
     assert [row["chain"] for row in rows_of(tmp_path / "out.csv")] == ["H", "K"]
     assert (
-        "no column with sequences; name one. There are: id, vh"
+        "no column with sequences; name a column. The columns are: id, vh"
         in run("number", path, "-o", tmp_path / "out.csv", fails=1).stderr
     )
 

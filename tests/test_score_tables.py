@@ -92,7 +92,7 @@ def test_pairs_and_light_chains_are_taken_where_the_model_reads_them(chain: str,
     assert not len(rejected)
     assert list(table["id"]) == list(data.ids)
     assert np.array_equal(table["probability"], fitted.predict_proba(data)[:, 1])
-    with pytest.raises(DatasetError, match="the model reads the light chain, and no column is named 'light', of vh"):
+    with pytest.raises(DatasetError, match="the model reads the light chain, but there is no column 'light'; the columns are vh"):
         score_frame(frame[["vh"]], fitted, Columns(heavy="vh"))
 
 

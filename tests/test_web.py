@@ -269,7 +269,7 @@ def test_a_bad_file_is_a_message_without_a_path(page: Page, tmp_path: Path) -> N
     expect(page.locator("#file")).to_contain_text("no")
     page.locator("#score").click()
     alert = page.locator("#message [role=alert]")
-    expect(alert).to_contain_text("the model reads the heavy chain, and no column is named 'heavy', of id, light")
+    expect(alert).to_contain_text("the model reads the heavy chain, but there is no column 'heavy'; the columns are id, light")
     assert tempfile.gettempdir() not in alert.inner_text()
     expect(page.locator("#scores")).to_have_count(0)
 
