@@ -54,7 +54,7 @@ def test_a_scan_of_a_file_has_a_row_a_mutant_of_each(model: Path) -> None:
     assert table.groupby("id").size().to_dict() == {"one": 19 * 13, "two": 19 * 9}
     assert "plausibility: it was not asked for" in done.stdout
     failed = run("scan", "two.fasta", "--model", model, "--plot", "map.png", fails=1)
-    assert "a heat map is of one antibody; two.fasta holds 2" in failed.stderr
+    assert "a heat map shows one antibody, but two.fasta holds 2" in failed.stderr
 
 
 def test_contributions_are_printed_and_written_as_page_and_figure(model: Path) -> None:

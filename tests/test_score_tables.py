@@ -92,7 +92,9 @@ def test_pairs_and_light_chains_are_taken_where_the_model_reads_them(chain: str,
     assert not len(rejected)
     assert list(table["id"]) == list(data.ids)
     assert np.array_equal(table["probability"], fitted.predict_proba(data)[:, 1])
-    with pytest.raises(DatasetError, match="the model reads the light chain, but there is no column 'light'; the columns are vh"):
+    with pytest.raises(
+        DatasetError, match="the model reads the light chain, but there is no column 'light'; the columns are vh"
+    ):
         score_frame(frame[["vh"]], fitted, Columns(heavy="vh"))
 
 
@@ -167,7 +169,7 @@ def test_the_command_writes_what_the_model_says(
     ran = _predict("in.csv", "--model", model, "-o", f"out{suffix}", "--threshold", "0.3")
     assert ran.exit_code == 0, ran.output
     assert f"2 antibodies, 1 with a warning, written to out{suffix}" in ran.stdout
-    assert f"1 rows cannot be scored; they and the reasons are in out.rejected{suffix}" in ran.stdout
+    assert f"1 rows cannot be scored; out.rejected{suffix} lists them" in ran.stdout
     read = (
         pd.read_parquet
         if suffix == ".parquet"

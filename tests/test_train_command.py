@@ -133,7 +133,7 @@ def test_a_run_that_fails_leaves_the_earlier_results_as_they_were(here: Path, qu
     done = train(*quick, "output=out", mistake)
     assert done.exit_code == 1
     assert content(Path("out")) == before
-    assert "the earlier results in out are as they were, the log is in" in done.stderr
+    assert "the earlier results in out are unchanged, the log is in" in done.stderr
     assert set(content(Path("out.failed"))) == {"config.yaml", "overrides.yaml", "train.log"}
     assert "ERROR" in Path("out.failed/train.log").read_text()
 

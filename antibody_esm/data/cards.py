@@ -79,8 +79,8 @@ _ABOUT = {
             "Sequences are joined from one column per position, insertions (111A, 112A) included. Without insertions, "
             "as in the predecessor of this package, 29 of 48 have a CDR3 that is too short.",
             "`antibody_esm.data.harvey.stream_harvey` yields the 141,474 sorted nanobodies in batches, from files "
-            "whose SHA-256 you pass. This package has no digests of these files, because they could not be downloaded when "
-            "it was built.",
+            "whose SHA-256 you pass. This package has no digests of these files, because they could not be downloaded "
+            "when it was built.",
         ),
     ),
 }
