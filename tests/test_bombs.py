@@ -45,7 +45,7 @@ def test_the_environment_variable_lets_a_packed_file_be_read(tmp_path: Path, mon
     monkeypatch.setenv("ANTIBODY_ESM_MAX_UNPACKED", "10000")
     assert len(read_table(path)) == 1000
     monkeypatch.setenv("ANTIBODY_ESM_MAX_UNPACKED", "much")
-    with pytest.raises(DatasetError, match="is a number of bytes, not 'much'"):
+    with pytest.raises(DatasetError, match="must be a number of bytes, not 'much'"):
         read_table(path)
 
 

@@ -198,7 +198,7 @@ def test_training_files_hold_no_objects(predictor: Predictor, tmp_path: Path) ->
     manifest = tmp_path / "model" / "manifest.json"
     changed = json.loads(manifest.read_text()) | {"training_sha256": hashlib.sha256(content.getvalue()).hexdigest()}
     manifest.write_text(json.dumps(changed | {"sha256": manifest_digest(changed)}))
-    with pytest.raises(StoreError, match="not what is known of training antibodies"):
+    with pytest.raises(StoreError, match="not the training antibodies of a saved model"):
         Predictor.load(tmp_path / "model")
 
 

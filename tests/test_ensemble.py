@@ -115,7 +115,7 @@ def test_the_mean_of_the_five_is_a_preset() -> None:
     assert spec.members == tuple(presets.EXTRACTORS[f"esm1v_{seed}"] for seed in range(1, 6))
     assert spec.combine == "mean"
     assert TrainSpec.compose(["model=esm1v_mean"]).extractor == spec
-    with pytest.raises(ValueError, match="is not one language model"):
+    with pytest.raises(ValueError, match="one language model is required"):
         Extractor("esm1v_mean")
     with pytest.raises(ValueError, match="is not of several"):
         Ensemble("esm1v_1")

@@ -386,7 +386,7 @@ def test_a_list_has_no_lines_and_counts_from_one_with_the_index_beside() -> None
 def test_an_error_behind_the_first_block_is_counted_from_the_beginning(tmp_path: Path, tiny: ExtractorSpec) -> None:
     path = tmp_path / "a.fasta"
     path.write_text(f">a\n{HEAVY}\n>b\n{HEAVY}\n>c\nXXX\n")
-    with pytest.raises(SequenceError, match=r"line 5 \(id c\): no residue is known") as caught:
+    with pytest.raises(SequenceError, match=r"line 5 \(id c\): all residues are unknown") as caught:
         list(embed_stream(path, SIMPLE, at_once=2))
     assert caught.value.index == 2
     loops = tiny.model_copy(update={"region": "cdr3"})

@@ -129,7 +129,7 @@ def test_what_is_too_long_for_the_model_is_rejected_and_the_rest_is_scored(tiny:
     table, rejected, _ = score_frame(pd.DataFrame({"heavy": [VH[0], VH[1] + "GS" * 60, VH[2]]}), fitted)
     assert list(table["row"]) == [0, 2]
     assert list(rejected["row"]) == [1]
-    assert "240 residues, 130 are allowed" in rejected["reason"][0]
+    assert "240 residues, at most 130 are allowed" in rejected["reason"][0]
 
 
 def test_a_file_is_scored_some_rows_at_a_time_with_its_row_numbers(
