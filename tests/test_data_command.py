@@ -100,7 +100,7 @@ def test_nothing_that_is_there_is_written_over_by_accident(tmp_path: Path) -> No
     table.write_text(content)
     out.write_text("mine")
     for command in (("number", table, "-o", table), ("audit", table, "-o", table)):
-        assert "would be written over" in run(*command, fails=1).stderr
+        assert "would be overwritten" in run(*command, fails=1).stderr
     assert table.read_text() == content
     run("number", table, "--species", "martian", "-o", out, fails=1)
     assert out.read_text() == "mine"

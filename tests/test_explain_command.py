@@ -72,8 +72,8 @@ def test_contributions_are_printed_and_written_as_page_and_figure(model: Path) -
     [
         (("scan", "nothing.fasta"), "nothing.fasta: there is no such file"),
         (("scan", HEAVY, "--positions", "CDR9"), "'CDR9' names no residues"),
-        (("scan", HEAVY, "-o", "out.xlsx"), "ends in .csv"),
-        (("explain", HEAVY, "-o", "out.txt"), "ends in .html"),
+        (("scan", HEAVY, "-o", "out.xlsx"), "must end in .csv"),
+        (("explain", HEAVY, "-o", "out.txt"), "must end in .html"),
         (("explain", "EV*"), "'*'"),
     ],
 )

@@ -131,7 +131,7 @@ def test_a_region_is_numbered_by_the_species_of_the_data(published: Path, tiny: 
     np.testing.assert_allclose(
         predictor.vectors(whole)[row], states[start : start + 7].astype(float).mean(axis=0), atol=1e-6
     )
-    with pytest.raises(ValueError, match="leave it out"):
+    with pytest.raises(ValueError, match="leave extractor.species out"):
         Trainer(region.model_copy(update={"species": ("mouse",)}), "ridge").fit(whole)
 
 

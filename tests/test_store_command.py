@@ -74,7 +74,7 @@ def test_gc_removes_only_with_delete(root: Path) -> None:
 
 
 def test_rows_move_from_store_to_store(root: Path, tiny: ExtractorSpec) -> None:
-    assert "name the one to export" in run("export", "rows.parquet", fails=1).stderr
+    assert "name the spec to export" in run("export", "rows.parquet", fails=1).stderr
     assert run("export", "rows.parquet", "--spec", prefixes(root)["mean"]).output == "3 rows written to rows.parquet\n"
     assert re.match(r" +3 rows added: .*layer 2, mean\n", run("import", "rows.parquet", "-s", "other").output)
     assert run("merge", "embeddings", "--store", "other").output.count("rows added") == 2
