@@ -1,6 +1,6 @@
-"""Trustworthy predictions of antibody non-specificity from protein language model embeddings.
+"""Predictions of antibody non-specificity from protein language model embeddings.
 
-The public names are loaded on first use, so that ``import antibody_esm`` costs nothing.
+Public names are loaded on first use, so that ``import antibody_esm`` is fast.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Unit of work between store and language model: some sequences, and the specs whose rows they lack."""
+"""Unit of work between store and language model: sequences, and the specs whose rows they lack."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ Rows = NDArray[np.float32]
 """Vectors ``(n, dim)``, one a sequence."""
 
 
-@dataclass(frozen=True)  # of a tuple, Dask would make a graph of its own
+@dataclass(frozen=True)  # not a tuple, which Dask would turn into a graph
 class Batch:
     """Distinct sequences of one length, which go through the model together."""
 
     sequences: list[str]
     """In normal form."""
     specs: tuple[ResolvedExtractorSpec, ...]
-    """Views of one model; each sequence gets a row of each."""
+    """Views of one model; each sequence gets one row per view."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,6 @@ class Done:
 
     batch: Batch
     rows: list[Rows]
-    """One array ``(b, dim)`` a spec."""
+    """One array ``(b, dim)`` per spec."""
     seconds: float
     """Wall time of the batch in its worker."""

@@ -1,4 +1,4 @@
-"""A grid of pipelines on one training set, cross-validated there and tested on others; each result computed once."""
+"""A grid of pipelines, cross-validated on one training set and tested on others; each result is computed once."""
 
 import json
 import logging
@@ -47,56 +47,56 @@ _RUN, _CELLS, _LEDGER, _SUMMARY = "run.json", "cells", "openings.jsonl", "summar
 _PAGE = "report.html"
 
 WRITTEN = (_PAGE, "results.json", "scores.csv", _SUMMARY, _RUN)
-"""Files of a benchmark's folder that are replaced together; single results and the ledger of test sets stay."""
+"""Files of a benchmark's folder that are replaced together; single results and the log of test sets stay."""
 
 
 class Benchmark:
-    """Every extractor with every classifier on every fragment: cross-validated on one data set, tested on others.
+    """Cross-validation and tests of every extractor with every classifier on every fragment.
 
     Parameters
     ----------
     extractors, classifiers
         Names of presets, or specs.
     data
-        What is trained on: a name or path as `load_dataset` takes it, or a `Dataset`.
+        Training set: a name or path as for `load_dataset`, or a `Dataset`.
     tests
-        What the models are tested on, in the same way. No label of them has a part in any fit.
+        Test sets, in the same form. Their labels have no part in any fit.
     fragments
-        Parts of the chains, see `Dataset.cut`; None is the data as they are.
+        Parts of the chains, see `Dataset.cut`; None leaves the data as they are.
     chain
-        Chain of data that are given by name or path, as for `load_dataset`, where no fragment says it; a `Dataset` has
-        its own.
+        Chain of data that are loaded by name or path, as for `load_dataset`, if no fragment determines it; a `Dataset`
+        has its own.
     split, decision
-        Folds, and what is learnt within them, as for `Trainer`.
+        Folds, and calibration and threshold within them, as for `Trainer`.
     store
         An `EmbeddingStore` or its folder; None keeps vectors in memory for the life of this object.
     output
-        Folder of the results. What lies there already and is of the same specs, data and versions is not computed
-        again. None keeps nothing.
+        Folder of the results. Results there of the same specs, data and versions are not computed again. None keeps no
+        results.
     runtime
         Device, workers and progress, none of which changes a number.
     check
-        Whether numbering decides if each antibody is the molecule that is read, see `Trainer.cross_validate`.
+        True if numbering checks that each antibody is the molecule that is read, see `Trainer.cross_validate`.
     pipelines
-        Pipelines that are no product of lists; `extractors`, `classifiers`, `split` and `decision` then play no part.
+        Pipelines that are no product of lists; `extractors`, `classifiers`, `split` and `decision` are then ignored.
 
     Attributes
     ----------
     pipelines
         A `TrainSpec` for each extractor and classifier.
     computed
-        How many results the last `run` computed; the others were there.
+        Number of results that the last `run` computed; the others were in `output`.
     failed
-        Pipeline and fragment to the error for which the last `run` has no result of them.
+        Errors of the last `run`, by pipeline and fragment.
     missing
-        File of `output` that the last `run` could not write to the reason; all results are in the other files.
+        Reasons why the last `run` could not write a file, by name; all results are in the other files.
 
     Examples
     --------
     >>> from antibody_esm import Benchmark, load_dataset
     >>> data = load_dataset("boughter_flu_cdrs")
-    >>> some, others = data.subset(range(0, 358, 3)), data.subset(range(1, 358, 3))
-    >>> benchmark = Benchmark(["descriptors"], ["knn", "random_forest"], some, [others])
+    >>> training, test = data.subset(range(0, 358, 3)), data.subset(range(1, 358, 3))
+    >>> benchmark = Benchmark(["descriptors"], ["knn", "random_forest"], training, [test])
     >>> [len(benchmark.pipelines), len(benchmark.run().reports)]
     [2, 4]
     """
@@ -118,11 +118,11 @@ class Benchmark:
         check: bool = True,
         pipelines: Sequence[TrainSpec] | None = None,
     ) -> None:
-        for name, given in {"extractors": extractors, "classifiers": classifiers, "fragments": fragments}.items():
-            if isinstance(given, str) or not given:
-                raise ValueError(f"{name} is a list of at least one, got {given!r}")
+        for name, choices in {"extractors": extractors, "classifiers": classifiers, "fragments": fragments}.items():
+            if isinstance(choices, str) or not choices:
+                raise ValueError(f"{name} must be a list with at least one element, got {choices!r}")
         if isinstance(tests, str | Path | Dataset):
-            raise ValueError(f"tests is a list, got {tests!r}")
+            raise ValueError(f"tests must be a list, got {tests!r}")
         product_of_lists = (
             TrainSpec(
                 extractor=presets.extractor(extractor),
@@ -145,7 +145,7 @@ class Benchmark:
 
     @classmethod
     def from_specs(cls, specs: Sequence[TrainSpec], *args: Any, **options: Any) -> Self:
-        """Return the benchmark of pipelines that are no product of lists; other arguments from ``data`` on."""
+        """Return the benchmark of pipelines that are no product of lists; further arguments begin with ``data``."""
         return cls([specs[0].extractor], [specs[0].classifier], *args, pipelines=specs, **options)
 
     def run(self, say: Callable[[str], None] | None = None) -> GridReport:
@@ -154,23 +154,23 @@ class Benchmark:
         Parameters
         ----------
         say
-            Is told what is done next; None tells the log.
+            Function that is called with a line of progress before each pipeline; None logs it.
 
         Raises
         ------
         AntibodyESMError
-            If the data cannot be had, or no pipeline has a result. A pipeline that fails is in `failed`, and the others
-            go on.
+            If the data cannot be loaded, or no pipeline has a result. If a pipeline fails, its error is in `failed`,
+            and the others run.
         """
         say = say or logger.info
         self.computed, self.failed, self.missing = 0, {}, {}
         results = ResultFolder(None if self.output is None else self.output / _CELLS)
         if self.output is not None:
-            recover(resolved(self.output), WRITTEN)  # before it is seen what is there
+            recover(resolved(self.output), WRITTEN)  # before earlier results are read
             self.output.mkdir(parents=True, exist_ok=True)
         ledger = Ledger(None if self.output is None else self.output / _LEDGER)
         grounds = {fragment: _Grounds(self.data, self.tests, fragment, self.check) for fragment in self.fragments}
-        found: list[tuple[TrainSpec, _Grounds, dict[str, Any]]] = []
+        cells: list[tuple[TrainSpec, _Grounds, dict[str, Any]]] = []
         jobs = list(product(self.fragments, self.pipelines))
         for number, (fragment, spec) in enumerate(jobs, 1):
             name = pipeline(spec) + (f" on {fragment}" if fragment else "")
@@ -184,41 +184,41 @@ class Benchmark:
                 continue
             for data in grounds[fragment].tests:
                 ledger.record(Opening(data.provenance.source, data.digest, cell["model"]))
-            found.append((spec, grounds[fragment], cell))
+            cells.append((spec, grounds[fragment], cell))
         self.computed = results.computed
-        if not found:
+        if not cells:
             raise next(iter(self.failed.values()))
         reports = []
-        for spec, given, cell in found:
-            again = partial(self._second, results, spec, given)
-            reports += _reports(spec, given, cell, ledger, again, () if self.check else (UNCHECKED,))
+        for spec, grounds_of_cell, cell in cells:
+            again = partial(self._second, results, spec, grounds_of_cell)
+            reports += _reports(spec, grounds_of_cell, cell, ledger, again, () if self.check else (UNCHECKED,))
         grid = GridReport(reports)
         if self.output is not None:
             self._write(grid, self.output)
         return grid
 
     def finished(self) -> str | None:
-        """Return what ``str(run())`` is, if `output` holds all results of this very grid; else None.
+        """Return ``str(run())`` if `output` holds all results of exactly this grid; else None.
 
-        Data that were given by name or path are not read for that, and nothing is computed.
+        Nothing is computed, and data sets with a name or path are not loaded.
         """
         if self.output is None:
             return None
         try:
-            said = json.loads((self.output / _RUN).read_bytes())
-            if said["key"] != self._key():
+            finished = json.loads((self.output / _RUN).read_bytes())
+            if finished["key"] != self._key():
                 return None
-            for name, sha256 in said["files"].items():
+            for name, sha256 in finished["files"].items():
                 if file_digest(self.output / Path(name).name) != sha256:
                     return None
             return (self.output / _SUMMARY).read_text(encoding="utf-8")
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return None  # so that it is done again
+            return None  # the grid runs again
 
     def _key(self) -> str:
         identity = {
-            "pipelines": [_pinned(one) for one in self.pipelines],
-            "data": [one.identity() for one in (self.data, *self.tests)],
+            "pipelines": [_pinned(spec) for spec in self.pipelines],
+            "data": [source.identity() for source in (self.data, *self.tests)],
             "fragments": self.fragments,
             "check": self.check,
         }
@@ -237,13 +237,13 @@ class Benchmark:
                 digests = {file.name: file_digest(file) for file in files}
                 write(new / _RUN, json.dumps({"key": self._key(), "files": digests}, indent=2).encode())
 
-    def _cell(self, spec: TrainSpec, given: "_Grounds") -> dict[str, Any]:
-        """Return what a pipeline predicts; labels of test sets are not looked at."""
+    def _cell(self, spec: TrainSpec, grounds: "_Grounds") -> dict[str, Any]:
+        """Return the predictions of a pipeline, without reading labels of test sets."""
         trainer = Trainer.from_spec(spec, store=self.store, runtime=self.runtime)
-        report = trainer.cross_validate(given.data, check=self.check)
-        predictor = trainer.fit(given.data, uncertainty=False, check=self.check)
+        report = trainer.cross_validate(grounds.data, check=self.check)
+        predictor = trainer.fit(grounds.data, uncertainty=False, check=self.check)
         tests = []
-        for data in given.tests:
+        for data in grounds.tests:
             probability = None if spec.is_regression else predictor.predict_proba(data)[:, 1].tolist()
             tests.append({"prediction": predictor.predict(data).tolist(), "probability": probability})
         kept = [name for name in ("fold", "prediction", "probability") if name in report.predictions]
@@ -254,58 +254,58 @@ class Benchmark:
         }
         return {"predictions": columns, "scores": scores, "tests": tests, "model": predictor.digest}
 
-    def _second(self, results: ResultFolder, spec: TrainSpec, given: "_Grounds", split: SplitSpec) -> SecondScores:
-        """Return the scores with another split, computed from the store's vectors once, and kept as other results."""
+    def _second(self, results: ResultFolder, spec: TrainSpec, grounds: "_Grounds", split: SplitSpec) -> SecondScores:
+        """Return the scores with another split, computed once from the store's vectors, and kept like other results."""
 
         def compute() -> dict[str, Any]:
             trainer = Trainer.from_spec(spec, store=self.store, runtime=self.runtime)
-            return asdict(SecondScores.of(trainer.same_vectors(given.data, check=self.check).validation(split)))
+            return asdict(SecondScores.of(trainer.same_vectors(grounds.data, check=self.check).validation(split)))
 
-        identity = {"spec": _pinned(spec.model_copy(update={"split": split})), "data": given.digests[0]}
+        identity = {"spec": _pinned(spec.model_copy(update={"split": split})), "data": grounds.digests[0]}
         return SecondScores(**results.once(identity, compute))
 
 
 class _Source:
-    """Antibodies that are loaded when they are needed, and known before."""
+    """Antibodies that are loaded on first use, but identified before."""
 
-    def __init__(self, given: str | Path | Dataset, chain: Chain | None = None) -> None:
-        self._given, self._chain = given, chain
+    def __init__(self, source: str | Path | Dataset, chain: Chain | None = None) -> None:
+        self._source, self._chain = source, chain
         self._load = cache(self._loaded)
 
     def identity(self) -> dict[str, str]:
-        """Return what changes where the antibodies do."""
-        if isinstance(self._given, Dataset):
-            return {"digest": self._given.digest}
+        """Return the digest, or name, that identifies the antibodies."""
+        if isinstance(self._source, Dataset):
+            return {"digest": self._source.digest}
         chain = {} if self._chain is None else {"chain": str(self._chain)}
-        if self._given in PUBLIC:
-            return {"name": str(self._given)} | chain  # its files are checked by digests that are part of the code
-        return {"sha256": file_digest(Path(self._given))} | chain
+        if self._source in PUBLIC:
+            return {"name": str(self._source)} | chain  # its files are checked by digests that are part of the code
+        return {"sha256": file_digest(Path(self._source))} | chain
 
     def load(self, fragment: str | None) -> Dataset:
         """Return the antibodies, cut to a fragment."""
         return self._load(fragment)
 
     def _loaded(self, fragment: str | None) -> Dataset:
-        if isinstance(self._given, Dataset):
-            return self._given if fragment is None else self._given.cut(fragment)
+        if isinstance(self._source, Dataset):
+            return self._source if fragment is None else self._source.cut(fragment)
         of_both = fragment in FRAGMENTS and FRAGMENTS[fragment].chain == "both"
         chain = self._chain if fragment is None or (of_both and self._chain == "paired") else None
-        return load_dataset(self._given, fragment=fragment, chain=chain)
+        return load_dataset(self._source, fragment=fragment, chain=chain)
 
 
 class _Grounds:
-    """What pipelines are trained and tested on, of one fragment."""
+    """Training set and test sets, cut to one fragment."""
 
     def __init__(self, data: _Source, tests: Sequence[_Source], fragment: str | None, check: bool) -> None:
         self.data = data.load(fragment)
         self.tests = tuple(self._read(test.load(fragment), check) for test in tests)
-        self.digests = [one.digest for one in (self.data, *self.tests)]
+        self.digests = [data_set.digest for data_set in (self.data, *self.tests)]
 
     def _read(self, data: Dataset, check: bool) -> Dataset:
-        """Return a test set as a model of the training set reads it."""
+        """Return a test set as read by a model of the training set."""
         reading = replace(self.data.reading, check=check).with_lengths(self.data.sequences)
         texts = data.read_by(reading)
-        data.refuse(texts, f"of a test set are not what the models read ({reading})")
+        data.refuse(texts, f"of a test set cannot be read by the models ({reading})")
         return data.as_read(reading, texts)
 
 
@@ -316,33 +316,33 @@ def _pinned(spec: TrainSpec) -> dict[str, Any]:
 
 def _reports(
     spec: TrainSpec,
-    given: _Grounds,
+    grounds: _Grounds,
     cell: Mapping[str, Any],
     ledger: Ledger,
     again: Again,
     notes: tuple[str, ...],
 ) -> list[Report]:
-    """Return the report of the cross-validation, and those of the tests."""
-    columns = {name: np.array(values).reshape(-1, len(given.data)).T for name, values in cell["predictions"].items()}
+    """Return the report of the cross-validation and those of the test sets."""
+    columns = {name: np.array(values).reshape(-1, len(grounds.data)).T for name, values in cell["predictions"].items()}
     columns = {name: values[:, 0] if values.shape[1] == 1 else values for name, values in columns.items()}
     scores = {
-        name: np.array([np.nan if one is None else one for one in values], np.float64)
+        name: np.array([np.nan if value is None else value for value in values], np.float64)
         for name, values in cell["scores"].items()
     }
     validation = CrossValidation(scores, columns["fold"], columns["prediction"], columns.get("probability"))
-    found = [cross_validation_report(spec, given.data, validation, notes, again=again)]
-    for data, said in zip(given.tests, cell["tests"], strict=True):
-        probability = None if said["probability"] is None else np.array(said["probability"])
+    reports = [cross_validation_report(spec, grounds.data, validation, notes, again=again)]
+    for data, output in zip(grounds.tests, cell["tests"], strict=True):
+        probability = None if output["probability"] is None else np.array(output["probability"])
         source = data.provenance.source
-        found.append(
+        reports.append(
             evaluation_report(
                 spec,
                 data,
-                np.array(said["prediction"]),
+                np.array(output["prediction"]),
                 probability,
                 (*notes, ledger.note(source)),
-                training=given.data,
+                training=grounds.data,
                 openings=ledger.count(source),
             )
         )
-    return found
+    return reports

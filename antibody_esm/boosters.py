@@ -1,8 +1,8 @@
 """Checks of an XGBoost booster before XGBoost reads it.
 
-XGBoost trusts its own files: children outside of a tree, features that the model has not, or lists of different
-lengths make it read beyond its memory. The whole structure is compared with what XGBoost writes for the trees of this
-package, which have one target, numeric splits and no pruned nodes.
+XGBoost does not check its files: children outside of a tree, features that the model lacks, or lists of different
+lengths make it read beyond its memory. Therefore the structure must be the one that XGBoost writes for this package's
+trees, which have one target, numeric splits and no pruned nodes.
 """
 
 import math
@@ -25,7 +25,7 @@ _PARAMETER = re.compile(r"[\w\s:.,()\[\]{}'+-]{0,200}", re.ASCII)
 
 
 def check_booster(content: bytes) -> None:
-    """Refuse a booster that XGBoost would not have written for an estimator of this package.
+    """Raise LimitError for a booster that XGBoost would not write for an estimator of this package.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def check_booster(content: bytes) -> None:
     Raises
     ------
     LimitError
-        If it is damaged, or its parts contradict each other.
+        If the booster is damaged, or its parts contradict each other.
     """
     value = read_ubjson(content)
     try:
@@ -122,7 +122,7 @@ class _Tree(_Part):
     tree_param: _TreeParam
 
     def check(self, number: int, features: int) -> None:
-        """Refuse a tree whose nodes are not each other's children and parents."""
+        """Raise LimitError if children and parents of a tree's nodes do not match."""
         nodes = int(self.tree_param.num_nodes)
         categories = (self.categories, self.categories_nodes, self.categories_segments, self.categories_sizes)
         if self.id != number or int(self.tree_param.num_feature) != features or any(map(len, categories)):
@@ -190,7 +190,7 @@ class _Model(_Part):
 
 
 class _Configured(BaseModel):
-    """Parameters whose values have to be those of the model; the others are checked as text."""
+    """Parameters that must equal those of the model; others are checked as text."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
@@ -216,7 +216,7 @@ class _Booster(_Part):
     Model: _Model
 
     def check(self) -> None:
-        """Refuse a booster whose parts contradict each other."""
+        """Raise LimitError if parts of a booster contradict each other."""
         learner, config = self.Model.learner, self.Config.learner
         forest, features = learner.gradient_booster.model, int(learner.learner_model_param.num_feature)
         trees = len(forest.trees)
@@ -244,7 +244,7 @@ class _Booster(_Part):
 
 
 def _check_parameters(value: Any, name: str) -> None:
-    """Refuse parameters that are no text, or ask for another device or for thousands of threads."""
+    """Raise LimitError for parameters that are not text, or set another device or thousands of threads."""
     if isinstance(value, dict):
         for key, inner in value.items():
             _check_parameters(inner, key)

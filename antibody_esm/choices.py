@@ -1,4 +1,4 @@
-"""Names that can be chosen: of models, classifiers, poolings and regions, for texts of help that load nothing else."""
+"""Names of models, classifiers, poolings and regions, for help texts that load no other module."""
 
 from typing import Literal
 

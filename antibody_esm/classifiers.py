@@ -1,6 +1,6 @@
-"""The spec of a classifier or regressor becomes an unfitted scikit-learn pipeline.
+"""Unfitted scikit-learn pipelines from specs of classifiers and regressors.
 
-Each of them runs on one thread, so that its numbers do not depend on how many cores a machine has.
+Each pipeline runs on one thread, so that its numbers do not depend on the number of cores.
 """
 
 from math import sqrt
@@ -27,11 +27,10 @@ if TYPE_CHECKING:
 
 
 def one_blas_thread() -> Any:
-    """Return a context in which matrix products run on one thread, in whatever thread they are called.
+    """Return a context in which matrix products run on one thread, whatever the calling thread.
 
-    The order of summation, and with it the last bit, depends on the number of threads. Besides, some of scikit-learn's
-    neighbours set the number for the whole process and back again: with folds side by side one would lift it under the
-    feet of another, which OpenBLAS answers with a warning that it may hang.
+    The order of summation, and hence the last bit, depends on the number of threads. Moreover, scikit-learn's nearest
+    neighbours change the number for the whole process; if folds run concurrently, OpenBLAS warns that it may hang.
     """
     from threadpoolctl import threadpool_limits
 
@@ -39,7 +38,7 @@ def one_blas_thread() -> Any:
 
 
 def build(spec: ClassifierSpec | RegressorSpec, dim: int) -> "Pipeline":
-    """Return an unfitted pipeline: ``scale``, where the spec asks for it, and ``classify`` or ``regress``.
+    """Return an unfitted pipeline: ``scale``, if the spec standardizes, and ``classify`` or ``regress``.
 
     Parameters
     ----------
@@ -115,7 +114,7 @@ def _estimator(spec: ClassifierSpec | RegressorSpec, dim: int) -> Any:
 
 
 def _of_scaled_labels(regressor: Any) -> Any:
-    """Return the regressor of labels with mean 0 and variance 1, whose predictions are in the labels' unit again."""
+    """Return a regressor that scales labels to mean 0 and variance 1, and predicts in the labels' unit."""
     from sklearn.compose import TransformedTargetRegressor
     from sklearn.preprocessing import StandardScaler
 
@@ -123,10 +122,10 @@ def _of_scaled_labels(regressor: Any) -> Any:
 
 
 def workers_of(classifier: Any, workers: int | None) -> int | None:
-    """Return how many fits of a classifier may run at a time in threads.
+    """Return the number of fits of a classifier that may run concurrently in threads.
 
-    LinearSVC draws from a generator that all threads of a process share, so that fits side by side would change each
-    other's last digits.
+    LinearSVC draws from a random generator that all threads share, so concurrent fits would change each other's last
+    digits.
     """
     parts = [classifier, *classifier.get_params(deep=True).values()]
     return 1 if any(type(part).__name__ == "LinearSVC" for part in parts) else workers

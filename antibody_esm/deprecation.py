@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def moved(old: str, new: str) -> Callable[[str], Any]:
-    """Return the ``__getattr__`` of a module whose content is in another module now.
+    """Return the ``__getattr__`` of a module whose content has moved to another module.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def moved(old: str, new: str) -> Callable[[str], Any]:
 
 
 def still_callable(value: T, name: str) -> T:
-    """Return a value that can also be called, as if the property that returns it were still a method.
+    """Return a value that can also be called, like the method that the property replaced.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def still_callable(value: T, name: str) -> T:
     kind: Any = type(value)
 
     def call(self: Any) -> Any:
-        warnings.warn(f"{name} is a property now: leave out the brackets", DeprecationWarning, stacklevel=2)
+        warnings.warn(f"{name} is a property now: remove the parentheses", DeprecationWarning, stacklevel=2)
         return kind(self)
 
     called: T = type(kind.__name__, (kind,), {"__call__": call})(value)

@@ -1,12 +1,12 @@
-"""Numbers that a sequence has without a language model: length, charge, hydrophobicity, composition, words, scales.
+"""Descriptors of sequences without a language model: length, charge, hydrophobicity, composition, k-mers, scales.
 
-All of them are pure functions of one sequence. X, a residue that is not known, counts towards the length, carries no
-charge, and is left out of means, shares and words. A sequence counts as one chain, with an amino and a carboxyl end,
-even if it is a loop cut out of one, or heavy and light chain joined. Pairs have those of both chains side by side.
+Descriptors are pure functions of one sequence. X, an unknown residue, counts towards the length, has no charge, and is
+left out of means, fractions and k-mers. A sequence counts as one chain, with an amino and a carboxyl end, even if it
+is a loop, or a heavy and a light chain joined. A pair has the descriptors of both chains side by side.
 
 Mean values of residue scales (those of ProtScale, doi:10.1385/1-59259-890-0:571, and of AAindex,
-doi:10.1093/nar/gkm998) are sums over the composition: all of them together know no more than its twenty shares, and a
-linear classifier gains from them only by its penalty.
+doi:10.1093/nar/gkm998) are linear functions of the composition. They hold no more information than its twenty
+fractions, and a linear classifier gains from them only through its penalty.
 """
 
 import re
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
 
 class PK(NamedTuple):
-    """Dissociation constants of what carries a charge."""
+    """Dissociation constants of charged groups."""
 
     positive: dict[str, float]
     negative: dict[str, float]
     amino_end: float
     carboxyl_end: float
     amino_end_of: dict[str, float]
-    """Where it depends on the first residue."""
+    """Constants of the amino end by first residue, if it matters."""
     carboxyl_end_of: dict[str, float]
-    """Where it depends on the last residue."""
+    """Constants of the carboxyl end by last residue, if it matters."""
 
 
 PK_SETS: dict[PKSet, PK] = {
@@ -96,17 +96,17 @@ _PROTSCALE: dict[str, str] = {
     "emini": "em",
     "janin": "ja",
 }
-"""What Biopython calls them; its module says where each was published."""
+"""Names in Biopython, whose module cites the publication of each scale."""
 
 _BISECTIONS = 50
-"""Halvings of pH 0 to 14: to the last digit."""
+"""Halvings of pH 0 to 14, enough for the last digit."""
 
 
 class Descriptors(NamedTuple):
-    """Numbers of some sequences."""
+    """Descriptors of sequences."""
 
     values: "NDArray[np.float64] | csr_array"
-    """``(n, d)``; sparse where k-mers are among them, of which nearly all are 0."""
+    """``(n, d)``; sparse if they include k-mers, nearly all of which are 0."""
     names: tuple[str, ...]
     """``d`` names of the columns, such as ``length`` or ``aaindex_KYTJ820101``."""
 
@@ -118,14 +118,14 @@ def describe(sequences: Sequence[str], spec: DescriptorSpec | None = None) -> De
     ----------
     sequences
         ``n`` amino acid sequences; X stands for an unknown residue. Or ``n`` pairs of chains, as ``(heavy, light)`` or
-        as text with ``|`` between: ``2 d`` columns, of the heavy chain first.
+        as text with ``|`` between: ``2 d`` columns, the heavy chain first.
     spec
-        Which; by default length, charge, isoelectric point and residue scales.
+        Choice of descriptors; by default length, charge, isoelectric point and residue scales.
 
     Raises
     ------
     SequenceError
-        If a sequence is not made of amino acids and X, or holds nothing but X, or if only some are pairs.
+        If a sequence is not made of amino acids and X, or holds only X, or if pairs and single chains are mixed.
 
     Examples
     --------
@@ -160,12 +160,12 @@ def _of_both_chains(pairs: list[str], spec: DescriptorSpec) -> Descriptors:
 
 
 def _of_one_chain(sequences: list[str], spec: DescriptorSpec) -> Descriptors:
-    known = _counts(sequences)
-    _refuse_unknown(sequences, known)
+    counts = _counts(sequences)
+    _refuse_unknown(sequences, counts)
     parts: list[Any] = []
     names: list[str] = []
-    for one in spec.descriptors:
-        values, columns = _descriptor(one, sequences, known, spec)
+    for descriptor in spec.descriptors:
+        values, columns = _descriptor(descriptor, sequences, counts, spec)
         parts.append(values)
         names += columns
     return Descriptors(_beside(parts), tuple(names))
@@ -181,9 +181,10 @@ def _beside(parts: list[Any]) -> Any:
 
 
 def net_charge(sequences: Sequence[str], ph: float = 7.4, pk: PKSet = "bjellqvist") -> NDArray[np.float64]:
-    """Return the charge ``(n,)`` at a pH, by the Henderson-Hasselbalch equation: no residue knows of another.
+    """Return the charge ``(n,)`` at a pH, by the Henderson-Hasselbalch equation, with independent residues.
 
-    Every cysteine counts as free, though in an antibody most are in disulphide bridges; that matters above pH 8.
+    Every cysteine counts as free, although most cysteines of an antibody form disulphide bridges; that matters above
+    pH 8.
 
     Examples
     --------
@@ -203,31 +204,31 @@ def isoelectric_point(sequences: Sequence[str], pk: PKSet = "bjellqvist") -> NDA
     [3.8, 10.0]
     """
     sequences = normalise(sequences)
-    known, constants = _counts(sequences), PK_SETS[pk]
+    counts, constants = _counts(sequences), PK_SETS[pk]
     low, high = np.zeros(len(sequences)), np.full(len(sequences), 14.0)
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        positive = _charge(sequences, known, middle, constants) > 0
+        positive = _charge(sequences, counts, middle, constants) > 0
         low, high = np.where(positive, middle, low), np.where(positive, high, middle)
-    found: NDArray[np.float64] = (low + high) / 2
-    return found
+    point: NDArray[np.float64] = (low + high) / 2
+    return point
 
 
 def kmers(sequences: Sequence[str], longest: int = 3, *, frequencies: bool = False) -> Descriptors:
-    """Return how often each word of one to so many residues occurs, overlapping ones too; words with X do not count.
+    """Return the counts of overlapping k-mers for k from 1 to `longest`; k-mers with X are left out.
 
     Parameters
     ----------
     sequences
         ``n`` amino acid sequences.
     longest
-        Residues of the longest words, 1 to 3.
+        Largest k, 1 to 3.
     frequencies
-        Divide by the number of words of that length in the sequence; 0 where there is none.
+        Divide by the number of k-mers of the same k in the sequence; 0 if there is none.
 
     Returns
     -------
-    ``(n, 20 + 400 + 8000)`` for three, sparse.
+    ``(n, 20 + 400 + 8000)`` for `longest` 3, sparse.
 
     Examples
     --------
@@ -254,12 +255,12 @@ def kmers(sequences: Sequence[str], longest: int = 3, *, frequencies: bool = Fal
             total = counts.sum(axis=1)
             counts = csr_array(counts.multiply(1 / np.maximum(total, 1)[:, None]))
         parts.append(counts)
-        names += [f"kmer_{''.join(one)}" for one in product(AMINO_ACIDS, repeat=k)]
+        names += [f"kmer_{''.join(residues)}" for residues in product(AMINO_ACIDS, repeat=k)]
     return Descriptors(hstack(parts, format="csr"), tuple(names))
 
 
 UNKNOWN = "unknown"
-"""The germline gene of a chain that is not there, or not recognised."""
+"""Germline gene of a chain that is missing or not recognised."""
 
 
 def germline_genes(
@@ -267,16 +268,16 @@ def germline_genes(
 ) -> NDArray[np.object_]:
     """Return the V genes ``(n, 2)`` of the heavy and of the light domain in each sequence, as text.
 
-    Species and gene without its allele, such as ``"human IGHV3-66"``, or `UNKNOWN`. What columns they become is for the
-    training rows to say: scikit-learn's ``OneHotEncoder(handle_unknown="ignore")``.
+    Species and gene without its allele, such as ``"human IGHV3-66"``, or `UNKNOWN`. Encode them on the training rows,
+    for example by scikit-learn's ``OneHotEncoder(handle_unknown="ignore")``.
 
     Parameters
     ----------
     sequences
-        ``n`` amino acid sequences; or texts of pairs, of which the heavy gene is that of the heavy chain, and the light
-        gene that of the light chain.
+        ``n`` amino acid sequences; or texts of pairs, with the heavy gene from the heavy chain and the light gene from
+        the light chain.
     species, workers
-        As `antibody_esm.numbering.number` takes them.
+        As for `antibody_esm.numbering.number`.
 
     Examples
     --------
@@ -288,22 +289,22 @@ def germline_genes(
     if any_pair(normal):
         heavy, light = (germline_genes(chains, species=species, workers=workers) for chains in chains_of(normal))
         return np.stack([heavy[:, 0], light[:, 1]], axis=1)
-    found = np.full((len(normal), 2), UNKNOWN, object)
+    genes = np.full((len(normal), 2), UNKNOWN, object)
     for i, domains in enumerate(number(normal, species=species, workers=workers)):
         for j, chain in enumerate(("heavy", "light")):
             domain = best(domains, chain)  # type: ignore[arg-type]  # one of the two
             if domain is not None and domain.v_gene is not None:
-                found[i, j] = f"{domain.species} {re.sub(r'[*].*', '', domain.v_gene)}"
-    return found
+                genes[i, j] = f"{domain.species} {re.sub(r'[*].*', '', domain.v_gene)}"
+    return genes
 
 
 def _descriptor(
-    name: str, sequences: list[str], known: NDArray[np.int64], spec: DescriptorSpec
+    name: str, sequences: list[str], counts: NDArray[np.int64], spec: DescriptorSpec
 ) -> tuple[Any, Sequence[str]]:
-    share = known / np.maximum(known.sum(axis=1, keepdims=True), 1)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     match name:
         case "length":
-            return np.array([[len(one)] for one in sequences], np.float64).reshape(-1, 1), [name]
+            return np.array([[len(sequence)] for sequence in sequences], np.float64).reshape(-1, 1), [name]
         case "isoelectric_point":
             return isoelectric_point(sequences, spec.pk)[:, None], [name]
         case "net_charge":
@@ -326,11 +327,11 @@ def _descriptor(
 
 
 def _means(share: NDArray[np.float64], scales: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ``(n, d)`` mean values, summed in the order of the letters: a matrix product sums differently by shape."""
-    found = np.zeros((len(share), scales.shape[1]))
+    """Return ``(n, d)`` mean values, summed in the order of the letters: a matrix product's order depends on shape."""
+    means = np.zeros((len(share), scales.shape[1]))
     for letter in range(len(AMINO_ACIDS)):
-        found += share[:, [letter]] * scales[letter]
-    return found
+        means += share[:, [letter]] * scales[letter]
+    return means
 
 
 @cache
@@ -345,49 +346,51 @@ def _protscale() -> tuple[NDArray[np.float64], tuple[str, ...]]:
 
 @cache
 def _aaindex() -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    """Return the indices that have a value for every amino acid, which 553 of 566 do."""
+    """Return the 553 of 566 indices with a value for every amino acid."""
     from aaindex import aaindex1
 
     values = {code: aaindex1[code]["values"] for code in sorted(aaindex1.record_codes())}
-    whole = {code: one for code, one in values.items() if all(one[letter] is not None for letter in AMINO_ACIDS)}
-    table = np.array([[float(one[letter]) for one in whole.values()] for letter in AMINO_ACIDS])
+    whole = {code: scale for code, scale in values.items() if all(scale[letter] is not None for letter in AMINO_ACIDS)}
+    table = np.array([[float(scale[letter]) for scale in whole.values()] for letter in AMINO_ACIDS])
     return table, tuple(f"aaindex_{code}" for code in whole)
 
 
 def _codes(sequences: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the number of every residue of all sequences, X being the last, and the sequence that it is of."""
+    """Return the letter's number of every residue of all sequences, X being the last, and its sequence's number."""
     letters = np.zeros(256, np.int64)
     letters[list(ALPHABET.encode())] = np.arange(len(ALPHABET))
     codes = letters[np.frombuffer("".join(sequences).encode("ascii"), np.uint8)]
-    return codes, np.repeat(np.arange(len(sequences)), [len(one) for one in sequences])
+    return codes, np.repeat(np.arange(len(sequences)), [len(sequence) for sequence in sequences])
 
 
 def _counts(sequences: list[str]) -> NDArray[np.int64]:
-    """Return ``(n, 20)``, how often each amino acid occurs."""
+    """Return ``(n, 20)``, the count of each amino acid."""
     codes, row = _codes(sequences)
-    found = np.bincount(row * len(ALPHABET) + codes, minlength=len(sequences) * len(ALPHABET))
-    return found.reshape(len(sequences), len(ALPHABET))[:, : len(AMINO_ACIDS)]
+    table = np.bincount(row * len(ALPHABET) + codes, minlength=len(sequences) * len(ALPHABET))
+    return table.reshape(len(sequences), len(ALPHABET))[:, : len(AMINO_ACIDS)]
 
 
-def _refuse_unknown(sequences: list[str], known: NDArray[np.int64]) -> None:
-    bad = np.flatnonzero(known.sum(axis=1) == 0).tolist()
+def _refuse_unknown(sequences: list[str], counts: NDArray[np.int64]) -> None:
+    bad = np.flatnonzero(counts.sum(axis=1) == 0).tolist()
     if bad:
         raise SequenceError(
-            [BadResidue(index, 0, sequences[index][0]) for index in bad], ["no residue is known"] * len(bad)
+            [BadResidue(index, 0, sequences[index][0]) for index in bad], ["all residues are unknown (X)"] * len(bad)
         )
 
 
-def _charge(sequences: list[str], known: NDArray[np.int64], ph: NDArray[np.float64], pk: PK) -> NDArray[np.float64]:
-    total = _protonated(ph, np.array([pk.amino_end_of.get(one[0], pk.amino_end) for one in sequences]))
-    total -= 1 - _protonated(ph, np.array([pk.carboxyl_end_of.get(one[-1], pk.carboxyl_end) for one in sequences]))
+def _charge(sequences: list[str], counts: NDArray[np.int64], ph: NDArray[np.float64], pk: PK) -> NDArray[np.float64]:
+    total = _protonated(ph, np.array([pk.amino_end_of.get(sequence[0], pk.amino_end) for sequence in sequences]))
+    total -= 1 - _protonated(
+        ph, np.array([pk.carboxyl_end_of.get(sequence[-1], pk.carboxyl_end) for sequence in sequences])
+    )
     for letter, constant in pk.positive.items():
-        total += known[:, AMINO_ACIDS.index(letter)] * _protonated(ph, constant)
+        total += counts[:, AMINO_ACIDS.index(letter)] * _protonated(ph, constant)
     for letter, constant in pk.negative.items():
-        total -= known[:, AMINO_ACIDS.index(letter)] * (1 - _protonated(ph, constant))
+        total -= counts[:, AMINO_ACIDS.index(letter)] * (1 - _protonated(ph, constant))
     return total
 
 
 def _protonated(ph: NDArray[np.float64], pk: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """Return the share of a group that holds its proton."""
-    found: NDArray[np.float64] = 1 / (1 + 10 ** (ph - pk))
-    return found
+    """Return the fraction of a group that is protonated."""
+    share: NDArray[np.float64] = 1 / (1 + 10 ** (ph - pk))
+    return share

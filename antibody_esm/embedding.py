@@ -1,4 +1,4 @@
-"""Sequences become vectors: from the store if it holds them, else from the language model, once."""
+"""Vectors of sequences: from the store if it holds them, else from the language model, once."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -33,17 +33,17 @@ def embed(
     """Return one vector per sequence or pair of chains, in input order.
 
     Only sequences that the store does not hold go through the language model, each of them once. They are stored batch
-    by batch, so a run that is stopped keeps what it had finished. If the store holds them all, no model is loaded.
+    by batch, so an interrupted run keeps its finished batches. If the store holds all of them, no model is loaded.
 
     Parameters
     ----------
     sequences
         ``n`` amino acid sequences; upper or lower case, X is an unknown residue. Or ``n`` antibodies as
-        ``(heavy, light)``, embedded as `ExtractorSpec.pairs` says.
+        ``(heavy, light)``, embedded according to `ExtractorSpec.pairs`.
     extractor
         A preset's name (``"esm2_650m"``), a local folder, an `ExtractorSpec` or `EnsembleSpec`, or an `Extractor`.
     store
-        An `EmbeddingStore` or its folder; None computes without keeping anything.
+        An `EmbeddingStore` or its folder; None keeps no vectors.
     runtime
         Device, workers and progress; an `Extractor` has its own.
 
@@ -54,12 +54,12 @@ def embed(
     Raises
     ------
     SequenceError
-        If any sequence is not made of amino acids and X, or is DNA, or too long, or only some are pairs; nothing has
-        run by then.
+        If any sequence is not made of amino acids and X, or is DNA, or too long, or if pairs and single chains are
+        mixed; it is raised before any computation.
     CheckpointError
         If the model is needed and cannot be found, read or trusted.
     StoreError
-        If files of the store contradict what they should hold.
+        If files of the store are inconsistent.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def embed(
 
 
 def _vectors(normal: list[str], source: Source, store: Store, forecast: Forecast | None = None) -> Rows:
-    """Return one vector per sequence in normal form; those of language models are stored."""
+    """Return one vector per sequence in normal form; vectors of language models are stored."""
     if isinstance(source, Ensemble):
         source.check()
         every = []
@@ -94,13 +94,12 @@ def _views(
     store: Store,
     forecast: Forecast | None = None,
 ) -> list[Rows]:
-    """Return one array ``(n, dim)`` a spec, or ``(n, 2 * dim)`` of pairs whose chains are embedded apart.
+    """Return one array ``(n, dim)`` per spec, or ``(n, 2 * dim)`` for pairs whose chains are embedded apart.
 
     Parameters
     ----------
     specs
-        Views of the extractor's model, pinned once: files that change from here on cannot lend their address to this
-        model's rows.
+        Views of the extractor's model, pinned once, so that files that change later do not get this model's rows.
     """
     if not normal:
         return [np.empty((0, extractor.dim), np.float32) for _ in specs]
@@ -121,7 +120,7 @@ def _views(
 def _fill(session: Session, extractor: Extractor, forecast: Forecast) -> None:
     """Compute and store the rows that a session lacks: the only loop between store and language model.
 
-    Every other writer of the same rows, in whatever process, is in this loop too: a batch belongs to the one that
+    Other writers of the same rows, also in other processes, run this loop too; each batch belongs to the writer that
     claimed it.
     """
     while missing := session.missing:
@@ -135,26 +134,26 @@ def _fill(session: Session, extractor: Extractor, forecast: Forecast) -> None:
 
 @dataclass(frozen=True)
 class _Step:
-    """One batch goes through the model and into the store, in a worker that may be another process."""
+    """Work on one batch: compute and store its rows, in a thread or another process."""
 
     model: Runner
     store: Put
 
     def __call__(self, batch: Batch) -> list[Rows]:
-        """Return the rows when they are stored; only then does the worker take another batch."""
+        """Compute rows, store them, and return them; only then does the worker take another batch."""
         rows = self.model.run(batch)
         self.store.put(batch, rows)
         return rows
 
 
 class Block(NamedTuple):
-    """Some sequences of a stream."""
+    """Batch of a stream."""
 
     ids: list[str]
     sequences: list[str]
     """In normal form."""
     vectors: NDArray[np.float32]
-    """``(b, dim)``, or ``(b, 2 * dim)`` of pairs whose chains are embedded apart."""
+    """``(b, dim)``, or ``(b, 2 * dim)`` for pairs whose chains are embedded apart."""
 
 
 def embed_stream(
@@ -166,19 +165,19 @@ def embed_stream(
     column: str | None = None,
     at_once: int = 2**16,
 ) -> Iterator[Block]:
-    """Give the vectors of a file or an iterator that is larger than memory, some at a time, in order.
+    """Yield the vectors of a file or an iterator in batches, in order; it may be larger than memory.
 
     Parameters
     ----------
     source
         Path of a FASTA, CSV, TSV or Parquet file, packed or not; or any iterable of sequences or pairs of chains, whose
-        ids are then their numbers, from 0. A file is read twice: all that is wrong in it is said before anything runs.
+        ids are their numbers, from 0. A file is read twice, so that all its errors are raised before any computation.
     extractor, store, runtime
         As for `embed`.
     column
-        Column of the sequences in a table; None is the first that there is of sequence, heavy, light.
+        Column of the sequences in a table; None is the first of sequence, heavy, light that exists.
     at_once
-        Sequences that are held in memory together.
+        Most sequences in a batch.
 
     Yields
     ------
@@ -190,7 +189,7 @@ def embed_stream(
         If the file cannot be read.
     SequenceError, CheckpointError, StoreError
         As `embed` does; rows of an error are counted from the beginning of the source, and messages name the line of
-        the file and the id. A missing sequence (an empty cell, NA, nan, None, ``-`` and the like) is one of these.
+        the file and the id. A missing sequence (an empty cell, NA, nan, None, ``-``) is a SequenceError.
 
     Examples
     --------
@@ -209,7 +208,7 @@ def embed_stream(
 def survey_file(
     path: Path, extractor: AnyExtractor, store: Store | None, column: str | None = None
 ) -> tuple[int, Forecast | None]:
-    """Read a file through; return its number of sequences, and a forecast of the work, None where no model is there."""
+    """Check a file; return its number of sequences, and a forecast of the work, or None without a model."""
     try:
         forecast = extractor.forecast() if isinstance(extractor, Extractor) else None
     except CheckpointError:  # perhaps the store holds all of it
@@ -234,7 +233,7 @@ def stream_blocks(
     at_once: int = 2**16,
     forecast: Forecast | None = None,
 ) -> Iterator[Block]:
-    """Give vectors some at a time, as `embed_stream` does, of a file that was surveyed before."""
+    """Yield vectors in batches, like `embed_stream`, of a file that was checked before."""
     before = 0
     for ids, sequences in blocks(source, column, at_once):
         with counted(source, before, ids, column):
@@ -246,24 +245,24 @@ def stream_blocks(
 def blocks(
     source: str | Path | Iterable[str | tuple[str, str]], column: str | None = None, at_once: int = 2**16
 ) -> Iterator[tuple[list[str], list[str]]]:
-    """Give ids and sequences in normal form of a file or an iterable, some at a time; see `embed_stream`."""
+    """Yield batches of ids and sequences in normal form of a file or an iterable; see `embed_stream`."""
     named: Iterator[tuple[str, Any]]
     if isinstance(source, str | Path):
         named = read_sequences(Path(source), column)
     else:
-        named = ((str(number), one) for number, one in enumerate(source))
+        named = ((str(number), sequence) for number, sequence in enumerate(source))
     before = 0
-    while some := list(islice(named, at_once)):
-        ids = [name for name, _ in some]
+    while batch := list(islice(named, at_once)):
+        ids = [name for name, _ in batch]
         with counted(source, before, ids, column):
-            normal = normalise((sequence for _, sequence in some), pairs=True)
+            normal = normalise((sequence for _, sequence in batch), pairs=True)
         yield ids, normal
-        before += len(some)
+        before += len(batch)
 
 
 @contextmanager
 def counted(source: Any, before: int, ids: Sequence[str], column: str | None = None) -> Iterator[None]:
-    """Count the rows of a SequenceError from the beginning of a source, of which some rows come before; name them."""
+    """Raise a SequenceError with rows counted from the beginning of a source, after `before` rows, and their names."""
     try:
         yield
     except SequenceError as error:
@@ -278,29 +277,29 @@ def survey(
     longest: int | None = None,
     see: Callable[[list[str]], object] = lambda normal: None,
 ) -> int:
-    """Read a file through, showing its sequences in normal form, and return how many there are.
+    """Check a file, call `see` with its sequences in normal form, and return the number of sequences.
 
     Raises
     ------
     SequenceError
-        If any is not made of amino acids and X, or has more than ``longest`` residues; the first thousands are listed.
+        If any is not made of amino acids and X, or has more than ``longest`` residues; it lists up to thousands.
     """
     count = 0
     rows: list[BadResidue] = []
     reasons: list[str] = []
     ids: dict[int, str] = {}
     named = read_sequences(path, column)
-    while some := list(islice(named, 2**16)):
+    while batch := list(islice(named, 2**16)):
         try:
-            normal = normalise((sequence for _, sequence in some), pairs=True)
+            normal = normalise((sequence for _, sequence in batch), pairs=True)
             if longest is not None:
                 refuse_longer(normal, longest)
             see(normal)
         except SequenceError as error:
             rows += _moved(error, count).rows
             reasons += error.reasons
-            ids |= {count + row.index: some[row.index][0] for row in error.rows}
-        count += len(some)
+            ids |= {count + row.index: batch[row.index][0] for row in error.rows}
+        count += len(batch)
         if len(rows) > _MOST_BAD:
             break
     if rows:
@@ -322,31 +321,31 @@ def embed_views(
     store: str | Path | Store | None = None,
     runtime: RuntimeSpec | None = None,
 ) -> list[NDArray[np.float32]]:
-    """Return several vectors a sequence, of several layers, poolings and regions, from one pass of the model.
+    """Return vectors of several layers, poolings and regions per sequence, from one pass of the model.
 
-    Each goes into the store under its own spec, with the same bits as `embed` of that spec gives. Sequences for which
-    any is missing go through the model, once. Several processes that run this on one store share the work. Up to four
-    specs are stored batch by batch, as by `embed`; rows of more specs are collected from several batches, for about ten
-    times as long as storing them takes.
+    Vectors are stored under their own specs, bit for bit as by `embed` with that spec. Sequences with a missing vector
+    go through the model, once. Several processes that run this on one store share the work. Up to four specs are
+    stored batch by batch, as by `embed`; rows of more specs are collected from several batches, for about ten times as
+    long as storing them takes.
 
     Parameters
     ----------
     sequences
         ``n`` amino acid sequences, or pairs of chains; as for `embed`.
     specs
-        Of one model, as `ExtractorSpec.views` gives them: they may differ in layer, pooling, region, special tokens and
-        storage.
+        Specs of one model, such as from `ExtractorSpec.views`: they may differ in layer, pooling, region, special
+        tokens and storage.
     store, runtime
         As for `embed`.
 
     Returns
     -------
-    One array ``(n, dim)`` a spec, float32; ``(n, 2 * dim)`` for pairs of chains apart.
+    One array ``(n, dim)`` per spec, float32; ``(n, 2 * dim)`` for pairs of chains apart.
 
     Raises
     ------
     ValueError
-        If the specs differ in anything else, or there is none.
+        If the specs differ in another field, or if there is none.
     SequenceError, CheckpointError, StoreError
         As `embed` does.
 
@@ -357,7 +356,7 @@ def embed_views(
     [(1, 512), (1, 512), (1, 512), (1, 512)]
     """
     if len({spec.model_copy(update=_OF_A_VIEW) for spec in specs}) != 1:
-        raise ValueError("views are of one model: specs may differ in layer, pooling, region, special_tokens, storage")
+        raise ValueError("specs of views may differ only in layer, pooling, region, special_tokens and storage")
     views = [spec.resolve() for spec in specs]
     pinned = [spec.pinned_to(view) for spec, view in zip(specs, views, strict=True)]
     deepest = max(range(len(views)), key=lambda number: views[number].layer)
@@ -366,11 +365,11 @@ def embed_views(
 
 _OF_A_VIEW = {"layer": None, "pooling": "mean", "region": "all", "special_tokens": "exclude", "storage": "float32"}
 _MOST_BAD = 10_000
-"""Bad rows of a file that are listed; more are in a file that is not one of sequences."""
+"""Bad rows after which a file is not read further, because it is no file of sequences."""
 
 
 def as_store(store: str | Path | Store | None) -> Store:
-    """Return the store, the one in a folder, or one in memory for None."""
+    """Return a store as it is, that of a folder, or a new one in memory for None."""
     if store is None:
         return MemoryStore()
     return EmbeddingStore(store) if isinstance(store, str | Path) else store

@@ -1,4 +1,4 @@
-"""Every error the package raises.
+"""Errors of this package.
 
 ::
 
@@ -6,12 +6,12 @@
     ├─ SequenceError(ValueError)     .rows .index .position .residue   not an amino acid, empty, too long
     ├─ CheckpointError(OSError)      .checkpoint .revision             weights cannot be found, read or trusted
     ├─ DatasetError(ValueError)      .path .row .column .rows          a table cannot be read as a Dataset
-    └─ StoreError(RuntimeError)      .path                             files on disk contradict what they should hold
+    └─ StoreError(RuntimeError)      .path                             files on disk are damaged or inconsistent
 
 Messages count lines, rows and positions from 1, as an editor does; the attributes ``index``, ``row``, ``rows`` and
 ``position`` count from 0, as Python does.
 
-Bad configuration stays pydantic's ``ValidationError`` and unfitted stays scikit-learn's ``NotFittedError``.
+An invalid configuration is pydantic's ``ValidationError``, and an unfitted model scikit-learn's ``NotFittedError``.
 """
 
 import struct
@@ -32,11 +32,11 @@ def in_one_line(error: BaseException) -> str:
 
 
 class AntibodyESMError(Exception):
-    """The root of every error raised on purpose by this package."""
+    """Base class of this package's errors."""
 
 
 RECOVERABLE = (AntibodyESMError, ArithmeticError, RuntimeError, ValueError)
-"""Errors of a baseline, a figure or a page that cost a note and not the results: ours, and those of numerical code.
+"""Errors of a baseline, a figure or a page that become a note: this package's, and those of numerical code.
 
 numpy's ``LinAlgError`` is a ValueError."""
 
@@ -59,33 +59,33 @@ CRAFTED = (
     struct.error,
     zlib.error,
 )
-"""Errors that readers of other packages raise at crafted content of a file."""
+"""Errors that readers of other packages raise for crafted files."""
 
 
 class BadResidue(NamedTuple):
-    """Where a sequence is not what it should be."""
+    """Place of a fault in a sequence."""
 
-    index: int  # type: ignore[assignment]  # the word users expect here hides tuple.index, which nobody needs
+    index: int  # type: ignore[assignment]  # hides tuple.index, which is not needed
     """Row of the input, from 0."""
     position: int
-    """Residue of the sequence as it was given, from 0."""
+    """Position in the input sequence, from 0."""
     residue: str
-    """What stands there; empty in an empty sequence."""
+    """Character at the position; empty in an empty sequence."""
 
 
 def place(row: int, name: str | None = None, line: int | None = None, noun: str = "row") -> str:
-    """Return the name of a row in a message: its line of the file, else its number from 1 with its index; and its id.
+    """Return the name of a row for messages: its line of the file, else its number from 1 with its index; and its id.
 
     Parameters
     ----------
     row
         Index, from 0.
     name
-        The id, where there is one.
+        The id, if there is one.
     line
         Line of the file on which the row begins, from 1.
     noun
-        Word for a row that has no line.
+        Word for a row without a line.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def place(row: int, name: str | None = None, line: int | None = None, noun: str 
 
 
 def fault(where: str, residue: BadResidue, reason: str) -> str:
-    """Return what is wrong at a place, with the position from 1; a reason that is of the whole sequence has none.
+    """Return a message with place, position from 1 and reason; without position if the whole sequence is wrong.
 
     Examples
     --------
@@ -118,7 +118,7 @@ def fault(where: str, residue: BadResidue, reason: str) -> str:
 
 
 def listed(places: Iterable[str], total: int, between: str = ", ") -> str:
-    """Return the first places of a long list, and how many more there are.
+    """Return the first places of a long list, and the number of the others.
 
     Examples
     --------
@@ -131,23 +131,23 @@ def listed(places: Iterable[str], total: int, between: str = ", ") -> str:
 
 
 class SequenceError(AntibodyESMError, ValueError):
-    """One or more sequences are not what a language model can read.
+    """One or more sequences cannot be read by a language model.
 
     Parameters
     ----------
     rows
-        Every offence of the whole input, in input order.
+        Every fault of the input, in input order.
     reasons
-        What is wrong with each of them, in words.
+        Reason of each fault.
     places
-        Names of rows in the message by index, as `place` gives them; the others are ``sequence 3 (index 2)``.
+        Names of rows by index, from `place`; by default ``sequence 3 (index 2)``.
 
     Attributes
     ----------
     rows
-        Every offence, as ``(index, position, residue)``; index and position from 0.
+        Every fault, as ``(index, position, residue)``; index and position from 0.
     index, position, residue
-        Those of the first offence.
+        Those of the first fault.
     """
 
     def __init__(
@@ -183,18 +183,18 @@ class CheckpointError(AntibodyESMError, OSError):
 
 
 class DatasetError(AntibodyESMError, ValueError):
-    """A table cannot be read as labelled antibodies, its labels do not fit the task, or molecules are others.
+    """A table cannot be read as antibodies, its labels do not fit the task, or its molecules are others.
 
     Attributes
     ----------
     path, column
-        The file and the column, where they are known.
+        The file and the column; None if there is none.
     row
-        The first row that is concerned, from 0, the header not counted; the message names its line of the file.
+        The first faulty row, from 0, the header not counted; the message names its line of the file.
     rows
-        Every row that is concerned, from 0.
+        Every faulty row, from 0.
     reasons
-        Reason of each row that is refused, by row from 0; empty where the fault is of the whole table.
+        Reason of each refused row, by row from 0; empty if the whole table is faulty.
     """
 
     def __init__(
@@ -215,7 +215,7 @@ class DatasetError(AntibodyESMError, ValueError):
 
 
 class StoreError(AntibodyESMError, RuntimeError):
-    """Files on disk contradict what they should hold."""
+    """Files on disk are damaged or inconsistent."""
 
     def __init__(self, message: str, path: str | Path | None = None) -> None:
         super().__init__(message if path is None else f"{path}: {message}")

@@ -1,9 +1,8 @@
-"""Files that appear whole or not at all.
+"""Files that are written completely or not at all.
 
-Everything the package writes for its users goes through `write` or `replacing`, and folders go through
-`folders.replacing_folder`. Only segments and descriptions of the store are written in `store` itself: the name of a
-segment holds its length and digest, which are known after writing, and a store hands on the permissions of the folder
-around it.
+All output files are written by `write` or `replacing`, and folders by `folders.replacing_folder`. Only `store` writes
+segments and descriptions itself: the name of a segment holds its length and digest, which are computed while writing,
+and files of a store inherit the permissions of its folder.
 """
 
 import errno
@@ -26,27 +25,27 @@ if TYPE_CHECKING:
 
 _OWNER = re.compile(r"([0-9a-f]{8})-(\d{1,10})-[0-9a-f]{8}")
 _LONGEST = 40
-"""Characters of a file's name that its temporary name begins with: names have at most 255 bytes."""
+"""Characters of a file's name at the beginning of its temporary name: names have at most 255 bytes."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Errors of a disk without room."""
+"""Errors of a full disk."""
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file completely or not at all; a file of this name is replaced."""
+    """Write a file completely or not at all; an earlier file is replaced."""
     with replacing(path) as unfinished:
         unfinished.write_bytes(content)
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield an empty temporary file beside `path`, which takes its place when the block ends without an error.
+    """Yield an empty temporary file, which replaces `path` if the block ends without an error.
 
     The permissions of an earlier file stay. A symbolic link stays too: the file that it points to is replaced.
 
     Raises
     ------
     OSError
-        If the file cannot be written; the earlier one is as it was.
+        If the file cannot be written; an earlier file is unchanged.
     """
     target = resolved(path)
     unfinished = beside(target, "tmp")
@@ -74,22 +73,22 @@ def resolved(path: Path) -> Path:
 
 
 def beside(path: Path, kind: str) -> Path:
-    """Return a new name beside a path, which holds this process: leftovers of dead processes can be removed."""
+    """Return a new name beside a path with the id of this process, so that leftovers of ended processes are known."""
     owner = f"{host()[:8]}-{os.getpid()}-{secrets.token_hex(4)}"
     return path.with_name(f"{path.name[:_LONGEST]}.{owner}.tmp" if kind == "tmp" else f"{path.name}.{kind}-{owner}")
 
 
 def leftovers(path: Path, kind: str) -> list[Path]:
-    """Return what processes of this machine that have ended left `beside` a path."""
+    """Return files `beside` a path that ended processes of this machine left."""
     start, end = (f"{path.name[:_LONGEST]}.", ".tmp") if kind == "tmp" else (f"{path.name}.{kind}-", "")
-    found = []
+    paths = []
     with suppress(OSError):
         for sibling in path.parent.iterdir():
             if sibling.name.startswith(start) and sibling.name.endswith(end):
                 owner = _OWNER.fullmatch(sibling.name[len(start) : len(sibling.name) - len(end)])
                 if owner and owner[1] == host()[:8] and not runs(int(owner[2])):
-                    found.append(sibling)
-    return sorted(found)
+                    paths.append(sibling)
+    return sorted(paths)
 
 
 def remove_leftovers(path: Path) -> None:
@@ -100,7 +99,7 @@ def remove_leftovers(path: Path) -> None:
 
 
 def flush(path: Path) -> None:
-    """Wait until a file or folder is on the disk, where the system can tell."""
+    """Wait until a file or folder is on the disk, if the system supports it."""
     with suppress(OSError):
         number = os.open(path, os.O_RDONLY)
         try:
@@ -110,9 +109,9 @@ def flush(path: Path) -> None:
 
 
 def csv_text(table: "pd.DataFrame", *, separator: str = ",", header: bool = True) -> str:
-    r"""Return a table as CSV that every reader divides into the same rows.
+    r"""Return a table as CSV that all readers divide into the same rows.
 
-    Python before 3.13 does not quote a carriage return within a text, and readers take it for the end of a row.
+    Python before 3.13 does not quote a carriage return within a text, which readers take as the end of a row.
 
     Examples
     --------
@@ -131,7 +130,7 @@ def digest(path: Path) -> str:
 
 
 def size(count: float) -> str:
-    """Return a number of bytes in words.
+    """Return a number of bytes with its unit.
 
     Examples
     --------
@@ -146,7 +145,7 @@ def size(count: float) -> str:
 
 
 def _create(unfinished: Path, target: Path) -> None:
-    """Create an empty file with the permissions of an earlier one, which has to be a file that may be written."""
+    """Create an empty file with the permissions of an earlier one, which must be a writable file."""
     mode = None
     with suppress(FileNotFoundError):
         mode = target.stat().st_mode

@@ -1,8 +1,8 @@
-"""Folders of results that are replaced as a whole: at every moment the old or the new result is there.
+"""Folders of results that are replaced as a whole: at every moment either the old or the new result exists.
 
-A new result is written to a folder beside the old one, and the two change places in one step of the file system
-(``renameat2`` of Linux), else in two renames that the next run completes if they are interrupted. Only files that a
-result consists of are ever deleted; everything else in the folder is kept.
+A new result is written to a folder beside the old one. Then the two folders are exchanged in one step of the file
+system (``renameat2`` of Linux), or in two renames, which the next run completes if they are interrupted. Only files of
+a result are deleted; other files in the folder are kept.
 """
 
 import ctypes
@@ -23,9 +23,9 @@ from antibody_esm.files import beside, flush, leftovers, resolved
 
 _PARTIAL, _REPLACED = "partial", "replaced"
 _MOST_OTHERS = 10_000
-"""Files of others in a folder up to which it is swapped as a whole: each of them is linked once for that."""
+"""Most foreign files in a folder that is exchanged as a whole: each of them is linked once."""
 _SWAP_SECONDS = 60.0
-"""Seconds after which a swap in two renames, by whatever machine, was interrupted."""
+"""Seconds after which an exchange by two renames, of any machine, counts as interrupted."""
 _EXCHANGE = 2
 """``RENAME_EXCHANGE``."""
 _HERE = -100
@@ -34,20 +34,20 @@ _HERE = -100
 
 @contextmanager
 def replacing_folder(path: Path, ours: Collection[str]) -> Iterator[Path]:
-    """Yield an empty folder, which takes the place of `path` when the block ends without an error.
+    """Yield an empty folder, which replaces `path` if the block ends without an error.
 
     Parameters
     ----------
     path
-        The folder; its parents are made where they are missing. A symbolic link stays, and leads to the new folder.
+        The folder; missing parents are created. A symbolic link stays, and points to the new folder.
     ours
-        Files that a result consists of, relative to the folder: those of an earlier result are replaced, or go if the
-        new one has none. All other files are kept.
+        Files of a result, relative to the folder: those of an earlier result are replaced, or removed if the new result
+        lacks them. All other files are kept.
 
     Raises
     ------
     OSError
-        If the folder cannot be made, or something else stands in its place.
+        If the folder cannot be created, or a file of another kind has its name.
     """
     target = resolved(path)
     missing = [parent for parent in target.parents if not parent.exists()]
@@ -71,7 +71,7 @@ def replacing_folder(path: Path, ours: Collection[str]) -> Iterator[Path]:
 
 
 def recover(path: Path, ours: Collection[str]) -> None:
-    """Complete what a killed process of this machine began with a folder, and remove what it left beside it."""
+    """Complete the replacement of a folder by a killed process of this machine, and remove its leftovers."""
     for aside in path.parent.glob(f"{glob.escape(path.name)}.{_REPLACED}-*") if path.parent.is_dir() else ():
         with suppress(FileNotFoundError):
             if aside in leftovers(path, _REPLACED) or time.time() - aside.stat().st_ctime > _SWAP_SECONDS:
@@ -85,7 +85,7 @@ def recover(path: Path, ours: Collection[str]) -> None:
 
 
 def _new_folder(path: Path) -> Path:
-    """Make an empty folder beside `path`, or inside where there is no other place."""
+    """Create an empty folder beside `path`, or inside if it cannot be beside."""
     inside = path.is_dir() and (path.is_mount() or _holds_current_folder(path))
     new = beside(path / path.name if inside else path, _PARTIAL)
     try:
@@ -111,20 +111,20 @@ def _holds_current_folder(path: Path) -> bool:
 
 
 def refuse_obstacles(path: Path, ours: Collection[str]) -> None:
-    """Raise an OSError if something that is not of an earlier result stands in the place of a result."""
+    """Raise an OSError if a folder or link has the name of a file of the result."""
     if os.path.lexists(path) and not path.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "is not a folder", str(path))
     for name in ours:
         place = path / name
         if place.is_dir() and not place.is_symlink():
-            raise IsADirectoryError(errno.EISDIR, "is a folder, and a file of this name would be written", str(place))
+            raise IsADirectoryError(errno.EISDIR, "is a folder, but the result has a file of this name", str(place))
         for parent in PurePosixPath(name).parents[:-1]:
             if os.path.lexists(path / parent) and (not (path / parent).is_dir() or (path / parent).is_symlink()):
                 raise NotADirectoryError(errno.ENOTDIR, "is not a folder of its own", str(path / parent))
 
 
 def _install(new: Path, path: Path, ours: Collection[str]) -> None:
-    """Put a complete new folder in the place of an old one, of which `new` holds the rest afterwards."""
+    """Put a complete new folder in the place of an old one; `new` then holds the old one."""
     if not os.path.lexists(path):
         try:
             new.rename(path)
@@ -140,7 +140,7 @@ def _install(new: Path, path: Path, ours: Collection[str]) -> None:
 
 
 def _install_one_by_one(new: Path, path: Path, ours: Collection[str]) -> None:
-    """Put each file and folder of a new result in its place, where the folder as a whole cannot be replaced."""
+    """Put each file and folder of a new result in its place, if the folder cannot be replaced as a whole."""
     parts = [new / name for name in dict.fromkeys(PurePosixPath(name).parts[0] for name in ours)]
     for part in sorted(parts, key=lambda part: (not part.is_dir(), part.name)):
         place = path / part.name
@@ -154,7 +154,7 @@ def _install_one_by_one(new: Path, path: Path, ours: Collection[str]) -> None:
 
 
 def _swap(new: Path, path: Path) -> None:
-    """Let two folders change places."""
+    """Exchange two folders."""
     if _exchange(new, path):
         return
     aside = beside(path, _REPLACED)
@@ -167,10 +167,10 @@ def _swap(new: Path, path: Path) -> None:
     aside.rename(new)
 
 
-def _exchange(one: Path, other: Path) -> bool:
-    """Let two names change places in one step; False where the system or the file system cannot."""
+def _exchange(path: Path, other: Path) -> bool:
+    """Exchange two names in one step; return False if the system or the file system cannot."""
     rename = _renameat2()
-    return bool(rename is not None and rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0)
+    return bool(rename is not None and rename(_HERE, os.fsencode(path), _HERE, os.fsencode(other), _EXCHANGE) == 0)
 
 
 @cache
@@ -184,7 +184,7 @@ def _renameat2() -> Any:
 
 
 def _link_others(old: Path, new: Path, ours: Collection[str]) -> bool:
-    """Give all files of an old folder that are not ours a second name in a new one; False if that is not possible."""
+    """Link all foreign files of an old folder into a new one; return False if that is not possible."""
     most = iter(range(_MOST_OTHERS))
 
     def link(old: Path, new: Path, ours: Collection[str]) -> None:
@@ -210,7 +210,7 @@ def _link_others(old: Path, new: Path, ours: Collection[str]) -> bool:
 
 
 def _retire(leftover: Path, path: Path, ours: Collection[str]) -> None:
-    """Remove a folder of an old or unfinished result; files of others that `path` has not are moved there."""
+    """Remove a folder of an old or unfinished result; foreign files that `path` lacks are moved there."""
     _empty(leftover, path, ours)
     if leftover.exists():
         warnings.warn(f"{leftover} holds files that are not part of a result; they are kept there", stacklevel=2)
@@ -230,14 +230,14 @@ def _empty(leftover: Path, path: Path, ours: Collection[str]) -> None:
         leftover.rmdir()
 
 
-def _same(one: Path, other: Path) -> bool:
+def _same(path: Path, other: Path) -> bool:
     try:
-        return os.path.samestat(one.lstat(), other.lstat())
+        return os.path.samestat(path.lstat(), other.lstat())
     except OSError:
         return False
 
 
 def _within(ours: Collection[str], folder: str) -> list[str]:
-    """Return those files that lie in a folder, relative to it."""
+    """Return the files in a folder, relative to it."""
     paths = [PurePosixPath(name) for name in ours]
     return [str(path.relative_to(folder)) for path in paths if len(path.parts) > 1 and path.parts[0] == folder]

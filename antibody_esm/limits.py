@@ -1,6 +1,6 @@
-"""Limits on what is read from files: bytes, unpacked bytes, nested JSON, and kinds of files.
+"""Limits on files: bytes, unpacked bytes, nested JSON, and kinds of files.
 
-A file is checked before its content is built in memory, so that a small crafted file cannot take all of it.
+A file is checked before its content is built in memory, so that a small crafted file cannot fill the memory.
 """
 
 import io
@@ -20,20 +20,20 @@ from antibody_esm.files import size
 VARIABLE = "ANTIBODY_ESM_MAX_UNPACKED"
 """Environment variable with the most bytes that a packed file may unpack to."""
 RATIO = 100
-"""Unpacked bytes of a packed one, above which a large file is taken for a bomb."""
+"""Largest ratio of unpacked to packed bytes of a large file."""
 FREE = 64 * 10**6
 """Unpacked bytes to which the ratio does not apply."""
 DEPTH = 100
-"""Nested lists and objects of JSON."""
+"""Deepest nesting of JSON."""
 _MEMBERS = 50_000
-"""Files in a ZIP archive."""
+"""Most files in a ZIP archive."""
 _CHUNK = 2**20
 _DAMAGED = (BadZipFile, OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zlib.error, struct.error)
 """Errors of a ZIP archive that is damaged, encrypted, or packed in another way."""
 
 
 class LimitError(ValueError):
-    """A file exceeds a limit, or is not the kind of file that is read. Callers raise it as their own error."""
+    """A file exceeds a limit, or is of another kind. Callers raise it as their own error."""
 
 
 def unpacked_limit(packed: int, default: int) -> int:
@@ -48,7 +48,7 @@ def unpacked_limit(packed: int, default: int) -> int:
     if not text:
         return min(default, max(FREE, RATIO * packed))
     if not (text.isascii() and text.isdecimal() and len(text) <= 18):
-        raise LimitError(f"the environment variable {VARIABLE} is a number of bytes, not {text!r}")
+        raise LimitError(f"the environment variable {VARIABLE} must be a number of bytes, not {text!r}")
     return int(text)
 
 
@@ -56,7 +56,7 @@ def too_large(limit: int, packed: int) -> LimitError:
     """Return the error of a packed file that unpacks to more than its limit."""
     return LimitError(
         f"{size(packed)} unpack to more than {size(limit)}; if you trust the file, set the environment variable "
-        f"{VARIABLE} to more bytes"
+        f"{VARIABLE} to a larger number of bytes"
     )
 
 
@@ -66,11 +66,11 @@ def read_regular(path: Path, limit: int, folder: Path | None = None) -> bytes:
     Parameters
     ----------
     path
-        A FIFO, a device or a folder is refused without waiting for it.
+        Path of the file. A FIFO, a device or a folder raises an error at once.
     limit
         Most bytes.
     folder
-        The file has to lie in this folder once symbolic links are followed.
+        Folder that must hold the file after symbolic links are followed.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def read_regular(path: Path, limit: int, folder: Path | None = None) -> bytes:
 
 
 def check_inside(path: Path, folder: Path | None) -> None:
-    """Refuse a path that symbolic links lead out of a folder."""
+    """Raise LimitError if symbolic links lead a path out of a folder."""
     if folder is None:
         return
     try:
@@ -106,7 +106,7 @@ def check_inside(path: Path, folder: Path | None) -> None:
 
 
 def parse_json(content: bytes, values: int = 2_000_000) -> Any:
-    """Return the value of JSON text. Raises LimitError if it is nested too deeply, has too many values, or is no JSON.
+    """Return the value of JSON text. Raises LimitError if it is invalid, nested too deeply, or has too many values.
 
     Examples
     --------
@@ -137,19 +137,19 @@ def _parts(value: Any) -> Any:
 
 
 def unzip(content: bytes, default: int) -> dict[str, bytes]:
-    """Return the files in a ZIP archive, whose sizes are checked before and while they are unpacked.
+    """Return the files in a ZIP archive; their sizes are checked before and during unpacking.
 
     Parameters
     ----------
     content
         The archive.
     default
-        Most unpacked bytes of all files, unless the environment variable says otherwise.
+        Most unpacked bytes of all files, unless the environment variable sets another limit.
 
     Raises
     ------
     LimitError
-        If the archive is damaged, packed in an unknown way, unpacks to more, or has a name twice.
+        If the archive is damaged, packed by an unknown method, unpacks to more bytes, or has a name twice.
     """
     limit = unpacked_limit(len(content), default)
     if content.count(b"PK\x01\x02") > _MEMBERS:
@@ -169,7 +169,7 @@ def unzip(content: bytes, default: int) -> dict[str, bytes]:
 
 
 def _unpacked(archive: ZipFile, member: ZipInfo) -> bytes:
-    """Return one file of an archive, read in pieces: its declared size may be wrong."""
+    """Return one file of an archive, read in pieces because its declared size may be wrong."""
     if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
         raise LimitError(f"{member.filename[:80]!r} is packed by the unknown method {member.compress_type}")
     pieces, rest = [], member.file_size
@@ -183,7 +183,7 @@ def _unpacked(archive: ZipFile, member: ZipInfo) -> bytes:
 
 
 def rezip(files: dict[str, bytes]) -> bytes:
-    """Return an archive of files that were checked, without compression."""
+    """Return an archive of checked files, without compression."""
     content = io.BytesIO()
     with ZipFile(content, "w", ZIP_STORED) as archive:
         for name, data in files.items():
@@ -192,7 +192,7 @@ def rezip(files: dict[str, bytes]) -> bytes:
 
 
 def check_npy(content: bytes) -> None:
-    """Refuse a file of numpy whose header declares another size than it has, or objects.
+    """Raise LimitError for a file of numpy whose header declares another size or objects.
 
     Examples
     --------

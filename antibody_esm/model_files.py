@@ -1,4 +1,4 @@
-"""A fitted model on disk: a folder of three files, none of which can run code."""
+"""Fitted models on disk: a folder of three files that cannot run code."""
 
 import hashlib
 import json
@@ -37,19 +37,19 @@ _READ_FORMATS = (2, FORMAT)
 _MANIFEST_BYTES = 16 * 10**6
 _MESSAGE = 300
 _WHOLE_CHAIN = 80
-"""Median length of training sequences from which on a model of format 2 is taken to read whole chains."""
+"""Lowest median length of the training sequences of a model of format 2 that reads whole chains."""
 _OF_TRAINING_ROWS = ("knn", "gaussian_process", "gaussian_process_regressor", "svr")
-"""Classifiers and regressors that hold vectors of training antibodies."""
+"""Classifiers and regressors that contain vectors of training antibodies."""
 _RECORDED = ("antibody_esm", "joblib", "numpy", "pydantic", "scikit-learn", "skops", "torch", "transformers", "xgboost")
 
 _NOT_HERE = "not fitted here, and not loaded with its training antibodies"
 NOT_FITTED = Training(Unknown("not computed: the model was fitted with uncertainty=False"), None, None, _NOT_HERE)
-"""Facts of a model without its training antibodies."""
+"""`Training` of a model without its training antibodies."""
 
 
 @dataclass(frozen=True, eq=False)
 class FittedModel:
-    """A fitted classifier or regressor with the facts that are saved with it.
+    """A fitted classifier or regressor with the data that are saved with it.
 
     Attributes
     ----------
@@ -64,9 +64,9 @@ class FittedModel:
     metrics
         Summary of the cross-validation; None if none was run.
     training
-        The training antibodies, with all that is derived from them.
+        The training antibodies, with data derived from them.
     saved_digest
-        Digest of a model that was loaded: bytes of the same classifier differ between versions of libraries.
+        Digest of a loaded model: bytes of the same classifier differ between versions of libraries.
     """
 
     spec: TrainSpec
@@ -79,19 +79,21 @@ class FittedModel:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the spec and the bytes of the classifier: predictions depend on no more."""
+        """SHA-256 of the spec and the bytes of the classifier, which determine all predictions."""
         return self.saved_digest or _digest(self.spec, dumps(self.classifier))
 
 
 def ledger_of(folder: Path) -> Path:
-    """Return the file of a saved model that lists the test sets which were opened with it."""
+    """Return the path of a saved model's log of test sets."""
     return folder / "openings.jsonl"
 
 
 def save_model(model: FittedModel, folder: Path, *, training: bool) -> str:
-    """Write a model, and return in words which facts of its training antibodies are saved; see `Predictor.save`."""
+    """Write a model, and return a description of the saved training data; see `Predictor.save`."""
     content = dumps(model.classifier)
-    known = dump_training(model.training if training else Training(model.training.uncertainty, None, None, WITHOUT))
+    training_bytes = dump_training(
+        model.training if training else Training(model.training.uncertainty, None, None, WITHOUT)
+    )
     manifest = {
         "format": FORMAT,
         "spec": json.loads(model.spec.model_dump_json()),
@@ -103,7 +105,7 @@ def save_model(model: FittedModel, folder: Path, *, training: bool) -> str:
             "decision": model.spec.decision.fingerprint,
         },
         "classifier_sha256": hashlib.sha256(content).hexdigest(),
-        "training_sha256": hashlib.sha256(known).hexdigest(),
+        "training_sha256": hashlib.sha256(training_bytes).hexdigest(),
         "data": model.data.to_dict(),
         "reading": model.reading.to_dict(),
         "metrics": model.metrics,
@@ -112,13 +114,13 @@ def save_model(model: FittedModel, folder: Path, *, training: bool) -> str:
     manifest["sha256"] = manifest_digest(manifest)
     with replacing_folder(folder, (_MANIFEST, _CLASSIFIER, _TRAINING)) as new:
         write(new / _CLASSIFIER, content)
-        write(new / _TRAINING, known)
+        write(new / _TRAINING, training_bytes)
         write(new / _MANIFEST, json.dumps(manifest, indent=2, allow_nan=False).encode())
     return _with_or_without(model, training)
 
 
 def _with_or_without(model: FittedModel, training: bool) -> str:
-    """Return in words which facts of the training antibodies are saved."""
+    """Return a description of the saved training data."""
     kind, antibodies = model.spec.classifier.kind, model.training.antibodies
     inside = f"; but {kind} itself consists of vectors and labels of them" if kind in _OF_TRAINING_ROWS else ""
     if not training or (antibodies is None and model.training.applicability is None):
@@ -129,18 +131,18 @@ def _with_or_without(model: FittedModel, training: bool) -> str:
 
 
 def load_model(folder: Path) -> FittedModel:
-    """Return a model that `save_model` wrote, without executing anything; raises as `Predictor.load` does."""
+    """Return a model that `save_model` wrote, without running code of it; raises as `Predictor.load` does."""
     path = folder / _MANIFEST
     try:
         manifest = parse_json(_read(folder, _MANIFEST, _MANIFEST_BYTES))
         if not isinstance(manifest, dict) or not _is_read(manifest.get("format")):
-            raise StoreError(f"this version reads models of format {' and '.join(map(str, _READ_FORMATS))}", path)
+            raise StoreError(f"not a model of format {' or '.join(map(str, _READ_FORMATS))}", path)
         _check_manifest(manifest, path)
         content = _read(folder, _CLASSIFIER)
         if hashlib.sha256(content).hexdigest() != manifest["classifier_sha256"]:
             raise StoreError("not the classifier that its manifest describes", folder / _CLASSIFIER)
-        known = _read(folder, _TRAINING)
-        if hashlib.sha256(known).hexdigest() != manifest["training_sha256"]:
+        training_bytes = _read(folder, _TRAINING)
+        if hashlib.sha256(training_bytes).hexdigest() != manifest["training_sha256"]:
             raise StoreError("not the training antibodies that its manifest describes", folder / _TRAINING)
         spec = TrainSpec.model_validate_json(json.dumps(manifest["spec"]))
         if spec.fingerprint != manifest["fingerprints"]["train"]:
@@ -150,7 +152,7 @@ def load_model(folder: Path) -> FittedModel:
         older = manifest["format"] != FORMAT
         reading = None if older else Reading.from_dict(manifest["reading"])
         species = None if reading is None else reading.species
-        training = load_training(known, folder / _TRAINING, data, species, of_format_2=older)
+        training = load_training(training_bytes, folder / _TRAINING, data, species, of_format_2=older)
         reading = reading or _reading_of_format_2(data, training.applicability)
         ledger = ledger_of(folder)
         if ledger.is_symlink() or ledger.exists():
@@ -166,9 +168,9 @@ def load_model(folder: Path) -> FittedModel:
 
 
 def saved_reading(folder: Path) -> Reading | None:
-    """Return chain and fragment that a saved model reads, from its manifest alone.
+    """Return the chain and the fragment that a saved model reads, from its manifest alone.
 
-    None if there is no such manifest, whose fault `load_model` reports.
+    None if the manifest cannot be read; `load_model` then raises the error.
     """
     try:
         data = parse_json(_read(folder, _MANIFEST, _MANIFEST_BYTES))["data"]
@@ -192,7 +194,7 @@ def _is_read(number: Any) -> bool:
 
 
 def _read(folder: Path, name: str, most: int | None = None) -> bytes:
-    """Return a file of a saved model: a regular one that lies in its folder. `most` is the most bytes it has."""
+    """Return the content of a saved model's file: a regular file in its folder of at most `most` bytes."""
     try:
         limit = unpacked_limit(UNPACKED, UNPACKED) if most is None else most
         return read_regular(folder / name, limit, folder)
@@ -201,21 +203,22 @@ def _read(folder: Path, name: str, most: int | None = None) -> bytes:
 
 
 def _check_parts(metrics: Any, versions: Any) -> None:
-    """Raise TypeError if the parts of a manifest are of other types than `save` writes."""
+    """Raise TypeError if parts of a manifest have other types than `save` writes."""
     if not isinstance(metrics, dict | None):
-        raise TypeError("metrics are an object or null")
+        raise TypeError("metrics must be an object or null")
     if not (isinstance(versions, dict) and all(isinstance(text, str) for text in versions.values())):
-        raise TypeError("versions are text by name")
+        raise TypeError("versions must be texts by name")
 
 
 def _check_manifest(manifest: dict[str, Any], path: Path) -> None:
-    """Raise a StoreError where a manifest is not as it was saved; warn where that cannot be known."""
+    """Raise a StoreError if a manifest was changed; warn if it has no digest."""
     if manifest["format"] == FORMAT:
         if manifest["sha256"] != manifest_digest(manifest):
-            raise StoreError("was changed after the model was saved", path)
+            raise StoreError("the manifest was changed after the model was saved", path)
         if manifest["reading"]["engine"] != method():
             warnings.warn(
-                f"antibodies were numbered by {manifest['reading']['engine']} in training, and are by {method()} here",
+                f"the training antibodies were numbered by {manifest['reading']['engine']}, but this installation "
+                f"uses {method()}",
                 UserWarning,
                 stacklevel=4,
             )
@@ -224,7 +227,7 @@ def _check_manifest(manifest: dict[str, Any], path: Path) -> None:
     if later:
         raise StoreError(f"a manifest of format {manifest['format']} has no {later[0]!r}", path)
     warnings.warn(
-        f"{path}: the model was saved in format {manifest['format']}, whose manifest is under no digest; "
+        f"{path}: the model was saved in format {manifest['format']}, whose manifest has no digest; "
         "save it again to protect it against changes",
         UserWarning,
         stacklevel=4,
@@ -232,7 +235,7 @@ def _check_manifest(manifest: dict[str, Any], path: Path) -> None:
 
 
 def _reading_of_format_2(data: TrainedOn, training: Applicability | None) -> Reading:
-    """Return the reading of a model of format 2, which has none; sequences of training are as long as its fragment."""
+    """Return the reading of a model of format 2, derived from the lengths of its training sequences."""
     reading = Reading(data.chain, data.fragment)
     if training is None:
         return replace(reading, check=reading.fragment is not None)

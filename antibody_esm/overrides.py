@@ -1,7 +1,7 @@
-"""The override grammar: ``group=choice`` and ``key=value`` become a tree of plain values.
+"""Grammar of overrides: ``group=choice`` and ``key=value`` as a tree of plain values.
 
-Hydra's parser reads an override; presets give a group's fields; pydantic judges the result, in `Run.compose`. There is
-no second schema, and no state outside of these functions, so that a notebook may call them too.
+Hydra's parser reads an override, presets supply the fields of a group, and pydantic validates the result in
+`Run.compose`. These functions have no state, so that notebooks can call them too.
 """
 
 import sys
@@ -26,13 +26,13 @@ GROUPS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "model": ("extractor", presets.EXTRACTORS),
     "classifier": ("classifier", presets.ESTIMATORS),
 }
-"""Group of the command line to the branch it fills, and the presets to choose from."""
+"""Branch of the tree and presets of each group of the command line."""
 
 _DEFAULT = {"model": presets.DEFAULT_EXTRACTOR, "classifier": presets.DEFAULT_CLASSIFIER}
 
 
 def applied(overrides: Sequence[str], tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a tree of defaults with the presets and the values of overrides in it; see `Run.compose`."""
+    """Return a tree of defaults, updated by the presets and values of overrides; see `Run.compose`."""
     parsed = [_parse(text) for text in overrides]
     for override in parsed:
         if override.is_sweep_override():
@@ -55,7 +55,7 @@ def applied(overrides: Sequence[str], tree: Mapping[str, Any]) -> dict[str, Any]
 
 
 def sweep(overrides: Sequence[str]) -> list[list[str]]:
-    """Return the overrides of every run of a sweep: the product of all values given with commas.
+    """Return the overrides of every run of a sweep: the product of all comma-separated values.
 
     Examples
     --------
@@ -64,24 +64,24 @@ def sweep(overrides: Sequence[str]) -> list[list[str]]:
     """
     columns = []
     for text in overrides:
-        one = _parse(text)
+        override = _parse(text)
         try:
-            values = list(one.sweep_string_iterator()) if one.is_sweep_override() else None
+            values = list(override.sweep_string_iterator()) if override.is_sweep_override() else None
         except HydraException as error:
-            raise invalid(one.key_or_group, text, str(error)) from error
-        columns.append([text] if values is None else [f"{one.key_or_group}={value}" for value in values])
+            raise invalid(override.key_or_group, text, str(error)) from error
+        columns.append([text] if values is None else [f"{override.key_or_group}={value}" for value in values])
     return [list(job) for job in product(*columns)]
 
 
 def _parse(text: str) -> Override:
     try:
-        one = OverridesParser.create().parse_override(text)
+        override = OverridesParser.create().parse_override(text)
     except HydraException as error:
-        problem = f"not key=value ({str(error).splitlines()[0]}); quote a value of odd characters: key='...'"
+        problem = f"not key=value ({str(error).splitlines()[0]}); quote a value with special characters: key='...'"
         raise invalid(text.partition("=")[0], text, problem) from error
-    if one.package is not None or one.type not in (OverrideType.CHANGE, OverrideType.FORCE_ADD):
-        raise invalid(one.key_or_group, text, "only key=value is understood here")
-    return one
+    if override.package is not None or override.type not in (OverrideType.CHANGE, OverrideType.FORCE_ADD):
+        raise invalid(override.key_or_group, text, "only key=value is allowed here")
+    return override
 
 
 def _shorthand(key: str) -> str:
@@ -89,7 +89,7 @@ def _shorthand(key: str) -> str:
 
 
 def _presets(chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of the chosen presets, by the branch that each of them fills."""
+    """Return the fields of the chosen presets, by branch."""
     branches = {}
     for group, (branch, choices) in GROUPS.items():
         if not isinstance(chosen[group], str) or chosen[group] not in choices:
@@ -123,22 +123,22 @@ def _keys(tree: Mapping[str, Any]) -> Iterable[str]:
     yield from (f"{name}.*" if isinstance(branch, dict) else name for name, branch in tree.items() if name != "format")
 
 
-def invalid(key: str, given: Any, problem: str) -> ValidationError:
-    """Return the error that an override is."""
+def invalid(key: str, value: Any, problem: str) -> ValidationError:
+    """Return the error of an invalid override."""
     kind = PydanticCustomError("override", "{problem}", {"problem": problem})
     return ValidationError.from_exception_data(
-        "overrides", [InitErrorDetails(type=kind, loc=tuple(key.split(".")), input=given)]
+        "overrides", [InitErrorDetails(type=kind, loc=tuple(key.split(".")), input=value)]
     )
 
 
 @contextmanager
 def refused() -> Iterator[None]:
-    """Print each problem of invalid overrides on one line, and end the command with 2."""
+    """Print each problem of invalid overrides on one line, and exit with 2."""
     try:
         yield
     except ValidationError as error:
-        for one in error.errors():
-            # pydantic's path also names the model and, of a classifier, its kind; an override does not.
-            place = ".".join(str(part) for part in one["loc"] if part != "train" and part not in presets.ESTIMATORS)
-            print(f"error: {place}: {one['msg']} (given: {one['input']})", file=sys.stderr)  # noqa: T201
+        for problem in error.errors():
+            # pydantic's path also names the model and a classifier's kind; an override does not.
+            place = ".".join(str(part) for part in problem["loc"] if part != "train" and part not in presets.ESTIMATORS)
+            print(f"error: {place}: {problem['msg']} (given: {problem['input']})", file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from error

@@ -1,4 +1,4 @@
-"""A fitted classifier or regressor with all that is needed to trust it: saved, loaded, applied."""
+"""Fitted classifiers and regressors: prediction, uncertainty, evaluation, saving and loading."""
 
 import warnings
 from functools import cached_property
@@ -43,9 +43,9 @@ class Predictor:
     spec
         Spec of the training, with the language model pinned to its bytes.
     classifier
-        The fitted scikit-learn pipeline; class 1 is positive. A regressor's, where labels are continuous.
+        The fitted scikit-learn pipeline: a classifier, whose class 1 is positive, or a regressor.
     data
-        Facts of the training data (`TrainedOn`).
+        Description of the training data (`TrainedOn`).
     reading
         Chain, fragment and numbering by which antibodies are read.
     metrics
@@ -53,13 +53,13 @@ class Predictor:
     training
         The training antibodies; after `load`, the sequences that the model reads and their labels. None if unknown.
     unknown
-        Reason why training antibodies or their labels are unknown; empty if they are known.
+        Reason why training antibodies or their labels are unknown; empty otherwise.
     ledger
-        Log of the test sets that this model was scored on; beside the model once it is saved.
+        Log of the test sets that this model was scored on; saved with the model.
     uncertainty
         Out-of-fold predictions for the training antibodies, or `Unknown` with the reason why there are none.
     applicability
-        The training antibodies, to which others are compared; None in a model that was saved without them.
+        The training antibodies for comparison with others; None in a model that was saved without them.
     """
 
     def __init__(
@@ -100,33 +100,34 @@ class Predictor:
         assay: str | None = None,
         check: bool | None = None,
     ) -> NDArray[Any]:
-        """Return the class ``(n,)`` of each sequence, 0 or 1; of a regressor its value, float64 in the labels' unit.
+        """Return the class ``(n,)`` of each sequence, 0 or 1; for a regressor the value, float64 in the labels' unit.
 
         Parameters
         ----------
         sequences
             Single chains, or pairs of heavy and light; or a `Dataset`; or a DataFrame with columns ``heavy`` and
-            ``light`` (``sequence``, where one chain is read) and maybe ``id``. The chain and the fragment that the
-            model was trained on are read of each, see `reading`.
+            ``light`` (or ``sequence``, if one chain is read) and optionally ``id``. The model reads the chain and the
+            fragment that it was trained on, see `reading`.
         threshold
-            Probability from which on the class is 1; None: as the model decides.
+            Lowest probability of class 1; None uses the model's own threshold.
         assay
-            ``elisa`` or ``psr``: the threshold that earlier work used, see `evaluation.thresholds.ASSAY_THRESHOLDS`;
-            `threshold` wins.
+            ``elisa`` or ``psr``: the threshold of earlier work, see `evaluation.thresholds.ASSAY_THRESHOLDS`. It is
+            ignored if `threshold` is not None.
         check
-            Whether numbering decides if each antibody is the molecule that the model reads; None: as in training.
+            True if numbering checks that each antibody is the molecule that the model reads; None: as in training.
 
         Raises
         ------
         DatasetError
-            If an antibody is not what the model reads, or has not the whole fragment: its message lists the rows, its
-            `reasons` has all of them.
+            If an antibody is another molecule, or lacks a part of the fragment. The message lists rows, and `reasons`
+            has all of them.
         SequenceError
-            If any sequence is not made of amino acids and X, or is too long; nothing has run by then.
+            If any sequence is not made of amino acids and X, or is too long; it is raised before any computation.
         CheckpointError
-            If the language model is needed and its files are not the ones of the training.
+            If the language model is needed and its files are not those of the training.
         ValueError
-            If there is no such assay, or a threshold is not a probability, or is given to a regressor.
+            If there is no such assay, if a threshold is not a probability, or if the model is a regressor, which has no
+            threshold.
         """
         return self._target.predict(
             self.classifier, self.vectors(sequences, check=check), self._target.threshold(threshold, assay)
@@ -151,10 +152,9 @@ class Predictor:
         confidence: float = CONFIDENCE,
         check: bool | None = None,
     ) -> "pd.DataFrame":
-        """Return predictions of antibodies with all that tells how far to trust them, one row each, in input order.
+        """Return predictions with uncertainty and applicability, one row per antibody, in input order.
 
-        An antibody that is not what the model reads has no prediction: its numbers are NaN, and its warning is the
-        reason.
+        A refused antibody has no prediction: its numbers are NaN, and its warning is the reason.
 
         Parameters
         ----------
@@ -163,23 +163,23 @@ class Predictor:
         threshold, assay
             As for `predict`.
         confidence
-            Of conformal sets and intervals, above 0 and below 1.
+            Confidence of conformal sets and intervals, above 0 and below 1.
         check
             As for `predict`.
 
         Returns
         -------
-        ``id`` (else rows are numbered); of a classifier ``prediction``, ``probability``, ``calibrated`` with the ends
-        of its Venn-Abers interval ``calibrated_low`` and ``calibrated_high``, and ``conformal_set`` (``0``, ``1``, ``0
-        or 1``, ``neither``); of a regressor ``prediction``, ``low`` and ``high``; then ``distance`` to the training
-        antibodies (the share of them that are nearer to their own neighbours), ``identity`` to the nearest one (of
-        pairs, that of the heavy chains), and ``warning``, empty where there is nothing to say. What the model does not
-        know is missing; if that is the identity, the warning has the reason.
+        ``id`` (or the row's number). A classifier has ``prediction``, ``probability``, ``calibrated`` with the ends of
+        its Venn-Abers interval ``calibrated_low`` and ``calibrated_high``, and ``conformal_set`` (``0``, ``1``, ``0 or
+        1``, ``neither``). A regressor has ``prediction``, ``low`` and ``high``. Both have ``distance`` to the training
+        antibodies (the fraction of them that are nearer to their own neighbours), ``identity`` to the nearest one (for
+        pairs, that of the heavy chains), and ``warning``, which may be empty. Unknown values are missing; if the
+        identity is unknown, the warning has the reason.
 
         Raises
         ------
         DatasetError
-            If a table has not the columns, or a `Dataset` is of another chain or fragment.
+            If a table lacks the columns, or a `Dataset` is of another chain or fragment.
         SequenceError, CheckpointError, ValueError
             As `predict` does.
         """
@@ -201,23 +201,23 @@ class Predictor:
         assay: str | None = None,
         confidence: float = CONFIDENCE,
     ) -> "pd.DataFrame":
-        """Return `score_table` of texts as the model reads them, without ids; they are neither cut nor checked."""
+        """Return `score_table` of texts that are already as the model reads them, without ids."""
         import pandas as pd
 
         X = self._features(texts)
         predicted = self._target.predict(self.classifier, X, self._target.threshold(threshold, assay))
         uncertainty = self.uncertainty if isinstance(self.uncertainty, Uncertainty) else None
         columns = self._target.columns(predicted, uncertainty, confidence)
-        known = familiarity(self.applicability, texts, X, self.unknown)
-        return pd.DataFrame(columns | known)
+        familiar = familiarity(self.applicability, texts, X, self.unknown)
+        return pd.DataFrame(columns | familiar)
 
     def read(self, sequences: "Antibodies", *, check: bool | None = None) -> tuple[list[str], Texts]:
-        """Return the id of each antibody, and the text that the model reads of it or the reason why it is refused.
+        """Return the id of each antibody, and the text that the model reads or the reason why it is refused.
 
-        Takes what `predict` does; raises DatasetError or SequenceError where no row can be named that is refused.
+        Accepts the input of `predict`; raises DatasetError or SequenceError if the input as a whole cannot be read.
         """
-        found = read_antibodies(sequences, self.reading, check)
-        return found.ids, found.texts
+        antibodies = read_antibodies(sequences, self.reading, check)
+        return antibodies.ids, antibodies.texts
 
     def evaluate(
         self,
@@ -228,10 +228,10 @@ class Predictor:
         check: bool | None = None,
         drop: bool = False,
     ) -> Report:
-        """Return the scores on labelled data that had no part in training.
+        """Return the scores on held-out labelled data.
 
-        That the data were opened is noted in `ledger`, and the report says how often they were. The same model on the
-        same data with the same threshold is the same opening.
+        `ledger` records that the data were opened, and the report states how often. The same model on the same data
+        with the same threshold is one opening.
 
         Parameters
         ----------
@@ -240,13 +240,14 @@ class Predictor:
         threshold, assay, check
             As for `predict`.
         drop
-            Leave antibodies out that the model does not read, with the reason in the provenance, instead of refusing.
+            Leave out antibodies that the model does not read, and record the reasons in the provenance, instead of
+            raising an error.
 
         Raises
         ------
         DatasetError
-            If the labels are not 0 and 1, both present; of a regressor, if they are all alike; or if an antibody is not
-            what the model reads.
+            If a classifier's labels are not 0 and 1, both present; if a regressor's labels are all equal; or if an
+            antibody is not what the model reads.
         """
         self._target.labels(data)  # before any work
         texts = data.read_by(self.reading, check)
@@ -269,7 +270,7 @@ class Predictor:
         )
 
     def _opened(self, data: Dataset, cut: float | None, checked: bool) -> tuple[tuple[str, ...], int]:
-        """Note that these data were opened; return what a reader of scores should know of that, and how often."""
+        """Record that these data were opened; return notes for the report, and the number of openings."""
         source = data.provenance.source
         self.ledger.record(Opening(source, data.digest, self.digest, cut))
         warning = tuned_here(cut, data)
@@ -279,19 +280,19 @@ class Predictor:
         if not checked:
             notes.append(UNCHECKED)
         if data.digest == self.data.digest:
-            notes.append("These are the data that the model was trained on; scores say nothing of others.")
+            notes.append("These are the data that the model was trained on; the scores do not apply to other data.")
         return (*notes, self.ledger.note(source)), self.ledger.count(source)
 
     def vectors(self, sequences: "Antibodies", *, check: bool | None = None) -> NDArray[np.float64]:
-        """Return the features ``(n, dim)`` that the classifier reads; takes and raises what `predict` does."""
-        found = read_antibodies(sequences, self.reading, check)
-        refuse(found.texts, f"are not what the model reads ({self.reading})", _HINT, found.places)
-        return self._features(found.texts.accepted)
+        """Return the features ``(n, dim)`` that the classifier reads; input and errors are those of `predict`."""
+        antibodies = read_antibodies(sequences, self.reading, check)
+        refuse(antibodies.texts, f"are not what the model reads ({self.reading})", _HINT, antibodies.places)
+        return self._features(antibodies.texts.accepted)
 
     def predict_read(self, texts: list[str]) -> NDArray[np.float64]:
         """Return the probability of class 1, or a regressor's value, ``(n,)``, of texts as the model reads them.
 
-        For mutants of what `reads` gives, which are neither cut nor checked again.
+        Texts, such as mutants of `reads`, are neither cut nor checked.
         """
         return self._target.predict(self.classifier, self._features(texts), None).score
 
@@ -303,7 +304,7 @@ class Predictor:
         SequenceError
             If it is not made of amino acids and X.
         DatasetError
-            If it is not what the model reads, or has not the whole fragment.
+            If it is another molecule, or lacks a part of the fragment.
         """
         texts = self.read([antibody], check=check)[1]
         if texts.reasons:
@@ -314,31 +315,30 @@ class Predictor:
         return features(texts, self.extractor, self.store) if texts else np.empty((0, self.classifier.n_features_in_))
 
     def save(self, folder: str | Path, *, training: bool = True) -> Path:
-        """Write the model to a folder, and return it.
+        """Write the model to a folder, and return the folder.
 
         The folder holds ``manifest.json`` (format number, spec, fingerprints, versions, digests of the data and of the
-        other files, metrics), ``classifier.skops`` and ``training.npz`` (scores of the training antibodies out of fold,
+        other files, metrics), ``classifier.skops`` and ``training.npz`` (out-of-fold scores of the training antibodies,
         their sequences, labels and vectors). None of them can run code when it is loaded. The same training gives the
-        same bytes. A ledger of opened test sets, ``openings.jsonl``, lies beside them. An earlier model in the folder
-        is replaced as a whole when the new one is written; the ledger, and files that are no model's, are kept. A line
-        is printed that says whether the training antibodies were saved.
+        same bytes. The log of opened test sets is ``openings.jsonl``. An earlier model in the folder is replaced as a
+        whole; the log and foreign files are kept. A printed line states whether the training antibodies were saved.
 
         Parameters
         ----------
         folder
-            Is made where it is not there.
+            Folder of the model; it is created if necessary.
         training
-            False leaves sequences, labels and vectors of the training antibodies out. Identity and distance to these,
-            baselines of a test and its overlap with the training are then unknown. Of `uncertainty`, sorted scores of
-            each class stay, or sorted residuals, which belong to no antibody. Some classifiers consist of vectors and
-            labels of the training (nearest neighbours, support vectors, Gaussian processes); a printed line says so.
+            False leaves out sequences, labels and vectors of the training antibodies. Identity and distance to these,
+            baselines of a test and its overlap with the training set are then unknown. `uncertainty` keeps sorted
+            scores of each class, or sorted residuals, without their antibodies. Some classifiers consist of training
+            vectors and labels (nearest neighbours, support vectors, Gaussian processes); the printed line states that.
         """
         folder = Path(folder)
         print(f"Saved to {folder}, {self.write(folder, training=training)}.")  # noqa: T201
         return folder
 
     def write(self, folder: str | Path, *, training: bool = True) -> str:
-        """Write the model as `save` does, and return in words which facts of the training antibodies are saved."""
+        """Write the model like `save`, and return a description of the saved training data."""
         folder = Path(folder)
         saved = save_model(self._model(), folder, training=training)
         self.ledger.move(ledger_of(folder))
@@ -350,7 +350,7 @@ class Predictor:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the spec and the bytes of the classifier: predictions depend on no more."""
+        """SHA-256 of the spec and the bytes of the classifier, which determine all predictions."""
         return self._model().digest
 
     @classmethod
@@ -361,22 +361,22 @@ class Predictor:
         store: str | Path | Store | None = None,
         runtime: RuntimeSpec | None = None,
     ) -> "Predictor":
-        """Read a saved model. The language model is not loaded before a sequence needs it.
+        """Read a saved model. The language model is loaded when a sequence needs it.
 
         Parameters
         ----------
         folder
-            What `save` was given.
+            Folder of the model, see `save`.
         store
-            Where vectors are looked up and kept; None keeps them in memory.
+            Store of vectors; None keeps them in memory.
         runtime
             Device, workers and progress bar.
 
         Raises
         ------
         StoreError
-            If the folder is not a saved model, is of another format, was changed, or holds types that no classifier
-            of this package consists of. Nothing in it is executed.
+            If the folder is not a saved model, has another format, was changed, or holds types that no classifier of
+            this package contains. No code of it runs.
         """
         folder = Path(folder)
         model = load_model(folder)
@@ -395,5 +395,5 @@ class Predictor:
 
 
 def features(sequences: list[str], extractor: AnyExtractor, store: Store) -> NDArray[np.float64]:
-    """Return what a classifier reads ``(n, dim)``: vectors in float64, in which solvers converge as they should."""
+    """Return the features of a classifier ``(n, dim)``: vectors in float64, in which solvers converge reliably."""
     return embed(sequences, extractor, store).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Named specs: the one place that binds a name to values."""
+"""Named specs of language models, classifiers and regressors."""
 
 import warnings
 from pathlib import Path
@@ -80,7 +80,7 @@ REGRESSORS: MappingProxyType[str, RegressorSpec] = MappingProxyType(
 """Regressors of continuous labels by name; each name is the spec's ``kind``."""
 
 ESTIMATORS: MappingProxyType[str, ClassifierSpec | RegressorSpec] = MappingProxyType({**CLASSIFIERS, **REGRESSORS})
-"""Both."""
+"""Classifiers and regressors by name."""
 
 _S = TypeVar("_S", bound=Spec)
 
@@ -91,7 +91,7 @@ def extractor(choice: str | Path | AnyExtractorSpec) -> AnyExtractorSpec:
     Raises
     ------
     ValueError
-        If a name is no preset; the message lists them.
+        If there is no preset of this name; the message lists the presets.
     """
     if isinstance(choice, Path) or (isinstance(choice, str) and Path(choice).is_dir() and choice not in EXTRACTORS):
         return ExtractorSpec(model=str(choice))
@@ -100,26 +100,26 @@ def extractor(choice: str | Path | AnyExtractorSpec) -> AnyExtractorSpec:
 
 
 def one_model(choice: str | Path | AnyExtractorSpec) -> ExtractorSpec:
-    """Return the spec of a preset's name, a local folder, or a spec as it is, where only one language model will do.
+    """Return the spec of one language model from a preset's name, a local folder, or a spec.
 
     Raises
     ------
     ValueError
-        If it is something else, or a name is no preset.
+        If it is not one language model, or there is no preset of this name.
     """
     chosen = extractor(choice)
     if not isinstance(chosen, ExtractorSpec):
-        raise ValueError(f"{choice} is not one language model")
+        raise ValueError(f"{choice} is an ensemble or descriptors; one language model is required")
     return chosen
 
 
 def classifier(choice: str | ClassifierSpec | RegressorSpec) -> ClassifierSpec | RegressorSpec:
-    """Return the spec of a preset's name, or a spec as it is; of a classifier or of a regressor.
+    """Return the spec of a classifier or regressor from a preset's name, or a spec as it is.
 
     Raises
     ------
     ValueError
-        If a name is no preset; the message lists them.
+        If there is no preset of this name; the message lists the presets.
     """
     # Any spec passes here, and TrainSpec refuses others.
     return _choose(choice, ESTIMATORS, Spec, "classifier", "or a classifier spec")  # type: ignore[return-value]  # see above

@@ -1,4 +1,4 @@
-"""Identity of this machine, and signs of life of its processes."""
+"""Identity of this machine, and the state of its processes."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @cache
 def host() -> str:
-    """Return 16 hexadecimal digits: this machine since it was started, and on Linux this container."""
+    """Return 16 hexadecimal digits that identify this machine since its last start, and on Linux this container."""
     name = socket.gethostname()
     with suppress(OSError):
         name += Path("/proc/sys/kernel/random/boot_id").read_text()
@@ -19,10 +19,10 @@ def host() -> str:
 
 
 def runs(process: int) -> bool:
-    """Return whether a process of this machine runs; True where the system cannot be asked."""
-    if os.name != "posix":  # asking is not possible there without ending it
+    """Return True if a process of this machine runs, or if the system cannot tell."""
+    if os.name != "posix":  # on other systems, the check would end the process
         return True
-    if process == 0:  # to a signal, a group of processes
+    if process == 0:  # signals treat 0 as a group of processes
         return False
     try:
         os.kill(process, 0)

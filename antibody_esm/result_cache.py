@@ -1,4 +1,4 @@
-"""Results that are computed once: JSON in a folder, each under the digest of all that it depends on."""
+"""Cache of results: JSON files in a folder, each under the digest of its inputs."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ _LIBRARIES = ("anarcism", "matplotlib", "numpy", "pandas", "scikit-learn", "scip
 
 @cache
 def versions() -> dict[str, str]:
-    """Return the versions of Python and libraries, and the digest of this package's code: other code, other results."""
+    """Return the versions of Python and libraries, and the digest of this package's code."""
     code, root = hashlib.sha256(), Path(__file__).parent
     for path in sorted(root.rglob("*.py")):
         code.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
@@ -28,12 +28,12 @@ def versions() -> dict[str, str]:
 
 
 class ResultFolder:
-    """What was found, by what it depends on. A result that was damaged is computed again.
+    """Results by their inputs. A damaged result is computed again.
 
     Parameters
     ----------
     root
-        The folder; it is made when the first result is kept. None remembers results for the life of this object.
+        The folder, created with the first result. None keeps results in memory for the life of this object.
 
     Examples
     --------
@@ -47,31 +47,31 @@ class ResultFolder:
     def __init__(self, root: Path | None) -> None:
         self.root = root
         self.computed = 0
-        """How many results had to be computed."""
-        self._known: dict[str, Any] = {}
+        """Number of computed results."""
+        self._results: dict[str, Any] = {}
 
     def once(self, identity: Mapping[str, Any], compute: Callable[[], Any]) -> Any:
-        """Return the result of this identity: the one that is known, else what `compute` returns, which is kept.
+        """Return the cached result of this identity; if there is none, compute and cache it.
 
         Parameters
         ----------
         identity
-            Plain JSON values: everything the result depends on, but for `versions`, which are always part of it.
+            Inputs of the result as plain JSON values; `versions` are added.
         compute
-            Returns plain JSON values; NaN and infinity are not among them.
+            Function that returns plain JSON values, without NaN and infinity.
         """
         key = digest(identity)
-        if key not in self._known:
+        if key not in self._results:
             path = None if self.root is None else self.root / f"{key}.json"
-            found = None if path is None else _read(path)
-            if found is None:
-                found = json.dumps(compute(), allow_nan=False)
+            text = None if path is None else _read(path)
+            if text is None:
+                text = json.dumps(compute(), allow_nan=False)
                 self.computed += 1
                 if path is not None:
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    write(path, f"{_sha256(found)}\n{found}\n".encode())
-            self._known[key] = json.loads(found)
-        return self._known[key]
+                    write(path, f"{_sha256(text)}\n{text}\n".encode())
+            self._results[key] = json.loads(text)
+        return self._results[key]
 
 
 def digest(identity: Mapping[str, Any]) -> str:
@@ -80,17 +80,17 @@ def digest(identity: Mapping[str, Any]) -> str:
 
 
 def _read(path: Path) -> str | None:
-    """Return a result's JSON; None if there is none, or it is not what was written."""
+    """Return a result's JSON; None if the file is missing or damaged."""
     try:
-        said, _, found = path.read_text(encoding="utf-8").removesuffix("\n").partition("\n")
+        checksum, _, text = path.read_text(encoding="utf-8").removesuffix("\n").partition("\n")
     except FileNotFoundError:
         return None
     except UnicodeDecodeError:
-        said, found = "", ""
-    if said != _sha256(found):
+        checksum, text = "", ""
+    if checksum != _sha256(text):
         logger.warning("%s is damaged; it is computed again", path)
         return None
-    return found
+    return text
 
 
 def _sha256(text: str) -> str:

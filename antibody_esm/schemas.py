@@ -1,4 +1,4 @@
-"""Checks of a skops archive before skops builds anything of it."""
+"""Checks of a skops archive before skops builds its objects."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from antibody_esm.limits import LimitError, check_npy, parse_json, rezip, unzip
 
 SCHEMA = "schema.json"
 _NODES = 100_000
-"""Parts of an estimator; a forest of 100 trees has 6,000."""
+"""Most parts of an estimator; a forest of 100 trees has 6,000."""
 _LOADERS = frozenset(
     {
         "BytearrayNode",
@@ -26,18 +26,18 @@ _LOADERS = frozenset(
         "TypeNode",
     }
 )
-"""Readers of skops which the estimators of this package need."""
+"""Readers of skops that the estimators of this package need."""
 
 
 def checked(content: bytes, unpacked: int) -> bytes:
-    """Return a skops archive with the same files, none of which is packed, damaged, or larger than it declares.
+    """Return a skops archive with the same files, unpacked and checked.
 
     Parameters
     ----------
     content
         The archive.
     unpacked
-        Most unpacked bytes, those counted twice that are read twice.
+        Most unpacked bytes; a file that is read twice counts twice.
 
     Raises
     ------
@@ -68,14 +68,14 @@ def checked(content: bytes, unpacked: int) -> bytes:
 
 
 def check_loaders(content: bytes) -> None:
-    """Refuse an archive that needs readers of skops which no estimator of this package needs."""
+    """Raise LimitError if an archive needs readers of skops that no estimator of this package needs."""
     unknown = {str(node["__loader__"]) for node in _nodes(parse_json(unzip(content, len(content))[SCHEMA]))} - _LOADERS
     if unknown:
         raise LimitError(f"needs {', '.join(sorted(unknown))[:200]}")
 
 
 def _nodes(schema: Any) -> list[dict[str, Any]]:
-    """Return every object of a schema that skops builds something of."""
+    """Return every object of a schema from which skops builds a part."""
     nodes, level = [], [schema]
     while level:
         inner: list[Any] = []
@@ -93,9 +93,9 @@ def _nodes(schema: Any) -> list[dict[str, Any]]:
 
 
 def _check_expanded(schema: Any) -> None:
-    """Refuse a schema whose parts refer to each other, by number, to more parts than it may have, or in a circle.
+    """Raise LimitError if references between parts of a schema form a circle, or expand to too many parts.
 
-    skops takes a number that was seen before for the part that had it, and walks through that part again.
+    If a number occurs again, skops walks again through the part with that number.
     """
     occurrences: dict[Any, list[dict[str, Any]]] = {}
     for value in _dicts(schema):
@@ -128,12 +128,12 @@ def _check_expanded(schema: Any) -> None:
 
 
 def _dicts(schema: Any) -> list[dict[str, Any]]:
-    found, level = [], [schema]
+    dicts, level = [], [schema]
     while level:
-        found += [value for value in level if isinstance(value, dict)]
+        dicts += [value for value in level if isinstance(value, dict)]
         inner = [part for value in level for part in (value.values() if isinstance(value, dict) else value)]
         level = [value for value in inner if isinstance(value, dict | list)]
-    return found
+    return dicts
 
 
 def _number(value: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""A model on tables as they come: good rows are scored, bad ones are kept apart with the reason."""
+"""Predictions for tables of antibodies; rows that cannot be scored are returned with the reason."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Columns(NamedTuple):
-    """Names of a table's columns; None is the usual name."""
+    """Names of a table's columns; None is the default name."""
 
     id: str | None = None
     heavy: str | None = None
@@ -25,14 +25,14 @@ class Columns(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """What a model says of some rows of a table."""
+    """Predictions for rows of a table."""
 
     table: "pd.DataFrame"
-    """`Predictor.score_table` of the good rows, after the column ``row``, counted from 0."""
+    """Column ``row``, counted from 0, and `Predictor.score_table` of the scored rows."""
     rejected: "pd.DataFrame"
-    """``row``, counted from 0, ``id`` and ``reason`` of the others; positions in a reason are counted from 1."""
+    """Columns ``row``, counted from 0, ``id`` and ``reason`` of the other rows; positions in a reason count from 1."""
     antibodies: list[Chains]
-    """Heavy and light chain of the good rows as they stand in the table, None of a chain that is not read."""
+    """Heavy and light chain of the scored rows as in the table; None for a chain that is not read."""
 
 
 def score_file(
@@ -45,23 +45,23 @@ def score_file(
     confidence: float = CONFIDENCE,
     check: bool | None = None,
 ) -> Iterator[Scores]:
-    """Give what a model says of the antibodies in a file, some thousand rows at a time.
+    """Yield a model's predictions for the antibodies in a file, in batches of rows.
 
     Parameters
     ----------
     path
         FASTA, CSV, TSV or Parquet, packed or not; it may be larger than memory.
     predictor
-        The model; the chain and the fragment that it was trained on are taken from the file.
+        The model; it reads the chain and the fragment that it was trained on.
     columns
-        Where they are not named ``id``, ``heavy``, ``light`` or ``sequence``, as `data.tables.chain_columns` says.
+        Names of columns, if they are not the defaults of `data.tables.chain_columns`.
     threshold, assay, confidence, check
         As for `Predictor.score_table`.
 
     Raises
     ------
     DatasetError
-        If the file cannot be read, or has not the columns.
+        If the file cannot be read, or lacks the columns.
     CheckpointError, StoreError, ValueError
         As `Predictor.score_table` does.
     """
@@ -84,7 +84,7 @@ def score_frame(
     confidence: float = CONFIDENCE,
     check: bool | None = None,
 ) -> Scores:
-    """Return what a model says of the antibodies in a table, of which ``first`` is the first row; see `score_file`."""
+    """Return a model's predictions for the antibodies in a table, whose first row is ``first``; see `score_file`."""
     import pandas as pd
 
     columns = columns or Columns()
@@ -99,7 +99,7 @@ def score_frame(
     options: dict[str, Any] = {"threshold": threshold, "assay": assay, "confidence": confidence}
     try:
         table = predictor.score_read(list(read.values()), **options)
-    except SequenceError as error:  # longer than the language model takes
+    except SequenceError as error:  # too long for the language model
         too_long = [(list(read)[bad.index], why) for bad, why in zip(error.rows, error.reasons, strict=True)]
         reasons |= dict(too_long)
         read = {row: text for row, text in read.items() if row not in reasons}
@@ -121,8 +121,8 @@ def score_frame(
 def _chains(
     frame: "pd.DataFrame", reading: Reading, columns: Columns, rows: list[int]
 ) -> tuple[dict[str, dict[int, str]], dict[int, str]]:
-    """Return the sequences of each chain that is read, by row, and the reason of each row that lacks one."""
-    found: dict[str, dict[int, str]] = {"heavy": {}, "light": {}}
+    """Return the sequences of each chain that is read, by row, and the reason of each row that cannot be read."""
+    sequences: dict[str, dict[int, str]] = {"heavy": {}, "light": {}}
     reasons: dict[int, str] = {}
     read = chain_columns(frame, reading.chain, columns.heavy, columns.light, reading.fragment)
     for name, column in read.items():
@@ -130,8 +130,8 @@ def _chains(
         reasons |= {row: f"has no {name} chain" for row in rows if row not in present}
         for row, cell in present.items():
             try:
-                (found[name][row],) = normalise([cell])
+                (sequences[name][row],) = normalise([cell])
             except SequenceError as error:
                 reason = advised(error.reasons[0], frame, str(column.name))
                 reasons[row] = fault(f"{name} chain", error.rows[0], reason)
-    return found, reasons
+    return sequences, reasons

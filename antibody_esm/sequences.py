@@ -1,4 +1,4 @@
-"""The residue alphabet of the package, with the one normal form of a sequence."""
+"""Alphabet of residues, and the normal form of sequences."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ Chain = Literal["heavy", "light", "both", "paired"]
 """Chains that are read: one, or both; ``both`` joins them, ``paired`` keeps them apart."""
 
 BETWEEN = "|"
-"""What stands between the two chains in the text of a pair."""
+"""Separator of the two chains in the text of a pair."""
 
 NUCLEIC = "looks like"
 """Beginning of the reason why DNA or RNA is refused."""
@@ -25,8 +25,8 @@ NUCLEIC = "looks like"
 _ALLOWED = frozenset(ALPHABET + ALPHABET.lower())
 _NUCLEOTIDES = "ACGTUN"
 _DNA_FROM = 30
-"""Letters from which on a sequence of nothing but nucleotides is no protein: of residues drawn as in antibodies, fewer
-than one in 10^15 would be."""
+"""Fewest letters of a sequence that is refused as DNA or RNA if all its letters are nucleotides. Fewer than one in
+10^15 sequences with the residue frequencies of antibodies would be refused."""
 
 
 class Antibody(NamedTuple):
@@ -47,9 +47,9 @@ class Antibody(NamedTuple):
 
 @dataclass(frozen=True)
 class ModelText:
-    """Text that a model reads of an antibody: one chain, or a heavy and a light one.
+    """Text that a model reads of an antibody: one chain, or a heavy and a light chain.
 
-    ``str()`` is the form in which language models, stores and data sets take it, ``"EVQLV...|DIQMT..."`` of a pair.
+    ``str()`` is the form for language models, stores and data sets, ``"EVQLV...|DIQMT..."`` for a pair.
 
     Examples
     --------
@@ -75,7 +75,7 @@ class ModelText:
 
     @property
     def residues(self) -> str:
-        """Residues of all chains, without what stands between these."""
+        """Residues of all chains, without the separator."""
         return "".join(self.chains)
 
     @property
@@ -101,7 +101,7 @@ class ModelText:
 
 
 def any_pair(texts: Iterable[str]) -> bool:
-    """Return whether any of these texts is of two chains."""
+    """Return True if any of these texts has two chains."""
     return any(BETWEEN in text for text in texts)
 
 
@@ -111,19 +111,20 @@ def normalise(sequences: "Iterable[str | tuple[str, str]]", *, pairs: bool = Fal
     Parameters
     ----------
     sequences
-        One amino acid sequence an item; X stands for an unknown residue.
+        Amino acid sequences; X is an unknown residue.
     pairs
-        Take pairs of chains too, as `Antibody`, as ``(heavy, light)`` or as text with ``|`` between; they become text.
+        Accept pairs of chains too, as `Antibody`, as ``(heavy, light)`` or as text with ``|`` between; they become
+        text.
 
     Raises
     ------
     SequenceError
-        If any sequence is empty or not text, or holds anything but the twenty amino acids and X (gaps, stops, digits,
-        other letters). Every such residue of every row is listed, by index, position in the sequence as it was given,
-        both from 0, and character; the message counts from 1. DNA and RNA are refused too: 30 or more letters, all of
-        A, C, G, T, U and N.
+        If any sequence is empty or not text, or holds other characters than the twenty amino acids and X (gaps, stops,
+        digits, other letters). The error lists every such character of every row by index and position in the input
+        sequence, both from 0; the message counts from 1. DNA and RNA are refused too: 30 or more letters, all of A, C,
+        G, T, U and N.
     TypeError
-        If a string, a set, a mapping or a table is given where a list of strings is meant.
+        If the input is a string, a set, a mapping or a table instead of a list of strings.
 
     Examples
     --------
@@ -141,13 +142,13 @@ def normalise(sequences: "Iterable[str | tuple[str, str]]", *, pairs: bool = Fal
     if isinstance(sequences, Mapping | set | frozenset) or hasattr(sequences, "columns"):
         kind = type(sequences).__name__  # of which the keys, or the names of columns, could be read as sequences
         raise TypeError(f"expected a list of sequences, got a {kind}; give its sequences, in their order, as a list")
-    given: list[Any] = list(sequences)
-    if _all_normal(given):
-        return given
+    items: list[Any] = list(sequences)
+    if _all_normal(items):
+        return items
     normal: list[str] = []
     bad: list[tuple[BadResidue, str]] = []
-    for index, one in enumerate(given):
-        chains = _chains(one) if pairs else [one]
+    for index, item in enumerate(items):
+        chains = _chains(item) if pairs else [item]
         for chain, name in zip(chains, ("heavy", "light") if len(chains) == 2 else ("",), strict=True):
             bad += [
                 (where, f"{reason} in the {name} chain" if name else reason)
@@ -165,23 +166,27 @@ def chains_of(pairs: list[str]) -> tuple[list[str], list[str]]:
     Raises
     ------
     SequenceError
-        If only some are pairs; every row that is a single chain is listed.
+        If pairs and single chains are mixed; the error lists every single chain.
     """
     _refuse(
-        [(BadResidue(i, 0, one[0]), "a single chain among pairs") for i, one in enumerate(pairs) if BETWEEN not in one]
+        [
+            (BadResidue(i, 0, pair[0]), "a single chain among pairs")
+            for i, pair in enumerate(pairs)
+            if BETWEEN not in pair
+        ]
     )
-    heavy, light = zip(*(one.split(BETWEEN) for one in pairs), strict=True)
+    heavy, light = zip(*(pair.split(BETWEEN) for pair in pairs), strict=True)
     return list(heavy), list(light)
 
 
-def _chains(one: Any) -> list[Any]:
-    if isinstance(one, tuple) and len(one) == 2:
-        return list(one)
-    return one.split(BETWEEN, 1) if isinstance(one, str) and BETWEEN in one else [one]
+def _chains(antibody: Any) -> list[Any]:
+    if isinstance(antibody, tuple) and len(antibody) == 2:
+        return list(antibody)
+    return antibody.split(BETWEEN, 1) if isinstance(antibody, str) and BETWEEN in antibody else [antibody]
 
 
 def _all_normal(sequences: list[Any]) -> bool:
-    """Return whether there is nothing to do, for a hundred thousand sequences in the time of one look."""
+    """Return True if all sequences are in normal form; fast for a hundred thousand sequences."""
     try:
         joined = "".join(sequences).encode("ascii")
     except (TypeError, UnicodeEncodeError):
@@ -192,7 +197,7 @@ def _all_normal(sequences: list[Any]) -> bool:
 
 
 def is_nucleic(sequence: str) -> bool:
-    """Return whether a sequence in upper case is DNA or RNA: 30 or more letters, all of A, C, G, T, U and N.
+    """Return True if a sequence in upper case is DNA or RNA: 30 or more letters, all of A, C, G, T, U and N.
 
     Examples
     --------
@@ -206,7 +211,7 @@ def refuse_longer(sequences: list[str], limit: int) -> None:
     """Raise a SequenceError that lists every sequence of more than ``limit`` residues."""
     _refuse(
         [
-            (BadResidue(i, limit, sequence[limit]), f"{len(sequence)} residues, {limit} are allowed")
+            (BadResidue(i, limit, sequence[limit]), f"{len(sequence)} residues, at most {limit} are allowed")
             for i, sequence in enumerate(sequences)
             if len(sequence) > limit
         ]
@@ -232,7 +237,7 @@ def _refuse(bad: list[tuple[BadResidue, str]]) -> None:
 
 
 def _offences(index: int, sequence: Any) -> list[tuple[BadResidue, str]]:
-    # Letters are judged before they are upper-cased: "ß".upper() is "SS", which would pass.
+    # Letters are checked before they are upper-cased: "ß".upper() is "SS", which would pass.
     if not isinstance(sequence, str):
         absent = sequence is None or (isinstance(sequence, float) and math.isnan(sequence))
         reason = "no sequence" if absent else f"{sequence!r} is not a sequence"

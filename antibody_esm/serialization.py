@@ -1,4 +1,4 @@
-"""A fitted model as bytes: the same bytes for the same model, and none that can run code."""
+"""Fitted models as bytes, which are the same for the same model, and cannot run code."""
 
 import io
 import json
@@ -26,7 +26,7 @@ from antibody_esm.trusted_types import TRUSTED, skops_io
 from antibody_esm.unknown import Unknown
 
 UNPACKED = 200 * 10**6
-"""Bytes to which a file of a saved model unpacks at most, unless an environment variable says otherwise; reading takes
+"""Most bytes to which a file of a saved model unpacks, unless an environment variable sets another limit; reading takes
 up to five times as much memory."""
 _MESSAGE = 300
 _ARRAYS = frozenset({"by", "features", "label", "score", "sequences", "task", "unknown"})
@@ -34,23 +34,23 @@ _ARRAYS = frozenset({"by", "features", "label", "score", "sequences", "task", "u
 
 
 def dumps(estimator: Any) -> bytes:
-    """Return a fitted estimator as skops writes it, but with the same bytes in every process."""
+    """Return a fitted estimator in the format of skops, with the same bytes in every process."""
     return reproducible(skops_io().dumps(estimator))
 
 
 def reproducible(content: bytes) -> bytes:
-    """Return what skops has written with the same bytes in every process.
+    """Return an archive of skops with the same content, and the same bytes in every process.
 
-    skops names parts by their places in memory and notes the time; here parts are numbered as they come.
+    skops names parts by their addresses in memory, and records the time; here parts are numbered in order.
     """
     with ZipFile(io.BytesIO(content)) as written:
         parts = {name: written.read(name) for name in written.namelist()}
     schema = parts.pop(SCHEMA).decode()
     number = {place: str(i) for i, place in enumerate(dict.fromkeys(re.findall(r'"__id__": (\d+)', schema)))}
-    schema = re.sub(r'"__id__": (\d+)', lambda found: f'"__id__": {number[found[1]]}', schema)
+    schema = re.sub(r'"__id__": (\d+)', lambda match: f'"__id__": {number[match[1]]}', schema)
     names = dict.fromkeys(re.findall(r'"file": "([^"]+)"', schema))
     renamed = {name: f"{i}{Path(name).suffix}" for i, name in enumerate(names)}
-    schema = re.sub(r'"file": "([^"]+)"', lambda found: f'"file": "{renamed[found[1]]}"', schema)
+    schema = re.sub(r'"file": "([^"]+)"', lambda match: f'"file": "{renamed[match[1]]}"', schema)
     json.loads(schema)
     packed = io.BytesIO()
     with ZipFile(packed, "w", ZIP_DEFLATED) as file:
@@ -60,15 +60,15 @@ def reproducible(content: bytes) -> bytes:
 
 
 def loads(content: bytes, path: Path, *, regression: bool, unpacked: int = UNPACKED) -> Any:
-    """Return the estimator in these bytes, of which nothing is built before all of its types are known.
+    """Return the estimator in these bytes; no object is built before all types are checked.
 
     Sizes and nesting are checked before skops reads them; `unpacked` is the most bytes that are unpacked.
 
     Raises
     ------
     StoreError
-        If they hold other types, or anything but a fitted classifier of the classes 0 and 1, or regressor. ``path`` is
-        where they were.
+        If they hold other types, or not a fitted regressor or classifier of the classes 0 and 1. The message names
+        ``path``.
     """
     from sklearn.base import is_regressor
     from sklearn.exceptions import NotFittedError
@@ -101,10 +101,9 @@ def loads(content: bytes, path: Path, *, regression: bool, unpacked: int = UNPAC
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TrainingSet(Dataset):
-    """Training antibodies of a saved model: the chains that it reads, and labels, which are None if they are unknown.
+    """Training antibodies of a saved model: the chains that it reads, and labels, or None if unknown.
 
-    Ids are row numbers. `digest` is that of the data set of the training, whose ids, groups and measurements are not
-    saved.
+    Ids are row numbers. `digest` is that of the original data set, whose ids, groups and measurements are not saved.
     """
 
     digest_of_training: str = ""
@@ -116,19 +115,19 @@ class TrainingSet(Dataset):
 
 
 class Training(NamedTuple):
-    """Facts of the training antibodies that are saved with a model."""
+    """Data on the training antibodies that are saved with a model."""
 
     uncertainty: Uncertainty | Unknown
     applicability: Applicability | None
     antibodies: Dataset | None
     """Without labels in a model that an earlier version saved."""
     unknown: str = ""
-    """Reason why antibodies or labels are unknown; empty if they are known."""
+    """Reason why antibodies or labels are unknown; empty otherwise."""
 
 
 WITHOUT = "saved without its training antibodies"
 _SAMPLED = 5_000
-"""Training antibodies that earlier versions saved, at most."""
+"""Most training antibodies that earlier versions saved."""
 
 
 def _shortened(text: str) -> str:
@@ -136,7 +135,7 @@ def _shortened(text: str) -> str:
 
 
 def dump_training(training: Training) -> bytes:
-    """Return the facts of the training antibodies as arrays of numbers and text."""
+    """Return the data on the training antibodies as an archive of arrays of numbers and text."""
     uncertainty, applicability, antibodies, _ = training
     arrays: dict[str, NDArray[Any]] = {}
     if isinstance(uncertainty, Uncertainty):
@@ -166,16 +165,16 @@ def load_training(
     *,
     of_format_2: bool = False,
 ) -> Training:
-    """Return what `dump_training` wrote.
+    """Return the data on training antibodies that `dump_training` wrote.
 
     Parameters
     ----------
     content
         Bytes of the file.
     path
-        Its place, for messages.
+        Path of the file, for messages.
     data
-        Facts of the training data in the manifest.
+        Description of the training data in the manifest.
     species
         Species whose profiles number the antibodies; None is human and mouse.
     of_format_2
@@ -210,7 +209,7 @@ def load_training(
         return Training(uncertainty, applicability, antibodies, "" if "target" in arrays else _WITHOUT_LABELS)
     except (ValueError, KeyError, TypeError, MemoryError) as error:
         problem = _shortened(str(error))
-        raise StoreError(f"not what is known of training antibodies: {problem}", path) from error
+        raise StoreError(f"not the training antibodies of a saved model: {problem}", path) from error
 
 
 _WITHOUT_LABELS = "saved by an earlier version, without the labels of its training antibodies"
@@ -222,14 +221,14 @@ def _of_earlier_version(
     data: TrainedOn,
     species: tuple[str, ...] | None,
 ) -> Training:
-    """Return the facts that earlier versions saved: distinct sequences, at most 5,000 of them, and no labels."""
+    """Return the data that earlier versions saved: at most 5,000 distinct sequences, without labels."""
     sequences = tuple(str(text) for text in arrays["sequences"].tolist())
     complete = len(sequences) != _SAMPLED or data.antibodies <= _SAMPLED
     applicability = Applicability(sequences, arrays["features"], complete)
     if not complete:
         kept = f"{_SAMPLED:,} of its {data.antibodies:,} training antibodies"
         return Training(uncertainty, applicability, None, f"saved by an earlier version, with only {kept}")
-    if data.chain == "both":  # one behind the other, and where the second begins is not saved
+    if data.chain == "both":  # concatenated, and the start of the second chain is not saved
         return Training(uncertainty, applicability, None, _WITHOUT_LABELS)
     heavy, light = np.array([text.partition(BETWEEN)[::2] for text in sequences]).reshape(-1, 2).T
     if data.chain == "light":
@@ -260,15 +259,15 @@ def _antibodies(
 
 
 def _arrays(content: bytes) -> dict[str, NDArray[Any]]:
-    """Return the arrays in an archive of numpy, whose declared sizes are checked before any is made."""
-    found = {}
+    """Return the arrays in an archive of numpy; declared sizes are checked before memory is allocated."""
+    arrays = {}
     for name, data in unzip(content, UNPACKED).items():
         check_npy(data)
         array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
         if array.dtype.kind == "U" and array.size and _code_points(array).max() > sys.maxunicode:
-            raise ValueError("text that is none")  # of which Python makes no letters
-        found[name.removesuffix(".npy")] = array
-    return found
+            raise ValueError("a text holds numbers that are no characters")
+        arrays[name.removesuffix(".npy")] = array
+    return arrays
 
 
 def _code_points(text: NDArray[Any]) -> NDArray[np.uint32]:
@@ -280,7 +279,7 @@ def _check_scores(score: NDArray[Any], label: NDArray[Any], by: str, task: str) 
     if score.ndim != 1 or score.shape != label.shape or {score.dtype.kind, label.dtype.kind} - set("fiub"):
         raise ValueError("scores and labels are not lists of numbers of one length")
     if by not in get_args(SplitBy) or task not in ("classification", "regression"):
-        raise ValueError(f"no scores out of fold by {by[:80]!r} of {task[:80]!r}")
+        raise ValueError(f"unknown kind of out-of-fold scores: by {by[:80]!r}, task {task[:80]!r}")
 
 
 def _check_vectors(sequences: NDArray[Any], features: NDArray[Any]) -> None:

@@ -1,4 +1,4 @@
-"""How vectors are written down in fewer bytes than float32, and what they are afterwards."""
+"""Storage of vectors in float32, float16 or int8, and its rounding."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +16,15 @@ Scales = NDArray[np.float32]
 
 _LARGEST = 127
 _KEPT = np.uint32(0xFFFFFF80)
-"""Bits of a scale that are kept: 17 of the mantissa, so that 127 times the scale is a float32 too."""
+"""Mask that keeps 17 bits of a scale's mantissa, so that 127 times the scale is exactly a float32."""
 
 
 def encode(rows: NDArray[np.float32], storage: Storage) -> tuple[Codes, Scales | None]:
-    """Return what is written for rows ``(n, dim)``: codes of that shape and, for int8, one scale a row ``(n,)``.
+    """Return the codes of rows ``(n, dim)``, in the same shape, and for int8 one scale per row ``(n,)``.
 
-    float16 rounds each number to the nearest of 11 bits, a relative error of at most 2**-11 above 6e-5. int8 rounds it
-    to a multiple of the row's scale, which is its largest absolute value divided by 127, rounded up: an error of at
-    most 0.4 % of that value, wherever in the row. Encoding what `decode` gave changes nothing more.
+    float16 rounds each number to 11 bits: a relative error of at most 2**-11 above 6e-5. int8 rounds each number to a
+    multiple of the row's scale, which is the largest absolute value divided by 127, rounded up: an error of at most
+    0.4 % of that value. Encoding the result of `decode` again changes nothing.
 
     Raises
     ------
@@ -49,13 +49,13 @@ def encode(rows: NDArray[np.float32], storage: Storage) -> tuple[Codes, Scales |
 
 
 def decode(codes: Codes, scales: Scales | None = None) -> NDArray[np.float32]:
-    """Return the rows ``(n, dim)`` that codes and scales stand for, as float32."""
+    """Return the rows ``(n, dim)`` of codes and scales, as float32."""
     rows = codes.astype(np.float32, copy=False)
     return rows if scales is None else rows * scales[:, None]
 
 
 def rounded(rows: NDArray[np.float32], storage: Storage) -> NDArray[np.float32]:
-    """Return rows ``(n, dim)`` as they are after being written and read."""
+    """Return rows ``(n, dim)`` as rounded by storage."""
     return rows if storage == "float32" else decode(*encode(rows, storage))
 
 

@@ -1,4 +1,4 @@
-"""The two kinds of label that a model learns, classes and values, behind one protocol."""
+"""The two kinds of labels, classes and values, behind one protocol."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,11 +32,11 @@ class Predicted(NamedTuple):
     prediction: NDArray[Any]
     """``(n,)``: classes, 0 or 1; or values, float64 in the labels' unit."""
     probabilities: NDArray[np.float64] | None = None
-    """``(n, 2)`` of class 0 and class 1; None of a regressor."""
+    """``(n, 2)`` of class 0 and class 1; None for a regressor."""
 
     @property
     def positive(self) -> NDArray[np.float64] | None:
-        """Probability of class 1, ``(n,)``; None of a regressor."""
+        """Probability of class 1, ``(n,)``; None for a regressor."""
         return None if self.probabilities is None else self.probabilities[:, 1]
 
     @property
@@ -46,16 +46,16 @@ class Predicted(NamedTuple):
 
 
 class Target(Protocol):
-    """Label that a model learns."""
+    """Kind of labels that a model learns."""
 
     def labels(self, data: Dataset) -> NDArray[Any]:
-        """Return the labels ``(n,)``. Raises DatasetError if there are none, or they are of the other kind."""
+        """Return the labels ``(n,)``. Raises DatasetError if there are none, or if they are of the other kind."""
 
     def counts(self, label: NDArray[Any]) -> dict[str, int]:
         """Return numbers of antibodies that a manifest records, by name."""
 
     def threshold(self, threshold: float | None, assay: str | None) -> float | None:
-        """Return the threshold of a prediction, None as the model decides. Raises ValueError if there can be none."""
+        """Return the threshold, or None for the model's own. Raises ValueError if the model cannot have a threshold."""
 
     def predict(self, classifier: Any, X: NDArray[np.float64], threshold: float | None) -> Predicted:
         """Return the output of a fitted pipeline for features ``(n, dim)``."""
@@ -77,7 +77,7 @@ class ClassTarget:
         return {"positives": int(label.sum())}
 
     def threshold(self, threshold: float | None, assay: str | None) -> float | None:
-        """Return the threshold, of an assay if none is given."""
+        """Return the threshold, or that of the assay if `threshold` is None."""
         return chosen_threshold(threshold, assay)
 
     def predict(self, classifier: Any, X: NDArray[np.float64], threshold: float | None) -> Predicted:
@@ -100,7 +100,9 @@ class ClassTarget:
             return columns | {"conformal_set": [""] * len(probability)}
         low, calibrated, high = uncertainty.calibrated(probability).T
         names = {(False, False): "neither", (True, False): "0", (False, True): "1", (True, True): "0 or 1"}
-        sets = [names[bool(zero), bool(one)] for zero, one in uncertainty.sets(probability, confidence)]
+        sets = [
+            names[bool(negative), bool(positive)] for negative, positive in uncertainty.sets(probability, confidence)
+        ]
         columns |= {"calibrated": calibrated, "calibrated_low": low, "calibrated_high": high}
         return columns | {"conformal_set": sets}
 
@@ -126,7 +128,7 @@ class ValueTarget:
         return {}
 
     def threshold(self, threshold: float | None, assay: str | None) -> float | None:
-        """Return None. Raises ValueError if a threshold or an assay is given."""
+        """Return None. Raises ValueError if `threshold` or `assay` is not None."""
         if chosen_threshold(threshold, assay) is not None:
             raise ValueError(f"{self.regressor} is a regressor, which has no threshold")
         return None
@@ -154,7 +156,7 @@ def target_of(spec: TrainSpec) -> Target:
 
 
 class ClassifierMethod(Generic[T, P, R]):
-    """Method that fitted regressors do not have: `hasattr` is false, as with scikit-learn's `available_if`."""
+    """Method that fitted regressors lack: `hasattr` is False, as with scikit-learn's `available_if`."""
 
     def __init__(self, method: Callable[Concatenate[T, P], R]) -> None:
         self.method = method

@@ -21,7 +21,7 @@ _T5_SPECIAL = ("<pad>", "</s>", "<unk>")
 
 
 class _Parts(NamedTuple):
-    """What a kind is made of."""
+    """Configuration, model class and tokenizer of a kind."""
 
     config: Any
     model: Any
@@ -42,13 +42,13 @@ def tiny_checkpoint(
         is the unknown token), ``prott5`` (T5 with a sentencepiece model, spaces between residues),
         ``ankh`` (T5 with a table of bare residues). The T5 are saved whole, with a decoder.
     folder
-        Where to write; made if it does not exist.
+        Output folder; created if it does not exist.
     layers, dim, heads
         Size of the model. The feed-forward part is ``4 * dim`` wide.
     seed
         Seed of the weights; two seeds give two models of one shape.
     head
-        With a language-model head, which esm, bert, roberta and roformer can have.
+        True adds a language-model head; for esm, bert, roberta and roformer.
 
     Examples
     --------
@@ -207,7 +207,7 @@ def _ankh(transformers: Any, size: dict[str, int]) -> _Parts:
 
         pieces = [
             *((special, 0.0) for special in _T5_SPECIAL),
-            *((one, -2 - 0.1 * i) for i, one in enumerate(_T5_RESIDUES)),
+            *((residue, -2 - 0.1 * i) for i, residue in enumerate(_T5_RESIDUES)),
         ]
         tokenizer = Tokenizer(models.Unigram(pieces, unk_id=2))
         tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])

@@ -1,4 +1,4 @@
-"""Work in threads that has ended when its caller goes on, also if the caller was interrupted or an item failed."""
+"""Parallel calls in threads that have ended when the caller continues, even after an interrupt or an error."""
 
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -11,11 +11,11 @@ T = TypeVar("T")
 
 
 class Finishing:
-    """On leaving, wait for the calls that run, and refuse those that have not begun.
+    """Context manager that, at its end, waits for running calls and refuses those that have not begun.
 
-    joblib neither stops nor joins the threads of a pool that it gives up, after an error or Ctrl-C. If the process ends
-    while such a thread is in compiled code, Python unwinds its stack, C++ calls `std::terminate` there, and the process
-    dies by SIGABRT after it has printed its result.
+    After an error or Ctrl-C, joblib neither stops nor joins the threads of its pool. If the process ends while such a
+    thread runs compiled code, Python unwinds its stack, C++ calls `std::terminate`, and the process dies by SIGABRT
+    after it has printed its result.
     """
 
     def __init__(self) -> None:
@@ -24,14 +24,14 @@ class Finishing:
         self._changed = Condition()
 
     def __call__(self, run: Callable[P, T]) -> Callable[P, T]:
-        """Return a function that does the same, and is waited for; in other processes, the function itself."""
-        if runs_elsewhere():  # what counts calls cannot be sent there
+        """Return a function whose calls are counted; if calls run in other processes, the function itself."""
+        if runs_elsewhere():  # a counter cannot be sent to other processes
             return run
 
         def counted(*arguments: P.args, **keywords: P.kwargs) -> T:
             with self._changed:
                 if self._over:
-                    raise RuntimeError("the caller has gone")
+                    raise RuntimeError("the caller has ended")
                 self._running += 1
             try:
                 return run(*arguments, **keywords)
@@ -52,14 +52,14 @@ class Finishing:
 
 
 def in_threads(run: Callable[..., T], calls: Iterable[tuple[Any, ...]], workers: int | None = None) -> list[T]:
-    """Return the results of a function for each tuple of arguments, in their order.
+    """Return the results of a function for each tuple of arguments, in order.
 
-    No call runs any more when this returns or raises, unless `joblib.parallel_config` chose other processes.
+    All calls have ended when this returns or raises, unless `joblib.parallel_config` chose other processes.
 
     Parameters
     ----------
     workers
-        Calls at a time; None is one per usable core.
+        Number of concurrent calls; None is one per usable core.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def in_threads(run: Callable[..., T], calls: Iterable[tuple[Any, ...]], workers:
 
 
 def runs_elsewhere() -> bool:
-    """Return whether `joblib.parallel_config` has chosen a backend of other processes."""
+    """Return True if `joblib.parallel_config` has chosen a backend of other processes."""
     from joblib.parallel import get_active_backend
 
     backend, _ = get_active_backend(prefer="threads")

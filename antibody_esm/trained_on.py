@@ -1,4 +1,4 @@
-"""Training data of a model, in the facts that are saved with it."""
+"""Description of a model's training data, which is saved with the model."""
 
 import warnings
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from antibody_esm.sequences import Chain
 
 @dataclass(frozen=True)
 class TrainedOn:
-    """Facts of the data set that a model was fitted on.
+    """Description of the data set that a model was fitted on.
 
     Examples
     --------
@@ -37,25 +37,25 @@ class TrainedOn:
 
     @classmethod
     def of(cls, data: Dataset, counts: Mapping[str, int]) -> "TrainedOn":
-        """Return the facts of a data set; `counts` has the number of positives, if labels are classes."""
+        """Return the description of a data set; `counts` has the number of positives, if labels are classes."""
         return cls(data.provenance.source, data.digest, len(data), data.chain, data.fragment, counts.get("positives"))
 
     @classmethod
     def from_dict(cls, facts: Any) -> "TrainedOn":
-        """Return the facts in a manifest.
+        """Return the description in a manifest.
 
         Raises
         ------
         TypeError
-            If they are of other types than `to_dict` returns.
+            If fields are missing or have other types than `to_dict` returns.
         """
         if not isinstance(facts, dict) or not {"source", "digest", "chain", "fragment"} <= facts.keys():
-            raise TypeError("data has source, digest, chain and fragment")
+            raise TypeError("data must have source, digest, chain and fragment")
         if not (isinstance(facts["source"], str) and isinstance(facts["digest"], str)):
-            raise TypeError("source and digest of the data are text")
+            raise TypeError("source and digest of the data must be text")
         numbers = facts.get("antibodies"), facts.get("positives", 0)
         if not all(isinstance(number, int) for number in numbers):
-            raise TypeError("numbers of antibodies and of positives are whole")
+            raise TypeError("numbers of antibodies and of positives must be integers")
         return cls(
             facts["source"],
             facts["digest"],
@@ -66,7 +66,7 @@ class TrainedOn:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the facts as a manifest has them; regressors have no positives."""
+        """Return the fields of a manifest; regressors have no positives."""
         positives = {} if self.positives is None else {"positives": self.positives}
         return {
             "source": self.source,
@@ -78,6 +78,6 @@ class TrainedOn:
         }
 
     def __getitem__(self, name: str) -> Any:
-        """Return a fact by its name, as from the dictionary that was here before; it warns."""
-        warnings.warn(f"facts of the training data are attributes: .{name}", DeprecationWarning, stacklevel=2)
+        """Return a field by its name, like the earlier dictionary, with a DeprecationWarning."""
+        warnings.warn(f"use the attribute .{name} of the training data", DeprecationWarning, stacklevel=2)
         return self.to_dict()[name]

@@ -1,4 +1,4 @@
-"""Thin wiring of extractor, store and classifier."""
+"""Training and cross-validation of a classifier or regressor on vectors of a language model."""
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -38,23 +38,23 @@ from antibody_esm.trained_on import TrainedOn
 
 _HINT = ". Declare parts of chains with part='H-CDRs' (data.part=H-CDRs); check=False (data.check=false) trains on all"
 _SECOND = ResultFolder(None)
-"""Scores of second cross-validations, by digests of data and spec; it holds numbers only."""
+"""Cache of second cross-validations' scores, by digests of data and spec."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SameVectors:
-    """Vectors and labels of a data set, and what learns from them with any split.
+    """Vectors and labels of a data set, for cross-validation with any split.
 
     Attributes
     ----------
     spec
-        With the language model pinned.
+        Spec with the language model pinned.
     features
         ``(n, dim)``.
     label
         ``(n,)``.
     workers
-        Folds at a time; None is one per usable core.
+        Number of concurrent folds; None is one per usable core.
     """
 
     spec: TrainSpec
@@ -70,7 +70,7 @@ class SameVectors:
         return cross_validate(classifier, self.features, self.label, split, self.workers, unit)
 
     def __call__(self, split: SplitSpec) -> SecondScores:
-        """Return the scores of a split; they are computed once for a data set and a spec."""
+        """Return the scores of a split, computed once per data set and spec."""
         spec = self.spec.model_copy(update={"split": split})
         identity = {"data": self.data.digest, "spec": spec.fingerprint}
         return SecondScores(**_SECOND.once(identity, lambda: asdict(SecondScores.of(self.validation(split)))))
@@ -85,14 +85,14 @@ class Trainer:
         Language model: a preset's name, a local folder, an `ExtractorSpec`, an `EnsembleSpec` of several, or a
         `DescriptorSpec`, which needs none.
     classifier
-        A preset's name or a spec; a regressor's, as ``"ridge"``, where labels are continuous.
+        A preset's name or a spec; for continuous labels a regressor, such as ``"ridge"``.
     split
         Folds of the cross-validation; by default ten, stratified and shuffled.
     decision
-        Calibration of the probabilities and threshold of the classes, learnt within the training rows; by default the
+        Calibration of the probabilities and threshold of the classes, fitted within the training rows; by default the
         classifier's own.
     store
-        An `EmbeddingStore` or its folder, so that nothing is ever computed twice; None keeps vectors in memory for the
+        An `EmbeddingStore` or its folder, so that no vector is computed twice; None keeps vectors in memory for the
         life of this object.
     runtime
         Device, workers and progress bar, none of which changes a number.
@@ -100,9 +100,9 @@ class Trainer:
     Attributes
     ----------
     spec
-        The specs in one; its fingerprint identifies the run, given the data.
+        The specs in one; its fingerprint and the data identify the run.
     predictor_
-        What the last `fit` returned.
+        Result of the last `fit`.
 
     Examples
     --------
@@ -134,7 +134,7 @@ class Trainer:
         self.store = as_store(store)
         self.extractor = load(self.spec.extractor, runtime)
         self._target = target_of(self.spec)
-        self._report: tuple[str, Report] | None = None  # digest of the data, and what cross-validation found on it
+        self._report: tuple[str, Report] | None = None  # digest of the data, and report of the cross-validation
 
     @classmethod
     def from_spec(
@@ -154,14 +154,14 @@ class Trainer:
         data
             Labelled antibodies.
         check
-            Whether numbering decides if each antibody is the chain, or part, that the data set says it is. Numbering
-            takes some 5 ms an antibody the first time.
+            True if numbering checks that each antibody is the chain, or part, that the data set declares. The first
+            time, numbering takes about 5 ms an antibody.
 
         Raises
         ------
         DatasetError
-            If an antibody is another molecule; if a classifier's labels are not 0 and 1, a regressor's are all alike,
-            or a class has fewer antibodies than there are folds.
+            If an antibody is another molecule; if a classifier's labels are not 0 and 1, or a regressor's are all
+            equal; if a class has fewer antibodies than there are folds.
         SequenceError, CheckpointError, StoreError
             As `antibody_esm.embed` does.
         """
@@ -172,26 +172,26 @@ class Trainer:
         return report
 
     def same_vectors(self, data: Dataset, *, check: bool = True) -> SameVectors:
-        """Return the vectors and labels of a data set, for any split. Takes and raises what `cross_validate` does."""
+        """Return the vectors and labels of a data set, for any split; input and errors are as in `cross_validate`."""
         label = self._target.labels(data)
         self._prepare(data, check)
         spec = self.spec.model_copy(update={"extractor": self.extractor.pinned})
         return SameVectors(spec, data, self._features(data), label, self.extractor.runtime.workers)
 
     def fit(self, data: Dataset, *, uncertainty: bool = True, check: bool = True) -> Predictor:
-        """Fit on all of the data, and return the predictor, which is also kept as ``predictor_``.
+        """Fit on all of the data, and return the predictor, which is also ``predictor_``.
 
-        If `cross_validate` was run on the same data before, its scores are saved with the model. Raises as
-        `cross_validate` does.
+        If `cross_validate` was run on the same data, its scores are saved with the model. Raises as `cross_validate`
+        does.
 
         Parameters
         ----------
         data
             Labelled antibodies.
         uncertainty
-            Whether to fit five more times, out of fold, for what `Predictor.score_table` says of how sure the model is.
+            True fits five more times, out of fold, for the uncertainty in `Predictor.score_table`.
         check
-            As for `cross_validate`; kept with the model, whose predictions check antibodies alike.
+            As for `cross_validate`; it also applies to the model's predictions.
         """
         label = self._target.labels(data)
         self._prepare(data, check)
@@ -199,14 +199,14 @@ class Trainer:
         unit = units(self.spec.split, data) if self.spec.decision != DecisionSpec() else None
         with one_blas_thread():
             classifier = _classifier(self.spec, X.shape[1]).fit(X, label, **({} if unit is None else {"unit": unit}))
-        known = self._report is not None and self._report[0] == data.digest
+        validated = self._report is not None and self._report[0] == data.digest
         unfitted = _classifier(self.spec, X.shape[1])
         sure = out_of_fold(unfitted, X, label, data, self.spec.split) if uncertainty else NOT_FITTED.uncertainty
         self.predictor_ = Predictor(
             self.spec.model_copy(update={"extractor": self.extractor.pinned}),
             classifier,
             TrainedOn.of(data, self._target.counts(label)),
-            dict(self._report[1].summary) if known and self._report is not None else None,
+            dict(self._report[1].summary) if validated and self._report is not None else None,
             store=self.store,
             extractor=self.extractor,
             reading=replace(data.reading, check=check).with_lengths(data.sequences),
@@ -227,7 +227,7 @@ class Trainer:
         Raises
         ------
         sklearn.exceptions.NotFittedError
-            If `fit` was not called before.
+            If `fit` was not called.
         """
         if not hasattr(self, "predictor_"):
             from sklearn.exceptions import NotFittedError
@@ -236,10 +236,10 @@ class Trainer:
         return self.predictor_.evaluate(data, threshold=threshold, assay=assay, check=check)
 
     def _prepare(self, data: Dataset, check: bool) -> None:
-        """Refuse other molecules than those that the data set says it holds, and number regions by its species."""
+        """Raise DatasetError for molecules other than the data set declares, and number regions by its species."""
         if check:
             texts = data.reading.verify(data.chains)
-            data.refuse(texts, f"are not what the data set says ({data.reading})", _HINT)
+            data.refuse(texts, f"are not what the data set declares ({data.reading})", _HINT)
         spec = self.spec.extractor.numbered_by(data.species)
         if spec != self.extractor.spec:
             self.extractor = load(spec, self.extractor.runtime)
@@ -250,6 +250,6 @@ class Trainer:
 
 def _classifier(spec: TrainSpec, dim: int) -> Any:
     """Return the unfitted classifier of a spec for vectors of `dim` numbers."""
-    from antibody_esm.evaluation.calibration import decide  # which loads scikit-learn
+    from antibody_esm.evaluation.calibration import decide  # loads scikit-learn
 
     return decide(build(spec.classifier, dim), spec.decision, spec.split)

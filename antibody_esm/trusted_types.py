@@ -1,7 +1,7 @@
-"""Types that a saved classifier may consist of, and skops with this list in the place of its own.
+"""Types that a saved classifier may contain, and skops with this list in place of its own.
 
-skops finds the types that it trusts by importing all of scikit-learn, which takes seconds, and trusts many that no
-classifier of this package needs. Here they are written down.
+skops determines its trusted types by importing all of scikit-learn, which takes seconds, and trusts many types that no
+classifier of this package needs. This module lists the needed types.
 """
 
 import sys
@@ -53,7 +53,7 @@ TRUSTED = frozenset(
         "xgboost.sklearn.XGBRegressor",
     }
 )
-"""Types which the estimators of this package consist of. Add one after reading what it does when it is built."""
+"""Types in the estimators of this package. Before adding a type, read its code that runs on construction."""
 
 LISTS = {
     "PRIMITIVE_TYPE_NAMES": ("builtins.bool", "builtins.float", "builtins.int", "builtins.str"),
@@ -65,21 +65,21 @@ LISTS = {
     "SKLEARN_ESTIMATOR_TYPE_NAMES": (),
     "SKLEARN_INTERNAL_TYPE_NAMES": (),
 }
-"""Content of skops' private module of types that it trusts by itself; all other types are in `TRUSTED`."""
+"""Content of skops' private module of trusted types; all other types are in `TRUSTED`."""
 
 _PRIVATE = "skops.io._trusted_types"
 _LOCK = Lock()
 
 
 def skops_io() -> Any:
-    """Return a copy of ``skops.io`` of our own, which trusts no type by itself but the `LISTS`.
+    """Return a private copy of ``skops.io``, which trusts only the types in `LISTS`.
 
-    What anybody else imports as ``skops.io`` in the same process is skops as it is, with all the types that it trusts.
+    Other imports of ``skops.io`` in the same process are unchanged.
 
     Raises
     ------
     ImportError
-        If this version of skops is another one than those that this package was tested with.
+        If this version of skops is not one that this package was tested with.
     """
     with _LOCK:
         return _copy()
@@ -99,7 +99,7 @@ def _copy() -> ModuleType:
 
 @contextmanager
 def _without_skops() -> Iterator[None]:
-    """Forget the modules of skops that are loaded for the time of a new import, and those that it loads after it."""
+    """Remove loaded modules of skops during a new import, and restore them afterwards."""
     others = _pop()
     try:
         yield

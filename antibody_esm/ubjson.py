@@ -1,4 +1,4 @@
-"""UBJSON, as XGBoost writes its boosters; XGBoost itself reads deeply nested values until it crashes."""
+"""Reader of UBJSON, the format of XGBoost's boosters; XGBoost's own reader crashes on deeply nested values."""
 
 import struct
 from typing import Any
@@ -18,7 +18,7 @@ def read_ubjson(content: bytes) -> Any:
     Raises
     ------
     LimitError
-        If it is nested too deeply, incomplete, damaged, or declares more values than it has.
+        If the content is nested too deeply, incomplete, damaged, or declares more values than it has.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def read_ubjson(content: bytes) -> Any:
 
 
 class _Reader:
-    """Content and the place up to which it is read."""
+    """Content, and the position up to which it is read."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
@@ -60,7 +60,7 @@ class _Reader:
         return self.take(1).decode("latin-1")
 
     def next_is(self, mark: str) -> bool:
-        """Return whether a mark follows, and pass over it."""
+        """Return True if a mark follows, and skip it."""
         follows = self.content[self.at : self.at + 1] == mark.encode()
         self.at += follows
         return follows

@@ -1,11 +1,11 @@
-"""A value that is not known, with the reason."""
+"""Unknown values, with the reason."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """Stand-in for a value that is not known; ``str()`` is the reason.
+    """Placeholder for an unknown value; ``str()`` is the reason.
 
     A function that returns ``Score | Unknown`` returns a score or the reason why there is none. Type checkers then
     require that both cases are handled; a text in place of the score could be taken for one.
@@ -13,7 +13,7 @@ class Unknown:
     Attributes
     ----------
     reason
-        Words that complete "not known: ...", without a full stop.
+        Words that complete "unknown: ...", without a full stop.
 
     Examples
     --------

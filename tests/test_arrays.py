@@ -135,7 +135,7 @@ def test_an_absurd_length_of_text_is_an_error_and_allocates_nothing(path: Path) 
     with pytest.raises(StoreError):
         locate_arrays(path, DTYPES)
     path.write_bytes(b"\x80\x04\x95" + struct.pack("<Q", 2**60) + b"abc")
-    with pytest.raises(StoreError, match="announced"):
+    with pytest.raises(StoreError, match="are declared"):
         locate_arrays(path, DTYPES)
 
 

@@ -118,7 +118,7 @@ def test_the_findings_are_a_table_and_go_into_reports(tiny: ExtractorSpec, tmp_p
 def test_other_parts_are_not_compared() -> None:
     data = Dataset(ids=["a"], heavy=[HEAVY], light=[LIGHT])
     for other in (data.cut("H-CDR3"), data.cut("VL")):
-        with pytest.raises(DatasetError, match="overlap is looked for in the same part"):
+        with pytest.raises(DatasetError, match="overlap requires the same chain and fragment"):
             data.audit(other)
 
 

@@ -232,9 +232,9 @@ def test_the_second_command_imports_no_torch_and_no_matplotlib(tables: Path, mon
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["data=boughter,jain"], "data: one value for the whole grid"),
-        (["store=a,b"], "store: one value for the whole grid"),
-        (["data.fragment=VH"], "say fragment=, which takes several"),
+        (["data=boughter,jain"], "data: only one value is allowed for the whole grid"),
+        (["store=a,b"], "store: only one value is allowed for the whole grid"),
+        (["data.fragment=VH"], "use fragment=, which accepts several values"),
         (["model=esm9"], "choose one of"),
         (["fragments=VH"], "unknown key"),
     ],

@@ -65,7 +65,7 @@ def test_gc_removes_no_file_that_is_not_a_stores(store: EmbeddingStore, tmp_path
     (store.root / "notes" / "thesis.txt").write_text("mine")
     mine = folder_of(store, MAX) / "thesis.txt"
     mine.write_text("mine")
-    with pytest.raises(StoreError, match="not a store's file"):
+    with pytest.raises(StoreError, match="not a file of a store"):
         store.gc(keep=[], dry_run=False)
     assert mine.exists()
     assert store.count(MAX) == 2
@@ -73,7 +73,7 @@ def test_gc_removes_no_file_that_is_not_a_stores(store: EmbeddingStore, tmp_path
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "a.joblib").write_text("mine")
     (folder_of(store, MAX) / "claims").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(StoreError, match="not a store's file"):
+    with pytest.raises(StoreError, match="not a file of a store"):
         store.gc(keep=[], dry_run=False)
     assert (tmp_path / "elsewhere" / "a.joblib").exists()
     assert (store.root / "notes" / "thesis.txt").exists()

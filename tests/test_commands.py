@@ -116,7 +116,7 @@ def test_no_command_writes_over_a_file_that_it_is_given(
         return
     assert done.exit_code == 1
     assert done.stderr.startswith("error: "), done.output
-    assert "would be written over by" in done.stderr
+    assert "would be overwritten by" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert content(here) == before
 
@@ -130,7 +130,9 @@ def test_mended_rows_are_scored_into_another_file_and_stay(here: Path) -> None:
     before = content(here)
     refused = run("predict", "scores.rejected.csv", "-m", "model", "-o", "scores.csv")
     assert refused.exit_code == 1
-    assert "scores.rejected.csv: would be written over by scores.rejected.csv; give another file" in refused.stderr
+    assert (
+        "scores.rejected.csv: would be overwritten by scores.rejected.csv; name another output file" in refused.stderr
+    )
     assert content(here) == before
     assert run("predict", "scores.rejected.csv", "-m", "model", "-o", "mended.csv").exit_code == 0
     assert Path("scores.rejected.csv").read_text() == mended
@@ -143,7 +145,7 @@ def test_training_does_not_replace_a_folder_that_holds_its_data(here: Path) -> N
     before = content(here)
     done = run(*QUICK, "data=out/out_of_fold.csv", "output=out", app=train.app)
     assert (done.exit_code, content(here)) == (1, before)
-    assert done.stderr == "error: out/out_of_fold.csv: would be written over by output=out; give another folder\n"
+    assert done.stderr == "error: out/out_of_fold.csv: would be overwritten by output=out; name another folder\n"
     assert run(*QUICK, "data=out/mine.csv", "output=out", app=train.app).exit_code == 0, "this one stays"
     assert Path("out/mine.csv").read_bytes() == Path("in.csv").read_bytes()
 
@@ -154,7 +156,7 @@ def test_a_benchmark_does_not_write_over_its_data(here: Path) -> None:
     before = content(here)
     done = run(*QUICK, "data=grid/scores.csv", "output=grid", app=benchmark.app)
     assert (done.exit_code, content(here)) == (1, before)
-    assert "would be written over by output=grid" in done.stderr
+    assert "would be overwritten by output=grid" in done.stderr
 
 
 def test_a_store_does_not_export_over_its_own_files(tmp_path: Path) -> None:
@@ -235,7 +237,7 @@ def test_vectors_that_do_not_fit_on_the_disk_are_refused_before_work(
     done = run("embed", "in.csv", "--model", tiny.model, "-o", "out.npz")
     assert done.exit_code == 1
     assert "out.npz: about" not in done.stderr, "the file alone has room"
-    assert "are to be written there, and 3 kB are free" in done.stderr
+    assert "are needed on this disk, but 3 kB are free" in done.stderr
     assert not Path("out.npz").exists()
     assert not Path("embeddings").exists()
 
@@ -347,8 +349,8 @@ def test_an_interrupted_training_says_what_is_kept(
     before = content(here)
     monkeypatch.setattr(Trainer, "fit", interrupted)
     for more, kept in (
-        ([], "finished vectors are in embeddings/, and the earlier results in out are as they were"),
-        (["store=null"], "no vectors are kept (store=null), and the earlier results in out are as they were"),
+        ([], "finished vectors are in embeddings/, and the earlier results in out are unchanged"),
+        (["store=null"], "no vectors are kept (store=null), and the earlier results in out are unchanged"),
     ):
         done = run(*words, *more, app=train.app)
         assert (done.exit_code, done.stderr) == (status, f"interrupted; {kept}\n")
@@ -534,6 +536,6 @@ def test_training_ends_in_order_at_ctrl_c_and_leaves_the_earlier_results(here: P
     running.send_signal(signal.SIGINT)
     output, text = running.communicate(timeout=PATIENCE)
     assert (running.returncode, output) == (130, "")
-    kept = "finished vectors are in embeddings/, and the earlier results in out are as they were"
+    kept = "finished vectors are in embeddings/, and the earlier results in out are unchanged"
     assert text == f"interrupted; {kept}\n"
     assert content(here) == before

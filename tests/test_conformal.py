@@ -198,7 +198,7 @@ def test_training_files_hold_no_objects(predictor: Predictor, tmp_path: Path) ->
     manifest = tmp_path / "model" / "manifest.json"
     changed = json.loads(manifest.read_text()) | {"training_sha256": hashlib.sha256(content.getvalue()).hexdigest()}
     manifest.write_text(json.dumps(changed | {"sha256": manifest_digest(changed)}))
-    with pytest.raises(StoreError, match="not what is known of training antibodies"):
+    with pytest.raises(StoreError, match="not the training antibodies of a saved model"):
         Predictor.load(tmp_path / "model")
 
 
@@ -250,7 +250,7 @@ def test_other_chains_and_fragments_than_those_of_the_training_are_refused(predi
     light = Dataset(DATA.ids, light=DATA.heavy, chain="light", label=DATA.label, fragment="L-CDRs")
     for wrong in (loops, light):
         for ask in (predictor.predict, predictor.predict_proba, predictor.score_table, predictor.evaluate):
-            with pytest.raises(DatasetError, match="the model reads heavy H-CDRs sequences, and these are"):
+            with pytest.raises(DatasetError, match="the model reads heavy H-CDRs sequences; this data set holds"):
                 ask(wrong)
     with pytest.raises(DatasetError, match="no heavy variable domain"):
         predictor.predict(replace(DATA, fragment="VH", heavy=["EVQLV"] * len(DATA)))

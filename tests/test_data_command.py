@@ -68,7 +68,7 @@ def test_a_table_is_numbered_by_its_column(tmp_path: Path, name: str) -> None:
     run("number", path, "--column", "vh", "-o", tmp_path / "out.csv")
     assert [row["chain"] for row in rows_of(tmp_path / "out.csv")] == ["H", "K"]
     assert (
-        "no column with sequences; name one. There are: id, vh"
+        "no column with sequences; name a column. The columns are: id, vh"
         in run("number", path, "-o", tmp_path / "out.csv", fails=1).stderr
     )
 
@@ -100,7 +100,7 @@ def test_nothing_that_is_there_is_written_over_by_accident(tmp_path: Path) -> No
     table.write_text(content)
     out.write_text("mine")
     for command in (("number", table, "-o", table), ("audit", table, "-o", table)):
-        assert "would be written over" in run(*command, fails=1).stderr
+        assert "would be overwritten" in run(*command, fails=1).stderr
     assert table.read_text() == content
     run("number", table, "--species", "martian", "-o", out, fails=1)
     assert out.read_text() == "mine"

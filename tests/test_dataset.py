@@ -34,7 +34,7 @@ def test_missing_labels_are_an_error_that_names_the_rows(missing: object) -> Non
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"ids": ["a", "b", "a"]}, "id of row 3 .index 2, id a. was there before"),
+        ({"ids": ["a", "b", "a"]}, "id of row 3 .index 2, id a. occurs in an earlier row"),
         ({"ids": ["a", "b"]}, "2 ids but 3 values of heavy"),
         ({"label": [0, 1]}, "3 ids but 2 values of label"),
         ({"label": [0, 1, "high"]}, "labels must be numbers"),
@@ -51,10 +51,10 @@ def test_what_is_no_data_set_is_an_error(changes: dict[str, object], message: st
     ("label", "message"),
     [
         (None, "no labels"),
-        ([0, 1, 2], r"needs the labels 0 and 1, these are 0, 1, 2"),
-        ([1, 2, 2], "these are 1, 2"),
-        ([0.2, 0.4, 1], "these are 0.2, 0.4, 1"),
-        ([1, 1, 1], "both classes, every label here is 1"),
+        ([0, 1, 2], r"needs the labels 0 and 1; the labels are 0, 1, 2"),
+        ([1, 2, 2], "the labels are 1, 2"),
+        ([0.2, 0.4, 1], "the labels are 0.2, 0.4, 1"),
+        ([1, 1, 1], "both classes; every label is 1"),
     ],
 )
 def test_a_classifier_refuses_labels_that_are_not_binary(label: object, message: str) -> None:
@@ -143,7 +143,7 @@ def test_a_frame_comes_back_with_its_groups_and_ids_of_an_index_are_kept() -> No
 
 def test_what_cannot_be_a_chain_or_a_measurement_is_refused() -> None:
     for chain in ("bogus", "ids", ""):
-        with pytest.raises(DatasetError, match="chain is one of heavy, light, both"):
+        with pytest.raises(DatasetError, match="chain must be one of heavy, light, both"):
             Dataset(ids=["a"], heavy=["EV"], chain=chain)  # type: ignore[arg-type]
     with pytest.raises(DatasetError, match="cannot be named 'label'"):
         Dataset(ids=["a"], heavy=["EV"], measurements={"label": [1.0]})

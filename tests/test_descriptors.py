@@ -250,7 +250,7 @@ def test_every_field_changes_a_number(fields: dict[str, object]) -> None:
 
 
 def test_sequences_without_a_known_residue_are_an_error_that_lists_them() -> None:
-    with pytest.raises(SequenceError, match="no residue is known") as caught:
+    with pytest.raises(SequenceError, match="all residues are unknown") as caught:
         describe(["A", "X", "XXX"])
     assert [row.index for row in caught.value.rows] == [1, 2]
     with pytest.raises(SequenceError):

@@ -57,7 +57,7 @@ def test_a_file_is_downloaded_once_and_checked(source: tuple[str, list[str]]) ->
 def test_a_file_that_is_another_one_or_not_there_is_an_error(source: tuple[str, list[str]]) -> None:
     address, _ = source
     for path, digest in (("file.csv", "0" * 64), ("none.csv", DIGEST)):
-        with pytest.raises(DatasetError, match=f"set/{path} cannot be had from {address}.*ANTIBODY_ESM_DATA"):
+        with pytest.raises(DatasetError, match=f"set/{path} cannot be downloaded from {address}.*ANTIBODY_ESM_DATA"):
             download(f"set/{path}", f"{address}/{path}", digest)
     assert not list(Path(downloads._downloaded.__globals__["__file__"]).parent.glob("*.tmp"))
 

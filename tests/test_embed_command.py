@@ -89,8 +89,8 @@ def test_a_second_run_computes_nothing_and_one_sequence_more_one(
 def test_what_is_wrong_is_said_before_anything_is_computed_or_written(fasta: Path, tiny: ExtractorSpec) -> None:
     model = ("--model", tiny.model)
     for arguments, message in (
-        ((fasta, *model, "-o", "out.csv"), "ends in one of .parquet, .npz, .safetensors, .h5, .hdf5"),
-        ((fasta, *model, "-o", "out.npz", "--pooling", "sum"), "unknown 'sum'; choose of mean, max, std, cls"),
+        ((fasta, *model, "-o", "out.csv"), "must end in one of .parquet, .npz, .safetensors, .h5, .hdf5"),
+        ((fasta, *model, "-o", "out.npz", "--pooling", "sum"), "unknown 'sum'; choose from mean, max, std, cls"),
         ((fasta, *model, "-o", "out.npz", "--region", "cdr4"), "unknown 'cdr4'"),
         ((fasta, *model, "-o", "out.npz", "--layers", "last"), "invalid literal"),
         ((fasta, "--model", "esm3", "-o", "out.npz"), "unknown extractor 'esm3'; choose one of"),

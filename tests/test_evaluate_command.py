@@ -63,7 +63,7 @@ def test_the_fragment_of_the_model_is_cut_and_whoever_has_it_not_is_refused_or_l
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["new.csv", "-o", "page.pdf"], "ends in .html, .csv or .json"),
+        (["new.csv", "-o", "page.pdf"], "must end in .html, .csv or .json"),
         (["none.csv"], "no such file"),
         (["jain"], "is a public data set"),
         (["new.csv", "--assay", "spr"], "unknown assay 'spr'"),

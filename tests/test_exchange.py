@@ -50,7 +50,7 @@ def test_merging_repairs_and_carries_no_damage(store: EmbeddingStore, tmp_path: 
 def test_what_cannot_be_merged_is_an_error(store: EmbeddingStore, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="with itself"):
         store.merge(store)
-    with pytest.raises(StoreError, match="is no store"):
+    with pytest.raises(StoreError, match="is not a store"):
         store.merge(tmp_path / "none")
 
 
@@ -78,7 +78,7 @@ def test_exported_parquet_is_a_table_that_pandas_reads(store: EmbeddingStore, tm
 
 
 def test_what_cannot_be_exported_is_an_error(store: EmbeddingStore, tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="2 specs; name the one"):
+    with pytest.raises(StoreError, match="2 specs; name the spec"):
         store.export(tmp_path / "rows.parquet")
     for suffix in ("parquet", "safetensors"):
         with pytest.raises(StoreError, match="no rows"):

@@ -54,7 +54,7 @@ def test_a_scan_of_a_file_has_a_row_a_mutant_of_each(model: Path) -> None:
     assert table.groupby("id").size().to_dict() == {"one": 19 * 13, "two": 19 * 9}
     assert "plausibility: not computed, as plausibility=False" in done.stdout
     failed = run("scan", "two.fasta", "--model", model, "--plot", "map.png", fails=1)
-    assert "a heat map is of one antibody; two.fasta holds 2" in failed.stderr
+    assert "a heat map shows one antibody, but two.fasta holds 2" in failed.stderr
 
 
 def test_contributions_are_printed_and_written_as_page_and_figure(model: Path) -> None:
@@ -72,8 +72,8 @@ def test_contributions_are_printed_and_written_as_page_and_figure(model: Path) -
     [
         (("scan", "nothing.fasta"), "nothing.fasta: there is no such file"),
         (("scan", HEAVY, "--positions", "CDR9"), "'CDR9' names no residues"),
-        (("scan", HEAVY, "-o", "out.xlsx"), "ends in .csv"),
-        (("explain", HEAVY, "-o", "out.txt"), "ends in .html"),
+        (("scan", HEAVY, "-o", "out.xlsx"), "must end in .csv"),
+        (("explain", HEAVY, "-o", "out.txt"), "must end in .html"),
         (("explain", "EV*"), "'*'"),
     ],
 )

@@ -207,7 +207,7 @@ def test_x_takes_part_in_the_mean(extractor: Extractor) -> None:
 def test_truncation_happens_on_request_only(tiny: ExtractorSpec) -> None:
     long, short = "EVQLVESGG", "EVQLV"
     limited = tiny.model_copy(update={"max_length": 5})
-    with pytest.raises(SequenceError, match="9 residues, 5 are allowed"):
+    with pytest.raises(SequenceError, match="9 residues, at most 5 are allowed"):
         Extractor(limited).embed([short, long])
     cut = limited.model_copy(update={"truncation": True})
     assert np.array_equal(Extractor(cut).embed([long]), Extractor(tiny).embed([short]))

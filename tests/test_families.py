@@ -55,7 +55,7 @@ def test_the_longest_sequence_runs_and_one_residue_more_is_refused(
     assert max_length(locate(str(checkpoints[family]))) == residues
     extractor = Extractor(checkpoints[family])
     assert extractor.embed(["W" * residues]).shape == (1, 32)
-    with pytest.raises(ValueError, match=f"{residues + 1} residues, {residues} are allowed"):
+    with pytest.raises(ValueError, match=f"{residues + 1} residues, at most {residues} are allowed"):
         extractor.embed(["W" * (residues + 1)])
 
 
@@ -171,7 +171,7 @@ def test_roberta_under_all_its_names_is_embedded_with_and_without_its_head(
     renamed = reconfigured(source, tmp_path / kind, model_type=kind)
     sequences = ["EVQLVXSGG", "W" * 510]
     assert np.array_equal(Extractor(renamed).embed(sequences), Extractor(source).embed(sequences))
-    with pytest.raises(ValueError, match="511 residues, 510 are allowed"):
+    with pytest.raises(ValueError, match="511 residues, at most 510 are allowed"):
         Extractor(renamed).embed(["W" * 511])
 
 

@@ -61,5 +61,5 @@ def test_every_record_has_the_line_of_its_header_and_its_whole_sequence(
 
 
 def test_text_above_the_first_header_is_an_error() -> None:
-    with pytest.raises(DatasetError, match="begins with '>'"):
+    with pytest.raises(DatasetError, match="must begin with '>'"):
         list(records(["EVQL", ">a", "EVQL"]))

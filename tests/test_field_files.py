@@ -156,24 +156,24 @@ def test_amino_acids_and_ids_of_an_airr_table_are_those_of_its_own_columns(
 
 
 def test_the_column_of_amino_acids_is_named_where_another_one_is_read(heavy_model: Predictor, tmp_path: Path) -> None:
-    advice = r"line 2 \(id CELL1-1_contig_1\): looks like DNA .*; take the column sequence_aa"
+    advice = r"line 2 \(id CELL1-1_contig_1\): looks like DNA .*; use the column sequence_aa"
     with pytest.raises(SequenceError, match=advice):
         embed_stream(AIRR, SIMPLE, column="sequence")
     said = run("data", "number", AIRR, "--column", "sequence", "-o", tmp_path / "out.csv", fails=1)
     assert "line 3 (id CELL1-1_contig_2): looks like DNA" in said
-    assert "take the column sequence_aa" in said
+    assert "use the column sequence_aa" in said
     labelled = pd.read_csv(AIRR, sep="\t").assign(label=[0, 1, 1])
     with pytest.raises(DatasetError, match=r"row 1 \(index 0, id CELL1-1_contig_1\): looks like .* column sequence_aa"):
         load_dataset(labelled, heavy="sequence")
     assert load_dataset(labelled, heavy="sequence_aa").ids == tuple(labelled["sequence_id"])
     (scores,) = score_file(AIRR, heavy_model, Columns(heavy="sequence"))
-    assert scores.rejected["reason"].str.endswith("take the column sequence_aa").all()
+    assert scores.rejected["reason"].str.endswith("use the column sequence_aa").all()
 
 
 def test_a_data_unit_of_oas_is_read_below_its_metadata() -> None:
     (block,) = embed_stream(OAS, SIMPLE, column="sequence_alignment_aa")
     assert len(block.ids) == 2
-    with pytest.raises(SequenceError, match="line 3 .*looks like DNA.*; take the column sequence_alignment_aa"):
+    with pytest.raises(SequenceError, match="line 3 .*looks like DNA.*; use the column sequence_alignment_aa"):
         embed_stream(OAS, SIMPLE)
 
 
@@ -270,9 +270,9 @@ def test_a_record_of_fasta_is_never_its_own_partner(chain: Any, tmp_path: Path) 
 @pytest.mark.parametrize("chain", ["paired", "both"])
 def test_a_column_is_never_its_own_partner(chain: Any, paired_model: Predictor) -> None:
     table = pd.DataFrame({"vh": [HEAVY], "label": [0]})
-    with pytest.raises(DatasetError, match="'vh' is named as heavy and as light chain"):
+    with pytest.raises(DatasetError, match="'vh' is named for both the heavy and the light chain"):
         load_dataset(table, heavy="vh", light="vh", chain=chain)
-    with pytest.raises(DatasetError, match="'vh' is named as heavy and as light chain"):
+    with pytest.raises(DatasetError, match="'vh' is named for both the heavy and the light chain"):
         score_frame(table, paired_model, Columns(heavy="vh", light="vh"))
 
 
@@ -323,7 +323,7 @@ def test_names_with_spaces_are_three_ids_at_every_door(heavy_model: Predictor, t
     assert [name for name, _ in antibodies_given(str(SPACED))] == ids
     run("data", "number", SPACED, "-o", tmp_path / "out.csv")
     assert list(pd.read_csv(tmp_path / "out.csv")["id"]) == ids
-    with pytest.raises(DatasetError, match="first to 'antibody'; ids are whole headers here"):
+    with pytest.raises(DatasetError, match="first 'antibody'; the ids are whole headers"):
         load_dataset(SPACED, labels={"antibody": 1})
 
 
@@ -340,7 +340,7 @@ def test_sequences_without_labels_are_audited(tmp_path: Path) -> None:
     assert "exact duplicates              1 row" in run("data", "audit", table, "--against", UNLABELLED)
     assert "there is no column 'psr'" in run("data", "audit", table, "--label", "psr", fails=1)
     assert read_dataset(UNLABELLED, labelled=False).label is None
-    with pytest.raises(DatasetError, match="give labels="):
+    with pytest.raises(DatasetError, match="pass labels="):
         load_dataset(UNLABELLED)
 
 
@@ -370,7 +370,7 @@ def test_lines_and_positions_of_a_file_are_those_of_an_editor(heavy_model: Predi
     with pytest.raises(DatasetError, match=r"messy\.csv: 1 of 3 antibodies have no whole VH: line 8 \(id c\): heavy"):
         load_dataset(path, fragment="VH")
     path.write_text(MESSY.replace("EV-Q", HEAVY).replace("EVQ1", "").replace("b,", "a,"))
-    with pytest.raises(DatasetError, match=r"'a' is there 2 times: line 4 \(id a\), line 7 \(id a\)") as twice:
+    with pytest.raises(DatasetError, match=r"'a' occurs 2 times: line 4 \(id a\), line 7 \(id a\)") as twice:
         load_dataset(path)
     assert twice.value.rows == (1,)
 
@@ -386,7 +386,7 @@ def test_a_list_has_no_lines_and_counts_from_one_with_the_index_beside() -> None
 def test_an_error_behind_the_first_block_is_counted_from_the_beginning(tmp_path: Path, tiny: ExtractorSpec) -> None:
     path = tmp_path / "a.fasta"
     path.write_text(f">a\n{HEAVY}\n>b\n{HEAVY}\n>c\nXXX\n")
-    with pytest.raises(SequenceError, match=r"line 5 \(id c\): no residue is known") as caught:
+    with pytest.raises(SequenceError, match=r"line 5 \(id c\): all residues are unknown") as caught:
         list(embed_stream(path, SIMPLE, at_once=2))
     assert caught.value.index == 2
     loops = tiny.model_copy(update={"region": "cdr3"})

@@ -90,7 +90,9 @@ def test_the_last_line_with_a_hash_is_the_header_only_if_it_fits_the_row_below(
 def test_a_hash_header_that_was_taken_for_a_comment_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("#id,loop,label\na,ARDY,no\nb,ARDW,yes\n")
-    with pytest.raises(DatasetError, match="There are: a, ARDY, no; line 1 begins with '#' and was taken for a comm"):
+    with pytest.raises(
+        DatasetError, match="The columns are: a, ARDY, no; line 1 begins with '#' and was read as a comm"
+    ):
         load_dataset(path, heavy="loop")
 
 

@@ -138,7 +138,7 @@ def test_a_folder_with_more_files_of_others_than_are_linked_is_replaced_too(
     ("make", "message"),
     [
         (lambda out: out.write_text("a file"), "is not a folder"),
-        (lambda out: write(out, "mine", ("report.html/inside",)), "a file of this name would be written"),
+        (lambda out: write(out, "mine", ("report.html/inside",)), "the result has a file of this name"),
         (lambda out: write(out, "mine", ("model",)), "is not a folder of its own"),
         (lambda out: (out / "elsewhere").mkdir(parents=True) or (out / "model").symlink_to("elsewhere"), "of its own"),
     ],

@@ -113,7 +113,7 @@ def test_an_interrupted_run_keeps_what_it_had_finished_and_the_next_goes_on(tmp_
     running.send_signal(signal.SIGINT)
     _, said = running.communicate()
     assert running.returncode == 130
-    assert said.strip() == "interrupted; what is finished is in embeddings, and the same command goes on there"
+    assert said.strip() == "interrupted; finished vectors are in embeddings; the same command continues from there"
     kept = store.count(spec)
     assert 30 <= kept < 1500
     assert not (tmp_path / "out.parquet").exists()

@@ -108,7 +108,7 @@ def test_nothing_has_no_clusters_and_no_pairs() -> None:
     assert cluster([], 0.9).tolist() == []
     assert similar_pairs([], ["A"]).query.tolist() == similar_pairs(["A"], []).query.tolist() == []
     assert nearest([], ["A"]).query.tolist() == []
-    with pytest.raises(ValueError, match="nothing to be near to"):
+    with pytest.raises(ValueError, match="no targets to compare with"):
         nearest(["A"], [])
 
 

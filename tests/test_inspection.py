@@ -88,7 +88,7 @@ def test_a_folder_with_a_description_of_something_else_is_left_out_and_said(stor
         with pytest.warns(RuntimeWarning, match="left out"):
             assert len(store.stats().specs) == 1
     description.write_text(json.dumps({**fields, "written_as": {**fields["written_as"], "pooling": "mean"}}))
-    with pytest.warns(RuntimeWarning, match="not written as"):
+    with pytest.warns(RuntimeWarning, match="contradict each other"):
         assert len(store.stats().specs) == 1
 
 

@@ -141,7 +141,7 @@ def test_the_longest_sequence_runs_and_one_residue_more_is_refused(both: tuple[E
         return
     assert extractor.max_length == 38
     assert extractor.embed(["W" * 38]).shape == (1, 32)
-    with pytest.raises(SequenceError, match="39 residues, 38 are allowed"):
+    with pytest.raises(SequenceError, match="39 residues, at most 38 are allowed"):
         extractor.embed(["W" * 39])
 
 

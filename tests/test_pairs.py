@@ -198,7 +198,7 @@ def test_every_bad_chain_of_every_pair_is_listed_by_its_row(tiny: ExtractorSpec)
     assert "sequence 1 (index 0), position 2: '-' in the light chain" in str(caught.value)
     limited = tiny.model_copy(update={"max_length": 4})
     with pytest.raises(
-        SequenceError, match="sequence 2 .index 1., position 5: 5 residues, 4 are allowed in the light chain"
+        SequenceError, match="sequence 2 .index 1., position 5: 5 residues, at most 4 are allowed in the light chain"
     ):
         embed([("EVQ", "DIQ"), ("EVQ", "DIQMT")], limited)
 

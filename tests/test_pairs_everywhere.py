@@ -312,10 +312,10 @@ def test_a_baseline_that_fails_is_a_remark_and_the_others_are_there(tiny: Extrac
     assert {"majority", "germline", "nearest_neighbour"} <= set(report.baselines.found)
     assert "net_charge" in report.baselines.absent
     said = " ".join(str(report).split())
-    assert "no residue is known in the light chain" in said
+    assert "all residues are unknown (X) in the light chain" in said
     assert "net charge of each chain" in said
     html = report.to_html(tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "no residue is known in the light chain" in html
+    assert "all residues are unknown (X) in the light chain" in html
 
 
 def test_what_is_wrong_for_every_baseline_is_an_error() -> None:

@@ -33,5 +33,5 @@ def test_an_unknown_name_lists_the_names() -> None:
 
 
 def test_columns_of_a_public_data_set_are_its_own() -> None:
-    with pytest.raises(DatasetError, match="only chain=, fragment= and labels= apply"):
+    with pytest.raises(DatasetError, match="has no options id=, heavy=, light=, label=, groups="):
         load_dataset("boughter_flu_cdrs", label="psr")

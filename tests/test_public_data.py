@@ -153,7 +153,7 @@ def test_a_file_of_loops_that_is_another_is_an_error(tmp_path: Path) -> None:
     from antibody_esm.data.downloads import RawFile
 
     path = tmp_path / "loops.dat"
-    for content, message in (("A B C D E 1.0\n", "six loops"), ("A B C D E FFW 1.0\n" * 2, "there before")):
+    for content, message in (("A B C D E 1.0\n", "six loops"), ("A B C D E FFW 1.0\n" * 2, "on an earlier line")):
         path.write_text(content)
         with pytest.raises(DatasetError, match=message):
             MouseCounts(RawFile(path, ""), [])
@@ -217,7 +217,7 @@ def test_labels_that_a_set_has_not_are_an_error_that_lists_them(name: str) -> No
     for labels in ("nothing", "titer_flag", "_flag", "Graded"):
         with pytest.raises(DatasetError, match=f"unknown labels '{labels}' of '{name}'"):
             load_dataset(name, labels=labels)
-    with pytest.raises(DatasetError, match="is a name"):
+    with pytest.raises(DatasetError, match="must be a name"):
         load_dataset(name, labels={"a": 1.0})
 
 
@@ -268,7 +268,7 @@ def test_sorted_nanobodies_stream_in_blocks(tmp_path: Path, monkeypatch: pytest.
     assert [set(np.asarray(block.label).tolist()) for block in blocks] == [{0.0}] * 3 + [{1.0}] * 3
     assert len({one for block in blocks for one in block.ids}) == 500
     assert blocks[0].sequences[:48] == expected
-    with pytest.raises(DatasetError, match="give the SHA-256 of low_polyreactivity_high_throughput.csv and high"):
+    with pytest.raises(DatasetError, match="the SHA-256 of low_polyreactivity_high_throughput.csv and high"):
         next(stream_harvey())
     with pytest.raises(DatasetError, match="is not the published file"):
         next(stream_harvey(dict.fromkeys(digests, "0" * 64)))
@@ -295,7 +295,7 @@ def test_loops_of_nanobodies_are_at_their_published_positions(published: Path) -
 
 
 def test_fragments_of_the_predecessors_rows_leave_out_what_is_cut_off() -> None:
-    with pytest.raises(DatasetError, match="They can be left out with drop=True"):
+    with pytest.raises(DatasetError, match="drop=True leaves these antibodies out"):
         load_dataset("boughter", labels="predecessor", fragment="H-CDR3")
     cut = load_dataset("boughter", labels="predecessor", fragment="H-CDR3", drop=True)
     assert cut.provenance.dropped["hiv_nat_000024"] == "heavy domain ends in CDR3"

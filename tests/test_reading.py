@@ -131,7 +131,7 @@ def test_a_region_is_numbered_by_the_species_of_the_data(published: Path, tiny: 
     np.testing.assert_allclose(
         predictor.vectors(whole)[row], states[start : start + 7].astype(float).mean(axis=0), atol=1e-6
     )
-    with pytest.raises(ValueError, match="leave it out"):
+    with pytest.raises(ValueError, match="leave extractor.species out"):
         Trainer(region.model_copy(update={"species": ("mouse",)}), "ridge").fit(whole)
 
 
@@ -245,7 +245,7 @@ def test_a_data_set_declares_that_its_sequences_are_loops(tmp_path: Path) -> Non
     WHOLE.to_frame().to_csv(path, index=False)
     with pytest.raises(DatasetError, match="holds a variable domain, though it is declared to be H-CDRs"):
         Trainer(CHARGE, "logreg").fit(load_dataset(path, part="H-CDRs"))
-    with pytest.raises(DatasetError, match="give one of them"):
+    with pytest.raises(DatasetError, match="pass only one of them"):
         load_dataset(path, part="H-CDRs", fragment="H-CDRs")
 
 

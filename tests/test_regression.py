@@ -95,7 +95,7 @@ def test_a_classifier_is_not_fitted_to_numbers_and_a_regressor_takes_them(data: 
     with pytest.raises(DatasetError, match="a classifier needs the labels 0 and 1"):
         Trainer(NUMBERED, "logreg").cross_validate(data)
     alike = Dataset(ids=data.ids, heavy=data.heavy, label=[3.0] * 80, fragment="H-CDRs")
-    with pytest.raises(DatasetError, match="every label here is 3"):
+    with pytest.raises(DatasetError, match="every label is 3"):
         Trainer(NUMBERED, "ridge").cross_validate(alike)
 
 

@@ -153,7 +153,7 @@ def test_most_hidden_residues_of_a_clinical_antibody_are_recovered(
 def test_the_longest_sequence_runs_and_one_residue_more_is_refused(extractors: dict[str, Extractor], name: str) -> None:
     most = LONGEST[name]
     assert extractors[name].embed(["W" * most]).shape == (1, 128)
-    with pytest.raises(SequenceError, match=f"{most + 1} residues, {most} are allowed"):
+    with pytest.raises(SequenceError, match=f"{most + 1} residues, at most {most} are allowed"):
         extractors[name].embed(["W" * (most + 1)])
 
 

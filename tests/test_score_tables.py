@@ -92,7 +92,9 @@ def test_pairs_and_light_chains_are_taken_where_the_model_reads_them(chain: str,
     assert not len(rejected)
     assert list(table["id"]) == list(data.ids)
     assert np.array_equal(table["probability"], fitted.predict_proba(data)[:, 1])
-    with pytest.raises(DatasetError, match="the model reads the light chain, and no column is named 'light', of vh"):
+    with pytest.raises(
+        DatasetError, match="the model reads the light chain, but there is no column 'light'; the columns are vh"
+    ):
         score_frame(frame[["vh"]], fitted, Columns(heavy="vh"))
 
 
@@ -127,7 +129,7 @@ def test_what_is_too_long_for_the_model_is_rejected_and_the_rest_is_scored(tiny:
     table, rejected, _ = score_frame(pd.DataFrame({"heavy": [VH[0], VH[1] + "GS" * 60, VH[2]]}), fitted)
     assert list(table["row"]) == [0, 2]
     assert list(rejected["row"]) == [1]
-    assert "240 residues, 130 are allowed" in rejected["reason"][0]
+    assert "240 residues, at most 130 are allowed" in rejected["reason"][0]
 
 
 def test_a_file_is_scored_some_rows_at_a_time_with_its_row_numbers(
@@ -167,7 +169,7 @@ def test_the_command_writes_what_the_model_says(
     ran = _predict("in.csv", "--model", model, "-o", f"out{suffix}", "--threshold", "0.3")
     assert ran.exit_code == 0, ran.output
     assert f"2 antibodies, 1 with a warning, written to out{suffix}" in ran.stdout
-    assert f"1 rows cannot be scored; they and the reasons are in out.rejected{suffix}" in ran.stdout
+    assert f"1 rows cannot be scored; out.rejected{suffix} lists them" in ran.stdout
     read = (
         pd.read_parquet
         if suffix == ".parquet"

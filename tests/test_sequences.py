@@ -75,7 +75,7 @@ def test_a_column_of_a_table_is_a_list_of_sequences() -> None:
 
 def test_sequences_that_are_too_long_are_listed_with_the_first_residue_beyond() -> None:
     refuse_longer(["AAAA", "A"], 4)
-    with pytest.raises(SequenceError, match="6 residues, 4 are allowed") as caught:
+    with pytest.raises(SequenceError, match="6 residues, at most 4 are allowed") as caught:
         refuse_longer(["AAAA", "AAAADE", "AAAAC"], 4)
     assert caught.value.rows == ((1, 4, "D"), (2, 4, "C"))
 

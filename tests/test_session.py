@@ -139,7 +139,7 @@ def test_rows_of_another_length_are_refused(tmp_path: Path) -> None:
     store.put(SPEC, sequences[:1], truth(sequences[:1]))
     for one in (store, MemoryStore()):
         one.put(SPEC, sequences[:1], truth(sequences[:1]))
-        with pytest.raises(StoreError, match="has rows of 24 numbers, and got 5"):
+        with pytest.raises(StoreError, match="has rows of 24 numbers, but got rows of 5"):
             fill(one, SPEC, sequences, lambda some: np.ones((len(some), 5), np.float32))
 
 

@@ -232,5 +232,5 @@ def test_a_fingerprint_is_pinned_for_every_type_of_spec() -> None:
 @pytest.mark.parametrize("region", ["cdr1", "cdr2", "cdr3", "cdrs", "frameworks"])
 def test_a_region_consists_of_residues(region: str) -> None:
     for fields in ({"pooling": "cls"}, {"special_tokens": "include"}):
-        with pytest.raises(ValidationError, match="a region consists of residues"):
+        with pytest.raises(ValidationError, match="a region requires pooling"):
             ExtractorSpec(model="m", region=region, **fields)

@@ -281,10 +281,10 @@ def test_a_split_of_units_never_falls_back_to_rows(by: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"identity": 0.8}, "goes with by='identity'"),
-        ({"by": "group", "identity": 0.8}, "goes with by='identity'"),
-        ({"by": "family", "folds": 5}, "goes without folds"),
-        ({"by": "fold", "repeats": 2, "random_state": 1}, "goes without random_state, repeats"),
+        ({"identity": 0.8}, "requires by='identity'"),
+        ({"by": "group", "identity": 0.8}, "requires by='identity'"),
+        ({"by": "family", "folds": 5}, "does not allow folds"),
+        ({"by": "fold", "repeats": 2, "random_state": 1}, "does not allow random_state, repeats"),
         ({"shuffle": False, "repeats": 2}, "the same in every repeat"),
     ],
 )

@@ -91,7 +91,7 @@ def test_the_whole_spec_lies_beside_the_rows_and_is_compared(tmp_path: Path) -> 
     assert description["written_as"]["model"] == "any"
     (mine / "spec.json").write_bytes((other / "spec.json").read_bytes())
     for use in (lambda: store.get(SPEC, ["EVQL"]), lambda: store.put(SPEC, ["AA"], rows_of(["AA"]))):
-        with pytest.raises(StoreError, match="of another extractor") as caught:
+        with pytest.raises(StoreError, match="does not match its name") as caught:
             use()
         assert caught.value.path == mine / "spec.json"
 
@@ -102,7 +102,7 @@ def test_a_description_of_another_format_is_an_error(tmp_path: Path, content: by
     store.put(SPEC, ["EVQL"], rows_of(["EVQL"]))
     path = tmp_path / SPEC.resolve().fingerprint / "spec.json"
     path.write_bytes(content)
-    with pytest.raises(StoreError, match="another format"):
+    with pytest.raises(StoreError, match="its format is not 1"):
         store.get(SPEC, ["EVQL"])
     assert path.read_bytes() == content
 
@@ -129,7 +129,7 @@ def test_a_damaged_description_is_written_again_from_the_spec_asked_for_with_a_w
     whole = path.read_bytes()
     path.write_bytes(content)
     store = EmbeddingStore(tmp_path)
-    with pytest.warns(RuntimeWarning, match="it is written again from the spec that is asked for"):
+    with pytest.warns(RuntimeWarning, match="it is rewritten from the requested spec"):
         store.get(SPEC, ["EVQL"]) if use == "read" else store.put(SPEC, ["QVQL"], rows_of(["QVQL"]))
     assert path.read_bytes() == whole
     assert np.array_equal(EmbeddingStore(tmp_path).get(SPEC, ["EVQL"])["EVQL"], rows_of(["EVQL"])[0])
@@ -143,7 +143,7 @@ def test_a_damaged_description_that_cannot_be_written_again_keeps_no_reader_from
     store.put(SPEC, ["EVQL"], rows_of(["EVQL"]))
     (tmp_path / SPEC.resolve().fingerprint / "spec.json").write_bytes(b"{")
     monkeypatch.setattr("antibody_esm.store.folder.secrets.token_hex", lambda n: "no/such/folder")
-    with pytest.warns(RuntimeWarning, match="it is written again"):
+    with pytest.warns(RuntimeWarning, match="it is rewritten"):
         assert set(EmbeddingStore(tmp_path).get(SPEC, ["EVQL"])) == {"EVQL"}
 
 
@@ -256,7 +256,7 @@ def test_what_is_not_one_finite_row_a_sequence_is_refused(tmp_path: Path, rows: 
 def test_gather_names_what_is_missing(tmp_path: Path) -> None:
     store = EmbeddingStore(tmp_path)
     store.put(SPEC, ["EVQL"], rows_of(["EVQL"]))
-    with pytest.raises(StoreError, match="2 sequences have no row here, the first is AA"):
+    with pytest.raises(StoreError, match="2 sequences have no row, first AA"):
         store.gather(SPEC, ["EVQL", "AA", "AC", "AA"])
 
 

@@ -49,7 +49,7 @@ def test_explain_takes_fingerprints_and_overrides(root: Path, tiny: ExtractorSpe
     names = prefixes(root)
     assert run("explain", names["mean"], names["max"]).output == "pooling mean -> max\n"
     assert run("explain", names["mean"], names["mean"]).output == "no difference\n"
-    assert run("explain", names["mean"]).output == "3 rows of it are here\n"
+    assert run("explain", names["mean"]).output == "the store has 3 rows of this spec\n"
     wanted = f"extractor.model={tiny.model} extractor.layer=1"
     assert run("explain", wanted).output == "layer 2 -> 1\n"
     assert run("explain", "model=antiberty", "model=antiberty extractor.storage=int8").output == (
@@ -64,7 +64,7 @@ def test_gc_removes_only_with_delete(root: Path) -> None:
     names = prefixes(root)
     said = run("gc", "--keep", names["mean"]).output
     assert "1 item, " in said
-    assert "nothing was removed; --delete does it" in said
+    assert "nothing was removed; add --delete to remove" in said
     assert "2 specs" in run("stats").output
     assert "removed" in run("gc", "--keep", names["mean"], "--delete").output
     assert "1 specs, 3 rows" in run("stats").output
@@ -74,7 +74,7 @@ def test_gc_removes_only_with_delete(root: Path) -> None:
 
 
 def test_rows_move_from_store_to_store(root: Path, tiny: ExtractorSpec) -> None:
-    assert "name the one to export" in run("export", "rows.parquet", fails=1).stderr
+    assert "name the spec to export" in run("export", "rows.parquet", fails=1).stderr
     assert run("export", "rows.parquet", "--spec", prefixes(root)["mean"]).output == "3 rows written to rows.parquet\n"
     assert re.match(r" +3 rows added: .*layer 2, mean\n", run("import", "rows.parquet", "-s", "other").output)
     assert run("merge", "embeddings", "--store", "other").output.count("rows added") == 2
@@ -86,7 +86,7 @@ def test_rows_move_from_store_to_store(root: Path, tiny: ExtractorSpec) -> None:
 
 @pytest.mark.parametrize("command", ["stats", "verify", "gc"])
 def test_a_store_that_is_not_there_is_an_error_and_is_not_made(root: Path, command: str) -> None:
-    assert "is no folder" in run(command, "--store", "none", fails=2).stderr
+    assert "is not a folder" in run(command, "--store", "none", fails=2).stderr
     assert not (root / "none").exists()
 
 

@@ -93,7 +93,9 @@ def test_what_is_wrong_in_a_file_is_said_before_anything_runs(tmp_path: Path, ex
         embed_stream(path, extractor, tmp_path / "store", at_once=2)
     assert [(row.index, row.position) for row in caught.value.rows] == [(5, 2), (7, 1)]
     long = write(tmp_path / "long.csv", ["EVQL", "W" * 1023])
-    with pytest.raises(SequenceError, match=r"line 3 \(id n1\), position 1023: 1023 residues, 1022 are allowed"):
+    with pytest.raises(
+        SequenceError, match=r"line 3 \(id n1\), position 1023: 1023 residues, at most 1022 are allowed"
+    ):
         embed_stream(long, extractor)
     with pytest.raises(DatasetError, match="no such file"):
         embed_stream(tmp_path / "none.fasta", extractor)

@@ -72,10 +72,10 @@ def test_comments_byte_order_marks_and_line_ends_of_other_systems_are_read(
 
 def test_a_missing_column_lists_those_there_are(tmp_path: Path) -> None:
     path = write(FRAME, tmp_path / "a.csv")
-    with pytest.raises(DatasetError, match="no column 'VH'. There are: name, vh, vl, psr, donor") as caught:
+    with pytest.raises(DatasetError, match="no column 'VH'. The columns are: name, vh, vl, psr, donor") as caught:
         load_dataset(path, heavy="VH", label="psr")
     assert (caught.value.path, caught.value.column) == (path, "VH")
-    with pytest.raises(DatasetError, match="no column with sequences.*There are: name, vh"):
+    with pytest.raises(DatasetError, match="no column with sequences.*The columns are: name, vh"):
         load_dataset(path, label="psr")
     with pytest.raises(DatasetError, match="no column 'label'"):
         load_dataset(path, heavy="vh")
@@ -112,16 +112,16 @@ def test_a_missing_sequence_is_an_error_in_the_embedded_chain_and_none_in_the_ot
     ("name", "content", "message"),
     [
         ("a.csv", b"", "the file is empty"),
-        ("a.csv", b"heavy,label\n", "there are no rows"),
+        ("a.csv", b"heavy,label\n", "the table has no rows"),
         ("a.csv", b"# only comments\n", "the file is empty"),
         ("a.csv", b"heavy,label\nEVQL,1,extra\n", "cannot be read as a table"),
         ("a.csv", b'heavy,label\nEVQL,1\n"unclosed,1\n', "cannot be read as a table"),
         ("a.csv", b"\xff\xfe\x00", "cannot be read as a table"),
         ("a.csv.gz", b"not gzip", "cannot be read"),
         ("a.parquet", b"not parquet", "cannot be read as a table"),
-        ("a.xlsx", b"", r"not a table that can be read; .*\.csv, \.tsv"),
+        ("a.xlsx", b"", r"not a supported table; .*\.csv, \.tsv"),
         ("a.csv", b"heavy,heavy,label\nEVQL,QVQL,1\n", "there are 2 columns named 'heavy'"),
-        ("a.csv", b"id,heavy,label\na,EVQL,1\na,QVQL,0\n", "'a' is there 2 times: line 2 .id a., line 3 .id a."),
+        ("a.csv", b"id,heavy,label\na,EVQL,1\na,QVQL,0\n", "'a' occurs 2 times: line 2 .id a., line 3 .id a."),
         ("a.csv", b"id,heavy,label\na,EVQL,1\n,QVQL,0\n", "1 rows have no 'id': line 3"),
         ("a.csv", b"groups,heavy,label\n,EVQL,1\na,QVQL,0\n", "1 rows have no 'groups': line 2"),
     ],
@@ -168,9 +168,9 @@ def test_fasta_is_read_with_labels_from_a_mapping_a_frame_or_a_table(fasta: Path
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (None, "give labels="),
+        (None, "pass labels="),
         ({"a": 0}, r"1 labels are missing: line 4 \(id b\)"),
-        ({"a": 0, "b": 1, "c": 1}, "1 labels belong to no sequence, the first to 'c'"),
+        ({"a": 0, "b": 1, "c": 1}, "1 ids with labels are not in the file, first 'c'"),
         (pd.DataFrame({"id": ["a", "a"], "label": [0, 1]}), "an id occurs twice"),
     ],
 )
@@ -183,7 +183,7 @@ def test_fasta_labels_must_fit(fasta: Path, labels: object, message: str) -> Non
 def test_text_before_the_first_record_is_an_error_and_not_lost(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.fa"
     path.write_text(text)
-    with pytest.raises(DatasetError, match="begins with '>'"):
+    with pytest.raises(DatasetError, match="must begin with '>'"):
         load_dataset(path, labels={"a": 1})
 
 
@@ -217,18 +217,18 @@ def test_a_table_is_read_in_every_dress(tmp_path: Path, content: bytes, suffix: 
 @pytest.mark.parametrize(
     ("name", "content", "row", "column", "message"),
     [
-        ("a.csv", b"id;heavy;label\na;EVQL;0\n", None, None, "seem to be separated by ';', where ',' is expected"),
+        ("a.csv", b"id;heavy;label\na;EVQL;0\n", None, None, "seem to be separated by ';', but ',' is expected"),
         ("a.csv", b"id\theavy\tlabel\na\tEVQL\t0\n", None, None, "separated by '\\\\t'"),
-        ("a.tsv", b"id,heavy,label\na,EVQL,0\n", None, None, "separated by ',', where '\\\\t' is expected"),
+        ("a.tsv", b"id,heavy,label\na,EVQL,0\n", None, None, "separated by ',', but '\\\\t' is expected"),
         ("a.csv", b"id,heavy,label\na,EVQL,0\nb,EV*QL,1\n", 1, "heavy", "line 3 .id b., position 3: '\\*'"),
         ("a.csv", b"id,heavy,label\na,EVQL,0\nb,EV-QL,1\n", 1, "heavy", "line 3 .id b., position 3: '-'"),
-        ("a.csv", b"id,heavy,label\na,EVQL,0\na,QVQL,1\n", 1, "id", "'a' is there 2 times"),
+        ("a.csv", b"id,heavy,label\na,EVQL,0\na,QVQL,1\n", 1, "id", "'a' occurs 2 times"),
         ("a.csv", b"id,heavy,label\na,EVQL,0\nb,QVQL,high\n", 1, "label", "the label in line 3 .id b. is 'high'"),
         ("a.csv", b"id,heavy,label\na,EVQL,0\nb,QVQL,\n", 1, "label", "labels are missing"),
         ("a.csv", b"id,heavy,label\na,EVQL,0\nb,,1\n", 1, "heavy", "line 3 .id b.: no heavy chain"),
         ("a.csv", b"id,heavy,label\na,EVQL,0\nb\n", 1, "heavy", "line 3 .id b.: no heavy chain"),
         ("a.csv", b"id,heavy,label\n,EVQL,0\n", 0, "id", "1 rows have no 'id'"),
-        ("a.csv", b"id,heavy,label\n", None, None, "there are no rows"),
+        ("a.csv", b"id,heavy,label\n", None, None, "the table has no rows"),
         ("a.csv", b"", None, None, "the file is empty"),
         ("a.csv", b"id,id,heavy,label\na,b,EVQL,0\n", None, "id", "2 columns named 'id'"),
     ],
@@ -286,7 +286,7 @@ def test_columns_that_hold_lists_are_errors_too() -> None:
     frame = pd.DataFrame({"heavy": ["EV", "QV"], "light": [["DI"], ["DV"]], "label": [0, 1]})
     with pytest.raises(DatasetError, match="column 'light'"):
         load_dataset(frame)
-    with pytest.raises(DatasetError, match="cannot be found"):
+    with pytest.raises(DatasetError, match="cannot be expanded"):
         load_dataset("~nobody-of-this-name/a.csv")
 
 

@@ -106,5 +106,5 @@ def test_a_call_after_the_end_is_refused() -> None:
     with Finishing() as finishing:
         run = finishing(int)
         assert run("3") == 3
-    with pytest.raises(RuntimeError, match="the caller has gone"):
+    with pytest.raises(RuntimeError, match="the caller has ended"):
         run("3")

@@ -133,7 +133,7 @@ def test_a_run_that_fails_leaves_the_earlier_results_as_they_were(here: Path, qu
     done = train(*quick, "output=out", mistake)
     assert done.exit_code == 1
     assert content(Path("out")) == before
-    assert "the earlier results in out are as they were, the log is in" in done.stderr
+    assert "the earlier results in out are unchanged, the log is in" in done.stderr
     assert set(content(Path("out.failed"))) == {"config.yaml", "overrides.yaml", "train.log"}
     assert "ERROR" in Path("out.failed/train.log").read_text()
 
@@ -174,7 +174,7 @@ def test_a_sweep_with_a_bad_value_runs_nothing(here: Path, common: list[str]) ->
     [
         ("data=no.csv", "error: no.csv: there is no such file"),
         ("data=nothing", "unknown data set 'nothing'; choose one of boughter, boughter_flu_cdrs"),
-        ("data.heavy=VH", "there is no column 'VH'. There are: id, heavy, light, label"),
+        ("data.heavy=VH", "there is no column 'VH'. The columns are: id, heavy, light, label"),
         ("extractor.model=facebook/esm2_t6_8M_UR50D", "hf download facebook/esm2_t6_8M_UR50D"),
         ("split.folds=40", "40 folds need at least 40 antibodies of each class"),
     ],

@@ -53,6 +53,6 @@ def test_dna_is_read_in_order_whatever_its_titles_and_line_ends(tmp_path: Path) 
     path.write_bytes(b">\r\nacgt\r\nNN\r\n>same name (12 bp)\nAC GT\n>same name (12 bp)\nTTT\n")
     assert read_dna(path) == ["ACGTNN", "ACGT", "TTT"]
     path.write_text(">\nACGT\n>\nEVQL\n")
-    with pytest.raises(DatasetError, match="record 2 is not DNA") as caught:
+    with pytest.raises(DatasetError, match="record 2 holds letters that are not nucleotide codes") as caught:
         read_dna(path)
     assert (caught.value.path, caught.value.row) == (path, 1)

@@ -106,7 +106,7 @@ def test_what_is_no_set_of_views_is_an_error(tiny: ExtractorSpec, checkpoints: d
         [tiny, ExtractorSpec(model=str(checkpoints["bert"]))],
         [tiny, tiny.model_copy(update={"precision": "bfloat16"})],
     ):
-        with pytest.raises(ValueError, match="views are of one model"):
+        with pytest.raises(ValueError, match="specs of views may differ only in"):
             embed_views(["EVQL"], specs)
     with pytest.raises(SequenceError, match="sequence 2 .index 1.: no cdr3"):
         embed_views([HEAVY, LYSOZYME], tiny.views(regions=["all", "cdr3"]))

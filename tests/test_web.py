@@ -186,7 +186,7 @@ def same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
 def test_pasted_sequences_are_scored_explained_scanned_and_downloaded(page: Page, predictor: Predictor) -> None:
     score(page, f">first of two\n{VH[0]}\n>{HOSTILE}\n{NANOBODY}\n>bad\nEVQ1LV\n")
     expect(page.locator("#message")).to_contain_text("Antibodies scored: 2; with a warning:")
-    expect(page.locator("#message")).to_contain_text("cannot be scored: 1")
+    expect(page.locator("#message")).to_contain_text("not scored: 1")
     expect(page.locator("#rejected")).to_contain_text("heavy chain, position 4: '1'")
     expect(page.locator("#scores")).to_contain_text(HOSTILE)
     expected = predictor.score_table([VH[0], NANOBODY])
@@ -269,7 +269,9 @@ def test_a_bad_file_is_a_message_without_a_path(page: Page, tmp_path: Path) -> N
     expect(page.locator("#file")).to_contain_text("no")
     page.locator("#score").click()
     alert = page.locator("#message [role=alert]")
-    expect(alert).to_contain_text("the model reads the heavy chain, and no column is named 'heavy', of id, light")
+    expect(alert).to_contain_text(
+        "the model reads the heavy chain, but there is no column 'heavy'; the columns are id, light"
+    )
     assert tempfile.gettempdir() not in alert.inner_text()
     expect(page.locator("#scores")).to_have_count(0)
 
@@ -278,11 +280,11 @@ def test_a_bad_file_is_a_message_without_a_path(page: Page, tmp_path: Path) -> N
     ("name", "content", "said"),
     [
         ("empty.fasta", b"", "there are no antibodies"),
-        ("page.html", b"<script>", "names of files end in .csv"),
-        ("small.csv.gz", b"\x1f\x8b", "names of files end in .csv"),
+        ("page.html", b"<script>", "names of files must end in .csv"),
+        ("small.csv.gz", b"\x1f\x8b", "names of files must end in .csv"),
         ("odd.csv", b"\xff\xfe\x00\x01,", "cannot be read"),
-        ("many.fasta", b">a\nEVQ\n" * (MOST + 1), "at most 2,000 antibodies at a time"),
-        ("long.fasta", b">a\n" + b"EVQL" * 501, "line 1 .id a.: at most 2,000 residues a sequence"),
+        ("many.fasta", b">a\nEVQ\n" * (MOST + 1), "at most 2,000 antibodies are allowed at a time"),
+        ("long.fasta", b">a\n" + b"EVQL" * 501, "line 1 .id a.: a sequence may have at most 2,000 residues"),
         ("large.csv", b"A" * (LARGEST + 1), "at most 5,000,000 bytes"),
     ],
 )
@@ -516,9 +518,8 @@ def test_a_port_in_use_is_one_line_without_advice_of_gradio(model: Path, tmp_pat
         command = [sys.executable, "-m", "antibody_esm.cli.app", "app", "--model", str(model), "--port", str(port)]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stdout) == (1, "")
-    assert (
-        done.stderr == f"error: cannot listen on 127.0.0.1, port {port}: in use, or not ours; choose another --port\n"
-    )
+    message = f"cannot listen on 127.0.0.1, port {port}: the port is in use, or the address is not of this computer"
+    assert done.stderr == f"error: {message}; choose another --port or --host\n"
 
 
 def test_a_page_that_does_not_answer_is_one_line_without_advice_of_gradio(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,7 @@ def test_a_job_that_takes_too_long_is_ended_with_its_process_and_the_next_one_ru
     with Worker(partial(int, 40), seconds=PATIENCE) as worker:
         assert worker(add, 2) == 42
         worker._seconds, process = 0.5, worker.process
-        with pytest.raises(ValueError, match=r"^stopped after 0.5 seconds; try fewer antibodies"):
+        with pytest.raises(ValueError, match=r"^the job was stopped after 0.5 seconds; try fewer antibodies"):
             worker(sleep, PATIENCE)
         assert process is not None
         assert not runs(process)

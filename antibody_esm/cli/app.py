@@ -1,4 +1,4 @@
-"""``antibody-esm``: everything but training, from the shell."""
+"""``antibody-esm``: all commands except training and benchmarks."""
 
 import typer
 
@@ -30,7 +30,7 @@ app.add_typer(store.app, name="store")
 
 @app.callback()
 def _group() -> None:
-    """Keep the names of subcommands, however few there are."""
+    """Keep the names of subcommands, even if there is only one."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Arguments of commands: antibodies, and files to be written, which are checked before any work."""
+"""Arguments of commands: antibodies, and output files, which are checked before any work."""
 
 import os
 import re
@@ -20,21 +20,21 @@ _FINGERPRINT = re.compile("[0-9a-f]{64}")
 
 
 def antibodies(argument: str, reading: "Reading | None" = None) -> list[tuple[str, str]]:
-    """Return ids and sequences: of a file, or of one sequence, whose id is empty.
+    """Return the ids and sequences of a file, or one sequence with an empty id.
 
     Parameters
     ----------
     argument
         A sequence, a pair ``heavy|light``, or the name of a file.
     reading
-        Reading of the model, which says in what columns of a file the chains are. None: the first column of sequences.
+        Reading of the model, which determines the columns of a file. None: the first column of sequences.
 
     Raises
     ------
     DatasetError
-        If there is no such file, or it cannot be read, or holds nothing.
+        If the file does not exist, cannot be read, or is empty.
     SequenceError
-        If a sequence of a file is missing, or not made of amino acids; all of them are listed by line and id.
+        If a sequence of a file is missing, or not made of amino acids; the message lists all by line and id.
     """
     from antibody_esm.data.tables import in_file, read_sequences
     from antibody_esm.sequences import normalise
@@ -56,7 +56,7 @@ def antibodies(argument: str, reading: "Reading | None" = None) -> list[tuple[st
 
 
 def _antibodies(path: Path, reading: "Reading") -> Iterator[tuple[str, Any]]:
-    """Give the id of each antibody of a file, and its chains that are read; a chain that is missing is empty."""
+    """Yield the id of each antibody of a file, and its chains that are read; a missing chain is empty."""
     from antibody_esm.data.files import read_frames
     from antibody_esm.data.tables import chain_columns, ids_of
 
@@ -72,7 +72,7 @@ def _antibodies(path: Path, reading: "Reading") -> Iterator[tuple[str, Any]]:
 def check_table(
     file: Path, reading: "Reading", id_column: str | None = None, heavy: str | None = None, light: str | None = None
 ) -> None:
-    """Raise a DatasetError if a file is not there, or has not the columns that a model reads; before it is loaded."""
+    """Raise a DatasetError if a file does not exist or lacks the columns that a model reads; no model is loaded."""
     from antibody_esm.data.files import read_frames
     from antibody_esm.data.tables import chain_columns, ids_of
 
@@ -85,10 +85,10 @@ def check_table(
 
 
 def check_suffix(out: Path | None, *suffixes: str) -> None:
-    """Raise a ValueError if a file's name does not end as it should."""
+    """Raise a ValueError if a file's name has another suffix."""
     ends = (", ".join(suffixes[:-1]), suffixes[-1])
     if out is not None and out.suffix not in suffixes:
-        raise ValueError(f"{out}: the name of this file ends in {' or '.join(filter(None, ends))}")
+        raise ValueError(f"{out}: the name of this file must end in {' or '.join(filter(None, ends))}")
 
 
 def check_outputs(
@@ -98,21 +98,21 @@ def check_outputs(
     model: Path | None = None,
     store: Path | None = None,
 ) -> None:
-    """Check files that a command is to write, before it begins; leftovers of killed commands are removed.
+    """Check the output files of a command before it begins; leftovers of killed commands are removed.
 
     Parameters
     ----------
     outputs
-        Files that the command writes, or removes; None stands for none.
+        Files that the command writes or removes; None is no file.
     inputs
-        Files that it reads. What is no file, such as the name of a data set, is passed over.
+        Files that the command reads. Other texts, such as the name of a data set, are skipped.
     model, store
-        Folders of a saved model and of a store, whose files are not to be written over either.
+        Folders of a saved model and of a store, whose files must not be overwritten.
 
     Raises
     ------
     DatasetError
-        If a file would be written over that the command reads, by whatever name.
+        If the command would overwrite a file that it reads, under any name.
     OSError, ValueError
         If a file cannot be written, or is named twice.
     """
@@ -122,34 +122,34 @@ def check_outputs(
         _check_place(out)
         for file in [*inputs, *inside] if os.path.lexists(out) else ():
             if file is not None and _same(out, file):
-                raise DatasetError(f"would be written over by {out}; give another file to write to", file)
+                raise DatasetError(f"would be overwritten by {out}; name another output file", file)
         if store is not None and _is_of_store(out, store):
-            raise DatasetError("is a file of the store; give another file to write to", out)
+            raise DatasetError("is a file of the store; name another output file", out)
         if any(resolved(out) == resolved(other) or _same(out, other) for other in named[:number]):
-            raise ValueError(f"{out}: two results would be written to this file")
+            raise ValueError(f"{out}: two outputs name this file")
     for out in named:
         remove_leftovers(out)
 
 
 def check_folder(folder: Path, ours: Collection[str], inputs: Iterable[str | Path | None] = ()) -> None:
-    """Check a folder that a command is to write or to replace, as `check_outputs` does; `ours` are the files in it."""
+    """Check the output folder of a command, as `check_outputs` does; `ours` are the files that it writes there."""
     target = resolved(folder)
     refuse_obstacles(target, ours)
     files = [file for file in inputs if file is not None]
     for name in ours:
         for file in files:
             if _same(target / name, file):
-                raise DatasetError(f"would be written over by output={folder}; give another folder", file)
+                raise DatasetError(f"would be overwritten by output={folder}; name another folder", file)
     place = target
     while not os.path.lexists(place):
         place = place.parent
     if not place.is_dir():
-        raise NotADirectoryError(f"{folder} cannot be made: {place} is not a folder")
+        raise NotADirectoryError(f"{folder} cannot be created: {place} is not a folder")
     _probe(place / "probe", folder)
 
 
 def check_space(needed: dict[Path, float]) -> None:
-    """Raise an OSError if a disk has less room than what is to be written takes: bytes by file or folder."""
+    """Raise an OSError if a disk has less free space than the outputs need; `needed` has bytes by file or folder."""
     total: dict[int, float] = {}
     for path, count in needed.items():
         place = resolved(path)
@@ -159,12 +159,12 @@ def check_space(needed: dict[Path, float]) -> None:
         total[disk] = total.get(disk, 0) + count
         free = shutil.disk_usage(place).free
         if total[disk] > free:
-            raise OSError(f"{path}: about {size(total[disk])} are to be written there, and {size(free)} are free")
+            raise OSError(f"{path}: about {size(total[disk])} are needed on this disk, but {size(free)} are free")
 
 
 def _check_place(out: Path) -> None:
     if out.is_dir():
-        raise IsADirectoryError(f"{out} is a folder; give a file to write to")
+        raise IsADirectoryError(f"{out} is a folder; name an output file")
     if out.exists() and not out.is_file():
         raise OSError(f"{out} is not a file")
     target = resolved(out)
@@ -176,7 +176,7 @@ def _check_place(out: Path) -> None:
 
 
 def _probe(target: Path, named: Path) -> None:
-    """Create a file beside `target` and remove it again: permissions alone do not tell on every file system."""
+    """Create a file beside `target` and remove it: permissions are not sufficient on every file system."""
     probe = beside(target, "tmp")
     try:
         probe.touch(exist_ok=False)
@@ -185,11 +185,11 @@ def _probe(target: Path, named: Path) -> None:
         raise OSError(f"{named} cannot be written: {error.strerror}") from error
 
 
-def _same(one: str | Path, other: str | Path) -> bool:
-    """Return whether two names are of one file, through symbolic and hard links."""
+def _same(path: str | Path, other: str | Path) -> bool:
+    """Return True if two names are of one file, also through symbolic and hard links."""
     try:
-        return os.path.samefile(os.path.expanduser(one), os.path.expanduser(other))  # noqa: PTH111, PTH121
-    except (OSError, ValueError):  # one of them is not there, or too long for a name
+        return os.path.samefile(os.path.expanduser(path), os.path.expanduser(other))  # noqa: PTH111, PTH121
+    except (OSError, ValueError):  # a name does not exist, or is too long
         return False
 
 

@@ -1,4 +1,4 @@
-"""``antibody-benchmark``: a grid of language models and classifiers, from the shell."""
+"""``antibody-benchmark``: a grid of language models and classifiers."""
 
 import textwrap
 import time
@@ -23,11 +23,11 @@ def _wrapped(names: Iterable[str]) -> str:
     return textwrap.fill(", ".join(names), 60).replace("\n", "\n" + 15 * " ")
 
 
-_HELP = f"""Compare language models and classifiers: on folds of one data set, on others, and with baselines.
+_HELP = f"""Compare language models and classifiers by cross-validation, on test sets, and with baselines.
 
 Without OVERRIDES: AntiBERTy and logistic regression on the antibodies of Boughter et al. 2020. Each result is computed
-once, and the folder of results holds a page (report.html), tables and JSON. Run again, the command goes on where it was
-stopped; when all is there, it computes nothing.
+once. The output folder holds a page (report.html), tables and JSON. If a run was stopped, the same command continues
+it; if it was complete, nothing is computed.
 
 OVERRIDES are key=value, or key=value,value for the grid:
 
@@ -35,11 +35,11 @@ OVERRIDES are key=value, or key=value,value for the grid:
   model=       {_wrapped(choices.MODELS)}
   classifier=  {_wrapped(choices.CLASSIFIERS)}
   fragment=    VH, H-CDRs, H-CDR3 and so on; the data as they are by default
-  test=        names of data sets, or paths of tables, to test on
-  data=        name of a data set, or path of a table, to train on
+  test=        test sets: names of data sets, or paths of tables
+  data=        training set: name of a data set, or path of a table
   data.*       columns of tables: data.id=, data.heavy=, data.light=,
-               data.label=, data.groups=; labels of the training: data.labels=;
-               their chain: data.chain=heavy, light, paired or both
+               data.label=, data.groups=; labels of the training set:
+               data.labels=; chain: data.chain=heavy, light, paired or both
   extractor.*  classifier.*  split.*  decision.*  runtime.*
                fields of the specs; --cfg grid shows all
   store=       folder of embeddings, embeddings/ by default
@@ -63,7 +63,7 @@ def benchmark(
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value, see above.", show_default=False)] = None,
     cfg: Annotated[Literal["grid"] | None, typer.Option(help="Print the whole grid, and run nothing.")] = None,
 ) -> None:
-    """Run the command; the help text is given above, where presets can be named in it."""
+    """Run the command; `_HELP` is its help text, because it names the presets."""
     with reported() as kept:
         from antibody_esm.overrides import refused
 
@@ -76,7 +76,7 @@ def benchmark(
             texts = [yaml.safe_dump(run.to_dict() | shared, sort_keys=False) for run in runs]
             print("---\n".join(texts), end="")  # noqa: T201
             return
-        kept.become(f"finished results are in {runs[0].output or _OUTPUT}, and the same command goes on there")
+        kept.become(f"finished results are in {runs[0].output or _OUTPUT}; the same command continues from there")
         raise typer.Exit(_run(runs, fragments, tests))
 
 
@@ -88,7 +88,7 @@ def _run(runs: "list[Run]", fragments: list[str | None], tests: list[str]) -> in
     check_folder(Path(output), WRITTEN, [run.data.source, run.data.labels, *tests])
     columns = {name: value for name in _COLUMNS if (value := getattr(run.data, name)) is not None}
     grid = Benchmark.from_specs(
-        [one.train for one in runs],
+        [run.train for run in runs],
         _source(run.data.source, columns | ({"labels": run.data.labels} if run.data.labels else {})),
         [_source(test, columns) for test in tests],
         fragments,
@@ -119,20 +119,20 @@ def _grid(overrides: list[str]) -> "tuple[list[Run], list[str | None], list[str]
     for text in overrides:
         key = text.partition("=")[0]
         if key in lists:
-            lists[key] += [one[0].partition("=")[2] for one in sweep([text])]
+            lists[key] += [job[0].partition("=")[2] for job in sweep([text])]
         else:
             rest.append(text)
     runs = [Run.compose(job) for job in sweep(["data=boughter", *rest])]
     for name in ("data", "store", "output", "runtime"):
         if len({getattr(run, name) for run in runs}) > 1:
-            raise invalid(name, rest, "one value for the whole grid")
+            raise invalid(name, rest, "only one value is allowed for the whole grid")
     if runs[0].data.fragment is not None:
-        raise invalid("data.fragment", runs[0].data.fragment, "say fragment=, which takes several")
+        raise invalid("data.fragment", runs[0].data.fragment, "use fragment=, which accepts several values")
     return runs, [*lists["fragment"]] or [None], lists["test"]
 
 
 def _source(source: str, options: dict[str, str]) -> "str | Dataset":
-    """Return what is loaded when it is needed, or the data themselves where columns are named."""
+    """Return the name or path of a data set, which is loaded later; or the data themselves if columns are named."""
     from antibody_esm.data.public import PUBLIC, load_dataset
 
     if source in PUBLIC:

@@ -1,4 +1,4 @@
-"""``antibody-esm data``: number sequences, and look for what is wrong with a data set."""
+"""``antibody-esm data``: number sequences, and audit data sets."""
 
 import csv
 from collections.abc import Iterator
@@ -28,16 +28,16 @@ _AT_ONCE = 512
 @app.command("number")
 def number_command(
     file: Annotated[Path, typer.Argument(help="FASTA, CSV, TSV or Parquet; .gz, .bz2 and .xz too.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="CSV file, one row a variable domain.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="CSV file with one row per variable domain.")],
     column: Annotated[str | None, typer.Option(help="Column of the sequences in a table.")] = None,
     species: Annotated[
         list[str] | None, typer.Option(help="Profiles to compare with; may be repeated. Human and mouse if absent.")
     ] = None,
 ) -> None:
-    """IMGT regions, germline genes and chain type of every sequence.
+    """Write the IMGT regions, germline genes and chain type of every sequence.
 
-    A sequence that cannot be numbered has a row that says why; the others are done. Rows are counted from 0; messages
-    name the line of the file instead.
+    A sequence that cannot be numbered has a row with the reason, and the other sequences are numbered. Rows are
+    counted from 0; messages name the line of the file instead.
     """
     with reported():
         check_outputs([out], [file])
@@ -50,7 +50,7 @@ def number_command(
         rows = list(read_sequences(file, column))
         if not rows:
             raise DatasetError("there are no sequences", file)
-        number([], species=tuple(species or SPECIES))  # unknown ones are refused before anything is written
+        number([], species=tuple(species or SPECIES))  # unknown species raise an error before any output
         bad = 0
         sample, line_of = next(read_frames(file)), dict[int, int]()
         with (
@@ -83,37 +83,37 @@ def audit(
     file: Annotated[
         str, typer.Argument(help="A table or FASTA, with labels or without, or the name of a public data set.")
     ],
-    against: Annotated[str | None, typer.Option(help="A test set, whose overlap is looked for.")] = None,
+    against: Annotated[str | None, typer.Option(help="A test set, to compute its overlap.")] = None,
     heavy: Annotated[str | None, typer.Option(help="Column of the heavy chains.")] = None,
     light: Annotated[str | None, typer.Option(help="Column of the light chains.")] = None,
     label: Annotated[str | None, typer.Option(help="Column of the labels.")] = None,
     groups: Annotated[str | None, typer.Option(help="Column of the groups.")] = None,
     id_: Annotated[str | None, typer.Option("--id", help="Column of the ids.")] = None,
     identity: Annotated[
-        list[float] | None, typer.Option(min=0.5, max=1, help="Of near-duplicates; may be repeated.")
+        list[float] | None, typer.Option(min=0.5, max=1, help="Identity of near-duplicates; may be repeated.")
     ] = None,
-    numbering: Annotated[bool, typer.Option(help="Number the chains, to find truncated and swapped ones.")] = True,
+    numbering: Annotated[bool, typer.Option(help="Number the chains, to detect truncated and swapped chains.")] = True,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV file of all findings with their rows.")] = None,
 ) -> None:
-    """Duplicates, contradictions, overlap with a test set, and more.
+    """Print duplicates, contradictory labels, overlap with a test set, and other problems of a data set.
 
-    Columns are taken by these options for both files.
+    The options for columns apply to both files.
     """
     with reported():
         check_outputs([out], [file, against])
         columns: dict[str, Any] = {"id": id_, "heavy": heavy, "light": light, "label": label, "groups": groups}
         data = _read(file, columns)
         other = None if against is None else _read(against, columns)
-        found = data.audit(other, identities=tuple(identity or (0.95, 0.9, 0.8)), numbering=numbering)
-        print(found)  # noqa: T201
+        result = data.audit(other, identities=tuple(identity or (0.95, 0.9, 0.8)), numbering=numbering)
+        print(result)  # noqa: T201
         if out is not None:
-            frame = found.to_frame()
+            frame = result.to_frame()
             frame["rows"] = [" ".join(map(str, rows)) for rows in frame["rows"]]
             write(out, csv_text(frame).encode())
 
 
 def _read(source: str, columns: dict[str, Any]) -> "Dataset":
-    """Return a public data set, or a file's, which needs no labels to be audited."""
+    """Return a public data set, or that of a file, whose labels are optional in an audit."""
     from antibody_esm.data.labelled_tables import read_dataset
     from antibody_esm.data.public import PUBLIC, load_dataset
 
@@ -131,7 +131,7 @@ def _parts(rows: Any) -> Iterator[list[tuple[int, tuple[str, Any]]]]:
 def _numbered(
     part: list[tuple[int, tuple[str, Any]]], species: tuple[str, ...]
 ) -> "Iterator[tuple[int, tuple[str, Any], tuple[Domain, ...], str]]":
-    """Give row, name with sequence, domains, and what is wrong where there are none."""
+    """Yield the row, name with sequence, domains, and the reason if there is no domain."""
     from antibody_esm.numbering import LONGEST, number
     from antibody_esm.sequences import normalise
 
@@ -139,14 +139,14 @@ def _numbered(
     try:
         normalise(sequence for _, (_, sequence) in part)
     except SequenceError as error:
-        for one, reason in zip(error.rows, error.reasons, strict=True):
-            problems.setdefault(one.index, fault("", one, reason).lstrip(",: "))
+        for residue, reason in zip(error.rows, error.reasons, strict=True):
+            problems.setdefault(residue.index, fault("", residue, reason).lstrip(",: "))
     good = [i for i in range(len(part)) if i not in problems]
     domains = dict(zip(good, number([part[i][1][1] for i in good], species=species), strict=True))
     for i, (row, named) in enumerate(part):
-        found = domains.get(i, ())
+        numbered = domains.get(i, ())
         none = "too long to be an antibody" if len(str(named[1])) > LONGEST else "no variable domain of an antibody"
-        yield row, named, found, "" if found else problems.get(i, none)
+        yield row, named, numbered, "" if numbered else problems.get(i, none)
 
 
 def _described(domain: "Domain") -> dict[str, Any]:

@@ -16,27 +16,25 @@ if TYPE_CHECKING:
     from antibody_esm.specs import ExtractorSpec
 
 _BYTES_AT_ONCE = 2**27
-"""Vectors that are held in memory together, where there are several of each sequence."""
+"""Bytes of vectors in memory, if each sequence has several."""
 
 
 def embed_command(
     file: Annotated[Path, typer.Argument(help="FASTA, CSV, TSV or Parquet; .gz, .bz2 and .xz too.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Ends in .parquet, .npz, .safetensors, .h5 or .hdf5.")],
-    model: Annotated[str, typer.Option(help="A preset's name, a folder, or a model's name.")] = DEFAULT_EXTRACTOR,
-    layers: Annotated[str, typer.Option(help="Layers by number, -1 the last; several with commas.")] = "-1",
-    pooling: Annotated[str, typer.Option(help=f"Of {', '.join(get_args(Pooling))}; several with commas.")] = "mean",
-    region: Annotated[str, typer.Option(help=f"Of {', '.join(get_args(Region))}; several with commas.")] = "all",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output: .parquet, .npz, .safetensors, .h5 or .hdf5.")],
+    model: Annotated[str, typer.Option(help="Name of a preset, folder, or name of a model.")] = DEFAULT_EXTRACTOR,
+    layers: Annotated[str, typer.Option(help="Numbers of layers, -1 is the last; separate by commas.")] = "-1",
+    pooling: Annotated[str, typer.Option(help=f"{', '.join(get_args(Pooling))}; separate by commas.")] = "mean",
+    region: Annotated[str, typer.Option(help=f"{', '.join(get_args(Region))}; separate by commas.")] = "all",
     column: Annotated[str | None, typer.Option(help="Column of the sequences in a table.")] = None,
-    store: Annotated[Path, typer.Option("--store", "-s", help="Folder where vectors are kept, and looked up.")] = Path(
-        "embeddings"
-    ),
+    store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
 ) -> None:
-    """Vectors of the sequences in a file, several of each from one pass of the model.
+    """Write the vectors of the sequences in a file; several layers, poolings and regions need one pass of the model.
 
-    What is finished is kept in the store: the same command goes on where it was stopped, and computes nothing twice.
+    Finished vectors are kept in the store. If a run was stopped, the same command continues it.
     """
-    with reported(f"what is finished is in {store}, and the same command goes on there"):
+    with reported(f"finished vectors are in {store}; the same command continues from there"):
         from antibody_esm.cli.vectors import check, writing_vectors
         from antibody_esm.embedding import as_store, blocks, counted, embed_views, stream_blocks, survey_file
         from antibody_esm.plm.extractor import Extractor
@@ -55,7 +53,7 @@ def embed_command(
         bytes_of_all = 4 * extractor.dim * len(specs)
         check_space({out: rows * bytes_of_all, store: 0 if forecast is None else forecast.bytes * len(specs)})
         computed: Iterator[tuple[list[str], list[str], list[Any]]]
-        if len(specs) == 1:  # batch by batch, and shared with whoever computes the same
+        if len(specs) == 1:  # batch by batch, and shared with other processes
             stream = stream_blocks(file, extractor, opened, column, forecast=forecast)
             computed = ((*block[:2], [block.vectors]) for block in stream)
         else:
@@ -70,7 +68,7 @@ def embed_command(
                     before += len(ids)
 
             computed = views()
-        first = next(computed)  # before the file is begun, since the model may yet refuse
+        first = next(computed)  # before the file is created, since the model may raise an error
         with writing_vectors(out) as add:
             for ids, sequences, vectors in chain([first], computed):
                 named = {_name(spec): rows for spec, rows in zip(specs, vectors, strict=True)}
@@ -84,15 +82,15 @@ def _spec(model: str) -> "ExtractorSpec":
     from antibody_esm import presets
     from antibody_esm.specs import ExtractorSpec
 
-    known = model in presets.EXTRACTORS or Path(model).is_dir() or "/" not in model
-    return presets.one_model(model) if known else ExtractorSpec(model=model)
+    named = model in presets.EXTRACTORS or Path(model).is_dir() or "/" not in model
+    return presets.one_model(model) if named else ExtractorSpec(model=model)
 
 
 def _chosen(text: str, kind: Any) -> list[Any]:
     chosen = text.split(",")
-    unknown = [one for one in chosen if one not in get_args(kind)]
+    unknown = [name for name in chosen if name not in get_args(kind)]
     if unknown:
-        raise ValueError(f"unknown {unknown[0]!r}; choose of {', '.join(get_args(kind))}")
+        raise ValueError(f"unknown {unknown[0]!r}; choose from {', '.join(get_args(kind))}")
     return chosen
 
 

@@ -1,4 +1,4 @@
-"""Ends of a command: errors and warnings on one line each, signals, and output that nobody reads."""
+"""Errors, warnings and signals of a command, and closed output pipes."""
 
 import logging
 import os
@@ -20,11 +20,11 @@ logger = logging.getLogger("antibody_esm")
 
 _ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _BROKEN_PIPE = 141
-"""Exit status of a program whose output is not read, as shells know it."""
+"""Exit status of a program whose output pipe is closed, as in shells."""
 
 
 class Ended(KeyboardInterrupt):
-    """A signal asks the process to end.
+    """A signal to end the process.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Ended(KeyboardInterrupt):
 
 
 class Kept:
-    """Description of what stays if the command is interrupted; a command that gets on changes it.
+    """Note on the results that remain if the command is interrupted; the command updates it.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Kept:
         self.text = text
 
     def become(self, text: str) -> None:
-        """Replace the description."""
+        """Replace the note."""
         self.text = text
 
 
@@ -61,7 +61,7 @@ def reported(kept: str = "") -> Iterator[Kept]:
     Parameters
     ----------
     kept
-        What stays if somebody interrupts the command, which is then printed.
+        Note on the results that remain, printed if the command is interrupted.
     """
     state = Kept(kept)
     try:
@@ -87,13 +87,13 @@ def reported(kept: str = "") -> Iterator[Kept]:
             _discard_output()
             raise typer.Exit(_BROKEN_PIPE) from error
         if not _complained(f"error: {_line(error)}") and isinstance(error, BrokenPipeError):
-            raise typer.Exit(_BROKEN_PIPE) from error  # nobody reads the errors either
+            raise typer.Exit(_BROKEN_PIPE) from error  # standard error is closed too
         raise typer.Exit(1) from error
 
 
 @contextmanager
 def optional(path: Path) -> Iterator[None]:
-    """Log a warning instead of ending the command if a page cannot be made, after everything else was written."""
+    """Log a warning instead of ending the command if a page cannot be written; all other output is complete."""
     try:
         yield
     except (*RECOVERABLE, OSError) as error:
@@ -101,7 +101,7 @@ def optional(path: Path) -> Iterator[None]:
 
 
 class _Warnings(logging.Handler):
-    """Print logged warnings; errors that are logged are also raised, and printed then."""
+    """Print logged warnings; logged errors are also raised, and printed there."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno == logging.WARNING:
@@ -119,12 +119,12 @@ def _logged_warnings() -> Iterator[None]:
 
 
 def complain(text: str) -> None:
-    """Print a line to standard error, unless nobody can read it."""
+    """Print a line to standard error, if it is open."""
     _complained(text)
 
 
 def _complained(text: str) -> bool:
-    """Print a line to standard error, and return whether somebody can read it."""
+    """Print a line to standard error; return False if it is closed."""
     if sys.stderr is None:
         return False
     try:
@@ -135,7 +135,7 @@ def _complained(text: str) -> bool:
 
 
 def show(text: str, *, needed: bool = True) -> None:
-    """Print text; if nobody reads it, go on without where it is not needed."""
+    """Print text; if the output pipe is closed, raise BrokenPipeError only for `needed` text."""
     try:
         print(text, flush=not needed)  # noqa: T201
     except BrokenPipeError:
@@ -145,13 +145,13 @@ def show(text: str, *, needed: bool = True) -> None:
 
 
 def run(app: Callable[[], object]) -> None:
-    """Run a command as this process: SIGTERM and SIGHUP end it in order, as Ctrl-C does, and a second one at once."""
+    """Run a command as this process: the first SIGTERM, SIGHUP or Ctrl-C ends it cleanly, the second at once."""
     stdout = sys.stdout
     _end_in_order()
     try:
         app()
     except SystemExit:
-        if sys.stdout is not stdout:  # typer has put another in its place, since nobody reads it
+        if sys.stdout is not stdout:  # typer replaces it if the pipe is closed
             raise SystemExit(_BROKEN_PIPE) from None
         try:
             _end_output()
@@ -161,7 +161,7 @@ def run(app: Callable[[], object]) -> None:
 
 
 def _end_output() -> None:
-    """Write what was printed, and end the command if that fails."""
+    """Flush standard output, and end the command if that fails."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -175,7 +175,7 @@ def _end_output() -> None:
 
 
 def _is_unread() -> bool:
-    """Return whether standard output is a pipe that nobody reads: what failed to be written is not written again."""
+    """Return True if standard output is a closed pipe, to which nothing must be written again."""
     with suppress(OSError, ValueError, AttributeError):
         pipe = select.poll()
         pipe.register(sys.stdout.fileno(), select.POLLOUT)
@@ -184,7 +184,7 @@ def _is_unread() -> bool:
 
 
 def _discard_output() -> None:
-    """Send to nowhere what is still to be printed, so that the interpreter does not try again at its end."""
+    """Discard buffered output, so that the interpreter does not write it at exit."""
     with suppress(OSError, ValueError):
         number, nowhere = sys.stdout.fileno(), os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, number)
@@ -192,14 +192,14 @@ def _discard_output() -> None:
 
 
 def _line(error: Exception) -> str:
-    """Return the message of an error, of one of the system without its number."""
+    """Return the message of an error; system errors without their number."""
     if isinstance(error, OSError) and not isinstance(error, AntibodyESMError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)
 
 
 def _end_in_order() -> None:
-    """Let the first signal raise `Ended`, and the second end the process at once, whatever it does then."""
+    """Let the first signal raise `Ended`, and the second end the process at once."""
     counted = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]  # nohup ignores SIGHUP
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -214,7 +214,7 @@ def _end_in_order() -> None:
 
 
 def _watch(counted: list[int]) -> None:
-    """End the process at the second signal even while the main thread is in compiled code, where none is handled."""
+    """End the process at the second signal, even while the main thread runs compiled code, which handles no signals."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)

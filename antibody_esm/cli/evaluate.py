@@ -1,4 +1,4 @@
-"""``antibody-esm evaluate``: how right a saved model is on labelled antibodies that had no part in its training."""
+"""``antibody-esm evaluate``: scores of a saved model on held-out labelled antibodies."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -17,26 +17,28 @@ def evaluate_command(
     model: Annotated[Path, typer.Option("--model", "-m", help="Folder of a saved model.")],
     out: Annotated[
         list[Path] | None,
-        typer.Option("--out", "-o", metavar="<path>", help=".html: a page, .csv: predictions, .json: scores; several."),
+        typer.Option(
+            "--out", "-o", metavar="<path>", help=".html: page, .csv: predictions, .json: scores; may be repeated."
+        ),
     ] = None,
-    threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Probability from which on it is 1.")] = None,
-    assay: Annotated[str | None, typer.Option(help="elisa or psr: the threshold of earlier work.")] = None,
+    threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Lowest probability of class 1.")] = None,
+    assay: Annotated[str | None, typer.Option(help="elisa or psr: threshold of earlier work.")] = None,
     label: Annotated[str | None, typer.Option(help="Column of the labels.")] = None,
-    labels: Annotated[str | None, typer.Option(help="Which labels of a public data set; of FASTA, a table.")] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Kind of labels of a public data set; for FASTA, a table of labels.")
+    ] = None,
     id_column: Annotated[str | None, typer.Option("--id", help="Column of the ids.")] = None,
     heavy: Annotated[str | None, typer.Option(help="Column of the heavy chains.")] = None,
     light: Annotated[str | None, typer.Option(help="Column of the light chains.")] = None,
     drop: Annotated[bool, typer.Option("--drop", help="Leave out antibodies that the model does not read.")] = False,
     no_check: Annotated[
-        bool, typer.Option("--no-check", help="Also score sequences in which no antibody chain is recognised.")
+        bool, typer.Option("--no-check", help="Also score sequences without a recognised antibody chain.")
     ] = False,
-    store: Annotated[Path, typer.Option("--store", "-s", help="Folder where vectors are kept, and looked up.")] = Path(
-        "embeddings"
-    ),
+    store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
 ) -> None:
-    """Scores with intervals and baselines on labelled antibodies; that they were opened is noted beside the model."""
-    with reported(f"what is embedded is in {store}, and the same command goes on there"):
+    """Print scores with intervals and baselines on labelled antibodies; the model's log of test sets records it."""
+    with reported(f"finished vectors are in {store}; the same command continues from there"):
         from antibody_esm.data.public import load_dataset
         from antibody_esm.model_files import saved_reading
         from antibody_esm.predictor import Predictor
@@ -65,4 +67,4 @@ def evaluate_command(
             with optional(path) if path.suffix == ".html" else nullcontext():
                 {".html": report.to_html, ".csv": report.to_csv, ".json": report.to_json}[path.suffix](path)
                 lines.append(f"written to {path}")
-        print("\n".join([str(report), *lines]))  # noqa: T201  when all is written, since perhaps nobody reads it
+        print("\n".join([str(report), *lines]))  # noqa: T201  after all files, since the pipe may be closed

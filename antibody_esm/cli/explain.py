@@ -1,4 +1,4 @@
-"""``antibody-esm explain``: which residues of an antibody a saved model's prediction comes from."""
+"""``antibody-esm explain``: contributions of residues to a saved model's prediction."""
 
 import sys
 from pathlib import Path
@@ -14,17 +14,15 @@ def explain_command(
     antibody: Annotated[str, typer.Argument(help="A sequence, HEAVY|LIGHT, or a file of sequences.")],
     model: Annotated[Path, typer.Option("--model", "-m", help="Folder of a saved model.")],
     method: Annotated[
-        Literal["auto", "exact", "occlusion"], typer.Option(help="auto is exact where it can be.")
+        Literal["auto", "exact", "occlusion"], typer.Option(help="auto is exact if possible, else occlusion.")
     ] = "auto",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="A page; ends in .html.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="A figure; ends in .png, .svg or .pdf.")] = None,
-    store: Annotated[Path, typer.Option("--store", "-s", help="Folder where vectors are kept, and looked up.")] = Path(
-        "embeddings"
-    ),
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Output page: .html.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Output figure: .png, .svg or .pdf.")] = None,
+    store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
 ) -> None:
-    """How much each residue raises or lowers what a model says of an antibody."""
-    with reported(f"what is embedded is in {store}, and the same command goes on there"):
+    """Print the contribution of each residue of an antibody to a model's prediction."""
+    with reported(f"finished vectors are in {store}; the same command continues from there"):
         from antibody_esm.explain import residue_contributions
         from antibody_esm.explain.picture import save
         from antibody_esm.model_files import saved_reading
@@ -36,13 +34,13 @@ def explain_command(
         check_outputs([out, plot], [antibody], model=model, store=store)
         named = antibodies(antibody, saved_reading(model) or Predictor.load(model).reading)
         if (out or plot) and len(named) > 1:
-            raise ValueError(f"a page or figure is of one antibody; {antibody} holds {len(named)}")
+            raise ValueError(f"a page or figure shows one antibody, but {antibody} holds {len(named)}")
         predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
         for name, sequence in named:
             contributions = residue_contributions(predictor, sequence, method=method)
             lines = [f"{name}:"] if name else []
             lines += [contributions.to_text(color=sys.stdout.isatty()), ""]
-            if out is not None:  # before anything is printed, which perhaps nobody reads to its end
+            if out is not None:  # before printing, since the pipe may be closed
                 contributions.to_html(out)
                 lines.append(f"page written to {out}")
             if plot is not None:

@@ -1,4 +1,4 @@
-"""``antibody-esm predict``: what a saved model says of the antibodies in a file."""
+"""``antibody-esm predict``: predictions of a saved model for the antibodies in a file."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,27 +21,25 @@ _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 def predict_command(
     file: Annotated[Path, typer.Argument(help="FASTA, CSV, TSV or Parquet; .gz, .bz2 and .xz too.")],
     model: Annotated[Path, typer.Option("--model", "-m", help="Folder of a saved model.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Ends in .csv, .tsv or .parquet.")],
-    threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Probability from which on it is 1.")] = None,
-    assay: Annotated[str | None, typer.Option(help="elisa or psr: the threshold of earlier work.")] = None,
-    confidence: Annotated[float, typer.Option(help="Of conformal sets and intervals.")] = 0.9,
-    strict: Annotated[bool, typer.Option("--strict", help="Stop at bad rows instead of keeping them apart.")] = False,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output table: .csv, .tsv or .parquet.")],
+    threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Lowest probability of class 1.")] = None,
+    assay: Annotated[str | None, typer.Option(help="elisa or psr: threshold of earlier work.")] = None,
+    confidence: Annotated[float, typer.Option(help="Confidence of conformal sets and intervals.")] = 0.9,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first row that cannot be scored.")] = False,
     no_check: Annotated[
-        bool, typer.Option("--no-check", help="Also score sequences in which no antibody chain is recognised.")
+        bool, typer.Option("--no-check", help="Also score sequences without a recognised antibody chain.")
     ] = False,
     id_column: Annotated[str | None, typer.Option("--id", help="Column of the ids.")] = None,
     heavy: Annotated[str | None, typer.Option(help="Column of the heavy chains.")] = None,
     light: Annotated[str | None, typer.Option(help="Column of the light chains.")] = None,
-    store: Annotated[Path, typer.Option("--store", "-s", help="Folder where vectors are kept, and looked up.")] = Path(
-        "embeddings"
-    ),
+    store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
 ) -> None:
-    """Class, probability, how sure, and how far from the training antibodies: what a model says of those in a file.
+    """Write the class, probability, uncertainty and distance to the training antibodies for each antibody in a file.
 
     Rows that cannot be scored are written, with the reason, to a second file beside OUT.
     """
-    with reported(f"what is embedded is in {store}, and the same command goes on there"):
+    with reported(f"finished vectors are in {store}; the same command continues from there"):
         from antibody_esm.data.files import places
         from antibody_esm.model_files import saved_reading
         from antibody_esm.predictor import Predictor
@@ -81,12 +79,12 @@ def predict_command(
             apart.unlink(missing_ok=True)  # of an earlier run
         print(f"{counts['scored']:,} antibodies, {counts['flagged']:,} with a warning, written to {out}")  # noqa: T201
         if counts["rejected"]:
-            print(f"{counts['rejected']:,} rows cannot be scored; they and the reasons are in {apart}")  # noqa: T201
+            print(f"{counts['rejected']:,} rows cannot be scored; {apart} lists them with the reasons")  # noqa: T201
 
 
 @contextmanager
 def _writing(path: Path) -> "Iterator[Callable[[pd.DataFrame], None]]":
-    """Take rows some at a time; the file appears when all is written, if there were any."""
+    """Yield a function that adds rows to a file; the file appears when all rows are written, if there are any."""
     from antibody_esm.files import replacing
 
     with ExitStack() as stack:

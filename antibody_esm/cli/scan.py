@@ -1,4 +1,4 @@
-"""``antibody-esm scan``: every single mutant of an antibody, ranked by what a saved model says of it."""
+"""``antibody-esm scan``: single mutants of an antibody, ranked by a saved model's prediction."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,25 +13,23 @@ def scan_command(
     antibody: Annotated[str, typer.Argument(help="A sequence, HEAVY|LIGHT, or a file of sequences.")],
     model: Annotated[Path, typer.Option("--model", "-m", help="Folder of a saved model.")],
     positions: Annotated[
-        str | None, typer.Option(help="Such as CDR3, 105-117, H:111A; several with commas. All if absent.")
+        str | None, typer.Option(help="CDR3, 105-117, H:111A, ...; separate by commas. All if absent.")
     ] = None,
-    protect: Annotated[str | None, typer.Option(help="Positions that stay as they are, in the same words.")] = None,
-    top: Annotated[int, typer.Option(min=1, help="Mutants that are printed.")] = 20,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="All mutants; ends in .csv.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Heat map; ends in .png, .svg or .pdf.")] = None,
+    protect: Annotated[str | None, typer.Option(help="Positions that are not mutated, in the same form.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="Number of mutants to print.")] = 20,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Output table of all mutants: .csv.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Output heat map: .png, .svg or .pdf.")] = None,
     plausibility: Annotated[
-        bool, typer.Option("--plausibility/--no-plausibility", help="Ask the language model as well.")
+        bool, typer.Option("--plausibility/--no-plausibility", help="Also compute the language model's log-odds.")
     ] = True,
-    store: Annotated[Path, typer.Option("--store", "-s", help="Folder where vectors are kept, and looked up.")] = Path(
-        "embeddings"
-    ),
+    store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
 ) -> None:
-    """Which single mutants lower what a model predicts, and how plausible they are.
+    """Print the single mutants that lower a model's prediction most, and their plausibility.
 
-    Positions are those of IMGT: 27, 111A, 105-117, CDR3, FR1, CDRs, frameworks; of one chain with H: or L: before them.
+    Positions are those of IMGT: 27, 111A, 105-117, CDR3, FR1, CDRs, frameworks; the prefix H: or L: selects one chain.
     """
-    with reported(f"what is embedded is in {store}, and the same command goes on there"):
+    with reported(f"finished vectors are in {store}; the same command continues from there"):
         import pandas as pd
 
         from antibody_esm.explain import mutational_scan
@@ -46,7 +44,7 @@ def scan_command(
         check_outputs([out, plot], [antibody], model=model, store=store)
         named = antibodies(antibody, saved_reading(model) or Predictor.load(model).reading)
         if plot is not None and len(named) > 1:
-            raise ValueError(f"a heat map is of one antibody; {antibody} holds {len(named)}")
+            raise ValueError(f"a heat map shows one antibody, but {antibody} holds {len(named)}")
         predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
         tables = []
         for name, sequence in named:

@@ -1,4 +1,4 @@
-"""``antibody-esm store``: look at a store, check it, clean it, and move its rows."""
+"""``antibody-esm store``: show, verify and clean a store, and move its rows."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
     from antibody_esm.store.store import EmbeddingStore
 
-_HELP = """Look at a store of embeddings, check and clean it.
+_HELP = """Show, verify and clean a store of embeddings.
 
 \b
 A SPEC is one of
-  the first digits of its fingerprint, as stats prints them
-  overrides as of antibody-train: "model=esm2_8m extractor.pooling=max"
+  the first digits of its fingerprint, as printed by stats
+  overrides of antibody-train: "model=esm2_8m extractor.pooling=max"
 """
 
 app = typer.Typer(no_args_is_help=True, help=_HELP, rich_markup_mode=None)
@@ -30,7 +30,7 @@ _DEFAULT = Path("embeddings")
 
 @app.command()
 def stats(store: StoreOption = _DEFAULT) -> None:
-    """Rows, disk and age of each spec. No row is read."""
+    """Print rows, disk space and age of each spec. No row is read."""
     with reported():
         print(_existing(store).stats())  # noqa: T201
 
@@ -42,7 +42,7 @@ def verify(
 ) -> None:
     """Compare every row with its checksum.
 
-    With --recompute, some are compared with what their model computes today too. Ends with 1 if any row is damaged.
+    With --recompute, a sample of rows is also computed again and compared. Exits with 1 if any row is damaged.
     """
     with reported():
         opened = _existing(store)
@@ -56,34 +56,34 @@ def verify(
                 if isinstance(named, ExtractorSpec):
                     try:
                         extractors.append(Extractor(named))
-                        extractors[-1].checkpoint  # noqa: B018  found now, or not at all
+                        extractors[-1].checkpoint  # noqa: B018  raises the error now
                     except CheckpointError as error:
                         extractors.pop()
-                        complain(f"warning: none of its rows is computed again: {error}")
-        found = opened.verify(extractors, sample=recompute)
-        print(found)  # noqa: T201
-    if not found.sound:
+                        complain(f"warning: rows of {named!r} are not computed again: {error}")
+        result = opened.verify(extractors, sample=recompute)
+        print(result)  # noqa: T201
+    if not result.sound:
         raise typer.Exit(1)
 
 
 @app.command()
 def explain(
-    spec: Annotated[str, typer.Argument(metavar="SPEC", help="What is asked for.")],
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="Requested spec.")],
     other: Annotated[
         str | None,
-        typer.Argument(metavar="OTHER", help="What it is compared with; the nearest in the store if absent."),
+        typer.Argument(metavar="OTHER", help="Spec to compare with; the most similar in the store if absent."),
     ] = None,
     store: StoreOption = _DEFAULT,
 ) -> None:
-    """Say why two specs have different rows, or one has none."""
+    """Print why two specs have different rows, or why a spec has none."""
     with reported():
         from antibody_esm.store.store import EmbeddingStore
 
-        one, two = _spec(store, spec), None if other is None else _spec(store, other)
-        lines = EmbeddingStore(store).explain(one, two)
-        if two is None and EmbeddingStore(store).count(one):
-            lines = [f"{EmbeddingStore(store).count(one):,} rows of it are here"]
-        print("\n".join(lines) or ("no difference" if two is not None else "the store is empty"))  # noqa: T201
+        first, second = _spec(store, spec), None if other is None else _spec(store, other)
+        lines = EmbeddingStore(store).explain(first, second)
+        if second is None and EmbeddingStore(store).count(first):
+            lines = [f"the store has {EmbeddingStore(store).count(first):,} rows of this spec"]
+        print("\n".join(lines) or ("no difference" if second is not None else "the store is empty"))  # noqa: T201
 
 
 @app.command()
@@ -93,17 +93,19 @@ def gc(
         list[str] | None, typer.Option(metavar="SPEC", help="Keep this spec and remove others; may be repeated.")
     ] = None,
     older_than: Annotated[
-        float | None, typer.Option(metavar="DAYS", min=0, help="Remove specs to which nothing was added for so long.")
+        float | None, typer.Option(metavar="DAYS", min=0, help="Remove specs without new rows for this many days.")
     ] = None,
-    delete: Annotated[bool, typer.Option("--delete", help="Do it. Without this, only say what would go.")] = False,
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Remove. Without this, only print what would be removed.")
+    ] = False,
 ) -> None:
-    """Remove leftovers of crashes, and specs nobody wants."""
+    """Remove leftovers of crashes, and unwanted specs."""
     with reported():
         kept = None if not keep else [_spec(store, text) for text in keep]
         age = None if older_than is None else timedelta(days=min(older_than, 1e6))
         print(_existing(store).gc(keep=kept, older_than=age, dry_run=not delete))  # noqa: T201
         if not delete:
-            print("nothing was removed; --delete does it")  # noqa: T201
+            print("nothing was removed; add --delete to remove")  # noqa: T201
 
 
 @app.command()
@@ -111,7 +113,7 @@ def merge(
     other: Annotated[Path, typer.Argument(help="Folder of the store whose rows are added; it is only read.")],
     store: StoreOption = _DEFAULT,
 ) -> None:
-    """Add the sound rows of another store that are absent here."""
+    """Add the undamaged rows of another store that this store lacks."""
     with reported():
         from antibody_esm.store.inspection import summary
         from antibody_esm.store.store import EmbeddingStore
@@ -122,9 +124,9 @@ def merge(
 
 @app.command()
 def export(
-    file: Annotated[Path, typer.Argument(help="Ends in .parquet or .safetensors.")],
+    file: Annotated[Path, typer.Argument(help="Output file: .parquet or .safetensors.")],
     spec: Annotated[
-        str | None, typer.Option(metavar="SPEC", help="Whose rows; needed where the store has several.")
+        str | None, typer.Option(metavar="SPEC", help="Spec of the rows; required if the store has several.")
     ] = None,
     store: StoreOption = _DEFAULT,
 ) -> None:
@@ -136,8 +138,10 @@ def export(
 
 
 @app.command("import")
-def import_(file: Annotated[Path, typer.Argument(help="What export wrote.")], store: StoreOption = _DEFAULT) -> None:
-    """Add the rows of a file that export wrote."""
+def import_(
+    file: Annotated[Path, typer.Argument(help="File written by export.")], store: StoreOption = _DEFAULT
+) -> None:
+    """Add the rows of a file written by export."""
     with reported():
         from antibody_esm.store.inspection import summary
         from antibody_esm.store.store import EmbeddingStore
@@ -150,7 +154,7 @@ def _existing(store: Path) -> "EmbeddingStore":
     from antibody_esm.store.store import EmbeddingStore
 
     if not store.is_dir():
-        raise typer.BadParameter(f"{store} is no folder", param_hint="--store")
+        raise typer.BadParameter(f"{store} is not a folder", param_hint="--store")
     return EmbeddingStore(store)
 
 

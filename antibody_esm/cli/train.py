@@ -1,4 +1,4 @@
-"""``antibody-train``: cross-validate and save a classifier from the shell."""
+"""``antibody-train``: cross-validate, fit and save a classifier or regressor."""
 
 import csv
 import io
@@ -38,7 +38,7 @@ _RESULTS = (
     "model/classifier.skops",
     "model/training.npz",
 )
-"""Files of a run's folder; the ledger of test sets, ``model/openings.jsonl``, is no result and stays."""
+"""Files of a run's folder; the log of test sets, ``model/openings.jsonl``, is not replaced."""
 
 
 def _wrapped(names: Iterable[str]) -> str:
@@ -56,12 +56,12 @@ OVERRIDES are key=value:
   model=       {_wrapped(choices.MODELS)}
   classifier=  {_wrapped(choices.CLASSIFIERS)}
   data=        name of a data set, or path of a table
-  data.*       its columns: data.id=, data.heavy=, data.light=, data.label=
-               its chain and part: data.chain=heavy, light, paired or both,
-               data.fragment=; data.part= is the part that its sequences
-               are already; data.species= numbers them; data.labels=;
-               data.check=false trains on sequences in which no antibody
-               chain is recognised
+  data.*       columns: data.id=, data.heavy=, data.light=, data.label=
+               chain and part: data.chain=heavy, light, paired or both,
+               data.fragment=; data.part= declares sequences that are cut
+               already; data.species= for numbering; data.labels=;
+               data.check=false also trains on sequences without a
+               recognised antibody chain
   extractor.*  classifier.*  split.*  decision.*  runtime.*
                fields of the specs; --cfg job shows all
   store=       folder of embeddings, embeddings/ by default
@@ -88,7 +88,7 @@ def train(
         bool, typer.Option("--multirun", "-m", help="Run every combination of values given with commas.")
     ] = False,
 ) -> None:
-    """Run the command; the help text is given above, where presets can be named in it."""
+    """Run the command; `_HELP` is its help text, because it names the presets."""
     words = overrides or []
     with reported() as kept:
         from antibody_esm.overrides import refused, sweep
@@ -96,20 +96,20 @@ def train(
 
         with refused():
             jobs = sweep(words) if multirun else [words]
-            runs = [Run.compose(job) for job in jobs]  # all of them, before any begins
+            runs = [Run.compose(job) for job in jobs]  # all runs are checked before the first begins
         if cfg:
             print("---\n".join(_yaml(run.to_dict()) for run in runs), end="")  # noqa: T201
             return
         root = _output(runs[0], "multirun" if multirun else "outputs")
         folders = [root / str(number) for number in range(len(runs))] if multirun else [root]
-        for one, folder in zip(runs, folders, strict=True):
-            check_folder(folder, _RESULTS, [one.data.source, one.data.labels])
+        for job_run, folder in zip(runs, folders, strict=True):
+            check_folder(folder, _RESULTS, [job_run.data.source, job_run.data.labels])
         if not (_run_all(runs, jobs, root, kept) if multirun else _run_one(runs[0], jobs[0], root, kept)):
             raise typer.Exit(1)
 
 
 def _run_all(runs: "list[Run]", jobs: list[list[str]], root: Path, kept: Kept) -> bool:
-    """Run all combinations, and return whether each of them succeeded."""
+    """Run all combinations; return True if every run succeeded."""
     results: list[dict[str, Any]] = []
     for number, (run, job) in enumerate(zip(runs, jobs, strict=True)):
         show(f"\n[{number + 1}/{len(runs)}] {' '.join(job)}", needed=False)
@@ -134,7 +134,7 @@ def _run_one(run: "Run", overrides: list[str], folder: Path, kept: Kept) -> dict
     """Run, replace the folder, and return the metrics; None if the run failed, which is printed."""
     stored = "no vectors are kept (store=null)" if run.store is None else f"finished vectors are in {run.store}"
     earlier = any((folder / name).exists() for name in set(_RESULTS) - set(_OF_A_FAILURE))
-    kept.become(f"{stored}, and the earlier results in {folder} are as they were" if earlier else stored)
+    kept.become(f"{stored}, and the earlier results in {folder} are unchanged" if earlier else stored)
     failure: AntibodyESMError | OSError | None = None
     log = folder
     try:
@@ -152,7 +152,7 @@ def _run_one(run: "Run", overrides: list[str], folder: Path, kept: Kept) -> dict
         if error is not failure:
             raise
     if failure is not None:
-        aside = f"; the earlier results in {folder} are as they were, the log is in {log}" if earlier else ""
+        aside = f"; the earlier results in {folder} are unchanged, the log is in {log}" if earlier else ""
         complain(f"error: {failure}{aside}")
         return None
     kept.become(f"the results are in {folder}")
@@ -195,7 +195,7 @@ def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> tuple
 
 
 def _complete(report: "Report") -> tuple[dict[str, Any], str]:
-    """Return all metrics of a report and its text; the scores alone, with a warning, if anything else fails."""
+    """Return all metrics of a report and its text; if that fails, warn and return only the scores."""
     try:
         return report.to_dict(), str(report)
     except RECOVERABLE as error:
@@ -204,7 +204,7 @@ def _complete(report: "Report") -> tuple[dict[str, Any], str]:
 
 
 def _kept_log(new: Path, folder: Path) -> Path:
-    """Keep configuration and log of a run that failed beside the results that it was to replace."""
+    """Keep configuration and log of a failed run beside the earlier results."""
     failed = folder.resolve()
     failed = failed.with_name(f"{failed.name}.failed")
     with replacing_folder(failed, _OF_A_FAILURE) as copy:
@@ -222,7 +222,7 @@ def _output(run: "Run", kind: str) -> Path:
 
 @contextmanager
 def _log_to(path: Path) -> Iterator[None]:
-    """Send this package's messages, and all warnings, to a file for the time of a run."""
+    """Log this package's messages, and all warnings, to a file during a run."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

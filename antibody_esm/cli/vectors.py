@@ -1,4 +1,4 @@
-"""Vectors of named sequences as one file that other programs read."""
+"""Vectors of named sequences in one file that other programs can read."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -14,19 +14,19 @@ from antibody_esm.files import replacing
 Views = Mapping[str, NDArray[np.float32]]
 """Name of each view, and its rows ``(b, dim)``."""
 Add = Callable[[list[str], list[str], Views], None]
-"""Takes ids, sequences and views of some more rows."""
+"""Function that adds rows, by their ids, sequences and views."""
 
 
 @contextmanager
 def writing_vectors(path: Path) -> Iterator[Add]:
-    """Take ids, sequences and rows some at a time; the file appears, or replaces another, when all is written.
+    """Yield a function that adds batches of rows; the file appears, or replaces another, when all rows are written.
 
-    Parquet and HDF5 are written as rows come. The other formats have no room for that, and rows wait in memory.
+    Parquet and HDF5 are written batch by batch. For the other formats, all rows are held in memory.
 
     Raises
     ------
     ValueError
-        If the file's name ends in none of `WRITERS`.
+        If the suffix is none of `WRITERS`.
     """
     check(path)
     with replacing(path) as unfinished, unfinished.open("r+b") as file, WRITERS[path.suffix](file) as add:
@@ -34,9 +34,9 @@ def writing_vectors(path: Path) -> Iterator[Add]:
 
 
 def check(path: Path) -> None:
-    """Refuse a file whose name does not say a format."""
+    """Raise ValueError if the suffix of a file is not supported."""
     if path.suffix not in WRITERS:
-        raise ValueError(f"{path}: the name of a file of vectors ends in one of {', '.join(WRITERS)}")
+        raise ValueError(f"{path}: the name of a file of vectors must end in one of {', '.join(WRITERS)}")
 
 
 @contextmanager
@@ -90,8 +90,13 @@ def _at_the_end(write: Callable[[Any, list[str], list[str], Views], None], file:
         every.append((ids, sequences, views))
 
     yield add
-    views = {name: np.concatenate([some[name] for _, _, some in every]) for name in (every[0][2] if every else ())}
-    write(file, [one for ids, _, _ in every for one in ids], [one for _, some, _ in every for one in some], views)
+    views = {name: np.concatenate([block[name] for _, _, block in every]) for name in (every[0][2] if every else ())}
+    write(
+        file,
+        [name for ids, _, _ in every for name in ids],
+        [sequence for _, block, _ in every for sequence in block],
+        views,
+    )
 
 
 def _npz(file: Any, ids: list[str], sequences: list[str], views: Views) -> None:
@@ -112,4 +117,4 @@ WRITERS: dict[str, Callable[[Any], Any]] = {
     ".h5": _hdf5,
     ".hdf5": _hdf5,
 }
-"""What writes which kind of file, by the end of its name."""
+"""Writers by suffix."""

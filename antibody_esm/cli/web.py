@@ -1,4 +1,4 @@
-"""``antibody-esm app``: scores and pictures of antibodies in a web page, on this computer only."""
+"""``antibody-esm app``: a local web page with scores and explanations of antibodies."""
 
 import html
 import math
@@ -33,36 +33,34 @@ if TYPE_CHECKING:
     from antibody_esm.score_tables import Scores
 
 LARGEST = 5_000_000
-"""Bytes of an upload, at most."""
+"""Most bytes of an upload."""
 MOST = 2_000
-"""Antibodies at a time, at most."""
+"""Most antibodies at a time."""
 LONGEST = 2_000
-"""Residues of a sequence, at most."""
+"""Most residues of a sequence."""
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 _TEXT = (".csv", ".tsv", ".tab", ".fasta", ".fa", ".faa", ".fas")
-"""Files that are what they weigh; a small packed one may unpack to more than memory."""
+"""Suffixes of unpacked files; a small packed file may unpack to more than memory."""
 _WIDTHS = {"row": 50, "id": 160, "calibrated": 150, "warning": 330}
-"""Of columns, in pixels; 105 is that of the others."""
+"""Widths of columns in pixels; other columns have 105."""
 _KEPT = 3600
-"""Seconds for which uploads, tables and what a session has scored are kept."""
+"""Seconds for which uploads, tables and scores of a session are kept."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""Beginnings of a cell that spreadsheets take for a formula; the last four are the wide forms of the first."""
+"""Beginnings of a cell that spreadsheets read as a formula; the last four are wide forms of the first four."""
 
 
 def app_command(
     model: Annotated[Path, typer.Option("--model", "-m", help="Folder of a saved model.")],
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets others in.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 allows other computers.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 7860,
-    store: Annotated[Path, typer.Option("--store", "-s", help="Folder where vectors are kept, and looked up.")] = Path(
-        "embeddings"
-    ),
+    store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
-    time_limit: Annotated[float, typer.Option(min=1, help="Seconds after which a job is stopped.")] = 300,
-    api: Annotated[bool, typer.Option("--api", help="Let programs call the function `score` of the page.")] = False,
+    time_limit: Annotated[float, typer.Option(min=1, help="Time limit of a job, in seconds.")] = 300,
+    api: Annotated[bool, typer.Option("--api", help="Allow programs to call the page's function `score`.")] = False,
 ) -> None:
-    """Open a web page to score antibodies and see why; needs the extra [app]. Ctrl-C ends it."""
+    """Open a web page that scores and explains antibodies; needs the extra [app]. Ctrl-C ends it."""
     with reported(), temporary_folder() as folder:
-        # Gradio reads these when it is imported: it calls nobody, serves nothing but what it made, and keeps it there.
+        # Gradio reads these on import: no calls to other hosts, and only files of its own folder are served.
         os.environ |= {
             "GRADIO_ANALYTICS_ENABLED": "False",
             "GRADIO_ALLOWED_PATHS": "",
@@ -70,7 +68,7 @@ def app_command(
             "HF_HUB_DISABLE_TELEMETRY": "1",
         }
         try:
-            with _without_proxies():  # with one of SOCKS, Gradio cannot even be imported
+            with _without_proxies():  # with a SOCKS proxy, the import of Gradio fails
                 import gradio  # noqa: F401
         except ImportError as error:
             raise ValueError("the web page needs Gradio: pip install 'antibody_esm[app]'") from error
@@ -102,12 +100,12 @@ def _load(model: Path, store: Path, workers: int | None) -> "Predictor":
 
 
 def _open(blocks: Any, host: str, port: int, api: bool) -> None:
-    """Start the server in threads of its own.
+    """Start the server in its own threads.
 
     Raises
     ------
     ValueError
-        If it cannot listen, or does not answer; Gradio's messages advise a link for everybody instead.
+        If the server cannot listen, or does not answer. Gradio's own messages advise a public link.
     """
     import gradio as gr
     from starlette.middleware import Middleware
@@ -137,16 +135,19 @@ def _open(blocks: Any, host: str, port: int, api: bool) -> None:
                 app_kwargs={"middleware": [gate]},
             )
     except OSError:
-        raise ValueError(f"cannot listen on {host}, port {port}: in use, or not ours; choose another --port") from None
+        raise ValueError(
+            f"cannot listen on {host}, port {port}: the port is in use, or the address is not of this computer; "
+            "choose another --port or --host"
+        ) from None
     except Exception as error:  # Gradio raises a plain Exception, or a ValueError whose message advises share=True
-        if type(error) not in (Exception, ValueError):  # any other is a fault, and is not to be hidden
+        if type(error) not in (Exception, ValueError):  # other errors are not hidden
             raise
         raise ValueError(f"the page does not answer at {host}, port {port}; choose another --host or --port") from None
 
 
 @contextmanager
 def _without_proxies() -> Iterator[None]:
-    """Hide proxies from Gradio, which asks its own server whether it is there; a proxy cannot answer that."""
+    """Hide proxies from Gradio, whose request to its own server must not go through a proxy."""
     proxies = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
     for name in proxies:
         del os.environ[name]
@@ -159,18 +160,18 @@ def _without_proxies() -> Iterator[None]:
 
 
 def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None = None, *, api: bool = False) -> Any:
-    """Return the page of a model, as `gradio.Blocks`.
+    """Return the page of a model as `gradio.Blocks`.
 
     Parameters
     ----------
     predictor
         The model.
     folder
-        Place of tables to be downloaded.
+        Folder of tables to download.
     jobs
         Runner of jobs, such as a `Worker`; None runs them in this process.
     api
-        Let programs call `score`.
+        True allows programs to call `score`.
     """
     import gradio as gr
     from matplotlib.figure import Figure
@@ -182,17 +183,17 @@ def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None =
         try:
             scores = run(_score, text or "", None if file is None else str(file))  # Gradio's is a class of its own
         except EXPECTED as error:
-            return [said(reason(error), "error"), *nothing, None, None]
+            return [message_html(reason(error), "error"), *nothing, None, None]
         remove_old(folder, _KEPT)
         path = Path(tempfile.mkdtemp(prefix=TABLE, dir=folder)) / "scores.csv"
         without_formulas(scores.table).to_csv(path, index=False)
         readable = shown(scores.table)
-        widths = [_WIDTHS.get(str(one), 105) for one in readable.columns]
+        widths = [_WIDTHS.get(str(column), 105) for column in readable.columns]
         good, bad = len(scores.table), len(scores.rejected)
         flagged = int((scores.table["warning"] != "").sum())
-        told_ = f"Antibodies scored: {good:,}; with a warning: {flagged:,}; that cannot be scored: {bad:,}."
+        summary = f"Antibodies scored: {good:,}; with a warning: {flagged:,}; not scored: {bad:,}."
         return [
-            said(told_ + (" Click one to see why." if good else ""), "status"),
+            message_html(summary + (" Click an antibody to explain its score." if good else ""), "status"),
             gr.update(value=readable, visible=good > 0, column_widths=widths),
             gr.update(value=str(path), visible=good > 0),
             gr.update(value=scores.rejected.astype(str), visible=bad > 0),
@@ -203,39 +204,39 @@ def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None =
 
     def explain(scores: Any, event: gr.SelectData) -> list[Any]:
         row = str(event.row_value[0]) if event.row_value else ""
-        here = [] if scores is None else [i for i, one in enumerate(scores.table["row"]) if str(one) == row]
+        here = [] if scores is None else [i for i, value in enumerate(scores.table["row"]) if str(value) == row]
         if not here:
             return [gr.update(visible=False), "", "", None, None, None]
         (i,) = here
         antibody = _antibody(scores.antibodies[i])
         title = f"<h3>{html.escape(str(scores.table['id'].iloc[i]))}</h3>"
         try:
-            found = title + run(_explain, antibody)
+            content = title + run(_explain, antibody)
         except EXPECTED as error:
-            found = title + said(reason(error), "error")
-        return [gr.update(visible=True), found, "", gr.update(visible=False), gr.update(visible=False), antibody]
+            content = title + message_html(reason(error), "error")
+        return [gr.update(visible=True), content, "", gr.update(visible=False), gr.update(visible=False), antibody]
 
     def scan(sequence: str | None, positions: str) -> list[Any]:
         nothing = [gr.update(visible=False)] * 2
         if sequence is None:
-            return [said("Click an antibody in the table first.", "error"), *nothing]
+            return [message_html("Click an antibody in the table first.", "error"), *nothing]
         try:
-            found = run(_scan, sequence, positions.strip() or None)
+            result = run(_scan, sequence, positions.strip() or None)
         except EXPECTED as error:
-            return [said(reason(error), "error"), *nothing]
-        figure = Figure(figsize=(max(5.0, 1.6 + 0.17 * len(found.sites)), 4.2), layout="constrained")
-        found.plot(figure.subplots())
-        mutations = found.to_frame()
-        absent = "".join(f" No {name}: {why}." for name, why in found.absent.items())
+            return [message_html(reason(error), "error"), *nothing]
+        figure = Figure(figsize=(max(5.0, 1.6 + 0.17 * len(result.sites)), 4.2), layout="constrained")
+        result.plot(figure.subplots())
+        mutations = result.to_frame()
+        absent = "".join(f" No {name}: {why}." for name, why in result.absent.items())
         text = f"Mutations tried: {len(mutations):,}. Those that lower the score most are below.{absent}"
         table = gr.update(value=shown(mutations.head(20)), visible=True)
-        return [said(text, "status"), gr.update(value=figure, visible=True), table]
+        return [message_html(text, "status"), gr.update(value=figure, visible=True), table]
 
     with gr.Blocks(title="antibody_esm", analytics_enabled=False, delete_cache=(_KEPT, _KEPT)) as blocks:
         gr.HTML(f"<h1>antibody_esm</h1><p>{html.escape(_about(predictor))}</p>")
         scores, chosen = gr.State(time_to_live=_KEPT), gr.State(time_to_live=_KEPT)
         with gr.Row():
-            text = gr.Textbox(label="Sequences: FASTA, or one a line", lines=8, max_lines=8, elem_id="text")
+            text = gr.Textbox(label="Sequences: FASTA, or one per line", lines=8, max_lines=8, elem_id="text")
             file = gr.File(label=f"Or a file: FASTA, CSV, TSV; at most {LARGEST // 10**6} MB", elem_id="file")
         button = gr.Button("Score", variant="primary", elem_id="score")
         message = gr.HTML(elem_id="message")
@@ -251,7 +252,7 @@ def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None =
             with gr.Row():
                 positions = gr.Textbox(
                     "CDR3",
-                    label="Mutate (IMGT positions, regions; every residue if empty)",
+                    label="Mutate (IMGT positions or regions; all residues if empty)",
                     elem_id="positions",
                     max_lines=1,
                 )
@@ -291,12 +292,12 @@ def _scan(predictor: "Predictor", antibody: str, positions: str | None) -> "Scan
 
 
 def antibodies(text: str, file: str | None, chain: "Chain") -> "pd.DataFrame":
-    """Return a table of what was pasted, or else of the uploaded file.
+    """Return a table of the pasted text, or else of the uploaded file.
 
     Raises
     ------
     DatasetError
-        If there is nothing, or too much, or the file cannot be read.
+        If there are no antibodies or too many, or the file cannot be read.
     """
     import pandas as pd
 
@@ -304,41 +305,41 @@ def antibodies(text: str, file: str | None, chain: "Chain") -> "pd.DataFrame":
     from antibody_esm.data.tables import chain_columns, ids_of, pasted
 
     if len(text.encode()) > LARGEST or (file is not None and Path(file).stat().st_size > LARGEST):
-        raise DatasetError(f"at most {LARGEST:,} bytes at a time")
+        raise DatasetError(f"at most {LARGEST:,} bytes are allowed at a time")
     if text.strip() and file is not None:
-        raise DatasetError("there are pasted sequences and a file; remove one of them")
+        raise DatasetError("there are both pasted sequences and a file; remove one of them")
     if text.strip():
         frame = pasted(text)
     elif file is None:
         raise DatasetError("paste sequences or choose a file first")
     elif Path(file).suffix.lower() not in _TEXT:
-        raise DatasetError(f"names of files end in {', '.join(_TEXT)}")
+        raise DatasetError(f"names of files must end in {', '.join(_TEXT)}")
     else:
         frames = []
-        for one in read_frames(Path(file)):
-            frames.append(one)
+        for part in read_frames(Path(file)):
+            frames.append(part)
             if sum(map(len, frames)) > MOST:
                 break
         frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
     if not len(frame):
         raise DatasetError("there are no antibodies")
     if len(frame) > MOST:
-        raise DatasetError(f"at most {MOST:,} antibodies at a time; `antibody-esm predict` takes any number")
+        raise DatasetError(f"at most {MOST:,} antibodies are allowed at a time; `antibody-esm predict` has no limit")
     for column in chain_columns(frame, chain).values():
         long = [row for row, cell in enumerate(column) if len(str(cell)) > LONGEST]
         if long:
             where = places(None if file is None else Path(file), long[:1], {long[0]: ids_of(frame)[long[0]]})
-            raise DatasetError(f"{where[long[0]]}: at most {LONGEST:,} residues a sequence")
+            raise DatasetError(f"{where[long[0]]}: a sequence may have at most {LONGEST:,} residues")
     return frame
 
 
 def _antibody(chains: "Chains") -> str:
-    """Return an antibody as text, of which the model reads what it read in the table."""
+    """Return an antibody as text that the model reads as it read the row of the table."""
     return BETWEEN.join(filter(None, chains))
 
 
 def shown(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Return a table as text to be read: three decimals, each interval beside its middle, and no column of unknowns."""
+    """Return a table as text for display: three decimals, intervals beside their values, and no empty column."""
     import pandas as pd
 
     text = pd.DataFrame({name: list(map(_cell, column)) for name, column in table.items()}, dtype=object)
@@ -346,8 +347,8 @@ def shown(table: "pd.DataFrame") -> "pd.DataFrame":
         if low in text:
             ends = zip(text[middle], text.pop(low), text.pop(high), strict=True)
             text[middle] = [f"{at} ({a} to {b})" if a else at for at, a, b in ends]
-    known = text.loc[:, [name in ("id", "warning") or bool((text[name] != "").any()) for name in text]]
-    return known.rename(columns=lambda name: str(name).replace("_", " "))
+    kept = text.loc[:, [name in ("id", "warning") or bool((text[name] != "").any()) for name in text]]
+    return kept.rename(columns=lambda name: str(name).replace("_", " "))
 
 
 def _cell(value: Any) -> str:
@@ -356,15 +357,15 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def said(text: str, role: Literal["status", "error"]) -> str:
-    """Return a message as HTML, in which whatever users named is text."""
+def message_html(text: str, role: Literal["status", "error"]) -> str:
+    """Return a message as HTML, with escaped text."""
     return f'<p role="{"alert" if role == "error" else "status"}">{html.escape(text)}</p>'
 
 
 def without_formulas(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Return a table in which no text begins as a formula does: it then begins with ``'``; numbers stay as they are.
+    """Return a table without formulas: ``'`` is put before a text that spreadsheets would read as a formula.
 
-    Ends of lines within a text become spaces.
+    Line breaks within a text become spaces. Numbers stay as they are.
 
     Examples
     --------
@@ -389,5 +390,5 @@ def _about(predictor: "Predictor") -> str:
     pair = f", written heavy{BETWEEN}light or in columns heavy and light" if both else ""
     source = f"It was trained on {data.antibodies:,} antibodies: {data.source}."
     uncertainty = predictor.uncertainty
-    intervals = f" Intervals are not known: {uncertainty}." if isinstance(uncertainty, Unknown) else ""
+    intervals = f" There are no intervals: {uncertainty}." if isinstance(uncertainty, Unknown) else ""
     return f"This model reads {reads} sequences{pair}. {source}{intervals}"

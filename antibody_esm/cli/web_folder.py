@@ -1,4 +1,4 @@
-"""Folder of a page's uploads and tables, which is removed at its end, or at the next start if the page was killed."""
+"""Temporary folder of a page's uploads and tables, removed when the page ends, or at the next start."""
 
 import os
 import shutil
@@ -10,17 +10,17 @@ from pathlib import Path
 
 PREFIX = "antibody_esm-app-"
 TABLE = "table-"
-"""Beginning of the names of folders of tables to be downloaded."""
+"""Prefix of folders with tables to download."""
 _LOCK = "page-is-open"
 _YOUNG = 60.0
-"""Seconds within which a page that starts has locked its folder."""
+"""Seconds within which a starting page locks its folder."""
 
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """Remove the folders of pages that have gone, and yield a new one that only this user can read.
+    """Remove the folders of ended pages, and yield a new folder that only this user can read.
 
-    A page holds a lock on its folder, which the system gives up with the process, however it ends.
+    A page holds a lock on its folder, which the system releases when the process ends.
     """
     remove_leftovers()
     with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as name:
@@ -31,7 +31,7 @@ def temporary_folder() -> Iterator[Path]:
 
 
 def remove_leftovers() -> None:
-    """Remove the folders of pages of this user whose process has gone."""
+    """Remove the folders of this user's pages whose process has ended."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with suppress(OSError):
             if _is_left(folder):
@@ -39,14 +39,14 @@ def remove_leftovers() -> None:
 
 
 def remove_old(folder: Path, seconds: float) -> None:
-    """Remove the tables of a page that are older than so many seconds."""
+    """Remove the tables of a page that are older than a number of seconds."""
     for table in folder.glob(f"{TABLE}*"):
         if time.time() - table.stat().st_mtime > seconds:
             shutil.rmtree(table, ignore_errors=True)
 
 
 def _is_left(folder: Path) -> bool:
-    """Return whether a folder is one of a page that has gone: not a link, not new, ours, and not locked."""
+    """Return True for the folder of an ended page: not a link, not new, of this user, and not locked."""
     state = folder.lstat()
     mine = not hasattr(os, "getuid") or state.st_uid == os.getuid()
     if folder.is_symlink() or not folder.is_dir() or not mine or time.time() - state.st_mtime < _YOUNG:
@@ -58,7 +58,7 @@ def _is_left(folder: Path) -> bool:
 
 
 def _locked(number: int) -> bool:
-    """Lock an open file, and return whether nobody else holds it; False where there are no such locks."""
+    """Lock an open file; return False if another process holds the lock, or if the system has no such locks."""
     try:
         import fcntl
     except ImportError:  # Windows

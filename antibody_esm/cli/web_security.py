@@ -1,4 +1,4 @@
-"""Requests that the web page answers: to its own name, from its own pages, of a bounded size, number and kind."""
+"""Filter of the web page's requests, by host name, origin, size, number and address."""
 
 import json
 import time
@@ -13,36 +13,36 @@ _Send = Callable[[_Message], Awaitable[None]]
 _App = Callable[[_Message, _Receive, _Send], Awaitable[None]]
 
 UPLOADS = 100
-"""Uploads of one address in `PERIOD`, at most."""
+"""Most uploads of one address in `PERIOD`."""
 UPLOADED = 100_000_000
-"""Bytes that one address may upload in `PERIOD`, at most."""
+"""Most bytes that one address may upload in `PERIOD`."""
 PERIOD = 3600.0
 """Seconds."""
 
 _READS = ("GET", "HEAD", "OPTIONS")
 _POSTS = ("/queue/join", "/upload", "/cancel", "/reset")
-"""Ends of the addresses to which the page itself posts; Gradio has many others."""
+"""Ends of the addresses to which the page posts; Gradio has many others."""
 _API = ("/call/", "/run/", "/api/")
 _PREFIX = "/gradio_api"
 _ADDRESSES = 10_000
-"""Addresses whose uploads are counted, at most; the oldest are dropped."""
+"""Most addresses whose uploads are counted; the oldest are dropped."""
 
 
 class Gate:
-    """ASGI middleware that refuses some requests, and hands on all others.
+    """ASGI middleware that refuses unsafe requests, and passes on all others.
 
     Parameters
     ----------
     app
         The application behind it.
     hosts
-        Names by which the page may be called, without a port and in lower case; empty is any. A page of another site
-        whose name was made to point here (DNS rebinding) calls it by that name.
+        Allowed names of the page's host, without a port and in lower case; empty allows any. They prevent DNS
+        rebinding, in which the name of another site points to this host.
     largest
-        Bytes of a body, at most.
+        Most bytes of a body.
     api
-        Let programs call the functions of the page, that is, without the header ``Origin`` and at addresses to which
-        the page itself does not post.
+        True allows programs to call the functions of the page: without the header ``Origin``, and at addresses to which
+        the page does not post.
     """
 
     def __init__(self, app: _App, hosts: Collection[str], largest: int, api: bool = False) -> None:
@@ -63,15 +63,17 @@ class Gate:
             return
         body = await self._body(receive)
         if body is None:
-            await _refuse(send, 413, f"at most {self.largest:,} bytes")
+            await _refuse(send, 413, f"at most {self.largest:,} bytes are allowed")
             return
         headers = dict(scope["headers"])
         is_form = headers.get(b"content-type", b"").startswith(b"multipart/form-data")
         if body and not is_form and _names_an_address(body):
-            await _refuse(send, 400, "not JSON, or it names a file elsewhere")
+            await _refuse(send, 400, "the body is not JSON, or names a file of another server")
             return
         if _end(scope) == "/upload" and not self.uploads.take((scope.get("client") or ("",))[0], len(body)):
-            await _refuse(send, 429, f"at most {UPLOADS} uploads and {UPLOADED:,} bytes an hour; try again later")
+            await _refuse(
+                send, 429, f"at most {UPLOADS} uploads and {UPLOADED:,} bytes per hour are allowed; try again later"
+            )
             return
         handed_on = False
 
@@ -89,24 +91,24 @@ class Gate:
         headers = dict(scope["headers"])
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if self.hosts and _name(host) not in self.hosts:
-            return 421, "this page is not called so"
+            return 421, "this host name is not allowed"
         if "://" in scope["path"]:  # Gradio would fetch it
-            return 404, "nothing is fetched from elsewhere"
+            return 404, "this page does not fetch files of other servers"
         if not self.api and _end(scope).startswith(_API):
-            return 403, "the functions of this page are no API; start it with --api"
+            return 403, "programs may not call this page; start it with --api"
         if scope["method"] in _READS:
             return None
         origin = headers.get(b"origin")
         if origin is None and not self.api:
-            return 403, "only the page itself may call this; start it with --api for programs"
+            return 403, "a request without Origin is not allowed; start the page with --api for programs"
         if origin is not None and urlsplit(origin.decode("latin-1").lower()).netloc != host:
             return 403, "another site may not call this page"
         if not self.api and (scope["method"] != "POST" or _end(scope) not in _POSTS):
-            return 403, "the page itself does not call this"
+            return 403, "this address does not belong to the page"
         return None
 
     async def _body(self, receive: _Receive) -> bytes | None:
-        """Return the body; None if it is too large, the rest of which is not read."""
+        """Return the body; None if it is too large, without reading the rest."""
         body, more = bytearray(), True
         while more:
             message = await receive()
@@ -129,7 +131,7 @@ class Quota:
         self._taken: dict[str, deque[tuple[float, int]]] = {}
 
     def take(self, address: str, size: int) -> bool:
-        """Count an upload and return True, or return False if it would be beyond the quota."""
+        """Count an upload and return True; return False if it exceeds the quota."""
         now = self._clock()
         taken = self._taken.setdefault(address, deque())
         while taken and taken[0][0] <= now - PERIOD:
@@ -143,31 +145,31 @@ class Quota:
 
 
 def _name(host: str) -> str:
-    """Return a host without its port and the dot of the root."""
+    """Return a host without its port and final dot."""
     name = host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.rsplit(":", 1)[0]
     return name.rstrip(".")
 
 
 def _end(scope: _Message) -> str:
-    """Return the path of a request without Gradio's prefix, and without a slash at its end."""
+    """Return the path of a request without Gradio's prefix and without a final slash."""
     path = str(scope["path"]).removeprefix(_PREFIX)
     return path if path.startswith(_API) else path.rstrip("/")
 
 
 def _names_an_address(body: bytes) -> bool:
-    """Return whether Gradio would take a file of this JSON from elsewhere, or it is no JSON."""
-    found = False
+    """Return True if this JSON names a file of another server, or if it is not JSON."""
+    elsewhere = False
 
     def look(fields: dict[str, Any]) -> dict[str, Any]:
-        nonlocal found
-        found |= "://" in str(fields.get("path", ""))
+        nonlocal elsewhere
+        elsewhere |= "://" in str(fields.get("path", ""))
         return fields
 
     try:
         json.loads(body, object_hook=look)
     except (ValueError, RecursionError):
         return True
-    return found
+    return elsewhere
 
 
 async def _refuse(send: _Send, status: int, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""Process that runs the jobs of the web page one after the other, and is ended when a job takes too long."""
+"""Process that runs the jobs of the web page one by one, and is killed if a job takes too long."""
 
 import logging
 import multiprocessing
@@ -20,14 +20,14 @@ logger = logging.getLogger("antibody_esm")
 
 
 class Worker:
-    """Runner of jobs in a process of its own; a context that ends it.
+    """Runner of jobs in its own process; a context manager, whose end kills the process.
 
-    A thread cannot be stopped, and one that computes when the server ends would end it with a crash; a process can.
+    A process, unlike a thread, can be stopped at any time.
 
     Parameters
     ----------
     load
-        Return the model, in the new process.
+        Function that returns the model, called in the new process.
     seconds
         Time limit of a job.
     """
@@ -40,7 +40,7 @@ class Worker:
         self._pipe: Connection | None = None
 
     def __call__(self, job: Callable[..., Any], *arguments: Any) -> Any:
-        """Return ``job(model, *arguments)``; a job whose process dies is not repeated.
+        """Return ``job(model, *arguments)``; if its process dies, the job is not repeated.
 
         Raises
         ------
@@ -53,7 +53,9 @@ class Worker:
                 pipe.send((job, arguments))
                 if not pipe.poll(self._seconds):
                     self._end()
-                    raise ValueError(f"stopped after {self._seconds:g} seconds; try fewer antibodies at a time")
+                    raise ValueError(
+                        f"the job was stopped after {self._seconds:g} seconds; try fewer antibodies at a time"
+                    )
                 done, value = pipe.recv()
             except (EOFError, OSError):
                 status = self._end()
@@ -74,11 +76,11 @@ class Worker:
 
     @property
     def process(self) -> int | None:
-        """Number of the process; None if there is none."""
+        """Id of the process; None if there is none."""
         return None if self._process is None else self._process.pid
 
     def _started(self) -> Connection:
-        """Return the connection to a process that is alive."""
+        """Return the connection to a running process, which is started if necessary."""
         if self._process is not None and not self._process.is_alive():
             self._end()
         if self._pipe is None:
@@ -105,7 +107,7 @@ class Worker:
 
 
 def _work(pipe: Connection, load: Callable[[], Any]) -> None:
-    """Run jobs until the server has gone."""
+    """Run jobs until the server ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the server ends this process
     with reported():
         with warnings.catch_warnings():
@@ -124,6 +126,6 @@ def _work(pipe: Connection, load: Callable[[], Any]) -> None:
 
 
 def reason(error: Exception) -> str:
-    """Return the message of an error, without the place where the server keeps an uploaded file."""
+    """Return the message of an error, without the path of the uploaded file on the server."""
     path = getattr(error, "path", None)
     return str(error).removeprefix(f"{path}: ") if isinstance(error, DatasetError) else str(error)

@@ -32,12 +32,12 @@ class Read(NamedTuple):
 
 
 def read_antibodies(antibodies: "Antibodies", reading: Reading, check: bool | None = None) -> Read:
-    """Return ids, and the texts that are read; see `Predictor.read` for the parameters.
+    """Return ids and texts as the model reads them; see `Predictor.read` for the parameters.
 
     Raises
     ------
     DatasetError
-        If a table has not the columns, or a `Dataset` is of another chain or fragment.
+        If a table lacks the columns, or a `Dataset` is of another chain or fragment.
     SequenceError
         If any sequence is not made of amino acids and X.
     """
@@ -46,17 +46,17 @@ def read_antibodies(antibodies: "Antibodies", reading: Reading, check: bool | No
     if _is_frame(antibodies):
         ids, chains = _chains(antibodies, reading)
         return Read(ids, reading.read(chains, check=check), named=True)
-    given = list[Any](normalise(antibodies, pairs=True))
-    return Read([str(row) for row in range(len(given))], reading.read(given, check=check), named=False)
+    sequences = list[Any](normalise(antibodies, pairs=True))
+    return Read([str(row) for row in range(len(sequences))], reading.read(sequences, check=check), named=False)
 
 
 def _is_frame(antibodies: "Antibodies") -> "TypeIs[pd.DataFrame]":
-    """Return whether it is a table, without importing pandas, which no table comes without."""
+    """Return True for a DataFrame; pandas is not imported, since a DataFrame exists only once it is."""
     return "pandas" in sys.modules and isinstance(antibodies, sys.modules["pandas"].DataFrame)
 
 
 def _chains(frame: "pd.DataFrame", reading: Reading) -> tuple[list[str], list[Chains]]:
-    """Return ids, and the chains of a table in normal form, None where a cell is empty."""
+    """Return the ids and the chains of a table in normal form; an empty cell is None."""
     columns = {
         name: list(column) for name, column in chain_columns(frame, reading.chain, fragment=reading.fragment).items()
     }

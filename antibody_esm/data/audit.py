@@ -1,4 +1,4 @@
-"""What is wrong with labelled antibodies, or doubtful, before anybody trains on them."""
+"""Checks of labelled antibodies for errors and doubtful rows, before training."""
 
 import textwrap
 from collections import Counter
@@ -19,39 +19,39 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _DOMAIN = 80
-"""Residues from which on a sequence is expected to be a whole variable domain."""
+"""Fewest residues of a sequence that is expected to be a complete variable domain."""
 _GROUPS = 30
-"""Groups that are told one by one, at most."""
+"""Most groups that are listed individually."""
 _FENCE = 3.0
 """Interquartile ranges beyond the quartiles at which a length is an outlier (Tukey's outer fence)."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked for."""
+    """Result of one check."""
 
     check: str
-    """What was looked for."""
+    """Name of the check."""
     count: int
-    """How many of `unit` were found."""
+    """Number of rows, sequences, pairs or groups concerned, as `unit` states."""
     unit: str
     rows: tuple[int, ...] = ()
-    """Rows of the data set that are concerned, from 0."""
+    """Rows concerned, from 0."""
     detail: str = ""
     serious: bool = False
-    """Whether scores are wrong, or flatter, if nothing is done."""
+    """True if scores are wrong or optimistic unless the problem is removed."""
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What `Dataset.audit` found; as text, a table of 80 columns.
+    """Findings of `Dataset.audit`; ``str()`` is a table of 80 columns.
 
     Attributes
     ----------
     findings
-        One for each check, also where nothing was found.
+        One for each check, including checks without a problem.
     overlap
-        Pairs of a row of this data set and a row of the other, at or above the identity that was asked for.
+        Pairs of a row of this data set and a row of the other, at or above the requested identity.
     """
 
     antibodies: int
@@ -59,34 +59,34 @@ class Audit:
     overlap: "pd.DataFrame | None" = field(default=None, repr=False)
 
     def __getitem__(self, check: str) -> Finding:
-        found = {one.check: one for one in self.findings}
-        return found[check]
+        finding_of = {finding.check: finding for finding in self.findings}
+        return finding_of[check]
 
     @property
     def serious(self) -> tuple[Finding, ...]:
-        """Findings that make scores wrong or flattering."""
-        return tuple(one for one in self.findings if one.serious and one.count)
+        """Findings that make scores wrong or optimistic."""
+        return tuple(finding for finding in self.findings if finding.serious and finding.count)
 
     def to_frame(self) -> "pd.DataFrame":
-        """Return one row a check: check, count, unit, rows, detail, serious."""
+        """Return one row per check: check, count, unit, rows, detail, serious."""
         import pandas as pd
 
-        return pd.DataFrame([one.__dict__ | {"rows": list(one.rows)} for one in self.findings])
+        return pd.DataFrame([finding.__dict__ | {"rows": list(finding.rows)} for finding in self.findings])
 
     def __str__(self) -> str:
         lines = [f"{self.antibodies:,} antibodies"]
-        for one in self.findings:
-            mark = "!" if one.serious and one.count else " "
-            unit = one.unit.removesuffix("s") if one.count == 1 else one.unit
-            told = f"{one.count:,} {unit}" + (f": {one.detail}" if one.detail and one.count else "")
-            lines += textwrap.wrap(told, 80, initial_indent=f"{mark} {one.check:<29} ", subsequent_indent=" " * 32)
+        for finding in self.findings:
+            mark = "!" if finding.serious and finding.count else " "
+            unit = finding.unit.removesuffix("s") if finding.count == 1 else finding.unit
+            text = f"{finding.count:,} {unit}" + (f": {finding.detail}" if finding.detail and finding.count else "")
+            lines += textwrap.wrap(text, 80, initial_indent=f"{mark} {finding.check:<29} ", subsequent_indent=" " * 32)
         if self.serious:
-            lines.append("! makes scores wrong or flattering, if nothing is done")
+            lines.append("! makes scores wrong or optimistic unless the problem is removed")
         return "\n".join(lines)
 
 
 class Audited(Protocol):
-    """Facts of a `Dataset` that an audit looks at."""
+    """Attributes of a `Dataset` that an audit checks."""
 
     @property
     def ids(self) -> Sequence[str]: ...  # noqa: D102  see `Dataset`, also below
@@ -112,10 +112,11 @@ class Audited(Protocol):
 
 
 def audit(data: Audited, other: Audited | None, identities: Sequence[float], numbering: bool) -> Audit:
-    """Return what is wrong with a data set, and what it shares with another; see `Dataset.audit`."""
+    """Return the findings on a data set, with its overlap with another; see `Dataset.audit`."""
     if other is not None and not data.reading.same_part(other.reading):
         raise DatasetError(
-            f"one set is of {data.reading}, the other of {other.reading}; overlap is looked for in the same part"
+            f"one data set holds {data.reading} sequences, the other {other.reading} sequences; "
+            "overlap requires the same chain and fragment in both"
         )
     sequences = data.sequences
     if not sequences:
@@ -146,7 +147,7 @@ def repeats(sequences: Sequence[str]) -> list[list[int]]:
 def _repeats(data: Audited, sequences: list[str]) -> list[Finding]:
     repeated = repeats(sequences)
     further = [row for rows in repeated for row in rows[1:]]
-    found = [
+    findings = [
         Finding(
             "exact duplicates",
             len(further),
@@ -160,7 +161,7 @@ def _repeats(data: Audited, sequences: list[str]) -> list[Finding]:
     if len(label) and set(label.tolist()) <= {0.0, 1.0}:
         contradictory = [rows for rows in repeated if len(set(label[rows].tolist())) > 1]
         concerned = tuple(row for rows in contradictory for row in rows)
-        found.append(
+        findings.append(
             Finding(
                 "contradictory labels",
                 len(contradictory),
@@ -170,17 +171,17 @@ def _repeats(data: Audited, sequences: list[str]) -> list[Finding]:
                 serious=True,
             )
         )
-    return found
+    return findings
 
 
 def _near(data: Audited, identities: Sequence[float]) -> list[Finding]:
-    found = []
+    findings = []
     sequences, of_heavy = data.identity_sequences, _of_heavy(data)
     for threshold in sorted(identities, reverse=True):
         cluster_of = cluster(sequences, threshold)
         sizes = np.bincount(cluster_of)
         together = np.flatnonzero(sizes[cluster_of] > 1)
-        found.append(
+        findings.append(
             Finding(
                 f"near-duplicates at {100 * threshold:g}%",
                 len(together),
@@ -189,11 +190,11 @@ def _near(data: Audited, identities: Sequence[float]) -> list[Finding]:
                 f"in {(sizes > 1).sum()} of {len(sizes)} clusters{of_heavy}, the largest of {sizes.max()}",
             )
         )
-    return found
+    return findings
 
 
 def _of_heavy(data: Audited) -> str:
-    """Return the words that say that identity compares heavy chains, if both chains are read."""
+    """Return a note that identity compares heavy chains; empty unless both chains are read."""
     return " by heavy chain" if data.chain in ("both", "paired") else ""
 
 
@@ -235,14 +236,14 @@ def _unknown(sequences: list[str]) -> Finding:
 
 def _numbered(data: Audited, chain: Literal["heavy", "light"]) -> list[Finding]:
     column = getattr(data, chain)
-    given = {} if column is None else {row: one for row, one in enumerate(column) if one is not None}
-    if not given or data.chain not in (chain, "both", "paired"):
+    chains = {} if column is None else {row: sequence for row, sequence in enumerate(column) if sequence is not None}
+    if not chains or data.chain not in (chain, "both", "paired"):
         return []
     wrong: list[int] = []
     absent: list[int] = []
     cut: dict[int, str] = {}
     unlike: list[int] = []
-    for row, domains in zip(given, number(given.values(), species=data.species), strict=True):
+    for row, domains in zip(chains, number(chains.values(), species=data.species), strict=True):
         domain = best(domains, chain)
         if domain is None:
             (wrong if domains else absent).append(row)
@@ -272,7 +273,7 @@ def _numbered(data: Audited, chain: Literal["heavy", "light"]) -> list[Finding]:
 
 
 def _kind(problem: str) -> str:
-    """Return a problem without what differs from one antibody to the next."""
+    """Return the kind of a problem, without details of one antibody."""
     if problem.startswith("begins"):
         return "begin late"
     region, has, _ = problem.partition(" has ")
@@ -299,15 +300,15 @@ def _balance(data: Audited) -> list[Finding]:
         return []
     one_class = len(set(label.tolist())) == 1
     share = f"{label.mean():.0%} of all" + (": one class only" if one_class else "")
-    found = [Finding("positives", int(label.sum()), "rows", (), share)]
+    findings = [Finding("positives", int(label.sum()), "rows", (), share)]
     if one_class:
-        found.append(Finding("classes", 1, "class", (), "nothing can be told apart", serious=True))
+        findings.append(Finding("classes", 1, "class", (), "a classifier cannot be trained", serious=True))
     if data.groups is not None:
         names, group = np.unique(np.array(data.groups), return_inverse=True)
         sizes, positives = np.bincount(group), np.bincount(group, weights=label)
         for number in np.argsort(-sizes, kind="stable")[:_GROUPS] if len(names) > _GROUPS else range(len(names)):
             share = f"{positives[number] / sizes[number]:.0%} of {sizes[number]}"
-            found.append(Finding(f"positives in {names[number][:15]}", int(positives[number]), "rows", (), share))
+            findings.append(Finding(f"positives in {names[number][:15]}", int(positives[number]), "rows", (), share))
         if len(names) > _GROUPS:
-            found.append(Finding("further groups", len(names) - _GROUPS, "groups"))
-    return found
+            findings.append(Finding("further groups", len(names) - _GROUPS, "groups"))
+    return findings

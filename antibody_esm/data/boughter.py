@@ -1,8 +1,8 @@
 """Antibodies of Boughter et al. 2020, from the DNA of six studies, with the number of ligands that each bound.
 
 Ligands are those of a polyreactivity ELISA (DNA, insulin, lipopolysaccharide and others; four to seven, depending on
-the study). Two studies are published with Y (two or more) and N only. For one of them, mouse IgA, another file of the
-same authors gives loops with counts, from which counts are found again; the other, HIV of ``plos``, has none.
+the study). Two studies are published with Y (two or more) and N only. For mouse IgA, another file of the same authors
+lists loops with counts, from which the counts are recovered. The other study, HIV of ``plos``, has no counts.
 """
 
 import re
@@ -22,14 +22,14 @@ Labels = Literal["graded", "count", "predecessor"]
 
 
 def boughter(labels: Labels = "graded") -> Dataset:
-    """Return the antibodies with one kind of label.
+    """Return the antibodies with labels of one kind.
 
     Parameters
     ----------
     labels
         ``graded``: 0 for no ligand, 1 for four or more, the others left out. ``count``: the number of ligands.
-        ``predecessor``: the 914 rows that this package's predecessor trained on, with the labels that it gave them,
-        which for two studies stand for something else than the rule says.
+        ``predecessor``: the 914 rows that this package's predecessor trained on, with its labels; for two studies
+        these labels break its own rule.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def boughter(labels: Labels = "graded") -> Dataset:
         raise DatasetError(f"unknown labels {labels!r} of 'boughter'; choose one of graded, count, predecessor")
     records, files = read_records()
     pairs = list(
-        zip(*(variable_domains([getattr(one, c) for one in records]) for c in ("heavy", "light")), strict=True)
+        zip(*(variable_domains([getattr(record, c) for record in records]) for c in ("heavy", "light")), strict=True)
     )
     pairs = [_in_order(*pair) for pair in pairs]
     aims = fetch("boughter/aims/mouse_IgA.dat")
@@ -99,11 +99,11 @@ _UNGRADED = (
 
 
 class MouseCounts:
-    """Ligands of the mouse antibodies, found again by their loops.
+    """Ligands of the mouse antibodies, recovered by their loops.
 
-    The pair of CDR-H3 and CDR-L3 finds the row, of which there is one for each pair. The other four loops must agree
-    too, but for their ends, where the file and IMGT cut differently: some antibodies share the third loops with one
-    that was counted, and differ in the others. Rows that fit several different antibodies fit none.
+    The pair of CDR-H3 and CDR-L3 identifies a row. The other four loops must agree too, because some antibodies share
+    only the third loops with a counted antibody. Their ends are ignored, since the file and IMGT cut them differently.
+    A row that fits several different antibodies is not used.
     """
 
     def __init__(self, file: RawFile, antibodies: Iterable[tuple[Domain | None, Domain | None]]) -> None:
@@ -111,14 +111,14 @@ class MouseCounts:
         for row, line in enumerate(file.path.read_text(encoding="ascii").splitlines()):
             *loops, count = line.split()
             if len(loops) != 6:
-                found = len(loops) + 1
+                values = len(loops) + 1
                 raise DatasetError(
-                    f"line {row + 1}: six loops and a count are expected, there are {found} values", file.path, row
+                    f"line {row + 1}: six loops and a count are expected, there are {values} values", file.path, row
                 )
             l1, l2, l3, h1, h2, h3 = loops
             key = (_without_anchors(h3), _without_anchors(l3))
             if key in self._rows:
-                raise DatasetError(f"line {row + 1}: loops that were there before", file.path, row)
+                raise DatasetError(f"line {row + 1}: these loops are on an earlier line", file.path, row)
             self._rows[key] = [l1, l2, h1, h2], int(float(count))
         different = {
             (heavy.cdr3, light.cdr3, heavy.residues, light.residues)
@@ -131,7 +131,7 @@ class MouseCounts:
         return len(self._rows)
 
     def of(self, heavy: Domain | None, light: Domain | None) -> int | str:
-        """Return the number of ligands, or why it is not known."""
+        """Return the number of ligands, or the reason why there is none."""
         count = None if heavy is None or light is None else self._row(heavy, light)
         if heavy is None or light is None or count is None:
             return _UNGRADED[1]
@@ -140,13 +140,13 @@ class MouseCounts:
     def _row(self, heavy: Domain, light: Domain) -> int | None:
         loops, count = self._rows.get((heavy.cdr3, light.cdr3), ([], 0))
         mine = (light.cdr1, light.cdr2, heavy.cdr1, heavy.cdr2)
-        if not loops or not all(one in other or other in one for one, other in zip(mine, loops, strict=True)):
+        if not loops or not all(loop in other or other in loop for loop, other in zip(mine, loops, strict=True)):
             return None
         return count
 
 
 def ligands_of(record: PublishedAntibody, heavy: Domain | None, light: Domain | None, mice: MouseCounts) -> int | str:
-    """Return the number of ligands, or why it is not known."""
+    """Return the number of ligands, or the reason why there is none."""
     if record.label.isdigit():
         return int(record.label)
     if record.study != "mouse":
@@ -156,12 +156,12 @@ def ligands_of(record: PublishedAntibody, heavy: Domain | None, light: Domain | 
 
 
 def _without_anchors(loop: str) -> str:
-    """Return a third loop from position 105 to 117: without the residue behind it, and the cysteine before some."""
+    """Return a third loop from position 105 to 117, without the next residue and without a leading cysteine."""
     return re.sub("^[A-Z]?C(?=[A-Z]{4})", "", loop[:-1])
 
 
 def _in_order(heavy: Domain | None, light: Domain | None) -> tuple[Domain | None, Domain | None]:
-    """Return heavy and light domain; two records of influenza have them in each other's file."""
+    """Return the heavy and the light domain; in two influenza records the files are swapped."""
     if heavy is not None and light is not None and heavy.chain != "H" and light.chain == "H":
         return light, heavy
     return heavy, light

@@ -1,4 +1,4 @@
-"""Antibodies of Boughter et al. 2020 as they were published: DNA of both chains, and a label."""
+"""Antibodies of Boughter et al. 2020 as published: DNA of both chains, and a label."""
 
 from dataclasses import dataclass
 
@@ -8,19 +8,19 @@ from antibody_esm.data.translation import read_dna
 from antibody_esm.errors import DatasetError
 
 MANY = 4
-"""Ligands from which on an antibody counts as polyreactive; its opposite is none, and those between are left out."""
+"""Fewest ligands of a polyreactive antibody. Antibodies without ligands are negative; those between are left out."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """One of the six."""
+    """One of the six studies."""
 
     heavy: str
     light: str
     labels: str
     family: str
     predecessor: str
-    """What the predecessor of this package called it."""
+    """Name in the predecessor of this package."""
 
 
 STUDIES = {
@@ -31,12 +31,12 @@ STUDIES = {
     "gut_hiv": Study("gut_hiv_fastaH.txt", "gut_hiv_fastaL.txt", "gut_hiv_NumReact.txt", "HIV", "gut_hiv"),
     "mouse": Study("mouse_fastaH.dat", "mouse_fastaL.dat", "mouse_YN.txt", "mouse", "mouse_iga"),
 }
-"""In the order in which the predecessor joined them."""
+"""Studies by name, in the order in which the predecessor joined them."""
 
 
 @dataclass(frozen=True)
 class PublishedAntibody:
-    """Chains and label of an antibody as they were published."""
+    """Chains and label of an antibody as published."""
 
     id: str
     study: str
@@ -47,7 +47,7 @@ class PublishedAntibody:
 
 
 def read_records() -> tuple[list[PublishedAntibody], list[RawFile]]:
-    """Return every antibody in the order of the files, and the files."""
+    """Return all antibodies in the order of the files, and the files."""
     records, files = [], []
     for name, study in STUDIES.items():
         heavy, light, labels = (fetch(f"boughter/raw/{file}") for file in (study.heavy, study.light, study.labels))
@@ -56,13 +56,15 @@ def read_records() -> tuple[list[PublishedAntibody], list[RawFile]]:
         if not len(values) == len(chains[0]) == len(chains[1]):
             raise DatasetError(f"{name}: chains and labels differ in number", labels.path)
         files += [heavy, light, labels]
-        for row, (one, other, value) in enumerate(zip(*chains, values, strict=True)):
-            records.append(PublishedAntibody(f"{study.predecessor}_{row + 1:06d}", name, one, other, value.upper()))
+        for row, (heavy_dna, light_dna, value) in enumerate(zip(*chains, values, strict=True)):
+            records.append(
+                PublishedAntibody(f"{study.predecessor}_{row + 1:06d}", name, heavy_dna, light_dna, value.upper())
+            )
     return records, files
 
 
 def provenance(rule: str, files: list[RawFile], counts: dict[str, int], dropped: dict[str, str]) -> Provenance:
-    """Return the provenance of one kind of label."""
+    """Return the provenance for labels of one kind."""
     return Provenance(
         source="boughter: DNA of six studies, AIMS_manuscripts at 2772b8ec",
         rule=rule,

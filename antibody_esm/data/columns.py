@@ -12,10 +12,10 @@ from antibody_esm.sequences import normalise
 
 
 def normal_chains(chains: Sequence[str | None] | None, ids: Sequence[str]) -> tuple[str | None, ...] | None:
-    """Return one chain of each antibody in normal form, None where there is none."""
+    """Return one chain of each antibody in normal form; a missing chain is None."""
     if chains is None:
         return None
-    # A stand-in keeps the row numbers of an error those of the input.
+    # A placeholder for missing chains, so that row numbers of errors are those of the input.
     try:
         normal = normalise("X" if chain is None else chain for chain in chains)
     except SequenceError as error:
@@ -25,7 +25,7 @@ def normal_chains(chains: Sequence[str | None] | None, ids: Sequence[str]) -> tu
 
 
 def normal_labels(label: Any, ids: Sequence[str]) -> NDArray[np.float64]:
-    """Return labels as numbers that cannot be changed. Raises DatasetError if some are missing or not finite."""
+    """Return labels as a read-only array. Raises DatasetError if a label is missing or not finite."""
     try:
         numbers = np.array([np.nan if value is None else float(value) for value in label], np.float64)
     except (TypeError, ValueError) as error:
@@ -43,7 +43,7 @@ def normal_labels(label: Any, ids: Sequence[str]) -> NDArray[np.float64]:
 
 
 def normal_measurement(name: str, values: Any) -> NDArray[np.float64]:
-    """Return measured values as numbers that cannot be changed, NaN where there is none."""
+    """Return measured values as a read-only array; a missing value is NaN."""
     try:
         numbers = np.array(values, np.float64)
     except (TypeError, ValueError) as error:
@@ -53,7 +53,7 @@ def normal_measurement(name: str, values: Any) -> NDArray[np.float64]:
 
 
 def first_repeat(ids: Sequence[str]) -> int:
-    """Return the row of the first id that was there before."""
+    """Return the first row whose id occurs in an earlier row."""
     seen: set[str] = set()
     for row, name in enumerate(ids):
         if name in seen:

@@ -32,36 +32,34 @@ _IN_PYTHON = Provenance("given in Python")
 class Dataset:
     """Antibodies with a measured property.
 
-    Sequences are brought into normal form (upper case, no outer white space) on construction.
+    The constructor brings sequences into normal form (upper case, no outer white space).
 
     Parameters
     ----------
     ids
         ``n`` distinct names.
     heavy, light
-        ``n`` amino acid sequences of each chain, or of the part of it that is to be embedded; None where a chain was
-        not sequenced.
+        ``n`` amino acid sequences of each chain, or of the part to embed; None for a chain that was not sequenced.
     label
         ``(n,)`` numbers; 0 and 1 for classification. None if nothing was measured.
     groups
-        ``n`` names of what should stay together in a split (a study, a donor, a clone); None if there are none.
+        ``n`` names of groups that a split keeps together (a study, a donor, a clone); None if there are none.
     chain
-        Which chain `sequences` gives; ``paired`` is heavy and light with ``|`` between, which are embedded as a pair;
-        ``both`` is one behind the other, as if it were one chain.
+        Chain that `sequences` returns. ``paired`` is heavy and light with ``|`` between, which are embedded as a pair;
+        ``both`` concatenates heavy and light, and embeds them as one chain.
     provenance
-        Where it comes from; part of the digest.
+        Origin of the data; part of the digest.
     measurements
-        Further measured values ``(n,)`` by name, NaN where there is none.
+        Further measured values ``(n,)`` by name; NaN is a missing value.
     fragment
-        Part of the chains that they are already, such as ``"H-CDRs"``; None for whole chains. `cut` fills it in.
+        Part of the chains that the sequences already are, such as ``"H-CDRs"``; None for whole chains. `cut` sets it.
     species
-        Species whose profiles number the chains, wherever that is done on behalf of these data or of a model that is
-        trained on them.
+        Species whose profiles number the chains of these data, and of antibodies that a model trained on them reads.
 
     Raises
     ------
     DatasetError
-        If lengths differ, ids repeat, labels are not numbers or are missing, or the chain has no such fragment.
+        If lengths differ, ids repeat, labels are missing or not numbers, or the chain has no such fragment.
     SequenceError
         If a sequence is not made of amino acids and X.
 
@@ -91,8 +89,8 @@ class Dataset:
     def __post_init__(self) -> None:
         put = object.__setattr__  # frozen for everyone else
         put(self, "species", tuple(self.species))
-        Reading(self.chain, self.fragment)  # refuses a chain or fragment that there is not
-        put(self, "ids", tuple(str(one) for one in self.ids))
+        Reading(self.chain, self.fragment)  # raises an error if the chain or fragment does not exist
+        put(self, "ids", tuple(str(name) for name in self.ids))
         taken = sorted({"id", "heavy", "light", "label", "groups"} & set(self.measurements))
         if taken:
             raise DatasetError(f"a measurement cannot be named {taken[0]!r}", column=taken[0])
@@ -100,7 +98,7 @@ class Dataset:
             raise DatasetError("a data set needs heavy or light chains")
         put(self, "heavy", normal_chains(self.heavy, self.ids))
         put(self, "light", normal_chains(self.light, self.ids))
-        put(self, "groups", None if self.groups is None else tuple(str(one) for one in self.groups))
+        put(self, "groups", None if self.groups is None else tuple(str(name) for name in self.groups))
         put(self, "label", None if self.label is None else normal_labels(self.label, self.ids))
         put(
             self, "measurements", {name: normal_measurement(name, values) for name, values in self.measurements.items()}
@@ -112,7 +110,9 @@ class Dataset:
         if len(set(self.ids)) != len(self.ids):
             row = first_repeat(self.ids)
             where = self.places([row])[row]
-            raise DatasetError(f"the id of {where} was there before; ids must be distinct", row=row, column="id")
+            raise DatasetError(
+                f"the id of {where} occurs in an earlier row; ids must be distinct", row=row, column="id"
+            )
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -128,15 +128,15 @@ class Dataset:
         return f"Dataset({', '.join(parts)})"
 
     def places(self, rows: Iterable[int]) -> dict[int, str]:
-        """Return the names of the first ten of some rows in messages: the line of the file that was read, and the id.
+        """Return the names, for messages, of the first ten of these rows: the line of the file, and the id.
 
-        Where no file was read, or this is a part of what was, the number of the antibody from 1 and its index.
+        Without a file, or in a subset of one, the name is the number of the antibody from 1 with its index.
         """
         return places(self.file, rows, dict(enumerate(self.ids)))
 
     @property
     def sequences(self) -> list[str]:
-        """What is embedded: the sequences of `chain`.
+        """Sequences to embed: those of `chain`.
 
         Raises
         ------
@@ -150,7 +150,7 @@ class Dataset:
 
     @property
     def identity_sequences(self) -> list[str]:
-        """Sequences that identity compares: heavy chains where both chains are read, else `sequences`.
+        """Sequences that identity compares: heavy chains if both chains are read, else `sequences`.
 
         Two antibodies with the same heavy chain are clonally related, whatever their light chains are. This is the only
         rule for folds by identity, clusters of a test set, near-duplicates and the identity to the training set.
@@ -161,7 +161,7 @@ class Dataset:
         chains: Sequence[str | None] | None = getattr(self, chain)
         if chains is None:
             raise DatasetError(f"this data set has no {chain} chains", column=chain)
-        absent = [i for i, one in enumerate(chains) if one is None]
+        absent = [i for i, sequence in enumerate(chains) if sequence is None]
         if absent:
             raise DatasetError(
                 f"{len(absent)} antibodies have no {chain} chain: {listed(self.places(absent).values(), len(absent))}",
@@ -169,11 +169,11 @@ class Dataset:
                 column=chain,
                 rows=absent,
             )
-        return [one for one in chains if one is not None]
+        return [sequence for sequence in chains if sequence is not None]
 
     @property
     def chains(self) -> list[Chains]:
-        """Heavy and light chain of each antibody, None where there is none."""
+        """Heavy and light chain of each antibody; None for a missing chain."""
         heavy, light = (chains or [None] * len(self) for chains in (self.heavy, self.light))
         return list(zip(heavy, light, strict=True))
 
@@ -189,11 +189,13 @@ class Dataset:
             "ids": self.ids,
             "heavy": self.heavy,
             "light": self.light,
-            "label": None if self.label is None else [repr(float(one)) for one in self.label],
+            "label": None if self.label is None else [repr(float(value)) for value in self.label],
             "groups": self.groups,
             "chain": self.chain,
             "fragment": self.fragment,
-            "measurements": {name: [repr(float(one)) for one in values] for name, values in self.measurements.items()},
+            "measurements": {
+                name: [repr(float(value)) for value in values] for name, values in self.measurements.items()
+            },
             "provenance": self.provenance.__dict__,
             **({} if self.species == SPECIES else {"species": self.species}),  # so that earlier digests stay
         }
@@ -205,7 +207,7 @@ class Dataset:
         Raises
         ------
         DatasetError
-            If there are none, if any is neither 0 nor 1, or if all are alike.
+            If there are no labels, if a label is neither 0 nor 1, or if all are equal.
         """
         if self.label is None:
             raise DatasetError("this data set has no labels", column="label")
@@ -213,9 +215,9 @@ class Dataset:
         values = np.unique(label)
         if set(values) - {0.0, 1.0}:
             shown = ", ".join(f"{value:g}" for value in values[:5]) + (", ..." if len(values) > 5 else "")
-            raise DatasetError(f"a classifier needs the labels 0 and 1, these are {shown}", column="label")
+            raise DatasetError(f"a classifier needs the labels 0 and 1; the labels are {shown}", column="label")
         if len(values) < 2:
-            raise DatasetError(f"a classifier needs both classes, every label here is {values[0]:g}", column="label")
+            raise DatasetError(f"a classifier needs both classes; every label is {values[0]:g}", column="label")
         return label.astype(np.int64)
 
     def continuous_labels(self) -> NDArray[np.float64]:
@@ -224,17 +226,17 @@ class Dataset:
         Raises
         ------
         DatasetError
-            If there are none, or if all are alike.
+            If there are no labels, or if all are equal.
         """
         if self.label is None:
             raise DatasetError("this data set has no labels", column="label")
         label = np.asarray(self.label)
         if len(np.unique(label)) < 2:
-            raise DatasetError(f"every label here is {label[0]:g}, and nothing can be learnt from that", column="label")
+            raise DatasetError(f"a regressor needs labels that differ; every label is {label[0]:g}", column="label")
         return label
 
     def subset(self, rows: Iterable[int] | NDArray[Any]) -> "Dataset":
-        """Return the antibodies at these indices, or where a boolean mask is true, in that order."""
+        """Return the antibodies at these indices, or at the true values of a boolean mask, in that order."""
         chosen = np.asarray(rows if isinstance(rows, np.ndarray) else list(rows))
         kept = np.arange(len(self))[chosen if chosen.size else chosen.astype(np.int64)]
 
@@ -270,19 +272,19 @@ class Dataset:
             ``VH``, ``VL``, ``H-CDR1`` to ``L-CDR3``, ``H-CDRs``, ``L-CDRs``, ``H-FWRs``, ``L-FWRs``, ``VH+VL``,
             ``All-CDRs``, ``All-FWRs``, ``Full`` or ``VHH``; regions are joined in the order of the sequence.
         chain
-            ``paired`` keeps both chains of a fragment such as ``All-CDRs`` apart, as a pair, which is the default for
-            pairs; ``both`` joins them.
+            ``paired`` keeps the two chains of a fragment such as ``All-CDRs`` apart, as a pair; ``both`` concatenates
+            them. The default for pairs is ``paired``.
         species
-            Species whose profiles the numbering compares with; None is those of the data set, and for VHH human, mouse
-            and alpaca. For the loops of nanobodies, give ``numbering.NANOBODY_SPECIES``.
+            Species whose profiles the numbering compares with. None is those of the data set; for VHH, it is human,
+            mouse and alpaca. For the loops of nanobodies, pass ``numbering.NANOBODY_SPECIES``.
         drop
-            Leave antibodies out that have not the whole fragment, with the reason in the provenance, instead of
-            refusing.
+            Leave out antibodies without the complete fragment, and record the reasons in the provenance, instead of
+            raising an error.
 
         Raises
         ------
         DatasetError
-            If antibodies have not the whole fragment, from its first residue to its last; the message lists them.
+            If antibodies lack a part of the fragment, from its first residue to its last; the message lists them.
 
         Examples
         --------
@@ -300,26 +302,24 @@ class Dataset:
         )
         for name in reading.chains:
             if getattr(self, name) is None:
-                raise DatasetError(
-                    f"{fragment} needs {name} chains, which this data set has not", self.file, column=name
-                )
+                raise DatasetError(f"{fragment} needs {name} chains; this data set has none", self.file, column=name)
         texts = reading.read(self.chains)
         if not drop:
-            hint = ". They can be left out with drop=True"
+            hint = ". drop=True leaves these antibodies out"
             self.refuse(texts, f"have no whole {fragment}", hint, column=reading.chain)
         return self.as_read(reading, texts)
 
     def read_by(self, reading: Reading, check: bool | None = None) -> Texts:
-        """Return the texts that a model reads of these antibodies, or the reasons why antibodies are refused.
+        """Return the texts that a model reads of these antibodies, or the reasons why it refuses them.
 
         Raises
         ------
         DatasetError
-            If the model reads another chain, or the data are other loops or frameworks.
+            If the model reads another chain, or if the data are other loops or frameworks.
         """
         mine = self.reading
         if reading.chain != mine.chain or not (mine.whole or reading.same_part(mine)):
-            raise DatasetError(f"the model reads {reading} sequences, and these are {mine} ones")
+            raise DatasetError(f"the model reads {reading} sequences; this data set holds {mine} sequences")
         if self.fragment is None or not reading.same_part(mine):
             return reading.read(self.chains, check=check)
         if reading.check if check is None else check:
@@ -327,21 +327,21 @@ class Dataset:
         return replace(reading, fragment=None).read(self.chains, check=False)
 
     def refuse(self, texts: Texts, what: str, hint: str = "", column: str | None = None) -> None:
-        """Raise a DatasetError that lists the rows which are refused, see `data.reading.refuse`."""
+        """Raise a DatasetError that lists the refused rows, see `data.reading.refuse`."""
         refuse(texts, what, hint, self.places, self.file, column)
 
     def as_read(self, reading: Reading, texts: Texts) -> "Dataset":
-        """Return the rows that are read, whose chains are the texts.
+        """Return the rows that are not refused; their chains are the texts.
 
         Raises
         ------
         DatasetError
-            If no row is read.
+            If every row is refused.
         """
         if not texts.rows:
             self.refuse(texts, f"have no whole {reading.fragment or reading.chain}")
         if not texts.reasons and (self.chain, self.fragment) == (reading.chain, reading.fragment):
-            return self  # which is that part already
+            return self  # already that part
         parts = [parts for parts in texts.parts if parts is not None]
         chains = dict(zip(reading.chains, map(list, zip(*parts, strict=True)), strict=True))
         counts = {} if reading.fragment is None else {f"with a whole {reading.fragment}": len(parts)}
@@ -363,25 +363,25 @@ class Dataset:
     def audit(
         self, other: "Dataset | None" = None, *, identities: Sequence[float] = (0.95, 0.9, 0.8), numbering: bool = True
     ) -> Audit:
-        """Return what is wrong with the data, or doubtful; ``print`` shows a table.
+        """Return errors and doubtful rows of the data; ``print`` shows a table.
 
-        Raises DatasetError if the other data set is of another chain or fragment, which would share nothing by that.
+        Raises DatasetError if the other data set is of another chain or fragment, so that no overlap can be computed.
 
         Parameters
         ----------
         other
-            A test set, whose overlap with this one is looked for too.
+            A test set; its overlap with this data set is computed too.
         identities
-            At which sequences are counted as near-duplicates; the largest but one, or the only one, for overlap. They
-            compare `identity_sequences`.
+            Thresholds of identity for near-duplicates. The second largest, or the only one, is the threshold for
+            overlap. Identity compares `identity_sequences`.
         numbering
-            Whether to number the chains, to find truncated domains and chains in the wrong column. That takes some 10
-            ms a sequence the first time.
+            True numbers the chains, to detect truncated domains and chains in the wrong column. The first time, it
+            takes about 10 ms a sequence.
         """
         return audit(self, other, identities, numbering)
 
     def to_frame(self) -> "pd.DataFrame":
-        """Return a DataFrame with id, heavy, light, label, groups and the measurements, without what is absent.
+        """Return a DataFrame with the columns id, heavy, light, label, groups and measurements that have values.
 
         `load_dataset` reads it back.
         """

@@ -1,4 +1,4 @@
-"""The raw files of public data sets: from their source or a local folder, and byte for byte what they should be."""
+"""Raw files of public data sets, from their source or a local folder, each checked by its digest."""
 
 import os
 from functools import cache
@@ -14,7 +14,7 @@ VARIABLE = "ANTIBODY_ESM_DATA"
 
 
 class RawFile(NamedTuple):
-    """A file, and the digest of what it holds."""
+    """A file and the digest of its content."""
 
     path: Path
     sha256: str
@@ -27,25 +27,25 @@ def fetch(name: str) -> RawFile:
 
 
 def download(name: str, url: str, sha256: str) -> RawFile:
-    """Return a raw file: from the folder that ``ANTIBODY_ESM_DATA`` names, or from its source.
+    """Return a raw file from the folder that ``ANTIBODY_ESM_DATA`` names, or from its source.
 
-    What is downloaded is kept in the user's cache folder.
+    Downloads are kept in the user's cache folder.
 
     Raises
     ------
     DatasetError
-        If the file cannot be had, or is not the one that it should be.
+        If the file cannot be read or downloaded, or has another digest.
     """
     folder = os.environ.get(VARIABLE)
     if not folder:
         return RawFile(_downloaded(name, url, sha256), sha256)
     path = Path(folder).expanduser() / name
     try:
-        found = digest(path)
+        actual = digest(path)
     except OSError as error:
         raise DatasetError(f"cannot be read ({error.strerror}); {VARIABLE} is {folder}", path) from error
-    if found != sha256:
-        raise DatasetError(f"is not the published file: its SHA-256 is {found}, not {sha256}", path)
+    if actual != sha256:
+        raise DatasetError(f"is not the published file: its SHA-256 is {actual}, not {sha256}", path)
     return RawFile(path, sha256)
 
 
@@ -67,12 +67,13 @@ def _downloaded(name: str, url: str, sha256: str) -> Path:
         return Path(pooch.retrieve(url, f"sha256:{sha256}", path.name, path.parent))
     except (OSError, ValueError) as error:  # the network's and the disk's errors; a wrong digest is a ValueError
         raise DatasetError(
-            f"{name} cannot be had from {url} ({_first_reason(error)}); or set {VARIABLE} to a folder that holds it"
+            f"{name} cannot be downloaded from {url} ({_first_reason(error)}); "
+            f"if you have the file, set {VARIABLE} to its folder"
         ) from error
 
 
 def _first_reason(error: BaseException) -> str:
-    """Return what went wrong first, which the other errors wrap, in a line."""
+    """Return the first line of the message of the innermost error."""
     while error.__context__ is not None:
         error = error.__context__
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -10,7 +10,7 @@ import numpy as np
 from antibody_esm.errors import DatasetError
 
 _MOST = 2**23
-"""Digests of headers that are held in memory together, of eight bytes each."""
+"""Most digests of headers that are held in memory, of eight bytes each."""
 
 
 class Record(NamedTuple):
@@ -24,12 +24,12 @@ class Record(NamedTuple):
 
 
 def records(lines: Iterable[str]) -> Iterator[Record]:
-    """Give the records of FASTA text; empty lines and lines with ``#`` before the first one are passed over.
+    """Yield the records of FASTA text; empty lines and lines with ``#`` before the first record are skipped.
 
     Raises
     ------
     DatasetError
-        If anything else stands before the first header.
+        If any other text precedes the first header.
 
     Examples
     --------
@@ -47,13 +47,13 @@ def records(lines: Iterable[str]) -> Iterator[Record]:
         elif begin:
             parts += line.split()
         elif text and not text.startswith("#"):
-            raise DatasetError("a FASTA file begins with '>'")
+            raise DatasetError("a FASTA file must begin with '>'")
     if begin:
         yield Record(begin, header, "".join(parts))
 
 
 def headers(lines: Iterable[str]) -> Iterator[str]:
-    """Give the headers of FASTA text alone, which is faster."""
+    """Yield only the headers of FASTA text, which is faster."""
     begun = False
     for line in lines:
         text = line if begun else line.lstrip()
@@ -68,16 +68,16 @@ def first_word(header: str) -> str:
 
 
 def namer(read: Callable[[], Iterable[str]], most: int = _MOST) -> Callable[[str], str]:
-    """Return what makes an id of a header: its first word if first words are unique, else the whole header.
+    """Return a function from a header to an id: its first word if first words are unique, else the whole header.
 
     Records without a header do not count. Memory is bounded: first words are compared by digests of 64 bits, ``most``
-    of them at a time, and the headers are read again for each further part. Two different words of one digest, of which
-    there is one pair in 10^4 files of 60 million records, would make ids of whole headers, which are as distinct.
+    of them at a time, and the headers are read again for each further part. If two different words have one digest,
+    ids are whole headers, which are as distinct; that happens in one of 10^4 files of 60 million records.
 
     Parameters
     ----------
     read
-        Gives all headers, each time from the beginning.
+        Function that returns all headers, from the beginning at each call.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def namer(read: Callable[[], Iterable[str]], most: int = _MOST) -> Callable[[str
             if len(digests) % most == 0:
                 if _repeats(digests):
                     return str
-                if part == 0:  # keep half of them, and come back for the others
+                if part == 0:  # keep half of the digests, and read the others in another pass
                     parts *= 2
                     digests = array("Q", [kept for kept in digests if kept % parts == 0])
         if _repeats(digests):

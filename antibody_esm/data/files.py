@@ -1,4 +1,4 @@
-"""Files of antibodies become DataFrames of text, and their rows have the lines that an editor shows."""
+"""Files of antibodies as DataFrames of text, with the line of each row in the file."""
 
 import csv
 import json
@@ -30,35 +30,35 @@ _HEADER = 16 * 10**6
 """Most characters of a header."""
 _SHOWN = 10
 _LARGE = 2**20
-"""Bytes from which on the headers of a file that has not changed are read once only."""
+"""Smallest file, in bytes, whose headers are read only once while the file does not change."""
 _SEQUENCE_FROM = 20
-"""Amino acids from which on a cell is a sequence, and no column's name."""
+"""Fewest amino acids of a cell that is a sequence, not a column's name."""
 
 
 class _Top(NamedTuple):
     """Lines above the rows of a table of text."""
 
     comments: int
-    """Lines before the header; before the first row, where `names` are given."""
+    """Number of lines before the header; before the first row, if `names` is not None."""
     names: list[str] | None = None
-    """Columns that a line with ``#`` names."""
+    """Names of columns in a line with ``#``."""
     columns: int = 1
     hash_above: bool = False
-    """True if the line above the header begins with ``#`` and has as many columns, but was taken for a comment."""
+    """True if the line above the header begins with ``#`` and has as many columns, but was read as a comment."""
 
 
 def is_fasta(path: Path) -> bool:
-    """Return whether a file's name is one of FASTA."""
+    """Return True if the name of a file has a suffix of FASTA."""
     return _suffix(path) in _FASTA
 
 
 def read_table(path: Path) -> "pd.DataFrame":
-    """Read a CSV, TSV or Parquet file, as text where the format has no types; see `read_frames`.
+    """Read a CSV, TSV or Parquet file; formats without types are read as text, see `read_frames`.
 
     Raises
     ------
     DatasetError
-        If the file cannot be read, or its name ends in none of the known ways.
+        If the file cannot be read, or its suffix is not supported.
     """
     import pandas as pd
 
@@ -69,19 +69,19 @@ def read_table(path: Path) -> "pd.DataFrame":
 
 
 def read_frames(path: Path) -> "Iterator[pd.DataFrame]":
-    """Give a file's rows some at a time; a table without rows has its columns all the same.
+    """Yield a file's rows in batches; a table without rows yields one frame with its columns.
 
-    Lines with ``#`` above a table are left out. The last of them is the header if it has as many columns as the line
-    below, and that line holds a number or a sequence. One line of JSON above the header, as in files of OAS, is left
-    out. Of Parquet, columns of text and numbers are read. FASTA has the columns ``id`` and ``sequence``: the id is the
-    header's first word if first words are unique in the file, else the whole header.
+    Lines with ``#`` above a table are skipped. The last of them is the header if it has as many columns as the line
+    below, and that line holds a number or a sequence. One line of JSON above the header, as in files of OAS, is
+    skipped. Columns of Parquet are read if they hold text or numbers. FASTA has the columns ``id`` and ``sequence``:
+    the id is the header's first word if first words are unique in the file, else the whole header.
 
     Raises
     ------
     DatasetError
-        If the file cannot be read, or its name ends in none of the known ways; if it has more than 10,000 columns, or
-        a line of more than 16 MB; if it unpacks to more than 4 GB, or to more than 64 MB and a hundred times its size,
-        unless the environment variable ``ANTIBODY_ESM_MAX_UNPACKED`` allows it.
+        If the file cannot be read, or its suffix is not supported; if it has more than 10,000 columns, or a line of
+        more than 16 MB; if it unpacks to more than 4 GB, or to more than 64 MB and a hundred times its size, unless
+        the environment variable ``ANTIBODY_ESM_MAX_UNPACKED`` allows it.
     """
     import pandas as pd
 
@@ -109,8 +109,8 @@ def read_frames(path: Path) -> "Iterator[pd.DataFrame]":
 def lines_of(path: Path, rows: Iterable[int]) -> dict[int, int]:
     """Return the lines on which rows of a file begin, from 1, as an editor counts them.
 
-    Headers, comments, empty lines and line breaks in quoted cells count. Parquet has no lines. The file is read again,
-    up to the last of these rows: this is for messages about a few of them.
+    Headers, comments, empty lines and line breaks in quoted cells count. Parquet has no lines. The file is read again
+    up to the last of these rows, which is acceptable only for messages.
     """
     wanted = set(rows)
     last = max(wanted, default=-1)
@@ -127,21 +127,21 @@ def lines_of(path: Path, rows: Iterable[int]) -> dict[int, int]:
 
 
 def places(path: Path | None, rows: Iterable[int], ids: Mapping[int, str], noun: str = "row") -> dict[int, str]:
-    """Return the names of the first ten of some rows, as `errors.place` gives them, with their lines in the file."""
+    """Return the names of the first ten of these rows, as `errors.place` returns them, with their lines in the file."""
     first = list(dict.fromkeys(rows))[:_SHOWN]
     lines = {} if path is None else lines_of(path, first)
     return {row: place(row, ids.get(row) or None, lines.get(row), noun) for row in first}
 
 
 def commented_header(path: Path | None) -> str:
-    """Return what to say of a line with ``#`` that was taken for a comment and may be the header; nothing if none."""
+    """Return a note on a line with ``#`` that was read as a comment but may be the header; empty if there is none."""
     if path is None or _suffix(path) not in _SEPARATORS:
         return ""
     try:
         top = _top(path)
     except (*_UNREADABLE, csv.Error):
         return ""
-    return f"; line {top.comments} begins with '#' and was taken for a comment" if top.hash_above else ""
+    return f"; line {top.comments} begins with '#' and was read as a comment" if top.hash_above else ""
 
 
 def _fasta_frames(path: Path) -> "Iterator[pd.DataFrame]":
@@ -179,7 +179,7 @@ def _text_frames(path: Path) -> "Iterator[pd.DataFrame]":
             header=None if top.names else 0,
             names=top.names,
             dtype=str,
-            keep_default_na=False,  # as text: columns decide by themselves which texts are missing values
+            keep_default_na=False,  # as text: each kind of column has its own missing values
             index_col=False,
             chunksize=max(1, min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // max(1, top.columns))),
         )
@@ -192,13 +192,13 @@ def _parquet_frames(path: Path) -> "Iterator[pd.DataFrame]":
 
 
 def with_index(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Return a table in which a named index, ids most often, is a column as well."""
+    """Return a table in which a named index, most often ids, is a column too."""
     named = any(name is not None and name not in frame.columns for name in frame.index.names)
     return frame.reset_index() if named else frame
 
 
 def _top(path: Path) -> _Top:
-    """Return the lines above the rows of a table, and refuse a header that does not fit the file's name."""
+    """Return the lines above the rows of a table. Raises DatasetError if the header does not fit the suffix."""
     separator = _SEPARATORS[_suffix(path)]
     with open_text(path) as lines:
         comments, comment = 0, ""
@@ -218,12 +218,12 @@ def _top(path: Path) -> _Top:
 
 
 def _limited(lines: Iterable[str]) -> Iterator[str]:
-    """Give lines of a header, whose quoted names may hold line breaks, as long as they are not too many."""
+    """Yield the lines of a header, whose quoted names may hold line breaks, up to a limit of characters."""
     count = 0
     for line in lines:
         count += len(line)
         if count > _HEADER:
-            raise DatasetError(f"its header has more than {_HEADER // 10**6} MB")
+            raise DatasetError(f"the header has more than {_HEADER // 10**6} MB")
         yield line
 
 
@@ -234,7 +234,7 @@ def _split(line: str, separator: str) -> list[str]:
 
 
 def _is_value(cell: str) -> bool:
-    """Return whether a cell is a number or a sequence, and hence no column's name."""
+    """Return True if a cell is a number or a sequence, and hence no column's name."""
     text = cell.strip()
     try:
         float(text)
@@ -256,14 +256,14 @@ def _many_columns(count: int) -> DatasetError:
 
 
 def _check_names(names: list[str], separator: str) -> None:
-    """Refuse a table whose columns are too many, separated otherwise than its name says, or named alike."""
+    """Raise DatasetError if columns are too many, have the same name, or do not have the suffix's separator."""
     if len(names) > COLUMNS:
         raise _many_columns(len(names))
     others = [other for other in (",", ";", "\t", "|") if other != separator and other in (names or [""])[0]]
     if len(names) == 1 and others:
         raise DatasetError(
-            f"its columns seem to be separated by {others[0]!r}, where {separator!r} is expected; "
-            "give a DataFrame that was read with the right separator"
+            f"the columns seem to be separated by {others[0]!r}, but {separator!r} is expected; "
+            "pass a DataFrame that was read with the right separator"
         )
     twice = [name for name, count in Counter(names).items() if count > 1 and name]
     if twice:
@@ -271,9 +271,9 @@ def _check_names(names: list[str], separator: str) -> None:
 
 
 def _cells(path: Path, text: Any, *, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
-    """Give the line on which each row of a table of text begins, and its cells; the header is the first, if it is one.
+    """Yield the line on which each row of a table of text begins, and its cells; a header is the first row.
 
-    Lines without anything but blanks are no rows, as in `pandas.read_csv`.
+    Blank lines are no rows, as in `pandas.read_csv`.
     """
     comments = _top(path).comments
     for _ in range(comments):
@@ -300,7 +300,7 @@ def _cells(path: Path, text: Any, *, strict: bool = False) -> Iterator[tuple[int
 
 
 def _misshapen(path: Path) -> str:
-    """Return the row that has more columns than the header, or a quote that is never closed; nothing if none is."""
+    """Return a note on a row with more columns than the header, or on an open quote; empty if there is none."""
     try:
         top = _top(path)
         with open_text(path) as text:
@@ -318,9 +318,9 @@ def _misshapen(path: Path) -> str:
 
 
 def _unknown_suffix() -> str:
-    known, packed = ", ".join((*_SEPARATORS, ".parquet", *_FASTA)), ", ".join(PACKED)
-    more = "; save a spreadsheet (.xlsx) as CSV, it is not read"
-    return f"not a table that can be read; names of tables end in {known}, then perhaps {packed}{more}"
+    suffixes, packed = ", ".join((*_SEPARATORS, ".parquet", *_FASTA)), ", ".join(PACKED)
+    more = "; spreadsheets (.xlsx) are not supported: save them as CSV"
+    return f"not a supported table; names of tables end in {suffixes}, optionally followed by {packed}{more}"
 
 
 def _suffix(path: Path) -> str:

@@ -15,7 +15,7 @@ from antibody_esm.errors import DatasetError, place
 from antibody_esm.numbering import NANOBODY_SPECIES
 
 MODERATE, HIGH = 6.236923, 60.022029
-"""Percent of the highest clone's binding from which on the authors call polyreactivity moderate, and high."""
+"""The authors' thresholds of moderate and of high polyreactivity, in percent of the highest clone's binding."""
 
 _POSITION = re.compile(r"\d+[A-Z]?")
 _FOLDER = (
@@ -26,13 +26,13 @@ _SORTED = {"low_polyreactivity_high_throughput.csv": 0, "high_polyreactivity_hig
 
 
 def harvey(labels: str = "psr") -> Dataset:
-    """Return the 48 nanobodies with one kind of label.
+    """Return the 48 nanobodies with labels of one kind.
 
     Parameters
     ----------
     labels
-        ``psr``: binding to the polyspecificity reagent, in percent of the highest clone. ``moderate``, ``high``: 1 from
-        the authors' limit of moderate or of high polyreactivity on.
+        ``psr``: binding to the polyspecificity reagent, in percent of the highest clone. ``moderate``, ``high``: 1 at
+        or above the authors' threshold of moderate or of high polyreactivity.
     """
     file = fetch("harvey/low_throughput.csv")
     with file.path.open(encoding="utf-8-sig", newline="") as lines:
@@ -41,7 +41,7 @@ def harvey(labels: str = "psr") -> Dataset:
     limits = {"moderate": MODERATE, "high": HIGH}
     if labels not in (*limits, "psr"):
         raise DatasetError(f"unknown labels {labels!r} of 'harvey'; choose psr, moderate or high")
-    told = f"1: from {limits[labels]:.1f} % of it on" if labels in limits else "mean of three replicates"
+    meaning = f"1: from {limits[labels]:.1f} % of it on" if labels in limits else "mean of three replicates"
     return Dataset(
         ids=[row["ID"] for row in rows],
         heavy=[_sequence(row) for row in rows],
@@ -50,7 +50,7 @@ def harvey(labels: str = "psr") -> Dataset:
         measurements={"psr": score},
         provenance=replace(
             _PROVENANCE,
-            rule=f"binding to the polyspecificity reagent, in percent of the highest clone; {told}",
+            rule=f"binding to the polyspecificity reagent, in percent of the highest clone; {meaning}",
             sha256={file.path.name: file.sha256},
             counts={"nanobodies": len(rows)},
         ),
@@ -58,16 +58,16 @@ def harvey(labels: str = "psr") -> Dataset:
 
 
 def stream_harvey(sha256: dict[str, str] | None = None, rows: int = 10_000) -> Iterator[Dataset]:
-    """Give the 141,474 sorted nanobodies, some thousands at a time: label 0 for the pool that bound least, 1 for most.
+    """Yield the 141,474 sorted nanobodies in batches: label 0 for the pool that bound least, 1 for most.
 
     Parameters
     ----------
     sha256
-        Digests of ``low_polyreactivity_high_throughput.csv`` and ``high_polyreactivity_high_throughput.csv``, which you
-        have reason to trust. This package was built where they could not be fetched, so it knows none, and takes no
-        file whose content nobody vouches for.
+        Digests of ``low_polyreactivity_high_throughput.csv`` and ``high_polyreactivity_high_throughput.csv``, from a
+        source that you trust. This package has no digests of these files, because they could not be downloaded when it
+        was built, and it reads no unchecked file.
     rows
-        Nanobodies at a time.
+        Most nanobodies in a batch.
 
     Yields
     ------
@@ -76,11 +76,11 @@ def stream_harvey(sha256: dict[str, str] | None = None, rows: int = 10_000) -> I
     Raises
     ------
     DatasetError
-        If a digest is missing, a file cannot be had or is another one, or a row cannot be read.
+        If a digest is missing, a file cannot be downloaded or has another digest, or a row cannot be read.
     """
     absent = [name for name in _SORTED if name not in (sha256 or {})]
     if absent:
-        raise DatasetError(f"give the SHA-256 of {' and '.join(absent)}: sha256={{name: digest}}")
+        raise DatasetError(f"the SHA-256 of {' and '.join(absent)} is missing; pass sha256={{name: digest}}")
     files = {name: download(f"harvey/{name}", _FOLDER + name, (sha256 or {})[name]) for name in _SORTED}
     for name, label in _SORTED.items():
         yield from _stream(files[name], label, rows)
@@ -107,13 +107,13 @@ def _stream(file: RawFile, label: int, rows: int) -> Iterator[Dataset]:
 
 
 def _sequence(row: dict[str, str], path: Path | None = None, number: int | None = None) -> str:
-    """Return the sequence in a row with one column a position, insertions included."""
+    """Return the sequence of a row with one column per position, insertions included."""
     positions = [name for name in row if name and _POSITION.fullmatch(name)]
-    found = "".join(row[name] or "" for name in positions).replace("-", "")
-    if len(positions) < 128 or not found:
+    sequence = "".join(row[name] or "" for name in positions).replace("-", "")
+    if len(positions) < 128 or not sequence:
         where = f"{place(number)} " if number is not None else ""
         raise DatasetError(f"{where}has no residues in columns 1 to 128", path, number)
-    return found
+    return sequence
 
 
 _PROVENANCE = Provenance(

@@ -1,16 +1,17 @@
-"""How alike two sequences are, and which sequences are so alike that they belong together.
+"""Sequence identity, and clusters of sequences by identity.
 
 Identity is ``1 - d / n``, with ``d`` the Levenshtein distance (substitutions, insertions and deletions of one residue
-each) and ``n`` the length of the shorter sequence; it is 0 where that is less. Both are compared from end to end, so
-identity implies coverage: at 0.9 the longer one has at most a tenth more residues. X is a letter like any other.
+each) and ``n`` the length of the shorter sequence; negative values are set to 0. Both sequences are compared from end
+to end, so identity implies coverage: at 0.9 the longer sequence has at most a tenth more residues. X is a letter like
+any other.
 
-Antibodies of two chains have two identities. They are clonally related if their heavy chains are alike, so `cluster`
-and `similar_pairs` are given heavy chains (`compared`, `Dataset.identity_sequences`). `identities` and `nearest`
-compare both chains of pairs: ``d`` and ``n`` are then sums over the heavy and the light chain.
+Antibodies of two chains have two identities. They are clonally related if their heavy chains are similar, so `cluster`
+and `similar_pairs` take heavy chains (`compared`, `Dataset.identity_sequences`). `identities` and `nearest` compare
+both chains of pairs: ``d`` and ``n`` are then sums over the heavy and the light chain.
 
-No pair at or above a threshold is missed. Pairs are left out only where they cannot reach it: an edit changes at most
-two of a sequence's pairs of neighbouring residues, so sequences that share too few of those need no alignment (the
-q-gram lemma, doi:10.1016/0304-3975(92)90143-4). One matrix product counts what the sequences of two blocks share.
+No pair at or above a threshold is missed. Pairs are skipped only if they cannot reach it: an edit changes at most two
+of a sequence's 2-mers, so sequences that share too few 2-mers need no alignment (the q-gram lemma,
+doi:10.1016/0304-3975(92)90143-4). One matrix product counts the shared 2-mers of two blocks of sequences.
 """
 
 import warnings
@@ -25,11 +26,11 @@ from antibody_esm.sequences import ModelText, any_pair, chains_of
 _LETTERS = "ACDEFGHIKLMNPQRSTVWYX"
 _Q = 2
 _MOST_OFTEN = 3
-"""A pair of residues is told apart by how often it occurs in a sequence, up to so many times."""
+"""Largest number of occurrences of a 2-mer in a sequence that is counted."""
 _FEATURES = 576
-"""How many of these are counted: those in which the sequences differ most. Any choice of them misses no pair."""
+"""Number of features (2-mer and occurrence) that are compared: those that vary most. Any choice misses no pair."""
 _ROWS, _COLUMNS = 2048, 8192
-"""Sequences of two blocks that are compared at once."""
+"""Sizes of two blocks of sequences that are compared at once."""
 _ALIGNED_AT_ONCE = 2**18
 
 
@@ -37,15 +38,15 @@ class SimilarPairs(NamedTuple):
     """Pairs of sequences whose identity is at or above a threshold."""
 
     query: NDArray[np.int64]
-    """``(n,)``, row of the one sequence."""
+    """``(n,)``, row of the query."""
     target: NDArray[np.int64]
-    """``(n,)``, row of the other."""
+    """``(n,)``, row of the target."""
     identity: NDArray[np.float64]
     """``(n,)``, 0 to 1."""
 
 
 def compared(antibody: str | tuple[str, str]) -> str:
-    """Return what decides which antibodies are related: the heavy chain of a pair, else the whole sequence.
+    """Return the sequence that identity compares: the heavy chain of a pair, else the whole sequence.
 
     Examples
     --------
@@ -55,7 +56,7 @@ def compared(antibody: str | tuple[str, str]) -> str:
     return antibody[0] if isinstance(antibody, tuple) else ModelText.of(antibody).chains[0]
 
 
-def identity(one: str, other: str) -> float:
+def identity(sequence: str, other: str) -> float:
     """Return the identity of two sequences, 0 to 1.
 
     Examples
@@ -65,7 +66,7 @@ def identity(one: str, other: str) -> float:
     """
     from rapidfuzz.distance import Levenshtein
 
-    return float(_identity(np.array(Levenshtein.distance(one, other)), np.array(min(len(one), len(other)))))
+    return float(_identity(np.array(Levenshtein.distance(sequence, other)), np.array(min(len(sequence), len(other)))))
 
 
 def similar_pairs(queries: Sequence[str], targets: Sequence[str], threshold: float = 0.9) -> SimilarPairs:
@@ -80,7 +81,7 @@ def similar_pairs(queries: Sequence[str], targets: Sequence[str], threshold: flo
 
     Returns
     -------
-    In the order of the queries, then of the targets.
+    Pairs in the order of the queries, then of the targets.
 
     Examples
     --------
@@ -88,11 +89,11 @@ def similar_pairs(queries: Sequence[str], targets: Sequence[str], threshold: flo
     [0, 2]
     """
     queries, targets = list(queries), list(targets)
-    found = [
+    parts = [
         _aligned(queries, rows, targets, columns, threshold)
         for rows, columns in _candidates(_Profiles(queries, targets), threshold)
     ]
-    query, target, same = (np.concatenate(part) for part in zip(_NO_PAIRS, *found, strict=True))
+    query, target, same = (np.concatenate(part) for part in zip(_NO_PAIRS, *parts, strict=True))
     order = np.lexsort((target, query))
     return SimilarPairs(query[order].astype(np.int64), target[order].astype(np.int64), same[order])
 
@@ -104,7 +105,7 @@ def has_similar(
     *,
     parts: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
 ) -> NDArray[np.bool_]:
-    """Return which queries have a target at or above a threshold, ``(n_queries,)``; stops at the first one of each.
+    """Return True for each query with a target at or above a threshold, ``(n_queries,)``.
 
     Parameters
     ----------
@@ -113,7 +114,7 @@ def has_similar(
     threshold
         Identity, above 0 and up to 1.
     parts
-        Part of each query and of each target: those of one part, as antibodies of one fold, are not compared.
+        Part of each query and of each target. Sequences of the same part, such as one fold, are not compared.
 
     Examples
     --------
@@ -126,7 +127,7 @@ def has_similar(
         if parts is not None:
             apart = parts[0][rows] != parts[1][columns]
             rows, columns = rows[apart], columns[apart]
-        # One candidate of each query first: among clones it is nearly always similar, and the others need no alignment.
+        # First one candidate of each query: among clones it is nearly always similar, and no other needs alignment.
         first = np.full(len(queries), -1)
         first[rows[::-1]] = np.arange(len(rows))[::-1]
         chunks = [first[first >= 0]]
@@ -138,10 +139,10 @@ def has_similar(
 
 
 def cluster(sequences: Sequence[str], threshold: float = 0.9) -> NDArray[np.int64]:
-    """Return which cluster each sequence belongs to.
+    """Return the cluster of each sequence.
 
-    Clusters are connected components: two sequences at or above the threshold are always in one, and so are those
-    that a chain of such pairs joins.
+    Clusters are connected components: two sequences at or above the threshold are in one cluster, and so are sequences
+    that a chain of such pairs connects.
 
     Parameters
     ----------
@@ -167,9 +168,9 @@ def cluster(sequences: Sequence[str], threshold: float = 0.9) -> NDArray[np.int6
     component = np.arange(len(unique))
     for rows, columns in _candidates(_Profiles(unique), threshold):
         for start in range(0, len(rows), _ALIGNED_AT_ONCE):
-            one, other = rows[start : start + _ALIGNED_AT_ONCE], columns[start : start + _ALIGNED_AT_ONCE]
-            apart = component[one] != component[other]  # those that are joined already need no alignment
-            near = _aligned(unique, one[apart], unique, other[apart], threshold)
+            left, right = rows[start : start + _ALIGNED_AT_ONCE], columns[start : start + _ALIGNED_AT_ONCE]
+            apart = component[left] != component[right]  # pairs of one component need no alignment
+            near = _aligned(unique, left[apart], unique, right[apart], threshold)
             if len(near.query):
                 joined = component[near.query], component[near.target]
                 graph = coo_array((np.ones(len(near.query), np.int8), joined), shape=(len(unique), len(unique)))
@@ -197,18 +198,18 @@ def nearest(queries: Sequence[str], targets: Sequence[str]) -> SimilarPairs:
 
 
 def identities(queries: Sequence[str], targets: Sequence[str]) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    """Give some queries at a time, and their identity to every target, ``(m, n_targets)``; every pair is aligned.
+    """Yield batches of queries with their identity to every target, ``(m, n_targets)``; every pair is aligned.
 
     Parameters
     ----------
     queries, targets
-        Sequences in normal form; or texts of pairs, whose identity is that of both chains: 1 - (d of the heavy chains +
-        d of the light chains) / (n of the heavy chains + n of the light chains).
+        Sequences in normal form; or texts of pairs. The identity of pairs is 1 - (d of the heavy chains + d of the
+        light chains) / (n of the heavy chains + n of the light chains).
 
     Raises
     ------
     SequenceError
-        If only some are pairs.
+        If pairs and single chains are mixed.
 
     Examples
     --------
@@ -218,11 +219,11 @@ def identities(queries: Sequence[str], targets: Sequence[str]) -> Iterator[tuple
     [[[1.0, 0.6]]]
     """
     if not len(targets):
-        raise ValueError("there is nothing to be near to")
+        raise ValueError("there are no targets to compare with")
     query_chains, target_chains = _by_chain(list(queries), list(targets))
     for start in range(0, len(queries), 256):
         block = slice(start, start + 256)
-        parts = [_distances(some[block], every) for some, every in zip(query_chains, target_chains, strict=True)]
+        parts = [_distances(part[block], every) for part, every in zip(query_chains, target_chains, strict=True)]
         distance, shorter = (np.sum(part, axis=0) for part in zip(*parts, strict=True))
         yield block, _identity(distance, shorter)
 
@@ -249,14 +250,14 @@ _NO_PAIRS = SimilarPairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(
 
 
 def _identity(distance: NDArray[Any], shorter: NDArray[np.int64]) -> NDArray[np.float64]:
-    found: NDArray[np.float64] = np.clip(1 - distance / np.maximum(shorter, 1), 0, 1)
-    return found
+    value: NDArray[np.float64] = np.clip(1 - distance / np.maximum(shorter, 1), 0, 1)
+    return value
 
 
 def _most_edits(length: NDArray[np.int64], threshold: float) -> NDArray[np.int64]:
-    """Return how many edits leave the identity of sequences, the shorter of which has this length, at the threshold."""
+    """Return the most edits between two sequences, the shorter of this length, at or above the threshold."""
     if not 0 < threshold <= 1:
-        raise ValueError(f"an identity threshold lies above 0 and is at most 1, got {threshold}")
+        raise ValueError(f"an identity threshold must be above 0 and at most 1, got {threshold}")
     most: NDArray[np.int64] = np.floor((1 - threshold) * length + 1e-9).astype(np.int64)
     return most
 
@@ -268,34 +269,34 @@ def _aligned(
     columns: NDArray[np.int64],
     threshold: float,
 ) -> SimilarPairs:
-    """Return those of some pairs that are at or above the threshold."""
+    """Return the candidate pairs that are at or above the threshold."""
     from rapidfuzz.distance import Levenshtein
     from rapidfuzz.process import cpdist
 
     if not len(rows):
         return _NO_PAIRS
-    one, other = [queries[i] for i in rows.tolist()], [targets[j] for j in columns.tolist()]
-    shorter = np.minimum([len(a) for a in one], [len(b) for b in other])
+    first, other = [queries[i] for i in rows.tolist()], [targets[j] for j in columns.tolist()]
+    shorter = np.minimum([len(a) for a in first], [len(b) for b in other])
     allowed = _most_edits(shorter, threshold)
     distance = cpdist(
-        one, other, scorer=Levenshtein.distance, score_cutoff=int(allowed.max()), dtype=np.int32, workers=-1
+        first, other, scorer=Levenshtein.distance, score_cutoff=int(allowed.max()), dtype=np.int32, workers=-1
     )
     near = distance <= allowed
     return SimilarPairs(rows[near], columns[near], _identity(distance[near], shorter[near]))
 
 
 class _Profiles:
-    """Which pairs of neighbouring residues sequences hold, and how often, as a table of 0 and 1; sorted by length."""
+    """Occurrences of 2-mers in sequences sorted by length, as a table of 0 and 1."""
 
     def __init__(self, queries: Sequence[str], targets: Sequence[str] | None = None) -> None:
-        """Without targets, every sequence is compared with every other one once."""
+        """Compare queries with targets; without targets, compare every two sequences once."""
         self.within = targets is None
         self.query = _Sorted(queries)
         self.target = self.query if targets is None else _Sorted(targets)
         share = (self.query.share + self.target.share) / 2
-        told_apart = np.argsort(-share * (1 - share), kind="stable")[:_FEATURES]
-        for one in {id(one): one for one in (self.query, self.target)}.values():
-            one.keep(np.sort(told_apart))
+        selected = np.argsort(-share * (1 - share), kind="stable")[:_FEATURES]
+        for profiles in {id(profiles): profiles for profiles in (self.query, self.target)}.values():
+            profiles.keep(np.sort(selected))
 
 
 class _Sorted:
@@ -312,7 +313,7 @@ class _Sorted:
 
 
 def _counts(sequences: list[str]) -> NDArray[np.uint8]:
-    """Return ``(n, features)``: whether a sequence holds a pair of residues at least once, twice, and so on."""
+    """Return ``(n, features)``: 1 if a sequence holds a 2-mer at least once, twice, and so on; else 0."""
     letters = np.zeros(256, np.int64)
     letters[list(_LETTERS.encode())] = np.arange(len(_LETTERS))
     kinds = len(_LETTERS) ** _Q
@@ -323,14 +324,14 @@ def _counts(sequences: list[str]) -> NDArray[np.uint8]:
         row = np.repeat(np.arange(len(part)), [len(sequence) for sequence in part])
         inside = row[1:] == row[:-1]
         kind = (codes[:-1] * len(_LETTERS) + codes[1:])[inside]
-        found = np.bincount(row[1:][inside] * kinds + kind, minlength=len(part) * kinds).reshape(len(part), kinds)
+        occurrences = np.bincount(row[1:][inside] * kinds + kind, minlength=len(part) * kinds).reshape(len(part), kinds)
         for often in range(_MOST_OFTEN):
-            table[start : start + len(part), often * kinds : (often + 1) * kinds] = found > often
+            table[start : start + len(part), often * kinds : (often + 1) * kinds] = occurrences > often
     return table
 
 
 def _candidates(profiles: _Profiles, threshold: float) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Give rows of queries and of targets that may be at or above the threshold, block by block."""
+    """Yield rows of queries and of targets that may be at or above the threshold, block by block."""
     query, target = profiles.query, profiles.target
     for i in range(0, len(query.order), _ROWS):
         rows = slice(i, i + _ROWS)

@@ -15,18 +15,18 @@ from antibody_esm.errors import DatasetError
 
 @dataclass(frozen=True)
 class Assay:
-    """One of the twelve."""
+    """One of the twelve assays."""
 
     column: str
-    """Its name in the published table."""
+    """Name in the published table."""
     unit: str
     worse: Literal["above", "below", ""] = ""
-    """On which side of the threshold an antibody is flagged; nothing if the paper has no threshold."""
+    """Side of the threshold on which an antibody is flagged; empty if the paper has no threshold."""
     threshold: float = 0.0
-    """The worst tenth of 48 approved antibodies (Table 1 of the paper)."""
+    """Limit of the worst tenth of 48 approved antibodies (Table 1 of the paper)."""
 
     def flags(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return which values ``(n,)`` are flagged."""
+        """Return True for each flagged value, ``(n,)``."""
         return values < self.threshold if self.worse == "below" else values > self.threshold
 
 
@@ -46,23 +46,23 @@ ASSAYS = {
     "elisa": Assay("ELISA", "fold", "above", 1.9),
     "bvp": Assay("BVP ELISA", "fold", "above", 4.3),
 }
-"""Assays by the names that `labels` takes. 25 minutes in HIC and SMAC means that the antibody did not elute."""
+"""Assays by the names that `labels` accepts. 25 minutes in HIC and SMAC means that the antibody did not elute."""
 
 POLYREACTIVITY = ("psr", "bvp", "elisa")
-"""Assays of binding to what should not be bound; any flag of theirs makes the default label 1."""
+"""Assays of non-specific binding; a flag in any of them makes the default label 1."""
 GROUPS = (("psr", "ac_sins", "csi_bli", "cic"), ("hic", "smac", "sgac_sins"), POLYREACTIVITY[1:], ("as",))
-"""Assays that measure alike: the paper counts one red flag for each group with any of them."""
+"""Groups of assays that measure similar properties: the paper counts at most one red flag per group."""
 
 
 def jain(labels: str = "flags") -> Dataset:
-    """Return the antibodies with one kind of label.
+    """Return the antibodies with labels of one kind.
 
     Parameters
     ----------
     labels
         ``flags``: 1 for PSR > 0.27, BVP > 4.3 or ELISA > 1.9. An assay's name (`ASSAYS`): its values.
-        An assay's name with ``_flag``: 1 on the worse side of its threshold. ``flag_groups``: how many of the four
-        groups of assays have a flag, 0 to 4.
+        An assay's name with ``_flag``: 1 on the worse side of its threshold. ``flag_groups``: number of the four
+        groups of assays with a flag, 0 to 4.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def jain(labels: str = "flags") -> Dataset:
     rows, files = zip(*(_read(fetch(f"jain/jain_sd0{number}.csv")) for number in (2, 3)), strict=True)
     sequences, values = ({row["Name"]: row for row in table} for table in rows)
     if sequences.keys() != values.keys():
-        raise DatasetError("sequences and assays are of different antibodies", files[0].path)
+        raise DatasetError("the tables of sequences and of assays list different antibodies", files[0].path)
     measured = {
         name: np.array([float(values[antibody][assay.column]) for antibody in sequences])
         for name, assay in ASSAYS.items()
@@ -95,32 +95,32 @@ def jain(labels: str = "flags") -> Dataset:
 
 
 def _label(labels: str, measured: dict[str, NDArray[np.float64]]) -> tuple[NDArray[np.float64], str]:
-    def told(names: tuple[str, ...]) -> str:
+    def condition(names: tuple[str, ...]) -> str:
         words = {"above": ">", "below": "<"}
         return " or ".join(f"{name} {words[ASSAYS[name].worse]} {ASSAYS[name].threshold:g}" for name in names)
 
     def flagged(names: tuple[str, ...]) -> NDArray[np.bool_]:
-        found: NDArray[np.bool_] = np.logical_or.reduce([ASSAYS[name].flags(measured[name]) for name in names])
-        return found
+        flags: NDArray[np.bool_] = np.logical_or.reduce([ASSAYS[name].flags(measured[name]) for name in names])
+        return flags
 
     if labels in ASSAYS:
         return measured[labels], f"{ASSAYS[labels].column}, {ASSAYS[labels].unit}"
     if labels == "flags":
         rule = "this package's choice of three assays, with the paper's thresholds"
-        return flagged(POLYREACTIVITY).astype(float), f"1: {told(POLYREACTIVITY)}; {rule}"
+        return flagged(POLYREACTIVITY).astype(float), f"1: {condition(POLYREACTIVITY)}; {rule}"
     if labels == "flag_groups":
         counted = np.sum([flagged(group) for group in GROUPS], axis=0)
-        return counted.astype(float), f"number of groups with a flag: {'; '.join(told(group) for group in GROUPS)}"
+        return counted.astype(float), f"number of groups with a flag: {'; '.join(condition(group) for group in GROUPS)}"
     name = labels.removesuffix("_flag")
     if name != labels and name in ASSAYS and ASSAYS[name].worse:
-        return flagged((name,)).astype(float), f"1: {told((name,))}, the paper's threshold"
+        return flagged((name,)).astype(float), f"1: {condition((name,))}, the paper's threshold"
     raise DatasetError(
         f"unknown labels {labels!r} of 'jain'; choose flags, flag_groups, one of {', '.join(ASSAYS)}, "
-        "or one of these with _flag, but for titer and tm"
+        "or an assay with _flag (not titer or tm)"
     )
 
 
 def _read(file: RawFile) -> tuple[list[dict[str, str]], RawFile]:
-    """Return the rows that have values; two at the end of a table hold a footnote."""
+    """Return the rows with values; the last two rows of a table are a footnote."""
     table = csv.DictReader(io.StringIO(file.path.read_text(encoding="utf-8-sig")))
     return [row for row in table if row["Name"] and any(value for key, value in row.items() if key != "Name")], file

@@ -1,4 +1,4 @@
-"""A table of labelled antibodies becomes a data set; each row is named in what is wrong with it."""
+"""Tables of labelled antibodies as data sets; messages name each faulty row."""
 
 import hashlib
 import math
@@ -45,8 +45,8 @@ def read_dataset(
 ) -> Dataset:
     """Read labelled antibodies; see `antibody_esm.load_dataset` for the parameters.
 
-    Every antibody must have the chain that is embedded, unless that is not `required`, and a label, unless antibodies
-    need not be `labelled`: then labels are read only where there are some.
+    If `required`, every antibody must have the chain that is embedded. If `labelled`, every antibody must have a
+    label; otherwise labels are read only if the table has them.
     """
     path = None if not isinstance(source, str | Path) else _expanded(source)
     if path is not None and is_fasta(path):
@@ -56,7 +56,7 @@ def read_dataset(
         frame = _with_chains(frame, chain or "heavy", path, required=required)
         id = label = None  # noqa: A001  now the frame's own
     elif labels is not None:
-        raise DatasetError("labels= goes with a FASTA file; name the column of a table with label=", path)
+        raise DatasetError("labels= is for FASTA files; name the column of a table with label=", path)
     else:
         frame = with_index(source) if not isinstance(source, str | Path) else read_table(_expanded(source))
 
@@ -66,11 +66,11 @@ def read_dataset(
         return named_column(frame, default if name is None else name, path)
 
     if len(frame) == 0:
-        raise DatasetError("there are no rows", path)
+        raise DatasetError("the table has no rows", path)
     heavy_chains, light_chains = column(heavy, "heavy"), column(light, "light")
     if heavy_chains is None and light_chains is None:
         raise DatasetError(
-            f"no column with sequences; name one with heavy= or light=. {columns_there(frame, path)}", path
+            f"no column with sequences; name a column with heavy= or light=. {columns_there(frame, path)}", path
         )
     if chain is None:
         chain = "light" if heavy_chains is None else "heavy"
@@ -97,7 +97,7 @@ def read_dataset(
 
 
 class _Rows:
-    """Rows of a table or a DataFrame as messages name them."""
+    """Names of the rows of a table or a DataFrame, for messages."""
 
     def __init__(self, path: Path | None, ids: list[str] | None) -> None:
         self.path = path
@@ -108,7 +108,7 @@ class _Rows:
         return places(self.path, rows, dict(enumerate(self._ids)) if self._ids is not None else {})
 
     def error(self, message: str, rows: list[int], column: "pd.Series[Any] | None") -> DatasetError:
-        """Return the error of some rows of a column, whose places are put behind the message."""
+        """Return the error of these rows of a column; their places follow the message."""
         where = listed(self.places(rows).values(), len(rows))
         return DatasetError(
             f"{message}: {where}", self.path, column=None if column is None else str(column.name), rows=rows
@@ -123,20 +123,20 @@ def _read_fasta(path: Path, labels: Any, id_column: str, label_column: str, *, l
     if labels is not None:
         frame["label"] = _labels_of(frame["id"], labels, id_column, label_column, path)
     elif labelled:
-        raise DatasetError("a FASTA file has no labels; give labels=, a table or a mapping from id to label", path)
+        raise DatasetError("a FASTA file has no labels; pass labels=, a table or a mapping from id to label", path)
     return frame
 
 
 def _with_chains(frame: "pd.DataFrame", chain: Chain, path: Path, *, required: bool) -> "pd.DataFrame":
-    """Return the records of a FASTA file with the chains that are read as columns."""
+    """Return the records of a FASTA file with a column for each chain that is read."""
     if chain not in ("both", "paired"):
         return frame.rename(columns={"sequence": chain})
     sequences = frame.pop("sequence")
     single = [row for row, text in enumerate(sequences) if BETWEEN not in text]
     if required and single:
         raise _Rows(path, _texts(frame["id"])).error(
-            f"{len(single)} records hold one chain, and chain={chain!r} reads two; write each as HEAVY{BETWEEN}LIGHT, "
-            "give a table with columns heavy and light, or name a fragment of both if a record holds both domains",
+            f"{len(single)} records hold one chain, but chain={chain!r} reads two; write each as HEAVY{BETWEEN}LIGHT, "
+            "pass a table with columns heavy and light, or name a fragment of both if a record holds both domains",
             single,
             sequences,
         )
@@ -144,7 +144,7 @@ def _with_chains(frame: "pd.DataFrame", chain: Chain, path: Path, *, required: b
 
 
 def _labels_of(ids: "pd.Series[Any]", labels: Any, id_column: str, label_column: str, path: Path) -> list[Any]:
-    """Return a label for each id, None where there is none, from a mapping or a table."""
+    """Return a label for each id, from a mapping or a table; a missing label is None."""
     import pandas as pd
 
     if not isinstance(labels, Mapping):
@@ -158,15 +158,15 @@ def _labels_of(ids: "pd.Series[Any]", labels: Any, id_column: str, label_column:
     unknown = sorted(by_id.keys() - set(ids))
     if unknown:
         whole = any(" " in name for name in ids) and not any(" " in name for name in by_id)
-        why = "; ids are whole headers here, since first words are not unique" if whole else ""
-        raise DatasetError(f"{len(unknown)} labels belong to no sequence, the first to {unknown[0]!r}{why}", path)
+        why = "; the ids are whole headers, since first words are not unique" if whole else ""
+        raise DatasetError(f"{len(unknown)} ids with labels are not in the file, first {unknown[0]!r}{why}", path)
     return [by_id.get(name) for name in ids]
 
 
 def _sequences(
     column: "pd.Series[Any] | None", chain: str, frame: "pd.DataFrame", rows: _Rows, *, required: bool
 ) -> list[str | None] | None:
-    """Return sequences in normal form; a missing one is None, or an error where it is required."""
+    """Return sequences in normal form; a missing sequence is None, or an error if it is required."""
     if column is None:
         return None
     cells = [cleaned(value) for value in column]
@@ -185,7 +185,7 @@ def _sequences(
         where = rows.places(row for row, _ in wrong)
         shown = [f"{where[row]}{reason}" for row, reason in wrong[:_SHOWN]]
         raise DatasetError(
-            f"column {column.name!r} holds what is not made of the 20 amino acids and X:\n  "
+            f"column {column.name!r} has cells that are not sequences of the 20 amino acids and X:\n  "
             + listed(shown, len(wrong), "\n  "),
             rows.path,
             column=str(column.name),
@@ -199,7 +199,7 @@ def _texts(column: "pd.Series[Any]") -> list[str]:
 
 
 def _names(column: "pd.Series[Any]", rows: _Rows) -> list[str]:
-    """Return ids or groups as text; a missing one would make strangers of one name."""
+    """Return ids or groups as text. Raises DatasetError if any is missing: such rows would share one name."""
     missing = [row for row, value in enumerate(column) if is_missing(value)]
     if missing:
         raise rows.error(f"{len(missing)} rows have no {str(column.name)!r}", missing, column)
@@ -212,7 +212,7 @@ def _refuse_repeats(ids: list[str], column: "pd.Series[Any] | None", rows: _Rows
         again = [row for row, name in enumerate(ids) if name == repeated[0]]
         where = listed(rows.places(again).values(), len(again))
         raise DatasetError(
-            f"ids must be distinct, and {repeated[0]!r} is there {len(again)} times: {where}",
+            f"ids must be distinct; {repeated[0]!r} occurs {len(again)} times: {where}",
             rows.path,
             column=None if column is None else str(column.name),
             rows=again[1:],
@@ -220,7 +220,7 @@ def _refuse_repeats(ids: list[str], column: "pd.Series[Any] | None", rows: _Rows
 
 
 def _numbers(column: "pd.Series[Any]", rows: _Rows) -> list[float]:
-    """Return labels as numbers; all rows that lack one are refused together."""
+    """Return labels as numbers. Raises one DatasetError for all rows without a label."""
     numbers = [_number(value, row, column, rows) for row, value in enumerate(column)]
     missing = [row for row, number in enumerate(numbers) if number is None or math.isnan(number)]
     if missing:
@@ -251,7 +251,7 @@ def _expanded(path: str | Path) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        raise DatasetError(f"cannot be found: {error}", path) from error
+        raise DatasetError(f"the path cannot be expanded: {error}", path) from error
 
 
 def _provenance(path: Path | None, rows: int) -> Provenance:

@@ -1,8 +1,8 @@
 """Columns of text and numbers of Parquet files, whose declared sizes are checked before they are decoded.
 
-A dictionary holds a value once and any number of rows refer to it, and a page can be packed a thousandfold: a few
-kilobytes may stand for gigabytes. Headers of pages are therefore read first, and texts are counted in their dictionary
-form before they are written out.
+A dictionary stores a value once for any number of rows, and a page can be compressed a thousandfold: a few kilobytes
+may expand to gigabytes. Therefore headers of pages are read first, and the size of texts is computed from their
+dictionary before they are expanded.
 """
 
 import io
@@ -17,7 +17,7 @@ from antibody_esm.limits import LimitError, too_large, unpacked_limit
 if TYPE_CHECKING:
     import pandas as pd
 
-_DAMAGED = "cannot be read as a table: a Parquet file that is damaged, or of a kind that pyarrow does not read"
+_DAMAGED = "cannot be read as a table: the Parquet file is damaged, or pyarrow does not support it"
 COLUMNS = 10_000
 """Most columns of a table."""
 _UNPACKED = 4 * 10**9
@@ -26,11 +26,11 @@ _HEADER = 2**16
 _CELL = 8
 _DELTA_BYTE_ARRAY = 7
 _BATCH = 64 * 2**20
-"""Bytes of texts decoded together where each may hold all of a page."""
+"""Most bytes of texts in a batch, if each text may be as long as a page."""
 
 
 def parquet_frames(source: Path | bytes, rows: int) -> "Iterator[pd.DataFrame]":
-    """Give the columns of text and numbers of a Parquet file, some rows at a time; other columns are left out.
+    """Yield the columns of text and numbers of a Parquet file in batches of rows; other columns are skipped.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def parquet_frames(source: Path | bytes, rows: int) -> "Iterator[pd.DataFrame]":
     Raises
     ------
     DatasetError
-        If the file is damaged, or stands for more bytes than its limit. The message holds nothing of its content.
+        If the file is damaged, or unpacks to more bytes than its limit. The message holds none of its content.
     """
     import pyarrow as pa
 
@@ -135,9 +135,9 @@ def _bytes_of(column: Any) -> int:
 
 
 def _check_pages(file: BinaryIO, metadata: Any, names: set[str], limit: int, length: int) -> tuple[int, set[str]]:
-    """Refuse pages that unpack to more than the limit.
+    """Return the bytes of the largest page, and the columns whose texts are encoded as differences.
 
-    Return the bytes of the largest page, and the columns whose texts are put together from those before them.
+    Raises LimitError if the pages unpack to more than the limit.
     """
     total = largest = 0
     spelt = set()
@@ -158,14 +158,14 @@ def _check_pages(file: BinaryIO, metadata: Any, names: set[str], limit: int, len
 
 
 def _field(page: dict[int, Any], kind: int, number: int) -> int:
-    """Return a number in the part of a page's header that is of its kind; 0 if there is none."""
+    """Return a number in the part of a page's header for its kind; 0 if there is none."""
     part = page.get(kind)
     value = part.get(number) if isinstance(part, dict) else None
     return value if isinstance(value, int) else 0
 
 
 def _pages(file: BinaryIO, column: Any, length: int) -> Iterator[dict[int, Any]]:
-    """Give the headers of a column's pages, by the numbers of their fields in the Parquet format."""
+    """Yield the headers of a column's pages, by the numbers of their fields in the Parquet format."""
     starts = [column.data_page_offset, column.dictionary_page_offset if column.has_dictionary_page else None]
     at = min(start for start in starts if start is not None and start > 0)
     end = at + column.total_compressed_size

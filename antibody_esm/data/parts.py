@@ -1,4 +1,4 @@
-"""Parts of an antibody by name: domains, loops and frameworks of either chain, or of both."""
+"""Named parts of an antibody: domains, loops and frameworks of one chain or of both."""
 
 from typing import Literal, NamedTuple
 
@@ -10,14 +10,14 @@ _ALL: tuple[ImgtRegion, ...] = tuple(REGIONS)
 
 
 class Fragment(NamedTuple):
-    """Regions of each chain, in the order of the sequence; none of a chain that is no part of it."""
+    """Regions of each chain, in the order of the sequence; empty for a chain that has no part in the fragment."""
 
     heavy: tuple[ImgtRegion, ...] = ()
     light: tuple[ImgtRegion, ...] = ()
 
     @property
     def chain(self) -> Chain:
-        """Chain that it is cut from."""
+        """Chain that the fragment is cut from."""
         return "both" if self.heavy and self.light else "heavy" if self.heavy else "light"
 
 
@@ -41,14 +41,14 @@ FRAGMENTS = {
 
 
 def chains_read(chain: Chain) -> tuple[Literal["heavy", "light"], ...]:
-    """Return the chains that a choice of chain consists of."""
+    """Return the chains that a choice of chain reads."""
     return ("heavy", "light") if chain in ("both", "paired") else (chain,)  # type: ignore[return-value]  # one of two
 
 
 def part_of(chain: Chain, fragment: str | None) -> Fragment:
-    """Return the regions that are read of each chain; all regions where no fragment is named.
+    """Return the regions of each chain that are read; all regions if `fragment` is None.
 
-    Of a fragment of both chains, a single chain takes its own regions.
+    A single chain takes its own regions of a fragment of both chains.
 
     Raises
     ------
@@ -68,17 +68,17 @@ def part_of(chain: Chain, fragment: str | None) -> Fragment:
     regions = {name: getattr(FRAGMENTS[fragment], name) for name in chains_read(chain)}
     empty = [name for name, of_chain in regions.items() if not of_chain]
     if empty:
-        raise DatasetError(f"{fragment} has no region of the {empty[0]} chain, which is read")
+        raise DatasetError(f"{fragment} has no region of the {empty[0]} chain, but that chain is read")
     return Fragment(**regions)
 
 
 def fragment_name(chain: Chain, fragment: str | None) -> str | None:
-    """Return the name of the part that is read of a chain: ``H-CDRs`` for the heavy chain's part of ``All-CDRs``."""
+    """Return the name of a chain's part of a fragment: ``H-CDRs`` for the heavy chain's part of ``All-CDRs``."""
     if fragment is None or FRAGMENTS[fragment] == part_of(chain, fragment):
         return fragment
     return next(name for name, part in FRAGMENTS.items() if part == part_of(chain, fragment))
 
 
 def is_whole(part: Fragment) -> bool:
-    """Return whether a part consists of whole variable domains."""
+    """Return True if a part consists of complete variable domains."""
     return all(regions in ((), _ALL) for regions in part)

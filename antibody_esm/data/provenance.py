@@ -7,14 +7,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a data set comes from, and what was done to it.
-
-    Printed, it is a small table.
-    """
+    """Origin of a data set, and the steps that selected its rows; ``str()`` is a small table."""
 
     source: str
     rule: str = ""
-    """What made a label 0 or 1."""
+    """Definition of the labels."""
     citation: str = ""
     licence: str = ""
     sha256: dict[str, str] = field(default_factory=dict)
@@ -22,10 +19,10 @@ class Provenance:
     counts: dict[str, int] = field(default_factory=dict)
     """Rows after each step."""
     dropped: dict[str, str] = field(default_factory=dict)
-    """Id of each row that was left out, and why."""
+    """Reason of each row that was left out, by id."""
 
     def __post_init__(self) -> None:
-        for name in ("sha256", "counts", "dropped"):  # nobody else's
+        for name in ("sha256", "counts", "dropped"):  # copies, which the caller cannot change
             object.__setattr__(self, name, dict(getattr(self, name)))
 
     def __str__(self) -> str:
@@ -43,5 +40,5 @@ class Provenance:
         )
 
     def reasons(self) -> dict[str, int]:
-        """Return how many rows were left out for each reason, most first."""
+        """Return the number of rows left out for each reason, in descending order."""
         return dict(Counter(self.dropped.values()).most_common())

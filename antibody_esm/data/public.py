@@ -1,4 +1,4 @@
-"""Public data sets by name, and tables of the user's own by path."""
+"""Public data sets by name, and the user's own tables by path."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -50,48 +50,48 @@ def load_dataset(
     ``shehata``
         398 antibodies of B cells, seven of them polyspecific. ``labels="psr"``: the score.
     ``harvey``
-        48 nanobodies and their binding in percent. ``labels="moderate"``, ``"high"``: 1 from that class on.
+        48 nanobodies and their binding in percent. ``labels="moderate"``, ``"high"``: 1 for that class and above.
     ``boughter_flu_cdrs``
-        358 influenza antibodies, three loops a chain, that come with this package.
+        358 influenza antibodies, three loops per chain; part of this package.
 
     Parameters
     ----------
     source
         The name of a data set; the path of a CSV, TSV, Parquet or FASTA file, gzipped or not,
-        with or without leading ``#`` lines; or a DataFrame. Ids of FASTA are first words of headers if these are
-        unique, else whole headers.
+        with or without leading ``#`` lines; or a DataFrame. The ids in a FASTA file are first words of headers if these
+        are unique, else whole headers.
     id, heavy, light, label, groups
-        Names of the table's columns. Without them, columns of just these names are taken where they exist, and rows
-        without ids are numbered from 0. Labels must be there. In heavy and light, empty cells, NA, N/A, nan, None, null
-        and ``-`` are missing chains, never sequences.
+        Names of the table's columns. By default, columns with these very names are read if they exist; rows without ids
+        are numbered from 0. Labels are required. In heavy and light, empty cells, NA, N/A, nan, None, null and ``-``
+        are missing chains, never sequences.
     chain
-        Which chain is embedded; by default heavy, where there is one. ``paired`` takes both as a pair, ``both``
-        one behind the other; each record of FASTA is then ``HEAVY|LIGHT``, or holds both domains of a fragment. FASTA
-        in which all records are ``HEAVY|LIGHT`` is ``paired`` by default.
+        Chain that is embedded; by default heavy if the table has it. ``paired`` reads both chains as a pair, ``both``
+        concatenates them. Each record of FASTA is then ``HEAVY|LIGHT``, or holds both domains of a fragment. FASTA in
+        which all records are ``HEAVY|LIGHT`` is ``paired`` by default.
     fragment
         Part that is cut out of the chains and embedded, such as ``"H-CDR3"`` or ``"VH+VL"``; see `Dataset.cut`.
     part
-        Part that the sequences are already, by the same names: ``part="H-CDRs"`` for a table of loops.
+        Part that the sequences already are, by the same names: ``part="H-CDRs"`` for a table of loops.
     species
         Species whose profiles number the chains; by default human and mouse, and alpaca too for ``harvey`` and for the
-        fragment VHH. A model that is trained on the data numbers by the same.
+        fragment VHH. A model that is trained on the data uses the same species.
     drop
-        Leave antibodies out that lack a chain or have not the whole fragment, instead of refusing.
+        Leave out antibodies that lack a chain or a part of the fragment, instead of raising an error.
     labels
-        For a public data set: which labels. For FASTA: a table with the columns ``id`` and `label`, or a mapping from
-        id to label.
+        For a public data set: the kind of labels. For FASTA: a table with the columns ``id`` and `label`, or a mapping
+        from id to label.
 
     Returns
     -------
     Dataset
-        Its provenance says where it comes from, and is part of its digest.
+        Its provenance holds the origin of the data, and is part of its digest.
 
     Raises
     ------
     DatasetError
-        If there is no such name or file, a column is not there (the message lists those that are), or labels are
-        missing or not numbers, or a sequence is missing, DNA, or not made of amino acids and X. The message names the
-        lines of the file; the error's ``rows`` are indices, from 0.
+        If the name, file or column does not exist, labels are missing or not numbers, or a sequence is missing, DNA, or
+        not made of amino acids and X. The message names the columns that exist and the lines of the file; the error's
+        ``rows`` are indices, from 0.
 
     Examples
     --------
@@ -99,22 +99,26 @@ def load_dataset(
     Dataset(358 antibodies, 173 positive)
     """
     if fragment is not None and part is not None:
-        raise DatasetError("fragment= cuts whole chains, part= says what they are cut to already; give one of them")
+        raise DatasetError(
+            "fragment= cuts whole chains, part= declares that sequences are cut already; pass only one of them"
+        )
     named = fragment or part
     if named is not None and named not in FRAGMENTS:
         raise DatasetError(f"unknown fragment {named!r}; choose one of {', '.join(FRAGMENTS)}")
     of_named = None if named is None else FRAGMENTS[named].chain
     if None not in (chain, of_named) and chain != of_named and (chain, of_named) != ("paired", "both"):
-        raise DatasetError(f"{named} is of {of_named} chains, not of {chain}")
+        raise DatasetError(f"{named} is a fragment of {of_named} chains; it does not fit chain={chain!r}")
     if isinstance(source, str) and source in _NAMED:
-        if any(given is not None for given in (id, heavy, light, label, groups)):
-            raise DatasetError(f"{source!r} is a public data set; only chain=, fragment= and labels= apply to it")
+        if any(column is not None for column in (id, heavy, light, label, groups)):
+            raise DatasetError(
+                f"{source!r} is a public data set; it has no options id=, heavy=, light=, label=, groups="
+            )
         if labels is not None and not isinstance(labels, str):
-            raise DatasetError(f"labels= of {source!r} is a name")
+            raise DatasetError(f"labels= of {source!r} must be a name, got a {type(labels).__name__}")
         data = _NAMED[source](*(() if labels is None else (labels,)))
     elif isinstance(source, str) and "." not in Path(source).name and not Path(source).exists():
-        known = ", ".join(_NAMED)
-        raise DatasetError(f"unknown data set {source!r}; choose one of {known}, or give the path of a table")
+        names = ", ".join(_NAMED)
+        raise DatasetError(f"unknown data set {source!r}; choose one of {names}, or give the path of a table")
     else:
         columns: dict[str, Any] = {"id": id, "heavy": heavy, "light": light, "label": label, "groups": groups}
         which = chain if named is None else FRAGMENTS[named].chain
@@ -129,7 +133,7 @@ def load_dataset(
 
 
 def _with_chains(data: Dataset, chain: Chain) -> Dataset:
-    """Return the antibodies that have the chains that are read; the others are named in the provenance."""
+    """Return the antibodies with the chains that are read; the provenance lists the others."""
     absent = {
         row: f"no {name} chain"
         for name in chains_read(chain)
@@ -142,9 +146,9 @@ def _with_chains(data: Dataset, chain: Chain) -> Dataset:
 
 
 def _boughter_flu_cdrs(labels: str = "published") -> Dataset:
-    """Influenza antibodies of Boughter et al. 2020: the three CDR loops of each chain, joined."""
+    """Return influenza antibodies of Boughter et al. 2020: the three CDR loops of each chain, concatenated."""
     if labels != "published":
-        raise DatasetError(f"unknown labels {labels!r} of 'boughter_flu_cdrs'; there are only the published ones")
+        raise DatasetError(f"unknown labels {labels!r} of 'boughter_flu_cdrs'; the only choice is published")
     folder = files("antibody_esm.data") / "boughter_flu_cdrs"
     ids, heavy, light, label, digests, counts = [], [], [], [], {}, {}
     for name, meaning, value in (("flu_mono", "specific", 0), ("flu_poly", "polyreactive", 1)):

@@ -1,4 +1,4 @@
-"""The part of an antibody that a model reads, decided once and the same at every door."""
+"""The part of an antibody that a model reads, by one rule for all inputs."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -23,20 +23,20 @@ from antibody_esm.numbering import (
 from antibody_esm.sequences import BETWEEN, Chain, ModelText
 
 _FR4_TO = 125
-"""Position that a whole domain reaches: light chains end at 127, and published ones may lack a residue or two."""
+"""Last position of a complete domain, at least: light chains end at 127, and published chains may lack two residues."""
 _SHORTEST_DOMAIN = 70
-"""Residues of the shortest text in which a variable domain is looked for among loops."""
+"""Fewest residues of loops in which a variable domain is searched."""
 
 ChainName = Literal["heavy", "light"]
 Chains = tuple[str | None, str | None]
-"""Heavy and light chain of an antibody, None where there is none."""
+"""Heavy and light chain of an antibody; None for a missing chain."""
 
 
 class Texts(NamedTuple):
-    """Result of reading some antibodies."""
+    """Result of reading antibodies."""
 
     parts: list[tuple[str, ...] | None]
-    """Part of each chain that is read, one tuple an antibody; None where the antibody is refused."""
+    """Part of each chain that is read, one tuple per antibody; None for a refused antibody."""
     reasons: dict[int, str]
     """Reason of each refusal, by row from 0."""
     between: str = ""
@@ -49,7 +49,7 @@ class Texts(NamedTuple):
 
     @property
     def accepted(self) -> list[str]:
-        """Texts of the rows that are read, as the language model takes them; ``heavy|light`` of a pair."""
+        """Texts of the rows that are read, as input of the language model; ``heavy|light`` for a pair."""
         return [self.between.join(parts) for parts in self.parts if parts is not None]
 
 
@@ -58,19 +58,19 @@ class Given(NamedTuple):
 
     chains: dict[ChainName, str | None]
     joined: bool = False
-    """True if both are the same text, which holds them one behind the other."""
+    """True if both are the same text, in which one chain follows the other."""
 
 
 class _Refused(Exception):  # noqa: N818  never leaves this module
-    """Reason for which a chain is not read."""
+    """Reason why a chain is refused; its text is part of the digest of a data set without the row."""
 
 
 @dataclass(frozen=True)
 class Reading:
     """Chain, fragment and numbering by which an antibody becomes the text that a model reads.
 
-    A data set has one (`Dataset.reading`), a fitted model keeps that of its training set, and both use it wherever
-    antibodies come in: lists, tables, files, data sets, explanations and the web page.
+    A data set has a reading (`Dataset.reading`), and a fitted model keeps that of its training set. It applies to all
+    inputs: lists, tables, files, data sets, explanations and the web page.
 
     Examples
     --------
@@ -81,20 +81,20 @@ class Reading:
 
     chain: Chain = "heavy"
     fragment: str | None = None
-    """Part that is cut out of the chains by numbering; None is each chain as it is."""
+    """Part that is cut out of the chains by numbering; None leaves each chain as it is."""
     species: tuple[str, ...] = SPECIES
     """Species whose profiles the numbering compares with."""
     lengths: tuple[tuple[int, int], ...] = ()
-    """Fewest and most residues of the training set's texts, for each chain of a pair. A text in which no variable
-    domain is recognised is taken for the fragment itself if its length lies within. Empty: none is."""
+    """Fewest and most residues of the training set's texts, for each chain of a pair. A text without a recognised
+    variable domain is read as the fragment itself if its length lies between them. If empty, such texts are refused."""
     check: bool = True
-    """True if numbering decides whether a chain is the molecule that is read."""
+    """True if numbering checks that a chain is the molecule that is read."""
     engine: str = field(default_factory=method)
-    """Program that numbers, with its version."""
+    """Name and version of the numbering program."""
 
     def __post_init__(self) -> None:
         if self.chain not in get_args(Chain):
-            raise DatasetError(f"chain is one of {', '.join(get_args(Chain))}, not {self.chain!r}")
+            raise DatasetError(f"chain must be one of {', '.join(get_args(Chain))}, not {self.chain!r}")
         part_of(self.chain, self.fragment)
         put = object.__setattr__  # frozen for everyone else
         put(self, "fragment", fragment_name(self.chain, self.fragment))
@@ -111,11 +111,11 @@ class Reading:
 
     @property
     def whole(self) -> bool:
-        """True if whole variable domains or chains are read, rather than loops or frameworks."""
+        """True if complete variable domains or chains are read, rather than loops or frameworks."""
         return is_whole(part_of(self.chain, self.fragment))
 
     def same_part(self, other: "Reading") -> bool:
-        """Return whether texts of both are the same part of the same chain; whole chains are VH, VL or VHH."""
+        """Return True if texts of both are the same part of the same chain; whole chains are VH, VL or VHH."""
         mine, theirs = (part_of(each.chain, each.fragment) for each in (self, other))
         return (self.chain, mine) == (other.chain, theirs)
 
@@ -125,46 +125,46 @@ class Reading:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
-        """Return what `to_dict` wrote. Raises TypeError, ValueError or DatasetError if it is anything else."""
-        known = {name: fields[name] for name in cls.__dataclass_fields__}
-        if not isinstance(known["check"], bool) or not all(isinstance(name, str) for name in known["species"]):
-            raise TypeError("check is true or false, species are names")
-        if any(type(end) is not int or end < 0 for ends in known["lengths"] for end in ends):
-            raise TypeError("lengths are numbers of residues")
-        return cls(**known | {"species": tuple(known["species"])})
+        """Return the reading with the fields of `to_dict`. Raises TypeError, ValueError or DatasetError for others."""
+        values = {name: fields[name] for name in cls.__dataclass_fields__}
+        if not isinstance(values["check"], bool) or not all(isinstance(name, str) for name in values["species"]):
+            raise TypeError("check must be true or false, and species must be names")
+        if any(type(end) is not int or end < 0 for ends in values["lengths"] for end in ends):
+            raise TypeError("lengths must be numbers of residues")
+        return cls(**values | {"species": tuple(values["species"])})
 
     def read(self, antibodies: Sequence["str | Chains"], *, check: bool | None = None) -> Texts:
-        """Return the text that is read of each antibody, or the reason why it is refused.
+        """Return the text that is read of each antibody, or the reason why the antibody is refused.
 
-        The reason of a row depends on that row alone.
+        The result of a row depends only on that row.
 
         Parameters
         ----------
         antibodies
-            In normal form: a chain, or text of a pair (``heavy|light``), or ``(heavy, light)``, of which the chains
-            that are not read may be None.
+            In normal form: a chain, or text of a pair (``heavy|light``), or ``(heavy, light)``. Chains that are not
+            read may be None.
         check
-            Whether numbering decides if a chain is the molecule that is read; None: as the reading says. Without it
-            a fragment is still cut out of the chains in which a variable domain is recognised.
+            True if numbering checks that a chain is the molecule that is read; None takes the reading's own `check`.
+            If False, a fragment is still cut out of chains with a recognised variable domain.
         """
         check = self.check if check is None else check
         rows = [self.given(antibody) for antibody in antibodies]
         domains = self._domains(rows) if check or self.fragment is not None else {}
         every: list[tuple[str, ...] | None] = []
         reasons: dict[int, str] = {}
-        for row, given in enumerate(rows):
+        for row, antibody in enumerate(rows):
             try:
-                every.append(self._parts(given, domains, check))
+                every.append(self._parts(antibody, domains, check))
             except _Refused as refused:
                 every.append(None)
                 reasons[row] = str(refused)
         return Texts(every, reasons, self._between)
 
     def verify(self, antibodies: Sequence["str | Chains"]) -> Texts:
-        """Return the text of each antibody that is this very part already, or the reason why it is not.
+        """Return the text of each antibody that already is this part, or the reason why it is not.
 
-        For data sets, whose chains are cut, or declared to be a part. Loops in which a whole domain is recognised
-        contradict that; frameworks, which a program may take for a domain, are not looked at.
+        For data sets, whose chains are cut or declared as a part. Loops with a recognised domain are refused;
+        frameworks are not checked, because a program may recognise a domain in them.
         """
         if self.whole:
             return replace(self, fragment=None, check=True).read(antibodies)
@@ -181,7 +181,7 @@ class Reading:
         return Texts(parts, texts.reasons | wrong, self._between)
 
     def with_lengths(self, texts: Iterable[str]) -> "Reading":
-        """Return the reading that knows the lengths of a training set's texts."""
+        """Return the reading with the lengths of a training set's texts."""
         sizes = [[len(chain) for chain in ModelText.of(text).chains] for text in texts]
         lengths = tuple((min(column), max(column)) for column in zip(*sizes, strict=True))
         return replace(self, lengths=lengths)
@@ -191,7 +191,7 @@ class Reading:
         return BETWEEN if self.chain == "paired" else ""
 
     def given(self, antibody: "str | Chains") -> Given:
-        """Return the chains that are read; one text that holds both where these are joined."""
+        """Return the chains that are read; one text that holds both if the chains are joined."""
         if isinstance(antibody, str) and not ModelText.of(antibody).is_pair:
             if self.chain == "both":
                 return Given({"heavy": antibody, "light": antibody}, joined=True)
@@ -204,23 +204,23 @@ class Reading:
         texts = list(dict.fromkeys(chain for row in rows for chain in row.chains.values() if chain))
         return dict(zip(texts, number(texts, species=self.species), strict=True))
 
-    def _parts(self, given: Given, domains: Mapping[str, tuple[Domain, ...]], check: bool) -> tuple[str, ...]:
+    def _parts(self, antibody: Given, domains: Mapping[str, tuple[Domain, ...]], check: bool) -> tuple[str, ...]:
         """Return the part of each chain that is read."""
-        absent = [name for name, chain in given.chains.items() if not chain]
+        absent = [name for name, chain in antibody.chains.items() if not chain]
         if absent:
             raise _Refused(f"no {absent[0]} chain")
-        chains = {name: chain for name, chain in given.chains.items() if chain}
+        chains = {name: chain for name, chain in antibody.chains.items() if chain}
         may_be_cut = self.fragment is not None and not (self.whole and check)
         if may_be_cut and not any(domains[chain] for chain in chains.values()):
-            return self._as_fragment(tuple(chains.values())[: 1 if given.joined else None], check)
+            return self._as_fragment(tuple(chains.values())[: 1 if antibody.joined else None], check)
         parts = tuple(
-            self._part(name, chain, domains.get(chain, ()), check, alone=not given.joined)
+            self._part(name, chain, domains.get(chain, ()), check, alone=not antibody.joined)
             for name, chain in chains.items()
         )
-        return parts[:1] if given.joined and self.fragment is None else parts
+        return parts[:1] if antibody.joined and self.fragment is None else parts
 
     def _as_fragment(self, parts: tuple[str, ...], check: bool) -> tuple[str, ...]:
-        """Return texts without a variable domain as the fragment itself, if they are as long as those of training."""
+        """Return texts without a variable domain as the fragment itself, if the training set has such lengths."""
         if not check:
             return parts
         absent = f"no {self.chain} variable domain" if len(self.chains) == 1 else "no variable domain"
@@ -259,7 +259,7 @@ class Reading:
 
 
 def incomplete(domain: Domain, name: str, regions: tuple[ImgtRegion, ...]) -> str | None:
-    """Return the reason why a domain has not all of the regions; None if it has."""
+    """Return the reason why a domain lacks a part of these regions; None if it has all of them."""
     absent = [region for region in regions if not domain.region(region)]
     if absent:
         return f"{name} {', '.join(absent)} missing"
@@ -273,13 +273,13 @@ def incomplete(domain: Domain, name: str, regions: tuple[ImgtRegion, ...]) -> st
 
 
 def _other_molecule(chain: str, species: Sequence[str]) -> str:
-    """Return the name of the molecule that a chain without a domain is, for messages; empty if it has none."""
+    """Return the name of the molecule that a chain without a domain is, for messages; empty if it is unknown."""
     reason = absent_reason(chain, species=species) if len(chain) >= _SHORTEST_DOMAIN else ""
     return "" if reason in ("", NO_DOMAIN) else f": {reason}"
 
 
 def _other_species(chain: str, species: Sequence[str]) -> str:
-    """Return advice where an incomplete domain is more like that of another species; empty if it is not."""
+    """Return advice if an incomplete domain is most similar to another species; else an empty text."""
     closest = closest_species(chain)
     return "" if closest is None or closest in species else f"; it looks like {closest}: give species=({closest!r},)"
 
@@ -292,7 +292,7 @@ def refuse(
     path: Path | None = None,
     column: str | None = None,
 ) -> None:
-    """Raise a DatasetError that lists the rows which are refused; do nothing if there is none.
+    """Raise a DatasetError that lists the refused rows; do nothing if there is none.
 
     Parameters
     ----------
@@ -301,11 +301,11 @@ def refuse(
     what
         Verb and object of the message, whose subject is ``3 of 40 antibodies``.
     hint
-        Advice behind the list.
+        Advice after the list.
     places
-        Gives the names of the first of some rows; by default their numbers from 1.
+        Function that returns the names of the first of these rows; by default their numbers from 1.
     path, column
-        The file and the column, where they are known.
+        The file and the column, if there are any.
     """
     if not texts.reasons:
         return

@@ -11,12 +11,12 @@ from antibody_esm.errors import DatasetError
 
 
 def shehata(labels: str = "published") -> Dataset:
-    """Return the antibodies with one kind of label.
+    """Return the antibodies with labels of one kind.
 
     Parameters
     ----------
     labels
-        ``published``: 1 for the seven that are published as polyspecific. ``psr``: the score, 0 to 1.
+        ``published``: 1 for the seven antibodies published as polyspecific. ``psr``: the score, 0 to 1.
     """
     file = fetch("shehata/shehata.csv")
     rows = list(csv.DictReader(io.StringIO(file.path.read_text(encoding="utf-8-sig"))))

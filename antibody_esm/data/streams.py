@@ -1,4 +1,4 @@
-"""Bytes and text of files, unpacked on the way and counted, so that a small packed file cannot fill the memory."""
+"""Streams of files, unpacked and counted while they are read, so that a small packed file cannot fill the memory."""
 
 import bz2
 import gzip
@@ -12,9 +12,9 @@ from antibody_esm.errors import DatasetError
 from antibody_esm.limits import LimitError, too_large, unpacked_limit
 
 PACKED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-"""Openers of packed files by the end of their names."""
+"""Functions that open packed files, by suffix."""
 _UNPACKED = 4 * 10**9
-"""Bytes to which a packed table unpacks at most, unless an environment variable says otherwise."""
+"""Most bytes to which a packed table unpacks, unless an environment variable sets another limit."""
 _LINE = 16 * 10**6
 _BUFFER = 2**18
 
@@ -52,9 +52,9 @@ class _Counted(io.RawIOBase):
 
 
 def open_text(path: Path) -> io.TextIOWrapper:
-    """Open a file of text, unpacked on the way.
+    """Open a text file, which is unpacked while it is read.
 
-    Reading raises DatasetError if it unpacks to more than its limit, or has a line of more than 16 MB.
+    Reading raises DatasetError if the file unpacks to more than its limit, or has a line of more than 16 MB.
     """
     return io.TextIOWrapper(_opened(path, _LINE), encoding="utf-8-sig")
 

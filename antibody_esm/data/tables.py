@@ -1,4 +1,4 @@
-"""Columns of a table that hold ids and chains of antibodies."""
+"""Columns of a table with ids and chains of antibodies."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MISSING = frozenset({
     *("", "-", "--", "na", "n/a", "nan", "none", "null", "<na>"),
-    *("#n/a", "#n/a n/a", "#na", "-nan", "-1.#ind", "-1.#qnan", "1.#ind", "1.#qnan"),  # the others of pandas
+    *("#n/a", "#n/a n/a", "#na", "-nan", "-1.#ind", "-1.#qnan", "1.#ind", "1.#qnan"),  # the other markers of pandas
 })  # fmt: skip
 _LONGEST_MARK = max(map(len, MISSING))
 _AMINO_ACIDS = ("sequence_aa", "sequence_alignment_aa")
@@ -23,26 +23,26 @@ _AMINO_ACIDS = ("sequence_aa", "sequence_alignment_aa")
 
 
 def read_sequences(path: Path, column: str | None = None) -> Iterator[tuple[str, Any]]:
-    """Give the id of each sequence of a FASTA file or table, and the sequence; None where it is missing.
+    """Yield the id and the sequence of each row of a FASTA file or table; a missing sequence is None.
 
-    The file is read some thousand rows at a time, and may be larger than memory.
+    The file is read in batches of rows, and may be larger than memory.
 
     Parameters
     ----------
     column
-        Column of the table; None is the first that there is of sequence, heavy, light. In a table of AIRR, whose
-        column ``sequence`` holds nucleotides, it is ``sequence_aa``, and ids are those of ``sequence_id``.
+        Column of the table; None is the first of sequence, heavy, light that exists. In a table of AIRR, whose column
+        ``sequence`` holds nucleotides, it is ``sequence_aa``, and ids are those of ``sequence_id``.
 
     Raises
     ------
     DatasetError
-        If the file cannot be read, where it cannot.
+        If the file cannot be read; rows before the fault are yielded first.
     """
     row = 0
     for frame in read_frames(path):
         usual = [name for name in ("sequence", "heavy", "light", "sequence_aa") if name in frame.columns]
         if column is None and not usual:
-            raise DatasetError(f"no column with sequences; name one. {columns_there(frame, path)}", path)
+            raise DatasetError(f"no column with sequences; name a column. {columns_there(frame, path)}", path)
         sequences = named_column(frame, column or _protein(usual[0], frame), path)
         names = ids_of(frame, first=row)
         row += len(frame)
@@ -50,16 +50,16 @@ def read_sequences(path: Path, column: str | None = None) -> Iterator[tuple[str,
 
 
 def in_file(error: SequenceError, path: Path, ids: Mapping[int, str], column: str | None = None) -> SequenceError:
-    """Return the error of a file's sequences with the line and the id of each, and where the amino acids are.
+    """Return the error of a file's sequences with the line and id of each, and the column of amino acids.
 
     Parameters
     ----------
     error
         Its indices are rows of the file, from 0.
     ids
-        By row, those of the first ten rows at least.
+        Ids by row, at least of the first ten rows.
     column
-        Column that was read; None as in `read_sequences`.
+        Column that was read; None as for `read_sequences`.
     """
     reasons = error.reasons
     if any(reason.startswith(NUCLEIC) for reason in reasons) and not is_fasta(path):
@@ -69,22 +69,22 @@ def in_file(error: SequenceError, path: Path, ids: Mapping[int, str], column: st
 
 
 def advised(reason: str, frame: "pd.DataFrame", column: str | None = None) -> str:
-    """Return why a sequence is refused; where it is DNA, with the column of amino acids that the table has."""
+    """Return the reason why a sequence is refused; for DNA, with the table's column of amino acids, if any."""
     other = next((name for name in _AMINO_ACIDS if name in frame.columns and name != column), None)
-    return f"{reason}; take the column {other}" if other and reason.startswith(NUCLEIC) else reason
+    return f"{reason}; use the column {other}" if other and reason.startswith(NUCLEIC) else reason
 
 
 def pasted(text: str) -> "pd.DataFrame":
-    """Return the ids and sequences of text: FASTA, or one sequence a line, whose ids are numbers from 0.
+    """Return the ids and sequences of text: FASTA, or one sequence per line, whose ids are numbers from 0.
 
-    Ids of FASTA are those that the same text has in a file.
+    FASTA has the same ids as in a file.
     """
     import pandas as pd
 
     if text.lstrip().startswith(">"):
-        found = list(records(io.StringIO(text)))
-        named = namer(lambda: [record.header for record in found])
-        rows = [(named(record.header), record.sequence) for record in found]
+        entries = list(records(io.StringIO(text)))
+        named = namer(lambda: [record.header for record in entries])
+        rows = [(named(record.header), record.sequence) for record in entries]
     else:
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         rows = [(str(i), line) for i, line in enumerate(lines)]
@@ -92,17 +92,17 @@ def pasted(text: str) -> "pd.DataFrame":
 
 
 def named_column(frame: "pd.DataFrame", name: str, path: Path | None = None) -> "pd.Series[Any]":
-    """Return the column of a name. Raises DatasetError if there is none, or there are several."""
+    """Return the column with a name. Raises DatasetError if there is none or more than one."""
     if name not in frame.columns:
         raise DatasetError(f"there is no column {name!r}. {columns_there(frame, path)}", path, column=name)
-    found = frame[name]
-    if found.ndim != 1:
-        raise DatasetError(f"there are {found.shape[1]} columns named {name!r}", path, column=name)
-    return found
+    column = frame[name]
+    if column.ndim != 1:
+        raise DatasetError(f"there are {column.shape[1]} columns named {name!r}", path, column=name)
+    return column
 
 
 def ids_of(frame: "pd.DataFrame", column: str | None = None, first: int = 0) -> list[str]:
-    """Return the id of each row as text; its number, counted on from ``first``, where it has none.
+    """Return the id of each row as text; a row without an id has its number, counted from ``first``.
 
     Without a name, the column is ``id``, or ``sequence_id`` in a table of AIRR.
     """
@@ -120,17 +120,17 @@ def chain_columns(
     light: str | None = None,
     fragment: str | None = None,
 ) -> "dict[str, pd.Series[Any]]":
-    """Return the columns that hold what a model of these chains reads, by ``heavy`` and ``light``.
+    """Return the columns with the chains that a model reads, by ``heavy`` and ``light``.
 
-    Without names they are called so; where one chain is read, it may also be called ``sequence``, as in FASTA, or
-    ``sequence_aa``, as in AIRR. Where both are read and there is only ``sequence``, it holds ``HEAVY|LIGHT``; for a
-    fragment of both chains also a single chain with both domains. A missing chain (empty, NA, N/A, nan, None, null,
-    ``-``) is None.
+    By default, columns have these names. If one chain is read, its column may also be ``sequence``, as in FASTA, or
+    ``sequence_aa``, as in AIRR. If both chains are read and the only column is ``sequence``, it holds ``HEAVY|LIGHT``;
+    for a fragment of both chains, it may hold single chains with both domains. A missing chain (empty, NA, N/A, nan,
+    None, null, ``-``) is None.
 
     Raises
     ------
     DatasetError
-        If there is no such column, or several are, or one is named as both chains.
+        If a column does not exist or occurs more than once, or if one column is named for both chains.
     """
     import pandas as pd
 
@@ -148,7 +148,7 @@ def chain_columns(
             if column is None:
                 there = ", ".join(map(str, frame.columns))
                 raise DatasetError(
-                    f"the model reads the {name} chain, and no column is named {choices[0]!r}, of {there}"
+                    f"the model reads the {name} chain, but there is no column {choices[0]!r}; the columns are {there}"
                 )
             cells = named_column(frame, column)
             columns[name] = pd.Series([cleaned(value) for value in cells], cells.index, object, cells.name)
@@ -156,7 +156,7 @@ def chain_columns(
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether a cell is empty."""
+    """Return True if a cell is empty."""
     import pandas as pd
 
     if isinstance(value, str):
@@ -165,9 +165,9 @@ def is_missing(value: Any) -> bool:
 
 
 def is_missing_chain(value: Any) -> bool:
-    """Return whether a cell of a column of chains is empty or says that there is none: NA, N/A, nan, None, null, ``-``.
+    """Return True if a cell of a column of chains is empty or holds NA, N/A, nan, None, null or ``-``.
 
-    In such a column these are never sequences: NA is not the dipeptide of asparagine and alanine, and NAN no loop.
+    In such a column these are never sequences: NA is not the dipeptide of asparagine and alanine.
     """
     if not isinstance(value, str):
         return is_missing(value)
@@ -176,17 +176,17 @@ def is_missing_chain(value: Any) -> bool:
 
 
 def without_dressing(sequence: Any) -> Any:
-    """Return a sequence without the white space in it and the stop behind it, which people leave there."""
+    """Return a sequence without white space and without a final stop ``*``."""
     return "".join(sequence.split()).removesuffix("*") if isinstance(sequence, str) else sequence
 
 
 def cleaned(value: Any) -> Any:
-    """Return the sequence in a cell of a column of chains, without dressing; None if it is missing."""
+    """Return the sequence in a cell of a column of chains, without white space and stop; None if it is missing."""
     return None if is_missing_chain(value) else without_dressing(value)
 
 
 def divided(column: "pd.Series[Any]", *, whole: bool) -> "dict[str, pd.Series[Any]]":
-    """Return the heavy and light chains of ``HEAVY|LIGHT``; a record without ``|`` is heavy, or both if it is whole."""
+    """Return the heavy and light chains of ``HEAVY|LIGHT``; a record without ``|`` is heavy, or both if `whole`."""
     import pandas as pd
 
     def parts(value: Any) -> tuple[Any, Any]:
@@ -204,10 +204,12 @@ def divided(column: "pd.Series[Any]", *, whole: bool) -> "dict[str, pd.Series[An
 
 
 def refuse_own_partner(chain: Chain, heavy: str | None, light: str | None, path: Path | None = None) -> None:
-    """Raise a DatasetError if one column is named as both chains."""
+    """Raise a DatasetError if one column is named for both chains."""
     column = heavy or "heavy"
     if chain in ("both", "paired") and column == (light or "light"):
-        raise DatasetError(f"the column {column!r} is named as heavy and as light chain", path, column=column)
+        raise DatasetError(
+            f"the column {column!r} is named for both the heavy and the light chain", path, column=column
+        )
 
 
 def _protein(name: str, frame: "pd.DataFrame") -> str:
@@ -216,11 +218,11 @@ def _protein(name: str, frame: "pd.DataFrame") -> str:
 
 
 def usual_id_column(frame: "pd.DataFrame") -> str:
-    """Return the column of ids where none is named: ``id``, or ``sequence_id`` in a table of AIRR."""
+    """Return the default column of ids: ``id``, or ``sequence_id`` in a table of AIRR."""
     airr = "id" not in frame.columns and {"sequence_id", "sequence_aa"} <= set(frame.columns)
     return "sequence_id" if airr else "id"
 
 
 def columns_there(frame: "pd.DataFrame", path: Path | None = None) -> str:
     """Return the sentence of a message that lists the columns of a table."""
-    return f"There are: {', '.join(map(str, frame.columns))}{commented_header(path)}"
+    return f"The columns are: {', '.join(map(str, frame.columns))}{commented_header(path)}"

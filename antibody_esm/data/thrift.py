@@ -1,4 +1,4 @@
-"""Structs in Thrift's compact protocol, as headers of Parquet pages are written."""
+"""Structs in Thrift's compact protocol, the format of headers of Parquet pages."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ _INTEGERS = (4, 5, 6)
 
 
 def struct_at(content: bytes) -> tuple[dict[int, Any], int]:
-    r"""Return the fields of the struct with which bytes begin, by number, and its length. Texts are their lengths.
+    r"""Return the fields of the struct at the beginning of bytes, by number, and its length; a text is its length.
 
     Raises
     ------
     LimitError
-        If there is none.
+        If the bytes do not begin with a struct.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""DNA of an antibody chain becomes protein: the reading frame is found by what it gives, not assumed."""
+"""Translation of antibody DNA; the reading frame is the one with the best variable domain."""
 
 import re
 from collections.abc import Sequence
@@ -21,25 +21,25 @@ _SIGNS = (
 
 
 def read_dna(path: Path) -> list[str]:
-    """Return the sequences of a FASTA file in its order, upper case; titles may be missing or repeat.
+    """Return the sequences of a FASTA file in order, in upper case; titles may be missing or repeat.
 
     Raises
     ------
     DatasetError
-        If a sequence holds a letter that stands for no nucleotide.
+        If a sequence holds a letter that is not a nucleotide code.
     """
     from Bio.SeqIO.FastaIO import SimpleFastaParser
 
     with path.open(encoding="ascii", errors="replace") as lines:
-        found = ["".join(sequence.split()).upper() for _, sequence in SimpleFastaParser(lines)]
-    for row, sequence in enumerate(found):
+        sequences = ["".join(sequence.split()).upper() for _, sequence in SimpleFastaParser(lines)]
+    for row, sequence in enumerate(sequences):
         if not set(sequence) <= set("ACGTRYSWKMBDHVN"):
-            raise DatasetError(f"record {row + 1} is not DNA", path, row)
-    return found
+            raise DatasetError(f"record {row + 1} holds letters that are not nucleotide codes", path, row)
+    return sequences
 
 
 def translate(dna: str) -> str:
-    """Return the protein of the first reading frame: ``*`` a stop, X a codon that stands for more than one residue.
+    """Return the protein of the first reading frame: ``*`` is a stop, X is an ambiguous codon.
 
     Examples
     --------
@@ -49,11 +49,11 @@ def translate(dna: str) -> str:
     from Bio.Seq import Seq
 
     protein = str(Seq(dna[: len(dna) // 3 * 3]).translate())
-    return re.sub("[BZJ]", "X", protein)  # letters for one of two residues, which no language model knows
+    return re.sub("[BZJ]", "X", protein)  # letters for one of two residues, for which no language model has tokens
 
 
 def open_stretches(dna: str) -> list[str]:
-    """Return what lies between stops in the three forward frames, the likeliest to be an antibody first.
+    """Return the proteins between stops in the three forward frames, the likeliest antibody first.
 
     Examples
     --------
@@ -67,21 +67,21 @@ def open_stretches(dna: str) -> list[str]:
 
 
 def variable_domains(records: Sequence[str]) -> list[Domain | None]:
-    """Return, for each DNA sequence, the variable domain that scores highest in any frame; None if there is none.
+    """Return the variable domain of each DNA sequence with the most bits in any frame; None if there is none.
 
-    Where the likeliest stretch holds a whole domain, the others are not looked at: on the sequences of Boughter et al.
-    2020 that gives the same domains as numbering every stretch of every frame.
+    If the likeliest stretch holds a complete domain, the others are skipped. On the sequences of Boughter et al. 2020,
+    the domains are the same as by numbering every stretch of every frame.
     """
     stretches = [open_stretches(dna) for dna in records]
-    found: list[Domain | None] = [None] * len(records)
+    best_domains: list[Domain | None] = [None] * len(records)
 
     def look(wanted: list[tuple[int, str]]) -> None:
         for (row, _), domains in zip(wanted, number([part for _, part in wanted]), strict=True):
-            new, old = best(domains), found[row]
+            new, old = best(domains), best_domains[row]
             if new is not None and (old is None or new.score > old.score):
-                found[row] = new
+                best_domains[row] = new
 
     look([(row, parts[0]) for row, parts in enumerate(stretches) if parts])
-    doubtful = [row for row, domain in enumerate(found) if domain is None or not domain.is_complete]
+    doubtful = [row for row, domain in enumerate(best_domains) if domain is None or not domain.is_complete]
     look([(row, part) for row in doubtful for part in stretches[row][1:]])
-    return found
+    return best_domains

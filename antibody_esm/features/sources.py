@@ -1,4 +1,4 @@
-"""Sources of vectors: a language model, descriptors that need none, or several of these as one."""
+"""Sources of vectors: a language model, descriptors, or an ensemble."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from antibody_esm.specs import AnyExtractorSpec, DescriptorSpec, EnsembleSpec, E
 
 
 class Source(Protocol):
-    """An object that turns sequences into vectors; nothing of it is stored here."""
+    """Object that computes vectors of sequences, without storing them."""
 
     runtime: RuntimeSpec
 
@@ -32,20 +32,20 @@ class Source(Protocol):
 
     @property
     def computed(self) -> int:
-        """Sequences that went through a language model since this object was made, each counted once a model."""
+        """Number of sequences that went through a language model since construction, counted once per model."""
         ...
 
     @property
     def longest(self) -> int | None:
-        """Longest sequence in residues, as far as is known without files; None if there is no limit."""
+        """Longest allowed sequence in residues, as far as the spec determines it; None if there is no limit."""
         ...
 
     def needed(self, sequences: Iterable[str | tuple[str, str]]) -> int:
-        """Return the number of distinct vectors of language models that these sequences or pairs consist of."""
+        """Return the number of distinct vectors of language models that these sequences or pairs need."""
         ...
 
     def unload(self) -> None:
-        """Let models leave memory."""
+        """Remove models from memory."""
         ...
 
     def embed(self, sequences: Iterable[str | tuple[str, str]]) -> Rows:
@@ -59,7 +59,7 @@ class Described:
     Parameters
     ----------
     spec
-        Which descriptors.
+        Choice of descriptors.
     """
 
     computed = 0
@@ -95,7 +95,7 @@ class Described:
         Raises
         ------
         SequenceError
-            If a sequence is not made of amino acids and X, or of X alone, or if only some are pairs.
+            If a sequence is not made of amino acids and X, or holds only X, or if pairs and single chains are mixed.
         """
         normal = normalise(sequences, pairs=True)
         if not normal:
@@ -108,7 +108,7 @@ Single = Extractor | Described
 
 
 class Ensemble:
-    """The extractors of an `EnsembleSpec`. Their models are in memory one at a time.
+    """Extractors of an `EnsembleSpec`, whose models are in memory one at a time.
 
     Parameters
     ----------
@@ -120,13 +120,13 @@ class Ensemble:
     Attributes
     ----------
     members
-        One `Extractor` a language model, one `Described` for descriptors.
+        One `Extractor` per language model, and one `Described` for descriptors.
     """
 
     def __init__(self, spec: str | EnsembleSpec, runtime: RuntimeSpec | None = None) -> None:
         chosen = presets.extractor(spec)
         if not isinstance(chosen, EnsembleSpec):
-            raise ValueError(f"{chosen!r} is not of several: use Extractor(...) or embed(...)")
+            raise ValueError(f"{chosen!r} is not an ensemble; use Extractor(...) or embed(...)")
         self.spec = chosen
         self.runtime = runtime or RuntimeSpec()
         self.members = tuple(_single(member, self.runtime) for member in chosen.members)
@@ -136,31 +136,31 @@ class Ensemble:
 
     @property
     def computed(self) -> int:
-        """Sequences that went through a language model since this object was made, each counted once a model."""
+        """Number of sequences that went through a language model since construction, counted once per model."""
         return sum(member.computed for member in self.members)
 
     @property
     def pinned(self) -> EnsembleSpec:
-        """The spec, pinned to the models that these extractors run."""
+        """The spec, pinned to the models of the members."""
         return self.spec.model_copy(update={"members": tuple(member.pinned for member in self.members)})
 
     @property
     def longest(self) -> int | None:
-        """Longest sequence in residues that every member takes, as far as is known; None if all cut what is longer."""
+        """Longest sequence in residues that every member accepts; None if every member cuts longer sequences."""
         return min((member.longest for member in self.members if member.longest is not None), default=None)
 
     def needed(self, sequences: Iterable[str | tuple[str, str]]) -> int:
-        """Return the number of distinct vectors, of all members, that these sequences or pairs consist of."""
+        """Return the number of distinct vectors, of all members, that these sequences or pairs need."""
         normal = normalise(sequences, pairs=True)
         return sum(member.needed(normal) for member in self.members)
 
     def unload(self) -> None:
-        """Let the models leave memory; one is read again when it is next needed."""
+        """Remove the models from memory; a model is loaded again when it is needed."""
         for member in self.members:
             member.unload()
 
     def embed(self, sequences: Iterable[str | tuple[str, str]]) -> Rows:
-        """Return one vector per sequence, in input order; raises as `Extractor.embed` does. Nothing is stored."""
+        """Return one vector per sequence, in input order, without storing it; raises as `Extractor.embed` does."""
         normal, every = normalise(sequences, pairs=True), []
         self.check()
         for member in self.members:
@@ -169,19 +169,19 @@ class Ensemble:
         return self.combined(every)
 
     def check(self) -> None:
-        """Compare the lengths of the members' vectors, of which a mean is taken.
+        """Check that vectors of the members have the same length, if their mean is computed.
 
         Raises
         ------
         CheckpointError
-            If they differ.
+            If the lengths differ.
         """
         if self.spec.combine == "mean" and len({member.dim for member in self.members}) > 1:
             lengths = ", ".join(f"{member.spec!r} {member.dim}" for member in self.members)
-            raise CheckpointError(f"a mean needs vectors of one length, these are: {lengths}")
+            raise CheckpointError(f"combine='mean' requires vectors of one length; the lengths are: {lengths}")
 
     def combined(self, every: Sequence[Rows]) -> Rows:
-        """Return the members' vectors as one ``(n, dim)``, float32."""
+        """Return the combined vectors of the members, ``(n, dim)``, float32."""
         return np.hstack(every) if self.spec.combine == "concat" else np.mean(every, axis=0, dtype=np.float32)
 
 

@@ -1,11 +1,11 @@
 """IMGT numbering of antibody chains: variable domains, their regions, germline genes and species.
 
-The work is done by anarcism, which aligns to the profiles of ANARCI (doi:10.1093/bioinformatics/btv552). Its rhesus
-profiles put the second cysteine one position too far in every heavy and kappa chain that was tried, a fault of the
-profiles themselves, so species are chosen here: human and mouse, and alpaca where nanobodies are expected.
+Domains are aligned by anarcism to the profiles of ANARCI (doi:10.1093/bioinformatics/btv552). Its rhesus profiles have
+a fault: in all tested heavy and kappa chains, they put the second cysteine one position too far. Therefore species are
+restricted: human and mouse by default, and alpaca for nanobodies.
 
-Numbering takes some 5 ms a variable domain, and 20 ms a longer sequence or one in doubt. Results are kept in the user's
-cache folder, and computed once.
+Numbering takes about 5 ms a variable domain, and 20 ms a longer or doubtful sequence. Results are computed once and
+kept in the user's cache folder.
 """
 
 from antibody_esm.numbering.domain import Domain, best

@@ -1,4 +1,4 @@
-"""Results of numbering that are remembered; a cache that cannot be used costs time, and nothing else."""
+"""Cache of numbering results; without it, numbering is slower but gives the same results."""
 
 import hashlib
 import json
@@ -14,14 +14,14 @@ _DIGEST = 16
 
 
 class Cache(Generic[Result]):
-    """One result a sequence, as JSON, in the user's cache folder.
+    """One result per sequence, as JSON, in the user's cache folder.
 
     Parameters
     ----------
     rules
-        Text that names all that a result depends on but the sequence.
+        Text that identifies all inputs of a result except the sequence.
     write, read
-        A result as plain values for JSON, and back.
+        Functions that convert a result to plain values for JSON, and back.
     """
 
     def __init__(self, rules: str, write: Callable[[Result], Any], read: Callable[[Any], Result]) -> None:
@@ -36,24 +36,24 @@ class Cache(Generic[Result]):
             )
 
     def get(self, sequences: Sequence[str]) -> dict[str, Result]:
-        """Return the results of those sequences that are remembered."""
+        """Return the cached results of sequences."""
         results = {}
         for sequence, text in self._rows(sequences):
-            with suppress(ValueError, TypeError, KeyError):  # not what `put` wrote: as if it were not there
+            with suppress(ValueError, TypeError, KeyError):  # not written by `put`: counts as absent
                 result = self._read(json.loads(text[_DIGEST:]))
                 if text[:_DIGEST] == _digest(sequence, text[_DIGEST:]):
                     results[sequence] = result
         return results
 
     def put(self, results: dict[str, Result]) -> None:
-        """Remember the results of some sequences."""
+        """Cache the results of sequences."""
         texts = {sequence: json.dumps(self._write(result)) for sequence, result in results.items()}
         rows = [(self._key(sequence), _digest(sequence, text) + text) for sequence, text in texts.items()]
         if self._database is not None:
             try:
                 with self._database:
                     self._database.executemany("INSERT OR REPLACE INTO domains VALUES (?, ?)", rows)
-            except sqlite3.Error:  # another process holds it, or it is damaged: no more waiting for it
+            except sqlite3.Error:  # another process locks it, or it is damaged: it is not used again
                 self.close()
 
     def close(self) -> None:
@@ -80,12 +80,12 @@ class Cache(Generic[Result]):
 
 
 def cache_folder() -> Path:
-    """Return the folder of remembered results."""
+    """Return the folder of the cache."""
     import platformdirs
 
     return platformdirs.user_cache_path("antibody_esm") / "numbering"
 
 
 def _digest(sequence: str, text: str) -> str:
-    """Return a digest by which a text is known to be that written for a sequence."""
+    """Return a digest that identifies a text as the one written for a sequence."""
     return hashlib.sha256(f"{sequence}\0{text}".encode()).hexdigest()[:_DIGEST]

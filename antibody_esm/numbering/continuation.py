@@ -1,9 +1,9 @@
-"""Continuation of domains whose alignment ended in CDR3, though framework 4 follows.
+"""Continuation of domains whose alignment ended in CDR3, although framework 4 follows.
 
-A long CDR3 with a ``WG`` of its own (D genes with ``DFWG``) can end the alignment there. The rule: search the residues
-behind for [WF]-G-x-G and the end of a J gene, T-x-[VL]-T-V-S-[SA] in heavy and T-x-[VL]-x-[IVL]-[KL] in light chains.
+A long CDR3 that contains ``WG`` (D genes with ``DFWG``) can end the alignment there. The rule: search the following
+residues for [WF]-G-x-G and the end of a J gene, T-x-[VL]-T-V-S-[SA] in heavy and T-x-[VL]-x-[IVL]-[KL] in light chains.
 One residue of that end may differ, and the read may stop after the third. Then align again without the middle of the
-longer CDR3. If framework 4 now begins there, it is accepted, and CDR3 is numbered by IMGT's rule.
+longer CDR3. If framework 4 now begins at the same place, it is accepted, and CDR3 is numbered by IMGT's rule.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,24 +19,24 @@ _J_END = {
     "K": (*("WF", "G", "", "G"), *("T", "", "VL", "", "IVL", "KL")),
     "L": (*("WF", "G", "", "G"), *("T", "", "VL", "", "IVL", "KL")),
 }
-"""Residues of framework 4 by chain; all are allowed where there is none."""
+"""Residues of framework 4 by chain; an empty text allows all."""
 _LEAST = 7
-"""Residues of framework 4 that must be there."""
+"""Fewest residues of framework 4."""
 _LONGEST = 60
-"""Residues of the longest CDR3 that is looked for."""
+"""Most residues of a CDR3."""
 _KEPT = 5
-"""Residues that are left on each side of the CDR3 that is aligned again."""
+"""Residues at each end of a CDR3 that are kept when it is aligned again."""
 
 
 def continued(sequence: str, domain: Domain, until: int, align: Callable[[str, _Chain], tuple[Domain, ...]]) -> Domain:
-    """Return a domain that ended in CDR3 with its whole CDR3 and framework 4, or as it was if none follow.
+    """Return a domain that ended in CDR3 with its whole CDR3 and framework 4, or unchanged if none follow.
 
     Parameters
     ----------
     until
         Index of the first residue that belongs to another domain.
     align
-        Domains of a sequence, aligned to the profiles of one chain.
+        Function that returns the domains of a sequence, aligned to the profiles of one chain.
     """
     if domain.numbers[-1] >= REGIONS["FR4"][0] or "104" not in domain.positions:
         return domain
@@ -63,7 +63,7 @@ def continued(sequence: str, domain: Domain, until: int, align: Callable[[str, _
 
 
 def loop_positions(length: int) -> tuple[str, ...]:
-    """Return the IMGT positions of a CDR3 of so many residues: gaps and insertions are at its top.
+    """Return the IMGT positions of a CDR3 of this length: gaps and insertions are at its top.
 
     Examples
     --------

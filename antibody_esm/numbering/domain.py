@@ -1,4 +1,4 @@
-"""A variable domain: its residues with their IMGT positions, its regions, and doubts about them."""
+"""Variable domains: residues with their IMGT positions, regions, and doubtful parts."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
@@ -10,9 +10,9 @@ from antibody_esm.numbering.regions import CDRS, COUNTED, REGIONS, ImgtRegion, g
 
 _CONSERVED = ((23, "C"), (41, "W"), (104, "C"), (118, "WF"), (119, "G"), (121, "G"))
 _COMPLETE = 126
-"""Position that a complete domain reaches."""
+"""Lowest last position of a complete domain."""
 _BESIDE: tuple[tuple[ImgtRegion, tuple[ImgtRegion, ...]], ...] = (("CDR1", ("FR1", "FR2")), ("CDR2", ("FR2", "FR3")))
-"""Loops of the V gene, and the frameworks beside each, which a misplaced residue would lengthen or shorten."""
+"""Loops of the V gene with their neighbouring frameworks, whose lengths a misplaced residue would change."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class Domain:
 
     chain: Literal["H", "K", "L"]
     start: int
-    """Index of its first residue in the sequence, from 0."""
+    """Index of the first residue in the sequence, from 0."""
     residues: str
     positions: tuple[str, ...]
     """IMGT position of each residue, insertions by a letter (``"111A"``), in the order of the sequence."""
     filled: int
-    """Unknown residues (X) at its beginning that are not aligned, and fill framework 1 up."""
+    """Number of unaligned unknown residues (X) at the beginning, which complete framework 1."""
     score: float
     """Bits of the alignment."""
     species: str
@@ -50,25 +50,25 @@ class Domain:
     j_gene: str | None
     j_identity: float | None
     continued: bool = False
-    """True if the alignment ended in CDR3, and the domain was continued to a J gene's end behind it."""
+    """True if the alignment ended in CDR3 and the domain was continued to the end of a J gene."""
 
     @property
     def end(self) -> int:
-        """First residue of the sequence behind the domain."""
+        """Index of the first residue after the domain."""
         return self.start + len(self.residues)
 
     @cached_property
     def numbers(self) -> tuple[int, ...]:
-        """IMGT position of each residue without the letter of an insertion, 1 to 128; none is below the one before."""
+        """IMGT position of each residue without the letter of an insertion, 1 to 128, in ascending order."""
         return tuple(int(position.rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")) for position in self.positions)
 
     def span(self, region: ImgtRegion) -> tuple[int, int]:
-        """Return the first index of a region in `residues`, and the first behind it."""
+        """Return the first index of a region in `residues`, and the first index after it."""
         first, last = REGIONS[region]
         return bisect_left(self.numbers, first), bisect_right(self.numbers, last)
 
     def region(self, region: ImgtRegion) -> str:
-        """Return the residues of a region; none if it is missing."""
+        """Return the residues of a region; an empty text if it is missing."""
         begin, end = self.span(region)
         return self.residues[begin:end]
 
@@ -84,17 +84,17 @@ class Domain:
 
     @property
     def cdr3(self) -> str:
-        """Positions 105 to 117; the conserved cysteine and tryptophan beside it are not part of it."""
+        """Positions 105 to 117, without the conserved cysteine and tryptophan at its ends."""
         return self.region("CDR3")
 
     @cached_property
     def problems(self) -> tuple[str, ...]:
-        """Parts of the numbering that are doubtful, in words.
+        """Descriptions of doubtful parts of the numbering.
 
-        Checked are both ends, the loops, the anchors (cysteines 23 and 104, tryptophan 41, [WF]-G-x-G at 118 to 121),
-        and the lengths of CDR1 and CDR2 against the nearest germline V gene. A length is doubtful if a framework beside
-        the loop has another length too, if no germline V gene has it, or if CDR2, which no anchor is near, is shorter
-        than the germline's. `remarks` names all other differences.
+        Both ends, the loops and the anchors (cysteines 23 and 104, tryptophan 41, [WF]-G-x-G at 118 to 121) are
+        checked, and the lengths of CDR1 and CDR2 are compared with the nearest germline V gene. A length is doubtful if
+        a neighbouring framework differs in length too, if no germline V gene has it, or if CDR2, which has no anchor
+        nearby, is shorter than the germline's. `remarks` names all other differences.
         """
         first, last = self.numbers[self.filled], self.numbers[-1]
         problems = []
@@ -111,10 +111,10 @@ class Domain:
 
     @cached_property
     def remarks(self) -> tuple[str, ...]:
-        """Peculiarities that need not be faults of the numbering, in words.
+        """Descriptions of peculiarities that may be correct.
 
-        They are lengths of regions that are not the nearest germline V gene's, as after an insertion, a deletion or a
-        graft of loops, and a CDR3 at whose own ``WG`` or ``FG`` the alignment had ended.
+        They are lengths of regions that differ from the nearest germline V gene, for example after an insertion, a
+        deletion or a graft of loops, and a CDR3 whose own ``WG`` or ``FG`` had ended the alignment.
         """
         remarks = [text for text, doubtful in self._lengths() if not doubtful]
         if self.continued:
@@ -123,7 +123,7 @@ class Domain:
 
     @property
     def is_complete(self) -> bool:
-        """True if it is aligned from position 1 or 2 to 126 or later."""
+        """True if the domain is aligned from position 1 or 2 to 126 or later."""
         return self.numbers[self.filled] <= 2 and self.numbers[-1] >= _COMPLETE
 
     @property

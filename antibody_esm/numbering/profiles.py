@@ -1,4 +1,4 @@
-"""Alignment to the profiles of anarcism: variable domains of sequences, as they are computed."""
+"""Variable domains of sequences by alignment to the profiles of anarcism."""
 
 import re
 from collections.abc import Sequence
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
     from anarcism import DomainResult, SequenceResult
 
 SPECIES = ("human", "mouse")
-"""Species whose profiles a chain is compared with."""
+"""Default species of profiles."""
 NANOBODY_SPECIES = ("human", "mouse", "alpaca")
-"""The same, where nanobodies are expected."""
+"""Species of profiles for nanobodies."""
 
 _Chains = tuple[Literal["H", "K", "L", "A", "B", "G", "D"], ...]
 _CHAINS: _Chains = ("H", "K", "L")
 _RECEPTOR_CHAINS: _Chains = ("A", "B", "G", "D")
 _FORMAT = 2
-"""Raise it when `number` or `absent_reason` changes for a sequence, so that nothing cached before is used."""
+"""Raise it when `number` or `absent_reason` changes for a sequence, so that earlier cached results are not used."""
 _HEAVY_END, _LIGHT_END = _ENDS = re.compile("WG.G"), re.compile("FG.G")
-"""Beginnings of framework 4; a sequence that has one of them is probably of that chain."""
+"""Beginnings of framework 4; a sequence with only one of them is probably of that chain."""
 _ONE = 170
-"""Residues of the longest sequence that is probably one domain and little else."""
+"""Most residues of a sequence that is probably a single domain."""
 _SURE = 100
-"""Bits from which on a domain is of the chain it was aligned to; germline T-cell receptors reach 77 at most."""
+"""Fewest bits of a domain whose chain is certain; germline T-cell receptors reach at most 77."""
 _LEFT = 40
 
 
 def method(species: Sequence[str] = SPECIES) -> str:
-    """Return the numbering program, its version, the format of results, and the species unless human and mouse."""
+    """Return the numbering program, its version, the format of results, and the species if not human and mouse."""
     others = "" if set(species) == set(SPECIES) else f", {' '.join(sorted(set(species)))}"
     return f"anarcism {version('anarcism')}, {_FORMAT}{others}"
 
@@ -42,12 +42,12 @@ def check_species(species: Sequence[str]) -> None:
 
     unknown = set(species) - set(all_species())
     if unknown or not species:
-        known = ", ".join(sorted(all_species()))
-        raise ValueError(f"unknown species {', '.join(sorted(unknown)) or '(none)'}; choose from {known}")
+        choices = ", ".join(sorted(all_species()))
+        raise ValueError(f"unknown species {', '.join(sorted(unknown)) or '(none)'}; choose from {choices}")
 
 
 def aligned(sequences: list[str], species: Sequence[str], workers: int) -> dict[str, tuple[Domain, ...]]:
-    """Return the domains of each sequence; profiles of chains that it cannot be are tried only where there is doubt."""
+    """Return the domains of each sequence; the likelier profiles come first, all profiles only in doubt."""
     domains_of: dict[str, tuple[Domain, ...]] = {}
     guesses: list[tuple[_Chains, re.Pattern[str]]] = [(("H",), _HEAVY_END), (("K", "L"), _LIGHT_END)]
     for chains, end in guesses:
@@ -57,14 +57,14 @@ def aligned(sequences: list[str], species: Sequence[str], workers: int) -> dict[
             if len(sequence) <= _ONE and [end] == [pattern for pattern in _ENDS if pattern.search(sequence)]
         ]
         guessed = _domains_of(likely, species, workers, chains)
-        domains_of |= {sequence: found for sequence, found in guessed.items() if _beyond_doubt(sequence, found)}
+        domains_of |= {sequence: domains for sequence, domains in guessed.items() if _beyond_doubt(sequence, domains)}
     doubtful = [sequence for sequence in sequences if sequence not in domains_of]
     domains_of |= _domains_of(doubtful, species, workers, _CHAINS)
     return _without_receptors(_with_ends(domains_of, species), species, workers)
 
 
 def receptor_chain(sequence: str, species: Sequence[str]) -> str | None:
-    """Return A, B, G or D for a T-cell receptor chain alpha to delta; None for all others."""
+    """Return A, B, G or D for a T-cell receptor chain alpha to delta; None for other sequences."""
     (result,) = _results([sequence], species, 1, _RECEPTOR_CHAINS)
     best = max(result.domains, key=lambda domain: domain.bit_score, default=None)
     return None if best is None else best.chain_type
@@ -86,10 +86,10 @@ def _results(sequences: list[str], species: Sequence[str], workers: int, chains:
 def _domains_of(
     sequences: list[str], species: Sequence[str], workers: int, chains: _Chains
 ) -> dict[str, tuple[Domain, ...]]:
-    """Return the domains of each sequence in its order, each aligned anew where anarcism lost its place.
+    """Return the domains of each sequence in order; domains that anarcism misplaced are aligned again.
 
-    Behind a domain without framework 4 anarcism looks for one in all that follows. If that holds another domain, it
-    numbers this one in place of the first, or none.
+    After a domain without framework 4, anarcism searches the rest of the sequence for framework 4. If the rest holds
+    another domain, anarcism numbers that one instead, or none.
     """
     domains_of = {}
     for sequence, result in zip(sequences, _results(sequences, species, workers, chains), strict=True):
@@ -110,12 +110,12 @@ def _domains_of(
 
 
 def _in_place(domain: "DomainResult") -> bool:
-    """Return whether the residues that are numbered are those that were aligned to the profile."""
+    """Return True if the numbered residues are those that were aligned to the profile."""
     return bool(domain.numbering) and domain.start < domain.query_end and domain.query_start < domain.end
 
 
 def _with_ends(domains_of: dict[str, tuple[Domain, ...]], species: Sequence[str]) -> dict[str, tuple[Domain, ...]]:
-    """Return the domains with those continued that were cut short in CDR3; see `continuation`."""
+    """Return the domains, after continuing those that ended in CDR3; see `continuation`."""
 
     def align(sequence: str, chain: Literal["H", "K", "L"]) -> tuple[Domain, ...]:
         return _domains_of([sequence], species, 1, (chain,))[sequence]
@@ -136,7 +136,7 @@ def _with_ends(domains_of: dict[str, tuple[Domain, ...]], species: Sequence[str]
 def _without_receptors(
     domains_of: dict[str, tuple[Domain, ...]], species: Sequence[str], workers: int
 ) -> dict[str, tuple[Domain, ...]]:
-    """Return the domains without weak ones that align better to the profile of a T-cell receptor at the same place."""
+    """Return the domains without weak domains that align better to a T-cell receptor profile at the same place."""
     weak = [sequence for sequence, domains in domains_of.items() if any(domain.score < _SURE for domain in domains)]
     for sequence, result in zip(weak, _results(weak, species, workers, _RECEPTOR_CHAINS), strict=True):
         domains_of[sequence] = tuple(
@@ -151,21 +151,21 @@ def _without_receptors(
 
 
 def _beyond_doubt(sequence: str, domains: tuple[Domain, ...]) -> bool:
-    """Return whether these are all the domains there are, though some profiles were not tried.
+    """Return True if these are certainly all domains, although not all profiles were tried.
 
-    A single domain that scores so high is of that chain: those of the other kind score nothing there. The rest of the
-    sequence is too short for another domain, of which a residue scores some 1.6 bits and the least that counts is 80.
+    The chain of a single domain with so many bits is certain, because profiles of other chains have no hit there. The
+    rest of the sequence is too short for another domain: a residue has about 1.6 bits, and a domain at least 80.
     """
     return len(domains) == 1 and domains[0].score >= _SURE and len(sequence) - len(domains[0].residues) <= _LEFT
 
 
 def _domain(sequence: str, result: "DomainResult", offset: int) -> Domain:
-    """Return a domain of a sequence, of which the first residues, so many as the offset, were not aligned."""
+    """Return a domain of a sequence whose first `offset` residues were not aligned."""
     residues = [(residue.position, residue.insertion_code) for residue in result.numbering]
     first, end, chain = result.start + offset, result.end + offset, result.chain_type
     start, position = first, residues[0][0] - 1
     while start > 0 and position > 0 and sequence[start - 1] == "X":
-        if not (position == 10 and chain == "H"):  # where heavy chains have a gap
+        if not (position == 10 and chain == "H"):  # heavy chains have a gap there
             start -= 1
             residues.insert(0, (position, ""))
         position -= 1

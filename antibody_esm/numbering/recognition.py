@@ -1,4 +1,4 @@
-"""Variable domains of sequences, remembered from one call to the next."""
+"""Variable domains of sequences, with a cache."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from antibody_esm.numbering.profiles import SPECIES, aligned, check_species, met
 from antibody_esm.sequences import normalise
 
 LONGEST = 10_000
-"""Residues of the longest sequence that is numbered."""
+"""Most residues of a sequence that is numbered."""
 
 NO_DOMAIN = "no antibody variable domain is recognised"
 _BATCH = 256
@@ -24,24 +24,24 @@ _RECEPTORS = {"A": "alpha", "B": "beta", "G": "gamma", "D": "delta"}
 def number(
     sequences: Iterable[str], *, species: Sequence[str] = SPECIES, workers: int | None = None
 ) -> list[tuple[Domain, ...]]:
-    """Return the variable domains of each sequence, in the order of the sequence; none where there is no antibody.
+    """Return the variable domains of each sequence, in the order of the sequence; other proteins have none.
 
-    A sequence of more than 10,000 residues is no antibody, and is not looked at. Chains of T-cell receptors have no
-    domain here; `absent_reason` names them.
+    Sequences of more than 10,000 residues are not numbered and have no domain. Chains of T-cell receptors have no
+    domain; `absent_reason` names them.
 
     Parameters
     ----------
     sequences
-        ``n`` amino acid sequences; constant domains, leader peptides and linkers may be there.
+        ``n`` amino acid sequences; they may contain constant domains, leader peptides and linkers.
     species
-        Species whose profiles and germline genes are compared with: any of alpaca, cow, human, mouse, pig, rabbit, rat.
+        Species of profiles and germline genes: any of alpaca, cow, human, mouse, pig, rabbit, rat.
     workers
-        Threads; None is one per usable core.
+        Number of threads; None is one per usable core.
 
     Raises
     ------
     SequenceError
-        If a sequence is not made of amino acids and X; nothing has run by then.
+        If a sequence is not made of amino acids and X; it is raised before any computation.
     ValueError
         If there is no such species.
     """
@@ -62,7 +62,7 @@ def number(
 
 
 def absent_reason(sequence: str, *, species: Sequence[str] = SPECIES) -> str:
-    """Return the reason why `number` gives a sequence no domain, for messages; ``""`` if it gives one.
+    """Return the reason why `number` returns no domain of a sequence, for messages; ``""`` if it returns any.
 
     Raises
     ------
@@ -91,10 +91,10 @@ def absent_reason(sequence: str, *, species: Sequence[str] = SPECIES) -> str:
 
 
 def closest_species(sequence: str) -> str | None:
-    """Return the species of the nearest germline V gene of seven species; None if there is no antibody in any.
+    """Return the species, among seven, of the nearest germline V gene; None if no domain is recognised.
 
-    It is remembered like all numbering, and meant for sequences that failed: a rabbit chain begins at position 3 by
-    human and mouse profiles, and is complete with ``species=("rabbit",)``. Heavy chains of rats are not recognised.
+    It is cached, and meant for sequences that failed: a rabbit chain begins at position 3 by human and mouse profiles,
+    and is complete with ``species=("rabbit",)``. Heavy chains of rats are not recognised.
 
     Raises
     ------

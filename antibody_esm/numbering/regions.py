@@ -1,9 +1,9 @@
 """Regions of a variable domain: their IMGT positions, and their lengths in germline V genes.
 
-Lengths are counted in the table of aligned germline genes that anarcism carries (IMGT/GENE-DB, doi:10.1093/nar/gki010,
-by IMGT, the international ImMunoGeneTics information system, CC BY 4.0) by ``benchmarks/count_germline_lengths.py``.
-Genes that lack a conserved cysteine or tryptophan in that table, as rhesus and rat heavy chains do by a fault of their
-alignment, are left out.
+``benchmarks/count_germline_lengths.py`` counts lengths in anarcism's table of aligned germline genes (IMGT/GENE-DB,
+doi:10.1093/nar/gki010, by IMGT, the international ImMunoGeneTics information system, CC BY 4.0). Genes without a
+conserved cysteine or tryptophan in that table are left out; rhesus and rat heavy chains lack it by a fault of their
+alignment.
 """
 
 import json
@@ -31,14 +31,14 @@ COUNTED: dict[ImgtRegion, tuple[int, int]] = {
     "FR1": (11, 26),
     **{region: REGIONS[region] for region in ("CDR1", "FR2", "CDR2", "FR3")},
 }
-"""First and last position of regions whose length is compared; framework 1 may have gaps before position 11."""
+"""First and last positions of regions whose length is compared; framework 1 may have gaps before position 11."""
 
 _SAME: dict[ImgtRegion, int] = {"FR1": 16, "FR2": 17}
 """Lengths that are the same in all genes but one of mice."""
 
 
 def germline_lengths(species: str, v_gene: str | None) -> dict[ImgtRegion, int] | None:
-    """Return the residues in each region of `COUNTED` of a germline V gene; None if they are not known."""
+    """Return the number of residues in each region of `COUNTED` of a germline V gene; None if unknown."""
     lengths = _table().get(species, {})
     gene = v_gene or ""
     counts = lengths.get(gene) or lengths.get(gene.split("*")[0])
@@ -46,13 +46,13 @@ def germline_lengths(species: str, v_gene: str | None) -> dict[ImgtRegion, int] 
 
 
 def occurs(chain: str, loop: ImgtRegion, length: int) -> bool:
-    """Return whether a germline V gene of this chain has a CDR1 or CDR2 of this length, in any species."""
+    """Return True if a germline V gene of this chain, in any species, has a CDR1 or CDR2 of this length."""
     return (chain, loop, length) in _occurring()
 
 
 @cache
 def _table() -> dict[str, dict[str, tuple[int, ...]]]:
-    """Return lengths of CDR1, CDR2 and framework 3 by species and gene, or by allele where those of a gene differ."""
+    """Return lengths of CDR1, CDR2 and framework 3 by species and gene, or by allele if alleles differ."""
     text = files("antibody_esm.numbering").joinpath("germline_lengths.json").read_text()
     return {
         species: {

@@ -1,7 +1,6 @@
-"""Frozen specifications of everything that changes a number, each with a stable fingerprint.
+"""Frozen specifications of all settings that change a number, each with a stable fingerprint.
 
-What must not change a number lives in `RuntimeSpec`, which has no fingerprint: the type decides, so there is no list of
-exclusions to forget.
+Settings that must not change a number are in `RuntimeSpec`, which has no fingerprint.
 """
 
 from antibody_esm.choices import Pooling, Region

@@ -1,4 +1,4 @@
-"""Address of rows in a store: an extractor spec in which names have become bytes."""
+"""Address of rows in a store: an extractor spec with digests in place of names."""
 
 from typing import Annotated, Literal, Self
 
@@ -14,9 +14,9 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class ResolvedExtractorSpec(Spec):
-    """An `ExtractorSpec` in which names have become bytes: the address of rows in a store.
+    """Address of rows in a store: an `ExtractorSpec` with a digest in place of the model's name.
 
-    `ExtractorSpec.resolve` makes it; users seldom do.
+    `ExtractorSpec.resolve` returns it; users seldom construct it.
     """
 
     digest: Digest
@@ -25,12 +25,12 @@ class ResolvedExtractorSpec(Spec):
     pooling: Pooling = "mean"
     region: Region = "all"
     numbering: str | None = None
-    """What numbers the residues of a region, and its version; None for all residues."""
+    """Name and version of the program that numbers the residues of a region; None for all residues."""
     special_tokens: Literal["exclude", "include"] = "exclude"
     precision: Precision = "float32"
     storage: Storage = "float32"
     truncate_to: PositiveInt | None = None
-    """Residues a sequence is cut to; None where nothing is ever cut."""
+    """Number of residues to which longer sequences are cut; None if sequences are never cut."""
     pairs: Pairs = "apart"
 
     def resolve(self) -> Self:

@@ -11,36 +11,36 @@ Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class Frozen(BaseModel):
-    """Immutable settings: fields are checked strictly, unknown ones are refused."""
+    """Immutable settings: fields are validated strictly, and unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
 
     def __repr_args__(self) -> Any:
-        # What differs from the default, as scikit-learn does: short, and evaluates to an equal spec.
+        # Only fields that differ from the default, as in scikit-learn: short, and evaluates to an equal spec.
         fields = type(self).model_fields
         return [(name, value) for name, value in self if fields[name].is_required() or value != fields[name].default]
 
     def __str__(self) -> str:
-        return repr(self)  # pydantic's own str() is made for people only
+        return repr(self)  # pydantic's str() does not evaluate to an equal spec
 
 
 class Spec(Frozen):
-    """What identifies a computation: two equal specs give equal numbers.
+    """Identity of a computation: two equal specs give equal numbers.
 
-    Specs are immutable and hashable, refuse unknown fields, and can be written down: ``eval(repr(spec)) == spec``.
+    Specs are immutable and hashable, refuse unknown fields, and can be evaluated: ``eval(repr(spec)) == spec``.
     """
 
     format: Literal[1] = 1
-    """Version of the algorithm behind the spec. Raise it when the same fields begin to give other numbers: every
-    fingerprint of the type then changes, and nothing stored before is used again."""
+    """Version of the algorithm behind the spec. Raise it when the same fields give other numbers: every fingerprint of
+    the type then changes, and earlier stored results are not used."""
 
     later: ClassVar[frozenset[str]] = frozenset()
-    """Fields that were added after fingerprints had been stored. While such a field has its default it is left out of
-    the text that is hashed, so that what was stored before stays valid."""
+    """Fields that were added after fingerprints had been stored. A later field with its default value is left out of
+    the hashed text, so that earlier stored results stay valid."""
 
     @property
     def canonical_json(self) -> str:
-        """The text that is hashed: type and all fields, sorted, without white space, in ASCII."""
+        """Text whose hash is the fingerprint: type and all fields, sorted, without white space, in ASCII."""
         fields = self.model_dump(mode="json")
         _drop_later_defaults(self, fields)
         return json.dumps(
@@ -52,12 +52,12 @@ class Spec(Frozen):
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of `canonical_json`, 64 hexadecimal digits; reads no file, same in every process and platform."""
+        """SHA-256 of `canonical_json`, 64 hexadecimal digits; reads no file, and is the same on all platforms."""
         return hashlib.sha256(self.canonical_json.encode("ascii")).hexdigest()
 
 
 def _drop_later_defaults(spec: Spec, fields: dict[str, Any]) -> None:
-    """Remove later fields that have their default, also of the specs inside this one."""
+    """Remove later fields that have their default values, also from nested specs."""
     for name, value in spec:
         if name in spec.later and value == type(spec).model_fields[name].default:
             del fields[name]

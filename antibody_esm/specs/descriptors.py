@@ -1,4 +1,4 @@
-"""Spec of numbers that need no language model."""
+"""Spec of descriptors, which need no language model."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
@@ -15,7 +15,7 @@ HydrophobicityScale = Literal["kyte_doolittle", "eisenberg", "engelman", "fauche
 
 
 class DescriptorSpec(Spec):
-    """Which numbers are computed from a sequence alone, without a language model; see `antibody_esm.descriptors`.
+    """Choice of descriptors that need no language model; see `antibody_esm.descriptors`.
 
     Examples
     --------
@@ -31,25 +31,25 @@ class DescriptorSpec(Spec):
         "protscale",
         "aaindex",
     )
-    """In the order of the columns. ``protscale`` and ``aaindex``: the mean over residues of each of their scales."""
+    """Descriptors in the order of columns. ``protscale`` and ``aaindex`` are means over residues of each scale."""
     pk: PKSet = "bjellqvist"
     """Dissociation constants for isoelectric point and net charge."""
     ph: Annotated[float, Field(ge=0, le=14)] = 7.4
-    """At which the net charge is taken."""
+    """pH of the net charge."""
     hydrophobicity: HydrophobicityScale = "kyte_doolittle"
-    """The scale of ``hydrophobicity``."""
+    """Scale of ``hydrophobicity``."""
     kmer: Annotated[int, Field(ge=1, le=3)] = 3
-    """Residues of the longest words that ``kmers`` counts; shorter ones are counted too."""
+    """Largest k of ``kmers``; smaller k are counted too."""
     kmer_values: Literal["frequency", "count"] = "frequency"
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
         if len(set(self.descriptors)) < len(self.descriptors):
-            raise ValueError("each descriptor is named once")
+            raise ValueError("each descriptor may be named only once")
         return self
 
     def pin(self) -> Self:
-        """Return self: nothing outside of the spec changes a number."""
+        """Return self: descriptors depend only on the spec."""
         return self
 
     def numbered_by(self, species: Sequence[str]) -> Self:
@@ -58,5 +58,5 @@ class DescriptorSpec(Spec):
 
     @property
     def address(self) -> str:
-        """The fingerprint, as there are no files."""
+        """The fingerprint: there are no files."""
         return self.fingerprint

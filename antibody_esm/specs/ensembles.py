@@ -1,4 +1,4 @@
-"""Spec of several extractors as one."""
+"""Spec of an ensemble of extractors."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
@@ -24,9 +24,9 @@ Member = Annotated[
 
 
 class EnsembleSpec(Spec):
-    """Several language models as one: the mean of their vectors, or vectors side by side, descriptors among them.
+    """Ensemble of language models: the mean of their vectors, or their vectors (and descriptors) side by side.
 
-    The vectors of each member are computed, stored and looked up as its own spec says.
+    The vectors of each member are computed and stored under its own spec.
 
     Examples
     --------
@@ -37,27 +37,27 @@ class EnsembleSpec(Spec):
 
     members: Annotated[tuple[Member, ...], Field(min_length=2)]
     combine: Literal["mean", "concat"] = "mean"
-    """``mean`` needs language models with vectors of one length; ``concat`` puts vectors side by side, in order."""
+    """``mean`` requires language models with vectors of one length; ``concat`` puts vectors side by side, in order."""
 
     @model_validator(mode="after")
     def _members_differ(self) -> Self:
         if len(set(self.members)) < len(self.members):
-            raise ValueError("a member is there twice")
+            raise ValueError("members must be distinct")
         if self.combine == "mean" and not all(isinstance(member, ExtractorSpec) for member in self.members):
-            raise ValueError("descriptors have no mean with vectors; put them side by side: combine='concat'")
+            raise ValueError("combine='mean' does not allow descriptors; use combine='concat'")
         return self
 
     def numbered_by(self, species: Sequence[str]) -> "EnsembleSpec":
-        """Return the same spec with the regions of every member numbered so; see `ExtractorSpec.numbered_by`."""
+        """Return the spec with these species in every member; see `ExtractorSpec.numbered_by`."""
         return self.model_copy(update={"members": tuple(member.numbered_by(species) for member in self.members)})
 
     def pin(self) -> "EnsembleSpec":
-        """Return the same spec with every member pinned; see `ExtractorSpec.pin`."""
+        """Return the spec with every member pinned; see `ExtractorSpec.pin`."""
         return self.model_copy(update={"members": tuple(member.pin() for member in self.members)})
 
     @property
     def address(self) -> str:
-        """Fingerprint of the pinned spec, reading the models' files."""
+        """Fingerprint of the pinned spec; reads the models' files."""
         return self.pin().fingerprint
 
 
@@ -67,4 +67,4 @@ AnyExtractorSpec = Annotated[
     | Annotated[EnsembleSpec, Tag("ensemble")],
     Discriminator(_kind_of_extractor),
 ]
-"""One language model, numbers that need none, or several of these as one."""
+"""Spec of one language model, of descriptors, or of an ensemble."""

@@ -26,8 +26,8 @@ class LogisticRegressionSpec(_Classifier):
     C: PositiveFloat = 1.0
     """Inverse strength of the penalty."""
     tol: PositiveFloat = 1e-8
-    """When the solver stops. With scikit-learn's 1e-4, probabilities differ by .01 where vectors differ in their last
-    digits, as they do between machines."""
+    """Tolerance of the solver. With scikit-learn's 1e-4, probabilities differ by .01 if vectors differ in their last
+    digits, as between machines."""
     max_iter: PositiveInt = 10_000
     solver: Literal["lbfgs", "newton-cholesky", "liblinear", "saga"] = "lbfgs"
     class_weight: ClassWeight = None
@@ -69,7 +69,7 @@ class GaussianProcessSpec(_Classifier):
 
     kind: Literal["gaussian_process"] = "gaussian_process"
     length_scale: PositiveFloat | None = None
-    """Where the fit of the length scale begins; None is the square root of the number of features."""
+    """Initial length scale of the fit; None is the square root of the number of features."""
     n_restarts_optimizer: NonNegativeInt = 0
     standardize: bool = True
     random_state: Seed = 0
@@ -137,26 +137,26 @@ class XGBoostRegressorSpec(_Regressor):
 
 
 class SVRSpec(_Regressor):
-    """Support vector regression, for continuous labels, which are scaled as for `ElasticNetSpec`."""
+    """Support vector regression for continuous labels, scaled as for `ElasticNetSpec`."""
 
     kind: Literal["svr"] = "svr"
     C: PositiveFloat = 1.0
     epsilon: NonNegativeFloat = 0.1
-    """Errors up to this many standard deviations of the labels cost nothing."""
+    """Largest error without a penalty, in standard deviations of the labels."""
     kernel: Literal["rbf", "linear"] = "rbf"
     gamma: Literal["scale", "auto"] | PositiveFloat = "scale"
     standardize: bool = True
 
 
 class GaussianProcessRegressorSpec(_Regressor):
-    """Gaussian process regression for continuous labels, which are scaled as for `ElasticNetSpec`.
+    """Gaussian process regression for continuous labels, scaled as for `ElasticNetSpec`.
 
     The kernel is an RBF and white noise, whose amplitudes and length scale are fitted.
     """
 
     kind: Literal["gaussian_process_regressor"] = "gaussian_process_regressor"
     length_scale: PositiveFloat | None = None
-    """Where the fit of the length scale begins; None is the square root of the number of features."""
+    """Initial length scale of the fit; None is the square root of the number of features."""
     n_restarts_optimizer: NonNegativeInt = 0
     standardize: bool = True
     random_state: Seed = 0
@@ -168,7 +168,7 @@ ClassifierSpec = (
 """Any classifier."""
 
 RegressorSpec = RidgeSpec | ElasticNetSpec | XGBoostRegressorSpec | SVRSpec | GaussianProcessRegressorSpec
-"""Any regressor: what learns continuous labels."""
+"""Any regressor, for continuous labels."""
 
 EstimatorSpec = Annotated[ClassifierSpec | RegressorSpec, Field(discriminator="kind")]
-"""Any classifier or regressor; in JSON the field ``kind`` says which."""
+"""Any classifier or regressor; in JSON, the field ``kind`` distinguishes them."""

@@ -1,4 +1,4 @@
-"""Spec of one language model, and of the vector that it makes of a sequence."""
+"""Spec of one language model, and of the vector that it computes from a sequence."""
 
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, Self
@@ -11,7 +11,7 @@ from antibody_esm.specs.base import Spec
 
 
 class ExtractorSpec(Spec):
-    """Language model, and the vector that it makes of a sequence.
+    """Language model, and the vector that it computes from a sequence.
 
     Examples
     --------
@@ -25,56 +25,56 @@ class ExtractorSpec(Spec):
     """Name on the Hugging Face hub, a local folder, ``"antiberty"`` (weights from the ``[quickstart]`` extra), or
     ``"sapiens_vh"`` or ``"sapiens_vl"`` (weights from ``pip install --no-deps sapiens==1.0.2``)."""
     revision: str | None = None
-    """Branch, tag or commit on the hub; None is its main branch. Local folders have none."""
+    """Branch, tag or commit on the hub; None is the main branch. Local folders have none."""
     digest: Digest | None = None
-    """Pin the files to these bytes: any others are a CheckpointError. `pin` fills it in."""
+    """Digest of the model's files: other files are a CheckpointError. `pin` sets it."""
     layer: int | None = None
-    """Hidden state, counted as transformers does: 0 the embeddings, 1 after the first layer, None or -1 the last."""
+    """Hidden state, counted as in transformers: 0 the embeddings, 1 after the first layer, None or -1 the last."""
     pooling: Pooling = "mean"
-    """How residue vectors become one: their mean, maximum or standard deviation (of a population) per dimension, or the
-    first special token's vector."""
+    """Pooling of residue vectors: mean, maximum or (population) standard deviation per dimension, or the vector of the
+    first special token."""
     region: Region = "all"
-    """Which residues take part, by IMGT numbering of every variable domain in the sequence. The model reads the whole
-    sequence all the same. A sequence without such a region is a SequenceError."""
+    """Residues that are pooled, by IMGT numbering of every variable domain in the sequence. The model still reads the
+    whole sequence. A sequence without such a region is a SequenceError."""
     special_tokens: Literal["exclude", "include"] = "exclude"
-    """Whether mean and max run over the tokens which the tokenizer added (start, end) as well."""
+    """``include`` also pools the tokens that the tokenizer added (start, end)."""
     precision: Precision = "float32"
-    """Number format of weights and arithmetic; vectors are returned as float32 always. int8 is for BERT, RoBERTa
-    and ESM models on a CPU: weights are scaled by output and states by token, so a row does not depend on its batch."""
+    """Number format of weights and arithmetic; returned vectors are always float32. int8 is for BERT, RoBERTa and ESM
+    models on a CPU: weights are scaled by output and states by token, so a row does not depend on its batch."""
     storage: Storage = "float32"
-    """Number format of a vector once it is computed: float16 takes half the disk, int8 (with a scale for each vector) a
-    quarter. The vector is rounded whether or not it is stored, so a store never changes a result."""
+    """Number format of computed vectors: float16 needs half the disk space, int8 (with a scale for each vector) a
+    quarter. Vectors are rounded even if they are not stored, so a store never changes a result."""
     max_length: PositiveInt | None = None
-    """Longest sequence in residues; None is what the model was built for."""
+    """Longest sequence in residues; None is the model's own limit."""
     truncation: bool = False
-    """Cut longer sequences to `max_length` instead of refusing them."""
+    """True cuts longer sequences to `max_length`; False refuses them."""
     pairs: Pairs = "apart"
-    """How the two chains of an antibody are embedded: ``apart``, one by one, with their vectors side by side, heavy
-    first; or ``joined`` in one sequence by the separator of the model's family, for models that were trained on pairs.
-    A single chain has the same vector either way."""
+    """Embedding of the two chains of an antibody. ``apart``: one by one, with their vectors side by side, heavy first.
+    ``joined``: as one sequence with the separator of the model's family, for models that were trained on pairs. Single
+    chains have the same vector either way."""
     species: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-    """Species whose profiles number the residues of a region. None: those of the data set where a `Trainer` runs, else
-    human and mouse."""
+    """Species whose profiles number the residues of a region. None: in a `Trainer` those of the data set, else human
+    and mouse."""
 
     @model_validator(mode="after")
     def _region_has_residues(self) -> Self:
         if self.region != "all" and (self.pooling == "cls" or self.special_tokens == "include"):
-            raise ValueError("a region consists of residues: it goes with mean, max and std, without special tokens")
+            raise ValueError("a region requires pooling mean, max or std, and special_tokens='exclude'")
         return self
 
     @model_validator(mode="after")
     def _no_pair_is_cut(self) -> Self:
         if self.pairs == "joined" and self.truncation:
-            raise ValueError("a joined pair is never cut: it would lose its light chain; set truncation=False")
+            raise ValueError("pairs='joined' requires truncation=False: a cut pair would lose its light chain")
         return self
 
     def resolve(self) -> ResolvedExtractorSpec:
-        """Return the address of this spec's rows, reading the model's files.
+        """Return the address of this spec's rows; reads the model's files.
 
         Raises
         ------
         CheckpointError
-            If the files cannot be found or read, are not the pinned ones, or have no such layer.
+            If the files cannot be found or read, have another digest than the pinned one, or lack the layer.
         """
         from antibody_esm.numbering import SPECIES, method
         from antibody_esm.plm.resolution import resolve
@@ -95,7 +95,7 @@ class ExtractorSpec(Spec):
 
     @property
     def address(self) -> str:
-        """Fingerprint under which a store keeps this spec's rows, reading the model's files."""
+        """Fingerprint of this spec's rows in a store; reads the model's files."""
         return self.resolve().fingerprint
 
     def views(
@@ -104,7 +104,7 @@ class ExtractorSpec(Spec):
         poolings: Sequence[Pooling] = ("mean",),
         regions: Sequence[Region] = ("all",),
     ) -> "list[ExtractorSpec]":
-        """Return the same model's specs of every layer, pooling and region; ``cls`` stands for all residues only.
+        """Return the model's specs for every layer, pooling and region; ``cls`` has region ``all`` only.
 
         Examples
         --------
@@ -120,11 +120,11 @@ class ExtractorSpec(Spec):
         ]
 
     def pin(self) -> "ExtractorSpec":
-        """Return the same spec with digest and layer filled in, so that a store answers even where no weights are."""
+        """Return the spec with digest and layer, so that rows of a store can be read without the model's files."""
         return self.pinned_to(self.resolve())
 
     def numbered_by(self, species: Sequence[str]) -> "ExtractorSpec":
-        """Return the spec whose region, if it has one, is numbered by the profiles of these species.
+        """Return the spec with these species, if it has a region.
 
         Raises
         ------
@@ -137,10 +137,12 @@ class ExtractorSpec(Spec):
             return self
         if self.species is not None and set(self.species) != set(species):
             ours, theirs = (", ".join(sorted(names)) for names in (self.species, species))
-            raise ValueError(f"extractor.species is {ours}, and the data are numbered by {theirs}; leave it out")
+            raise ValueError(
+                f"extractor.species is {ours}, but the data are numbered by {theirs}; leave extractor.species out"
+            )
         return self.model_copy(update={"species": tuple(species)})
 
     def pinned_to(self, resolved: ResolvedExtractorSpec) -> "ExtractorSpec":
-        """Return the same spec with digest and layer as they were resolved."""
+        """Return the spec with the digest, layer and length limit of a resolved spec."""
         limit = resolved.truncate_to or self.max_length
         return self.model_copy(update={"digest": resolved.digest, "layer": resolved.layer, "max_length": limit})

@@ -10,7 +10,7 @@ SplitBy = Literal["antibody", "identity", "group", "family", "fold"]
 
 
 class SplitSpec(Spec):
-    """How cross-validation divides a data set: stratified folds, by default ten and shuffled.
+    """Division of a data set into folds: stratified, by default ten and shuffled.
 
     Examples
     --------
@@ -22,25 +22,25 @@ class SplitSpec(Spec):
     shuffle: bool = True
     random_state: Seed = 0
     repeats: PositiveInt = 1
-    """How often all antibodies are divided into folds, each time by another seed, the first time by `random_state`."""
+    """Number of divisions into folds, each with another seed; the first seed is `random_state`."""
     by: SplitBy = "antibody"
-    """What is never divided between training and test: an antibody; ``identity``: a cluster of sequences, see
-    `identity`; ``group``: a group of the data set. Or which antibodies are tested together, whatever their labels:
-    ``family``: one group of the data set at a time; ``fold``: those of one value of its measurement ``fold``."""
+    """Unit that is never divided between training and test: an antibody; ``identity``: a cluster of sequences, see
+    `identity`; ``group``: a group of the data set. Or the antibodies that are tested together, whatever their labels:
+    ``family``: one group of the data set at a time; ``fold``: those with one value of the measurement ``fold``."""
     identity: Share = 0.9
-    """No pair of sequences at or above this identity is divided, where `by` is ``identity``."""
+    """If `by` is ``identity``, no pair of sequences at or above this identity is divided."""
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
         if self.by != "identity" and self.identity != type(self).model_fields["identity"].default:
-            raise ValueError("a threshold of identity goes with by='identity'")
+            raise ValueError("identity requires by='identity'")
         changed = [
             name
             for name in ("folds", "shuffle", "random_state", "repeats")
             if getattr(self, name) != type(self).model_fields[name].default
         ]
         if self.by in ("family", "fold") and changed:
-            raise ValueError(f"by={self.by!r} takes the folds of the data, and goes without {', '.join(changed)}")
+            raise ValueError(f"by={self.by!r} uses the folds of the data, and does not allow {', '.join(changed)}")
         if self.repeats > 1 and not self.shuffle:
-            raise ValueError("folds that are not shuffled are the same in every repeat")
+            raise ValueError("repeats above 1 require shuffle=True: unshuffled folds are the same in every repeat")
         return self

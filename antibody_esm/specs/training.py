@@ -1,4 +1,4 @@
-"""Specs of a training run, and of all that the command line lays around it."""
+"""Specs of a training run, and settings of the command line."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from antibody_esm.specs.splits import SplitSpec
 
 
 class DecisionSpec(Spec):
-    """How a classifier's scores become probabilities and classes, learnt on folds of its training rows only.
+    """Calibration of a classifier's probabilities and threshold of its classes, fitted on folds of its training rows.
 
     By default both are the classifier's own.
 
@@ -27,27 +27,27 @@ class DecisionSpec(Spec):
     """
 
     calibration: Literal["sigmoid", "isotonic"] | None = None
-    """``sigmoid``: Platt's; ``isotonic``: any rising step function, for some hundreds of antibodies and more."""
+    """``sigmoid``: Platt scaling; ``isotonic``: any rising step function, for hundreds of antibodies or more."""
     threshold: Annotated[float, Field(ge=0, le=1)] | Literal["balanced_accuracy"] | None = None
-    """Probability from which on an antibody is predicted as 1; ``balanced_accuracy``: that at which it is highest out
-    of fold."""
+    """Lowest probability of class 1; ``balanced_accuracy`` maximizes the balanced accuracy out of fold."""
     folds: Annotated[int, Field(ge=2)] = 5
-    """Folds of the training rows, which keep together what `SplitSpec` does; by family or fold of the data, these."""
+    """Number of folds of the training rows, which keep the units of `SplitSpec` together. If `SplitSpec.by` is family
+    or fold, the folds are those of the data."""
 
 
 class TrainSpec(Spec):
-    """Everything that decides what a training run finds, given the data."""
+    """Settings that, together with the data, determine the result of a training run."""
 
     extractor: AnyExtractorSpec
     classifier: EstimatorSpec = LogisticRegressionSpec()
-    """What learns from the vectors: a classifier of labels 0 and 1, or a regressor of continuous ones."""
+    """Classifier of labels 0 and 1, or regressor of continuous labels."""
     split: SplitSpec = SplitSpec()
     decision: DecisionSpec = DecisionSpec()
 
     @model_validator(mode="after")
     def _values_need_no_decision(self) -> Self:
         if self.is_regression and self.decision != DecisionSpec():
-            raise ValueError("a regressor has no probabilities to calibrate, and no threshold; leave decision out")
+            raise ValueError("a regressor has no probabilities and no threshold; leave decision out")
         return self
 
     @property
@@ -57,7 +57,7 @@ class TrainSpec(Spec):
 
     @classmethod
     def compose(cls, overrides: Sequence[str] = ()) -> "TrainSpec":
-        """Return the spec that ``antibody-train`` with these overrides would run.
+        """Return the spec that ``antibody-train`` runs with these overrides.
 
         Parameters
         ----------
@@ -79,7 +79,7 @@ class TrainSpec(Spec):
 
 
 class DataSettings(Frozen):
-    """Data to train on: parameters of `antibody_esm.load_dataset`, and `check`, which `Trainer.fit` takes."""
+    """Training data: parameters of `antibody_esm.load_dataset`, and `check` of `Trainer.fit`."""
 
     source: str = "boughter_flu_cdrs"
     id: str | None = None
@@ -96,30 +96,30 @@ class DataSettings(Frozen):
 
 
 class Run(Frozen):
-    """One run of ``antibody-train``: a spec, and the settings that are no part of its identity."""
+    """One run of ``antibody-train``: a spec, and settings that do not belong to its identity."""
 
     train: TrainSpec
     data: DataSettings = DataSettings()
     store: Annotated[str, Field(min_length=1)] | None = "embeddings/"
     """Folder of the `EmbeddingStore`; null keeps vectors in memory."""
     output: Annotated[str, Field(min_length=1)] | None = None
-    """Folder of this run's results; null makes one under ``outputs/`` by date and time."""
+    """Folder of this run's results; null creates one under ``outputs/``, named by date and time."""
     runtime: RuntimeSpec = RuntimeSpec()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the effective configuration, laid out as overrides address it."""
+        """Return the effective configuration as a tree with the keys of overrides."""
         tree = self.model_dump(mode="json")
         return {**tree.pop("train"), **tree}
 
     @classmethod
     def compose(cls, overrides: Sequence[str] = ()) -> "Run":
-        """Return the run that these overrides describe. Choices of groups come first, then values, in order.
+        """Return the run of these overrides. Choices of groups are applied first, then values, in order.
 
         Parameters
         ----------
         overrides
-            ``group=choice`` with the groups ``model`` and ``classifier``; ``data=`` a data set's name or a table's
-            path; ``branch.key=value`` for any field. Setting ``extractor.model`` starts from the defaults of
+            ``group=choice`` with the groups ``model`` and ``classifier``; ``data=`` with the name of a data set or the
+            path of a table; ``branch.key=value`` for any field. ``extractor.model=`` starts from the defaults of
             `ExtractorSpec`.
 
         Raises

@@ -1,4 +1,4 @@
-"""Read the arrays of a joblib file from a source that may not be trusted: nothing runs, nothing large is allocated."""
+"""Reader of arrays in untrusted joblib files, which runs no code and allocates no more than the file holds."""
 
 import errno
 import os
@@ -19,12 +19,12 @@ from antibody_esm.errors import StoreError
 
 
 class CutOffError(StoreError):
-    """A file that ends too early, or announces too much."""
+    """A file that ends too early, or declares too many bytes."""
 
     def __init__(self, message: str, path: Path, needed: int) -> None:
         super().__init__(message, path)
         self.needed = needed
-        """Bytes that the file would have to have, as far as it says."""
+        """Bytes that the file should have by its own declaration."""
 
 
 class _TooShortError(Exception):
@@ -54,7 +54,7 @@ _READING = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 
 
 @dataclass(frozen=True)
 class StoredArray:
-    """Where an array lies in a file whose size has been checked to hold it."""
+    """Place of an array in a file that is large enough to hold it."""
 
     path: Path
     offset: int
@@ -63,7 +63,7 @@ class StoredArray:
 
     @property
     def end(self) -> int:
-        """First byte behind the array."""
+        """Offset of the first byte after the array."""
         return self.offset + _bytes(self.shape, self.dtype)
 
     def read(self) -> NDArray[Any]:
@@ -72,9 +72,9 @@ class StoredArray:
         Raises
         ------
         OSError
-            If the file has gone, or cannot be read.
+            If the file was removed, or cannot be read.
         EOFError
-            If it has become shorter.
+            If the file has become shorter.
         """
         array = np.empty(self.shape, self.dtype)
         with opened(self.path) as file:
@@ -82,10 +82,10 @@ class StoredArray:
         return array
 
     def read_rows(self, file: FileIO, first: int, out: NDArray[Any]) -> None:
-        """Fill a C-contiguous array ``(n, ...)`` with the rows from ``first`` on.
+        """Fill a C-contiguous array ``(n, ...)`` with rows, beginning with row ``first``.
 
-        Reading, unlike a mapping into memory, gives an error and no crash where a file becomes shorter or goes away on
-        another host.
+        The file is read, not mapped into memory: if another host cuts or removes it, the result is an error, not a
+        crash.
         """
         view = memoryview(out.reshape(-1).view(np.uint8).data) if out.size else memoryview(b"")
         file.seek(self.offset + first * _bytes(self.shape[1:], self.dtype))
@@ -97,26 +97,26 @@ class StoredArray:
 
 
 def locate_arrays(path: Path, dtypes: dict[str, np.dtype[Any]]) -> dict[str, StoredArray]:
-    """Return where the named arrays lie in a file that ``joblib.dump`` wrote from a dictionary of arrays.
+    """Return the places of the named arrays in a file that ``joblib.dump`` wrote from a dictionary of arrays.
 
     Parameters
     ----------
     dtypes
-        The names that the file must hold, each with the one type allowed for it.
+        Names of the arrays that the file must hold, each with its type.
 
     Raises
     ------
     CutOffError
         If the file ends before its arrays do.
     StoreError
-        If it holds anything else, asks for any code, or is no regular file.
+        If the file holds anything else, refers to other code, or is not a regular file.
     OSError
-        If it cannot be read.
+        If the file cannot be read.
     """
     try:
         with opened(path) as raw, BufferedReader(raw) as file:
             size = os.fstat(raw.fileno()).st_size
-            found = _Reader(path, _Bounded(file, size), size, set(dtypes.values())).load()
+            arrays = _Reader(path, _Bounded(file, size), size, set(dtypes.values())).load()
             end = file.tell()
     except KeyError as error:
         raise StoreError(f"not a segment of an embedding store: an array has no {error}", path) from error
@@ -124,14 +124,14 @@ def locate_arrays(path: Path, dtypes: dict[str, np.dtype[Any]]) -> dict[str, Sto
         raise CutOffError(f"not a segment of an embedding store: {error}", path, error.needed) from error
     except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, IndexError) as error:
         raise StoreError(f"not a segment of an embedding store: {error}", path) from error
-    if not isinstance(found, dict) or found.keys() != dtypes.keys():
+    if not isinstance(arrays, dict) or arrays.keys() != dtypes.keys():
         raise StoreError(f"not a segment of an embedding store: it should hold {', '.join(dtypes)}", path)
     for name, dtype in dtypes.items():
-        if not isinstance(found[name], StoredArray) or found[name].dtype != dtype:
+        if not isinstance(arrays[name], StoredArray) or arrays[name].dtype != dtype:
             raise StoreError(f"not a segment of an embedding store: {name} is no {dtype} array", path)
     if end != size:
         raise StoreError("not a segment of an embedding store: it has bytes beyond its arrays", path)
-    return found
+    return arrays
 
 
 def _bytes(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
@@ -142,7 +142,7 @@ def _bytes(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
 
 
 class _Bounded:
-    """A file that is never read beyond its end, so that a forged length allocates nothing."""
+    """A file that is never read beyond its end, so that a forged length allocates no memory."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self.tell, self.seek, self._read, self._size = file.tell, file.seek, file.read, size
@@ -150,17 +150,17 @@ class _Bounded:
     def read(self, count: int) -> bytes:
         left = self._size - self.tell()
         if count > left:
-            raise _TooShortError(f"{count} bytes are announced where {left} are left", self.tell() + count)
+            raise _TooShortError(f"{count} bytes are declared, but {left} are left", self.tell() + count)
         if count < 0:
-            raise pickle.UnpicklingError("it announces less than nothing")
+            raise pickle.UnpicklingError("it declares a negative number of bytes")
         return self._read(count)
 
     def readline(self) -> bytes:
-        raise pickle.UnpicklingError("it has lines, which arrays have not")
+        raise pickle.UnpicklingError("it has lines of text")
 
 
 class _DType:
-    """Stands for numpy.dtype, whose own state can be set from a pickle to more than a type."""
+    """Replacement of numpy.dtype, whose state a pickle could set to more than a type."""
 
     def __init__(self, name: Any, *_: Any) -> None:
         self.name = _short(name)
@@ -177,7 +177,7 @@ def _short(text: Any) -> str:
 
 
 class _Array:
-    """Stands for joblib's NumpyArrayWrapper."""
+    """Replacement of joblib's NumpyArrayWrapper."""
 
     state: dict[str, Any]
 
@@ -185,16 +185,16 @@ class _Array:
         self.state = state
 
     def place(self, path: Path, file: _Bounded, size: int, dtypes: set[np.dtype[Any]]) -> StoredArray:
-        """Return where the array lies, once all that is said of it fits the file."""
+        """Return the place of the array, after checking its description against the file."""
         shape, wanted = self.state["shape"], self.state["dtype"]
         if not isinstance(wanted, _DType):
             raise ValueError("an array has no type")
-        said = wanted.byte_order + wanted.name
-        dtype = next((one for one in dtypes if one.newbyteorder("<").str == said), None)
+        code = wanted.byte_order + wanted.name
+        dtype = next((candidate for candidate in dtypes if candidate.newbyteorder("<").str == code), None)
         if dtype is None or self.state["order"] != "C":
-            raise ValueError(f"an array of type {said} is not allowed")
+            raise ValueError(f"an array of type {code} is not allowed")
         if type(shape) is not tuple or len(shape) not in (1, 2):
-            raise ValueError("an array has neither one nor two sides")
+            raise ValueError("an array has neither one nor two dimensions")
         if not all(type(side) is int and 0 <= side < _LONGEST for side in shape):
             raise ValueError("an array's shape is no tuple of sizes")
         padding = file.read(1)[0]
@@ -206,11 +206,11 @@ class _Array:
 
 
 _LONGEST = 2**48
-"""No side of an array is so long, and the product of two is a number that numpy can hold."""
+"""Limit of an array's dimensions; numpy can hold the product of two."""
 
 
 class _NotCallable:
-    """Stands for numpy.ndarray, which is named in a file, and never called."""
+    """Replacement of numpy.ndarray, which a file names but never calls."""
 
 
 _NAMES = {
@@ -225,7 +225,7 @@ _OPCODES = b"\x80 \x95 } \x94 ( \x8c \x93 ) \x81 K M J \x8a \x85 \x86 \x87 t h j
 
 
 class _Reader(NumpyUnpickler):  # type: ignore[misc]  # joblib comes without types
-    """Joblib's reader, cut down to three names and to the operations that a dictionary of arrays takes."""
+    """Joblib's reader, restricted to three names and to the operations that a dictionary of arrays needs."""
 
     dispatch = {code[0]: NumpyUnpickler.dispatch[code[0]] for code in _OPCODES}  # noqa: RUF012
 
@@ -235,7 +235,7 @@ class _Reader(NumpyUnpickler):  # type: ignore[misc]  # joblib comes without typ
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _NAMES:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no part of an array")
+            raise pickle.UnpicklingError(f"it refers to {module}.{name}, which is not part of an array")
         return _NAMES[module, name]
 
     def load_setitem(self) -> None:
@@ -249,23 +249,23 @@ class _Reader(NumpyUnpickler):  # type: ignore[misc]  # joblib comes without typ
 
     def _set(self, name: Any, value: Any) -> None:
         if type(name) is not str or type(self.stack[-1]) is not dict:
-            raise pickle.UnpicklingError("it names something by what is no name")
+            raise pickle.UnpicklingError("it has a name that is not text")
         self.stack[-1][name] = value
 
     def load_newobj(self) -> None:
         if self.stack[-2] is not _Array or self.stack[-1] != ():
-            raise pickle.UnpicklingError("it makes an object that is no array")
+            raise pickle.UnpicklingError("it creates an object that is not an array")
         self.stack[-2:] = [_Array()]
 
     def load_reduce(self) -> None:
         if self.stack[-2] is not _DType:
-            raise pickle.UnpicklingError("it calls something")
+            raise pickle.UnpicklingError("it calls a function")
         self.stack[-2:] = [_DType(*self.stack[-1])]
 
     def load_build(self) -> None:
         state, instance = self.stack.pop(), self.stack[-1]
         if not isinstance(instance, _Array | _DType):
-            raise pickle.UnpicklingError("it changes something that is no array")
+            raise pickle.UnpicklingError("it changes an object that is not an array")
         instance.__setstate__(state)
         if isinstance(instance, _Array):
             self.stack[-1] = instance.place(*self._place)

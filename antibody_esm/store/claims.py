@@ -1,9 +1,8 @@
-"""Who computes what: writers of one folder say which sequences they have taken, so that few are computed twice.
+"""Claims of writers on sequences of a folder, so that few sequences are computed twice.
 
-Each writer has a file of its own, to which it appends the keys it takes, and reads those of the others. There is no
-lock, hence nothing to wait for or to be left behind: a claim decides only who computes, never whether a row is right.
-Where two writers take one sequence in the same moment, or a network folder shows one's claim late to the other, both
-compute it.
+Each writer appends the keys that it claims to its own file, and reads the files of the others. There is no lock, so
+nothing can block or be left locked: a claim decides only who computes a row, never whether a row is right. If two
+writers claim a sequence at the same moment, or a network folder shows a claim late, both compute it.
 """
 
 import errno
@@ -28,18 +27,18 @@ SUFFIX = ".claim"
 _NAME = re.compile(r"[0-9a-f]{16}-\d{1,10}-[0-9a-f]{16}\.claim")
 
 _BEAT = 10.0
-"""Seconds between two signs of life."""
+"""Seconds between two heartbeats."""
 _STALE = 60.0
-"""Seconds between a writer's last sign of life and now, by the file server's clock, from which on its claims are void.
+"""Seconds after a writer's last heartbeat, by the file server's clock, after which its claims are void.
 
-A sign of life from the future counts as well: the clock has gone back since, or the file was copied.
+The same limit applies to a heartbeat in the future, after a change of the clock or a copy of the file.
 """
 
 _HOST = b"\0host\0"
-"""Beginning of a claim that names the writer's machine: as long as a key, and no sequence's."""
+"""Beginning of an entry with the name of the writer's machine, which is as long as a key but of no sequence."""
 
 _MOST = 2**25
-"""Bytes of a claim that are read at once."""
+"""Most bytes of a claim that are read at once."""
 
 
 class Claims:
@@ -58,7 +57,7 @@ class Claims:
         self._others: dict[str, _Other] = {}
 
     def open(self) -> None:
-        """Begin to be seen by others.
+        """Create the file of the claims, which other writers see.
 
         Raises
         ------
@@ -69,46 +68,46 @@ class Claims:
 
     def close(self) -> None:
         """Give up all claims."""
-        if os.getpid() != self._process:  # a child that was forked meanwhile: they are its parent's
+        if os.getpid() != self._process:  # in a forked child: the claims belong to its parent
             return
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
 
     def renew(self) -> None:
-        """Give a sign of life."""
+        """Write a heartbeat."""
         with suppress(OSError):
             os.utime(self._path)
 
     def take(self, keys: Sequence[bytes]) -> list[bool]:
-        """Claim those of the keys that no other writer has claimed, and return which they are."""
+        """Claim the keys that no other writer has claimed; return True for each claimed key."""
         mine = _free(keys, self._look().values())
         wanted = [key for key, own in zip(keys, mine, strict=True) if own]
         if not wanted:
             return mine
         self._append(wanted)
-        # Whoever claimed the same in between sees ours too: of the two, the first by name goes on.
+        # A writer that claimed the same key meanwhile sees this claim too: the first of both by name computes it.
         before = [other for name, other in self._look().items() if name < self._path.name]
         return [own and free for own, free in zip(mine, _free(keys, before), strict=True)]
 
     def post(self, keys: Sequence[bytes]) -> None:
-        """Claim keys whether or not another writer has claimed them, so that others leave them alone from now on."""
+        """Claim keys even if another writer has claimed them, so that further writers skip them."""
         self._append(keys)
 
     def holders(self, keys: Sequence[bytes]) -> list[str]:
-        """Return the other writers that had claimed any of the keys when `take` last looked: process and machine."""
+        """Return process and machine of the writers that had claimed any of the keys at the last `take`."""
         wanted = set(keys)
         return [other.name for _, other in sorted(self._others.items()) if not wanted.isdisjoint(other.keys)]
 
     def _append(self, keys: Sequence[bytes]) -> None:
         make_folder(self._folder)
-        with self._path.open("ab") as file:  # closed each time: only then must a network folder show it to others
+        with self._path.open("ab") as file:  # closed each time, because a network folder shows it only then
             share(file.fileno(), self._folder)
             file.write(b"".join(keys))
 
     def _look(self) -> "dict[str, _Other]":
-        """Return the other writers that are alive, with their claims as they are now."""
+        """Return the other running writers with their current claims."""
         now = self._now()
-        found = {}
+        alive = {}
         for path in self._folder.glob(f"*{SUFFIX}"):
             if path.name == self._path.name or not _NAME.fullmatch(path.name):
                 continue
@@ -116,20 +115,20 @@ class Claims:
             try:
                 if _is_alive(path, now):
                     other.read()
-                    found[path.name] = other
+                    alive[path.name] = other
                 else:
                     path.unlink()
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.ESTALE):
                     raise
-        self._others = found
-        return found
+        self._others = alive
+        return alive
 
     def _now(self) -> float:
-        """Return the file server's time, as far as it is known: our own file's last sign of life."""
+        """Return the file server's time: that of this writer's last heartbeat."""
         try:
             return self._path.stat().st_mtime
-        except FileNotFoundError:  # we were taken for dead
+        except FileNotFoundError:  # another writer removed the file, because the heartbeats were late
             self._append([_named_host()])
             return self._path.stat().st_mtime
 
@@ -155,7 +154,7 @@ class Heartbeat:
 
     def stop(self) -> None:
         """End the thread; return when it has ended."""
-        if os.getpid() == self._process:  # no thread is in a child that was forked meanwhile
+        if os.getpid() == self._process:  # a forked child has no such thread
             self._ended.set()
             self._thread.join()
 
@@ -176,7 +175,7 @@ class _Other:
 
     @property
     def name(self) -> str:
-        """Process and machine, for people."""
+        """Process and machine, for messages."""
         machine, process, _ = self.path.name.split("-")
         here = "this machine" if machine == host() else self._host or f"another machine ({machine})"
         return f"process {process} on {here}"
@@ -195,12 +194,12 @@ class _Other:
 
 
 def writers(folder: Path, now: float | None = None) -> int:
-    """Return how many writers of a spec's folder are alive, as far as can be seen.
+    """Return the number of running writers of a spec's folder, as far as visible.
 
     Parameters
     ----------
     now
-        The time by the clock that stamps the folder's files, as `clock` gives it; None is this machine's.
+        Time by the clock of the folder's files, from `clock`; None is this machine's time.
     """
     now, count = time.time() if now is None else now, 0
     for path in (folder / FOLDER).glob(f"*{SUFFIX}"):
@@ -210,7 +209,7 @@ def writers(folder: Path, now: float | None = None) -> int:
 
 
 def clock(folder: Path) -> float:
-    """Return the time by the clock that stamps a folder's files, which is a server's on a network folder.
+    """Return the time by the clock of a folder's files, which is the server's for a network folder.
 
     Raises
     ------
@@ -234,9 +233,9 @@ def _is_alive(path: Path, now: float) -> bool:
 
 def _free(keys: Sequence[bytes], others: Iterable[_Other]) -> list[bool]:
     claimed = [other.keys for other in others if other.keys]
-    return [not any(key in one for one in claimed) for key in keys]
+    return [not any(key in claimed_keys for claimed_keys in claimed) for key in keys]
 
 
 def _named_host() -> bytes:
-    """Return this machine's name in the form of a key, which earlier versions take for that of no sequence."""
+    """Return this machine's name in the form of a key, which earlier versions read as the key of no sequence."""
     return (_HOST + socket.gethostname().encode("ascii", "ignore"))[:KEY_BYTES].ljust(KEY_BYTES, b"\0")

@@ -1,4 +1,4 @@
-"""What of a store can go: specs that nobody wants, and what crashes and damage left."""
+"""Removal of unwanted specs, and of leftovers of crashes and damage, from a store."""
 
 import errno
 import time
@@ -25,12 +25,12 @@ from antibody_esm.store.writer import DAMAGED
 
 _REMOVED = ".removed"
 _ABANDONED = timedelta(days=1)
-"""Age at which an unfinished file is nobody's any more."""
+"""Age of an unfinished file that counts as abandoned."""
 
 
 @dataclass(frozen=True)
 class Removal:
-    """Something that `EmbeddingStore.gc` removes."""
+    """File or folder that `EmbeddingStore.gc` removes."""
 
     path: Path
     bytes: int
@@ -39,19 +39,19 @@ class Removal:
 
 @dataclass(frozen=True)
 class Removals:
-    """What `EmbeddingStore.gc` removed, or would remove; as text, a table."""
+    """Files and folders that `EmbeddingStore.gc` removed, or would remove; ``str()`` is a table."""
 
     items: tuple[Removal, ...]
     dry_run: bool
 
     @property
     def bytes(self) -> int:
-        """Bytes of all of them."""
-        return sum(one.bytes for one in self.items)
+        """Bytes of all items."""
+        return sum(item.bytes for item in self.items)
 
     def __str__(self) -> str:
-        width = max((len(_short(one.path)) for one in self.items), default=0)
-        lines = [f"{readable(one.bytes):>9}  {_short(one.path):<{width}}  {one.reason}" for one in self.items]
+        width = max((len(_short(item.path)) for item in self.items), default=0)
+        lines = [f"{readable(item.bytes):>9}  {_short(item.path):<{width}}  {item.reason}" for item in self.items]
         did = "would be removed" if self.dry_run else "removed"
         count = "1 item" if len(self.items) == 1 else f"{len(self.items)} items"
         return "\n".join([*lines, f"{count}, {readable(self.bytes)} {did}"])
@@ -63,7 +63,7 @@ def gc(
     older_than: timedelta | None,
     dry_run: bool,
 ) -> Removals:
-    """Remove specs that nobody wants, and what crashes and damage left."""
+    """Remove unwanted specs, and leftovers of crashes and damage."""
     kept = None if keep is None else {spec.resolve().fingerprint for spec in keep}
     items = []
     specs = {folder.path for folder, _ in stored(root)}
@@ -91,16 +91,16 @@ def gc(
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder of a store: at once for readers, then file by file. What is not a store's file stays.
+    """Remove a folder of a store: first rename it, so that readers no longer see it, then remove file by file.
 
     Raises
     ------
     StoreError
-        If something else lies in it.
+        If the folder holds any file that is not of a store; nothing is removed then.
     """
     _, others = _contents(folder)
     if others:
-        raise StoreError("is not a store's file, so its folder is not removed", others[0])
+        raise StoreError("is not a file of a store, so its folder is not removed", others[0])
     if folder.suffix != _REMOVED:
         folder = folder.rename(folder.with_name(f"{folder.name}.{time.time_ns()}{_REMOVED}"))
     for path in _contents(folder)[0]:
@@ -119,11 +119,11 @@ def _removal(folder: Path, reason: str) -> Removal:
 
 
 def _unwanted(folder: Path, kept: Collection[str] | None, older_than: timedelta | None) -> str:
-    """Return why a spec's folder goes; nothing if it stays."""
+    """Return the reason why a spec's folder is removed; empty if it stays."""
     if (kept is None and older_than is None) or (kept is not None and folder.name in kept):
         return ""
     now = time.time()
-    with suppress(OSError):  # a folder that cannot be written is not removed either
+    with suppress(OSError):  # a folder that cannot be written is not removed
         now = claims.clock(folder)
     if claims.writers(folder, now):
         return ""
@@ -134,7 +134,7 @@ def _unwanted(folder: Path, kept: Collection[str] | None, older_than: timedelta 
 
 
 def _begun(folder: Path) -> str:
-    """Return why a folder without a description goes: nothing but files that were not finished, for long."""
+    """Return the reason why a folder without a description is removed: it holds only old unfinished files."""
     if folder.is_symlink() or _segments(folder):
         return ""
     ours, others = _contents(folder)
@@ -147,7 +147,7 @@ def _segments(folder: Path) -> list[Path]:
 
 
 def _contents(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return the files of a store in a folder, and everything else in it; links are no store's."""
+    """Return the files of a store in a folder, and all other files; links are not of a store."""
     ours: list[Path] = []
     others: list[Path] = []
     for path in sorted(folder.iterdir()):
@@ -164,7 +164,7 @@ def _contents(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _short(path: Path) -> str:
-    """Return the last two parts of a path, each cut where only its beginning tells something."""
+    """Return the last two parts of a path, with long names shortened."""
     folder, name = path.parts[-2:]
     shown = name if len(name) < 20 else f"{name[:8]}{path.suffix}"
     return f"{folder if len(folder) < 20 else folder[:8]}/{shown}"

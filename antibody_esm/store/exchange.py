@@ -1,4 +1,4 @@
-"""Rows move: from another store, and as one file that other programs read and back."""
+"""Exchange of rows: merge of another store, export to one file, and import of that file."""
 
 import json
 import warnings
@@ -20,26 +20,26 @@ from antibody_esm.store.writer import writing
 
 _KEY = "antibody_esm"
 _AT_ONCE = 4096
-"""Rows that are written or read together, at most."""
+"""Most rows that are written or read together."""
 _LARGEST_BLOCK = 2**26
-"""Bytes of rows that are read together, at most."""
+"""Most bytes of rows that are read together."""
 _LARGEST_GROUP = 2**31
-"""Bytes of rows that another file may hold in one piece: `export` writes fewer."""
+"""Most bytes of a row group in a file; `export` writes smaller groups."""
 
 SUFFIXES = (".parquet", ".safetensors")
 
 
 def merge(root: Path, other: Path) -> dict[ExtractorSpec | ResolvedExtractorSpec, int]:
-    """Add the sound rows of another store that are absent here."""
+    """Add the undamaged rows of another store that this store lacks."""
     if not other.is_dir():
-        raise StoreError("is no store", other)
+        raise StoreError("is not a store", other)
     if root.is_dir() and other.samefile(root):
         raise StoreError("cannot be merged with itself", root)
     return {named: add(Folder(root, theirs.spec), named, _sound(theirs)) for theirs, named in stored(other)}
 
 
 def add(folder: Folder, named: ExtractorSpec | ResolvedExtractorSpec, blocks: Iterable[tuple[list[str], Rows]]) -> int:
-    """Add those rows of some blocks that are absent from a folder, and return how many there were."""
+    """Add the rows that a folder lacks, and return their number."""
     count = 0
     with writing(folder, named) as writer:
         for sequences, rows in blocks:
@@ -52,7 +52,7 @@ def add(folder: Folder, named: ExtractorSpec | ResolvedExtractorSpec, blocks: It
 
 
 def export(folder: Folder, named: ExtractorSpec | ResolvedExtractorSpec, path: Path) -> int:
-    """Write the sound rows of a folder to one file, and return how many there are."""
+    """Write the undamaged rows of a folder to one file, and return their number."""
     _check_suffix(path)
     description = json.dumps(
         {
@@ -70,14 +70,14 @@ def export(folder: Folder, named: ExtractorSpec | ResolvedExtractorSpec, path: P
 
 
 def load(root: Path, path: Path) -> tuple[ExtractorSpec | ResolvedExtractorSpec, int]:
-    """Add the rows of a file that `export` wrote to a store, and return their spec and how many were absent."""
+    """Add the rows of a file that `export` wrote to a store; return their spec and the number of added rows."""
     _check_suffix(path)
     read = _read_parquet if path.suffix == ".parquet" else _read_safetensors
     description, blocks = read(path)
     try:
         fields = json.loads(description)
         if not isinstance(fields, dict) or fields.get("format") != FORMAT:
-            raise StoreError(f"written in another format than {FORMAT}", path)
+            raise StoreError(f"its format is not {FORMAT}", path)
         resolved, named = read_specs(fields)
         if fields.get("fingerprint") != resolved.fingerprint:
             raise StoreError("is damaged: its spec is not what was written", path)
@@ -88,7 +88,7 @@ def load(root: Path, path: Path) -> tuple[ExtractorSpec | ResolvedExtractorSpec,
 
 
 def _sound(folder: Folder) -> Iterator[tuple[list[str], Rows]]:
-    """Give the sound rows of a folder, and say how many others there were."""
+    """Yield the undamaged rows of a folder; warn with the number of damaged rows."""
     damaged = 0
     for sequences, rows, bad in folder.sound_rows():
         damaged += bad
@@ -163,8 +163,8 @@ def _write_safetensors(path: Path, description: str, blocks: Iterator[tuple[list
 
     sequences: list[str] = []
     rows: list[Rows] = []
-    for some, block in blocks:
-        sequences += some
+    for names, block in blocks:
+        sequences += names
         rows.append(block)
     if not sequences:
         raise StoreError("there are no rows to write", path)
@@ -201,10 +201,10 @@ def _read_safetensors(path: Path) -> tuple[str, Any]:
             raise StoreError("its sequences and embeddings differ in number", path)
         letters = text.tobytes().decode("ascii", errors="replace")
         for first in range(0, n, _AT_ONCE):
-            some = slice(first, first + _AT_ONCE)
-            sequences = [letters[a:b] for a, b in zip(starts[some].tolist(), ends[some].tolist(), strict=True)]
+            part = slice(first, first + _AT_ONCE)
+            sequences = [letters[a:b] for a, b in zip(starts[part].tolist(), ends[part].tolist(), strict=True)]
             rows = embeddings[first : min(first + _AT_ONCE, n)]
-            yield _checked(sequences, rows, checksums[some], salt, path)
+            yield _checked(sequences, rows, checksums[part], salt, path)
 
     return description, blocks
 
@@ -221,4 +221,4 @@ def _checked(sequences: list[str], rows: Rows, checksums: Any, salt: int, path: 
 
 def _check_suffix(path: Path) -> None:
     if path.suffix not in SUFFIXES:
-        raise ValueError(f"{path}: a file of rows ends in {' or '.join(SUFFIXES)}")
+        raise ValueError(f"{path}: the name of a file of rows must end in {' or '.join(SUFFIXES)}")

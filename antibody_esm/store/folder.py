@@ -1,4 +1,4 @@
-"""One spec's folder of a store: its description, and its segments as if they were one table of rows by key."""
+"""Folder of one spec in a store: its description, and its segments as one table of rows by key."""
 
 import errno
 import json
@@ -31,50 +31,50 @@ DESCRIPTION = "spec.json"
 
 _LARGEST_DESCRIPTION = 2**20
 _PATIENCE = 30
-"""How often a folder that changes while it is looked at is looked at again, with pauses that grow to some seconds."""
+"""Number of attempts to read a folder that changes meanwhile, with growing pauses of some seconds in total."""
 _LONGEST_PAUSE = 0.2
 
 _READERS = 4
-"""Segments that are read at the same time."""
+"""Most segments that are read concurrently."""
 _WORTH_THREADS = 2**25
-"""Bytes of rows from which on several are."""
+"""Fewest bytes of rows for concurrent reading."""
 
 GONE = {errno.ENOENT, errno.ESTALE}
-"""What the system says of a file that somebody else has removed."""
+"""Error numbers of a file that another process has removed."""
 
 T = TypeVar("T")
 
 
 class Found(NamedTuple):
-    """What a folder has of ``n`` keys."""
+    """Result of reading the rows of ``n`` keys."""
 
     present: NDArray[np.bool_]
-    """``(n,)``, which of them have a sound row."""
+    """``(n,)``, True for keys with an undamaged row."""
     rows: Rows
     """``(present.sum(), dim)``, in the order of the keys; ``dim`` is 0 if there are none."""
     segments: frozenset[Path]
-    """Where was looked."""
+    """Segments that were searched."""
 
 
 class _GoneError(Exception):
-    """A segment was there, and is not any more."""
+    """A segment was removed meanwhile."""
 
 
 class _DescriptionError(StoreError):
-    """A description is damaged, which is not that of another spec or format."""
+    """A description is damaged; not raised for another spec or format."""
 
 
 class Folder:
-    """The rows of one resolved spec. Rows are only ever added; a damaged one is noticed, said, and counts as absent.
+    """Rows of one resolved spec. Rows are only added; a damaged row causes a warning, and counts as absent.
 
     Parameters
     ----------
     root
         Folder of the store.
     spec
-        Whose rows.
+        Spec of the rows.
     named
-        The spec as the user gave it, with which a damaged description is written again.
+        Spec by the user, with which a damaged description is rewritten.
     """
 
     def __init__(
@@ -89,15 +89,15 @@ class Folder:
         self._known = Index([])
         self._newest = 0
         self.damaged: set[Path] = set()
-        """Segments that were cut off or changed since they were written, as far as they were seen."""
+        """Segments, among those opened, that were cut off or changed since they were written."""
         self.holed: set[Path] = set()
-        """Segments of which some rows are damaged, as far as they were seen."""
+        """Segments, among those read, with damaged rows."""
 
     def index(self, *, anew: bool = False) -> Index:
-        """Return the index of the segments that there are now.
+        """Return the index of the current segments.
 
-        A segment is opened once, since it never changes. Where a writer merges segments between their being listed and
-        opened, they are listed again: their rows are in another one by then.
+        A segment is opened once, since it never changes. If a writer merges segments after they are listed and before
+        they are opened, they are listed again, because a new segment holds their rows.
 
         Parameters
         ----------
@@ -110,62 +110,66 @@ class Folder:
             paths = sorted(self.path.glob(f"*{segments.SUFFIX}"), reverse=True)  # newest first
             self._newest = max([self._newest, *map(segments.stamp, paths)])
             self.damaged &= set(paths)
-            known = self._known
-            if not anew and [one.path for one in known.segments] == [one for one in paths if one not in self.damaged]:
-                return known
-            opened_before = {} if anew else {one.path: one for one in known.segments}
+            before = self._known
+            if not anew and [segment.path for segment in before.segments] == [
+                path for path in paths if path not in self.damaged
+            ]:
+                return before
+            opened_before = {} if anew else {segment.path: segment for segment in before.segments}
             wanted = [path for path in paths if path not in self.damaged]
             try:
-                found = [opened_before.get(path) or self._open(path) for path in wanted]
+                segments_or_none = [opened_before.get(path) or self._open(path) for path in wanted]
             except _GoneError:
                 time.sleep(pause)
                 continue
-            index = Index(self._of_one_width([one for one in found if one is not None]), None if anew else known)
-            self._known = index  # other threads may replace it at any time
+            index = Index(
+                self._of_one_width([segment for segment in segments_or_none if segment is not None]),
+                None if anew else before,
+            )
+            self._known = index  # other threads may replace the attribute at any time
             return index
-        raise StoreError(f"segments went away {_PATIENCE} times while they were opened", self.path)
+        raise StoreError(f"segments were removed {_PATIENCE} times while they were opened", self.path)
 
     def read(self, keys: Keys) -> Found:
-        """Return which keys ``(n, KEY_BYTES)`` have a sound row, and these rows."""
+        """Return the undamaged rows of keys ``(n, KEY_BYTES)``."""
         anew = False
         for pause in _pauses():
             try:
                 return self._read(self.index(anew=anew), keys)
-            except OSError as error:  # a writer has merged segments meanwhile; their rows are in another one now
+            except OSError as error:  # a writer has merged segments meanwhile; a new segment holds their rows
                 if error.errno not in GONE:
                     raise StoreError(f"cannot be read: {error.strerror}", error.filename or self.path) from error
                 anew = True
                 time.sleep(pause)
-        raise StoreError(f"segments went away {_PATIENCE} times while they were read", self.path)
+        raise StoreError(f"segments were removed {_PATIENCE} times while they were read", self.path)
 
     def new_keys(self, seen: set[Path]) -> set[bytes]:
-        """Return the keys of segments that are not among those seen, and add these to them."""
-        new = [one for one in self.index().segments if one.path not in seen]
-        seen.update(one.path for one in new)
-        return {key for one in new for key in as_bytes(one.keys)}
+        """Return the keys of segments that are not in `seen`, and add these segments to `seen`."""
+        new = [segment for segment in self.index().segments if segment.path not in seen]
+        seen.update(segment.path for segment in new)
+        return {key for segment in new for key in as_bytes(segment.keys)}
 
     def dim(self) -> int:
-        """Return the length of the rows that are here; 0 if there are none that are sound."""
-        return next((one.dim for one in self.index().segments if one.read_all(self.salt)[1].any()), 0)
+        """Return the length of the rows; 0 if there is no undamaged row."""
+        return next((segment.dim for segment in self.index().segments if segment.read_all(self.salt)[1].any()), 0)
 
     def holds_newer(self, segment: Segment) -> bool:
-        """Return whether newer segments hold a sound row for each key of a segment, which is then not needed."""
-        newer = [one for one in self.index().segments if one.path.name > segment.path.name]
+        """Return True if newer segments hold an undamaged row for each key of a segment, which is then not needed."""
+        newer = [other for other in self.index().segments if other.path.name > segment.path.name]
         index = Index(newer)
         return bool((index.find(segment.keys).segment >= 0).all()) and bool(
             self._read(index, segment.keys).present.all()
         )
 
     def sound_rows(self) -> Iterator[tuple[list[str], Rows, int]]:
-        """Give, segment by segment and newest first, sequences and rows ``(k, dim)``, each sequence once.
+        """Yield sequences, rows ``(k, dim)`` and number of damaged rows of each segment, newest first.
 
-        The third is how many rows of the segment, or sequences of it, are damaged. What writers merge meanwhile is
-        followed to where it has gone.
+        Each sequence is yielded once. If writers merge segments meanwhile, the new segments are read.
         """
-        given: set[bytes] = set()
+        yielded: set[bytes] = set()
         seen: set[Path] = set()
-        while new := [one for one in self.index(anew=bool(seen)).segments if one.path not in seen]:
-            seen.update(one.path for one in new)
+        while new := [segment for segment in self.index(anew=bool(seen)).segments if segment.path not in seen]:
+            seen.update(segment.path for segment in new)
             for segment in new:
                 try:
                     sequences = segment.sequences()
@@ -176,19 +180,19 @@ class Folder:
                     continue
                 named = np.array([sequence != "" for sequence in sequences])
                 keys = as_bytes(segment.keys)
-                keep = [i for i in np.flatnonzero(sound & named).tolist() if keys[i] not in given]
-                given.update(keys[i] for i in keep)
+                keep = [i for i in np.flatnonzero(sound & named).tolist() if keys[i] not in yielded]
+                yielded.update(keys[i] for i in keep)
                 yield [sequences[i] for i in keep], rows[keep], int((~(sound & named)).sum())
 
     def in_place(self, named: ExtractorSpec | ResolvedExtractorSpec, act: Callable[[], T]) -> T:
-        """Make the folder where there is none, and do something that writes to it.
+        """Create the folder if necessary, and call a function that writes to it.
 
-        Where somebody removes the folder meanwhile, it is made again.
+        If another process removes the folder meanwhile, it is created again.
 
         Raises
         ------
         StoreError
-            If it is another spec's, or cannot be written.
+            If the folder is of another spec, or cannot be written.
         """
         with writable(self.path):
             for pause in _pauses():
@@ -200,7 +204,7 @@ class Folder:
                     if error.errno not in GONE:
                         raise
                     time.sleep(pause)
-            raise FileNotFoundError(errno.ENOENT, "it was removed again and again")
+            raise FileNotFoundError(errno.ENOENT, "it was removed repeatedly")
 
     def _make(self, named: ExtractorSpec | ResolvedExtractorSpec) -> None:
         if not self.root.is_dir():
@@ -227,39 +231,37 @@ class Folder:
         unfinished.replace(self.path / DESCRIPTION)
 
     def _exists(self) -> bool:
-        """Return whether the folder is there; one that is another spec's is a StoreError."""
+        """Return True if the folder exists. Raises StoreError if it is of another spec."""
         if self.path.is_symlink():
             raise StoreError("is a symbolic link, which may point anywhere", self.path)
         try:
-            found = described(self.path)
+            description = described(self.path)
         except _DescriptionError as error:
             self._mend(error)
             return True
-        if found is not None and found["spec"] != json.loads(self.spec.canonical_json):
-            raise StoreError(
-                "the rows in this folder are of another extractor than its name says", self.path / DESCRIPTION
-            )
-        return found is not None
+        if description is not None and description["spec"] != json.loads(self.spec.canonical_json):
+            raise StoreError("the description of this folder does not match its name", self.path / DESCRIPTION)
+        return description is not None
 
     def _mend(self, error: StoreError) -> None:
-        """Write a damaged description again, since the folder's name is the fingerprint of the spec.
+        """Rewrite a damaged description, since the folder's name is the fingerprint of the spec.
 
-        Rows prove it once more, since their checksums depend on the fingerprint.
+        Checksums of rows depend on the fingerprint, so rows of another spec are recognised.
         """
         if not self._mended:
             self._mended = True
-            warnings.warn(f"{error}; it is written again from the spec that is asked for", RuntimeWarning, stacklevel=2)
-        with suppress(OSError):  # who may only read the folder reads it all the same
+            warnings.warn(f"{error}; it is rewritten from the requested spec", RuntimeWarning, stacklevel=2)
+        with suppress(OSError):  # a folder that cannot be written can still be read
             self._describe(self._named)
 
     def _open(self, path: Path) -> Segment | None:
-        """Return a segment; None if it is damaged, which is said once."""
+        """Return a segment; None, with one warning, if it is damaged."""
         try:
             segment = Segment(path, self.spec.storage)
         except DamagedError as error:
             self.say(path, f"{error}; its rows count as absent", self.damaged)
             return None
-        except EOFError as error:  # it has just become shorter, which will be seen the next time
+        except EOFError as error:  # the file has just become shorter; the next attempt reports it
             raise _GoneError from error
         except OSError as error:
             if error.errno in GONE:
@@ -269,16 +271,20 @@ class Folder:
             self.say(path, f"{path}: its keys are damaged; rows whose keys are lost count as absent", self.holed)
         return segment
 
-    def _of_one_width(self, found: list[Segment]) -> list[Segment]:
-        """Leave out segments of other rows; they were moved here from another folder."""
-        if len({one.dim for one in found}) < 2:
-            return found
-        ours = [one for one in found if one.read_all(self.salt)[1].any()]
-        for one in found:
-            if one not in ours:
-                self.say(one.path, f"{one.path}: its rows are of another folder; they count as absent", self.damaged)
-        if len({one.dim for one in ours}) > 1:
-            raise StoreError("it holds rows of several lengths", self.path)
+    def _of_one_width(self, candidates: list[Segment]) -> list[Segment]:
+        """Return the segments without those that were moved here from another folder."""
+        if len({segment.dim for segment in candidates}) < 2:
+            return candidates
+        ours = [segment for segment in candidates if segment.read_all(self.salt)[1].any()]
+        for segment in candidates:
+            if segment not in ours:
+                self.say(
+                    segment.path,
+                    f"{segment.path}: its rows belong to another folder; they count as absent",
+                    self.damaged,
+                )
+        if len({segment.dim for segment in ours}) > 1:
+            raise StoreError("holds rows of different lengths", self.path)
         return ours
 
     def _read(self, index: Index, keys: Keys) -> Found:
@@ -295,55 +301,55 @@ class Folder:
                 return segment.read(places[here], self.salt, rows, here)
 
             with ThreadPoolExecutor(min(len(parts), _READERS)) as pool:
-                found = list(pool.map(read, parts) if rows.nbytes > _WORTH_THREADS else map(read, parts))
-            for (segment, here), good in zip(parts, found, strict=True):
+                sound_parts = list(pool.map(read, parts) if rows.nbytes > _WORTH_THREADS else map(read, parts))
+            for (segment, here), good in zip(parts, sound_parts, strict=True):
                 sound[here] = good
                 if not good.all():
                     message = f"{segment.path}: {(~good).sum()} damaged rows were not used"
                     self.say(segment.path, message, self.holed)
-            left = left[~sound[left]]  # damaged here; perhaps an older segment has them too
+            left = left[~sound[left]]  # damaged here; an older segment may hold them too
             holders[left], places[left] = index.find(keys[asked[left]], after=holders[left])
             left = left[holders[left] >= 0]
         present = np.zeros(len(keys), bool)
         present[asked[sound]] = True
         rows = rows if sound.all() else rows[sound]
-        where = frozenset(one.path for one in index.segments)
+        where = frozenset(segment.path for segment in index.segments)
         return Found(present, rows if len(rows) else np.empty((0, 0), np.float32), where)
 
     def say(self, path: Path, message: str, kind: set[Path]) -> None:
-        """Warn of a segment, once, and remember which kind it is."""
+        """Warn once about a segment, and record its kind of damage."""
         new = path not in self.damaged | self.holed
         kind.add(path)
         if new:
             warnings.warn(message, RuntimeWarning, stacklevel=2)
 
     def write(self, sequences: list[str], rows: Rows) -> Segment:
-        """Write one segment, newer than all that were seen here."""
+        """Write a segment that is newer than all segments seen."""
         path = segments.write(self.path, sequences, rows, self.spec.storage, self.salt, self._newest)
         self._newest = segments.stamp(path)
         return Segment(path, self.spec.storage)
 
 
 def described(path: Path) -> dict[str, Any] | None:
-    """Return a folder's description, None where there is none."""
+    """Return a folder's description; None if there is none."""
     path = path / DESCRIPTION
     try:
         with opened(path) as file:
             text = file.read(_LARGEST_DESCRIPTION)
-        found = json.loads(text)
+        fields = json.loads(text)
     except OSError as error:
         if error.errno in GONE:
             return None
         raise StoreError(f"cannot be read: {error.strerror}", path) from error
     except (ValueError, RecursionError) as error:
         raise _DescriptionError(f"not the description of an extractor: {error}", path) from error
-    if not isinstance(found, dict) or type(found.get("format")) is not int:
+    if not isinstance(fields, dict) or type(fields.get("format")) is not int:
         raise _DescriptionError("not the description of an extractor", path)
-    if found["format"] != FORMAT:
-        raise StoreError(f"written in another format than {FORMAT}", path)
-    if not _is_spec(found.get("spec")) or not isinstance(found.get("written_as"), dict):
+    if fields["format"] != FORMAT:
+        raise StoreError(f"its format is not {FORMAT}", path)
+    if not _is_spec(fields.get("spec")) or not isinstance(fields.get("written_as"), dict):
         raise _DescriptionError("not the description of an extractor: its fields are damaged", path)
-    return found
+    return fields
 
 
 def _is_spec(fields: object) -> bool:
@@ -358,7 +364,7 @@ def _is_spec(fields: object) -> bool:
 
 @contextmanager
 def writable(path: Path) -> Iterator[None]:
-    """Make of an error of the disk (full, read-only, forbidden) a StoreError that says so."""
+    """Convert an OSError (disk full, read-only, forbidden) to a StoreError with the reason."""
     try:
         yield
     except OSError as error:

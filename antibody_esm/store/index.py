@@ -1,7 +1,7 @@
-"""Where the row of a key lies among many segments.
+"""Index from keys to rows of many segments.
 
-Keys are sorted by their first eight bytes, in runs of some segments each. A segment more is a run of its own, and runs
-of like size become one, so that a folder of millions of rows that grows is not sorted again with each segment.
+Keys are sorted by their first eight bytes, in runs of one or more segments. A new segment is a new run, and runs of
+similar size are merged, so that a growing folder of millions of rows is not sorted again with each segment.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,27 +13,27 @@ from numpy.typing import NDArray
 from antibody_esm.store.segments import KEY_BYTES, Keys, Segment, prefixes
 
 _LARGEST = 2**21
-"""Keys that are sorted together, unless one segment has more: sorting takes some 50 bytes of each."""
+"""Most keys that are sorted together, unless one segment has more: sorting needs about 50 bytes per key."""
 
 
 class Places(NamedTuple):
-    """Where the rows of some keys lie."""
+    """Places of the rows of keys."""
 
     segment: NDArray[np.int64]
-    """``(n,)``, number of the segment; -1 for a key that is in none."""
+    """``(n,)``, number of the segment; -1 for a key in no segment."""
     place: NDArray[np.int64]
-    """``(n,)``, row of that segment."""
+    """``(n,)``, row in the segment."""
 
 
 class Index:
-    """The keys of some segments, in an order that makes them quick to find.
+    """Keys of segments in an order for fast search.
 
     Parameters
     ----------
     segments
-        Newest first: of two rows with one key, the one in the first segment is found first.
+        Segments, newest first: if two rows have one key, `find` returns the one in the first segment.
     before
-        An index of some of these segments, whose runs are taken over.
+        An index of some of these segments, whose runs are reused.
     """
 
     def __init__(self, segments: Sequence[Segment], before: "Index | None" = None) -> None:
@@ -43,12 +43,12 @@ class Index:
         self._numbers = [np.array([number_of[id(segment)] for segment in run.segments]) for run in self._runs]
 
     def find(self, keys: Keys, after: NDArray[np.int64] | None = None) -> Places:
-        """Return for each key ``(n, KEY_BYTES)`` the first segment that has it, and the row of it there.
+        """Return, for each key ``(n, KEY_BYTES)``, the first segment that has it, and its row there.
 
         Parameters
         ----------
         after
-            ``(n,)``, numbers of segments: only those behind them are looked into.
+            ``(n,)``, numbers of segments: only later segments are searched.
         """
         asked = prefixes(keys)
         order = np.argsort(asked)  # neighbours are found in one place of memory
@@ -60,12 +60,12 @@ class Index:
                 there = run.prefixes[np.minimum(entries, len(run.prefixes) - 1)] == asked[left]
                 there &= entries < len(run.prefixes)
                 entries, left = entries[there], left[there]
-                found = numbers[run.holder[entries]]
-                right = self._equal(found, run.place[entries], keys[left])
+                numbers_found = numbers[run.holder[entries]]
+                right = self._equal(numbers_found, run.place[entries], keys[left])
                 if after is not None:
-                    right &= found > after[left]
-                better = right & (found < first[left])
-                first[left[better]], place[left[better]] = found[better], run.place[entries[better]]
+                    right &= numbers_found > after[left]
+                better = right & (numbers_found < first[left])
+                first[left[better]], place[left[better]] = numbers_found[better], run.place[entries[better]]
                 entries, left = entries[~right] + 1, left[~right]
         return Places(np.where(first < len(self.segments), first, -1), place)
 
@@ -74,32 +74,32 @@ class Index:
         return len(np.unique(np.concatenate([run.prefixes for run in self._runs]))) if self._runs else 0
 
     def superseded(self) -> list[Segment]:
-        """Return the segments of which every key is in a newer one too."""
+        """Return the segments whose keys are all in newer segments too."""
         return [segment for number, segment in enumerate(self.segments) if self._is_newer(segment.keys, number)]
 
     def _is_newer(self, keys: Keys, number: int) -> bool:
-        some_then_all = (keys[:1], keys)  # one key tells of nearly all segments
-        return all((self.find(some).segment < number).all() for some in some_then_all)
+        some_then_all = (keys[:1], keys)  # the first key excludes nearly all segments
+        return all((self.find(subset).segment < number).all() for subset in some_then_all)
 
-    def _equal(self, found: NDArray[np.int64], place: NDArray[np.uint32], keys: Keys) -> NDArray[np.bool_]:
-        """Return which whole keys are those at their places."""
+    def _equal(self, segment_numbers: NDArray[np.int64], place: NDArray[np.uint32], keys: Keys) -> NDArray[np.bool_]:
+        """Return True for each key that equals the key at its place."""
         equal = np.zeros(len(keys), bool)
         words = _words(keys)
-        for number in np.unique(found).tolist():
-            here = np.flatnonzero(found == number)
+        for number in np.unique(segment_numbers).tolist():
+            here = np.flatnonzero(segment_numbers == number)
             theirs = np.take(_words(self.segments[number].keys), place[here], axis=0)
             equal[here] = (theirs == words[here]).all(axis=1)
         return equal
 
 
 class _Run:
-    """The keys of some segments, sorted.
+    """Sorted keys of segments.
 
     Attributes
     ----------
     prefixes, holder, place
-        ``(entries,)``: first eight bytes of a key, number of its segment among these, and row of it there. Of one key,
-        entries are in the order of the segments.
+        ``(entries,)``: first eight bytes of a key, number of its segment among these, and its row there. Entries of the
+        same key are in the order of the segments.
     """
 
     def __init__(self, segments: list[Segment]) -> None:
@@ -113,12 +113,12 @@ class _Run:
 
 
 def _runs(segments: list[Segment], before: list[_Run]) -> Iterator[_Run]:
-    """Give the runs of some segments, sorting again what is new and what is not much larger."""
+    """Yield the runs of segments; new segments and runs of similar size are sorted again."""
     there = {id(segment) for segment in segments}
     kept = [run for run in before if all(id(segment) in there for segment in run.segments)]
     sorted_already = {id(segment) for run in kept for segment in run.segments}
     new = {id(segment): len(segment.keys) for segment in segments if id(segment) not in sorted_already}
-    for run in sorted(kept, key=lambda one: len(one.prefixes)):
+    for run in sorted(kept, key=lambda run: len(run.prefixes)):
         count = sum(new.values())
         if new and len(run.prefixes) <= 2 * count and len(run.prefixes) + count <= _LARGEST:
             new |= {id(segment): len(segment.keys) for segment in run.segments}
@@ -127,7 +127,7 @@ def _runs(segments: list[Segment], before: list[_Run]) -> Iterator[_Run]:
     batch: list[Segment] = []
     for segment in segments:
         if id(segment) in new and len(segment.keys):
-            if batch and sum(len(one.keys) for one in batch) + len(segment.keys) > _LARGEST:
+            if batch and sum(len(segment.keys) for segment in batch) + len(segment.keys) > _LARGEST:
                 yield _Run(batch)
                 batch = []
             batch.append(segment)
@@ -136,5 +136,5 @@ def _runs(segments: list[Segment], before: list[_Run]) -> Iterator[_Run]:
 
 
 def _words(keys: Keys) -> NDArray[np.uint64]:
-    """Return keys as four numbers each ``(n, 4)``, which are quicker to move and to compare."""
+    """Return keys as four numbers each ``(n, 4)``, which are faster to copy and to compare."""
     return np.ascontiguousarray(keys).view(np.uint64).reshape(-1, KEY_BYTES // 8)

@@ -1,4 +1,4 @@
-"""What a store holds, and whether it is sound."""
+"""Statistics and verification of a store."""
 
 import re
 import textwrap
@@ -28,11 +28,11 @@ AnySpec = ExtractorSpec | ResolvedExtractorSpec
 
 
 class Embedder(Protocol):
-    """What computes rows again: an `Extractor`."""
+    """Object that computes rows again, such as an `Extractor`."""
 
     @property
     def resolved(self) -> ResolvedExtractorSpec:
-        """The address of its rows."""
+        """Address of the rows."""
         ...
 
     def embed(self, sequences: Iterable[str]) -> Rows:
@@ -42,23 +42,23 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True)
 class SpecStats:
-    """What a store holds of one spec."""
+    """Statistics of one spec in a store."""
 
     spec: ExtractorSpec | ResolvedExtractorSpec
-    """As it was first written, pinned to its model's bytes."""
+    """Spec as first written, pinned to its model's bytes."""
     rows: int
-    """Different sequences."""
+    """Number of distinct sequences."""
     dim: int
     """Length of a row; 0 without rows."""
     segments: int
     bytes: int
-    """Of the segments."""
+    """Bytes of the segments."""
     leftovers: int
-    """Bytes of files that were not finished, or were found damaged; `EmbeddingStore.gc` removes them."""
+    """Bytes of unfinished or damaged files, which `EmbeddingStore.gc` removes."""
     writers: int
-    """Processes that are writing now, as far as they can be seen."""
+    """Number of processes that are writing now, as far as visible."""
     written: datetime | None
-    """When the newest segment was written."""
+    """Time of the newest segment."""
 
     @property
     def fingerprint(self) -> str:
@@ -68,34 +68,33 @@ class SpecStats:
 
 @dataclass(frozen=True)
 class StoreStats:
-    """What a store holds; as text, a table of 80 columns."""
+    """Statistics of a store; ``str()`` is a table of 80 columns."""
 
     specs: tuple[SpecStats, ...]
     left_out: tuple[str, ...] = ()
-    """Folders that could not be looked at, and why."""
+    """Folders that could not be read, with the reasons."""
 
     @property
     def rows(self) -> int:
         """Rows of all specs."""
-        return sum(one.rows for one in self.specs)
+        return sum(entry.rows for entry in self.specs)
 
     @property
     def bytes(self) -> int:
         """Bytes of all segments and leftovers."""
-        return sum(one.bytes + one.leftovers for one in self.specs)
+        return sum(entry.bytes + entry.leftovers for entry in self.specs)
 
     def __str__(self) -> str:
         lines = [f"{'spec':<9}{'model and settings':<35}{'rows':>9}{'dim':>6}{'disk':>9}  {'written':<10}"]
-        for one in self.specs:
-            first, *more = _wrapped(summary(one.spec), 34)
-            day = f"{one.written:%Y-%m-%d}" if one.written else ""
-            lines.append(
-                f"{one.fingerprint[:8]:<9}{first:<35}{one.rows:>9,}{one.dim:>6}{readable(one.bytes):>9}  {day:<10}"
-            )
-            if one.leftovers:
-                more.append(f"{readable(one.leftovers)} left over; gc removes it")
-            if one.writers:
-                more.append(f"{one.writers} writing now")
+        for entry in self.specs:
+            first, *more = _wrapped(summary(entry.spec), 34)
+            day = f"{entry.written:%Y-%m-%d}" if entry.written else ""
+            name, disk = entry.fingerprint[:8], readable(entry.bytes)
+            lines.append(f"{name:<9}{first:<35}{entry.rows:>9,}{entry.dim:>6}{disk:>9}  {day:<10}")
+            if entry.leftovers:
+                more.append(f"{readable(entry.leftovers)} left over; gc removes it")
+            if entry.writers:
+                more.append(f"{entry.writers} writing now")
             lines += [f"{'':<9}{line}" for line in more]
         lines += _said(self.left_out)
         lines.append(f"{len(self.specs)} specs, {self.rows:,} rows, {readable(self.bytes)}")
@@ -104,21 +103,21 @@ class StoreStats:
 
 @dataclass(frozen=True)
 class SpecCheck:
-    """What `EmbeddingStore.verify` found of one spec."""
+    """Result of `EmbeddingStore.verify` for one spec."""
 
     spec: ExtractorSpec | ResolvedExtractorSpec
     rows: int
-    """Sound rows."""
+    """Number of undamaged rows."""
     damaged_rows: int
-    """Rows, or sequences beside them, that are not what was written."""
+    """Number of rows whose bytes, or sequences, have changed."""
     damaged_files: int
-    """Segments that cannot be read at all."""
+    """Number of segments that cannot be read."""
     set_aside: int = 0
-    """Segments that were found damaged earlier; nothing reads them, and `EmbeddingStore.gc` removes them."""
+    """Number of segments set aside as damaged earlier; `EmbeddingStore.gc` removes them."""
     recomputed: int = 0
-    """Rows that were computed again."""
+    """Number of rows that were computed again."""
     max_difference: float | None = None
-    """Largest absolute difference of any number in them; None if nothing was computed."""
+    """Largest absolute difference of any number in these rows; None if no row was computed again."""
 
     @property
     def fingerprint(self) -> str:
@@ -127,40 +126,40 @@ class SpecCheck:
 
     @property
     def sound(self) -> bool:
-        """Whether every row is what was written."""
+        """True if no row is damaged."""
         return not self.damaged_rows and not self.damaged_files
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What `EmbeddingStore.verify` found; as text, a table of 80 columns."""
+    """Result of `EmbeddingStore.verify`; ``str()`` is a table of 80 columns."""
 
     specs: tuple[SpecCheck, ...]
     left_out: tuple[str, ...] = ()
-    """Folders that could not be looked at, and why."""
+    """Folders that could not be read, with the reasons."""
 
     @property
     def sound(self) -> bool:
-        """Whether every row of every spec could be read, and is what was written."""
-        return not self.left_out and all(one.sound for one in self.specs)
+        """True if every row of every spec was read and is undamaged."""
+        return not self.left_out and all(entry.sound for entry in self.specs)
 
     def __str__(self) -> str:
         lines = [f"{'spec':<9}{'model and settings':<35}{'sound':>9}{'damaged':>9}{'files':>6}{'drift':>11}"]
-        for one in self.specs:
-            first, *more = _wrapped(summary(one.spec), 34)
-            drift = "" if one.max_difference is None else f"{one.max_difference:.1e}"
+        for entry in self.specs:
+            first, *more = _wrapped(summary(entry.spec), 34)
+            drift = "" if entry.max_difference is None else f"{entry.max_difference:.1e}"
             lines.append(
-                f"{one.fingerprint[:8]:<9}{first:<35}{one.rows:>9,}{one.damaged_rows:>9,}{one.damaged_files:>6}{drift:>11}"
+                f"{entry.fingerprint[:8]:<9}{first:<35}{entry.rows:>9,}{entry.damaged_rows:>9,}{entry.damaged_files:>6}{drift:>11}"
             )
-            if one.recomputed:
-                more.append(f"{one.recomputed} rows computed again")
-            if one.set_aside:
-                more.append(f"{one.set_aside} damaged files set aside; gc removes them")
+            if entry.recomputed:
+                more.append(f"{entry.recomputed} rows computed again")
+            if entry.set_aside:
+                more.append(f"{entry.set_aside} damaged files set aside; gc removes them")
             lines += [f"{'':<9}{line}" for line in more]
         lines += _said(self.left_out)
         if self.sound:
             lines.append("every row is what was written")
-        elif any(not one.sound for one in self.specs):
+        elif any(not entry.sound for entry in self.specs):
             lines.append("damaged rows will be computed again when needed")
         return "\n".join(line.rstrip() for line in lines)
 
@@ -171,14 +170,14 @@ def spec_folders(root: Path) -> list[Path]:
 
 
 def stored(root: Path, left_out: list[str] | None = None) -> list[tuple[Folder, ExtractorSpec | ResolvedExtractorSpec]]:
-    """Return every spec's folder with the spec as it was written, in a fixed order.
+    """Return the folder of every spec with the spec as written, in a fixed order.
 
     Parameters
     ----------
     left_out
-        To which folders are added that hold something, and are no spec's; these are warned of too.
+        List to which a message is added for each folder with rows that cannot be read; a warning is raised too.
     """
-    found = []
+    specs = []
     for path in spec_folders(root):
         try:
             if path.is_symlink():
@@ -186,29 +185,29 @@ def stored(root: Path, left_out: list[str] | None = None) -> list[tuple[Folder, 
             description = described(path)
             if description is None:
                 if any(path.glob(f"*{segments.SUFFIX}")):
-                    raise StoreError("holds rows, but not which spec they are of; asking for that spec mends it", path)
+                    raise StoreError("has rows but no description; a request for rows of its spec restores it", path)
                 continue
             resolved, named = read_specs(description)
             if resolved.fingerprint != path.name:
-                raise StoreError("the rows in this folder are of another extractor than its name says", path)
+                raise StoreError("the description of this folder does not match its name", path)
         except (StoreError, ValidationError) as error:
             _leave_out(path, error, left_out)
             continue
-        found.append((Folder(root, resolved), named))
-    return found
+        specs.append((Folder(root, resolved), named))
+    return specs
 
 
 def read_specs(
     description: dict[str, object],
 ) -> tuple[ResolvedExtractorSpec, ExtractorSpec | ResolvedExtractorSpec]:
-    """Return the resolved spec of a description, and the one it was written as, which leads to the same address.
+    """Return the resolved spec of a description, and the user's spec, which has the same address.
 
-    No file of the model is looked for.
+    No file of the model is read.
 
     Raises
     ------
     pydantic.ValidationError
-        If they are no specs.
+        If they are not specs.
     StoreError
         If they contradict each other.
     """
@@ -218,17 +217,17 @@ def read_specs(
         return resolved, resolved
     named = ExtractorSpec.model_validate(written)
     if named.truncation == (resolved.truncate_to is not None):
-        named = named.pinned_to(resolved)  # and so resolved without its files
-        # Another version of what numbers residues is no contradiction: these rows are of that one.
+        named = named.pinned_to(resolved)  # so that it resolves without the model's files
+        # Another version of the numbering program is no contradiction: these rows belong to that version.
         if named.resolve().model_copy(update={"numbering": resolved.numbering}) == resolved:
             return resolved, named
-    raise StoreError("the spec was not written as it is said to have been")
+    raise StoreError("the two specs of the description contradict each other")
 
 
 def stats(root: Path) -> StoreStats:
-    """Return what a store holds, reading no row."""
+    """Return the statistics of a store, without reading a row."""
     left_out: list[str] = []
-    found = []
+    entries = []
     for folder, named in stored(root, left_out):
         try:
             index = folder.index()
@@ -236,33 +235,33 @@ def stats(root: Path) -> StoreStats:
             _leave_out(folder.path, error, left_out)
             continue
         files = index.segments
-        newest = max((one.written for one in files), default=0)
-        found.append(
+        newest = max((segment.written for segment in files), default=0)
+        entries.append(
             SpecStats(
                 spec=named,
                 rows=index.count(),
                 dim=files[0].dim if files else 0,
                 segments=len(files),
-                bytes=sum(size_of(one.path) for one in files),
+                bytes=sum(size_of(segment.path) for segment in files),
                 leftovers=sum(size_of(path) for path in leftovers(folder.path, timedelta())),
                 writers=claims.writers(folder.path),
                 written=datetime.fromtimestamp(newest / 1e9, UTC) if newest else None,
             )
         )
-    return StoreStats(tuple(found), tuple(left_out))
+    return StoreStats(tuple(entries), tuple(left_out))
 
 
 def verify(root: Path, extractors: Iterable[Embedder], sample: int, random_state: int) -> Verification:
-    """Read every row, and compute some again."""
+    """Check every row, and compute a sample of rows again."""
     left_out: list[str] = []
-    found = []
+    checks = []
     for folder, named in stored(root, left_out):
-        extractor = next((one for one in extractors if one.resolved == folder.spec), None)
+        extractor = next((candidate for candidate in extractors if candidate.resolved == folder.spec), None)
         try:
-            found.append(_check(folder, named, extractor, sample, random_state))
+            checks.append(_check(folder, named, extractor, sample, random_state))
         except StoreError as error:
             _leave_out(folder.path, error, left_out)
-    return Verification(tuple(found), tuple(left_out))
+    return Verification(tuple(checks), tuple(left_out))
 
 
 def _check(
@@ -277,9 +276,9 @@ def _check(
     rows = damaged = 0
     for sequences, block, bad in folder.sound_rows():
         rows, damaged = rows + len(sequences), damaged + bad
-        if extractor is not None:  # the smallest of random numbers, one a row, are a random sample in one pass
+        if extractor is not None:  # rows with the smallest random numbers are a random sample in one pass
             drawn = zip(generator.random(len(sequences)).tolist(), sequences, block, strict=True)
-            chosen = sorted([*chosen, *drawn], key=lambda one: one[0])[:sample]
+            chosen = sorted([*chosen, *drawn], key=lambda entry: entry[0])[:sample]
             chosen = [(number, sequence, row.copy()) for number, sequence, row in chosen]
     difference = None
     if chosen and extractor is not None:
@@ -290,33 +289,33 @@ def _check(
 
 
 def summary(spec: ExtractorSpec | ResolvedExtractorSpec) -> str:
-    """Return what tells a spec from others, in a few words, fit for a terminal."""
+    """Return a short description of a spec for a terminal."""
     resolved = spec.resolve()
     model = spec.model if isinstance(spec, ExtractorSpec) else f"model {resolved.digest[:12]}"
-    told = [model, f"layer {resolved.layer}", resolved.pooling]
+    words = [model, f"layer {resolved.layer}", resolved.pooling]
     for field in type(resolved).model_fields.keys() - {"digest", "layer", "pooling", "numbering", "format"}:
         if getattr(resolved, field) != type(resolved).model_fields[field].default:
-            told.append(f"{field} {getattr(resolved, field)}")
-    return "".join(letter if letter.isprintable() else "?" for letter in ", ".join(told))
+            words.append(f"{field} {getattr(resolved, field)}")
+    return "".join(letter if letter.isprintable() else "?" for letter in ", ".join(words))
 
 
-def differences(one: AnySpec, other: AnySpec) -> list[str]:
-    """Return, one a line, each field in which the addresses of two specs differ; an empty list for one address.
+def differences(spec: AnySpec, other: AnySpec) -> list[str]:
+    """Return a line for each field in which the addresses of two specs differ; empty for the same address.
 
-    Fields that name a model are compared by the bytes they stand for: a folder under another name is no difference,
-    another file under the same name is ``model bytes changed``.
+    Models are compared by their bytes: the same files under another name are no difference, and other files under the
+    same name are ``model bytes changed``.
     """
-    a, b = one.resolve(), other.resolve()
-    found = []
+    a, b = spec.resolve(), other.resolve()
+    changes = []
     if a.digest != b.digest:
-        names = _model_name(one), _model_name(other)
+        names = _model_name(spec), _model_name(other)
         same = names[0] == names[1] or None in names
-        found.append("model bytes changed" if same else f"model {names[0]} -> {names[1]}")
+        changes.append("model bytes changed" if same else f"model {names[0]} -> {names[1]}")
     for field in type(a).model_fields:
         before, after = getattr(a, field), getattr(b, field)
         if field != "digest" and before != after:
-            found.append(f"{field} {before} -> {after}")
-    return found
+            changes.append(f"{field} {before} -> {after}")
+    return changes
 
 
 def _model_name(spec: AnySpec) -> str | None:
@@ -326,7 +325,7 @@ def _model_name(spec: AnySpec) -> str | None:
 
 
 def readable(size: float) -> str:
-    """Return a number of bytes with a unit of a thousand of the one before."""
+    """Return a number of bytes with a decimal unit."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:
             return f"{size:.3g} {unit}"
@@ -335,14 +334,14 @@ def readable(size: float) -> str:
 
 
 def leftovers(folder: Path, age: timedelta) -> list[Path]:
-    """Return unfinished files of some age, and damaged ones."""
+    """Return unfinished files of at least this age, and damaged files."""
     old = time.time() - age.total_seconds()
     unfinished = [path for path in sorted(folder.glob(f"*{UNFINISHED}")) if modified(path) <= old]
     return [*unfinished, *sorted(folder.glob(f"*{DAMAGED}"))]
 
 
 def size_of(path: Path) -> int:
-    """Return the bytes of a file; 0 if it has gone."""
+    """Return the bytes of a file; 0 if it does not exist."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -350,7 +349,7 @@ def size_of(path: Path) -> int:
 
 
 def modified(path: Path) -> float:
-    """Return when a file was written last; now, if it has gone."""
+    """Return the time of a file's last change; now if it does not exist."""
     try:
         return path.stat().st_mtime
     except FileNotFoundError:
@@ -358,10 +357,10 @@ def modified(path: Path) -> float:
 
 
 def _leave_out(path: Path, error: Exception, left_out: list[str] | None) -> None:
-    said = f"{path.name}: left out: {error}"
-    warnings.warn(said, RuntimeWarning, stacklevel=3)
+    message = f"{path.name}: left out: {error}"
+    warnings.warn(message, RuntimeWarning, stacklevel=3)
     if left_out is not None:
-        left_out.append(said)
+        left_out.append(message)
 
 
 def _fields(described: object) -> dict[str, object]:
@@ -371,7 +370,7 @@ def _fields(described: object) -> dict[str, object]:
 
 
 def _said(left_out: tuple[str, ...]) -> list[str]:
-    return [line for one in left_out for line in textwrap.wrap(one, 80, subsequent_indent="  ")]
+    return [line for note in left_out for line in textwrap.wrap(note, 80, subsequent_indent="  ")]
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Who may read and write what a store makes: its user alone, or whom the folder around it is shared with."""
+"""Permissions of a store's files: private, or those of a shared parent folder."""
 
 import os
 import stat
@@ -9,10 +9,10 @@ from antibody_esm.errors import StoreError
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder: private, or where the one around it may be written by a group, with the permissions of that.
+    """Create a folder: private, or with the permissions of its parent if a group may write to the parent.
 
-    A symbolic link in its place is a StoreError. A folder that was there and is removed at the same moment is a
-    FileNotFoundError, after which the caller tries again.
+    Raises StoreError for a symbolic link in its place. Raises FileNotFoundError if another process removes the folder
+    at the same moment; the caller then tries again.
     """
     around = stat.S_IMODE(path.parent.stat().st_mode)
     mode = around if around & stat.S_IWGRP else 0o700
@@ -22,12 +22,12 @@ def make_folder(path: Path) -> None:
         if not stat.S_ISDIR(path.lstat().st_mode):
             raise StoreError("is not a folder of its own", path) from None
     else:
-        with suppress(OSError):  # what the user's mask took, and the bits that hand a group on
+        with suppress(OSError):  # restores bits removed by the umask, and sets those that inherit the group
             path.chmod(mode)
 
 
 def share(file: int, folder: Path) -> None:
-    """Give an open file to those with whom its folder is shared, whatever the user's mask says."""
+    """Give an open file the group permissions of its folder, whatever the umask."""
     mode = stat.S_IMODE(folder.stat().st_mode)
     if mode & stat.S_IWGRP and hasattr(os, "fchmod"):
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""A segment: rows with their keys and checksums in one joblib file, complete or absent, and never changed."""
+"""Segments: joblib files of rows with their keys and checksums, written completely or not at all, and never changed."""
 
 import os
 import re
@@ -32,30 +32,29 @@ Keys = NDArray[np.uint8]
 _NAME = re.compile(r"(\d{20})-(\d+)-[0-9a-f]{16}\.joblib")
 
 _LAST = 2**63
-"""No time in a name is later: in nanoseconds, the year 2262."""
+"""Latest time in a name, in nanoseconds: the year 2262."""
 
 _AT_ONCE = 2 * 2**20
-"""Bytes that are read, checked and decoded together: few enough to stay in a processor's cache."""
+"""Most bytes that are read, checked and decoded together, so that they stay in a processor's cache."""
 _WORTH_SKIPPING = 64 * 2**10
-"""Bytes between two wanted rows that are read and dropped rather than skipped."""
+"""Most bytes between two wanted rows that are read instead of skipped."""
 
 
 class DamagedError(StoreError):
-    """A segment that is not what was written: cut off, or changed in place. Its rows count as absent."""
+    """A segment was cut off or changed after it was written. Its rows count as absent."""
 
 
 class Segment:
-    """A finished segment, opened for reading. It holds its keys in memory, and no file open.
+    """A finished segment for reading, with its keys in memory and no open file.
 
     Raises
     ------
     DamagedError
-        If the file is shorter than its name says and ends too early, or as long as that and not what `write` writes,
-        or holds rows in another number format.
+        If the file was cut off or changed since `write` wrote it, or holds rows in another number format.
     StoreError
-        If it is not what `write` writes, and never was.
+        If `write` did not write the file.
     OSError
-        If the file has gone, or cannot be read.
+        If the file was removed, or cannot be read.
     """
 
     def __init__(self, path: Path, storage: Storage) -> None:
@@ -74,7 +73,7 @@ class Segment:
             self._scales: Scales | None = arrays["scales"].read() if "scales" in arrays else None
             self._sequences, self._ends = arrays["sequences"], arrays["ends"]
             self.intact = _digest(self.keys, self._checksums, self._scales) == path.stem[-16:]
-            """Whether keys and checksums are those that were written; if not, rows of unknown keys are lost."""
+            """True if keys and checksums are unchanged; else rows with damaged keys are lost."""
         except StoreError as error:
             if _was_sound(path, error) or _is_of_another_storage(path, storage):
                 raise DamagedError("is cut off, damaged, or of another folder", path) from error
@@ -88,29 +87,29 @@ class Segment:
     @property
     def size(self) -> int:
         """Bytes of the file."""
-        return self._rows.end  # but for what ends a pickle
+        return self._rows.end  # without the last bytes of the pickle
 
     @property
     def written(self) -> int:
-        """When it was written, in nanoseconds since 1970; 0 if its name does not say."""
+        """Time of writing in nanoseconds since 1970; 0 if the name has none."""
         return stamp(self.path)
 
     def read(self, places: NDArray[np.int64], salt: int, out: Rows, into: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Read rows, and return for each whether its bytes are the ones that were written.
+        """Read rows, and return True for each undamaged row.
 
         Parameters
         ----------
         places
             ``(k,)``, rows of this segment, from 0.
         salt
-            The salt it was written with.
+            Salt of the segment.
         out, into
-            Array ``(n, dim)``, and the rows of it ``(k,)`` that are filled.
+            Array ``(n, dim)``, and its rows ``(k,)`` to fill.
 
         Raises
         ------
         OSError
-            If the file has gone, since a larger one holds its rows, or cannot be read.
+            If the file was removed after a merge, or cannot be read.
         """
         order = np.argsort(places, kind="stable")
         places, into = places[order], into[order]
@@ -119,7 +118,7 @@ class Segment:
         sound = np.zeros(len(places), bool)
 
         most = max((int(places[stop - 1] - places[start]) + 1 for start, stop in spans), default=0)
-        buffer = np.empty((most, self.dim), DTYPES[self._storage])  # one, which stays in the processor's cache
+        buffer = np.empty((most, self.dim), DTYPES[self._storage])  # one buffer, which stays in the processor's cache
         with opened(self.path) as file, suppress(EOFError):
             for start, stop in spans:
                 here, wanted = places[start:stop], _as_slice(places[start:stop] - places[start])
@@ -136,25 +135,25 @@ class Segment:
         return back
 
     def read_all(self, salt: int) -> tuple[Rows, NDArray[np.bool_]]:
-        """Return all rows ``(n, dim)``, and for each whether its bytes are the ones that were written."""
+        """Return all rows ``(n, dim)``, and True for each undamaged row ``(n,)``."""
         everything = np.arange(len(self.keys))
         rows = np.empty((len(self.keys), self.dim), np.float32)
         return rows, self.read(everything, salt, rows, everything)
 
     def sequences(self) -> list[str]:
-        """Return the sequence of each row; empty where it is not the one that its key was made from."""
+        """Return the sequence of each row; empty if it does not match its key."""
         try:
             text, ends = self._sequences.read().tobytes(), self._ends.read().tolist()
         except EOFError:
             return [""] * len(self.keys)
-        found = [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+        texts = [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
         return [
             sequence.decode("ascii") if blake2s(sequence).digest() == key else ""
-            for sequence, key in zip(found, as_bytes(self.keys), strict=False)
+            for sequence, key in zip(texts, as_bytes(self.keys), strict=False)
         ]
 
     def _spans(self, places: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-        """Cut sorted places into runs that are read at once."""
+        """Divide sorted places into runs that are read at once."""
         bytes_of_row = max(1, self.dim * DTYPES[self._storage].itemsize)
         most, gap = max(1, _AT_ONCE // bytes_of_row), max(1, _WORTH_SKIPPING // bytes_of_row)
         apart = np.flatnonzero(np.diff(places) > gap) + 1
@@ -171,15 +170,15 @@ def write(folder: Path, sequences: list[str], rows: Rows, storage: Storage, salt
     Parameters
     ----------
     folder
-        Where the segment goes.
+        Folder of the segment.
     sequences, rows
-        One sequence a row ``(n, dim)``, in normal form.
+        One sequence in normal form per row ``(n, dim)``.
     storage
         Number format of the rows.
     salt
-        What the rows belong to: a segment moved elsewhere does not pass its checksums there.
+        Number of the folder's spec: the checksums of a segment fail in the folder of another spec.
     after
-        A time in nanoseconds: the segment counts as newer, even if the clock went back since.
+        Time in nanoseconds: the segment counts as newer, even if the clock was set back.
     """
     codes, scales = encode(rows, storage)
     keys = keys_of(sequences)
@@ -211,24 +210,24 @@ def write(folder: Path, sequences: list[str], rows: Rows, storage: Storage, salt
 
 
 def checksums(sequences: list[str], rows: Rows, salt: int) -> NDArray[np.uint64]:
-    """Return the checksum ``(n,)`` of each row, which depends on its sequence and the salt too."""
+    """Return the checksum ``(n,)`` of each row, which also depends on its sequence and the salt."""
     return _hashes(np.ascontiguousarray(rows, np.float32), _seeds(keys_of(sequences), None, salt))
 
 
 def stamp(path: Path) -> int:
-    """Return the time in a segment's name, in nanoseconds since 1970; 0 if there is none that a clock can show."""
+    """Return the time in a segment's name, in nanoseconds since 1970; 0 if there is no valid time."""
     named = _NAME.fullmatch(path.name)
     return int(named[1]) if named and int(named[1]) < _LAST else 0
 
 
 def keys_of(sequences: list[str]) -> Keys:
-    """Return the BLAKE2s hash ``(n, KEY_BYTES)`` of each sequence: cryptographic, and the quickest to begin."""
+    """Return the BLAKE2s hash ``(n, KEY_BYTES)`` of each sequence, a cryptographic hash that is fast on short texts."""
     digests = b"".join([blake2s(sequence.encode()).digest() for sequence in sequences])
     return np.frombuffer(digests, np.uint8).reshape(len(sequences), KEY_BYTES)
 
 
 def as_bytes(keys: Keys) -> list[bytes]:
-    """Return the keys one by one."""
+    """Return the keys as a list of bytes."""
     together = keys.tobytes()
     return [together[i : i + KEY_BYTES] for i in range(0, len(together), KEY_BYTES)]
 
@@ -256,9 +255,9 @@ def _dtypes(storage: Storage) -> dict[str, np.dtype[Any]]:
 
 
 def _was_sound(path: Path, error: StoreError) -> bool:
-    """Return whether a file that cannot be read is one that `write` wrote, and something happened to since.
+    """Return True if `write` wrote an unreadable file, which was damaged later.
 
-    The name tells how long it was. What is shorter, and wrong in any other way than ending too early, is another file.
+    The name holds the original length. A shorter file counts as damaged only if it ends too early.
     """
     named = _NAME.fullmatch(path.name)
     if named is None or path.is_symlink() or not path.is_file():
@@ -281,7 +280,7 @@ def _seeds(keys: Keys, scales: Scales | None, salt: int) -> NDArray[np.uint64]:
 
 
 def _digest(keys: Keys, checks: NDArray[np.uint64], scales: Scales | None) -> str:
-    """Return what a segment's name ends in."""
+    """Return the digest at the end of a segment's name."""
     hashed = xxh3_64()
     for array in (keys, checks, scales):
         if array is not None:
@@ -293,12 +292,12 @@ def _hashes(rows: Codes, seeds: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return the XXH3 hash ``(n,)`` of each row."""
     size = rows.shape[1] * rows.itemsize
     view = memoryview(b"" if rows.size == 0 else rows.reshape(-1).view(np.uint8).data)
-    found = [xxh3_64_intdigest(view[i * size : (i + 1) * size], seed) for i, seed in enumerate(seeds.tolist())]
-    return np.array(found, np.uint64)
+    hashes = [xxh3_64_intdigest(view[i * size : (i + 1) * size], seed) for i, seed in enumerate(seeds.tolist())]
+    return np.array(hashes, np.uint64)
 
 
 def _flush(folder: Path) -> None:
-    """Put the folder's entries on the disk, where the system can."""
+    """Flush the folder's entries to the disk, if the system supports it."""
     with suppress(OSError):
         entry = os.open(folder, os.O_RDONLY)
         try:

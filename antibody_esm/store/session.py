@@ -1,4 +1,4 @@
-"""A session fills the gaps of a store: it claims batches, puts their rows, and waits for those of other writers.
+"""Sessions complete the rows of a store: they claim batches, put their rows, and wait for rows of other writers.
 
     with store.session([spec], sequences) as session:
         while session.missing:
@@ -7,7 +7,7 @@
             session.wait()
         return session.rows()
 
-Other writers may do the same at the same time: few rows are computed twice, and none is lost.
+Several writers may do so concurrently: few rows are computed twice, and none is lost.
 """
 
 import logging
@@ -35,16 +35,16 @@ from antibody_esm.store.writer import Writer, Writers
 logger = logging.getLogger("antibody_esm")
 
 _AT_ONCE = 256
-"""Batches that a writer claims together, at most."""
+"""Most batches that a writer claims together."""
 _CLAIM_SECONDS = 1.0
 """Target duration of one claim, in seconds."""
 _LONGEST_PAUSE = 1.0
 _LONG_WAIT = 10.0
-"""Seconds of waiting for other writers after which a line names them."""
+"""Seconds of waiting for other writers after which a warning names them."""
 
 
 class Put(Protocol):
-    """Storage that a worker writes to; other processes can be sent it."""
+    """Storage that a worker writes to; it can be sent to other processes."""
 
     def put(self, batch: Batch, rows: list[Rows]) -> None:
         """Add one array of rows ``(b, dim)`` for each spec of a batch."""
@@ -52,14 +52,14 @@ class Put(Protocol):
 
 
 class Session:
-    """Rows of some specs for some sequences, in memory, as far as they are there.
+    """Available rows of specs for sequences, in memory.
 
     Parameters
     ----------
     specs
         One or more views of one model.
     sequences
-        In normal form, in any number.
+        Sequences in normal form.
     """
 
     def __init__(self, specs: Sequence[ResolvedExtractorSpec], sequences: list[str], path: Path | None = None) -> None:
@@ -88,26 +88,26 @@ class Session:
 
     @property
     def writer(self) -> Put:
-        """The part of `put` that a worker does: in any thread, and in any process that it is sent to."""
+        """Storage for workers, in any thread or process."""
         return _NOWHERE
 
     def claim(self, batches: list[list[str]]) -> Iterator[Batch]:
-        """Give the batches that nobody else computes, each when it is about to be computed.
+        """Yield the batches that no other writer computes, each shortly before it is computed.
 
         Parameters
         ----------
         batches
-            Sequences of `missing`; those that another writer has claimed or stored meanwhile are left out.
+            Sequences of `missing`; sequences that another writer has claimed or stored meanwhile are skipped.
         """
         return (batch for todo in batches for batch in self._lacking(todo))
 
     def put(self, batch: Batch, rows: list[Rows]) -> None:
-        """Store the rows of a batch, one array ``(b, dim)`` a spec, and add them to the session's."""
+        """Store the rows of a batch, one array ``(b, dim)`` per spec, and add them to the session."""
         self.writer.put(batch, rows)
         self.add(batch, rows)
 
     def add(self, batch: Batch, rows: list[Rows]) -> None:
-        """Add rows that `writer` has stored to the session's.
+        """Add rows that `writer` has stored to the session.
 
         Raises
         ------
@@ -122,7 +122,7 @@ class Session:
         """Read the rows that other writers have stored; pause if rows are missing that another writer computes."""
 
     def rows(self) -> list[Rows]:
-        """Return one array ``(n, dim)`` a spec, in the order of the sequences, when none is missing."""
+        """Return one array ``(n, dim)`` per spec, in the order of the sequences; no row may be missing."""
         of_specs = [np.empty((0, 0), np.float32) if rows is None else rows for rows in self._rows]
         every = [of_specs[self.specs.index(spec)] for spec in self._wanted]
         if len(self._asked) == len(self._sequences):
@@ -131,7 +131,7 @@ class Session:
         return [rows[order] for rows in every]
 
     def _lacking(self, sequences: list[str]) -> Iterator[Batch]:
-        """Give the sequences that lack rows of the same specs, with these."""
+        """Yield batches of sequences that lack rows of the same specs."""
         lacks = ~self._present[:, [self._place[sequence] for sequence in sequences]]
         if lacks.all():  # nearly always
             if sequences:
@@ -150,13 +150,13 @@ class Session:
         if rows is None:
             rows = self._rows[number] = np.empty((len(self._sequences), new.shape[1]), np.float32)
         if new.shape[1] != rows.shape[1]:
-            raise StoreError(f"has rows of {rows.shape[1]} numbers, and got {new.shape[1]}", self._path)
+            raise StoreError(f"has rows of {rows.shape[1]} numbers, but got rows of {new.shape[1]}", self._path)
         rows[places] = new
         self._present[number, places] = True
 
 
 class _Nowhere:
-    """Storage of a session whose rows live in memory, where `Session.add` keeps them."""
+    """Storage of a session in memory, whose rows `Session.add` keeps."""
 
     def put(self, batch: Batch, rows: list[Rows]) -> None:
         """Do nothing."""
@@ -166,19 +166,19 @@ _NOWHERE = _Nowhere()
 
 
 class SharedSession(Session):
-    """Session on folders that others may fill at the same time.
+    """Session on folders that other writers may fill concurrently.
 
-    A sequence is claimed in the folder of the first spec that it lacks, so that of several writers of the same specs
-    one computes it. The claim is posted in the folders of the other specs, for writers of one of these alone.
+    A sequence is claimed in the folder of the first spec that it lacks, so that only one of several writers of the same
+    specs computes it. The claim is posted in the folders of the other specs, for writers of these specs alone.
 
     Parameters
     ----------
     folders
-        One a spec; nothing is written before `claim`.
+        One folder per spec; nothing is written before `claim`.
     named
-        The specs as the user gave them.
+        Specs by the user.
     sequences
-        In normal form.
+        Sequences in normal form.
     """
 
     def __init__(
@@ -199,10 +199,10 @@ class SharedSession(Session):
         self._read()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        """Write what is finished, give up the claims, and merge small segments."""
+        """Write finished rows, give up the claims, and merge small segments."""
         try:
             if self._writers is not None:
-                # Of two errors, the first is raised.
+                # If two errors occur, the first is raised.
                 with suppress(OSError, StoreError, Warning) if error is not None else nullcontext():
                     self._writers.flush()
         finally:
@@ -219,12 +219,12 @@ class SharedSession(Session):
         return self._writers
 
     def claim(self, batches: list[list[str]]) -> Iterator[Batch]:
-        """Give the batches that nobody else computes; see `Session.claim`.
+        """Yield the batches that no other writer computes; see `Session.claim`.
 
         Raises
         ------
         StoreError
-            If a folder cannot be written; nothing is computed then.
+            If a folder cannot be written; it is raised before any computation.
         """
         self._claims = [Claims(folder.path) for folder in self._folders]
         for folder, named, claims in zip(self._folders, self._named, self._claims, strict=True):
@@ -234,12 +234,12 @@ class SharedSession(Session):
         return self._claimed(batches)
 
     def add(self, batch: Batch, rows: list[Rows]) -> None:
-        """Add rows that `writer` has stored to the session's; see `Session.add`."""
+        """Add rows that `writer` has stored to the session; see `Session.add`."""
         super().add(batch, rows)
         self._patience.renew()
 
     def wait(self) -> None:
-        """Give up the claims, read the rows that others have stored, and pause if some are still missing."""
+        """Give up the claims, read rows of other writers, and pause if rows are still missing."""
         if self._writers is not None:
             self._writers.flush()
         self._release()
@@ -258,13 +258,13 @@ class SharedSession(Session):
         for number, folder in enumerate(self._folders):
             absent = np.flatnonzero(~self._present[number])
             if len(absent):
-                found = folder.read(self._keys[absent])
-                self._seen[number] = set(found.segments)
-                if len(found.rows) == len(self._sequences):  # all of them, with no copy
-                    self._rows[number] = found.rows
+                result = folder.read(self._keys[absent])
+                self._seen[number] = set(result.segments)
+                if len(result.rows) == len(self._sequences):  # all rows, without a copy
+                    self._rows[number] = result.rows
                     self._present[number] = True
                 else:
-                    self._fill(number, absent[found.present], found.rows)
+                    self._fill(number, absent[result.present], result.rows)
 
     def _release(self) -> None:
         if self._heartbeat is not None:
@@ -284,7 +284,7 @@ class SharedSession(Session):
             places = np.array([self._place[sequence] for batch in batches for sequence in batch], np.intp)
             try:
                 free = self._take(places, stored)
-            except (OSError, StoreError, Warning):  # claims only save work; what is wrong shows when rows are put
+            except (OSError, StoreError, Warning):  # claims only save work; `put` raises the error again
                 free = set(places.tolist())
             for batch in batches:
                 yield from self._lacking([sequence for sequence in batch if self._place[sequence] in free])
@@ -292,7 +292,7 @@ class SharedSession(Session):
             at_once = min(2 * at_once, _AT_ONCE) if quick else max(at_once // 2, 1)
 
     def _take(self, places: NDArray[np.intp], stored: list[set[bytes]]) -> set[int]:
-        """Claim sequences; return the places of those that are this session's to compute."""
+        """Claim sequences; return the places of those that this session computes."""
         lacks = ~self._present[:, places]
         first, free = lacks.argmax(axis=0), np.zeros(len(places), bool)
         for number in np.unique(first).tolist():
@@ -310,7 +310,7 @@ class SharedSession(Session):
 
 
 def fill_by_callbacks(session: Session, compute: Callable[..., Iterable[tuple[list[int], Rows]]]) -> Rows:
-    """Return the rows of a session of one spec, computed by a function that calls back, for `EmbeddingStore.fill`."""
+    """Return the rows of a session of one spec, computed by a function with callbacks, for `EmbeddingStore.fill`."""
     with session:
         while missing := session.missing:
             place = {sequence: i for i, sequence in enumerate(missing)}
@@ -329,7 +329,7 @@ def fill_by_callbacks(session: Session, compute: Callable[..., Iterable[tuple[li
 
 
 class _Patience:
-    """Pauses that grow while other writers compute; if they last, a line says so once, with processes and machines."""
+    """Growing pauses while other writers compute; after a long wait, one warning names processes and machines."""
 
     def __init__(self) -> None:
         self._pause = 0.02
@@ -337,11 +337,11 @@ class _Patience:
         self._logged = False
 
     def renew(self) -> None:
-        """Note that there is work to do."""
+        """Restart the wait, since there is work to do."""
         self._since = None
 
     def wait(self, count: int, holders: list[str]) -> None:
-        """Pause, since a number of sequences are missing that these writers compute."""
+        """Pause while these writers compute `count` missing sequences."""
         now = time.monotonic()
         self._since = now if self._since is None else self._since
         if now - self._since > _LONG_WAIT and not self._logged:

@@ -24,14 +24,14 @@ from antibody_esm.store.writer import writing
 
 
 class Store(Protocol):
-    """Where rows are looked up and put: an `EmbeddingStore`, or a `MemoryStore`."""
+    """Storage of rows: an `EmbeddingStore` or a `MemoryStore`."""
 
     def get(self, spec: AnySpec, sequences: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Return the rows of the sequences that are present."""
         ...
 
     def absent(self, spec: AnySpec, sequences: Sequence[str]) -> list[str]:
-        """Return the sequences that have no row; none is read."""
+        """Return the sequences that have no row, without reading rows."""
         ...
 
     def put(self, spec: AnySpec, sequences: Sequence[str], rows: Rows) -> None:
@@ -39,12 +39,12 @@ class Store(Protocol):
         ...
 
     def session(self, specs: Sequence[AnySpec], sequences: Sequence[str]) -> Session:
-        """Return a session in which the rows of some specs are read, computed, put and shared."""
+        """Return a session in which the rows of specs are read, computed, put and shared."""
         ...
 
 
 class MemoryStore:
-    """Rows that live as long as this object."""
+    """Rows in memory, for the life of this object."""
 
     def __init__(self) -> None:
         self._rows: dict[str, dict[str, NDArray[np.float32]]] = {}
@@ -71,7 +71,7 @@ class MemoryStore:
             mine[sequence].setflags(write=False)
 
     def session(self, specs: Sequence[AnySpec], sequences: Sequence[str]) -> Session:
-        """Return a session whose rows are added here; no other writer takes part."""
+        """Return a session whose rows are added here, without other writers."""
         return _MemorySession(self, [spec.resolve() for spec in specs], normalise(sequences, pairs=True))
 
     def fill(
@@ -99,14 +99,14 @@ class _MemorySession(Session):
 class EmbeddingStore:
     """A folder of vectors, addressed by (extractor spec, sequence), that many processes and machines may share.
 
-    The address is the resolved spec, digest of the model's bytes included, and a hash of the sequence; a change of
-    spec or of the model's files is another address. Rows are only ever added. A damaged row is noticed, said, and
-    treated as absent, so that it is computed again. Readers never wait for writers.
+    The address is the resolved spec, with the digest of the model's bytes, and a hash of the sequence. Another spec or
+    another file of the model is another address. Rows are only added. A damaged row causes a warning and counts as
+    absent, so that it is computed again. Readers never wait for writers.
 
     Parameters
     ----------
     root
-        The store's folder; made with the first row, private to the user. Nothing on disk is touched before.
+        The store's folder; created with the first row, private to the user. The constructor does not access the disk.
 
     Examples
     --------
@@ -126,7 +126,7 @@ class EmbeddingStore:
         return f"{type(self).__name__}({str(self.root)!r})"
 
     def __reduce__(self) -> tuple[type["EmbeddingStore"], tuple[Path]]:
-        return type(self), (self.root,)  # another process looks for itself
+        return type(self), (self.root,)  # another process reads the folder itself
 
     def get(self, spec: AnySpec, sequences: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Return the rows ``(dim,)`` of the sequences that are present.
@@ -134,11 +134,11 @@ class EmbeddingStore:
         Raises
         ------
         StoreError
-            If the folder of this spec holds rows of another one, or a file that was never a segment.
+            If the folder of this spec holds rows of another spec, or a file that was never a segment.
         """
         normal = list(dict.fromkeys(normalise(sequences, pairs=True)))
-        found = self._folder(spec).read(keys_of(normal))
-        return {normal[i]: row for i, row in zip(np.flatnonzero(found.present).tolist(), found.rows, strict=True)}
+        result = self._folder(spec).read(keys_of(normal))
+        return {normal[i]: row for i, row in zip(np.flatnonzero(result.present).tolist(), result.rows, strict=True)}
 
     def gather(self, spec: AnySpec, sequences: Sequence[str]) -> Rows:
         """Return the rows ``(n, dim)`` of all sequences, in input order.
@@ -146,21 +146,21 @@ class EmbeddingStore:
         Raises
         ------
         StoreError
-            If any is absent; the message says how many, and names the first.
+            If any row is absent; the message has their number and the first sequence.
         """
         normal = normalise(sequences, pairs=True)
-        found = self._folder(spec).read(keys_of(normal))
-        if not found.present.all():
-            missing = list(dict.fromkeys(normal[i] for i in np.flatnonzero(~found.present)))
+        result = self._folder(spec).read(keys_of(normal))
+        if not result.present.all():
+            missing = list(dict.fromkeys(normal[i] for i in np.flatnonzero(~result.present)))
             raise StoreError(self._absence(spec, missing), self.root)
-        return found.rows
+        return result.rows
 
     def contains(self, spec: AnySpec, sequences: Sequence[str]) -> NDArray[np.bool_]:
-        """Return which of the sequences ``(n,)`` have a row, damaged or not: no row is read."""
+        """Return True for each sequence ``(n,)`` with a row, damaged or not, without reading rows."""
         return self._folder(spec).index().find(keys_of(normalise(sequences, pairs=True))).segment >= 0
 
     def absent(self, spec: AnySpec, sequences: Sequence[str]) -> list[str]:
-        """Return the sequences that have no row, as `contains` tells."""
+        """Return the sequences that have no row, by `contains`."""
         normal = normalise(sequences, pairs=True)
         return [normal[i] for i in np.flatnonzero(~self.contains(spec, normal))]
 
@@ -169,14 +169,14 @@ class EmbeddingStore:
         return self._folder(spec).index().count()
 
     def put(self, spec: AnySpec, sequences: Sequence[str], rows: Rows) -> None:
-        """Add rows ``(n, dim)``; up to 256 MB of them appear together or not at all.
+        """Add rows ``(n, dim)``; up to 256 MB of rows are stored together or not at all.
 
         Raises
         ------
         StoreError
-            If the folder of this spec holds rows of another one or of another length, or cannot be written.
+            If the folder of this spec holds rows of another spec or length, or cannot be written.
         ValueError
-            If there is not one finite row for each sequence, or a sequence has two that differ.
+            If there is not one finite row for each sequence, or if a sequence has two different rows.
         """
         normal, rows = _one_row_each(normalise(sequences, pairs=True), rows)
         if normal:
@@ -184,10 +184,10 @@ class EmbeddingStore:
                 writer.put(normal, rows)
 
     def session(self, specs: Sequence[AnySpec], sequences: Sequence[str]) -> Session:
-        """Return a session in which the rows of some specs are read, computed, put and shared with other writers.
+        """Return a session in which the rows of specs are read, computed, put and shared with other writers.
 
-        What another process computes at the same time is left to it, and read when it is there. If that process ends
-        before, its share is computed here.
+        Rows that another process computes are read when they are stored. If that process ends before, this session
+        computes them.
 
         Parameters
         ----------
@@ -199,7 +199,7 @@ class EmbeddingStore:
         Raises
         ------
         StoreError
-            If the folder of a spec holds rows of another one; later, if it cannot be written.
+            If the folder of a spec holds rows of another spec; later, if it cannot be written.
 
         Examples
         --------
@@ -223,19 +223,19 @@ class EmbeddingStore:
         return fill_by_callbacks(self.session([spec], sequences), compute)
 
     def explain(self, spec: AnySpec, other: AnySpec | None = None) -> list[str]:
-        """Return why two specs have different rows: one line for each field in which their addresses differ.
+        """Return the reasons why two specs have different rows: one line per field in which their addresses differ.
 
         Parameters
         ----------
         spec
-            What is asked for.
+            Requested spec.
         other
-            What it is compared with; None is, of the specs that have rows here, the most similar one.
+            Spec to compare with; None is the most similar spec with rows in this store.
 
         Returns
         -------
-        Lines such as ``"model bytes changed"`` or ``"pooling mean -> max"``; none if both have one address, or if there
-        is nothing to compare with. Arrows lead from ``spec`` to ``other``, and from what is stored to ``spec``.
+        Lines such as ``"model bytes changed"`` or ``"pooling mean -> max"``; empty if both have one address, or if the
+        store is empty. Arrows point from ``spec`` to ``other``, or from the stored spec to ``spec``.
 
         Examples
         --------
@@ -250,7 +250,7 @@ class EmbeddingStore:
         return [] if nearest is None else differences(nearest, spec)
 
     def stats(self) -> StoreStats:
-        """Return rows, disk, age and leftovers of each spec; no row is read. ``print`` shows a table."""
+        """Return rows, disk space, age and leftovers of each spec, without reading rows; ``print`` shows a table."""
         return inspection.stats(self.root)
 
     def verify(
@@ -259,22 +259,22 @@ class EmbeddingStore:
         sample: int = 100,
         random_state: int = 0,
     ) -> Verification:
-        """Compare every row of the store with its checksum; with an extractor, compute some of its rows again.
+        """Compare every row of the store with its checksum; with an extractor, also compute a sample of rows again.
 
         Parameters
         ----------
         extractor
-            One or more `Extractor`, whose rows are checked against what they compute today. The largest absolute
-            difference is 0 on the machine that wrote them, about 1e-6 on another; more means that something changed.
+            One or more `Extractor`, which compute rows again. The largest absolute difference is 0 on the machine that
+            wrote the rows, and about 1e-6 on another machine; a larger difference means that the software has changed.
         sample
-            Rows of each that are computed again, drawn at random; all, if there are fewer.
+            Number of rows per extractor that are computed again, drawn at random.
         random_state
             Seed of the draw.
 
         Returns
         -------
-        One entry a spec, and what could not be looked at. Nothing is repaired: damaged rows are computed again when
-        they are next asked for.
+        One entry per spec, and the folders that could not be read. Nothing is repaired: damaged rows are computed again
+        when they are requested.
         """
         several = list(extractor) if isinstance(extractor, Iterable) else [extractor]
         return inspection.verify(self.root, several, sample, random_state)
@@ -286,33 +286,33 @@ class EmbeddingStore:
         older_than: timedelta | None = None,
         dry_run: bool = True,
     ) -> Removals:
-        """Remove the rows of specs that nobody wants, and the leftovers of crashes and damage.
+        """Remove the rows of unwanted specs, and leftovers of crashes and damage.
 
-        Without ``keep`` and ``older_than`` only leftovers go: files that were not finished a day ago, and damaged ones.
-        A spec that is being written stays.
+        Without ``keep`` and ``older_than``, only leftovers are removed: unfinished files older than a day, and damaged
+        files. A spec with a running writer stays.
 
         Parameters
         ----------
         keep
-            Specs that stay; the others go.
+            Specs that stay; all others are removed.
         older_than
-            Specs go to which nothing was added for so long; together with ``keep``, those that are not to be kept.
+            Specs without new rows for this time are removed; together with ``keep``, only those that are not kept.
         dry_run
-            Only say what would go. Nothing is removed unless this is False.
+            True only lists what would be removed. Nothing is removed unless this is False.
 
         Raises
         ------
         StoreError
-            If a folder that is to go holds anything but a store's files.
+            If a folder to remove holds files that are not of a store.
         """
         return cleaning.gc(self.root, keep, older_than, dry_run)
 
     def merge(self, other: "str | Path | EmbeddingStore") -> dict[AnySpec, int]:
-        """Add the sound rows of another store that are absent here, and return how many of each spec there were."""
+        """Add the undamaged rows of another store that this store lacks, and return their number for each spec."""
         return exchange.merge(self.root, EmbeddingStore(other).root if isinstance(other, str | Path) else other.root)
 
     def export(self, path: str | Path, spec: AnySpec | None = None) -> int:
-        """Write the rows of one spec to one file, and return how many there are.
+        """Write the rows of one spec to one file, and return their number.
 
         Parameters
         ----------
@@ -321,48 +321,52 @@ class EmbeddingStore:
             ``.safetensors`` (arrays ``embeddings`` ``(n, dim)``, ``sequences``, ``ends`` and ``checksums``; held in
             memory as a whole). Rows are float32 in both. An existing file is replaced.
         spec
-            Whose rows; may be left out where the store holds those of one spec only.
+            Spec of the rows; optional if the store holds only one spec.
 
         Raises
         ------
         StoreError
-            If there are no rows, or rows of several specs and none is named.
+            If there are no rows, or if `spec` is None and the store holds several specs.
         ValueError
-            If the path ends otherwise.
+            If the path has another suffix.
         """
-        found = {folder.spec.fingerprint: (folder, named) for folder, named in stored(self.root)}
+        folders = {folder.spec.fingerprint: (folder, named) for folder, named in stored(self.root)}
         if spec is None:
-            if len(found) != 1:
-                raise StoreError(f"holds rows of {len(found)} specs; name the one to export", self.root)
-            folder, named = next(iter(found.values()))
+            if len(folders) != 1:
+                raise StoreError(f"holds rows of {len(folders)} specs; name the spec to export", self.root)
+            folder, named = next(iter(folders.values()))
         else:
-            folder, named = found.get(spec.resolve().fingerprint) or (self._folder(spec), spec)
+            folder, named = folders.get(spec.resolve().fingerprint) or (self._folder(spec), spec)
         return exchange.export(folder, named, Path(path))
 
     def import_file(self, path: str | Path) -> tuple[AnySpec, int]:
-        """Add the rows of a file that `export` wrote; return their spec, and how many were absent here.
+        """Add the rows of a file that `export` wrote; return their spec and the number of added rows.
 
         Raises
         ------
         StoreError
-            If the file is not one, or is damaged. Rows before the damage have been added.
+            If `export` did not write the file, or if it is damaged. Rows before the damage are added.
         """
         return exchange.load(self.root, Path(path))
 
     def _absence(self, spec: AnySpec, missing: list[str]) -> str:
-        said = f"{len(missing)} sequences have no row here, the first is {missing[0]}"
+        message = f"{len(missing)} sequences have no row, first {missing[0]}"
         if self.count(spec):
-            return said
+            return message
         nearest = self._nearest(spec)
         if nearest is None:
-            return f"{said}; the store is empty"
-        return f"{said}; there are rows of {summary(nearest)}: {', '.join(differences(nearest, spec))}"
+            return f"{message}; the store is empty"
+        return f"{message}; there are rows of {summary(nearest)}: {', '.join(differences(nearest, spec))}"
 
     def _nearest(self, spec: AnySpec) -> AnySpec | None:
-        """Return the spec with rows here whose address differs in the fewest fields, the model counting most."""
-        named = [one.spec for one in inspection.stats(self.root).specs if one.rows]
+        """Return the stored spec whose address differs in the fewest fields, if possible with the same model."""
+        named = [entry.spec for entry in inspection.stats(self.root).specs if entry.rows]
         digest = spec.resolve().digest
-        return min(named, key=lambda one: (one.resolve().digest != digest, len(differences(one, spec))), default=None)
+        return min(
+            named,
+            key=lambda named_spec: (named_spec.resolve().digest != digest, len(differences(named_spec, spec))),
+            default=None,
+        )
 
     def _folder(self, spec: AnySpec) -> Folder:
         resolved = spec.resolve()
@@ -370,7 +374,7 @@ class EmbeddingStore:
 
 
 def _one_row_each(sequences: list[str], rows: Rows) -> tuple[list[str], Rows]:
-    """Return distinct sequences with a row each ``(n, dim)``; anything else is a ValueError."""
+    """Return distinct sequences with one row each ``(n, dim)``. Raises ValueError if rows do not match."""
     rows = np.asarray(rows, np.float32)
     if rows.ndim != 2 or len(rows) != len(sequences) or (len(rows) and not rows.shape[1]):
         raise ValueError(f"expected one row for each of {len(sequences)} sequences, got an array {rows.shape}")
@@ -379,5 +383,5 @@ def _one_row_each(sequences: list[str], rows: Rows) -> tuple[list[str], Rows]:
     first: dict[str, int] = {}
     for i, sequence in enumerate(sequences):
         if not np.array_equal(rows[first.setdefault(sequence, i)], rows[i]):
-            raise ValueError(f"two rows for one sequence, {sequence}, differ")
+            raise ValueError(f"the sequence {sequence} has two different rows")
     return list(first), rows[list(first.values())]

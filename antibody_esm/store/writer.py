@@ -1,7 +1,7 @@
-"""Rows are added to a folder: in small segments at first, which are merged into larger ones by and by.
+"""Writers add rows to a folder, in small segments that are later merged into larger segments.
 
-A merged segment is on the disk before those that it replaces go, so that a reader, or a writer that is killed, never
-misses a row.
+A merged segment is on the disk before the segments that it replaces are removed, so that no reader misses a row, even
+if the writer is killed.
 """
 
 import math
@@ -27,30 +27,29 @@ DAMAGED = ".damaged"
 
 _MERGED_AT_ONCE = 16
 _LARGEST_MERGE = 256 * 2**20
-"""Bytes of rows, as float32, and of their sequences, that are merged at most: about half of what merging takes."""
+"""Most bytes of rows, as float32, and of their sequences that are merged: about half of the memory that it needs."""
 _TEXT = 256
-"""Bytes that a sequence of usual length takes while it is merged."""
+"""Bytes of memory for a sequence of usual length during a merge."""
 _FEW_SPECS = 4
-"""Specs whose rows are written batch by batch."""
+"""Most specs whose rows are written batch by batch."""
 _COLLECTING = 10.0
-"""Time between two writes of more specs, by the time that the last one took."""
+"""Time between two writes of more specs, divided by the duration of the last write."""
 _MOST_COLLECTED = 2**27
-"""Bytes of rows that are collected."""
+"""Most bytes of collected rows."""
 _MANY = 64
-"""Small segments of earlier writers from which on a writer merges them too."""
+"""Number of small segments above which a writer also merges those of earlier writers."""
 
 
 class Writers:
-    """Writers of the folders of some specs, which other processes can be sent.
+    """Writers of the folders of specs; they can be sent to other processes.
 
-    Rows are on the disk when `put` returns. With more than a few specs, each of which has a file of its own, that may
-    take longer than to compute them; rows of several batches are then collected, and about a tenth of the time goes
-    into files.
+    Rows of up to four specs are on the disk when `put` returns. For more specs, each with its own file, writing may
+    take longer than computing; rows of several batches are then collected, and writing takes about a tenth of the time.
 
     Parameters
     ----------
     writers
-        One a spec.
+        One writer per spec.
     """
 
     def __init__(self, writers: Iterable["Writer"]) -> None:
@@ -72,7 +71,7 @@ class Writers:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was collected."""
+        """Write the collected rows."""
         with self._lock:
             collected, self._collected = self._collected, []
         began = time.monotonic()
@@ -82,22 +81,23 @@ class Writers:
             ]
             if parts:
                 writer.put(
-                    [one for sequences, _ in parts for one in sequences], np.concatenate([new for _, new in parts])
+                    [sequence for sequences, _ in parts for sequence in sequences],
+                    np.concatenate([new for _, new in parts]),
                 )
         with self._lock:
             self._flushed = time.monotonic()
             self._took = self._flushed - began
 
     def tidy(self) -> None:
-        """Merge small segments, come what may."""
+        """Merge small segments, and ignore errors."""
         for writer in self._of.values():
-            # Every row is on the disk by now; what is not tidied up today will be another day.
+            # Every row is on the disk by now; a later writer can merge the segments.
             with suppress(OSError, StoreError, Warning):
                 writer.tidy()
 
 
 class _Others(Writers):
-    """Writers of another process, which nobody tells that a batch was the last."""
+    """Writers of another process, which does not know the last batch and hence flushes after each."""
 
     def put(self, batch: Batch, rows: list[Rows]) -> None:
         super().put(batch, rows)
@@ -106,7 +106,7 @@ class _Others(Writers):
 
 @contextmanager
 def writing(folder: Folder, named: ExtractorSpec | ResolvedExtractorSpec) -> Iterator["Writer"]:
-    """Give a writer of a folder, and merge its small segments at the end, come what may."""
+    """Yield a writer of a folder; merge its small segments at the end, also after an error."""
     writer = Writer(folder, named)
     try:
         yield writer
@@ -115,24 +115,24 @@ def writing(folder: Folder, named: ExtractorSpec | ResolvedExtractorSpec) -> Ite
 
 
 class Writer:
-    """Adds rows to a folder.
+    """Writer that adds rows to a folder.
 
     Parameters
     ----------
     folder
-        Where to.
+        Folder of the rows.
     named
-        The spec as the user gave it, for the description of a folder that is new.
+        Spec by the user, for the description of a new folder.
     """
 
     def __init__(self, folder: Folder, named: ExtractorSpec | ResolvedExtractorSpec) -> None:
-        there = folder.index().segments  # looked at, so that what is written counts as newer than all that is there
+        there = folder.index().segments  # read first, so that new segments count as newer
         self._folder = folder
         self._named = named
         self._dim = there[0].dim if there else 0
         self._lock = Lock()
         self._levels: list[list[Segment]] = [[]]
-        """Segments of this writer, by how often they were merged."""
+        """Segments of this writer, by number of merges."""
 
     @property
     def spec(self) -> ResolvedExtractorSpec:
@@ -148,12 +148,12 @@ class Writer:
         Raises
         ------
         StoreError
-            If the rows that are there have another length; nothing is written then.
+            If stored rows have another length; nothing is written then.
         """
         if rows.shape[1] != self._dim:
             there = self._folder.dim()
             if there not in (0, rows.shape[1]):
-                raise StoreError(f"has rows of {there} numbers, and got {rows.shape[1]}", self._folder.path)
+                raise StoreError(f"has rows of {there} numbers, but got rows of {rows.shape[1]}", self._folder.path)
             self._dim = rows.shape[1]
         at_once = max(1, _LARGEST_MERGE // max(1, rows[:1].nbytes))
         for start in range(0, len(rows), at_once):
@@ -170,22 +170,22 @@ class Writer:
         mine = self._levels[level]
         mine.append(segment)
         if len(mine) % _MERGED_AT_ONCE == 0 and sum(map(_weight, mine)) < _LARGEST_MERGE:
-            with suppress(OSError, StoreError):  # a disk that is too full to merge may still have room for rows
+            with suppress(OSError, StoreError):  # a disk that is too full for a merge may still have space for rows
                 merged = merge(self._folder, mine)
                 self._levels[level] = []
                 if merged is not None:
                     self._add(merged, level + 1)
 
     def tidy(self) -> None:
-        """Merge what is small, and put damaged segments out of the way, where this writer has written at all."""
+        """Merge small segments, and set damaged segments aside, if this writer has written any row."""
         if not any(self._levels):
             return
-        there = [one for one in self._folder.index().segments if _may_be_removed(one.path)]
-        small = [one for one in there if _is_small(one)]
-        mine = [one for level in self._levels for one in level if _is_small(one)]
+        there = [segment for segment in self._folder.index().segments if _may_be_removed(segment.path)]
+        small = [segment for segment in there if _is_small(segment)]
+        mine = [segment for level in self._levels for segment in level if _is_small(segment)]
         self._merge(small if len(small) > _MANY else mine)
-        for segment in [one for one in there if one.path in self._folder.holed]:
-            merge(self._folder, [segment])  # what is missing in it has been computed again, if it was wanted
+        for segment in [segment for segment in there if segment.path in self._folder.holed]:
+            merge(self._folder, [segment])  # its damaged rows were computed again if they were needed
         for path in sorted(self._folder.damaged):
             with suppress(FileNotFoundError):
                 path.rename(path.with_suffix(DAMAGED))
@@ -194,7 +194,7 @@ class Writer:
                 segment.path.unlink(missing_ok=True)
 
     def _merge(self, small: list[Segment]) -> None:
-        """Merge segments, as many at once as memory should hold."""
+        """Merge segments, limited by memory."""
         batch: list[Segment] = []
         for segment in small:
             if batch and sum(map(_weight, batch)) + _weight(segment) > _LARGEST_MERGE:
@@ -205,25 +205,25 @@ class Writer:
             merge(self._folder, batch)
 
 
-@lru_cache(maxsize=256)  # views of one model, which may be many
+@lru_cache(maxsize=256)  # one model may have many views
 def _of_this_process(root: Path, spec: ResolvedExtractorSpec, named: ExtractorSpec | ResolvedExtractorSpec) -> Writer:
-    """Return one writer a folder: where many batches run, their small segments are merged as in one process."""
+    """Return the one writer of a folder in this process, so that segments of many batches are merged."""
     return Writer(Folder(root, spec), named)
 
 
 def merge(folder: Folder, small: list[Segment]) -> Segment | None:
-    """Replace segments by one that holds their rows, without those that are damaged; None if none is left.
+    """Replace segments by one segment with their undamaged rows, and return it; None if no row is left.
 
-    Those that have gone already were merged by somebody else, who may be at it just now: then both write a segment, and
-    `Writer.tidy` removes the older one.
+    If another writer merges the same segments at the same time, both write a segment, and `Writer.tidy` removes the
+    older one.
     """
     place: dict[str, int] = {}
-    rows = np.empty((sum(len(one.keys) for one in small), small[0].dim), np.float32)
+    rows = np.empty((sum(len(segment.keys) for segment in small), small[0].dim), np.float32)
     read, filled = [], 0
-    for segment in sorted(small, key=lambda one: one.path.name):  # a newer row takes the place of an older one
+    for segment in sorted(small, key=lambda segment: segment.path.name):  # a newer row replaces an older row
         try:
             sequences = segment.sequences()
-            found, sound = segment.read_all(folder.salt)
+            vectors, sound = segment.read_all(folder.salt)
         except OSError as error:
             if error.errno not in GONE:
                 raise
@@ -232,7 +232,7 @@ def merge(folder: Folder, small: list[Segment]) -> Segment | None:
         if len(kept) < len(sequences):
             message = f"{segment.path}: {len(sequences) - len(kept)} damaged rows were left out"
             folder.say(segment.path, message, folder.holed)
-        rows[filled : filled + len(kept)] = found[kept]
+        rows[filled : filled + len(kept)] = vectors[kept]
         place.update((sequences[i], filled + number) for number, i in enumerate(kept))
         filled += len(kept)
         read.append(segment)
@@ -254,7 +254,7 @@ def _is_small(segment: Segment) -> bool:
 
 
 def _may_be_removed(path: Path) -> bool:
-    """Return whether the system lets this user remove a file: not another's, in a folder with the sticky bit."""
+    """Return True if this user may remove a file: not another user's file in a folder with the sticky bit."""
     if os.name != "posix":
         return True
     try:
