@@ -151,12 +151,15 @@ def test_the_overview_and_the_reference_run(ran: Ran) -> None:
 
 
 @runs("docs/tutorial.md")
-def test_the_tutorial_runs_from_top_to_bottom(ran: Ran) -> None:
-    assert {one.name for one in (ran.folder / "model").iterdir()} >= {
-        "manifest.json",
-        "classifier.skops",
-        "training.npz",
-    }
+def test_the_tutorial_runs_from_top_to_bottom_and_prints_what_it_shows(ran: Ran) -> None:
+    saved = {path.name for path in (ran.folder / "model").iterdir()}
+    assert saved >= {"manifest.json", "classifier.skops", "training.npz"}
+    page, _, shell = (ROOT / "docs" / "tutorial.md").read_text().partition("## 7. The same from a shell")
+    shown = re.findall(r"^```text\n(.*?)^```", page, flags=re.S | re.M)
+    assert shell
+    assert len(shown) >= 9
+    for text in shown:
+        assert text in re.sub(r" +$", "", ran.printed, flags=re.M)
 
 
 @runs("docs/training.md")

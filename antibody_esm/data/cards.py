@@ -20,30 +20,27 @@ _ABOUT = {
         {"graded": "0: no ligand, 1: four or more; the default", "count": "the number of ligands, 0 to 7"},
         (
             "The panel has four to seven ligands, depending on the study, so that four or more is not equally strict "
-            "everywhere. In the gut study nobody bound more than four.",
-            "Mouse antibodies are published as Y (two or more) or N. Their counts are found again in another file of "
-            "the same authors, by the loops CDR-H3 and CDR-L3, which are different in all of its rows, and only "
-            "where the "
-            "other four loops agree too, but for their ends. Two rows fit six antibodies that differ elsewhere, "
-            "of which "
-            "one each was counted; they are left out. The HIV study of `plos` has no counts and is left out.",
-            "Two influenza records (26 and 48) have heavy and light chain in each other's file. They are put right.",
-            "Chains are DNA reads: leading X are bases that were not read, and most of the 57 light domains that "
-            "are not "
-            "whole lose framework 4 to a shifted frame. Only antibodies with both domains whole are kept.",
-            "Many antibodies are relatives: see `audit()`, and split by identity cluster or by `groups`.",
-            '`labels="predecessor"` gives the 914 rows (443 and 471) that this package\'s predecessor trained '
-            "on, of 1,117 "
-            "it translated and 1,065 it annotated. N was taken for no ligand and Y for seven: of the 514 rows "
-            "that rest on "
-            "them, 167 break its own rule of none against four or more, and 73 cannot be checked. 17 rows repeat "
-            "another "
-            "one, 6 sequences have both labels, 62 rows hold X, and one row is a light chain. Four of the 914 "
-            "heavy chains "
-            "differ from its file: `hiv_nat_000024` and `gut_hiv_000030` have no framework 4, so that programs "
-            "end them in "
-            "different places; `mouse_iga_000167` has two residues more at its beginning, and `mouse_iga_000190` "
-            "five less.",
+            "everywhere. In the gut study no antibody bound more than four.",
+            "Mouse antibodies are published as Y (two or more) or N. Their counts come from another file of the same "
+            "authors. Rows are matched by the loops CDR-H3 and CDR-L3, which are distinct in all rows. The other "
+            "four loops must agree too, except at their ends. Two rows fit six antibodies that differ "
+            "elsewhere, one of which was "
+            "counted in each case; all six are left out. The HIV study of `plos` has no counts and is left out.",
+            "Two influenza records (26 and 48) have heavy and light chain in each other's file. They are exchanged.",
+            "Chains are DNA reads: leading X are bases that were not read. Most of the 57 incomplete light "
+            "domains lose "
+            "framework 4 to a shifted frame. Only antibodies with two complete domains are kept.",
+            "Many antibodies are clonally related: see `audit()`, and split by identity cluster or by `groups`.",
+            '`labels="predecessor"` gives the 914 rows (443 and 471) that this package\'s predecessor trained on, of '
+            "1,117 that it translated and 1,065 that it annotated. N was taken for no ligand and Y for seven. "
+            "514 rows rest "
+            "on them: 167 break the predecessor's own rule of none against four or more, and 73 cannot be "
+            "checked. 17 rows "
+            "repeat another one, 6 sequences have both labels, 62 rows hold X, and one row is a light chain. "
+            "Four of the "
+            "914 heavy chains differ from its file: `hiv_nat_000024` and `gut_hiv_000030` have no framework 4, so "
+            "programs end them in different places; `mouse_iga_000167` has two residues more at its beginning, and "
+            "`mouse_iga_000190` five less.",
         ),
     ),
     "jain": (
@@ -58,9 +55,9 @@ _ABOUT = {
             "Thresholds are those of Table 1 of the paper: the worst tenth of 48 approved antibodies. They have wide "
             "margins there (PSR 0.27 ± 0.06, BVP 4.3 ± 2.2, ELISA 1.9 ± 1.0), and some antibodies lie just "
             "beside them.",
-            "That any of three assays makes the default label is this package's choice, not the paper's. No "
+            "The default label, a flag in any of three assays, is this package's choice, not the paper's. No "
             "label and no "
-            "number of rows was chosen to come near a published accuracy.",
+            "number of rows was chosen to match a published accuracy.",
             "25 minutes in HIC and SMAC means that the antibody did not elute.",
         ),
     ),
@@ -68,9 +65,9 @@ _ABOUT = {
         "398 antibodies of naive and memory B cells and plasma cells, with a polyspecificity score.",
         {"published": "1 for seven antibodies; the default", "psr": "the score, 0 to 1"},
         (
-            "With seven positives, accuracy says nothing, and any interval is wide. Naming all of them negative "
-            "is right "
-            "for 98 %.",
+            "With seven positives, accuracy is meaningless, and any interval is wide: always predicting the "
+            "negative class "
+            "is right for 98 %.",
             "The lowest score of a positive is 0.3646 and the highest of a negative 0.3093: any threshold between them "
             "gives the published labels.",
             "251 scores are exactly 0.",
@@ -84,12 +81,12 @@ _ABOUT = {
             "high": "1 from 60.0 % on, the authors' limit",
         },
         (
-            "The column `exp_phenotype_binary` of the file is 1 for all, and no label.",
-            "Sequences are joined from one column a position, insertions (111A, 112A) included. Without them, as the "
-            "predecessor of this package read the file, 29 of 48 have a CDR3 that is too short.",
-            "`antibody_esm.data.harvey.stream_harvey` gives the 141,474 nanobodies that were sorted, in blocks, "
-            "from files "
-            "whose SHA-256 you name: they could not be fetched where this package was made, so it knows none.",
+            "The column `exp_phenotype_binary` of the file is 1 for all, and so no label.",
+            "Sequences are joined from one column for each position, insertions (111A, 112A) included. Without the "
+            "insertions, as the predecessor of this package read the file, the CDR3 of 29 of 48 is too short.",
+            "`antibody_esm.data.harvey.stream_harvey` gives the 141,474 sorted nanobodies, in blocks. You name "
+            "the SHA-256 "
+            "of their files, since this package does not know it: the files could not be fetched when it was made.",
         ),
     ),
 }
@@ -112,6 +109,8 @@ def card(name: str) -> str:
         textwrap.fill(about, 120),
         "",
         "```python",
+        "from antibody_esm import load_dataset",
+        "",
         f'data = load_dataset("{name}")  # {_counted(data)}',
         "```",
         "",
