@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tempfile
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,8 +69,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def python_blocks(path: Path) -> list[str]:
-    """The Python of a page of Markdown."""
-    return re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), flags=re.S | re.M)
+    """The Python of a page of Markdown, also that of indented blocks."""
+    found = re.findall(r"^( *)```python\n(.*?)^\1```", path.read_text(encoding="utf-8"), flags=re.S | re.M)
+    return [textwrap.dedent(block) for _, block in found]
 
 
 FAMILIES = ("esm", "esm1v", "bert", "roformer")

@@ -1,20 +1,31 @@
 """README, docstrings and documentation say what is true."""
 
+import contextlib
 import doctest
+import gzip
 import importlib
 import inspect
+import io
 import os
 import pkgutil
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
+import pandas as pd
 import psutil
 import pytest
 
 import antibody_esm
+import test_architecture
+from antibody_esm import Trainer, load_dataset, presets
 from antibody_esm.data.cards import card
+from chains import HEAVY, mutants
 from conftest import ROOT, python_blocks
 
 MODULES = [
@@ -49,47 +60,190 @@ def test_the_first_screen_of_the_readme_names_the_two_commands() -> None:
     assert screen.index("make run") < screen.index("make test") < screen.index("```python") < screen.index("accuracy")
 
 
-def test_every_python_block_of_the_readme_is_python() -> None:
-    for block in python_blocks(ROOT / "README.md"):
-        compile(block, "README.md", "exec")
+class Ran(NamedTuple):
+    """A page whose Python was executed: the names that it left, what it printed, and its folder."""
+
+    namespace: dict[str, Any]
+    printed: str
+    folder: Path
 
 
-def test_the_tutorial_runs_from_top_to_bottom(second_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(second_run)
-    blocks = python_blocks(ROOT / "docs" / "tutorial.md")
-    assert len(blocks) >= 5
-    namespace: dict[str, object] = {}
-    for block in blocks:
-        exec(compile(block, "tutorial.md", "exec"), namespace)  # noqa: S102
+def runs(*pages: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator of a test that has pages executed by the fixture `ran`, whole and one after the other."""
+    RUN.update(pages)
+    return pytest.mark.parametrize("page", pages)
+
+
+@pytest.fixture
+def ran(page: str, first_run: tuple[Path, str], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ran:
+    """Execute all Python blocks of a page, in one namespace and a folder with the files that it reads.
+
+    The README's first block is left out, here and in the overview: `first_run` has executed it.
+    """
+    folder: Path = request.getfixturevalue("tmp_path" if page in IN_AN_EMPTY_FOLDER else "second_run")
+    monkeypatch.chdir(folder)
+    text = (ROOT / page).read_text(encoding="utf-8")
+    if re.search(r'load_dataset\("(boughter|jain|shehata|harvey)"', text):
+        request.getfixturevalue("published")
+    if page in FILES:
+        FILES[page](request.getfixturevalue("checkpoints")["esm"])
+    if page == "README.md":
+        tiny = request.getfixturevalue("tiny")
+        monkeypatch.setattr(presets, "EXTRACTORS", {**presets.EXTRACTORS, "esm2_650m": tiny})
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        for block in python_blocks(ROOT / page):
+            if block != FIRST:
+                exec(compile(block, page, "exec"), namespace)  # noqa: S102
+    return Ran(namespace, printed.getvalue(), folder)
+
+
+def _tables_of_the_readme(checkpoint: Path) -> None:
+    chains = mutants(HEAVY, 60, 12)
+    table = pd.DataFrame({"name": [f"mAb{i}" for i in range(60)], "vh": chains, "polyreactive": [0, 1] * 30})
+    table.to_csv("mine.csv", index=False)
+    other = pd.DataFrame({"heavy": mutants(HEAVY, 20, 20, seed=1), "label": [1, 0] * 10})
+    other.to_csv("another_lab.csv", index=False)
+
+
+def _files_of_the_training_guide(checkpoint: Path) -> None:
+    shutil.copytree(checkpoint, "models/esm2_650m")
+    chains = mutants(HEAVY, 40, 12)
+    pd.DataFrame({"vh": chains, "psr": [i / 40 for i in range(40)]}).to_csv("psr.csv", index=False)
+    pd.DataFrame({"vh": chains[:3]}).to_csv("unlabelled.csv", index=False)
+
+
+def _repertoire(checkpoint: Path) -> None:
+    records = "".join(f">mAb{i}\n{chain}\n" for i, chain in enumerate(mutants(HEAVY, 4, 12)))
+    Path("repertoire.fasta.gz").write_bytes(gzip.compress(records.encode()))
+
+
+def _saved_model(checkpoint: Path) -> None:
+    Trainer("descriptors").fit(load_dataset("boughter_flu_cdrs"), uncertainty=False).save("model/")
+
+
+FIRST = python_blocks(ROOT / "README.md")[0]
+PAGES = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+RUN: set[str] = set()
+"""Pages that a test executes."""
+IN_AN_EMPTY_FOLDER = ("docs/store.md", "docs/large.md")
+FILES: dict[str, Callable[[Path], None]] = {
+    "README.md": _tables_of_the_readme,
+    "docs/training.md": _files_of_the_training_guide,
+    "docs/large.md": _repertoire,
+    "docs/security.md": _saved_model,
+}
+"""Functions that make the files which a page reads, in the current folder; they take a tiny checkpoint."""
+
+
+@runs("README.md")
+def test_the_other_blocks_of_the_readme_run(ran: Ran) -> None:
+    assert "914" not in ran.printed
+    assert "with a whole H-CDRs                               669" in ran.printed
+    assert ran.namespace["report"].scores["roc_auc"].shape == (10,)
+    assert ran.namespace["probability"].shape == (3, 2)
+
+
+@runs("docs/index.md", "docs/reference.md")
+def test_the_overview_and_the_reference_run(ran: Ran) -> None:
+    assert "Trainer" in (ROOT / "docs" / "index.md").read_text()
+
+
+@runs("docs/tutorial.md")
+def test_the_tutorial_runs_from_top_to_bottom_and_prints_what_it_shows(ran: Ran) -> None:
+    saved = {path.name for path in (ran.folder / "model").iterdir()}
+    assert saved >= {"manifest.json", "classifier.skops", "training.npz"}
+    page, _, shell = (ROOT / "docs" / "tutorial.md").read_text().partition("## 7. The same from a shell")
+    shown = re.findall(r"^```text\n(.*?)^```", page, flags=re.S | re.M)
+    assert shell
+    assert len(shown) >= 9
+    for text in shown:
+        assert text in re.sub(r" +$", "", ran.printed, flags=re.M)
+
+
+@runs("docs/training.md")
+def test_the_training_guide_runs(ran: Ran) -> None:
+    assert ran.namespace["sequences"] == mutants(HEAVY, 40, 12)[:3]
+    assert "Spearman" in ran.printed
+    (shown,) = re.findall(r"^ExtractorSpec\(.*$", (ROOT / "docs" / "training.md").read_text(), flags=re.M)
+    assert shown in ran.printed.splitlines()
+
+
+@runs("docs/security.md")
+def test_the_recipe_of_a_model_to_give_away_runs(ran: Ran) -> None:
+    assert "without its training antibodies" in ran.printed
+    with np.load(ran.folder / "to-give-away" / "training.npz") as arrays:
+        assert not {"heavy", "light", "sequences", "target", "features"} & set(arrays)
+
+
+@pytest.fixture
+def children() -> set[psutil.Process]:
+    """Processes that this one had started before a page runs."""
+    return set(psutil.Process().children(recursive=True))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # of dask
+@runs("docs/large.md")
 def test_the_how_to_of_clusters_runs_with_a_scheduler_and_two_workers_and_leaves_no_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    children: set[psutil.Process], ran: Ran
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    before = set(psutil.Process().children(recursive=True))
-    (block,) = [one for one in python_blocks(ROOT / "docs" / "large.md") if "LocalCluster" in one]
-    exec(compile(block, "large.md", "exec"), {"__name__": "__main__"})  # noqa: S102
-    started = set(psutil.Process().children(recursive=True)) - before
+    started = set(psutil.Process().children(recursive=True)) - children
     # multiprocessing's tracker of resources is no worker, and ends with this process.
     assert [one for one in started if "resource_tracker" not in " ".join(one.cmdline())] == []
-    output = capsys.readouterr().out
-    assert "(40, 512)" in output
-    assert "1 specs, 40 rows" in output
+    assert ran.namespace["block"].vectors.shape == (4, 512)
+    assert "(40, 512)" in ran.printed
+    assert "1 specs, 44 rows" in ran.printed
 
 
-def test_the_page_of_the_store_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    page = ROOT / "docs" / "store.md"
-    (block,) = python_blocks(page)
-    exec(compile(block, "store.md", "exec"), {})  # noqa: S102
-    said = capsys.readouterr().out
-    assert "['pooling mean -> max']" in said
-    assert "1 specs, 2 rows" in said
-    assert "2 rows computed again" in said
+@runs("docs/store.md")
+def test_the_page_of_the_store_runs(ran: Ran) -> None:
+    assert "['pooling mean -> max']" in ran.printed
+    assert "1 specs, 2 rows" in ran.printed
+    assert "2 rows computed again" in ran.printed
+
+
+@runs("docs/data/index.md")
+def test_the_page_of_the_data_sets_runs_and_its_audit_is_the_real_one(ran: Ran) -> None:
+    page = (ROOT / "docs" / "data" / "index.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```text\n(.*?)^```", page, flags=re.S | re.M)
+    assert shown in ran.printed
+
+
+@runs(*(f"docs/data/{name}.md" for name in ("boughter", "jain", "shehata", "harvey")))
+def test_the_page_of_a_data_set_runs(page: str, ran: Ran) -> None:
+    assert repr(ran.namespace["data"])[len("Dataset(") : -1] in (ROOT / page).read_text(encoding="utf-8")
+
+
+@runs("docs/report.md")
+def test_the_page_on_reports_runs(ran: Ran) -> None:
+    assert {one.name for one in ran.folder.iterdir()} >= {"report.html", "report.json", "predictions.csv", "grid.csv"}
+
+
+@runs("docs/benchmark.md")
+def test_the_page_on_comparing_runs(ran: Ran) -> None:
+    assert (ran.folder / "benchmark" / "report.html").is_file()
+
+
+@runs("docs/predict.md")
+def test_the_page_on_predicting_runs(ran: Ran) -> None:
+    assert len(ran.namespace["table"]) == 5
+
+
+@runs("docs/explain.md")
+def test_the_page_of_explanations_runs(ran: Ran) -> None:
+    assert "CDR3 105-117" in ran.printed
+    assert "209 mutants" in ran.printed
+
+
+def test_every_python_block_is_executed_by_a_test() -> None:
+    found = {str(page.relative_to(ROOT)): python_blocks(page) for page in PAGES}
+    assert {name for name, blocks in found.items() if blocks} == RUN
+    fences = {
+        str(page.relative_to(ROOT)): re.findall(r"(?m)^[ >\t]*(?:```|~~~) *\{?\.?py.*$", page.read_text())
+        for page in PAGES
+    }
+    assert {name: len(lines) for name, lines in fences.items()} == {name: len(blocks) for name, blocks in found.items()}
 
 
 @pytest.mark.parametrize("page", ["store", "app", "security"])
@@ -100,17 +254,6 @@ def test_a_page_of_promises_names_tests_that_are_there(page: str) -> None:
     assert len(named) > 10
     for name, file in named:
         assert (ROOT / "tests" / f"{name}.py").exists() if file else f"def {name}(" in tests, name
-
-
-def test_the_page_of_the_data_sets_runs_and_its_audit_is_the_real_one(
-    published: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    page = (ROOT / "docs" / "data" / "index.md").read_text(encoding="utf-8")
-    namespace: dict[str, object] = {}
-    for block in python_blocks(ROOT / "docs" / "data" / "index.md"):
-        exec(compile(block, "data/index.md", "exec"), namespace)  # noqa: S102
-    (shown,) = re.findall(r"^```text\n(.*?)^```", page, flags=re.S | re.M)
-    assert shown in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["boughter", "jain", "shehata", "harvey"])
@@ -145,40 +288,31 @@ def test_every_public_name_is_in_the_reference() -> None:
         assert re.search(rf"\b{name}\b", text) or f"antibody_esm.{antibody_esm._HOME[name]}" in text, name
 
 
+def test_the_developer_guide_names_every_module_in_the_order_of_the_layers() -> None:
+    text = (ROOT / "docs" / "developer.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"^\| module \| idea \|\n.*?\n\n", text, flags=re.S | re.M)
+    old = {"scoring", "data/sources", "evaluation/ledger", "evaluation/uncertainty"}
+    rows = {
+        name: row
+        for row in table.strip().splitlines()[2:]
+        for name in re.findall(r"`([\w/]+)(?:\.py)?`", row.split("|")[1])
+    }
+    for path in (ROOT / "antibody_esm").rglob("*.py"):
+        name = path.relative_to(ROOT / "antibody_esm").with_suffix("").as_posix()
+        room, _, module = name.rpartition("/")
+        if name not in old and not name.endswith("__init__"):
+            assert name in rows if not room else f"`{module}.py`" in rows[f"{room}/"], name
+    for room, row in rows.items():
+        if room.endswith("/"):
+            for module in re.findall(r"`(\w+)\.py`", row):
+                assert (ROOT / "antibody_esm" / room / f"{module}.py").exists(), f"{room}{module}"
+        else:
+            assert (ROOT / "antibody_esm" / f"{room}.py").exists(), room
+    (order,) = re.findall(r"^`choices .*?\n\n", text, flags=re.S | re.M)
+    layers = [set(layer.split()) for layer in re.findall(r"`([^`]+)`", order)]
+    assert layers == [layer - {"scoring"} for layer in test_architecture.LAYERS]
+
+
 def test_decision_records_are_short() -> None:
     for path in (ROOT / "docs" / "decisions").glob("0*.md"):
         assert len(path.read_text().splitlines()) <= 40, path.name
-
-
-def test_the_page_on_reports_runs(second_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(second_run)
-    namespace: dict[str, object] = {}
-    for block in python_blocks(ROOT / "docs" / "report.md"):
-        exec(compile(block, "report.md", "exec"), namespace)  # noqa: S102
-    assert {one.name for one in second_run.iterdir()} >= {"report.html", "report.json", "predictions.csv", "grid.csv"}
-
-
-@pytest.mark.parametrize("page", ["benchmark", "predict"])
-def test_the_pages_on_comparing_and_predicting_run(
-    page: str, second_run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(second_run)
-    namespace: dict[str, object] = {}
-    for block in python_blocks(ROOT / "docs" / f"{page}.md"):
-        exec(compile(block, f"{page}.md", "exec"), namespace)  # noqa: S102
-    if page == "benchmark":
-        assert (second_run / "benchmark" / "report.html").is_file()
-    else:
-        assert len(namespace["table"]) == 5  # type: ignore[arg-type]
-
-
-def test_the_page_of_explanations_runs(
-    second_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(second_run)
-    namespace: dict[str, object] = {}
-    for block in python_blocks(ROOT / "docs" / "explain.md"):
-        exec(compile(block, "explain.md", "exec"), namespace)  # noqa: S102
-    said = capsys.readouterr().out
-    assert "CDR3 105-117" in said
-    assert "209 mutants" in said

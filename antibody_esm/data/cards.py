@@ -103,6 +103,8 @@ def card(name: str) -> str:
         textwrap.fill(about, 120),
         "",
         "```python",
+        "from antibody_esm import load_dataset",
+        "",
         f'data = load_dataset("{name}")  # {_counted(data)}',
         "```",
         "",
