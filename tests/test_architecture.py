@@ -405,7 +405,7 @@ def test_tab_completion_shows_public_names_alone() -> None:
 )
 def test_an_earlier_name_of_a_module_warns_and_has_the_same_names(old: str, new: str, name: str) -> None:
     earlier = import_module(f"antibody_esm.{old}")
-    with pytest.warns(DeprecationWarning, match=f"antibody_esm.{old} is now antibody_esm.{new}; import {name} from"):
+    with pytest.warns(DeprecationWarning, match=f"antibody_esm.{old}.{name} is now in antibody_esm.{new}; import {name} from"):
         assert getattr(earlier, name) is getattr(import_module(f"antibody_esm.{new}"), name)
 
 

@@ -16,6 +16,12 @@ OPENINGS = re.compile(r"(What|Who|Whom|Whose|How|Whether|Where|Which|Of|That|Whe
 """Words with which no docstring opens."""
 NAMES = {"found", "given", "known", "one", "said", "some", "told"}
 """Names that do not tell what is in them."""
+PUBLIC = {
+    ("evaluation/baselines.py", "found"),
+    ("evaluation/comparison.py", "one"),
+    ("evaluation/paired.py", "one"),
+}
+"""Attributes and parameters that users may have written, and keys of JSON files."""
 PERSONS = re.compile(r"\b(is|are|was|were|be|been|being) (asked|believed|said|told)\b|\b(believes|says|tells)\b")
 """Verbs of people, which data, files and functions do not do."""
 
@@ -46,7 +52,7 @@ def faults(tree: ast.AST) -> list[tuple[int, str]]:
 
 @pytest.mark.parametrize("module", TREES)
 def test_prose_is_plain(module: str) -> None:
-    assert faults(TREES[module]) == []
+    assert [(line, text) for line, text in faults(TREES[module]) if (module, text) not in PUBLIC] == []
 
 
 def test_the_test_of_prose_can_fail() -> None:

@@ -111,6 +111,7 @@ class EmbeddingStore:
     Examples
     --------
     >>> from tempfile import mkdtemp
+    >>> from antibody_esm import ExtractorSpec
     >>> store = EmbeddingStore(mkdtemp())
     >>> spec = ExtractorSpec(model="any", digest="0" * 64, layer=6)
     >>> store.put(spec, ["EVQLV"], np.ones((1, 4), np.float32))
@@ -203,6 +204,7 @@ class EmbeddingStore:
 
         Examples
         --------
+        >>> from antibody_esm import ExtractorSpec
         >>> store, spec = EmbeddingStore("embeddings/"), ExtractorSpec(model="any", digest="0" * 64, layer=6)
         >>> with store.session([spec], ["EVQL", "QVQL", "EVQL"]) as session:
         ...     while session.missing:
@@ -239,6 +241,7 @@ class EmbeddingStore:
 
         Examples
         --------
+        >>> from antibody_esm import ExtractorSpec
         >>> store = EmbeddingStore("embeddings/")
         >>> mean = ExtractorSpec(model="any", digest="0" * 64, layer=6)
         >>> store.explain(mean, mean.model_copy(update={"pooling": "max", "digest": "1" * 64}))
