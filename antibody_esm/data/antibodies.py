@@ -43,14 +43,14 @@ def read_antibodies(antibodies: "Antibodies", reading: Reading, check: bool | No
     """
     if isinstance(antibodies, Dataset):
         return Read(list(antibodies.ids), antibodies.read_by(reading, check), named=True)
-    if _is_frame(antibodies):
+    if is_frame(antibodies):
         ids, chains = _chains(antibodies, reading)
         return Read(ids, reading.read(chains, check=check), named=True)
     given = list[Any](normalise(antibodies, pairs=True))
     return Read([str(row) for row in range(len(given))], reading.read(given, check=check), named=False)
 
 
-def _is_frame(antibodies: "Antibodies") -> "TypeIs[pd.DataFrame]":
+def is_frame(antibodies: "Antibodies") -> "TypeIs[pd.DataFrame]":
     """Return whether it is a table, without importing pandas, which no table comes without."""
     return "pandas" in sys.modules and isinstance(antibodies, sys.modules["pandas"].DataFrame)
 
