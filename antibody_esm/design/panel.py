@@ -4,7 +4,7 @@ import re
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -12,6 +12,9 @@ from antibody_esm.design.motifs import Motif
 from antibody_esm.numbering import CDRS, FRAMEWORKS, REGIONS, ImgtRegion
 from antibody_esm.sequences import AMINO_ACIDS
 from antibody_esm.specs.base import Frozen
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Severity = Literal["none", "low", "medium", "high"]
 """``none`` is not reported."""
@@ -66,6 +69,10 @@ def severity_at(severity: dict[str, Severity], position: str, region: ImgtRegion
     return next((severity[key] for key in (position, region, group) if key in severity), "none")
 
 
+def _listed(severity: dict[str, Severity]) -> str:
+    return ", ".join(f"{place} {level}" for place, level in severity.items())
+
+
 class _LiabilityRule(Frozen):
     """Fields of all rules."""
 
@@ -76,6 +83,12 @@ class _LiabilityRule(Frozen):
     chains: ChainLetters = ("H", "L")
     note: str = Field(default="", max_length=1000)
 
+    @property
+    def severity_text(self) -> str:
+        """Severities in words, for tables."""
+        severity: Any = getattr(self, "severity", "")
+        return severity if isinstance(severity, str) else _listed(severity)
+
 
 class MotifRule(_LiabilityRule):
     """Residues that follow each other; see `antibody_esm.design.motifs.Motif` for the notation."""
@@ -85,6 +98,11 @@ class MotifRule(_LiabilityRule):
     at: int = Field(default=1, ge=1, le=30)
     """Residue of the motif that is modified, from 1; its position and region are those of the liability."""
     severity: SeverityMap
+
+    @property
+    def description(self) -> str:
+        """Rule in words, for tables."""
+        return self.motif if self.at == 1 else f"{self.motif}, at residue {self.at}"
 
     @model_validator(mode="after")
     def _inside(self) -> Self:
@@ -104,6 +122,16 @@ class CysteineRule(_LiabilityRule):
     even: SeverityMap
     """The same if the number is even, so that they may be paired with each other."""
 
+    @property
+    def description(self) -> str:
+        """Rule in words, for tables."""
+        return f"C elsewhere than at {' and '.join(self.paired)}"
+
+    @property
+    def severity_text(self) -> str:
+        """Severities in words, for tables."""
+        return f"odd number: {_listed(self.odd)}; even: {_listed(self.even)}"
+
 
 class ConservedRule(_LiabilityRule):
     """Positions at which a residue is missing that nearly all antibodies have."""
@@ -112,6 +140,11 @@ class ConservedRule(_LiabilityRule):
     residues: dict[Position, AllowedResidues] = Field(min_length=1, max_length=128)
     """Allowed residues by position."""
     severity: SeverityMap
+
+    @property
+    def description(self) -> str:
+        """Rule in words, for tables."""
+        return ", ".join(f"no {' or '.join(allowed)} at {position}" for position, allowed in self.residues.items())
 
 
 class LengthRule(_LiabilityRule):
@@ -123,6 +156,11 @@ class LengthRule(_LiabilityRule):
     most: int = Field(ge=0, le=1000)
     severity: Severity
 
+    @property
+    def description(self) -> str:
+        """Rule in words, for tables."""
+        return f"{self.region} below {self.fewest} or above {self.most} residues"
+
 
 class ChargeRule(_LiabilityRule):
     """Net charge of regions: lysines and arginines less aspartates and glutamates."""
@@ -132,6 +170,11 @@ class ChargeRule(_LiabilityRule):
     lowest: int = Field(ge=-1000, le=1000)
     highest: int = Field(ge=-1000, le=1000)
     severity: Severity
+
+    @property
+    def description(self) -> str:
+        """Rule in words, for tables."""
+        return f"K + R - D - E of {', '.join(self.regions)} below {self.lowest} or above {self.highest}"
 
 
 class PatchRule(_LiabilityRule):
@@ -143,6 +186,11 @@ class PatchRule(_LiabilityRule):
     least: int = Field(ge=1, le=30)
     """Fewest residues of the kind in a window."""
     severity: SeverityMap
+
+    @property
+    def description(self) -> str:
+        """Rule in words, for tables."""
+        return f"{self.least} of {self.window} residues in a region are {', '.join(self.residues)}"
 
 
 LiabilityRule = Annotated[
@@ -187,6 +235,16 @@ class LiabilityPanel(Frozen):
     def built_in(cls) -> "LiabilityPanel":
         """Return the panel that is used where no other is given; it lies as JSON in the package."""
         return _built_in()
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return a table of the rules: ``kind``, ``rule`` in words, ``chains``, ``severity``, ``source``, ``note``."""
+        import pandas as pd
+
+        rows = [
+            (rule.kind, rule.description, " ".join(rule.chains), rule.severity_text, rule.source, rule.note)
+            for rule in self.rules
+        ]
+        return pd.DataFrame(rows, columns=["kind", "rule", "chains", "severity", "source", "note"])
 
 
 @cache
