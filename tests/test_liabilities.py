@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 import antibody_esm
 from antibody_esm import Dataset, DatasetError, SequenceError, liabilities, load_dataset
-from antibody_esm.design import LiabilityPanel, screen
+from antibody_esm.design import LiabilityPanel, liability_columns, screen
 from antibody_esm.design.panel import built_in_file
 from antibody_esm.design.rules import LiabilitySearch
 from antibody_esm.numbering import NANOBODY_SPECIES, number
@@ -287,6 +287,32 @@ def test_chains_that_cannot_be_numbered_are_rejected_by_row_with_the_reason() ->
         "no chain",
         "position 3: '-'",
     ]
+
+
+def test_columns_for_a_table_count_medium_and_high_sites_of_every_row() -> None:
+    antibodies = [(HEAVY, LIGHT), (LYSOZYME, LIGHT), OMALIZUMAB]
+    columns, table = liability_columns(antibodies), screen(antibodies).table
+    severe = table[table["severity"].isin(["medium", "high"])]
+    assert columns["liabilities"].isna().tolist() == [False, True, False]
+    assert columns["liabilities"].dropna().tolist() == [(severe["id"] == name).sum() for name in ("0", "2")]
+    assert columns["liability_sites"][0].startswith("high: NG at H62, DG at H110; medium: KD at H35")
+    assert columns["liability_sites"][0].endswith("NT at L36")
+    assert columns["liability_sites"][1] == "not searched: no heavy variable domain"
+    assert len(liability_columns([])) == 0
+
+
+def test_a_file_in_parts_is_searched_as_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chains = [*mutants(HEAVY, 6, 5), LYSOZYME, LIGHT]
+    (tmp_path / "t.fasta").write_text("".join(f">a{i}\n{chain}\n" for i, chain in enumerate(chains)))
+    whole, columns = screen(tmp_path / "t.fasta"), liability_columns(tmp_path / "t.fasta")
+    assert (whole.antibodies, whole.rejected["row"].tolist()) == (7, [6])
+    frames = [pd.DataFrame({"id": [f"a{i}"], "sequence": [chain]}) for i, chain in enumerate(chains)]
+    monkeypatch.setattr("antibody_esm.design.screening.read_frames", lambda path: iter(frames))
+    parts = screen(tmp_path / "t.fasta")
+    pd.testing.assert_frame_equal(parts.table, whole.table)
+    pd.testing.assert_frame_equal(parts.rejected, whole.rejected)
+    assert (parts.antibodies, parts.rows) == (whole.antibodies, whole.rows)
+    pd.testing.assert_frame_equal(liability_columns(tmp_path / "t.fasta"), columns)
 
 
 def test_other_bad_inputs_are_the_usual_errors(tmp_path: Path) -> None:

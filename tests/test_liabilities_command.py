@@ -85,3 +85,17 @@ def test_antibodies_without_any_that_can_be_searched_end_with_1_and_the_reasons(
     fasta.write_text(f">none\n{LYSOZYME}\n")
     assert run(fasta, "-o", out, fails=1).stdout.startswith("0 antibodies, 0 liabilities")
     assert (tmp_path / "out.rejected.csv").exists()
+
+
+def test_parts_of_a_file_without_liabilities_or_bad_rows_fit_the_others_in_parquet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = [pd.DataFrame({"sequence": [chain]}) for chain in (LYSOZYME, HEAVY, LYSOZYME, LIGHT)]
+    monkeypatch.setattr("antibody_esm.design.screening.read_frames", lambda path: iter(frames))
+    fasta, out = tmp_path / "in.fasta", tmp_path / "out.parquet"
+    fasta.write_text("")
+    run(fasta, "-o", out)
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(out).drop(columns="id"), liabilities([HEAVY, LIGHT]).drop(columns="id"), check_dtype=False
+    )
+    assert pd.read_parquet(tmp_path / "out.rejected.parquet")["row"].tolist() == [0, 2]

@@ -41,12 +41,12 @@ def liabilities_command(
             raise DatasetError("there is no such file", file)
 
         from antibody_esm.data.files import places
-        from antibody_esm.design.liabilities import screen_parts
+        from antibody_esm.design.screening import screen_parts
 
         rules = None if panel is None else _panel(panel)
         counts = {"searched": 0, "liabilities": 0, "high": 0, "rejected": 0}
         with writing(out) as add, writing(apart) as reject:
-            for table, rejected, antibodies in screen_parts(
+            for table, rejected, antibodies, _ in screen_parts(
                 file, panel=rules, chain=chain, species=species or None, id=id_column, heavy=heavy, light=light
             ):
                 if strict and len(rejected):

@@ -25,6 +25,9 @@ def predict_command(
     id_column: Annotated[str | None, typer.Option("--id", help="Column of the ids.")] = None,
     heavy: Annotated[str | None, typer.Option(help="Column of the heavy chains.")] = None,
     light: Annotated[str | None, typer.Option(help="Column of the light chains.")] = None,
+    liabilities: Annotated[
+        bool, typer.Option("--liabilities", help="Add the number and the sites of liabilities by sequence.")
+    ] = False,
     store: Annotated[Path, typer.Option("--store", "-s", help="Folder where vectors are kept, and looked up.")] = Path(
         "embeddings"
     ),
@@ -55,6 +58,7 @@ def predict_command(
             assay=assay,
             confidence=confidence,
             check=False if no_check else None,
+            liabilities=liabilities,
         )
         counts = {"scored": 0, "rejected": 0, "flagged": 0}
         with writing(out) as add, writing(apart) as reject:

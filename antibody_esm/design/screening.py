@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ("id", "chain", "motif", "kind", "position", "index", "region", "severity", "germline", "source")
 _NO_CHAIN = "no chain"
+_COUNTED = ("high", "medium")
+"""Severities that `liability_columns` counts."""
 
 
 class Screening(NamedTuple):
@@ -36,6 +38,8 @@ class Screening(NamedTuple):
     """``row``, counted from 0, ``id`` and ``reason`` of the antibodies that were not searched."""
     antibodies: int
     """Number of antibodies that were searched."""
+    rows: list[int]
+    """Row of the antibody of each liability, counted from 0."""
 
 
 class _Batch(NamedTuple):
@@ -145,6 +149,60 @@ def screen(
         pd.concat([part.table for part in parts], ignore_index=True),
         pd.concat([part.rejected for part in parts], ignore_index=True),
         sum(part.antibodies for part in parts),
+        [row for part in parts for row in part.rows],
+    )
+
+
+def liability_columns(
+    antibodies: "Antibodies | str | Path",
+    *,
+    panel: LiabilityPanel | str | Path | None = None,
+    chain: Chain | None = None,
+    species: Sequence[str] | None = None,
+) -> "pd.DataFrame":
+    """Return two columns for a table of antibodies, one row each: a count of liabilities, and their sites in words.
+
+    Parameters
+    ----------
+    antibodies, panel, chain, species
+        As for `liabilities`.
+
+    Returns
+    -------
+    ``liabilities``, the number of medium and high ones, missing where an antibody cannot be numbered; and
+    ``liability_sites``, the high ones first, or the reason.
+
+    Raises
+    ------
+    DatasetError, SequenceError, ValidationError
+        As `screen` does.
+
+    Examples
+    --------
+    >>> vh = "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYC"
+    >>> columns = liability_columns([vh + "SRWGGDGFYAMDYWGQGTLVTVSS"])
+    >>> columns["liabilities"][0], columns["liability_sites"][0][:46]
+    (6, 'high: NG at H62, DG at H110; medium: KD at H35')
+    """
+    import pandas as pd
+
+    done = screen(antibodies, panel=panel, chain=chain, species=species)
+    sites: dict[int, dict[str, list[str]]] = {}
+    for row, letter, motif, position, severity in zip(
+        done.rows, *(done.table[name] for name in ("chain", "motif", "position", "severity")), strict=True
+    ):
+        if severity in _COUNTED:
+            sites.setdefault(row, {}).setdefault(severity, []).append(f"{motif} at {letter}{position}")
+    reasons = dict(zip(done.rejected["row"], done.rejected["reason"], strict=True))
+    counts: list[int | None] = []
+    texts = []
+    for row in range(done.antibodies + len(reasons)):
+        here = sites.get(row, {})
+        counts.append(None if row in reasons else sum(map(len, here.values())))
+        levels = [f"{severity}: {', '.join(here[severity])}" for severity in _COUNTED if severity in here]
+        texts.append(f"not searched: {reasons[row]}" if row in reasons else "; ".join(levels))
+    return pd.DataFrame(
+        {"liabilities": pd.array(counts, dtype="Int64"), "liability_sites": pd.array(texts, dtype="string")}
     )
 
 
@@ -236,7 +294,8 @@ def _screened(batch: _Batch, search: LiabilitySearch, chain: Chain | None, speci
     places = [i for i in range(len(batch.rows)) if i not in batch.reasons]
     texts = [text for i in places for text in _texts(batch.chains[i])]
     domains_of = dict(zip(texts, number(texts, species=species), strict=True))
-    rows: list[tuple[object, ...]] = []
+    lines: list[tuple[object, ...]] = []
+    rows: list[int] = []
     reasons = dict(batch.reasons)
     for i in places:
         domains = _domains(batch.chains[i], domains_of, chain, species)
@@ -245,16 +304,20 @@ def _screened(batch: _Batch, search: LiabilitySearch, chain: Chain | None, speci
             continue
         for text, domain in domains:
             letter = "H" if domain.chain == "H" else "L"
-            rows += [
+            liabilities_here = search.liabilities(text, domain)
+            rows += [batch.rows[i]] * len(liabilities_here)
+            lines += [
                 (batch.ids[i], letter, each.motif, each.kind, each.position, each.index + 1, *each[4:])
-                for each in search.liabilities(text, domain)
+                for each in liabilities_here
             ]
-    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"index": "int64", "germline": "boolean"})
+    # Types are named, so that tables without rows have the same as others, in Parquet too.
+    types = {"index": "int64", "germline": "boolean"}
+    table = pd.DataFrame(lines, columns=list(COLUMNS)).astype({name: types.get(name, "string") for name in COLUMNS})
     bad = sorted(reasons)
     rejected = pd.DataFrame(
         {"row": [batch.rows[i] for i in bad], "id": [batch.ids[i] for i in bad], "reason": [reasons[i] for i in bad]}
-    )
-    return Screening(table, rejected, len(batch.rows) - len(bad))
+    ).astype({"row": "int64", "id": "string", "reason": "string"})
+    return Screening(table, rejected, len(batch.rows) - len(bad), rows)
 
 
 def _texts(antibody: str | Chains) -> list[str]:
