@@ -181,7 +181,7 @@ def liability_columns(
     --------
     >>> vh = "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYC"
     >>> columns = liability_columns([vh + "SRWGGDGFYAMDYWGQGTLVTVSS"])
-    >>> columns["liabilities"][0], columns["liability_sites"][0][:46]
+    >>> int(columns["liabilities"][0]), columns["liability_sites"][0][:46]
     (6, 'high: NG at H62, DG at H110; medium: KD at H35')
     """
     import pandas as pd
