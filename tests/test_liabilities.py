@@ -289,6 +289,19 @@ def test_chains_that_cannot_be_numbered_are_rejected_by_row_with_the_reason() ->
     ]
 
 
+def test_a_chain_that_lacks_a_loop_is_rejected_and_does_not_seem_better() -> None:
+    end = HEAVY.index("WGQG")
+    done = screen([HEAVY[:60], HEAVY[:end], HEAVY[2:-3]])
+    assert done.rejected["reason"].tolist() == ["heavy CDR3 missing", "heavy domain ends in CDR3"]
+    assert set(done.table["id"]) == {"2"}, "the ends of a domain may be missing"
+
+
+def test_the_joined_chains_of_a_column_are_searched() -> None:
+    frame = pd.DataFrame({"sequence": [HEAVY + LINKER + LIGHT]})
+    for chain in (None, "both"):
+        assert set(liabilities(frame, chain=chain)["chain"]) == {"H", "L"}  # type: ignore[arg-type]
+
+
 def test_columns_for_a_table_count_medium_and_high_sites_of_every_row() -> None:
     antibodies = [(HEAVY, LIGHT), (LYSOZYME, LIGHT), OMALIZUMAB]
     columns, table = liability_columns(antibodies), screen(antibodies).table

@@ -10,12 +10,12 @@ from antibody_esm.data.antibodies import is_frame
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.files import read_frames
 from antibody_esm.data.parts import chains_read
-from antibody_esm.data.reading import Chains, Reading
+from antibody_esm.data.reading import Chains, Reading, incomplete
 from antibody_esm.data.tables import advised, chain_columns, ids_of
 from antibody_esm.design.panel import LiabilityPanel
 from antibody_esm.design.rules import LiabilitySearch
 from antibody_esm.errors import DatasetError, SequenceError, fault, listed, place
-from antibody_esm.numbering import SPECIES, Domain, absent_reason, best, number
+from antibody_esm.numbering import CDRS, SPECIES, Domain, absent_reason, best, number
 from antibody_esm.sequences import Chain, ModelText, normalise
 
 if TYPE_CHECKING:
@@ -87,8 +87,8 @@ def liabilities(
     Raises
     ------
     DatasetError
-        If a chain cannot be numbered: its `reasons` has every row, and `screen` searches the others. If a table has not
-        the columns, or a `Dataset` holds loops or frameworks alone.
+        If a chain cannot be numbered or lacks a loop: its `reasons` has every row, and `screen` searches the others.
+        If a table has not the columns, or a `Dataset` holds loops or frameworks alone.
     SequenceError
         If a sequence is not made of amino acids and X.
     ValidationError
@@ -268,8 +268,10 @@ def _frame_batch(
         name: column or (name if name in frame.columns else None)
         for name, column in (("heavy", heavy), ("light", light))
     }
-    single = chain is None and not any(named.values())  # one column, of chains of either kind or of pairs
-    there: Chain = chain or ("paired" if all(named.values()) else "light" if named["light"] else "heavy")
+    single = chain in (None, "both") and not any(named.values())  # a column of chains of either kind, or of pairs
+    there: Chain = (
+        "heavy" if single else chain or ("paired" if all(named.values()) else "light" if named["light"] else "heavy")
+    )
     cells: dict[str, list[str | None]] = {}
     reasons: dict[int, str] = {}
     for name, column in chain_columns(frame, there, heavy, light, "VH" if single else None).items():
@@ -345,10 +347,15 @@ def _domains(
         reason = reading.read([antibody]).reasons.get(0)
         if reason:
             return reason
-    wanted: list[tuple[str, Domain | None]] = [
-        (text or "", best(domains_of[text or ""], name)) for name, text in chains.items()
-    ]
-    return [(text, domain) for text, domain in wanted if domain is not None]
+    domains: list[tuple[str, Domain]] = []
+    for name, text in chains.items():
+        domain = best(domains_of[text or ""], name)
+        if domain is not None:
+            problem = incomplete(domain, name, CDRS)  # else fewer residues would look like fewer liabilities
+            if problem:
+                return problem
+            domains.append((text or "", domain))
+    return domains
 
 
 def _chain_of(antibody: str | Chains, domains_of: dict[str, tuple[Domain, ...]]) -> Chain | None:
