@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from antibody_esm.benchmark import Benchmark
     from antibody_esm.data.dataset import Dataset
     from antibody_esm.data.public import load_dataset
+    from antibody_esm.design.screening import liabilities
     from antibody_esm.embedding import embed, embed_stream, embed_views
     from antibody_esm.errors import AntibodyESMError, CheckpointError, DatasetError, SequenceError, StoreError
     from antibody_esm.evaluation.paired import compare
@@ -85,6 +86,7 @@ _HOME = {
     "embed": "embedding",
     "embed_stream": "embedding",
     "embed_views": "embedding",
+    "liabilities": "design.screening",
     "load_dataset": "data.public",
     "mutational_scan": "explain.scan",
     "number": "numbering",
@@ -129,6 +131,7 @@ __all__ = [
     "embed",
     "embed_stream",
     "embed_views",
+    "liabilities",
     "load_dataset",
     "mutational_scan",
     "number",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from antibody_esm.data.files import read_frames
 from antibody_esm.data.reading import Chains, Reading
 from antibody_esm.data.tables import advised, chain_columns, ids_of
+from antibody_esm.design.screening import liability_columns
 from antibody_esm.errors import SequenceError, fault
 from antibody_esm.evaluation.conformal import CONFIDENCE
 from antibody_esm.predictor import Predictor
@@ -44,6 +45,7 @@ def score_file(
     assay: str | None = None,
     confidence: float = CONFIDENCE,
     check: bool | None = None,
+    liabilities: bool = False,
 ) -> Iterator[Scores]:
     """Yield a model's predictions for the antibodies in a file, in batches of rows.
 
@@ -57,6 +59,8 @@ def score_file(
         Names of columns, if they are not the defaults of `data.tables.chain_columns`.
     threshold, assay, confidence, check
         As for `Predictor.score_table`.
+    liabilities
+        Add the columns of `antibody_esm.design.liability_columns`.
 
     Raises
     ------
@@ -68,7 +72,15 @@ def score_file(
     first = 0
     for frame in read_frames(Path(path)):
         yield score_frame(
-            frame, predictor, columns, first=first, threshold=threshold, assay=assay, confidence=confidence, check=check
+            frame,
+            predictor,
+            columns,
+            first=first,
+            threshold=threshold,
+            assay=assay,
+            confidence=confidence,
+            check=check,
+            liabilities=liabilities,
         )
         first += len(frame)
 
@@ -83,6 +95,7 @@ def score_frame(
     assay: str | None = None,
     confidence: float = CONFIDENCE,
     check: bool | None = None,
+    liabilities: bool = False,
 ) -> Scores:
     """Return a model's predictions for the antibodies in a table, whose first row is ``first``; see `score_file`."""
     import pandas as pd
@@ -109,13 +122,24 @@ def score_frame(
     table["id"] = [names[row - first] for row in good]
     table.insert(0, "row", good)
     bad = sorted(reasons)
+    antibodies = [(chains["heavy"].get(row), chains["light"].get(row)) for row in good]
+    if liabilities:
+        table[["liabilities", "liability_sites"]] = _liabilities(antibodies, predictor.reading)
     return Scores(
         table,
         pd.DataFrame(
             {"row": bad, "id": [names[row - first] for row in bad], "reason": [reasons[row] for row in bad]},
         ),
-        [(chains["heavy"].get(row), chains["light"].get(row)) for row in good],
+        antibodies,
     )
+
+
+def _liabilities(antibodies: list[Chains], reading: Reading) -> "pd.DataFrame":
+    """Return the columns of liabilities of antibodies whose chains are those that the reading takes."""
+    texts: list[str | tuple[str, str]] = []
+    for heavy, light in antibodies:
+        texts.append((heavy, light) if heavy and light and heavy != light else heavy or light or "")
+    return liability_columns(texts, chain=reading.chain, species=reading.species)
 
 
 def _chains(

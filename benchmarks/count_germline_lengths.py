@@ -13,8 +13,8 @@ _RESIDUES = "-ACDEFGHIKLMNPQRSTVWY"
 _COUNTED = ((27, 38), (56, 65), (66, 104))
 
 
-def germlines() -> list[tuple[str, str, str]]:
-    """Return species, name and 128 aligned residues of all V genes of antibodies, out of anarcism's extension module.
+def germlines(of_segment: str = "V") -> list[tuple[str, str, str]]:
+    """Return species, name and 128 aligned residues of all V or J genes of antibodies, out of anarcism's module.
 
     Its table begins with ``ANRCGER1``, a version and two counts; five bits are a residue, and 80 bytes a gene.
     """
@@ -33,7 +33,7 @@ def germlines() -> list[tuple[str, str, str]]:
         packed_at = name_at + data[place + 3]
         packed = int.from_bytes(data[packed_at : packed_at + 80], "little")
         codes = [packed >> (5 * position) & 31 for position in range(128)]
-        if segment == "V" and chain in "HKL":
+        if segment == of_segment and chain in "HKL":
             residues = "".join(_RESIDUES[code] if code < len(_RESIDUES) else "X" for code in codes)
             genes.append((species[data[place + 2]], data[name_at:packed_at].decode(), residues))
         place = packed_at + 80

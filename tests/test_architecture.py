@@ -41,6 +41,7 @@ LAYERS = [
     {"reports"},
     {"predictor"},
     {"explain"},
+    {"design"},
     {"trainer", "score_tables"},
     {"benchmark", "scoring"},
     {"cli"},
@@ -298,6 +299,7 @@ with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
 """The help of a subcommand of nothing but typer, which itself loads pydantic to get there."""
 HELPS = [
     *(("app", *words, "--help") for words in ((), ("embed",), ("predict",), ("evaluate",), ("explain",), ("scan",))),
+    ("app", "liabilities", "--help"),
     *(("app", *words, "--help") for words in (("app",), ("data",), ("data", "number"), ("data", "audit"))),
     *(("app", "store", *words, "--help") for words in ((), ("stats",), ("verify",), ("explain",), ("gc",))),
     *(("app", "store", *words, "--help") for words in (("merge",), ("export",), ("import",))),
@@ -361,6 +363,8 @@ MODEL = str(Path(__file__).parent / "saved" / "descriptors")
         ("app", "evaluate", "others.csv", "-m", MODEL),
         ("app", "explain", "absent.csv", "-m", MODEL),
         ("app", "scan", "others.csv", "-m", MODEL),
+        ("app", "liabilities", "absent.csv", "-o", "out.csv"),
+        ("app", "liabilities", "others.csv", "-o", "out.csv"),
         ("app", "embed", "absent.csv", "-o", "out.npz"),
         ("train", "data=absent.csv", "output=results"),
         ("train", "data=others.csv", "output=results"),
@@ -391,7 +395,7 @@ def test_the_door_holds_exactly_the_public_names() -> None:
     assert {
         *("Trainer", "TrainSpec", "ExtractorSpec", "LogisticRegressionSpec", "XGBoostSpec", "RuntimeSpec"),
         *("EmbeddingStore", "Extractor", "Predictor", "Dataset", "load_dataset", "embed", "AntibodyESMError"),
-        *("Report", "Splitter", "number", "compare", "residue_contributions", "mutational_scan"),
+        *("Report", "Splitter", "number", "compare", "residue_contributions", "mutational_scan", "liabilities"),
     } <= set(antibody_esm.__all__)
 
 
@@ -405,7 +409,9 @@ def test_tab_completion_shows_public_names_alone() -> None:
 )
 def test_an_earlier_name_of_a_module_warns_and_has_the_same_names(old: str, new: str, name: str) -> None:
     earlier = import_module(f"antibody_esm.{old}")
-    with pytest.warns(DeprecationWarning, match=f"antibody_esm.{old}.{name} is now in antibody_esm.{new}; import {name} from"):
+    with pytest.warns(
+        DeprecationWarning, match=f"antibody_esm.{old}.{name} is now in antibody_esm.{new}; import {name} from"
+    ):
         assert getattr(earlier, name) is getattr(import_module(f"antibody_esm.{new}"), name)
 
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from antibody_esm import Dataset, DatasetError, DescriptorSpec, ExtractorSpec, Predictor, SplitSpec, Trainer
 from antibody_esm.cli.app import app
+from antibody_esm.design import liability_columns
 from antibody_esm.evaluation.conformal import Uncertainty
 from antibody_esm.score_tables import Columns, score_file, score_frame
 from chains import HEAVY, LIGHT, mutants
@@ -227,3 +228,29 @@ def test_a_regressor_has_values_and_intervals_in_its_file(tmp_path: Path) -> Non
     assert {"prediction", "low", "high"} <= set(table.columns)
     assert "probability" not in table
     assert ((table["low"] < table["prediction"]) & (table["prediction"] < table["high"])).all()
+
+
+def test_liabilities_are_columns_on_request(predictor: Predictor, model: Path, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"id": ["a", "b", "c"], "heavy": [HEAVY, "EV-QL", VH[0]]})
+    plain, scores = score_frame(frame, predictor), score_frame(frame, predictor, liabilities=True)
+    pd.testing.assert_frame_equal(scores.table.drop(columns=["liabilities", "liability_sites"]), plain.table)
+    expected = liability_columns([HEAVY, VH[0]])
+    pd.testing.assert_frame_equal(scores.table[["liabilities", "liability_sites"]], expected)
+    assert scores.table["liability_sites"][0].startswith("high: NG at H62, DG at H110; medium: ")
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    words = ["predict", str(tmp_path / "t.csv"), "-m", str(model), "-o", str(tmp_path / "out.csv"), "--liabilities"]
+    assert CliRunner().invoke(app, [*words, "-s", str(tmp_path / "store")]).exit_code == 0
+    assert pd.read_csv(tmp_path / "out.csv")["liabilities"].tolist() == expected["liabilities"].tolist()
+
+
+def test_liabilities_of_loops_alone_and_of_unchecked_texts_are_not_known(predictor: Predictor) -> None:
+    frame = pd.DataFrame({"heavy": ["ARDYYYGSGSYFDY", HEAVY]})
+    table = score_frame(frame, predictor, check=False, liabilities=True).table
+    assert table["liabilities"].isna().tolist() == [True, False]
+    assert table["liability_sites"][0] == "not searched: no heavy variable domain"
+
+
+def test_a_table_without_any_good_row_has_the_columns_of_liabilities(predictor: Predictor) -> None:
+    table = score_frame(pd.DataFrame({"heavy": ["EV-QL"]}), predictor, liabilities=True).table
+    assert len(table) == 0
+    assert table["liabilities"].dtype == "Int64"

@@ -7,6 +7,7 @@ from antibody_esm.cli.embed import embed_command
 from antibody_esm.cli.errors import run
 from antibody_esm.cli.evaluate import evaluate_command
 from antibody_esm.cli.explain import explain_command
+from antibody_esm.cli.liabilities import liabilities_command
 from antibody_esm.cli.predict import predict_command
 from antibody_esm.cli.scan import scan_command
 from antibody_esm.cli.web import app_command
@@ -23,6 +24,7 @@ app.command("predict")(predict_command)
 app.command("evaluate")(evaluate_command)
 app.command("explain")(explain_command)
 app.command("scan")(scan_command)
+app.command("liabilities")(liabilities_command)
 app.command("app")(app_command)
 app.add_typer(data.app, name="data")
 app.add_typer(store.app, name="store")

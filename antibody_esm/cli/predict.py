@@ -1,21 +1,14 @@
 """``antibody-esm predict``: predictions of a saved model for the antibodies in a file."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from antibody_esm.cli.arguments import check_outputs, check_suffix, check_table
 from antibody_esm.cli.errors import reported
+from antibody_esm.cli.table_files import SUFFIXES, rejected_file, writing
 from antibody_esm.errors import DatasetError
-from antibody_esm.files import csv_text
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-_SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
 def predict_command(
@@ -32,6 +25,9 @@ def predict_command(
     id_column: Annotated[str | None, typer.Option("--id", help="Column of the ids.")] = None,
     heavy: Annotated[str | None, typer.Option(help="Column of the heavy chains.")] = None,
     light: Annotated[str | None, typer.Option(help="Column of the light chains.")] = None,
+    liabilities: Annotated[
+        bool, typer.Option("--liabilities", help="Add the number and the sites of liabilities by sequence.")
+    ] = False,
     store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
 ) -> None:
@@ -46,8 +42,8 @@ def predict_command(
         from antibody_esm.score_tables import Columns, score_file
         from antibody_esm.specs import RuntimeSpec
 
-        check_suffix(out, *_SEPARATORS, ".parquet")
-        apart = out.with_name(f"{out.stem}.rejected{out.suffix}")
+        check_suffix(out, *SUFFIXES)
+        apart = rejected_file(out)
         check_outputs([out, apart], [file], model=model, store=store)
         reading = saved_reading(model) or Predictor.load(model).reading
         check_table(file, reading, id_column, heavy, light)
@@ -60,9 +56,10 @@ def predict_command(
             assay=assay,
             confidence=confidence,
             check=False if no_check else None,
+            liabilities=liabilities,
         )
         counts = {"scored": 0, "rejected": 0, "flagged": 0}
-        with _writing(out) as add, _writing(apart) as reject:
+        with writing(out) as add, writing(apart) as reject:
             for table, rejected, _ in scored:
                 if strict and len(rejected):
                     row, name, reason = rejected[["row", "id", "reason"]].iloc[0]
@@ -80,51 +77,3 @@ def predict_command(
         print(f"{counts['scored']:,} antibodies, {counts['flagged']:,} with a warning, written to {out}")  # noqa: T201
         if counts["rejected"]:
             print(f"{counts['rejected']:,} rows cannot be scored; {apart} lists them with the reasons")  # noqa: T201
-
-
-@contextmanager
-def _writing(path: Path) -> "Iterator[Callable[[pd.DataFrame], None]]":
-    """Yield a function that adds rows to a file; the file appears when all rows are written, if there are any."""
-    from antibody_esm.files import replacing
-
-    with ExitStack() as stack:
-        write: Any = None
-
-        def add(table: "pd.DataFrame") -> None:
-            nonlocal write
-            if write is None:
-                unfinished = stack.enter_context(replacing(path))
-                write = stack.enter_context((_parquet if path.suffix == ".parquet" else _text)(unfinished, path.suffix))
-            write(table)
-
-        yield add
-
-
-@contextmanager
-def _parquet(path: Path, suffix: str) -> "Iterator[Callable[[pd.DataFrame], None]]":
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    writer: Any = None
-
-    def write(table: "pd.DataFrame") -> None:
-        nonlocal writer
-        rows = pa.Table.from_pandas(table, preserve_index=False)
-        writer = writer or pq.ParquetWriter(path, rows.schema, compression="zstd")
-        writer.write_table(rows)
-
-    try:
-        yield write
-    finally:
-        if writer is not None:
-            writer.close()
-
-
-@contextmanager
-def _text(path: Path, suffix: str) -> "Iterator[Callable[[pd.DataFrame], None]]":
-    with path.open("w", encoding="utf-8", newline="") as file:
-
-        def write(table: "pd.DataFrame") -> None:
-            file.write(csv_text(table, separator=_SEPARATORS[suffix], header=file.tell() == 0))
-
-        yield write

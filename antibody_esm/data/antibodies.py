@@ -43,14 +43,14 @@ def read_antibodies(antibodies: "Antibodies", reading: Reading, check: bool | No
     """
     if isinstance(antibodies, Dataset):
         return Read(list(antibodies.ids), antibodies.read_by(reading, check), named=True)
-    if _is_frame(antibodies):
+    if is_frame(antibodies):
         ids, chains = _chains(antibodies, reading)
         return Read(ids, reading.read(chains, check=check), named=True)
     sequences = list[Any](normalise(antibodies, pairs=True))
     return Read([str(row) for row in range(len(sequences))], reading.read(sequences, check=check), named=False)
 
 
-def _is_frame(antibodies: "Antibodies") -> "TypeIs[pd.DataFrame]":
+def is_frame(antibodies: "Antibodies") -> "TypeIs[pd.DataFrame]":
     """Return True for a DataFrame; pandas is not imported, since a DataFrame exists only once it is."""
     return "pandas" in sys.modules and isinstance(antibodies, sys.modules["pandas"].DataFrame)
 

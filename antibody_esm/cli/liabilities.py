@@ -1,0 +1,84 @@
+"""``antibody-esm liabilities``: residues of the antibodies in a file that are known to cause trouble."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from antibody_esm.cli.arguments import check_outputs, check_suffix
+from antibody_esm.cli.errors import reported
+from antibody_esm.cli.table_files import SUFFIXES, rejected_file, writing
+from antibody_esm.errors import DatasetError, listed
+
+if TYPE_CHECKING:
+    from antibody_esm.design.panel import LiabilityPanel
+
+
+def liabilities_command(
+    file: Annotated[Path, typer.Argument(help="FASTA, CSV, TSV or Parquet; .gz, .bz2 and .xz too.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Ends in .csv, .tsv or .parquet.")],
+    panel: Annotated[Path | None, typer.Option(help="JSON file of rules; the built-in panel if absent.")] = None,
+    chain: Annotated[
+        Literal["heavy", "light", "both", "paired"] | None, typer.Option(help="Every chain there is if absent.")
+    ] = None,
+    species: Annotated[
+        list[str] | None, typer.Option(help="Profiles that number; may be repeated. Human and mouse if absent.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at bad rows instead of keeping them apart.")] = False,
+    id_column: Annotated[str | None, typer.Option("--id", help="Column of the ids.")] = None,
+    heavy: Annotated[str | None, typer.Option(help="Column of the heavy chains.")] = None,
+    light: Annotated[str | None, typer.Option(help="Column of the light chains.")] = None,
+) -> None:
+    """Liabilities by sequence: motif, IMGT position, region, severity, germline or not, and source.
+
+    Rows that cannot be numbered are written, with the reason, to a second file beside OUT.
+    """
+    with reported():
+        check_suffix(out, *SUFFIXES)
+        apart = rejected_file(out)
+        check_outputs([out, apart], [file, panel])
+        if not file.exists():
+            raise DatasetError("there is no such file", file)
+
+        from antibody_esm.data.files import places
+        from antibody_esm.design.screening import screen_parts
+
+        rules = None if panel is None else _panel(panel)
+        counts = {"searched": 0, "liabilities": 0, "high": 0, "rejected": 0}
+        with writing(out) as add, writing(apart) as reject:
+            for table, rejected, antibodies, _ in screen_parts(
+                file, panel=rules, chain=chain, species=species or None, id=id_column, heavy=heavy, light=light
+            ):
+                if strict and len(rejected):
+                    row, name, reason = rejected[["row", "id", "reason"]].iloc[0]
+                    raise DatasetError(f"{places(file, [row], {row: name})[row]}: {reason}", file, int(row))
+                add(table)
+                if len(rejected):
+                    reject(rejected)
+                counts["searched"] += antibodies
+                counts["liabilities"] += len(table)
+                counts["high"] += int((table["severity"] == "high").sum())
+                counts["rejected"] += len(rejected)
+        if not counts["rejected"]:
+            apart.unlink(missing_ok=True)  # of an earlier run
+        print(  # noqa: T201
+            f"{counts['searched']:,} antibodies, {counts['liabilities']:,} liabilities, {counts['high']:,} of them "
+            f"high, written to {out}"
+        )
+        if counts["rejected"]:
+            print(f"{counts['rejected']:,} rows cannot be searched; they and the reasons are in {apart}")  # noqa: T201
+        if not counts["searched"]:
+            raise typer.Exit(1)
+
+
+def _panel(path: Path) -> "LiabilityPanel":
+    """Return the panel of a file; what is wrong with it is an error that names the fields."""
+    from pydantic import ValidationError
+
+    from antibody_esm.design.panel import LiabilityPanel
+
+    try:
+        return LiabilityPanel.read(path)
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}" for each in error.errors()]
+        raise DatasetError(f"no panel of liabilities: {listed(problems, len(problems), '; ')}", path) from error
