@@ -179,7 +179,7 @@ def test_a_pipeline_that_fails_is_told_and_the_others_go_on(tmp_path: Path, capl
     "wrong", [{"extractors": "antiberty"}, {"classifiers": []}, {"fragments": "VH"}, {"tests": "jain"}]
 )
 def test_lists_are_lists(wrong: dict) -> None:
-    with pytest.raises(ValueError, match="is a list"):
+    with pytest.raises(ValueError, match="must be a list"):
         Benchmark(**wrong)
 
 

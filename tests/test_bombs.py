@@ -193,5 +193,5 @@ def test_two_parquet_columns_of_one_name_are_refused(tmp_path: Path) -> None:
 
 def test_a_spreadsheet_is_not_read_and_the_message_names_csv(tmp_path: Path) -> None:
     (tmp_path / "a.xlsx").write_bytes(b"PK")
-    with pytest.raises(DatasetError, match=r"save a spreadsheet \(.xlsx\) as CSV"):
+    with pytest.raises(DatasetError, match=r"spreadsheets \(.xlsx\) are not supported: save them as CSV"):
         read_table(tmp_path / "a.xlsx")

@@ -140,7 +140,7 @@ def test_the_clusters_of_a_trainers_split_reach_the_calibration() -> None:
 
 
 def test_a_regressor_decides_nothing() -> None:
-    with pytest.raises(ValueError, match="a regressor has no probabilities to calibrate"):
+    with pytest.raises(ValueError, match="a regressor has no probabilities and no threshold"):
         TrainSpec(extractor=NUMBERED, classifier=RidgeSpec(), decision=DecisionSpec(threshold=0.4))
     regressor = Trainer(NUMBERED, "ridge").fit(TRAIN)
     with pytest.raises(ValueError, match="has no threshold"):

@@ -201,8 +201,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_work(
 
 def test_one_file_for_two_results_is_refused(here: Path) -> None:
     assert (
-        "two results would be written"
-        in run("evaluate", "in.csv", "-m", "model", "-o", "a.csv", "-o", "./a.csv").stderr
+        "two outputs name this file" in run("evaluate", "in.csv", "-m", "model", "-o", "a.csv", "-o", "./a.csv").stderr
     )
 
 
@@ -213,7 +212,7 @@ def test_one_file_for_two_results_is_refused(here: Path) -> None:
         (lambda: Path("out").write_text("mine"), "out/inner", "is not a folder"),
         (lambda: None, "/proc/none/out", "cannot be written"),
         (lambda: None, "x" * 300, "File name too long"),
-        (lambda: Path("out/report.html").mkdir(parents=True), "out", "would be written"),
+        (lambda: Path("out/report.html").mkdir(parents=True), "out", "the result has a file of this name"),
     ],
 )
 @pytest.mark.parametrize("app", [train.app, benchmark.app])

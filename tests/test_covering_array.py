@@ -84,7 +84,7 @@ REFUSED: dict[str, tuple[dict[str, str], type[Exception], str]] = {
     "no decision of numbers": (
         {"classifier": "ridge", "task": "numbers", "decision": "sigmoid"},
         ValidationError,
-        "no probabilities to calibrate",
+        "a regressor has no probabilities",
     ),
 }
 """Settings that `conflict` keeps apart and people can combine all the same, and the error in which they end."""

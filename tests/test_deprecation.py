@@ -38,6 +38,6 @@ def test_a_property_that_was_a_method_is_the_value_and_can_still_be_called(value
 def test_facts_of_the_training_data_are_read_as_from_the_earlier_dictionary() -> None:
     facts = TrainedOn("a table", "0" * 64, 90, "heavy", None)
     for name, value in facts.to_dict().items():
-        with pytest.warns(DeprecationWarning, match=f"attributes: .{name}"):
+        with pytest.warns(DeprecationWarning, match=f"use the attribute .{name} of"):
             assert facts[name] == value
     assert "positives" not in facts.to_dict()

@@ -127,7 +127,7 @@ FIRST = python_blocks(ROOT / "README.md")[0]
 PAGES = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
 RUN: set[str] = set()
 """Pages that a test executes."""
-IN_AN_EMPTY_FOLDER = ("docs/store.md", "docs/large.md")
+IN_AN_EMPTY_FOLDER = ("docs/store.md", "docs/large.md", "docs/liabilities.md")
 FILES: dict[str, Callable[[Path], None]] = {
     "README.md": _tables_of_the_readme,
     "docs/training.md": _files_of_the_training_guide,
@@ -194,6 +194,12 @@ def test_the_how_to_of_clusters_runs_with_a_scheduler_and_two_workers_and_leaves
     assert ran.namespace["block"].vectors.shape == (4, 512)
     assert "(40, 512)" in ran.printed
     assert "1 specs, 44 rows" in ran.printed
+
+
+@runs("docs/liabilities.md")
+def test_the_page_on_liabilities_prints_what_it_shows(ran: Ran) -> None:
+    (shown,) = re.findall(r"^```text\n(.*?)^```", (ROOT / "docs" / "liabilities.md").read_text(), flags=re.S | re.M)
+    assert ran.printed == shown
 
 
 @runs("docs/store.md")

@@ -333,7 +333,7 @@ def test_other_bad_inputs_are_the_usual_errors(tmp_path: Path) -> None:
         liabilities(["EV-QL"])
     with pytest.raises(DatasetError, match="no such file"):
         liabilities(tmp_path / "absent.csv")
-    with pytest.raises(DatasetError, match="no column is named 'heavy'"):
+    with pytest.raises(DatasetError, match="there is no column 'heavy'"):
         liabilities(pd.DataFrame({"vh": [HEAVY]}))
     with pytest.raises(ValueError, match="unknown species martian"):
         liabilities(HEAVY, species=("martian",))

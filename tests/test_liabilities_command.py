@@ -66,7 +66,7 @@ def test_what_is_wrong_ends_with_one_line_and_nothing_is_written(tmp_path: Path)
     panel.write_text('{"name": "p", "rules": [], "more": 1}')
     assert "more: Extra inputs are not permitted" in run(fasta, "-o", out, "--panel", panel, fails=1).stderr
     assert "no such file" in run(tmp_path / "absent.csv", "-o", out, fails=1).stderr
-    assert "ends in .csv, .tsv or .parquet" in run(fasta, "-o", tmp_path / "out.xlsx", fails=1).stderr
+    assert "must end in .csv, .tsv or .parquet" in run(fasta, "-o", tmp_path / "out.xlsx", fails=1).stderr
     assert "unknown species martian" in run(fasta, "-o", out, "--species", "martian", fails=1).stderr
     assert not out.exists()
 
@@ -76,7 +76,7 @@ def test_a_file_that_is_read_is_not_written_over(tmp_path: Path) -> None:
     table.write_text(f"heavy\n{HEAVY}\n")
     panel.write_text("{}")
     for arguments in ((table, "-o", table), (table, "-o", panel, "--panel", panel)):
-        assert "would be written over" in run(*arguments, fails=1).stderr
+        assert "would be overwritten" in run(*arguments, fails=1).stderr
     assert table.read_text() == f"heavy\n{HEAVY}\n"
 
 

@@ -132,11 +132,11 @@ def _edit(path: Path, **changes: object) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda folder: _edit(folder / "manifest.json", format=FORMAT + 1), f"reads models of format 2 and {FORMAT}"),
+        (lambda folder: _edit(folder / "manifest.json", format=FORMAT + 1), f"not a model of format 2 or {FORMAT}"),
         (lambda folder: _edit(folder / "manifest.json", spec={}), "not the manifest"),
         (lambda folder: _edit(folder / "manifest.json", fingerprints={"train": "0"}), "not the one it was saved with"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "not the manifest"),
-        (lambda folder: (folder / "manifest.json").write_text("[]"), "reads models of format"),
+        (lambda folder: (folder / "manifest.json").write_text("[]"), "not a model of format"),
         (lambda folder: (folder / "manifest.json").unlink(), "not a saved model: No such file"),
         (lambda folder: (folder / "classifier.skops").unlink(), "not a saved model: No such file"),
         (lambda folder: (folder / "classifier.skops").write_bytes(b"PK"), "not the classifier that its manifest"),

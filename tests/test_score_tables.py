@@ -115,7 +115,7 @@ def test_a_table_is_predicted_as_its_sequences_are(column: str, predictor: Predi
 @pytest.mark.parametrize("do", ["predict", "predict_proba", "vectors", "score_table"])
 def test_names_of_columns_are_never_read_as_sequences(do: str, predictor: Predictor) -> None:
     """HEAVY is made of amino acids, and a table gives the names of its columns where a list is expected."""
-    with pytest.raises(DatasetError, match="no column is named 'heavy', of vh"):
+    with pytest.raises(DatasetError, match="there is no column 'heavy'; the columns are vh"):
         getattr(predictor, do)(pd.DataFrame({"vh": VH[:2]}))
     twice = pd.DataFrame([[VH[0], VH[1]]] * 2, columns=["heavy", "heavy"])
     with pytest.raises(DatasetError, match="there are 2 columns named 'heavy'"):
@@ -200,9 +200,9 @@ def test_strict_stops_at_a_bad_row_and_writes_nothing(model: Path, tmp_path: Pat
     ("arguments", "message"),
     [
         (["none.csv", "-o", "out.csv"], "there is no such file"),
-        (["in.csv", "-o", "out.xlsx"], "ends in .csv, .tsv or .parquet"),
+        (["in.csv", "-o", "out.xlsx"], "must end in .csv, .tsv or .parquet"),
         (["in.csv", "-o", "out.csv", "--assay", "spr"], "unknown assay 'spr'"),
-        (["in.csv", "-o", "out.csv", "--heavy", "vh"], "no column is named 'vh', of heavy"),
+        (["in.csv", "-o", "out.csv", "--heavy", "vh"], "there is no column 'vh'; the columns are heavy"),
         (["in.csv", "-o", "out.csv", "--id", "name"], "there is no column 'name'"),
     ],
 )
