@@ -70,7 +70,6 @@ def test_a_table_with_its_own_column_target_keeps_it() -> None:
     assert set(table["target"]) == {"IL-6"}
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # garbage of other tests
 def test_a_data_set_is_freed_with_its_last_report() -> None:
     data = fresh()
     report = two_folds(data)

@@ -17,6 +17,7 @@ from antibody_esm.plm.families import max_length, vocabulary_of
 from antibody_esm.plm.masked import NoHead, masked_log_probabilities
 from antibody_esm.sequences import ALPHABET, AMINO_ACIDS
 from antibody_esm.testing import tiny_checkpoint
+from effort import STRESS
 from peers import one_thread
 
 SPECIAL = ("<pad>", "</s>", "<unk>")
@@ -127,7 +128,7 @@ def test_every_layer_equals_that_of_a_plain_computation(both: tuple[Extractor, A
 def test_bits_are_the_same_alone_and_in_company(both: tuple[Extractor, Any]) -> None:
     extractor, _ = both
     generator = np.random.default_rng(0)
-    for length in range(1, 38):
+    for length in range(1, 38) if STRESS else (*range(1, 6), 8, 9, 16, 17, 32, 37):
         group = ["".join(generator.choice(list(ALPHABET), length)) for _ in range(max(3, 80 // length))]
         together = extractor.embed(group)
         assert np.array_equal(extractor.embed(group[-1:])[0], together[-1]), length

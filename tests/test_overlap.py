@@ -261,7 +261,6 @@ def test_the_second_cross_validation_is_computed_when_it_is_shown_and_once_for_d
     assert splits[3:] == ["antibody", "identity"]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # garbage of other tests
 def test_nothing_keeps_a_data_set_alive_after_its_report() -> None:
     import gc
     import weakref
