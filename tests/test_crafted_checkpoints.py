@@ -10,7 +10,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from antibody_esm import CheckpointError
 from antibody_esm.plm.checkpoints import locate
@@ -175,3 +175,14 @@ def lying(content: bytes, size: int) -> bytes:
     """Declare another unpacked size of the first file in the list of an archive."""
     at = content.index(b"PK\x01\x02") + 24
     return content[:at] + size.to_bytes(4, "little") + content[at + 4 :]
+
+
+@pytest.mark.parametrize("name", ["encoder.layer.0[", "(a+)+$", "a**", "", "a b", "é", "a\n"])
+@pytest.mark.parametrize("file", ["model.safetensors", "pytorch_model.bin"])
+def test_a_name_of_a_tensor_that_is_a_pattern_is_refused(mine: Path, name: str, file: str) -> None:
+    """transformers takes names for regular expressions: some do not compile, others never end."""
+    weights = load_file(mine / "model.safetensors") | {name: torch.zeros(1)}
+    (mine / "model.safetensors").unlink()
+    save_file(weights, mine / file, {"format": "pt"}) if file.endswith("s") else torch.save(weights, mine / file)
+    with pytest.raises(CheckpointError, match="odd characters"):
+        read(mine)

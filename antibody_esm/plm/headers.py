@@ -12,6 +12,8 @@ from antibody_esm.plm.checkpoints import Checkpoint
 _HEADER = 64 * 10**6
 _TABLE = 2**16
 """Largest number of positions in a table that weight files need not have."""
+_NAME = re.compile(r"[\w./:-]+(?:\.\*\.[\w./:-]+)*", re.ASCII)
+"""Names of tensors, which transformers takes for regular expressions; it writes ``.*.`` for the number of any layer."""
 _COMPUTED_TABLE = 2**13
 _WIDTHS = ("hidden_size", "d_model", "intermediate_size", "d_ff", "vocab_size", "relative_attention_num_buckets")
 
@@ -46,6 +48,8 @@ def check_sizes(checkpoint: Checkpoint, layers: str | None, computed: bool = Fal
                 shapes |= _of_torch(path)
         except CRAFTED as error:
             raise checkpoint.error(f"its weights cannot be loaded: {str(error)[:300]}") from error
+    if (odd := next((name for name in shapes if not _NAME.fullmatch(name)), None)) is not None:
+        raise checkpoint.error(f"its weights cannot be loaded: the name {odd[:80]!r} of a tensor has odd characters")
     if layers is not None:
         where = re.compile(rf"(?:^|\.){re.escape(layers)}\.(\d+)\.")
         stored = {match[1] for match in map(where.search, shapes) if match}
