@@ -85,9 +85,14 @@ class NumberedChain:
 
     def own(self, first: int, length: int, has: Callable[[list[str]], bool]) -> bool | None:
         """Return whether the germline residues at some residues have a property; None if some are not known."""
+        residues = self.germline_residues(first, length)
+        return None if residues is None else has(residues)
+
+    def germline_residues(self, first: int, length: int) -> list[str] | None:
+        """Return the germline residues at some residues; None if some are not known."""
         begin = first - self.domain.start
         residues = [residue for residue in self.germline[begin : begin + length] if residue is not None]
-        return has(residues) if len(residues) == length else None
+        return residues if len(residues) == length else None
 
 
 class LiabilitySearch:
@@ -175,7 +180,8 @@ def _conserved(rule: ConservedRule, numbered: NumberedChain) -> Iterator[_Match]
     for position, allowed in rule.residues.items():
         index = numbered.index_of(position)
         if index is not None and numbered.chain[index] not in allowed + "X":
-            germline = numbered.own(index, 1, lambda residues, allowed=allowed: residues[0] not in allowed)  # type: ignore[misc]  # a default is no parameter
+            own = numbered.germline_residues(index, 1)
+            germline = None if own is None else own[0] not in allowed
             yield _Match(index, numbered.chain[index], germline, numbered.severity(rule.severity, index))
 
 
@@ -212,5 +218,6 @@ def _patches(rule: PatchRule, numbered: NumberedChain) -> Iterator[_Match]:
             places = [i for _, i in run if kind[i]]
             first, last = domain.start + places[0], domain.start + places[-1]
             residues = numbered.chain[first : last + 1]
-            germline = numbered.own(first, len(residues), lambda own, residues=residues: "".join(own) == residues)  # type: ignore[misc]  # a default is no parameter
+            own = numbered.germline_residues(first, len(residues))
+            germline = None if own is None else "".join(own) == residues
             yield _Match(first, residues, germline, numbered.severity(rule.severity, first))
