@@ -11,7 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.data.audit import Audit, audit
-from antibody_esm.data.columns import first_repeat, normal_chains, normal_labels, normal_measurement
+from antibody_esm.data.columns import (
+    ColumnValues,
+    first_repeat,
+    normal_chains,
+    normal_column,
+    normal_labels,
+    normal_measurement,
+    plain,
+    rows_of,
+)
 from antibody_esm.data.molecules import Molecules
 from antibody_esm.data.parts import FRAGMENTS
 from antibody_esm.data.provenance import Provenance
@@ -25,6 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Dataset", "Provenance"]
 
+RESERVED = frozenset({"id", "heavy", "light", "label", "groups"})
+"""Names that a measurement, or a column that is read, cannot have."""
 _IN_PYTHON = Provenance("given in Python")
 
 
@@ -55,6 +66,9 @@ class Dataset(Molecules):
         Part of the chains that the sequences already are, such as ``"H-CDRs"``; None for whole chains. `cut` sets it.
     species
         Species whose profiles number the chains of these data, and of antibodies that a model trained on them reads.
+    columns
+        Columns that a model reads beside the sequences, ``(n,)`` by name: numbers, in which NaN is a missing value, or
+        text, in which None is. A column with any text is text.
 
     Raises
     ------
@@ -83,17 +97,18 @@ class Dataset(Molecules):
     fragment: str | None = None
     species: tuple[str, ...] = SPECIES
 
+    columns: Mapping[str, ColumnValues] = field(default_factory=dict, kw_only=True)
     file: Path | None = field(default=None, kw_only=True)
     """The file whose i-th row is antibody i; None if there is none."""
+    not_kept: tuple[str, ...] = field(default=(), kw_only=True)
+    """Names of the table's columns of text that were not read."""
 
     def __post_init__(self) -> None:
         put = object.__setattr__  # frozen for everyone else
         put(self, "species", tuple(self.species))
         Reading(self.chain, self.fragment)  # raises an error if the chain or fragment does not exist
         put(self, "ids", tuple(str(name) for name in self.ids))
-        taken = sorted({"id", "heavy", "light", "label", "groups"} & set(self.measurements))
-        if taken:
-            raise DatasetError(f"a measurement cannot be named {taken[0]!r}", column=taken[0])
+        self._check_names()
         if self.heavy is None and self.light is None:
             raise DatasetError("a data set needs heavy or light chains")
         put(self, "heavy", normal_chains(self.heavy, self.ids))
@@ -103,8 +118,9 @@ class Dataset(Molecules):
         put(
             self, "measurements", {name: normal_measurement(name, values) for name, values in self.measurements.items()}
         )
-        columns = {name: getattr(self, name) for name in ("heavy", "light", "label", "groups")} | {**self.measurements}
-        for name, column in columns.items():
+        put(self, "columns", {str(name): normal_column(values) for name, values in self.columns.items()})
+        every = {name: getattr(self, name) for name in ("heavy", "light", "label", "groups")}
+        for name, column in (every | {**self.measurements} | {**self.columns}).items():
             if column is not None and len(column) != len(self.ids):
                 raise DatasetError(f"{len(self.ids)} ids but {len(column)} values of {name}", column=name)
         if len(set(self.ids)) != len(self.ids):
@@ -114,6 +130,15 @@ class Dataset(Molecules):
                 f"the id of {where} occurs in an earlier row; ids must be distinct", row=row, column="id"
             )
 
+    def _check_names(self) -> None:
+        for kind, names in (("measurement", self.measurements), ("column", self.columns)):
+            taken = sorted(RESERVED & set(map(str, names)))
+            if taken:
+                raise DatasetError(f"a {kind} cannot be named {taken[0]!r}", column=taken[0])
+        both = sorted(set(self.measurements) & set(self.columns))
+        if both:
+            raise DatasetError(f"{both[0]!r} is both a measurement and a column that is read", column=both[0])
+
     def __repr__(self) -> str:
         parts = [f"{len(self)} antibodies"]
         if self.label is not None:
@@ -122,11 +147,13 @@ class Dataset(Molecules):
             parts.append(f"{np.count_nonzero(label)} positive" if binary else "numeric labels")
         if self.groups is not None:
             parts.append(f"{len(set(self.groups))} groups")
+        if self.columns:
+            parts.append(f"column{'s' if len(self.columns) > 1 else ''} {', '.join(self.columns)}")
         return f"Dataset({', '.join(parts)})"
 
     @property
     def digest(self) -> str:
-        """SHA-256 over ids, chains, labels, groups, measurements, chosen chain, fragment, species and provenance."""
+        """SHA-256 over ids, chains, labels, groups, measurements, columns, chain, fragment, species and provenance."""
         content = {
             "ids": self.ids,
             "heavy": self.heavy,
@@ -139,7 +166,9 @@ class Dataset(Molecules):
                 name: [repr(float(value)) for value in values] for name, values in self.measurements.items()
             },
             "provenance": self.provenance.__dict__,
-            **({} if self.species == SPECIES else {"species": self.species}),  # so that earlier digests stay
+            # Only if they differ from the default, so that earlier digests stay.
+            **({} if self.species == SPECIES else {"species": self.species}),
+            **({"columns": {name: plain(values) for name, values in self.columns.items()}} if self.columns else {}),
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -196,6 +225,8 @@ class Dataset(Molecules):
             measurements={name: np.asarray(values)[kept] for name, values in self.measurements.items()},
             fragment=self.fragment,
             species=self.species,
+            columns={name: rows_of(values, kept) for name, values in self.columns.items()},
+            not_kept=self.not_kept,
         )
 
     def cut(
@@ -301,13 +332,33 @@ class Dataset(Molecules):
         """
         return audit(self, other, identities, numbering)
 
-    def to_frame(self) -> "pd.DataFrame":
-        """Return a DataFrame with the columns id, heavy, light, label, groups and measurements that have values.
+    def measurement(self, name: str) -> NDArray[np.float64]:
+        """Return a measurement ``(n,)`` by its name; NaN is a missing value.
 
-        `load_dataset` reads it back.
+        Raises
+        ------
+        DatasetError
+            If there is none; the message lists the measurements, and names a column of text as such.
+        """
+        if name in self.measurements:
+            return np.asarray(self.measurements[name])
+        there = ", ".join(self.measurements) or "none"
+        is_text = name in self.not_kept or isinstance(self.columns.get(name), tuple)
+        text = ": it is a column of text" if is_text else ""
+        raise DatasetError(f"there is no measurement {name!r}{text}. The measurements are: {there}", column=name)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return a DataFrame: id, and heavy, light, label, groups, measurements and columns that have values.
+
+        `load_dataset` reads it back, if it is called with the same `chain`, with ``part=`` the fragment, and with the
+        names of `columns`. Columns of text are categories of pandas.
         """
         import pandas as pd
 
-        columns = {"id": self.ids, "heavy": self.heavy, "light": self.light, "label": self.label, "groups": self.groups}
-        columns |= {**self.measurements}
+        columns: dict[str, Any] = {"id": self.ids, "heavy": self.heavy, "light": self.light, "label": self.label}
+        columns |= {"groups": self.groups, **self.measurements}
+        columns |= {
+            name: pd.Categorical(values) if isinstance(values, tuple) else values
+            for name, values in self.columns.items()
+        }
         return pd.DataFrame({name: column for name, column in columns.items() if column is not None})
