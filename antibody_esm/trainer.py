@@ -13,9 +13,9 @@ from antibody_esm.data.dataset import Dataset
 from antibody_esm.embedding import as_store
 from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.evaluation.conformal import out_of_fold
-from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate
+from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate, fit
 from antibody_esm.evaluation.overlap import SecondScores
-from antibody_esm.evaluation.splits import units
+from antibody_esm.evaluation.splits import Division
 from antibody_esm.features.sources import load
 from antibody_esm.model_files import NOT_FITTED
 from antibody_esm.predictor import Predictor, features
@@ -66,8 +66,7 @@ class SameVectors:
     def validation(self, split: SplitSpec) -> CrossValidation:
         """Return the cross-validation of a split. Raises DatasetError if it does not fit the data."""
         classifier = _classifier(self.spec.model_copy(update={"split": split}), self.features.shape[1])
-        unit = units(split, self.data)
-        return cross_validate(classifier, self.features, self.label, split, self.workers, unit)
+        return cross_validate(classifier, self.features, self.label, Division.of(split, self.data), self.workers)
 
     def __call__(self, split: SplitSpec) -> SecondScores:
         """Return the scores of a split, computed once per data set and spec."""
@@ -196,9 +195,10 @@ class Trainer:
         label = self._target.labels(data)
         self._prepare(data, check)
         X = self._features(data)
-        unit = units(self.spec.split, data) if self.spec.decision != DecisionSpec() else None
+        # only a decision divides the rows again, and clusters of many sequences take minutes
+        division = Division(SplitSpec()) if self.spec.decision == DecisionSpec() else Division.of(self.spec.split, data)
         with one_blas_thread():
-            classifier = _classifier(self.spec, X.shape[1]).fit(X, label, **({} if unit is None else {"unit": unit}))
+            classifier = fit(_classifier(self.spec, X.shape[1]), X, label, division)
         validated = self._report is not None and self._report[0] == data.digest
         unfitted = _classifier(self.spec, X.shape[1])
         sure = out_of_fold(unfitted, X, label, data, self.spec.split) if uncertainty else NOT_FITTED.uncertainty

@@ -25,43 +25,107 @@ _FOLD = "fold"
 """Name of the measurement with the predefined fold of each antibody."""
 
 
-def units(spec: SplitSpec, data: "Dataset") -> NDArray[Any] | None:
-    """Return the unit of each antibody, ``(n,)``: rows of one unit are in one fold. None if each is its own unit.
+class Division:
+    """A split of certain rows: its spec, and the unit of each row. Rows of one unit are in one fold.
 
-    Identity compares `Dataset.identity_sequences`: heavy chains if both chains are read.
+    Parameters
+    ----------
+    spec
+        Split of the rows.
+    unit
+        ``(n,)`` names or numbers, equal in rows that stay together; None if `by` is ``antibody``, since each row is
+        its own unit then.
 
     Raises
     ------
-    DatasetError
-        If the split needs groups, or a measurement ``fold``, and the data set has none.
+    ValueError
+        If there are units but each antibody is its own unit, or the reverse.
 
     Examples
     --------
     >>> from antibody_esm import Dataset
     >>> data = Dataset(ids=["a", "b", "c"], heavy=["EVQLVESGGG", "DIQMTQSPSS", "EVQLVQSGGG"])
-    >>> units(SplitSpec(by="identity"), data).tolist()
+    >>> Division.of(SplitSpec(by="identity"), data).unit.tolist()
     [0, 1, 0]
     """
-    match spec.by:
-        case "antibody":
-            return None
-        case "identity":
-            return _units(spec, data.identity_sequences)
-        case "group" | "family":
-            if data.groups is None:
-                raise DatasetError(
-                    f"split.by={spec.by} needs groups, and this data set has none; name their column with groups=",
-                    column="groups",
-                )
-            return _units(spec, data.groups)
-        case "fold":
-            if _FOLD not in data.measurements:
-                raise DatasetError(
-                    f"split.by=fold needs the measurement {_FOLD!r}, and this data set has none; "
-                    "if its groups are the folds, use split.by=family",
-                    column=_FOLD,
-                )
-            return _units(spec, data.measurements[_FOLD])
+
+    def __init__(self, spec: SplitSpec, unit: NDArray[Any] | None = None) -> None:
+        if (unit is None) != (spec.by == "antibody"):
+            rule = "takes no units" if spec.by == "antibody" else "needs the unit of each row, see Division.of"
+            raise ValueError(f"a split by {spec.by} {rule}")
+        self.spec = spec
+        self.unit = unit
+
+    @classmethod
+    def of(cls, spec: SplitSpec, data: "Dataset") -> "Division":
+        """Return the division of a data set.
+
+        Identity compares `Dataset.identity_sequences`: heavy chains if both chains are read.
+
+        Raises
+        ------
+        DatasetError
+            If the split needs groups, or a measurement ``fold``, and the data set has none.
+        """
+        return cls(spec, _units_of(spec, data))
+
+    @classmethod
+    def given(cls, split: "SplitSpec | Division") -> "Division":
+        """Return a division; a spec is one if each antibody is its own unit. Raises ValueError for another spec."""
+        return split if isinstance(split, Division) else cls(split)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.spec!r})"
+
+    def part(self, rows: NDArray[np.int64]) -> "Division":
+        """Return the division of some of the rows, such as the training rows of a fold, which keep their units."""
+        return Division(self.spec, None if self.unit is None else self.unit[rows])
+
+    def again(self, spec: SplitSpec) -> "Division":
+        """Return another split of the same rows, which keeps the same units together.
+
+        Raises
+        ------
+        ValueError
+            If it would keep other rows together.
+        """
+        if (spec.by, spec.identity) != (self.spec.by, self.spec.identity):
+            mine, other = (
+                f"by {each.by}" + (f" at {each.identity:g}" if each.by == "identity" else "")
+                for each in (self.spec, spec)
+            )
+            raise ValueError(f"inner folds keep the same rows together as outer folds: both {mine}, not {other}")
+        return Division(spec, self.unit)
+
+    def folds(self, label: NDArray[np.int64]) -> list[Fold]:
+        """Return the indices of training and test rows of every fold; each row is tested once in every repeat.
+
+        Parameters
+        ----------
+        label
+            ``(n,)``, 0 or 1; each fold has nearly the same proportion of each class, unless the folds are those of the
+            data.
+
+        Returns
+        -------
+        One repeat after the other. Folds of the data are in the order of their sorted names.
+
+        Raises
+        ------
+        DatasetError
+            If a class has fewer antibodies, or is in fewer units, than there are folds, so that a fold could not be
+            scored; if the data are of one family or fold only, or a class is missing without one of them.
+        """
+        spec, unit = self.spec, self.unit
+        if unit is None:
+            return [fold for repeat in range(spec.repeats) for fold in _stratified(spec, label, _seed(spec, repeat))]
+        names, number = np.unique(unit, return_inverse=True)
+        if spec.by in ("family", "fold"):
+            return _of_the_data(spec, label, names, number)
+        counts = np.stack([np.bincount(number[label == value], minlength=len(names)) for value in (0, 1)], axis=1)
+        _refuse_few(spec, (counts > 0).sum(axis=0))
+        repeats = [_spread(spec, counts, _seed(spec, repeat))[number] for repeat in range(spec.repeats)]
+        return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for fold in repeats for i in range(spec.folds)]
 
 
 def strata(target: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -77,43 +141,6 @@ def strata(target: NDArray[np.float64]) -> NDArray[np.int64]:
     median = np.median(target)
     above = target > median
     return (above if above.any() else target == median).astype(np.int64)
-
-
-def folds(spec: SplitSpec, label: NDArray[np.int64], unit: NDArray[Any] | None = None) -> list[Fold]:
-    """Return the indices of training and test rows of every fold; each row is tested once in every repeat.
-
-    Parameters
-    ----------
-    label
-        ``(n,)``, 0 or 1; each fold has nearly the same proportion of each class, unless the folds are those of the
-        data.
-    unit
-        ``(n,)`` names or numbers, equal in rows that stay together (see `units`); None if `by` is ``antibody``.
-
-    Returns
-    -------
-    One repeat after the other. Folds of the data are in the order of their sorted names.
-
-    Raises
-    ------
-    DatasetError
-        If a class has fewer antibodies, or is in fewer units, than there are folds, so that a fold could not be scored;
-        if the data are of one family or fold only, or a class is missing without one of them.
-    ValueError
-        If there are units but each antibody is its own unit, or the reverse.
-    """
-    if (unit is None) != (spec.by == "antibody"):
-        rule = "takes no units" if spec.by == "antibody" else "needs the unit of each row, see units(spec, data)"
-        raise ValueError(f"a split by {spec.by} {rule}")
-    if unit is None:
-        return [fold for repeat in range(spec.repeats) for fold in _stratified(spec, label, _seed(spec, repeat))]
-    names, number = np.unique(unit, return_inverse=True)
-    if spec.by in ("family", "fold"):
-        return _of_the_data(spec, label, names, number)
-    counts = np.stack([np.bincount(number[label == value], minlength=len(names)) for value in (0, 1)], axis=1)
-    _refuse_few(spec, (counts > 0).sum(axis=0))
-    repeats = [_spread(spec, counts, _seed(spec, repeat))[number] for repeat in range(spec.repeats)]
-    return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for fold in repeats for i in range(spec.folds)]
 
 
 class Splitter:
@@ -154,12 +181,12 @@ class Splitter:
         Raises
         ------
         DatasetError, ValueError
-            As `folds`; and if there are not two classes, or the split needs groups and there are none.
+            As `Division.folds`; and if there are not two classes, or the split needs groups and there are none.
         """
         classes, label = np.unique(np.asarray(y), return_inverse=True)
         if len(classes) != 2:
             raise DatasetError(f"folds are stratified by two classes, got {len(classes)}", column="label")
-        yield from folds(self.spec, label.astype(np.int64), self._units(X, groups))
+        yield from Division(self.spec, self._units(X, groups)).folds(label.astype(np.int64))
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """Return the number of folds of all repeats."""
@@ -218,6 +245,30 @@ class IdentityKFold(Splitter):
                 identity=identity,
             )
         )
+
+
+def _units_of(spec: SplitSpec, data: "Dataset") -> NDArray[Any] | None:
+    """Return the unit of each antibody, ``(n,)``; None if each is its own unit."""
+    match spec.by:
+        case "antibody":
+            return None
+        case "identity":
+            return _units(spec, data.identity_sequences)
+        case "group" | "family":
+            if data.groups is None:
+                raise DatasetError(
+                    f"split.by={spec.by} needs groups, and this data set has none; name their column with groups=",
+                    column="groups",
+                )
+            return _units(spec, data.groups)
+        case "fold":
+            if _FOLD not in data.measurements:
+                raise DatasetError(
+                    f"split.by=fold needs the measurement {_FOLD!r}, and this data set has none; "
+                    "if its groups are the folds, use split.by=family",
+                    column=_FOLD,
+                )
+            return _units(spec, data.measurements[_FOLD])
 
 
 def _units(spec: SplitSpec, values: Any) -> NDArray[Any]:
