@@ -12,6 +12,8 @@ from typing import Any, Self
 import numpy as np
 
 from antibody_esm import presets
+from antibody_esm.data.antibodies import read_antibodies
+from antibody_esm.data.column_reading import with_columns_read
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.parts import FRAGMENTS
 from antibody_esm.data.public import PUBLIC, load_dataset
@@ -25,7 +27,7 @@ from antibody_esm.files import resolved, write
 from antibody_esm.folders import recover, replacing_folder
 from antibody_esm.reports.grid import GridReport
 from antibody_esm.reports.names import pipeline
-from antibody_esm.reports.notes import UNCHECKED
+from antibody_esm.reports.notes import UNCHECKED, unlike_training
 from antibody_esm.reports.report import Report, cross_validation_report, evaluation_report
 from antibody_esm.result_cache import ResultFolder, digest
 from antibody_esm.sequences import Chain
@@ -245,7 +247,9 @@ class Benchmark:
         tests = []
         for data in grounds.tests:
             probability = None if spec.is_regression else predictor.predict_proba(data)[:, 1].tolist()
-            tests.append({"prediction": predictor.predict(data).tolist(), "probability": probability})
+            notes = unlike_training(read_antibodies(data, predictor.reading).inputs.warnings)
+            output = {"prediction": predictor.predict(data).tolist(), "probability": probability}
+            tests.append(output | ({"notes": notes} if notes else {}))
         kept = [name for name in ("fold", "prediction", "probability") if name in report.predictions]
         columns = report.predictions[kept].to_dict("list")
         scores = {
@@ -330,6 +334,7 @@ def _reports(
         for name, values in cell["scores"].items()
     }
     validation = CrossValidation(scores, columns["fold"], columns["prediction"], columns.get("probability"))
+    spec = with_columns_read(spec, grounds.data.columns)
     reports = [cross_validation_report(spec, grounds.data, validation, notes, again=again)]
     for data, output in zip(grounds.tests, cell["tests"], strict=True):
         probability = None if output["probability"] is None else np.array(output["probability"])
@@ -340,7 +345,7 @@ def _reports(
                 data,
                 np.array(output["prediction"]),
                 probability,
-                (*notes, ledger.note(source)),
+                (*notes, ledger.note(source), *output.get("notes", ())),
                 training=grounds.data,
                 openings=ledger.count(source),
             )

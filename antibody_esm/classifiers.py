@@ -3,8 +3,9 @@
 Each pipeline runs on one thread, so that its numbers do not depend on the number of cores.
 """
 
+from collections.abc import Sequence
 from math import sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from antibody_esm.specs import (
     ClassifierSpec,
@@ -37,8 +38,12 @@ def one_blas_thread() -> Any:
     return threadpool_limits(limits=1, user_api="blas")
 
 
-def build(spec: ClassifierSpec | RegressorSpec, dim: int) -> "Pipeline":
-    """Return an unfitted pipeline: ``scale``, if the spec standardizes, and ``classify`` or ``regress``.
+def build(
+    spec: ClassifierSpec | RegressorSpec, dim: int, columns: Sequence[Literal["category", "number"]] = ()
+) -> "Pipeline":
+    """Return an unfitted pipeline of ``columns``, ``scale`` and ``classify`` or ``regress``.
+
+    The first step is left out if there are no columns, the second if the spec does not standardize.
 
     Parameters
     ----------
@@ -46,6 +51,8 @@ def build(spec: ClassifierSpec | RegressorSpec, dim: int) -> "Pipeline":
         Any spec of a classifier or regressor.
     dim
         Number of features, on which the starting point of a Gaussian process depends.
+    columns
+        Kind of each of the last features that are columns of a table.
     """
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
@@ -54,6 +61,10 @@ def build(spec: ClassifierSpec | RegressorSpec, dim: int) -> "Pipeline":
     steps: list[tuple[str, Any]] = [(name, _estimator(spec, dim))]
     if getattr(spec, "standardize", False):
         steps.insert(0, ("scale", StandardScaler()))
+    if columns:
+        from antibody_esm.column_encoder import ColumnEncoder
+
+        steps.insert(0, ("columns", ColumnEncoder(tuple(columns))))
     return Pipeline(steps)
 
 

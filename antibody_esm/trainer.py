@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 
 from antibody_esm import presets
 from antibody_esm.classifiers import build, one_blas_thread
+from antibody_esm.data.antibodies import Inputs
+from antibody_esm.data.column_reading import ColumnReading, columns_read, with_columns_read
 from antibody_esm.data.dataset import Dataset
+from antibody_esm.data.reading import Texts
 from antibody_esm.embedding import as_store
 from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.evaluation.conformal import out_of_fold
@@ -18,7 +21,8 @@ from antibody_esm.evaluation.overlap import SecondScores
 from antibody_esm.evaluation.splits import Division
 from antibody_esm.features.sources import load
 from antibody_esm.model_files import NOT_FITTED
-from antibody_esm.predictor import Predictor, features
+from antibody_esm.model_input import features
+from antibody_esm.predictor import Predictor
 from antibody_esm.reports.notes import UNCHECKED
 from antibody_esm.reports.report import Report, cross_validation_report
 from antibody_esm.result_cache import ResultFolder
@@ -32,11 +36,14 @@ from antibody_esm.specs import (
     SplitSpec,
     TrainSpec,
 )
+from antibody_esm.specs.ensembles import columns_of, with_columns, without_columns
 from antibody_esm.store.store import Store
 from antibody_esm.targets import target_of
 from antibody_esm.trained_on import TrainedOn
 
 _HINT = ". Declare parts of chains with part='H-CDRs' (data.part=H-CDRs); check=False (data.check=false) trains on all"
+_LACK = "lack what the model reads"
+_DROP = ". load_dataset(..., drop=True) leaves them out; use_columns=False leaves the columns out"
 _SECOND = ResultFolder(None)
 """Cache of second cross-validations' scores, by digests of data and spec."""
 
@@ -48,11 +55,13 @@ class SameVectors:
     Attributes
     ----------
     spec
-        Spec with the language model pinned.
+        Spec with the language model pinned, and with the columns of the data that are read.
     features
-        ``(n, dim)``.
+        ``(n, dim)``, the columns last.
     label
         ``(n,)``.
+    columns
+        The columns that are read.
     workers
         Number of concurrent folds; None is one per usable core.
     """
@@ -61,7 +70,13 @@ class SameVectors:
     data: Dataset
     features: NDArray[np.float64]
     label: NDArray[Any]
+    columns: ColumnReading
     workers: int | None
+
+    @property
+    def vectors(self) -> NDArray[np.float64]:
+        """The features without columns."""
+        return self.features[:, : self.features.shape[1] - len(self.columns)]
 
     def validation(self, split: SplitSpec) -> CrossValidation:
         """Return the cross-validation of a split. Raises DatasetError if it does not fit the data."""
@@ -90,6 +105,9 @@ class Trainer:
     decision
         Calibration of the probabilities and threshold of the classes, fitted within the training rows; by default the
         classifier's own.
+    use_columns
+        True adds the columns of the data (`Dataset.columns`) to the extractor, unless it names columns itself
+        (`ColumnSpec`).
     store
         An `EmbeddingStore` or its folder, so that no vector is computed twice; None keeps vectors in memory for the
         life of this object.
@@ -121,6 +139,7 @@ class Trainer:
         split: SplitSpec | None = None,
         *,
         decision: DecisionSpec | None = None,
+        use_columns: bool = True,
         store: str | Path | Store | None = None,
         runtime: RuntimeSpec | None = None,
     ) -> None:
@@ -129,9 +148,10 @@ class Trainer:
             classifier=presets.classifier(classifier),
             split=split or SplitSpec(),
             decision=decision or DecisionSpec(),
+            use_columns=use_columns,
         )
         self.store = as_store(store)
-        self.extractor = load(self.spec.extractor, runtime)
+        self.extractor = load(without_columns(self.spec.extractor), runtime)
         self._target = target_of(self.spec)
         self._report: tuple[str, Report] | None = None  # digest of the data, and report of the cross-validation
 
@@ -140,7 +160,8 @@ class Trainer:
         cls, spec: TrainSpec, *, store: str | Path | Store | None = None, runtime: RuntimeSpec | None = None
     ) -> "Trainer":
         """Return the trainer of a `TrainSpec`."""
-        return cls(spec.extractor, spec.classifier, spec.split, decision=spec.decision, store=store, runtime=runtime)
+        options: dict[str, Any] = {"decision": spec.decision, "use_columns": spec.use_columns}
+        return cls(spec.extractor, spec.classifier, spec.split, **options, store=store, runtime=runtime)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec!r})"
@@ -159,14 +180,15 @@ class Trainer:
         Raises
         ------
         DatasetError
-            If an antibody is another molecule; if a classifier's labels are not 0 and 1, or a regressor's are all
-            equal; if a class has fewer antibodies than there are folds.
+            If an antibody is another molecule, or lacks a number of a column that is read; if a classifier's labels are
+            not 0 and 1, or a regressor's are all equal; if a class has fewer antibodies than there are folds.
         SequenceError, CheckpointError, StoreError
             As `antibody_esm.embed` does.
         """
         again = self.same_vectors(data, check=check)
         notes = () if check else (UNCHECKED,)
-        report = cross_validation_report(self.spec, data, again.validation(self.spec.split), notes, again=again)
+        spec = with_columns_read(self.spec, data.columns)
+        report = cross_validation_report(spec, data, again.validation(self.spec.split), notes, again=again)
         self._report = data.digest, report
         return report
 
@@ -174,8 +196,14 @@ class Trainer:
         """Return the vectors and labels of a data set, for any split; input and errors are as in `cross_validate`."""
         label = self._target.labels(data)
         self._prepare(data, check)
-        spec = self.spec.model_copy(update={"extractor": self.extractor.pinned})
-        return SameVectors(spec, data, self._features(data), label, self.extractor.runtime.workers)
+        columns = ColumnReading.of(columns_read(self.spec, data.columns), data.columns)
+        read = columns.read(data.columns, len(data))
+        data.refuse(Texts([()] * len(data), {}).without(read.reasons), _LACK, _DROP)
+        inputs = Inputs(data.sequences, read.codes, [""] * len(data))
+        X = features(inputs, self.extractor, self.store)
+        extractor = with_columns(self.extractor.pinned, columns.specs)
+        spec = self.spec.model_copy(update={"extractor": extractor})
+        return SameVectors(spec, data, X, label, columns, self.extractor.runtime.workers)
 
     def fit(self, data: Dataset, *, uncertainty: bool = True, check: bool = True) -> Predictor:
         """Fit on all of the data, and return the predictor, which is also ``predictor_``.
@@ -192,25 +220,24 @@ class Trainer:
         check
             As for `cross_validate`; it also applies to the model's predictions.
         """
-        label = self._target.labels(data)
-        self._prepare(data, check)
-        X = self._features(data)
+        training = self.same_vectors(data, check=check)
+        spec, X, label = training.spec, training.features, training.label
         # only a decision divides the rows again, and clusters of many sequences take minutes
         division = Division(SplitSpec()) if self.spec.decision == DecisionSpec() else Division.of(self.spec.split, data)
         with one_blas_thread():
-            classifier = fit(_classifier(self.spec, X.shape[1]), X, label, division)
+            classifier = fit(_classifier(spec, X.shape[1]), X, label, division)
         validated = self._report is not None and self._report[0] == data.digest
-        unfitted = _classifier(self.spec, X.shape[1])
+        unfitted = _classifier(spec, X.shape[1])
         sure = out_of_fold(unfitted, X, label, data, self.spec.split) if uncertainty else NOT_FITTED.uncertainty
         self.predictor_ = Predictor(
-            self.spec.model_copy(update={"extractor": self.extractor.pinned}),
+            spec,
             classifier,
             TrainedOn.of(data, self._target.counts(label)),
             dict(self._report[1].summary) if validated and self._report is not None else None,
             store=self.store,
             extractor=self.extractor,
-            reading=replace(data.reading, check=check).with_lengths(data.sequences),
-            training=Training(sure, Applicability.of(data.sequences, X), data),
+            reading=replace(data.reading, check=check, columns=training.columns).with_lengths(data.sequences),
+            training=Training(sure, Applicability.of(data.sequences, training.vectors), data),
         )
         return self.predictor_
 
@@ -240,16 +267,14 @@ class Trainer:
         if check:
             texts = data.reading.verify(data.chains)
             data.refuse(texts, f"are not what the data set declares ({data.reading})", _HINT)
-        spec = self.spec.extractor.numbered_by(data.species)
+        spec = without_columns(self.spec.extractor).numbered_by(data.species)
         if spec != self.extractor.spec:
             self.extractor = load(spec, self.extractor.runtime)
-
-    def _features(self, data: Dataset) -> NDArray[np.float64]:
-        return features(data.sequences, self.extractor, self.store)
 
 
 def _classifier(spec: TrainSpec, dim: int) -> Any:
     """Return the unfitted classifier of a spec for vectors of `dim` numbers."""
     from antibody_esm.evaluation.calibration import decide  # loads scikit-learn
 
-    return decide(build(spec.classifier, dim), spec.decision, spec.split)
+    columns = [column.values for column in columns_of(spec.extractor)]
+    return decide(build(spec.classifier, dim, columns), spec.decision, spec.split)

@@ -39,7 +39,7 @@ def evaluate_command(
 ) -> None:
     """Print scores with intervals and baselines on labelled antibodies; the model's log of test sets records it."""
     with reported(f"finished vectors are in {store}; the same command continues from there"):
-        from antibody_esm.data.public import load_dataset
+        from antibody_esm.data.public import PUBLIC, load_dataset
         from antibody_esm.model_files import saved_reading
         from antibody_esm.predictor import Predictor
         from antibody_esm.specs import RuntimeSpec
@@ -57,6 +57,7 @@ def evaluate_command(
             labels=labels,
             chain=reading.chain,
             drop=drop,
+            columns=None if data in PUBLIC else reading.columns.names,
         )
         predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
         report = predictor.evaluate(

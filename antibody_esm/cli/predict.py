@@ -5,7 +5,14 @@ from typing import Annotated
 
 import typer
 
-from antibody_esm.cli.arguments import check_outputs, check_suffix, check_table
+from antibody_esm.cli.arguments import (
+    COLUMN,
+    check_outputs,
+    check_suffix,
+    check_table,
+    fixed_columns,
+    fixed_reading,
+)
 from antibody_esm.cli.errors import reported
 from antibody_esm.cli.table_files import SUFFIXES, rejected_file, writing
 from antibody_esm.errors import DatasetError
@@ -25,6 +32,7 @@ def predict_command(
     id_column: Annotated[str | None, typer.Option("--id", help="Column of the ids.")] = None,
     heavy: Annotated[str | None, typer.Option(help="Column of the heavy chains.")] = None,
     light: Annotated[str | None, typer.Option(help="Column of the light chains.")] = None,
+    column: Annotated[list[str] | None, typer.Option(help=COLUMN)] = None,
     liabilities: Annotated[
         bool, typer.Option("--liabilities", help="Add the number and the sites of liabilities by sequence.")
     ] = False,
@@ -45,9 +53,10 @@ def predict_command(
         check_suffix(out, *SUFFIXES)
         apart = rejected_file(out)
         check_outputs([out, apart], [file], model=model, store=store)
-        reading = saved_reading(model) or Predictor.load(model).reading
+        fixed = fixed_columns(column)
+        reading = fixed_reading(saved_reading(model) or Predictor.load(model).reading, fixed)
         check_table(file, reading, id_column, heavy, light)
-        predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
+        predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers)).with_columns(fixed)
         scored = score_file(
             file,
             predictor,

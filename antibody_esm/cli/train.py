@@ -60,6 +60,8 @@ OVERRIDES are key=value:
                chain and part: data.chain=heavy, light, paired or both,
                data.fragment=; data.part= declares sequences that are cut
                already; data.species= for numbering; data.labels=;
+               'data.columns=[isotype,ph]' are read beside the sequences
+               (use_columns=false leaves them out);
                data.check=false also trains on sequences without a
                recognised antibody chain
   extractor.*  classifier.*  split.*  decision.*  runtime.*

@@ -3,12 +3,13 @@
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.files import is_fasta, places, read_frames, read_table, with_index
+from antibody_esm.data.other_columns import other_columns
 from antibody_esm.data.provenance import Provenance
 from antibody_esm.data.tables import (
     MISSING,
@@ -40,6 +41,7 @@ def read_dataset(
     groups: str | None = None,
     chain: Chain | None = None,
     labels: "str | Path | pd.DataFrame | Mapping[str, float] | None" = None,
+    columns: Sequence[str] = (),
     required: bool = True,
     labelled: bool = True,
 ) -> Dataset:
@@ -84,6 +86,16 @@ def read_dataset(
     if labelled or label is not None or "label" in frame.columns:
         label_column = named_column(frame, "label" if label is None else label, path)
     _refuse_repeats(ids, id_column, rows)
+    others = other_columns(
+        frame,
+        {
+            str(used.name)
+            for used in (id_column, heavy_chains, light_chains, label_column, group_column)
+            if used is not None
+        },
+        columns,
+        path,
+    )
     return Dataset(
         ids=ids,
         heavy=_sequences(heavy_chains, "heavy", frame, rows, required=required and chain != "light"),
@@ -92,6 +104,7 @@ def read_dataset(
         groups=None if group_column is None else _names(group_column, rows),
         provenance=_provenance(path, len(frame)),
         chain=chain,
+        **others._asdict(),
         file=path,
     )
 

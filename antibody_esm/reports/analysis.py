@@ -171,14 +171,14 @@ class Analysis:
         continuous = self.spec.is_regression
         label = self.data.continuous_labels() if continuous else self.data.binary_labels()
         if self.is_cross_validation:
-            folds = context.cross_validated_baselines(self.data, self.spec.split, continuous)
+            folds = context.cross_validated_baselines(self.data, self.spec)
             return Results(
                 {name: ScoredPredictions.of_folds(each, label) for name, each in folds.found.items()}, folds.absent
             )
         if self.training is None or self.training.label is None:
             return Results({}, dict.fromkeys(BASELINES, self.unknown_training.reason))
         try:
-            tests = context.tested_baselines(self.training, self.data, continuous)
+            tests = context.tested_baselines(self.training, self.data, self.spec)
         except DatasetError as error:
             return Results({}, dict.fromkeys(BASELINES, str(error)))
         clusters = self.scored.rows.clusters
@@ -290,7 +290,7 @@ class Analysis:
 
     def correlation(self, name: str) -> Interval:
         """Return Spearman's correlation of predictions with a measurement, for the antibodies that have it."""
-        value = np.asarray(self.data.measurements[name])
+        value = self.data.measurement(name)
         measured = np.flatnonzero(np.isfinite(value))
         rows = self.scored.first.subset(measured)
         predicted = rows.probability if isinstance(rows, Predictions) else rows.prediction

@@ -1,6 +1,7 @@
 """Notes that a reader needs before the numbers of an analysis."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -23,6 +24,8 @@ UNCHECKED = "Sequences were not checked to be the chain that is read (check=Fals
 """Note of reports on data that were not checked."""
 _SIMULATED = range(100, 401)
 """Numbers of antibodies for which coverage after cross-validation was simulated."""
+_LISTED = 5
+"""Most different warnings of columns that a note lists."""
 _OPTIMISTIC = "if identical sequences fall into different folds, scores are optimistic"
 
 
@@ -162,6 +165,16 @@ def unclaimed(intervals: Mapping[str, Interval]) -> list[str]:
         f"{reason}."
         for reason, titles in metrics.items()
     ]
+
+
+def unlike_training(warnings: Sequence[str]) -> list[str]:
+    """Return the note on antibodies whose columns are unlike those of the training antibodies, if there are any."""
+    unlike = Counter(filter(None, warnings))
+    if not unlike:
+        return []
+    shown = "; ".join(f"{text} ({count:,})" for text, count in unlike.most_common(_LISTED))
+    more = "; ..." if len(unlike) > _LISTED else ""
+    return [f"Columns of {unlike.total():,} antibodies are unlike the training antibodies: {shown}{more}."]
 
 
 def groups(data: Dataset, spec: TrainSpec) -> list[str]:
