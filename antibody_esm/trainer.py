@@ -31,6 +31,7 @@ from antibody_esm.specs import (
     RuntimeSpec,
     SplitSpec,
     TrainSpec,
+    default_split,
 )
 from antibody_esm.store.store import Store
 from antibody_esm.targets import target_of
@@ -86,7 +87,8 @@ class Trainer:
     classifier
         A preset's name or a spec; for continuous labels a regressor, such as ``"ridge"``.
     split
-        Folds of the cross-validation; by default ten, stratified and shuffled.
+        Folds of the cross-validation; by default ten, stratified and shuffled; five, repeated twenty times, for fewer
+        than 45 antibodies with continuous labels.
     decision
         Calibration of the probabilities and threshold of the classes, fitted within the training rows; by default the
         classifier's own.
@@ -132,6 +134,7 @@ class Trainer:
         )
         self.store = as_store(store)
         self.extractor = load(self.spec.extractor, runtime)
+        self._by_default = split is None
         self._target = target_of(self.spec)
         self._report: tuple[str, Report] | None = None  # digest of the data, and report of the cross-validation
 
@@ -166,7 +169,8 @@ class Trainer:
         """
         again = self.same_vectors(data, check=check)
         notes = () if check else (UNCHECKED,)
-        report = cross_validation_report(self.spec, data, again.validation(self.spec.split), notes, again=again)
+        spec = self._for(data)
+        report = cross_validation_report(spec, data, again.validation(spec.split), notes, again=again)
         self._report = data.digest, report
         return report
 
@@ -174,7 +178,7 @@ class Trainer:
         """Return the vectors and labels of a data set, for any split; input and errors are as in `cross_validate`."""
         label = self._target.labels(data)
         self._prepare(data, check)
-        spec = self.spec.model_copy(update={"extractor": self.extractor.pinned})
+        spec = self._for(data).model_copy(update={"extractor": self.extractor.pinned})
         return SameVectors(spec, data, self._features(data), label, self.extractor.runtime.workers)
 
     def fit(self, data: Dataset, *, uncertainty: bool = True, check: bool = True) -> Predictor:
@@ -203,7 +207,7 @@ class Trainer:
         unfitted = _classifier(self.spec, X.shape[1])
         sure = out_of_fold(unfitted, X, label, data, self.spec.split) if uncertainty else NOT_FITTED.uncertainty
         self.predictor_ = Predictor(
-            self.spec.model_copy(update={"extractor": self.extractor.pinned}),
+            self._for(data).model_copy(update={"extractor": self.extractor.pinned}),
             classifier,
             TrainedOn.of(data, self._target.counts(label)),
             dict(self._report[1].summary) if validated and self._report is not None else None,
@@ -234,6 +238,11 @@ class Trainer:
 
             raise NotFittedError("this Trainer is not fitted yet; call fit(data) before evaluate(data)")
         return self.predictor_.evaluate(data, threshold=threshold, assay=assay, check=check)
+
+    def _for(self, data: Dataset) -> TrainSpec:
+        """Return the spec for these data: with the split that suits them, if none was named."""
+        split = default_split(len(data), continuous=self.spec.is_regression)
+        return self.spec.model_copy(update={"split": split}) if self._by_default else self.spec
 
     def _prepare(self, data: Dataset, check: bool) -> None:
         """Raise DatasetError for molecules other than the data set declares, and number regions by its species."""
