@@ -35,6 +35,7 @@ from antibody_esm.specs import (
     RuntimeSpec,
     SplitSpec,
     TrainSpec,
+    default_split,
 )
 from antibody_esm.specs.ensembles import columns_of, with_columns, without_columns
 from antibody_esm.store.store import Store
@@ -101,7 +102,8 @@ class Trainer:
     classifier
         A preset's name or a spec; for continuous labels a regressor, such as ``"ridge"``.
     split
-        Folds of the cross-validation; by default ten, stratified and shuffled.
+        Folds of the cross-validation; by default ten, stratified and shuffled; five, repeated twenty times, for fewer
+        than 45 antibodies with continuous labels.
     decision
         Calibration of the probabilities and threshold of the classes, fitted within the training rows; by default the
         classifier's own.
@@ -152,6 +154,7 @@ class Trainer:
         )
         self.store = as_store(store)
         self.extractor = load(without_columns(self.spec.extractor), runtime)
+        self._by_default = split is None
         self._target = target_of(self.spec)
         self._report: tuple[str, Report] | None = None  # digest of the data, and report of the cross-validation
 
@@ -187,8 +190,8 @@ class Trainer:
         """
         again = self.same_vectors(data, check=check)
         notes = () if check else (UNCHECKED,)
-        spec = with_columns_read(self.spec, data.columns)
-        report = cross_validation_report(spec, data, again.validation(self.spec.split), notes, again=again)
+        spec = with_columns_read(self._for(data), data.columns)
+        report = cross_validation_report(spec, data, again.validation(spec.split), notes, again=again)
         self._report = data.digest, report
         return report
 
@@ -202,7 +205,7 @@ class Trainer:
         inputs = Inputs(data.sequences, read.codes, [""] * len(data))
         X = features(inputs, self.extractor, self.store)
         extractor = with_columns(self.extractor.pinned, columns.specs)
-        spec = self.spec.model_copy(update={"extractor": extractor})
+        spec = self._for(data).model_copy(update={"extractor": extractor})
         return SameVectors(spec, data, X, label, columns, self.extractor.runtime.workers)
 
     def fit(self, data: Dataset, *, uncertainty: bool = True, check: bool = True) -> Predictor:
@@ -261,6 +264,11 @@ class Trainer:
 
             raise NotFittedError("this Trainer is not fitted yet; call fit(data) before evaluate(data)")
         return self.predictor_.evaluate(data, threshold=threshold, assay=assay, check=check)
+
+    def _for(self, data: Dataset) -> TrainSpec:
+        """Return the spec for these data: with the split that suits them, if none was named."""
+        split = default_split(len(data), continuous=self.spec.is_regression)
+        return self.spec.model_copy(update={"split": split}) if self._by_default else self.spec
 
     def _prepare(self, data: Dataset, check: bool) -> None:
         """Raise DatasetError for molecules other than the data set declares, and number regions by its species."""

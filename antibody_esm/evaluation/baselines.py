@@ -25,7 +25,7 @@ from antibody_esm.descriptors import UNKNOWN, describe, germline_genes
 from antibody_esm.errors import RECOVERABLE, DatasetError, in_one_line
 from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate
 from antibody_esm.evaluation.metrics import score, score_continuous
-from antibody_esm.evaluation.splits import Division, strata
+from antibody_esm.evaluation.splits import Division
 from antibody_esm.numbering import SPECIES
 from antibody_esm.specs import ColumnSpec, Descriptor, DescriptorSpec, LogisticRegressionSpec, RidgeSpec, SplitSpec
 
@@ -197,7 +197,7 @@ def cross_validate_baselines(
     """
     split = split or SplitSpec()
     label, division = _label(data, continuous), Division.of(split, data)
-    division.folds(strata(label) if continuous else label)  # raises errors that concern all baselines
+    division.folds(label, continuous=continuous)  # raises errors that concern all baselines
 
     def validated(made: Baseline) -> CrossValidation:
         return cross_validate(made.classifier, _features(made, data), label, division, workers)

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from antibody_esm.deprecation import moved
 from antibody_esm.evaluation.nested import best_threshold
 from antibody_esm.evaluation.splits import Division
-from antibody_esm.specs import DecisionSpec, SplitBy, SplitSpec
+from antibody_esm.specs import OF_THE_DATA, DecisionSpec, SplitBy, SplitSpec
 
 __getattr__ = moved(__name__, "antibody_esm.evaluation.thresholds")
 
@@ -133,7 +133,7 @@ class CalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         return (self.predict_proba(X)[:, 1] >= self.threshold_).astype(np.int64)
 
     def _division(self, outer: Division | None) -> Division:
-        if self.by in ("family", "fold"):
+        if self.by in OF_THE_DATA:
             split = SplitSpec(by=self.by)
         else:
             split = SplitSpec(folds=self.folds, by=self.by, identity=self.identity)

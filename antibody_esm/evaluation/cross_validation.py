@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from antibody_esm.classifiers import one_blas_thread, workers_of
 from antibody_esm.evaluation.metrics import score, score_continuous
-from antibody_esm.evaluation.splits import Division, Fold, strata
+from antibody_esm.evaluation.predictions import ContinuousPredictions
+from antibody_esm.evaluation.splits import Division, Fold
 from antibody_esm.specs import SplitSpec
 from antibody_esm.threads import in_threads
 
@@ -23,7 +24,8 @@ class CrossValidation:
 
     scores: dict[str, NDArray[np.float64]]
     """Metric to its value on each fold, ``(repeats * n_folds,)``, one repeat after the other; NaN if a fold has
-    one class only, and the metric needs both."""
+    one class only, and the metric needs both. ``(1,)`` if one antibody at a time is left out: that of the `pooled`
+    predictions (`ContinuousPredictions.pooled`)."""
     fold: NDArray[np.int64]
     """``(n,)``, the fold in which each row was tested, from 0 in every repeat."""
     prediction: NDArray[Any]
@@ -75,7 +77,7 @@ def cross_validate(
         predicted = fitted.predict(features[test])
         return predicted, None if continuous else fitted.predict_proba(features[test])[:, 1]
 
-    divided = division.folds(strata(label) if continuous else label)
+    divided = division.folds(label, continuous=continuous)
     # Threads: the slow parts here (trees, solvers, matrix products) run outside of Python.
     with one_blas_thread():
         results = in_threads(run, divided, workers_of(classifier, workers))
@@ -121,6 +123,9 @@ def collect(
             probability[at] = probable
             scores.append(score(label[test], predicted, probable))
     by_metric = {metric: np.array([by_fold[metric] for by_fold in scores]) for metric in scores[0]}
+    if split.by == "leave_one_out":
+        rows = ContinuousPredictions(target=label, prediction=prediction[:, 0].astype(np.float64), fold=fold[:, 0])
+        by_metric = {metric: np.array([value]) for metric, value in rows.pooled().scores().items()}
     if split.repeats == 1:
         fold, prediction, probability = fold[:, 0], prediction[:, 0], probability[:, 0]
     return CrossValidation(by_metric, fold, prediction, None if continuous else probability)

@@ -1,9 +1,4 @@
-"""Folds from a split spec.
-
-Each row has a unit, a name or number; rows of one unit stay together. Units are stratified as well as possible:
-they join folds one by one, the heaviest first. A unit joins the fold in which the sum over classes and folds of
-squared shares grows least. Only folds after which every fold can still have both classes are candidates.
-"""
+"""Folds from a split spec: rows of one unit, a name or number, stay together."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -13,7 +8,8 @@ from numpy.typing import NDArray
 
 from antibody_esm.data.identity import cluster, compared
 from antibody_esm.errors import DatasetError, place
-from antibody_esm.specs import SplitSpec
+from antibody_esm.evaluation.stratification import spread, strata
+from antibody_esm.specs import OF_THE_DATA, SplitSpec
 
 if TYPE_CHECKING:
     from antibody_esm.data.dataset import Dataset
@@ -97,7 +93,7 @@ class Division:
             raise ValueError(f"inner folds keep the same rows together as outer folds: both {mine}, not {other}")
         return Division(spec, self.unit)
 
-    def folds(self, label: NDArray[np.int64]) -> list[Fold]:
+    def folds(self, label: NDArray[Any], *, continuous: bool = False) -> list[Fold]:
         """Return the indices of training and test rows of every fold; each row is tested once in every repeat.
 
         Parameters
@@ -105,6 +101,8 @@ class Division:
         label
             ``(n,)``, 0 or 1; each fold has nearly the same proportion of each class, unless the folds are those of the
             data.
+        continuous
+            True for numbers, whose folds have the same proportion above the median.
 
         Returns
         -------
@@ -114,33 +112,28 @@ class Division:
         ------
         DatasetError
             If a class has fewer antibodies, or is in fewer units, than there are folds, so that a fold could not be
-            scored; if the data are of one family or fold only, or a class is missing without one of them.
+            scored; if the data are of one family or fold only, or a class is missing without one of them; if classes
+            are to be tested one antibody at a time.
         """
         spec, unit = self.spec, self.unit
+        classes = strata(label) if continuous else label
         if unit is None:
-            return [fold for repeat in range(spec.repeats) for fold in _stratified(spec, label, _seed(spec, repeat))]
+            return [
+                fold for i in range(spec.repeats) for fold in _stratified(spec, classes, _seed(spec, i), continuous)
+            ]
+        if spec.by == "leave_one_out" and not continuous:
+            raise DatasetError(
+                "split.by=leave_one_out is for continuous labels: one antibody has no ROC AUC, and that of "
+                "probabilities of different models is biased. Use split.repeats",
+                column="label",
+            )
         names, number = np.unique(unit, return_inverse=True)
-        if spec.by in ("family", "fold"):
-            return _of_the_data(spec, label, names, number)
-        counts = np.stack([np.bincount(number[label == value], minlength=len(names)) for value in (0, 1)], axis=1)
-        _refuse_few(spec, (counts > 0).sum(axis=0))
-        repeats = [_spread(spec, counts, _seed(spec, repeat))[number] for repeat in range(spec.repeats)]
+        if spec.by in OF_THE_DATA:
+            return _of_the_data(spec, label, names, number, continuous)
+        counts = np.stack([np.bincount(number[classes == value], minlength=len(names)) for value in (0, 1)], axis=1)
+        _refuse_few(spec, (counts > 0).sum(axis=0), continuous)
+        repeats = [spread(counts, spec.folds, _seed(spec, repeat))[number] for repeat in range(spec.repeats)]
         return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for fold in repeats for i in range(spec.folds)]
-
-
-def strata(target: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the classes by which folds of continuous labels are stratified, ``(n,)``: 1 above their median, else 0.
-
-    If no label is above the median, labels equal to it have class 1.
-
-    Examples
-    --------
-    >>> strata(np.array([0.1, 3.0, 2.0, 0.7])).tolist()
-    [0, 1, 1, 0]
-    """
-    median = np.median(target)
-    above = target > median
-    return (above if above.any() else target == median).astype(np.int64)
 
 
 class Splitter:
@@ -184,19 +177,24 @@ class Splitter:
             As `Division.folds`; and if there are not two classes, or the split needs groups and there are none.
         """
         classes, label = np.unique(np.asarray(y), return_inverse=True)
+        if self.spec.by == "leave_one_out":
+            yield from Division(self.spec, self._units(X, groups)).folds(np.asarray(y, np.float64), continuous=True)
+            return
         if len(classes) != 2:
             raise DatasetError(f"folds are stratified by two classes, got {len(classes)}", column="label")
         yield from Division(self.spec, self._units(X, groups)).folds(label.astype(np.int64))
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """Return the number of folds of all repeats."""
-        if self.spec.by in ("family", "fold"):
+        if self.spec.by in OF_THE_DATA:
             return len(np.unique(self._units(X, groups)))  # type: ignore[arg-type]  # never None there
         return self.spec.folds * self.spec.repeats
 
     def _units(self, X: Any, groups: Any) -> NDArray[Any] | None:
         if self.spec.by == "antibody":
             return None
+        if self.spec.by == "leave_one_out":
+            return np.arange(len(X))
         if groups is None:
             if X is None or np.ndim(X) != 1:
                 raise ValueError(f"a split by {self.spec.by} needs groups, as groups= or in place of X")
@@ -261,6 +259,8 @@ def _units_of(spec: SplitSpec, data: "Dataset") -> NDArray[Any] | None:
                     column="groups",
                 )
             return _units(spec, data.groups)
+        case "leave_one_out":
+            return np.arange(len(data))
         case "fold":
             if _FOLD not in data.measurements:
                 raise DatasetError(
@@ -288,17 +288,28 @@ def _units(spec: SplitSpec, values: Any) -> NDArray[Any]:
     return numbers.astype(np.int64)
 
 
-def _seed(spec: SplitSpec, repeat: int) -> int:
+def _seed(spec: SplitSpec, repeat: int) -> int | None:
+    """Return the seed of a repeat; None if rows are not shuffled."""
+    if not spec.shuffle:
+        return None
     if not repeat:
         return spec.random_state
     return int(np.random.SeedSequence((spec.random_state, repeat)).generate_state(1)[0])
 
 
-def _refuse_few(spec: SplitSpec, counts: NDArray[np.int64]) -> None:
+def _refuse_few(spec: SplitSpec, counts: NDArray[np.int64], continuous: bool) -> None:
     """Raise a DatasetError if a class has too few antibodies or units, ``(2,)``, to fill the folds."""
     if counts.min() >= spec.folds:
         return
     where = _NAMES[spec.by]
+    if continuous:
+        side = ("at or below", "above")[int(counts.argmin())]
+        kept = "" if spec.by == "antibody" else f" in different {where}"
+        raise DatasetError(
+            f"{spec.folds} folds need at least {spec.folds} values on either side of the median{kept}; "
+            f"{counts.min()} are {side} it. Set split.folds lower, or use split.by=leave_one_out",
+            column="label",
+        )
     needed = f"{where} of" if spec.by == "antibody" else f"{where} with antibodies of"
     better = " or split.identity higher" if spec.by == "identity" and spec.identity < 1 else ""
     raise DatasetError(
@@ -308,16 +319,16 @@ def _refuse_few(spec: SplitSpec, counts: NDArray[np.int64]) -> None:
     )
 
 
-def _stratified(spec: SplitSpec, label: NDArray[np.int64], seed: int) -> list[Fold]:
+def _stratified(spec: SplitSpec, label: NDArray[np.int64], seed: int | None, continuous: bool) -> list[Fold]:
     from sklearn.model_selection import StratifiedKFold
 
-    _refuse_few(spec, np.bincount(label, minlength=2))
-    splitter = StratifiedKFold(spec.folds, shuffle=spec.shuffle, random_state=seed if spec.shuffle else None)
+    _refuse_few(spec, np.bincount(label, minlength=2), continuous)
+    splitter = StratifiedKFold(spec.folds, shuffle=spec.shuffle, random_state=seed)
     return list(splitter.split(np.zeros(len(label)), label))
 
 
 def _of_the_data(
-    spec: SplitSpec, label: NDArray[np.int64], names: NDArray[Any], number: NDArray[np.int64]
+    spec: SplitSpec, label: NDArray[Any], names: NDArray[Any], number: NDArray[np.int64], continuous: bool
 ) -> list[Fold]:
     if len(names) < 2:
         raise DatasetError(
@@ -326,51 +337,10 @@ def _of_the_data(
     divided = [(np.flatnonzero(number != i), np.flatnonzero(number == i)) for i in range(len(names))]
     for name, (train, _) in zip(names, divided, strict=True):
         if len(np.unique(label[train])) < 2:
+            what = "antibody" if spec.by == "leave_one_out" else spec.by
             raise DatasetError(
-                f"without {spec.by} {name!s} every label is {label[train][0]}, and no model can be fitted on the rest",
+                f"without {what} {name!s} every {'value' if continuous else 'label'} is {label[train][0]:g}, and no "
+                "model can be fitted on the rest",
                 column="label",
             )
     return divided
-
-
-def _spread(spec: SplitSpec, counts: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Return the fold of each unit from its counts of antibodies of each class, ``(n_units, 2)``."""
-    share = counts / counts.sum(axis=0)
-    order = np.random.default_rng(seed).permutation(len(counts)) if spec.shuffle else np.arange(len(counts))
-    order = order[np.argsort(-(share**2).sum(axis=1)[order], kind="stable")]
-    chosen = np.empty(len(counts), np.int64)
-    load, rows = np.zeros((spec.folds, 2)), np.zeros(spec.folds, np.int64)
-    has = counts > 0
-    lacks, left = np.ones((spec.folds, 2), np.bool_), _kinds(has)
-    for unit in order.tolist():
-        grows = load[:, 0] * share[unit, 0] + load[:, 1] * share[unit, 1]
-        if lacks.any():
-            left = left - _kinds(has[[unit]])
-            for fold in range(spec.folds):
-                after = lacks.copy()
-                after[fold] &= ~has[unit]
-                if not _can_be_filled(after, left):
-                    grows[fold] = np.inf
-        best = int(np.lexsort((rows, grows))[0])
-        chosen[unit] = best
-        load[best] += share[unit]
-        rows[best] += counts[unit].sum()
-        lacks[best] &= ~has[unit]
-    return chosen
-
-
-def _kinds(has: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the counts of rows ``(n, 2)`` that are true in both columns, in the first only, and in the second only."""
-    first, second = has.T
-    return np.array([(first & second).sum(), (first & ~second).sum(), (second & ~first).sum()])
-
-
-def _can_be_filled(lacks: NDArray[np.bool_], left: NDArray[np.int64]) -> bool:
-    """Return True if the units that are left can give every fold the classes that it lacks.
-
-    A unit of both classes is best put into a fold that lacks both; further such units replace units of one class.
-    """
-    empty, *needed = [int(count) for count in _kinds(lacks)]
-    mixed, *pure = [int(count) for count in left]
-    unfilled, spare = max(0, empty - mixed), max(0, mixed - empty)
-    return sum(max(0, unfilled + need - have) for need, have in zip(needed, pure, strict=True)) <= spare
