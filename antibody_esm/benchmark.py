@@ -22,6 +22,7 @@ from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
 from antibody_esm.evaluation.cross_validation import CrossValidation
 from antibody_esm.evaluation.overlap import Again, SecondScores
 from antibody_esm.evaluation.test_set_log import Ledger, Opening
+from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.files import digest as file_digest
 from antibody_esm.files import resolved, write
 from antibody_esm.folders import recover, replacing_folder
@@ -248,7 +249,9 @@ class Benchmark:
         for data in grounds.tests:
             probability = None if spec.is_regression else predictor.predict_proba(data)[:, 1].tolist()
             notes = unlike_training(read_antibodies(data, predictor.reading).inputs.warnings)
+            ungraded = predictor.ungraded(data)
             output = {"prediction": predictor.predict(data).tolist(), "probability": probability}
+            output |= {} if ungraded is None else {"ungraded": ungraded.to_dict()}
             tests.append(output | ({"notes": notes} if notes else {}))
         kept = [name for name in ("fold", "prediction", "probability") if name in report.predictions]
         columns = report.predictions[kept].to_dict("list")
@@ -256,7 +259,8 @@ class Benchmark:
             name: [None if np.isnan(value) else float(value) for value in values]
             for name, values in report.scores.items()
         }
-        return {"predictions": columns, "scores": scores, "tests": tests, "model": predictor.digest}
+        cell = {"predictions": columns, "scores": scores, "tests": tests, "model": predictor.digest}
+        return cell | ({} if report.ungraded is None else {"ungraded": report.ungraded.to_dict()})
 
     def _second(self, results: ResultFolder, spec: TrainSpec, grounds: "_Grounds", split: SplitSpec) -> SecondScores:
         """Return the scores with another split, computed once from the store's vectors, and kept like other results."""
@@ -335,7 +339,8 @@ def _reports(
     }
     validation = CrossValidation(scores, columns["fold"], columns["prediction"], columns.get("probability"))
     spec = with_columns_read(spec, grounds.data.columns)
-    reports = [cross_validation_report(spec, grounds.data, validation, notes, again=again)]
+    between = Ungraded.from_dict(cell.get("ungraded"))
+    reports = [cross_validation_report(spec, grounds.data, validation, notes, again=again, ungraded=between)]
     for data, output in zip(grounds.tests, cell["tests"], strict=True):
         probability = None if output["probability"] is None else np.array(output["probability"])
         source = data.provenance.source
@@ -348,6 +353,7 @@ def _reports(
                 (*notes, ledger.note(source), *output.get("notes", ())),
                 training=grounds.data,
                 openings=ledger.count(source),
+                ungraded=Ungraded.from_dict(output.get("ungraded")),
             )
         )
     return reports

@@ -18,6 +18,7 @@ from antibody_esm.evaluation.applicability import familiarity
 from antibody_esm.evaluation.conformal import CONFIDENCE, Uncertainty
 from antibody_esm.evaluation.test_set_log import Ledger, Opening
 from antibody_esm.evaluation.thresholds import tuned_here
+from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.features.sources import AnyExtractor, load
 from antibody_esm.model_files import NOT_FITTED, FittedModel, ledger_of, load_model, save_model
 from antibody_esm.model_input import HINT, ModelInput
@@ -263,7 +264,14 @@ class Predictor(ModelInput):
             openings=openings,
             threshold=cut,
             unknown=self.unknown,
+            ungraded=self.ungraded(data),
         )
+
+    def ungraded(self, data: Dataset) -> Ungraded | None:
+        """Return predictions for the antibodies between the classes of a test set; None if it has none."""
+        if data.ungraded is None or self.reading.columns:
+            return None
+        return Ungraded(self.predict_read(data.ungraded.sequences))
 
     def _opened(self, data: Dataset, cut: float | None, checked: bool) -> tuple[tuple[str, ...], int]:
         """Record that these data were opened; return notes for the report, and the number of openings."""

@@ -19,6 +19,7 @@ from antibody_esm.evaluation.conformal import out_of_fold
 from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate, fit
 from antibody_esm.evaluation.overlap import SecondScores
 from antibody_esm.evaluation.splits import Division
+from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.features.sources import load
 from antibody_esm.model_files import NOT_FITTED
 from antibody_esm.model_input import features
@@ -79,10 +80,14 @@ class SameVectors:
         """The features without columns."""
         return self.features[:, : self.features.shape[1] - len(self.columns)]
 
-    def validation(self, split: SplitSpec) -> CrossValidation:
-        """Return the cross-validation of a split. Raises DatasetError if it does not fit the data."""
+    def validation(self, split: SplitSpec, others: NDArray[np.float64] | None = None) -> CrossValidation:
+        """Return the cross-validation of a split, with predictions for the features of other rows, ``(m, dim)``.
+
+        Raises DatasetError if the split does not fit the data.
+        """
         classifier = _classifier(self.spec.model_copy(update={"split": split}), self.features.shape[1])
-        return cross_validate(classifier, self.features, self.label, Division.of(split, self.data), self.workers)
+        division = Division.of(split, self.data)
+        return cross_validate(classifier, self.features, self.label, division, self.workers, others)
 
     def __call__(self, split: SplitSpec) -> SecondScores:
         """Return the scores of a split, computed once per data set and spec."""
@@ -191,7 +196,9 @@ class Trainer:
         again = self.same_vectors(data, check=check)
         notes = () if check else (UNCHECKED,)
         spec = with_columns_read(self._for(data), data.columns)
-        report = cross_validation_report(spec, data, again.validation(spec.split), notes, again=again)
+        validation = again.validation(spec.split, self._ungraded(again))
+        ungraded = Ungraded.of_folds(data, spec.split, validation)
+        report = cross_validation_report(spec, data, validation, notes, again=again, ungraded=ungraded)
         self._report = data.digest, report
         return report
 
@@ -269,6 +276,14 @@ class Trainer:
         """Return the spec for these data: with the split that suits them, if none was named."""
         split = default_split(len(data), continuous=self.spec.is_regression)
         return self.spec.model_copy(update={"split": split}) if self._by_default else self.spec
+
+    def _ungraded(self, training: SameVectors) -> NDArray[np.float64] | None:
+        """Return the features of antibodies between the classes; None without them, or if they lack columns."""
+        others = training.data.ungraded
+        if others is None or training.columns:
+            return None
+        inputs = Inputs(others.sequences, np.empty((len(others), 0)), [""] * len(others))
+        return features(inputs, self.extractor, self.store)
 
     def _prepare(self, data: Dataset, check: bool) -> None:
         """Raise DatasetError for molecules other than the data set declares, and number regions by its species."""

@@ -178,7 +178,8 @@ def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> tuple
         except (AntibodyESMError, OSError) as error:
             logger.error("%s", error)
             raise
-        needed, computed = trainer.extractor.needed(data.sequences), trainer.extractor.computed
+        between = [] if data.ungraded is None or data.columns else data.ungraded.sequences
+        needed, computed = trainer.extractor.needed([*data.sequences, *between]), trainer.extractor.computed
         logger.info("embeddings: %d needed, %d from the store, %d computed", needed, needed - computed, computed)
         write(new / "out_of_fold.csv", csv_text(report.out_of_fold).encode())
         saved = predictor.write(new / "model")

@@ -102,6 +102,11 @@ class Dataset(Molecules):
     """The file whose i-th row is antibody i; None if there is none."""
     not_kept: tuple[str, ...] = field(default=(), kw_only=True)
     """Names of the table's columns of text that were not read."""
+    grade: str | None = field(default=None, kw_only=True)
+    """Measurement of which the labels are a coarse form, such as the number of ligands that an antibody binds. It
+    follows from the files in the provenance, and is not part of the digest."""
+    ungraded: "Dataset | None" = field(default=None, kw_only=True)
+    """Antibodies between the classes: they have the grade, and no label. No model is trained on them."""
 
     def __post_init__(self) -> None:
         put = object.__setattr__  # frozen for everyone else
@@ -119,6 +124,9 @@ class Dataset(Molecules):
             self, "measurements", {name: normal_measurement(name, values) for name, values in self.measurements.items()}
         )
         put(self, "columns", {str(name): normal_column(values) for name, values in self.columns.items()})
+        if self.ungraded is not None:
+            alike = replace(self.ungraded, chain=self.chain, fragment=self.fragment, species=self.species)
+            put(self, "ungraded", alike)
         every = {name: getattr(self, name) for name in ("heavy", "light", "label", "groups")}
         for name, column in (every | {**self.measurements} | {**self.columns}).items():
             if column is not None and len(column) != len(self.ids):
@@ -153,7 +161,10 @@ class Dataset(Molecules):
 
     @property
     def digest(self) -> str:
-        """SHA-256 over ids, chains, labels, groups, measurements, columns, chain, fragment, species and provenance."""
+        """SHA-256 over ids, chains, labels, groups, measurements, columns, chain, fragment, species and provenance.
+
+        The measurement `grade` and the antibodies `ungraded` are left out.
+        """
         content = {
             "ids": self.ids,
             "heavy": self.heavy,
@@ -163,7 +174,9 @@ class Dataset(Molecules):
             "chain": self.chain,
             "fragment": self.fragment,
             "measurements": {
-                name: [repr(float(value)) for value in values] for name, values in self.measurements.items()
+                name: [repr(float(value)) for value in values]
+                for name, values in self.measurements.items()
+                if name != self.grade
             },
             "provenance": self.provenance.__dict__,
             # Only if they differ from the default, so that earlier digests stay.
@@ -207,7 +220,10 @@ class Dataset(Molecules):
         return label
 
     def subset(self, rows: Iterable[int] | NDArray[Any]) -> "Dataset":
-        """Return the antibodies at these indices, or at the true values of a boolean mask, in that order."""
+        """Return the antibodies at these indices, or at the true values of a boolean mask, in that order.
+
+        A part of the antibodies has no `ungraded` ones.
+        """
         chosen = np.asarray(rows if isinstance(rows, np.ndarray) else list(rows))
         kept = np.arange(len(self))[chosen if chosen.size else chosen.astype(np.int64)]
 
@@ -227,6 +243,7 @@ class Dataset(Molecules):
             species=self.species,
             columns={name: rows_of(values, kept) for name, values in self.columns.items()},
             not_kept=self.not_kept,
+            grade=self.grade,
         )
 
     def cut(
@@ -305,12 +322,20 @@ class Dataset(Molecules):
             chain=reading.chain,
             fragment=reading.fragment,
             species=reading.species,
+            ungraded=self._ungraded_as_read(reading),
             provenance=replace(
                 self.provenance,
                 counts=self.provenance.counts | counts,
                 dropped=self.provenance.dropped | dropped,
             ),
         )
+
+    def _ungraded_as_read(self, reading: Reading) -> "Dataset | None":
+        if self.ungraded is None:
+            return None
+        cut = reading.chain != self.chain
+        texts = reading.read(self.ungraded.chains) if cut else self.ungraded.read_by(reading)
+        return self.ungraded.as_read(reading, texts) if texts.rows else None
 
     def audit(
         self, other: "Dataset | None" = None, *, identities: Sequence[float] = (0.95, 0.9, 0.8), numbering: bool = True

@@ -34,7 +34,7 @@ def remarks(report: Analysis) -> tuple[str, ...]:
     notes = [*warnings(report), *([] if report.few else [constant(report.data, report.spec)]), *report.notes]
     if report.threshold is not None:
         notes.append(f"The threshold is {compact(report.threshold)}.")
-    notes += [*_undefined(report), *_pooled(report)]
+    notes += [*graded(report), *_undefined(report), *_pooled(report)]
     note = coverage(report)
     if note:
         notes.append(note)
@@ -165,6 +165,22 @@ def unclaimed(intervals: Mapping[str, Interval]) -> list[str]:
         f"{reason}."
         for reason, titles in metrics.items()
     ]
+
+
+def graded(report: Analysis) -> list[str]:
+    """Return the note on the correlation with the grade behind the labels, if there is one."""
+    if not report.graded:
+        return []
+    (most, interval), *labelled = report.graded.items()
+    text = f"Spearman's correlation of the probability with {report.data.grade} is {interval} over {most:,} antibodies"
+    if labelled:
+        ((number, of_labelled),) = labelled
+        how = "predicted by the model of one fold" if report.is_cross_validation else "predicted"
+        text += (
+            f", of which {most - number:,} are between the classes and {how}, though never trained on; over the "
+            f"{number:,} labelled ones it is {of_labelled}"
+        )
+    return [f"{text}{' (means of the folds)' if report.is_cross_validation else ''}."]
 
 
 def unlike_training(warnings: Sequence[str]) -> list[str]:
