@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,12 +68,15 @@ class SameVectors:
         """Return the cross-validation of a split. Raises DatasetError if it does not fit the data."""
         classifier = _classifier(self.spec.model_copy(update={"split": split}), self.features.shape[1])
         unit = units(split, self.data)
-        return cross_validate(classifier, self.features, self.label, split, self.workers, unit)
+        best_high = self.data.higher_is_better is not False
+        return cross_validate(
+            classifier, self.features, self.label, split, self.workers, unit, higher_is_better=best_high
+        )
 
     def __call__(self, split: SplitSpec) -> SecondScores:
         """Return the scores of a split, computed once per data set and spec."""
         spec = self.spec.model_copy(update={"split": split})
-        identity = {"data": self.data.digest, "spec": spec.fingerprint}
+        identity = {"data": self.data.digest, "spec": spec.fingerprint, "higher_is_better": self.data.higher_is_better}
         return SecondScores(**_SECOND.once(identity, lambda: asdict(SecondScores.of(self.validation(split)))))
 
 
@@ -134,7 +138,8 @@ class Trainer:
         self.store = as_store(store)
         self.extractor = load(self.spec.extractor, runtime)
         self._target = target_of(self.spec)
-        self._report: tuple[str, Report] | None = None  # digest of the data, and report of the cross-validation
+        self._last: Report | None = None
+        self._reports: WeakValueDictionary[str, Report] = WeakValueDictionary()  # by digest; those in use, and the last
 
     @classmethod
     def from_spec(
@@ -168,20 +173,29 @@ class Trainer:
         again = self.same_vectors(data, check=check)
         notes = () if check else (UNCHECKED,)
         report = cross_validation_report(self.spec, data, again.validation(self.spec.split), notes, again=again)
-        self._report = data.digest, report
+        self._last = self._reports[data.digest] = report
         return report
+
+    def embed(self, data: Dataset, *, check: bool = True) -> NDArray[np.float64]:
+        """Return the vectors ``(n, dim)`` of a data set, which needs no labels; they are kept in the store.
+
+        Raises DatasetError if an antibody is another molecule, and as `antibody_esm.embed` does.
+        """
+        self._prepare(data, check)
+        return self._features(data)
 
     def same_vectors(self, data: Dataset, *, check: bool = True) -> SameVectors:
         """Return the vectors and labels of a data set, for any split; input and errors are as in `cross_validate`."""
         label = self._target.labels(data)
-        self._prepare(data, check)
+        features = self.embed(data, check=check)
         spec = self.spec.model_copy(update={"extractor": self.extractor.pinned})
-        return SameVectors(spec, data, self._features(data), label, self.extractor.runtime.workers)
+        return SameVectors(spec, data, features, label, self.extractor.runtime.workers)
 
     def fit(self, data: Dataset, *, uncertainty: bool = True, check: bool = True) -> Predictor:
         """Fit on all of the data, and return the predictor, which is also ``predictor_``.
 
-        If `cross_validate` was run on the same data, its scores are saved with the model. Raises as `cross_validate`
+        If `cross_validate` was run on the same data, and its report is the last one or still in use, its scores are
+        saved with the model. Raises as `cross_validate`
         does.
 
         Parameters
@@ -194,19 +208,18 @@ class Trainer:
             As for `cross_validate`; it also applies to the model's predictions.
         """
         label = self._target.labels(data)
-        self._prepare(data, check)
-        X = self._features(data)
+        X = self.embed(data, check=check)
         unit = units(self.spec.split, data) if self.spec.decision != DecisionSpec() else None
         with one_blas_thread():
             classifier = _classifier(self.spec, X.shape[1]).fit(X, label, **({} if unit is None else {"unit": unit}))
-        validated = self._report is not None and self._report[0] == data.digest
+        report = self._reports.get(data.digest)
         unfitted = _classifier(self.spec, X.shape[1])
         sure = out_of_fold(unfitted, X, label, data, self.spec.split) if uncertainty else NOT_FITTED.uncertainty
         self.predictor_ = Predictor(
             self.spec.model_copy(update={"extractor": self.extractor.pinned}),
             classifier,
             TrainedOn.of(data, self._target.counts(label)),
-            dict(self._report[1].summary) if validated and self._report is not None else None,
+            None if report is None else dict(report.summary),
             store=self.store,
             extractor=self.extractor,
             reading=replace(data.reading, check=check).with_lengths(data.sequences),

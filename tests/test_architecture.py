@@ -38,11 +38,13 @@ LAYERS = [
     {"trained_on"},
     {"serialization", "targets"},
     {"model_files"},
+    {"panel_files"},
     {"reports"},
     {"predictor"},
     {"explain"},
     {"design"},
     {"trainer", "score_tables"},
+    {"panel"},
     {"benchmark", "scoring"},
     {"cli"},
 ]

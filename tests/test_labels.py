@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antibody_esm import Dataset, DatasetError, load_dataset
+from antibody_esm import Dataset, DatasetError, Predictor, SplitSpec, Trainer, load_dataset
 from antibody_esm.data.assays import HIGHER_IS_BETTER, higher_is_better
+from antibody_esm.explain import mutational_scan
+from reporting import CHARGES, antibodies
 
 MEASURED = {"HIC": [9.1, None, 11.2], "Tm2": [70.0, 81.5, None]}
 FRAME = pd.DataFrame({"id": ["a", "b", "c"], "heavy": ["EVQLV", "QVQLQ", "QVQLV"], **MEASURED})
@@ -129,3 +132,31 @@ def test_every_assay_of_jain_but_none_unknown_has_a_direction() -> None:
     assert higher_is_better("PR_CHO") is False
     assert higher_is_better("") is None
     assert "ph" not in HIGHER_IS_BETTER
+
+
+def test_recall_is_that_of_the_best_tenth_where_the_direction_is_known() -> None:
+    data = antibodies(40, continuous=True)
+    trainer = Trainer(CHARGES, "ridge", SplitSpec(folds=3))
+    high, low, unknown = (
+        trainer.cross_validate(replace(data, label_name="x", directions=side), check=False)
+        for side in ({"x": True}, {"x": False}, {})
+    )
+    assert high.scores["top_k_recall"].tolist() == unknown.scores["top_k_recall"].tolist()
+    negative = trainer.cross_validate(replace(data, label=-np.asarray(data.label)), check=False)
+    assert low.scores["top_k_recall"].tolist() == negative.scores["top_k_recall"].tolist()
+    assert low.scored.rows.scores()["top_k_recall"] == pytest.approx(low.intervals["top_k_recall"].estimate)
+    for name, theirs in negative.baselines.found.items():
+        ours = low.baselines.found[name].scores["top_k_recall"]
+        assert ours == pytest.approx(theirs.scores["top_k_recall"], nan_ok=True), name
+    titles = ["recall of the best tenth" in str(report) for report in (high, low, unknown)]
+    assert titles == [True, True, False]
+    assert "recall of the top tenth" in str(unknown)
+
+
+def test_a_scan_ranks_the_better_mutants_first_and_a_saved_model_knows_the_side(tmp_path: Path) -> None:
+    data = replace(antibodies(40, continuous=True), label_name="Tm")
+    predictor = Trainer(CHARGES, "ridge").fit(data, uncertainty=False, check=False)
+    saved = Predictor.load(predictor.save(tmp_path / "model"))
+    assert (saved.data.label, saved.data.higher_is_better) == ("Tm", True)
+    change = mutational_scan(saved, data.sequences[0], [3], plausibility=False, check=False).to_frame()["change"]
+    assert change.is_monotonic_decreasing

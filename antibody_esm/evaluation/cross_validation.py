@@ -44,6 +44,8 @@ def cross_validate(
     split: SplitSpec,
     workers: int | None = None,
     unit: NDArray[Any] | None = None,
+    *,
+    higher_is_better: bool = True,
 ) -> CrossValidation:
     """Return the scores and predictions of an unfitted classifier or regressor.
 
@@ -62,6 +64,8 @@ def cross_validate(
         Folds at a time; None is one per usable core. It changes no number.
     unit
         ``(n,)``, unit of each row that is not divided, see `splits.units`; None if each row is its own unit.
+    higher_is_better
+        False if the lowest continuous labels are the best, see `metrics.score_continuous`.
 
     Raises
     ------
@@ -83,7 +87,7 @@ def cross_validate(
     # Threads: the slow parts here (trees, solvers, matrix products) run outside of Python.
     with one_blas_thread():
         results = in_threads(run, divided, workers_of(classifier, workers))
-    return collect(label, split, divided, results)
+    return collect(label, split, divided, results, higher_is_better=higher_is_better)
 
 
 FoldPredictions = tuple[NDArray[Any], NDArray[np.float64] | None]
@@ -91,7 +95,12 @@ FoldPredictions = tuple[NDArray[Any], NDArray[np.float64] | None]
 
 
 def collect(
-    label: NDArray[Any], split: SplitSpec, divided: list[Fold], results: Sequence[FoldPredictions]
+    label: NDArray[Any],
+    split: SplitSpec,
+    divided: list[Fold],
+    results: Sequence[FoldPredictions],
+    *,
+    higher_is_better: bool = True,
 ) -> CrossValidation:
     """Return the cross-validation from predictions and probabilities of the test rows of each fold."""
     continuous = results[0][1] is None
@@ -104,7 +113,7 @@ def collect(
         at = test, number // n_folds
         fold[at], prediction[at] = number % n_folds, predicted
         if probable is None:
-            scores.append(score_continuous(label[test], predicted))
+            scores.append(score_continuous(label[test], predicted, higher_is_better=higher_is_better))
         else:
             probability[at] = probable
             scores.append(score(label[test], predicted, probable))
