@@ -29,6 +29,11 @@ def is_panel(folder: Path) -> bool:
     return (folder / PANEL).is_file() and not (folder / _MANIFEST).exists()
 
 
+def first_model(folder: Path) -> Path:
+    """Return the folder of the first model of a panel. Raises StoreError if the folder is not a saved panel."""
+    return folder / _entries(folder)[0][1]
+
+
 def folder_names(labels: Collection[str]) -> dict[str, str]:
     """Return a distinct name of a folder for each label, of letters, digits, ``_`` and ``-``.
 

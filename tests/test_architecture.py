@@ -45,7 +45,7 @@ LAYERS = [
     {"design"},
     {"trainer", "score_tables"},
     {"panel"},
-    {"benchmark", "scoring"},
+    {"benchmark", "scoring", "profiles"},
     {"cli"},
 ]
 # `TrainSpec.compose` and `ExtractorSpec.resolve` import what answers them when they are called. Neither is a circle:
