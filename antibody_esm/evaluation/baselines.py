@@ -24,7 +24,7 @@ from antibody_esm.descriptors import UNKNOWN, describe, germline_genes
 from antibody_esm.errors import RECOVERABLE, DatasetError, in_one_line
 from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate
 from antibody_esm.evaluation.metrics import score, score_continuous
-from antibody_esm.evaluation.splits import folds, strata, units
+from antibody_esm.evaluation.splits import Division
 from antibody_esm.numbering import SPECIES
 from antibody_esm.specs import Descriptor, DescriptorSpec, LogisticRegressionSpec, RidgeSpec, SplitSpec
 
@@ -189,12 +189,12 @@ def cross_validate_baselines(
     {'germline': 'no variable domain is recognised in any sequence, so no germline gene is assigned'}
     """
     split = split or SplitSpec()
-    label, unit = _label(data, continuous), units(split, data)
-    folds(split, strata(label) if continuous else label, unit)  # raises errors that concern all baselines
+    label, division = _label(data, continuous), Division.of(split, data)
+    division.folds(label, continuous=continuous)  # raises errors that concern all baselines
 
     def validated(made: Baseline) -> CrossValidation:
         features, best_high = _features(made, data), data.higher_is_better is not False
-        return cross_validate(made.classifier, features, label, split, workers, unit, higher_is_better=best_high)
+        return cross_validate(made.classifier, features, label, division, workers, higher_is_better=best_high)
 
     return _each([baseline(name, continuous=continuous, species=data.species) for name in names], validated)
 
