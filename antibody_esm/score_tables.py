@@ -124,7 +124,7 @@ def score_frame(
     bad = sorted(reasons)
     antibodies = [(chains["heavy"].get(row), chains["light"].get(row)) for row in good]
     if liabilities:
-        table[["liabilities", "liability_sites"]] = _liabilities(antibodies, predictor.reading)
+        table[["liabilities", "liability_sites"]] = liabilities_of(antibodies, predictor.reading)
     return Scores(
         table,
         pd.DataFrame(
@@ -134,7 +134,7 @@ def score_frame(
     )
 
 
-def _liabilities(antibodies: list[Chains], reading: Reading) -> "pd.DataFrame":
+def liabilities_of(antibodies: list[Chains], reading: Reading) -> "pd.DataFrame":
     """Return the columns of liabilities of antibodies whose chains are those that the reading takes."""
     texts: list[str | tuple[str, str]] = []
     for heavy, light in antibodies:

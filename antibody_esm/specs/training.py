@@ -85,13 +85,14 @@ class DataSettings(Frozen):
     id: str | None = None
     heavy: str | None = None
     light: str | None = None
-    label: str | None = None
+    label: str | tuple[str, ...] | None = None
     groups: str | None = None
     chain: Chain | None = None
     fragment: str | None = None
     part: str | None = None
     species: tuple[str, ...] | None = None
     labels: str | None = None
+    higher_is_better: bool | dict[str, bool] | None = None
     check: bool = True
 
 
