@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.files import is_fasta, places, read_frames, read_table, with_index
+from antibody_esm.data.missing import MISSING, is_missing
 from antibody_esm.data.provenance import Provenance
+from antibody_esm.data.spreadsheets import on_disk
 from antibody_esm.data.tables import (
-    MISSING,
     advised,
     cleaned,
     columns_there,
     divided,
-    is_missing,
     named_column,
     refuse_own_partner,
     usual_id_column,
@@ -257,5 +257,5 @@ def _expanded(path: str | Path) -> Path:
 def _provenance(path: Path | None, rows: int) -> Provenance:
     if path is None:
         return Provenance("a DataFrame", counts={"rows read": rows})
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256(on_disk(path).read_bytes()).hexdigest()
     return Provenance(path.name, sha256={path.name: digest}, counts={"rows read": rows})

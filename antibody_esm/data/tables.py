@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from antibody_esm.data.fasta import namer, records
 from antibody_esm.data.files import commented_header, is_fasta, places, read_frames
+from antibody_esm.data.missing import is_missing, is_missing_chain
 from antibody_esm.errors import DatasetError, SequenceError
 from antibody_esm.sequences import BETWEEN, NUCLEIC, Chain
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MISSING = frozenset({
-    *("", "-", "--", "na", "n/a", "nan", "none", "null", "<na>"),
-    *("#n/a", "#n/a n/a", "#na", "-nan", "-1.#ind", "-1.#qnan", "1.#ind", "1.#qnan"),  # the other markers of pandas
-})  # fmt: skip
-_LONGEST_MARK = max(map(len, MISSING))
 _AMINO_ACIDS = ("sequence_aa", "sequence_alignment_aa")
 """Columns of amino acids in tables of AIRR and OAS, whose column ``sequence`` holds nucleotides."""
 
@@ -153,26 +149,6 @@ def chain_columns(
             cells = named_column(frame, column)
             columns[name] = pd.Series([cleaned(value) for value in cells], cells.index, object, cells.name)
     return columns
-
-
-def is_missing(value: Any) -> bool:
-    """Return True if a cell is empty."""
-    import pandas as pd
-
-    if isinstance(value, str):
-        return not value.strip()
-    return bool(pd.api.types.is_scalar(value) and pd.isna(value))
-
-
-def is_missing_chain(value: Any) -> bool:
-    """Return True if a cell of a column of chains is empty or holds NA, N/A, nan, None, null or ``-``.
-
-    In such a column these are never sequences: NA is not the dipeptide of asparagine and alanine.
-    """
-    if not isinstance(value, str):
-        return is_missing(value)
-    text = value.strip()
-    return len(text) <= _LONGEST_MARK and text.lower() in MISSING
 
 
 def without_dressing(sequence: Any) -> Any:
