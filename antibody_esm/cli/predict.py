@@ -7,12 +7,21 @@ import typer
 
 from antibody_esm.cli.arguments import check_outputs, check_suffix, check_table
 from antibody_esm.cli.errors import reported
+from antibody_esm.cli.options import (
+    HeavyColumn,
+    IdColumn,
+    LayoutName,
+    LightColumn,
+    SheetName,
+    table_columns,
+    table_path,
+)
 from antibody_esm.cli.table_files import SUFFIXES, rejected_file, writing
 from antibody_esm.errors import DatasetError
 
 
 def predict_command(
-    file: Annotated[Path, typer.Argument(help="FASTA, CSV, TSV or Parquet; .gz, .bz2 and .xz too.")],
+    file: Annotated[Path, typer.Argument(help="FASTA, CSV, TSV, Excel or Parquet; .gz, .bz2 and .xz too.")],
     model: Annotated[Path, typer.Option("--model", "-m", help="Folder of a saved model.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Output table: .csv, .tsv or .parquet.")],
     threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Lowest probability of class 1.")] = None,
@@ -22,9 +31,11 @@ def predict_command(
     no_check: Annotated[
         bool, typer.Option("--no-check", help="Also score sequences without a recognised antibody chain.")
     ] = False,
-    id_column: Annotated[str | None, typer.Option("--id", help="Column of the ids.")] = None,
-    heavy: Annotated[str | None, typer.Option(help="Column of the heavy chains.")] = None,
-    light: Annotated[str | None, typer.Option(help="Column of the light chains.")] = None,
+    id_column: IdColumn = None,
+    heavy: HeavyColumn = None,
+    light: LightColumn = None,
+    layout: LayoutName = None,
+    sheet: SheetName = None,
     liabilities: Annotated[
         bool, typer.Option("--liabilities", help="Add the number and the sites of liabilities by sequence.")
     ] = False,
@@ -39,19 +50,20 @@ def predict_command(
         from antibody_esm.data.files import places
         from antibody_esm.model_files import saved_reading
         from antibody_esm.predictor import Predictor
-        from antibody_esm.score_tables import Columns, score_file
+        from antibody_esm.score_tables import score_file
         from antibody_esm.specs import RuntimeSpec
 
         check_suffix(out, *SUFFIXES)
         apart = rejected_file(out)
         check_outputs([out, apart], [file], model=model, store=store)
         reading = saved_reading(model) or Predictor.load(model).reading
-        check_table(file, reading, id_column, heavy, light)
+        table, columns = table_path(file, sheet), table_columns(id_column, heavy, light, layout)
+        check_table(table, reading, columns)
         predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
         scored = score_file(
-            file,
+            table,
             predictor,
-            Columns(id_column, heavy, light),
+            columns,
             threshold=threshold,
             assay=assay,
             confidence=confidence,
@@ -60,16 +72,16 @@ def predict_command(
         )
         counts = {"scored": 0, "rejected": 0, "flagged": 0}
         with writing(out) as add, writing(apart) as reject:
-            for table, rejected, _ in scored:
+            for scores, rejected, _ in scored:
                 if strict and len(rejected):
                     row, name, reason = rejected[["row", "id", "reason"]].iloc[0]
-                    raise DatasetError(f"{places(file, [row], {row: name})[row]}: {reason}", file, int(row))
-                add(table)
+                    raise DatasetError(f"{places(table, [row], {row: name})[row]}: {reason}", file, int(row))
+                add(scores)
                 if len(rejected):
                     reject(rejected)
-                counts["scored"] += len(table)
+                counts["scored"] += len(scores)
                 counts["rejected"] += len(rejected)
-                counts["flagged"] += int((table["warning"] != "").sum())
+                counts["flagged"] += int((scores["warning"] != "").sum())
             if not counts["scored"] + counts["rejected"]:
                 raise DatasetError("there are no antibodies", file)
         if not counts["rejected"]:

@@ -138,7 +138,7 @@ class Dataset(Molecules):
             "measurements": {
                 name: [repr(float(value)) for value in values] for name, values in self.measurements.items()
             },
-            "provenance": self.provenance.__dict__,
+            "provenance": self.provenance.to_dict(),
             **({} if self.species == SPECIES else {"species": self.species}),  # so that earlier digests stay
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -8,13 +8,14 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from antibody_esm.data.fasta import headers, namer, records
+from antibody_esm.data.cells import MISSING
+from antibody_esm.data.fasta import BIOTRAINER, attributes, headers, namer, records
 from antibody_esm.data.headers import SEPARATORS, Top, read_top
-from antibody_esm.data.missing import MISSING
+from antibody_esm.data.layouts import pairs_rows
 from antibody_esm.data.parquet import parquet_frames
 from antibody_esm.data.spreadsheets import SUFFIXES, header_of, sheet_rows, workbook
 from antibody_esm.data.streams import PACKED, UTF_8, encoding, open_text, read_unpacked
@@ -65,7 +66,7 @@ def read_frames(path: Path) -> "Iterator[pd.DataFrame]":
     decimal comma get a point. Text that is not UTF-8 is decoded by `streams.encoding`. Of an Excel workbook, the first
     sheet is read, or that of ``table.xlsx/name``. Columns of Parquet are read if they hold text or numbers. FASTA has
     the columns ``id`` and ``sequence``: the id is the header's first word if first words are unique in the file, else
-    the whole header.
+    the whole header. Where the first header has ``TARGET=``, as those of biotrainer, it has ``TARGET`` and ``SET`` too.
 
     Raises
     ------
@@ -103,7 +104,7 @@ def lines_of(path: Path, rows: Iterable[int]) -> dict[int, int]:
     """Return the lines on which rows of a file begin, from 1, as an editor counts them.
 
     Headers, comments, empty lines and line breaks in quoted cells count; lines of a workbook are rows of its sheet.
-    Parquet has no lines. The file is read again
+    Parquet has no lines, nor has a table whose rows are not its antibodies. The file is read again
     up to the last of these rows, which is acceptable only for messages.
     """
     wanted = set(rows)
@@ -117,7 +118,7 @@ def lines_of(path: Path, rows: Iterable[int]) -> dict[int, int]:
             begun: Iterable[int] = ()
             if _suffix(path) in _FASTA:
                 begun = (record.line for record in records(text))
-            elif _suffix(path) in SEPARATORS:
+            elif _suffix(path) in SEPARATORS and not pairs_rows(top_of(path).header):
                 begun = (line for line, _ in islice(_cells(path, text), 0 if top_of(path).names else 1, None))
             return {row: line for row, line in enumerate(islice(begun, last + 1)) if row in wanted}
     except (*_UNREADABLE, csv.Error, DatasetError):  # a message without lines is better than none
@@ -149,9 +150,18 @@ def _fasta_frames(path: Path) -> "Iterator[pd.DataFrame]":
     name_once = _names_of if status.st_size >= _LARGE else _names_of.__wrapped__
     named = name_once(path.absolute(), status.st_size, status.st_mtime_ns)
     with open_text(path) as lines:
-        rows = ((named(record.header), record.sequence) for record in records(lines))
-        while batch := list(islice(rows, _ROWS_AT_ONCE)):
-            yield pd.DataFrame(batch, columns=["id", "sequence"])
+        rows = records(lines)
+        biotrainer = False
+        for first in count(0, _ROWS_AT_ONCE):
+            batch = list(islice(rows, _ROWS_AT_ONCE))
+            if not batch:
+                return
+            columns = {"id": [named(record.header) for record in batch], "sequence": [r.sequence for r in batch]}
+            biotrainer = "TARGET" in attributes(batch[0].header) if not first else biotrainer
+            if biotrainer:
+                values = [attributes(record.header) for record in batch]
+                columns |= {name: [each.get(name, "") for each in values] for name in BIOTRAINER}
+            yield pd.DataFrame(columns)
 
 
 @lru_cache(maxsize=16)
@@ -161,6 +171,11 @@ def _names_of(path: Path, size: int, changed: int) -> Callable[[str], str]:
             yield from headers(lines)
 
     return namer(read)
+
+
+def metadata_of(path: Path) -> Mapping[str, Any]:
+    """Return the values of a line of JSON above a table of text, as in files of OAS; empty for other files."""
+    return top_of(path).metadata if _suffix(path) in SEPARATORS else {}
 
 
 def _text_frames(path: Path) -> "Iterator[pd.DataFrame]":
@@ -198,6 +213,8 @@ def _with_points(path: Path, frame: "pd.DataFrame") -> "pd.DataFrame":
 
     Where the separator is a tab, 1,234 may also be a thousand; such columns stay as they are.
     """
+    if not any(map(_may_have_commas, (column for _, column in frame.items()))):
+        return frame
     marks = {name: _decimal_marks(column) for name, column in frame.items()}
     if any("." in of_column for of_column in marks.values()):
         return frame
@@ -207,6 +224,12 @@ def _with_points(path: Path, frame: "pd.DataFrame") -> "pd.DataFrame":
     if commas:
         logger.info("%s: decimal commas are read in %s", path, ", ".join(map(repr, commas)))
     return frame.assign(**{str(name): [cell.replace(",", ".") for cell in frame[name]] for name in commas})
+
+
+def _may_have_commas(column: Any) -> bool:
+    """Return True if the first value is a number and any has a comma; fast for most columns of a large table."""
+    first = next((cell for cell in column if cell.strip().lower() not in MISSING), "")
+    return _NUMBER.fullmatch(first) is not None and "," in "\t".join(column)
 
 
 def _decimal_marks(column: Any) -> set[str]:

@@ -3,26 +3,31 @@
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from antibody_esm.data.antibody_tables import one_table, table_of, without_refused
+from antibody_esm.data.cells import MISSING, cleaned, is_missing
+from antibody_esm.data.column_roles import Recognised
 from antibody_esm.data.dataset import Dataset
-from antibody_esm.data.files import is_fasta, places, read_frames, read_table, with_index
-from antibody_esm.data.missing import MISSING, is_missing
+from antibody_esm.data.files import is_fasta, places, read_frames, read_table
+from antibody_esm.data.layouts import PLAIN, Columns
 from antibody_esm.data.provenance import Provenance
 from antibody_esm.data.spreadsheets import on_disk
 from antibody_esm.data.tables import (
     advised,
-    cleaned,
     columns_there,
     divided,
     named_column,
     refuse_own_partner,
     usual_id_column,
+    with_single_chains,
 )
 from antibody_esm.errors import DatasetError, SequenceError, fault, listed
+from antibody_esm.numbering import SPECIES
 from antibody_esm.sequences import BETWEEN, Chain, normalise
+from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,15 +47,20 @@ def read_dataset(
     labels: "str | Path | pd.DataFrame | Mapping[str, float] | None" = None,
     required: bool = True,
     labelled: bool = True,
+    drop: bool = False,
+    layout: str | None = None,
+    species: Sequence[str] | None = None,
 ) -> Dataset:
     """Read labelled antibodies; see `antibody_esm.load_dataset` for the parameters.
 
     If `required`, every antibody must have the chain that is embedded. If `labelled`, every antibody must have a
-    label; otherwise labels are read only if the table has them.
+    label; otherwise labels are read only if the table has them. If `drop`, rows that the layout refuses are left out.
     """
+    recognised = Recognised(PLAIN, Columns(id, heavy, light, label))
+    refused: dict[str, str] = {}
     path = None if not isinstance(source, str | Path) else _expanded(source)
     if path is not None and is_fasta(path):
-        frame = _read_fasta(path, labels, id or "id", label or "label", labelled=labelled)
+        frame, recognised = _read_fasta(path, labels, id or "id", label or "label", labelled=labelled)
         if chain is None and all(BETWEEN in sequence for sequence in frame["sequence"]):
             chain = "paired"
         frame = _with_chains(frame, chain or "heavy", path, required=required)
@@ -58,7 +68,16 @@ def read_dataset(
     elif labels is not None:
         raise DatasetError("labels= is for FASTA files; name the column of a table with label=", path)
     else:
-        frame = with_index(source) if not isinstance(source, str | Path) else read_table(_expanded(source))
+        columns = Columns(id, heavy, light, label, layout)
+        rows_of: Any = source if path is None else path
+        table = one_table(rows_of, columns, species=species or SPECIES)
+        if not labelled and not table.recognised.is_complete(table.frame, "label"):
+            table = table._replace(recognised=table.recognised.without("label"))
+        table, chain = with_single_chains(table, chain)
+        id, heavy, light, label, _ = table.recognised.columns  # noqa: A001  as recognised
+        frame, recognised = table
+        if drop:
+            frame, refused = without_refused(table)
 
     def column(name: str | None, default: str) -> "pd.Series[Any] | None":
         if name is None and default not in frame.columns:
@@ -69,16 +88,21 @@ def read_dataset(
         raise DatasetError("the table has no rows", path)
     heavy_chains, light_chains = column(heavy, "heavy"), column(light, "light")
     if heavy_chains is None and light_chains is None:
+        several = recognised.several()
         raise DatasetError(
-            f"no column with sequences; name a column with heavy= or light=. {columns_there(frame, path)}", path
+            f"no column with sequences; {several or 'name a column'} with heavy= or light=. "
+            f"{columns_there(frame, path)}",
+            path,
         )
     if chain is None:
         chain = "light" if heavy_chains is None else "heavy"
     if required:
         refuse_own_partner(chain, heavy, light, path)
     id_column = column(id, usual_id_column(frame))
-    rows = _Rows(path, None if id_column is None else _texts(id_column))
-    ids = [str(i) for i in range(len(frame))] if id_column is None else _names(id_column, rows)
+    rows = _Rows(path, None if id_column is None else _texts(id_column), list(frame.index) if refused else None)
+    ids = (
+        list(map(str, frame.index if refused else range(len(frame)))) if id_column is None else _names(id_column, rows)
+    )
     group_column = column(groups, "groups")
     label_column = None
     if labelled or label is not None or "label" in frame.columns:
@@ -90,22 +114,27 @@ def read_dataset(
         light=_sequences(light_chains, "light", frame, rows, required=required and chain != "heavy"),
         label=None if label_column is None else _numbers(label_column, rows),
         groups=None if group_column is None else _names(group_column, rows),
-        provenance=_provenance(path, len(frame)),
+        provenance=_provenance(path, len(frame), recognised, refused),
         chain=chain,
-        file=path,
+        file=None if refused else path,
     )
 
 
 class _Rows:
     """Names of the rows of a table or a DataFrame, for messages."""
 
-    def __init__(self, path: Path | None, ids: list[str] | None) -> None:
+    def __init__(self, path: Path | None, ids: list[str] | None, numbers: list[int] | None = None) -> None:
         self.path = path
         self._ids = ids
+        self._numbers = numbers
+        """Row of the file of each row, if rows were left out."""
 
     def places(self, rows: Iterable[int]) -> dict[int, str]:
         """Return the names of the first of these rows."""
-        return places(self.path, rows, dict(enumerate(self._ids)) if self._ids is not None else {})
+        numbers = {row: row if self._numbers is None else self._numbers[row] for row in rows}
+        ids = {} if self._ids is None else {number: self._ids[row] for row, number in numbers.items()}
+        named = places(self.path, numbers.values(), ids)
+        return {row: named[number] for row, number in numbers.items() if number in named}
 
     def error(self, message: str, rows: list[int], column: "pd.Series[Any] | None") -> DatasetError:
         """Return the error of these rows of a column; their places follow the message."""
@@ -115,16 +144,21 @@ class _Rows:
         )
 
 
-def _read_fasta(path: Path, labels: Any, id_column: str, label_column: str, *, labelled: bool) -> "pd.DataFrame":
+def _read_fasta(
+    path: Path, labels: Any, id_column: str, label_column: str, *, labelled: bool
+) -> "tuple[pd.DataFrame, Recognised]":
     """Return the records of a FASTA file as a table with ids, sequences and labels."""
     import pandas as pd
 
     frame = pd.concat([pd.DataFrame(columns=["id", "sequence"]), *read_frames(path)], ignore_index=True)
     if labels is not None:
         frame["label"] = _labels_of(frame["id"], labels, id_column, label_column, path)
+    elif "TARGET" in frame.columns:
+        frame, recognised = table_of(frame, labelled=True, source=str(path))
+        return frame.assign(label=frame["TARGET"]), recognised
     elif labelled:
         raise DatasetError("a FASTA file has no labels; pass labels=, a table or a mapping from id to label", path)
-    return frame
+    return frame, Recognised(PLAIN, Columns())
 
 
 def _with_chains(frame: "pd.DataFrame", chain: Chain, path: Path, *, required: bool) -> "pd.DataFrame":
@@ -184,9 +218,15 @@ def _sequences(
         wrong.sort(key=lambda offence: offence[0])
         where = rows.places(row for row, _ in wrong)
         shown = [f"{where[row]}{reason}" for row, reason in wrong[:_SHOWN]]
+        hint = (
+            ".\n  drop=True leaves out the rows that cannot be read"
+            if any(isinstance(cell, Unknown) for cell in cells)
+            else ""
+        )
         raise DatasetError(
             f"column {column.name!r} has cells that are not sequences of the 20 amino acids and X:\n  "
-            + listed(shown, len(wrong), "\n  "),
+            + listed(shown, len(wrong), "\n  ")
+            + hint,
             rows.path,
             column=str(column.name),
             rows=list(dict.fromkeys(row for row, _ in wrong)),
@@ -254,8 +294,12 @@ def _expanded(path: str | Path) -> Path:
         raise DatasetError(f"the path cannot be expanded: {error}", path) from error
 
 
-def _provenance(path: Path | None, rows: int) -> Provenance:
+def _provenance(path: Path | None, rows: int, recognised: Recognised, refused: dict[str, str]) -> Provenance:
+    counts = {"rows read": rows + len(refused)} | ({"rows that are not refused": rows} if refused else {})
+    columns = recognised.to_dict()
     if path is None:
-        return Provenance("a DataFrame", counts={"rows read": rows})
-    digest = hashlib.sha256(on_disk(path).read_bytes()).hexdigest()
-    return Provenance(path.name, sha256={path.name: digest}, counts={"rows read": rows})
+        return Provenance("a DataFrame", counts=counts, dropped=refused, columns=columns)
+    file = on_disk(path)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    name = file.name if file == path else f"{file.name}/{path.name}"
+    return Provenance(name, sha256={file.name: digest}, counts=counts, dropped=refused, columns=columns)

@@ -14,6 +14,7 @@ from antibody_esm.data.jain import jain
 from antibody_esm.data.labelled_tables import read_dataset
 from antibody_esm.data.parts import FRAGMENTS, chains_read
 from antibody_esm.data.shehata import shehata
+from antibody_esm.data.spreadsheets import with_sheet
 from antibody_esm.errors import DatasetError
 from antibody_esm.sequences import Chain
 
@@ -34,6 +35,8 @@ def load_dataset(
     part: str | None = None,
     species: Sequence[str] | None = None,
     drop: bool = False,
+    layout: str | None = None,
+    sheet: str | None = None,
     labels: "str | Path | pd.DataFrame | Mapping[str, float] | None" = None,
 ) -> Dataset:
     """Load a public data set by its name, or a table of your own.
@@ -57,13 +60,14 @@ def load_dataset(
     Parameters
     ----------
     source
-        The name of a data set; the path of a CSV, TSV, Parquet or FASTA file, gzipped or not,
+        The name of a data set; the path of a CSV, TSV, Excel, Parquet or FASTA file, gzipped or not,
         with or without leading ``#`` lines; or a DataFrame. The ids in a FASTA file are first words of headers if these
         are unique, else whole headers.
     id, heavy, light, label, groups
-        Names of the table's columns. By default, columns with these very names are read if they exist; rows without ids
-        are numbered from 0. Labels are required. In heavy and light, empty cells, NA, N/A, nan, None, null and ``-``
-        are missing chains, never sequences.
+        Names of the table's columns. By default, columns with these very names are read if they exist, else those of
+        the layout, else the only one with a usual name (``VH``, ``heavy_sequence``, ``antibody``) and fitting cells;
+        the provenance then names it. Rows without ids are numbered from 0. Labels are required. In heavy and light,
+        empty cells, NA, N/A, nan, None, null and ``-`` are missing chains, never sequences.
     chain
         Chain that is embedded; by default heavy if the table has it. ``paired`` reads both chains as a pair, ``both``
         concatenates them. Each record of FASTA is then ``HEAVY|LIGHT``, or holds both domains of a fragment. FASTA in
@@ -77,6 +81,11 @@ def load_dataset(
         fragment VHH. A model that is trained on the data uses the same species.
     drop
         Leave out antibodies that lack a chain or a part of the fragment, instead of raising an error.
+    layout
+        Layout of the table: ``airr``, ``oas``, ``oas_paired``, ``10x``, ``therasabdab``, ``imgt``, ``flab`` and others
+        of `data.layouts.NAMES`; recognised by its columns by default. ``plain`` leaves all sequences as they are.
+    sheet
+        Sheet of an Excel workbook; by default the first.
     labels
         For a public data set: the kind of labels. For FASTA: a table with the columns ``id`` and `label`, or a mapping
         from id to label.
@@ -109,9 +118,10 @@ def load_dataset(
     if None not in (chain, of_named) and chain != of_named and (chain, of_named) != ("paired", "both"):
         raise DatasetError(f"{named} is a fragment of {of_named} chains; it does not fit chain={chain!r}")
     if isinstance(source, str) and source in _NAMED:
-        if any(column is not None for column in (id, heavy, light, label, groups)):
+        if any(column is not None for column in (id, heavy, light, label, groups, layout, sheet)):
             raise DatasetError(
-                f"{source!r} is a public data set; it has no options id=, heavy=, light=, label=, groups="
+                f"{source!r} is a public data set; it has no options id=, heavy=, light=, label=, groups=, layout=, "
+                "sheet="
             )
         if labels is not None and not isinstance(labels, str):
             raise DatasetError(f"labels= of {source!r} must be a name, got a {type(labels).__name__}")
@@ -122,7 +132,20 @@ def load_dataset(
     else:
         columns: dict[str, Any] = {"id": id, "heavy": heavy, "light": light, "label": label, "groups": groups}
         which = chain if named is None else FRAGMENTS[named].chain
-        data = read_dataset(source, **columns, chain=which, labels=labels, required=fragment is None and not drop)
+        if sheet is not None:
+            if not isinstance(source, str | Path):
+                raise DatasetError("sheet= is for Excel workbooks; a DataFrame has no sheets")
+            source = with_sheet(Path(source), sheet)
+        data = read_dataset(
+            source,
+            **columns,
+            chain=which,
+            labels=labels,
+            required=fragment is None and not drop,
+            drop=drop,
+            layout=layout,
+            species=species,
+        )
     if drop and fragment is None:
         data = _with_chains(data, chain or data.chain)
     if species is not None:

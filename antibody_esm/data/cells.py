@@ -1,4 +1,4 @@
-"""Marks of missing values in cells of tables."""
+"""Cells of tables: missing values, and sequences without what surrounds them."""
 
 from typing import Any
 
@@ -27,3 +27,13 @@ def is_missing_chain(value: Any) -> bool:
         return is_missing(value)
     text = value.strip()
     return len(text) <= _LONGEST_MARK and text.lower() in MISSING
+
+
+def without_dressing(sequence: Any) -> Any:
+    """Return a sequence without white space and without a final stop ``*``."""
+    return "".join(sequence.split()).removesuffix("*") if isinstance(sequence, str) else sequence
+
+
+def cleaned(value: Any) -> Any:
+    """Return the sequence in a cell of a column of chains, without white space and stop; None if it is missing."""
+    return None if is_missing_chain(value) else without_dressing(value)
