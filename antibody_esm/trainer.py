@@ -13,9 +13,9 @@ from antibody_esm.data.dataset import Dataset
 from antibody_esm.embedding import as_store
 from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.evaluation.conformal import out_of_fold
-from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate
+from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate, fit
 from antibody_esm.evaluation.overlap import SecondScores
-from antibody_esm.evaluation.splits import units
+from antibody_esm.evaluation.splits import Division
 from antibody_esm.features.sources import load
 from antibody_esm.model_files import NOT_FITTED
 from antibody_esm.predictor import Predictor, features
@@ -31,6 +31,7 @@ from antibody_esm.specs import (
     RuntimeSpec,
     SplitSpec,
     TrainSpec,
+    default_split,
 )
 from antibody_esm.store.store import Store
 from antibody_esm.targets import target_of
@@ -66,8 +67,7 @@ class SameVectors:
     def validation(self, split: SplitSpec) -> CrossValidation:
         """Return the cross-validation of a split. Raises DatasetError if it does not fit the data."""
         classifier = _classifier(self.spec.model_copy(update={"split": split}), self.features.shape[1])
-        unit = units(split, self.data)
-        return cross_validate(classifier, self.features, self.label, split, self.workers, unit)
+        return cross_validate(classifier, self.features, self.label, Division.of(split, self.data), self.workers)
 
     def __call__(self, split: SplitSpec) -> SecondScores:
         """Return the scores of a split, computed once per data set and spec."""
@@ -87,7 +87,8 @@ class Trainer:
     classifier
         A preset's name or a spec; for continuous labels a regressor, such as ``"ridge"``.
     split
-        Folds of the cross-validation; by default ten, stratified and shuffled.
+        Folds of the cross-validation; by default ten, stratified and shuffled; five, repeated twenty times, for fewer
+        than 45 antibodies with continuous labels.
     decision
         Calibration of the probabilities and threshold of the classes, fitted within the training rows; by default the
         classifier's own.
@@ -133,6 +134,7 @@ class Trainer:
         )
         self.store = as_store(store)
         self.extractor = load(self.spec.extractor, runtime)
+        self._by_default = split is None
         self._target = target_of(self.spec)
         self._report: tuple[str, Report] | None = None  # digest of the data, and report of the cross-validation
 
@@ -167,7 +169,8 @@ class Trainer:
         """
         again = self.same_vectors(data, check=check)
         notes = () if check else (UNCHECKED,)
-        report = cross_validation_report(self.spec, data, again.validation(self.spec.split), notes, again=again)
+        spec = self._for(data)
+        report = cross_validation_report(spec, data, again.validation(spec.split), notes, again=again)
         self._report = data.digest, report
         return report
 
@@ -175,7 +178,7 @@ class Trainer:
         """Return the vectors and labels of a data set, for any split; input and errors are as in `cross_validate`."""
         label = self._target.labels(data)
         self._prepare(data, check)
-        spec = self.spec.model_copy(update={"extractor": self.extractor.pinned})
+        spec = self._for(data).model_copy(update={"extractor": self.extractor.pinned})
         return SameVectors(spec, data, self._features(data), label, self.extractor.runtime.workers)
 
     def fit(self, data: Dataset, *, uncertainty: bool = True, check: bool = True) -> Predictor:
@@ -196,14 +199,15 @@ class Trainer:
         label = self._target.labels(data)
         self._prepare(data, check)
         X = self._features(data)
-        unit = units(self.spec.split, data) if self.spec.decision != DecisionSpec() else None
+        # only a decision divides the rows again, and clusters of many sequences take minutes
+        division = Division(SplitSpec()) if self.spec.decision == DecisionSpec() else Division.of(self.spec.split, data)
         with one_blas_thread():
-            classifier = _classifier(self.spec, X.shape[1]).fit(X, label, **({} if unit is None else {"unit": unit}))
+            classifier = fit(_classifier(self.spec, X.shape[1]), X, label, division)
         validated = self._report is not None and self._report[0] == data.digest
         unfitted = _classifier(self.spec, X.shape[1])
         sure = out_of_fold(unfitted, X, label, data, self.spec.split) if uncertainty else NOT_FITTED.uncertainty
         self.predictor_ = Predictor(
-            self.spec.model_copy(update={"extractor": self.extractor.pinned}),
+            self._for(data).model_copy(update={"extractor": self.extractor.pinned}),
             classifier,
             TrainedOn.of(data, self._target.counts(label)),
             dict(self._report[1].summary) if validated and self._report is not None else None,
@@ -234,6 +238,11 @@ class Trainer:
 
             raise NotFittedError("this Trainer is not fitted yet; call fit(data) before evaluate(data)")
         return self.predictor_.evaluate(data, threshold=threshold, assay=assay, check=check)
+
+    def _for(self, data: Dataset) -> TrainSpec:
+        """Return the spec for these data: with the split that suits them, if none was named."""
+        split = default_split(len(data), continuous=self.spec.is_regression)
+        return self.spec.model_copy(update={"split": split}) if self._by_default else self.spec
 
     def _prepare(self, data: Dataset, check: bool) -> None:
         """Raise DatasetError for molecules other than the data set declares, and number regions by its species."""

@@ -17,7 +17,7 @@ from antibody_esm.classifiers import build, one_blas_thread
 from antibody_esm.evaluation.intervals import Interval, bootstrap, delong, intervals
 from antibody_esm.evaluation.predictions import Predictions
 from antibody_esm.evaluation.shares import rates
-from antibody_esm.evaluation.splits import folds
+from antibody_esm.evaluation.splits import Division
 from simulated import Design, measure, sizes
 
 RUNS = int(os.environ.get("RUNS", "400"))
@@ -93,7 +93,7 @@ def benchmark_coverage_of_cross_validation(n: int, dim: int, difference: float) 
         for _ in range(RUNS):
             features, label = some(n)
             probability, fold, true = np.empty(n), np.empty(n, np.int64), []
-            for number, (train, test) in enumerate(folds(split, label)):
+            for number, (train, test) in enumerate(Division(split).folds(label)):
                 model = build(LogisticRegressionSpec(), dim).fit(features[train], label[train])
                 probability[test], fold[test] = model.predict_proba(features[test])[:, 1], number
                 said = model.predict_proba(far)[:, 1]

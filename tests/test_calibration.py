@@ -19,7 +19,8 @@ from antibody_esm import Dataset, DecisionSpec, DescriptorSpec, Predictor, Split
 from antibody_esm.data.dataset import Provenance
 from antibody_esm.evaluation.calibration import CalibratedClassifier
 from antibody_esm.evaluation.metrics import score
-from antibody_esm.evaluation.splits import folds
+from antibody_esm.evaluation.nested import Candidate, nested_cross_validate
+from antibody_esm.evaluation.splits import Division
 from antibody_esm.evaluation.test_set_log import Ledger, Opening
 from antibody_esm.evaluation.thresholds import ASSAY_THRESHOLDS
 from antibody_esm.specs import RidgeSpec
@@ -49,7 +50,7 @@ EVERY = [
 @pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
 @pytest.mark.parametrize("classifier", [LogisticRegression(), KNeighborsClassifier(20)])
 def test_probabilities_are_those_of_scikit_learn_on_the_same_folds(method: str, classifier: object) -> None:
-    cv = folds(SplitSpec(folds=5), Y)
+    cv = Division(SplitSpec(folds=5)).folds(Y)
     peer = CalibratedClassifierCV(classifier, method=method, cv=cv, ensemble=False).fit(X, Y)
     ours = CalibratedClassifier(classifier, calibration=method).fit(X, Y)
     np.testing.assert_allclose(ours.predict_proba(X), peer.predict_proba(X), atol=1e-12)
@@ -59,7 +60,7 @@ def test_probabilities_are_those_of_scikit_learn_on_the_same_folds(method: str, 
 def test_a_threshold_is_the_best_out_of_fold_and_not_the_best_on_the_training_rows() -> None:
     fitted = CalibratedClassifier(LogisticRegression(C=1e6), threshold="balanced_accuracy").fit(X, Y)
     held_out = np.empty(len(Y))
-    for train, test in folds(SplitSpec(folds=5), Y):
+    for train, test in Division(SplitSpec(folds=5)).folds(Y):
         held_out[test] = LogisticRegression(C=1e6).fit(X[train], Y[train]).predict_proba(X[test])[:, 1]
 
     def at(cut: float) -> float:
@@ -108,9 +109,21 @@ def test_what_is_kept_together_outside_is_kept_together_inside(seed: int) -> Non
 
     marked = np.column_stack([X, unit.astype(float)])
     with one_thread():
-        CalibratedClassifier(Watching(max_iter=1000), "sigmoid", by="group").fit(marked, Y, unit=unit)
+        division = Division(SplitSpec(by="group"), unit)
+        CalibratedClassifier(Watching(max_iter=1000), "sigmoid", by="group").fit(marked, Y, division)
     assert len(seen) == 5
     assert all(train.isdisjoint(test) for train, test in seen)
+
+
+def test_a_decision_refuses_no_units_and_those_of_another_rule() -> None:
+    grouped = CalibratedClassifier(LogisticRegression(), "sigmoid", by="group")
+    with pytest.raises(ValueError, match="a split by group needs the unit of each row"):
+        grouped.fit(X, Y)
+    with pytest.raises(ValueError, match="both by family"):
+        grouped.fit(X, Y, Division(SplitSpec(by="family"), Y.astype(str)))
+    one = Candidate(X, grouped)
+    with pytest.raises(ValueError, match="both by antibody, not by group"):
+        nested_cross_validate({"a": one}, Y, SplitSpec(folds=3), SplitSpec(folds=2))
 
 
 @pytest.mark.parametrize("decision", EVERY, ids=str)

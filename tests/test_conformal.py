@@ -22,7 +22,7 @@ from antibody_esm import (
 )
 from antibody_esm.evaluation.applicability import FAR, Applicability
 from antibody_esm.evaluation.conformal import Uncertainty
-from antibody_esm.evaluation.splits import folds, units
+from antibody_esm.evaluation.splits import Division
 from antibody_esm.model_files import manifest_digest
 
 GENERATOR = np.random.default_rng(4)
@@ -53,7 +53,7 @@ def test_nine_of_ten_conformal_sets_hold_the_class_on_real_antibodies_in_grouped
     data = load_dataset("boughter")
     label, split = data.binary_labels(), SplitSpec(folds=5, by="identity")
     held = np.empty(len(data), bool)
-    for train, test in folds(split, label, units(split, data)):
+    for train, test in Division.of(split, data).folds(label):
         table = Trainer(NUMBERED, STANDARDISED, split).fit(data.subset(train)).score_table(data.subset(test))
         held[test] = [str(one) in said for one, said in zip(label[test], table["conformal_set"], strict=True)]
     assert 0.87 <= held.mean() <= 0.93

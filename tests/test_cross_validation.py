@@ -8,6 +8,7 @@ from threadpoolctl import threadpool_info
 
 from antibody_esm import SplitSpec
 from antibody_esm.evaluation.cross_validation import cross_validate
+from antibody_esm.evaluation.splits import Division
 
 GENERATOR = np.random.default_rng(0)
 X = GENERATOR.normal(size=(60, 4))
@@ -76,7 +77,7 @@ def test_a_family_of_one_class_has_predictions_and_no_scores_that_need_both() ->
     unit = np.array(["a"] * 20 + ["b"] * 20 + ["c"] * 20)
     label = Y.copy()
     label[:20] = 1
-    found = cross_validate(LogisticRegression(), X, label, SplitSpec(by="family"), unit=unit)
+    found = cross_validate(LogisticRegression(), X, label, Division(SplitSpec(by="family"), unit))
     assert np.isnan(found.scores["roc_auc"]).tolist() == [True, False, False]
     assert np.isnan(found.scores["mcc"]).tolist() == [True, False, False]
     assert np.isfinite(found.scores["accuracy"]).all()

@@ -11,7 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from antibody_esm import DatasetError, SplitSpec
 from antibody_esm.data.identity import cluster
 from antibody_esm.evaluation.nested import Candidate, best_threshold, nested_cross_validate
-from antibody_esm.evaluation.splits import Splitter
+from antibody_esm.evaluation.splits import Division, Splitter
 from antibody_esm.sequences import AMINO_ACIDS
 from peers import one_thread
 
@@ -46,11 +46,13 @@ def test_poisoned_labels_of_test_rows_change_no_choice_and_no_prediction(thresho
     # The folds are given, since stratified ones depend on the labels.
     unit = np.arange(120) % 3
     split = SplitSpec(by="fold")
-    clean = nested_cross_validate(CANDIDATES, Y, split, split, unit=unit, threshold=threshold, workers=1)
+    clean = nested_cross_validate(CANDIDATES, Y, Division(split, unit), split, threshold=threshold, workers=1)
     for fold in range(3):
         test = unit == fold
         poisoned = np.where(test, 1 - Y, Y)
-        found = nested_cross_validate(CANDIDATES, poisoned, split, split, unit=unit, threshold=threshold, workers=1)
+        found = nested_cross_validate(
+            CANDIDATES, poisoned, Division(split, unit), split, threshold=threshold, workers=1
+        )
         assert found.chosen[fold] == clean.chosen[fold]
         assert np.array_equal(found.threshold[fold], clean.threshold[fold], equal_nan=True)
         assert np.array_equal(found.outer.prediction[test], clean.outer.prediction[test])
@@ -83,7 +85,7 @@ def test_a_candidate_that_remembers_relatives_is_not_preferred() -> None:
     unit = cluster(sequences, 0.9)
     assert len(set(unit.tolist())) == 60
     split, inner = SplitSpec(folds=5, by="identity"), SplitSpec(folds=4, by="identity")
-    clusters = nested_cross_validate(candidates, y, split, inner, unit=unit)
+    clusters = nested_cross_validate(candidates, y, Division(split, unit), inner)
     assert set(clusters.chosen) == {"learns"}
 
 
@@ -112,14 +114,14 @@ def test_inner_folds_keep_together_what_outer_ones_do() -> None:
         )
         groups = unit // 10 if by == "family" else unit
         seen.clear()
-        nested_cross_validate({"spy": Candidate(named, Spy())}, Y, outer, inner, unit=groups, metric="accuracy")
+        nested_cross_validate({"spy": Candidate(named, Spy())}, Y, Division(outer, groups), inner, metric="accuracy")
         assert len(seen) == {"group": 3 * 2 + 3, "family": 3 * 2 + 3}[by]
         assert all(not trained & tested for trained, tested in seen)
     with pytest.raises(ValueError, match="both by identity at 0.9, not by antibody"):
-        nested_cross_validate(CANDIDATES, Y, SplitSpec(by="identity"), INNER, unit=unit)
+        nested_cross_validate(CANDIDATES, Y, Division(SplitSpec(by="identity"), unit), INNER)
     with pytest.raises(ValueError, match=r"by identity at 0\.9, not by identity at 0\.8"):
         nested_cross_validate(
-            CANDIDATES, Y, SplitSpec(by="identity"), SplitSpec(by="identity", identity=0.8), unit=unit
+            CANDIDATES, Y, Division(SplitSpec(by="identity"), unit), SplitSpec(by="identity", identity=0.8)
         )
 
 
@@ -177,16 +179,24 @@ def test_repeats_have_a_column_each() -> None:
     assert len(found.chosen) == len(found.threshold) == 6
 
 
+def test_units_beside_the_split_still_work_with_a_warning() -> None:
+    unit = np.arange(len(Y)) // 2
+    spec = SplitSpec(folds=4, by="group")
+    with pytest.warns(DeprecationWarning, match="Division"):
+        old = nested_cross_validate(CANDIDATES, Y, spec, spec, unit=unit)
+    assert old.chosen == nested_cross_validate(CANDIDATES, Y, Division(spec, unit), spec).chosen
+
+
 def test_nothing_to_choose_from_and_nothing_to_choose_by_are_errors() -> None:
     with pytest.raises(ValueError, match="no candidates"):
         nested_cross_validate({}, Y, OUTER, INNER)
     candidates, split = {"only": Candidate(X[:24], LogisticRegression())}, SplitSpec(by="fold")
     label, unit = np.array([0, 1, 0, 1]), np.arange(4)
     with pytest.raises(DatasetError, match="without fold 2 every label is 1"):
-        nested_cross_validate(candidates, label, split, split, unit=unit)
+        nested_cross_validate(candidates, label, Division(split, unit), split)
     label, unit = np.array([0, 1] * 3), np.arange(6)
     with pytest.raises(DatasetError, match="roc_auc is defined on no inner fold"):
-        nested_cross_validate(candidates, label, split, split, unit=unit)
+        nested_cross_validate(candidates, label, Division(split, unit), split)
 
 
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 10)), min_size=2, max_size=30))

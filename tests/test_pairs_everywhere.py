@@ -39,7 +39,7 @@ from antibody_esm.data.identity import identities, identity
 from antibody_esm.descriptors import UNKNOWN, describe, germline_genes
 from antibody_esm.evaluation.baselines import BASELINES, baseline, cross_validate_baselines
 from antibody_esm.evaluation.conformal import out_of_fold
-from antibody_esm.evaluation.splits import IdentityKFold, folds, units
+from antibody_esm.evaluation.splits import Division, IdentityKFold
 from antibody_esm.explain import mutational_scan, occlusion, residue_contributions
 from antibody_esm.reports import page as page_of_reports
 from antibody_esm.reports import plots
@@ -226,7 +226,7 @@ def test_pairs_that_share_a_heavy_chain_never_cross_the_folds_of_a_split_by_iden
     heavy = distinct + data.draw(st.lists(st.sampled_from(distinct), max_size=10))
     light = [data.draw(_light) for _ in heavy]
     antibodies = Dataset(list(map(str, range(len(heavy)))), heavy, light, chain=chain)
-    unit = units(SplitSpec(by="identity"), antibodies)
+    unit = Division.of(SplitSpec(by="identity"), antibodies).unit
     assert unit is not None
     for row, other in ((i, j) for i in range(len(heavy)) for j in range(i)):
         if identity(heavy[row], heavy[other]) >= 0.9:
@@ -235,7 +235,7 @@ def test_pairs_that_share_a_heavy_chain_never_cross_the_folds_of_a_split_by_iden
     _, first = np.unique(unit, return_index=True)
     if min(len(set(unit[label == value])) for value in (0, 1)) < 2 or len(first) < 4:
         return
-    for train, test in folds(SplitSpec(by="identity", folds=2, random_state=seed), label, unit):
+    for train, test in Division(SplitSpec(by="identity", folds=2, random_state=seed), unit).folds(label):
         assert not {heavy[i] for i in train} & {heavy[i] for i in test}
     splitter = IdentityKFold(2, random_state=seed)
     for antibody in (tuple, lambda chains: str(Antibody(*chains))):

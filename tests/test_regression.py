@@ -15,7 +15,7 @@ from antibody_esm.classifiers import build
 from antibody_esm.evaluation.baselines import BASELINES, cross_validate_baselines, fit_baselines
 from antibody_esm.evaluation.cross_validation import cross_validate
 from antibody_esm.evaluation.metrics import CONTINUOUS_METRICS
-from antibody_esm.evaluation.splits import strata
+from antibody_esm.evaluation.stratification import strata
 from antibody_esm.model_files import manifest_digest
 from antibody_esm.specs import RegressorSpec
 

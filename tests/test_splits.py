@@ -21,7 +21,8 @@ from sklearn.pipeline import make_pipeline
 
 from antibody_esm import Dataset, DatasetError, SplitSpec
 from antibody_esm.data.identity import cluster
-from antibody_esm.evaluation.splits import IdentityKFold, Splitter, folds, units
+from antibody_esm.evaluation import cross_validation
+from antibody_esm.evaluation.splits import Division, IdentityKFold, Splitter
 from antibody_esm.sequences import AMINO_ACIDS
 from effort import examples
 
@@ -31,7 +32,7 @@ def test_every_row_is_tested_once_and_classes_are_spread(
     n_folds: int, negatives: int, positives: int, shuffle: bool, seed: int
 ) -> None:
     label = np.array([0] * negatives + [1] * positives)
-    made = folds(SplitSpec(folds=n_folds, shuffle=shuffle, random_state=seed), label)
+    made = Division(SplitSpec(folds=n_folds, shuffle=shuffle, random_state=seed)).folds(label)
     assert len(made) == n_folds
     assert sorted(np.concatenate([test for _, test in made]).tolist()) == list(range(len(label)))
     for train, test in made:
@@ -43,14 +44,14 @@ def test_the_seed_decides_and_nothing_else() -> None:
     label = np.array([0, 1] * 20)
 
     def tested(seed: int) -> list[list[int]]:
-        return [test.tolist() for _, test in folds(SplitSpec(folds=4, random_state=seed), label)]
+        return [test.tolist() for _, test in Division(SplitSpec(folds=4, random_state=seed)).folds(label)]
 
     assert tested(0) == tested(0) != tested(1)
 
 
 def test_a_class_smaller_than_the_number_of_folds_is_an_error_that_says_so() -> None:
     with pytest.raises(DatasetError, match=r"10 folds need at least 10 .* class 1 has 7\. Set split.folds lower"):
-        folds(SplitSpec(), np.array([0] * 30 + [1] * 7))
+        Division(SplitSpec()).folds(np.array([0] * 30 + [1] * 7))
 
 
 def test_the_default_is_scikit_learns_stratified_k_fold() -> None:
@@ -60,7 +61,7 @@ def test_the_default_is_scikit_learns_stratified_k_fold() -> None:
         (SplitSpec(shuffle=False), StratifiedKFold(10)),
     ):
         for (train, test), (expected_train, expected_test) in zip(
-            folds(spec, label), splitter.split(label, label), strict=True
+            Division(spec).folds(label), splitter.split(label, label), strict=True
         ):
             assert train.tolist() == expected_train.tolist()
             assert test.tolist() == expected_test.tolist()
@@ -70,8 +71,8 @@ def test_the_default_is_scikit_learns_stratified_k_fold() -> None:
 def test_repeats_begin_with_the_folds_of_one_and_test_every_row_once_each(by: str) -> None:
     label = np.array([0, 1] * 30)
     unit = None if by == "antibody" else np.arange(60) // 2
-    once = folds(SplitSpec(folds=3, by=by), label, unit)
-    many = folds(SplitSpec(folds=3, by=by, repeats=4), label, unit)
+    once = Division(SplitSpec(folds=3, by=by), unit).folds(label)
+    many = Division(SplitSpec(folds=3, by=by, repeats=4), unit).folds(label)
     assert [test.tolist() for _, test in many[:3]] == [test.tolist() for _, test in once]
     partitions = [
         frozenset(frozenset(test.tolist()) for _, test in many[start : start + 3]) for start in range(0, 12, 3)
@@ -124,7 +125,7 @@ def test_no_pair_at_the_threshold_stands_in_two_folds(count: int, parents: int, 
         assert len(train) + len(test) == count
     assert divided(sequences, fold, identity) == 0
     by_antibody = np.empty(count, np.int64)
-    for number, (_, test) in enumerate(folds(SplitSpec(), label)):
+    for number, (_, test) in enumerate(Division(SplitSpec()).folds(label)):
         by_antibody[test] = number
     assert divided(sequences[:1000], by_antibody[:1000], identity) > 0, "the check can fail"
 
@@ -175,7 +176,7 @@ def test_grouped_folds_are_as_stratified_as_those_of_scikit_learn(seed: int, pos
         shares = [[(label[test] == value).sum() / (label == value).sum() for value in (0, 1)] for _, test in made]
         return float(np.std(shares, axis=0).mean())
 
-    ours = folds(SplitSpec(by="group", random_state=seed), label, unit)
+    ours = Division(SplitSpec(by="group", random_state=seed), unit).folds(label)
     theirs = StratifiedGroupKFold(10, shuffle=True, random_state=seed).split(label, label, unit)
     assert unevenness(ours) <= unevenness(list(theirs)) + 1e-3
 
@@ -186,7 +187,7 @@ def test_both_classes_are_in_every_fold_wherever_clusters_allow_it() -> None:
     label = np.zeros(len(unit), np.int64)
     label[[0, 30, 50, 51]] = 1
     for seed in range(20):
-        for _, test in folds(SplitSpec(folds=4, by="group", random_state=seed), label, unit):
+        for _, test in Division(SplitSpec(folds=4, by="group", random_state=seed), unit).folds(label):
             assert set(label[test]) == {0, 1}
 
 
@@ -198,7 +199,7 @@ def test_classes_that_can_be_in_every_fold_are(n_folds: int, sizes: list[tuple[i
     label = np.array([value for one in sizes for value in [0] * one[0] + [1] * one[1]])
     assume(all(sum(one[value] > 0 for one in sizes) >= n_folds for value in (0, 1)))
     for shuffle in (True, False):
-        for _, test in folds(SplitSpec(folds=n_folds, by="group", shuffle=shuffle), label, unit):
+        for _, test in Division(SplitSpec(folds=n_folds, by="group", shuffle=shuffle), unit).folds(label):
             assert set(label[test]) == {0, 1}
 
 
@@ -220,7 +221,7 @@ LABEL = np.array([0, 1] * 5 + [0, 1] * 3 + [1] * 4)
 
 
 def test_a_family_is_left_out_at_a_time_in_the_order_of_names() -> None:
-    made = folds(SplitSpec(by="family"), LABEL, FAMILIES)
+    made = Division(SplitSpec(by="family"), FAMILIES).folds(LABEL)
     assert [set(FAMILIES[test]) for _, test in made] == [{"HIV"}, {"flu"}, {"mouse"}]
     for train, test in made:
         assert not set(FAMILIES[train]) & set(FAMILIES[test])
@@ -229,9 +230,9 @@ def test_a_family_is_left_out_at_a_time_in_the_order_of_names() -> None:
 
 def test_a_rest_without_one_class_or_one_family_alone_is_an_error() -> None:
     with pytest.raises(DatasetError, match="without family A every label is 1"):
-        folds(SplitSpec(by="family"), np.array([0, 1, 1, 1]), np.array(["A", "A", "B", "B"]))
+        Division(SplitSpec(by="family"), np.array(["A", "A", "B", "B"])).folds(np.array([0, 1, 1, 1]))
     with pytest.raises(DatasetError, match="all antibodies are of A"):
-        folds(SplitSpec(by="family"), np.array([0, 1]), np.array(["A", "A"]))
+        Division(SplitSpec(by="family"), np.array(["A", "A"])).folds(np.array([0, 1]))
 
 
 def test_units_come_from_the_data() -> None:
@@ -243,12 +244,18 @@ def test_units_come_from_the_data() -> None:
         groups=["x", "y", "y", "x"],
         measurements={"fold": [10, 2, 2, 10]},
     )
-    assert units(SplitSpec(), data) is None
-    assert units(SplitSpec(by="identity"), data).tolist() == [0, 0, 1, 1]
-    assert units(SplitSpec(by="identity", identity=0.95), data).tolist() == [0, 1, 2, 2]
-    assert units(SplitSpec(by="group"), data).tolist() == units(SplitSpec(by="family"), data).tolist() == [*"xyyx"]
+
+    def unit_of(spec: SplitSpec) -> list[object]:
+        unit = Division.of(spec, data).unit
+        assert unit is not None
+        return list(unit.tolist())
+
+    assert Division.of(SplitSpec(), data).unit is None
+    assert unit_of(SplitSpec(by="identity")) == [0, 0, 1, 1]
+    assert unit_of(SplitSpec(by="identity", identity=0.95)) == [0, 1, 2, 2]
+    assert unit_of(SplitSpec(by="group")) == unit_of(SplitSpec(by="family")) == [*"xyyx"]
     spec = SplitSpec(by="fold")
-    made = folds(spec, data.binary_labels(), units(spec, data))
+    made = Division.of(spec, data).folds(data.binary_labels())
     assert [test.tolist() for _, test in made] == [[1, 2], [0, 3]], "by their number, not as text"
 
 
@@ -260,22 +267,24 @@ def test_data_without_what_a_split_needs_are_an_error_that_says_what_to_do() -> 
         ("fold", "split.by=family"),
     ):
         with pytest.raises(DatasetError, match=message):
-            units(SplitSpec(by=by), data)
+            Division.of(SplitSpec(by=by), data)
 
 
 @pytest.mark.parametrize("wrong", [np.nan, -1, 0.5])
 def test_a_fold_that_is_no_number_of_a_fold_is_an_error(wrong: float) -> None:
     data = Dataset(ids=["a", "b"], heavy=["EV", "QV"], label=[0, 1], measurements={"fold": [0, wrong]})
     with pytest.raises(DatasetError, match="in row 2 .index 1. it is"):
-        units(SplitSpec(by="fold"), data)
+        Division.of(SplitSpec(by="fold"), data)
 
 
 @pytest.mark.parametrize("by", ["identity", "group", "family", "fold"])
 def test_a_split_of_units_never_falls_back_to_rows(by: str) -> None:
     with pytest.raises(ValueError, match=f"a split by {by} needs the unit of each row"):
-        folds(SplitSpec(by=by), LABEL)
+        Division(SplitSpec(by=by))
+    with pytest.raises(ValueError, match=f"a split by {by} needs the unit of each row"):
+        cross_validation.cross_validate(LogisticRegression(), np.zeros((len(LABEL), 1)), LABEL, SplitSpec(by=by))
     with pytest.raises(ValueError, match="a split by antibody takes no units"):
-        folds(SplitSpec(), LABEL, FAMILIES)
+        Division(SplitSpec(), FAMILIES)
 
 
 @pytest.mark.parametrize(

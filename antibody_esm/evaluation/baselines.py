@@ -24,7 +24,7 @@ from antibody_esm.descriptors import UNKNOWN, describe, germline_genes
 from antibody_esm.errors import RECOVERABLE, DatasetError, in_one_line
 from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate
 from antibody_esm.evaluation.metrics import score, score_continuous
-from antibody_esm.evaluation.splits import folds, strata, units
+from antibody_esm.evaluation.splits import Division
 from antibody_esm.numbering import SPECIES
 from antibody_esm.specs import Descriptor, DescriptorSpec, LogisticRegressionSpec, RidgeSpec, SplitSpec
 
@@ -189,11 +189,11 @@ def cross_validate_baselines(
     {'germline': 'no variable domain is recognised in any sequence, so no germline gene is assigned'}
     """
     split = split or SplitSpec()
-    label, unit = _label(data, continuous), units(split, data)
-    folds(split, strata(label) if continuous else label, unit)  # raises errors that concern all baselines
+    label, division = _label(data, continuous), Division.of(split, data)
+    division.folds(label, continuous=continuous)  # raises errors that concern all baselines
 
     def validated(made: Baseline) -> CrossValidation:
-        return cross_validate(made.classifier, _features(made, data), label, split, workers, unit)
+        return cross_validate(made.classifier, _features(made, data), label, division, workers)
 
     return _each([baseline(name, continuous=continuous, species=data.species) for name in names], validated)
 

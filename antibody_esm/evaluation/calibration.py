@@ -13,8 +13,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from antibody_esm.deprecation import moved
 from antibody_esm.evaluation.nested import best_threshold
-from antibody_esm.evaluation.splits import folds
-from antibody_esm.specs import DecisionSpec, SplitBy, SplitSpec
+from antibody_esm.evaluation.splits import Division
+from antibody_esm.specs import OF_THE_DATA, DecisionSpec, SplitBy, SplitSpec
 
 __getattr__ = moved(__name__, "antibody_esm.evaluation.thresholds")
 
@@ -73,7 +73,7 @@ class CalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.by = by
         self.identity = identity
 
-    def fit(self, X: NDArray[Any], y: NDArray[np.int64], unit: NDArray[Any] | None = None) -> "CalibratedClassifier":
+    def fit(self, X: NDArray[Any], y: NDArray[np.int64], division: Division | None = None) -> "CalibratedClassifier":
         """Fit calibration and threshold out of fold, then the classifier on all rows.
 
         Parameters
@@ -82,13 +82,16 @@ class CalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             ``(n, dim)``.
         y
             ``(n,)``, 0 or 1.
-        unit
-            ``(n,)``, unit of each row, see `splits.units`; None if each row is its own unit.
+        division
+            Division of these rows, by the same unit as this classifier; not needed, and without effect, if `by` is
+            ``antibody``.
 
         Raises
         ------
-        DatasetError, ValueError
-            As `splits.folds`, for the training rows.
+        DatasetError
+            As `Division.folds`, for the training rows.
+        ValueError
+            If `by` needs units and there are none, or those of another rule.
         """
         from sklearn.base import clone
         from sklearn.model_selection import cross_val_predict
@@ -99,7 +102,7 @@ class CalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.threshold_ = 0.5 if self.threshold in (None, "balanced_accuracy") else float(self.threshold)
         if self.calibration is None and self.threshold != "balanced_accuracy":
             return self
-        cv = folds(self._split(), y, None if self.by == "antibody" else unit)
+        cv = self._division(division).folds(y)
         output = cross_val_predict(self.classifier, X, y, cv=cv, method=self._method())
         output = output if output.ndim == 1 else output[:, 1]
         if self.calibration is not None:
@@ -129,10 +132,12 @@ class CalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         """Return the class of each row, ``(n,)``: 1 if the probability is at or above the threshold."""
         return (self.predict_proba(X)[:, 1] >= self.threshold_).astype(np.int64)
 
-    def _split(self) -> SplitSpec:
-        if self.by in ("family", "fold"):
-            return SplitSpec(by=self.by)
-        return SplitSpec(folds=self.folds, by=self.by, identity=self.identity)
+    def _division(self, outer: Division | None) -> Division:
+        if self.by in OF_THE_DATA:
+            split = SplitSpec(by=self.by)
+        else:
+            split = SplitSpec(folds=self.folds, by=self.by, identity=self.identity)
+        return Division(split) if outer is None or self.by == "antibody" else outer.again(split)
 
     def _method(self) -> str:
         """Return the name of the method whose outputs are calibrated."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from antibody_esm.errors import DatasetError
 from antibody_esm.evaluation.cross_validation import cross_validate
-from antibody_esm.evaluation.splits import units
+from antibody_esm.evaluation.splits import Division
 from antibody_esm.specs import SplitBy, SplitSpec
 from antibody_esm.unknown import Unknown
 
@@ -152,7 +152,7 @@ def out_of_fold(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the fit to all antibodies has this warning
-            validation = cross_validate(classifier, features, label, within, unit=units(within, data))
+            validation = cross_validate(classifier, features, label, Division.of(within, data))
     except DatasetError as error:
         return Unknown(str(error))
     if validation.probability is None:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from antibody_esm.classifiers import one_blas_thread, workers_of
 from antibody_esm.evaluation.metrics import score, score_continuous
-from antibody_esm.evaluation.splits import Fold, folds, strata
+from antibody_esm.evaluation.predictions import ContinuousPredictions
+from antibody_esm.evaluation.splits import Division, Fold
 from antibody_esm.specs import SplitSpec
 from antibody_esm.threads import in_threads
 
@@ -23,7 +24,8 @@ class CrossValidation:
 
     scores: dict[str, NDArray[np.float64]]
     """Metric to its value on each fold, ``(repeats * n_folds,)``, one repeat after the other; NaN if a fold has
-    one class only, and the metric needs both."""
+    one class only, and the metric needs both. ``(1,)`` if one antibody at a time is left out: that of the `pooled`
+    predictions (`ContinuousPredictions.pooled`)."""
     fold: NDArray[np.int64]
     """``(n,)``, the fold in which each row was tested, from 0 in every repeat."""
     prediction: NDArray[Any]
@@ -41,49 +43,61 @@ def cross_validate(
     classifier: Any,
     features: NDArray[Any],
     label: NDArray[Any],
-    split: SplitSpec,
+    split: SplitSpec | Division,
     workers: int | None = None,
-    unit: NDArray[Any] | None = None,
 ) -> CrossValidation:
     """Return the scores and predictions of an unfitted classifier or regressor.
 
     Parameters
     ----------
     classifier
-        Unfitted scikit-learn classifier or regressor; cloned for every fold. If its `fit` takes ``unit``, it is
-        called with the units of the training rows.
+        Unfitted scikit-learn classifier or regressor; cloned for every fold, and fitted by `fit`.
     features
         ``(n, dim)``, an array or a sparse one.
     label
         ``(n,)``, 0 or 1; numbers for a regressor, whose folds are stratified by the median.
     split
-        Split of the rows.
+        Division of the rows; a spec if each row is its own unit.
     workers
         Folds at a time; None is one per usable core. It changes no number.
-    unit
-        ``(n,)``, unit of each row that is not divided, see `splits.units`; None if each row is its own unit.
 
     Raises
     ------
-    DatasetError, ValueError
-        As `splits.folds` does.
+    DatasetError
+        As `Division.folds` does.
+    ValueError
+        If the split needs units, and a spec is passed, which has none.
     """
     from sklearn.base import clone, is_regressor
-    from sklearn.utils.validation import has_fit_parameter
 
-    continuous = is_regressor(classifier)
+    continuous, division = is_regressor(classifier), Division.given(split)
 
     def run(train: NDArray[np.int64], test: NDArray[np.int64]) -> FoldPredictions:
-        kept = {"unit": unit[train]} if unit is not None and has_fit_parameter(classifier, "unit") else {}
-        fitted = clone(classifier).fit(features[train], label[train], **kept)
+        fitted = fit(clone(classifier), features[train], label[train], division.part(train))
         predicted = fitted.predict(features[test])
         return predicted, None if continuous else fitted.predict_proba(features[test])[:, 1]
 
-    divided = folds(split, strata(label) if continuous else label, unit)
+    divided = division.folds(label, continuous=continuous)
     # Threads: the slow parts here (trees, solvers, matrix products) run outside of Python.
     with one_blas_thread():
         results = in_threads(run, divided, workers_of(classifier, workers))
-    return collect(label, split, divided, results)
+    return collect(label, division.spec, divided, results)
+
+
+def fit(classifier: Any, features: NDArray[Any], label: NDArray[Any], division: Division) -> Any:
+    """Fit a classifier or regressor, and return it; if its `fit` takes ``division``, it is called with it.
+
+    Parameters
+    ----------
+    features, label
+        ``(n, dim)`` and ``(n,)``.
+    division
+        Division of these rows.
+    """
+    from sklearn.utils.validation import has_fit_parameter
+
+    kept = {"division": division} if has_fit_parameter(classifier, "division") else {}
+    return classifier.fit(features, label, **kept)
 
 
 FoldPredictions = tuple[NDArray[Any], NDArray[np.float64] | None]
@@ -109,6 +123,9 @@ def collect(
             probability[at] = probable
             scores.append(score(label[test], predicted, probable))
     by_metric = {metric: np.array([by_fold[metric] for by_fold in scores]) for metric in scores[0]}
+    if split.by == "leave_one_out":
+        rows = ContinuousPredictions(target=label, prediction=prediction[:, 0].astype(np.float64), fold=fold[:, 0])
+        by_metric = {metric: np.array([value]) for metric, value in rows.pooled().scores().items()}
     if split.repeats == 1:
         fold, prediction, probability = fold[:, 0], prediction[:, 0], probability[:, 0]
     return CrossValidation(by_metric, fold, prediction, None if continuous else probability)

@@ -212,12 +212,17 @@ class Measured:
     ----------
     target, prediction
         As for `score_continuous`.
+    centre
+        ``(n,)``, subtracted from predictions of several models before they are ranked or correlated; None for those
+        of one model. Errors are of the predictions as they are.
     """
 
-    def __init__(self, target: ArrayLike, prediction: ArrayLike) -> None:
+    def __init__(self, target: ArrayLike, prediction: ArrayLike, centre: ArrayLike | None = None) -> None:
         true, predicted = _finite(target, "target"), _finite(prediction, "prediction")
         self.n = _same_length(target=true, prediction=predicted)
         self._square = (true - predicted) ** 2
+        if centre is not None:
+            predicted = _less(predicted, _finite(centre, "centre"))
         self._ranked = _Ranked(true), _Ranked(predicted)
         self._values = _standard(true), _standard(predicted)
 
@@ -236,6 +241,13 @@ class Measured:
             "rmse": np.sqrt(counts @ self._square / rows),
             "top_k_recall": np.where(several, recall / k, np.nan),
         }
+
+
+def _less(values: NDArray[np.float64], centre: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return differences; one that is rounding alone is 0, so that equal numbers are ranked as such."""
+    difference = values - centre
+    difference[np.abs(difference) <= 1e-12 * np.maximum(np.abs(values), np.abs(centre))] = 0
+    return difference
 
 
 class _Ranked:

@@ -5,6 +5,7 @@ rows only. The best of many scores on one set of folds is optimistic, since it w
 (doi:10.1186/1471-2105-7-91).
 """
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -14,9 +15,9 @@ from numpy.typing import NDArray
 
 from antibody_esm.classifiers import one_blas_thread, workers_of
 from antibody_esm.errors import DatasetError
-from antibody_esm.evaluation.cross_validation import CrossValidation, collect
+from antibody_esm.evaluation.cross_validation import CrossValidation, collect, fit
 from antibody_esm.evaluation.metrics import score
-from antibody_esm.evaluation.splits import folds
+from antibody_esm.evaluation.splits import Division
 from antibody_esm.specs import SplitSpec
 from antibody_esm.threads import in_threads
 
@@ -50,13 +51,13 @@ class NestedCrossValidation:
 def nested_cross_validate(
     candidates: Mapping[str, Candidate],
     label: NDArray[np.int64],
-    split: SplitSpec,
+    split: SplitSpec | Division,
     inner: SplitSpec,
     *,
     metric: Literal["accuracy", "balanced_accuracy", "f1", "mcc", "roc_auc", "pr_auc"] = "roc_auc",
     threshold: Literal["balanced_accuracy"] | Rule | None = None,
-    unit: NDArray[Any] | None = None,
     workers: int | None = None,
+    unit: NDArray[Any] | None = None,
 ) -> NestedCrossValidation:
     """Return the scores of the choice of a candidate, rather than of one candidate.
 
@@ -70,24 +71,26 @@ def nested_cross_validate(
     label
         ``(n,)``, 0 or 1.
     split, inner
-        Splits of the rows, and of the training rows of each fold. Both keep the same rows together.
+        Division of the rows (a spec if each row is its own unit), and split of the training rows of each fold. Both
+        keep the same rows together.
     metric
         Metric of the choice. Inner folds in which it is not defined do not count.
     threshold
         Rule for the smallest probability at which class 1 is predicted. ``balanced_accuracy``: the threshold with the
         highest balanced accuracy over the inner out-of-fold probabilities of the chosen candidate. A function: its
         result for labels and such probabilities. None: the classifier decides.
-    unit
-        ``(n,)``, unit of each row, see `splits.units`; None if each row is its own unit.
     workers
         Fits at a time; None is one per usable core. It changes no number.
+    unit
+        Deprecated: pass ``Division(split, unit)`` as `split`.
 
     Raises
     ------
     DatasetError
-        As `splits.folds`, for all rows or for training rows; or if the metric is defined on no inner fold.
+        As `Division.folds`, for all rows or for training rows; or if the metric is defined on no inner fold.
     ValueError
-        If there are no candidates, or inner and outer folds would keep different rows together.
+        If there are no candidates, if inner and outer folds would keep different rows together, or if the split needs
+        units, and a spec is passed, which has none.
 
     Examples
     --------
@@ -101,23 +104,20 @@ def nested_cross_validate(
 
     if not candidates:
         raise ValueError("there are no candidates to choose from")
-    if (split.by, split.identity) != (inner.by, inner.identity):
-        raise ValueError(
-            f"inner folds keep the same rows together as outer folds: both by {split.by} at {split.identity:g}, "
-            f"not by {inner.by} at {inner.identity:g}"
-        )
+    if unit is not None:
+        warnings.warn("unit= is deprecated: pass Division(split, unit) as split", DeprecationWarning, stacklevel=2)
+        split = Division(split.spec if isinstance(split, Division) else split, unit)
+    division = Division.given(split)
+    again = division.again(inner)
 
     def run(name: str, train: NDArray[np.int64], test: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any]]:
         features, classifier = candidates[name]
-        fitted = clone(classifier).fit(features[train], label[train])
+        fitted = fit(clone(classifier), features[train], label[train], division.part(train))
         return fitted.predict(features[test]), fitted.predict_proba(features[test])[:, 1]
 
-    outer = folds(split, label, unit)
+    outer = division.folds(label)
     within = [
-        [
-            (train[fitted], train[tested])
-            for fitted, tested in folds(inner, label[train], None if unit is None else unit[train])
-        ]
+        [(train[fitted], train[tested]) for fitted, tested in again.part(train).folds(label[train])]
         for train, _ in outer
     ]
     jobs = [(i, name, fold) for i, made in enumerate(within) for name in candidates for fold in made]
@@ -139,7 +139,7 @@ def nested_cross_validate(
         (predicted if np.isnan(cut) else (probable >= cut).astype(np.int64), probable)
         for cut, (predicted, probable) in zip(cuts, results, strict=True)
     ]
-    return NestedCrossValidation(collect(label, split, outer, decided), chosen, cuts, means)
+    return NestedCrossValidation(collect(label, division.spec, outer, decided), chosen, cuts, means)
 
 
 def best_threshold(label: NDArray[np.int64], probability: NDArray[np.float64]) -> float:

@@ -18,7 +18,7 @@ from antibody_esm.evaluation.cross_validation import CrossValidation
 from antibody_esm.evaluation.intervals import Interval, corrected_resampled_t
 from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.result_cache import ResultFolder
-from antibody_esm.specs import SplitSpec
+from antibody_esm.specs import OF_THE_DATA, SplitSpec
 
 RELATED = 0.9
 """Smallest identity of clonally related antibodies."""
@@ -122,7 +122,7 @@ def _clones(data: Dataset, fold: NDArray[np.int64]) -> Clones:
 
 def split_by_identity(split: SplitSpec) -> SplitSpec:
     """Return the split of the second cross-validation: as many folds, which divide no clonal relatives."""
-    if split.by in ("family", "fold"):
+    if split.by in OF_THE_DATA:
         return SplitSpec(by="identity", identity=RELATED)
     return split.model_copy(update={"by": "identity", "identity": RELATED})
 

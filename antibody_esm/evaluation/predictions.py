@@ -173,6 +173,9 @@ class ContinuousPredictions(_Rows):
         ``(n,)``.
     fold, clusters
         As in `Predictions`.
+    centre
+        ``(n,)``, mean label of the training rows of the model that predicted each row, if rows of several models are
+        ranked and correlated in one list (`pooled`); None otherwise.
 
     Raises
     ------
@@ -182,6 +185,7 @@ class ContinuousPredictions(_Rows):
 
     target: NDArray[np.float64]
     prediction: NDArray[np.float64]
+    centre: NDArray[np.float64] | None = None
 
     METRICS: ClassVar[tuple[str, ...]] = CONTINUOUS_METRICS
 
@@ -194,7 +198,23 @@ class ContinuousPredictions(_Rows):
         return self.target
 
     def _metrics(self, rows: NDArray[np.int64] | slice) -> Measured:
-        return Measured(self.target[rows], self.prediction[rows])
+        return Measured(self.target[rows], self.prediction[rows], None if self.centre is None else self.centre[rows])
+
+    def pooled(self) -> "ContinuousPredictions":
+        """Return the predictions of one repeat in one list, each less the mean label of its training rows.
+
+        Without the subtraction, folds whose labels are high by chance get lower predictions, since their training rows
+        have lower labels: the correlation of a model that only knows the mean is then -1 if each row is its own fold.
+        """
+        return replace(self, fold=None, centre=self.training_means())
+
+    def training_means(self) -> NDArray[np.float64]:
+        """Return the mean label of the training rows of the model that predicted each row, ``(n,)``."""
+        if self.fold is None:
+            raise ValueError("one model predicted every row; there are no folds")
+        total, count = np.bincount(self.fold, self.target), np.bincount(self.fold)
+        means: NDArray[np.float64] = (self.target.sum() - total) / (len(self) - count)
+        return means[self.fold]
 
 
 AnyPredictions = Predictions | ContinuousPredictions

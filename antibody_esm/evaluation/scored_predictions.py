@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,31 @@ from antibody_esm.evaluation.cross_validation import CrossValidation
 from antibody_esm.evaluation.intervals import Interval, corrected_resampled_t, intervals
 from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.evaluation.paired import Comparison, Names, compare, corrected_resampled_t_test
-from antibody_esm.evaluation.predictions import AnyPredictions, predictions_of
+from antibody_esm.evaluation.predictions import AnyPredictions, ContinuousPredictions, predictions_of
 
 LEVEL = 0.95
 """Nominal level of every interval in a report."""
+
+
+class Pooled(NamedTuple):
+    """Spearman's correlation over all antibodies, whose predictions come from the models of different folds."""
+
+    spearman: float
+    """Correlation of predictions less the mean label of their training rows, see `ContinuousPredictions.pooled`."""
+    uncorrected: float
+    """Correlation of the predictions as they are."""
+    mean_model: float
+    """Correlation of these mean labels alone, uncorrected: -1 if one antibody at a time is left out."""
+
+    @classmethod
+    def of(cls, rows: ContinuousPredictions) -> "Pooled":
+        """Return the correlations of one repeat."""
+        pooled = rows if rows.fold is None else rows.pooled()
+        assert pooled.centre is not None  # noqa: S101
+        as_they_are, means = (
+            replace(pooled, prediction=values, centre=None) for values in (pooled.prediction, pooled.centre)
+        )
+        return cls(*(each.scores()["spearman"] for each in (pooled, as_they_are, means)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +69,12 @@ class ScoredPredictions:
     def of_folds(cls, validation: CrossValidation, label: NDArray[Any]) -> "ScoredPredictions":
         """Return the predictions of a cross-validation for antibodies with these labels, ``(n,)``."""
         repeats = validation.repeats
-        folds = len(next(iter(validation.scores.values()))) // repeats
+        folds = int(validation.fold.max()) + 1
         fold = validation.fold.T.ravel() + np.repeat(np.arange(repeats), len(label)) * folds
         probability = None if validation.probability is None else validation.probability.T.ravel()
         rows = predictions_of(np.tile(label, repeats), validation.prediction.T.ravel(), probability, fold=fold)
-        return cls(rows, validation.scores, repeats)
+        scored = cls(rows, validation.scores, repeats)
+        return scored.one_by_one() if repeats == 1 and folds == len(label) else scored
 
     @classmethod
     def of_test(
@@ -61,6 +83,20 @@ class ScoredPredictions:
         """Return the predictions for a test set with these labels and clusters, each ``(n,)``."""
         rows = predictions_of(label, predicted.prediction, predicted.probability, clusters=clusters)
         return cls(rows, {metric: np.array([value]) for metric, value in predicted.scores.items()})
+
+    def one_by_one(self) -> "ScoredPredictions":
+        """Return predictions of antibodies that were left out one at a time, as one list, see `pooled`."""
+        assert isinstance(self.rows, ContinuousPredictions)  # noqa: S101  a split of classes has no such folds
+        return replace(self, rows=self.rows.pooled())
+
+    @cached_property
+    def pooled(self) -> "Pooled | None":
+        """Scores of all antibodies in one list, after a cross-validation of continuous labels; None otherwise."""
+        if not isinstance(self.rows, ContinuousPredictions) or (self.rows.fold is None and self.rows.centre is None):
+            return None
+        n = len(self.rows) // self.repeats
+        each = [Pooled.of(self.rows.subset(np.arange(i * n, (i + 1) * n))) for i in range(self.repeats)]
+        return Pooled(*(float(np.mean(values)) for values in zip(*each, strict=True)))
 
     def clustered(self, clusters: NDArray[np.int64] | None) -> "ScoredPredictions":
         """Return the same predictions, whose rows belong to clusters."""

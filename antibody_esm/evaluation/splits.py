@@ -1,9 +1,4 @@
-"""Folds from a split spec.
-
-Each row has a unit, a name or number; rows of one unit stay together. Units are stratified as well as possible:
-they join folds one by one, the heaviest first. A unit joins the fold in which the sum over classes and folds of
-squared shares grows least. Only folds after which every fold can still have both classes are candidates.
-"""
+"""Folds from a split spec: rows of one unit, a name or number, stay together."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -13,7 +8,8 @@ from numpy.typing import NDArray
 
 from antibody_esm.data.identity import cluster, compared
 from antibody_esm.errors import DatasetError, place
-from antibody_esm.specs import SplitSpec
+from antibody_esm.evaluation.stratification import spread, strata
+from antibody_esm.specs import OF_THE_DATA, SplitSpec
 
 if TYPE_CHECKING:
     from antibody_esm.data.dataset import Dataset
@@ -25,95 +21,119 @@ _FOLD = "fold"
 """Name of the measurement with the predefined fold of each antibody."""
 
 
-def units(spec: SplitSpec, data: "Dataset") -> NDArray[Any] | None:
-    """Return the unit of each antibody, ``(n,)``: rows of one unit are in one fold. None if each is its own unit.
+class Division:
+    """A split of certain rows: its spec, and the unit of each row. Rows of one unit are in one fold.
 
-    Identity compares `Dataset.identity_sequences`: heavy chains if both chains are read.
+    Parameters
+    ----------
+    spec
+        Split of the rows.
+    unit
+        ``(n,)`` names or numbers, equal in rows that stay together; None if `by` is ``antibody``, since each row is
+        its own unit then.
 
     Raises
     ------
-    DatasetError
-        If the split needs groups, or a measurement ``fold``, and the data set has none.
+    ValueError
+        If there are units but each antibody is its own unit, or the reverse.
 
     Examples
     --------
     >>> from antibody_esm import Dataset
     >>> data = Dataset(ids=["a", "b", "c"], heavy=["EVQLVESGGG", "DIQMTQSPSS", "EVQLVQSGGG"])
-    >>> units(SplitSpec(by="identity"), data).tolist()
+    >>> Division.of(SplitSpec(by="identity"), data).unit.tolist()
     [0, 1, 0]
     """
-    match spec.by:
-        case "antibody":
-            return None
-        case "identity":
-            return _units(spec, data.identity_sequences)
-        case "group" | "family":
-            if data.groups is None:
-                raise DatasetError(
-                    f"split.by={spec.by} needs groups, and this data set has none; name their column with groups=",
-                    column="groups",
-                )
-            return _units(spec, data.groups)
-        case "fold":
-            if _FOLD not in data.measurements:
-                raise DatasetError(
-                    f"split.by=fold needs the measurement {_FOLD!r}, and this data set has none; "
-                    "if its groups are the folds, use split.by=family",
-                    column=_FOLD,
-                )
-            return _units(spec, data.measurements[_FOLD])
 
+    def __init__(self, spec: SplitSpec, unit: NDArray[Any] | None = None) -> None:
+        if (unit is None) != (spec.by == "antibody"):
+            rule = "takes no units" if spec.by == "antibody" else "needs the unit of each row, see Division.of"
+            raise ValueError(f"a split by {spec.by} {rule}")
+        self.spec = spec
+        self.unit = unit
 
-def strata(target: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the classes by which folds of continuous labels are stratified, ``(n,)``: 1 above their median, else 0.
+    @classmethod
+    def of(cls, spec: SplitSpec, data: "Dataset") -> "Division":
+        """Return the division of a data set.
 
-    If no label is above the median, labels equal to it have class 1.
+        Identity compares `Dataset.identity_sequences`: heavy chains if both chains are read.
 
-    Examples
-    --------
-    >>> strata(np.array([0.1, 3.0, 2.0, 0.7])).tolist()
-    [0, 1, 1, 0]
-    """
-    median = np.median(target)
-    above = target > median
-    return (above if above.any() else target == median).astype(np.int64)
+        Raises
+        ------
+        DatasetError
+            If the split needs groups, or a measurement ``fold``, and the data set has none.
+        """
+        return cls(spec, _units_of(spec, data))
 
+    @classmethod
+    def given(cls, split: "SplitSpec | Division") -> "Division":
+        """Return a division; a spec is one if each antibody is its own unit. Raises ValueError for another spec."""
+        return split if isinstance(split, Division) else cls(split)
 
-def folds(spec: SplitSpec, label: NDArray[np.int64], unit: NDArray[Any] | None = None) -> list[Fold]:
-    """Return the indices of training and test rows of every fold; each row is tested once in every repeat.
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.spec!r})"
 
-    Parameters
-    ----------
-    label
-        ``(n,)``, 0 or 1; each fold has nearly the same proportion of each class, unless the folds are those of the
-        data.
-    unit
-        ``(n,)`` names or numbers, equal in rows that stay together (see `units`); None if `by` is ``antibody``.
+    def part(self, rows: NDArray[np.int64]) -> "Division":
+        """Return the division of some of the rows, such as the training rows of a fold, which keep their units."""
+        return Division(self.spec, None if self.unit is None else self.unit[rows])
 
-    Returns
-    -------
-    One repeat after the other. Folds of the data are in the order of their sorted names.
+    def again(self, spec: SplitSpec) -> "Division":
+        """Return another split of the same rows, which keeps the same units together.
 
-    Raises
-    ------
-    DatasetError
-        If a class has fewer antibodies, or is in fewer units, than there are folds, so that a fold could not be scored;
-        if the data are of one family or fold only, or a class is missing without one of them.
-    ValueError
-        If there are units but each antibody is its own unit, or the reverse.
-    """
-    if (unit is None) != (spec.by == "antibody"):
-        rule = "takes no units" if spec.by == "antibody" else "needs the unit of each row, see units(spec, data)"
-        raise ValueError(f"a split by {spec.by} {rule}")
-    if unit is None:
-        return [fold for repeat in range(spec.repeats) for fold in _stratified(spec, label, _seed(spec, repeat))]
-    names, number = np.unique(unit, return_inverse=True)
-    if spec.by in ("family", "fold"):
-        return _of_the_data(spec, label, names, number)
-    counts = np.stack([np.bincount(number[label == value], minlength=len(names)) for value in (0, 1)], axis=1)
-    _refuse_few(spec, (counts > 0).sum(axis=0))
-    repeats = [_spread(spec, counts, _seed(spec, repeat))[number] for repeat in range(spec.repeats)]
-    return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for fold in repeats for i in range(spec.folds)]
+        Raises
+        ------
+        ValueError
+            If it would keep other rows together.
+        """
+        if (spec.by, spec.identity) != (self.spec.by, self.spec.identity):
+            mine, other = (
+                f"by {each.by}" + (f" at {each.identity:g}" if each.by == "identity" else "")
+                for each in (self.spec, spec)
+            )
+            raise ValueError(f"inner folds keep the same rows together as outer folds: both {mine}, not {other}")
+        return Division(spec, self.unit)
+
+    def folds(self, label: NDArray[Any], *, continuous: bool = False) -> list[Fold]:
+        """Return the indices of training and test rows of every fold; each row is tested once in every repeat.
+
+        Parameters
+        ----------
+        label
+            ``(n,)``, 0 or 1; each fold has nearly the same proportion of each class, unless the folds are those of the
+            data.
+        continuous
+            True for numbers, whose folds have the same proportion above the median.
+
+        Returns
+        -------
+        One repeat after the other. Folds of the data are in the order of their sorted names.
+
+        Raises
+        ------
+        DatasetError
+            If a class has fewer antibodies, or is in fewer units, than there are folds, so that a fold could not be
+            scored; if the data are of one family or fold only, or a class is missing without one of them; if classes
+            are to be tested one antibody at a time.
+        """
+        spec, unit = self.spec, self.unit
+        classes = strata(label) if continuous else label
+        if unit is None:
+            return [
+                fold for i in range(spec.repeats) for fold in _stratified(spec, classes, _seed(spec, i), continuous)
+            ]
+        if spec.by == "leave_one_out" and not continuous:
+            raise DatasetError(
+                "split.by=leave_one_out is for continuous labels: one antibody has no ROC AUC, and that of "
+                "probabilities of different models is biased. Use split.repeats",
+                column="label",
+            )
+        names, number = np.unique(unit, return_inverse=True)
+        if spec.by in OF_THE_DATA:
+            return _of_the_data(spec, label, names, number, continuous)
+        counts = np.stack([np.bincount(number[classes == value], minlength=len(names)) for value in (0, 1)], axis=1)
+        _refuse_few(spec, (counts > 0).sum(axis=0), continuous)
+        repeats = [spread(counts, spec.folds, _seed(spec, repeat))[number] for repeat in range(spec.repeats)]
+        return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for fold in repeats for i in range(spec.folds)]
 
 
 class Splitter:
@@ -154,22 +174,27 @@ class Splitter:
         Raises
         ------
         DatasetError, ValueError
-            As `folds`; and if there are not two classes, or the split needs groups and there are none.
+            As `Division.folds`; and if there are not two classes, or the split needs groups and there are none.
         """
         classes, label = np.unique(np.asarray(y), return_inverse=True)
+        if self.spec.by == "leave_one_out":
+            yield from Division(self.spec, self._units(X, groups)).folds(np.asarray(y, np.float64), continuous=True)
+            return
         if len(classes) != 2:
             raise DatasetError(f"folds are stratified by two classes, got {len(classes)}", column="label")
-        yield from folds(self.spec, label.astype(np.int64), self._units(X, groups))
+        yield from Division(self.spec, self._units(X, groups)).folds(label.astype(np.int64))
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """Return the number of folds of all repeats."""
-        if self.spec.by in ("family", "fold"):
+        if self.spec.by in OF_THE_DATA:
             return len(np.unique(self._units(X, groups)))  # type: ignore[arg-type]  # never None there
         return self.spec.folds * self.spec.repeats
 
     def _units(self, X: Any, groups: Any) -> NDArray[Any] | None:
         if self.spec.by == "antibody":
             return None
+        if self.spec.by == "leave_one_out":
+            return np.arange(len(X))
         if groups is None:
             if X is None or np.ndim(X) != 1:
                 raise ValueError(f"a split by {self.spec.by} needs groups, as groups= or in place of X")
@@ -220,6 +245,32 @@ class IdentityKFold(Splitter):
         )
 
 
+def _units_of(spec: SplitSpec, data: "Dataset") -> NDArray[Any] | None:
+    """Return the unit of each antibody, ``(n,)``; None if each is its own unit."""
+    match spec.by:
+        case "antibody":
+            return None
+        case "identity":
+            return _units(spec, data.identity_sequences)
+        case "group" | "family":
+            if data.groups is None:
+                raise DatasetError(
+                    f"split.by={spec.by} needs groups, and this data set has none; name their column with groups=",
+                    column="groups",
+                )
+            return _units(spec, data.groups)
+        case "leave_one_out":
+            return np.arange(len(data))
+        case "fold":
+            if _FOLD not in data.measurements:
+                raise DatasetError(
+                    f"split.by=fold needs the measurement {_FOLD!r}, and this data set has none; "
+                    "if its groups are the folds, use split.by=family",
+                    column=_FOLD,
+                )
+            return _units(spec, data.measurements[_FOLD])
+
+
 def _units(spec: SplitSpec, values: Any) -> NDArray[Any]:
     if spec.by == "identity":
         return cluster([compared(value if isinstance(value, tuple) else str(value)) for value in values], spec.identity)
@@ -237,17 +288,28 @@ def _units(spec: SplitSpec, values: Any) -> NDArray[Any]:
     return numbers.astype(np.int64)
 
 
-def _seed(spec: SplitSpec, repeat: int) -> int:
+def _seed(spec: SplitSpec, repeat: int) -> int | None:
+    """Return the seed of a repeat; None if rows are not shuffled."""
+    if not spec.shuffle:
+        return None
     if not repeat:
         return spec.random_state
     return int(np.random.SeedSequence((spec.random_state, repeat)).generate_state(1)[0])
 
 
-def _refuse_few(spec: SplitSpec, counts: NDArray[np.int64]) -> None:
+def _refuse_few(spec: SplitSpec, counts: NDArray[np.int64], continuous: bool) -> None:
     """Raise a DatasetError if a class has too few antibodies or units, ``(2,)``, to fill the folds."""
     if counts.min() >= spec.folds:
         return
     where = _NAMES[spec.by]
+    if continuous:
+        side = ("at or below", "above")[int(counts.argmin())]
+        kept = "" if spec.by == "antibody" else f" in different {where}"
+        raise DatasetError(
+            f"{spec.folds} folds need at least {spec.folds} values on either side of the median{kept}; "
+            f"{counts.min()} are {side} it. Set split.folds lower, or use split.by=leave_one_out",
+            column="label",
+        )
     needed = f"{where} of" if spec.by == "antibody" else f"{where} with antibodies of"
     better = " or split.identity higher" if spec.by == "identity" and spec.identity < 1 else ""
     raise DatasetError(
@@ -257,16 +319,16 @@ def _refuse_few(spec: SplitSpec, counts: NDArray[np.int64]) -> None:
     )
 
 
-def _stratified(spec: SplitSpec, label: NDArray[np.int64], seed: int) -> list[Fold]:
+def _stratified(spec: SplitSpec, label: NDArray[np.int64], seed: int | None, continuous: bool) -> list[Fold]:
     from sklearn.model_selection import StratifiedKFold
 
-    _refuse_few(spec, np.bincount(label, minlength=2))
-    splitter = StratifiedKFold(spec.folds, shuffle=spec.shuffle, random_state=seed if spec.shuffle else None)
+    _refuse_few(spec, np.bincount(label, minlength=2), continuous)
+    splitter = StratifiedKFold(spec.folds, shuffle=spec.shuffle, random_state=seed)
     return list(splitter.split(np.zeros(len(label)), label))
 
 
 def _of_the_data(
-    spec: SplitSpec, label: NDArray[np.int64], names: NDArray[Any], number: NDArray[np.int64]
+    spec: SplitSpec, label: NDArray[Any], names: NDArray[Any], number: NDArray[np.int64], continuous: bool
 ) -> list[Fold]:
     if len(names) < 2:
         raise DatasetError(
@@ -275,51 +337,10 @@ def _of_the_data(
     divided = [(np.flatnonzero(number != i), np.flatnonzero(number == i)) for i in range(len(names))]
     for name, (train, _) in zip(names, divided, strict=True):
         if len(np.unique(label[train])) < 2:
+            what = "antibody" if spec.by == "leave_one_out" else spec.by
             raise DatasetError(
-                f"without {spec.by} {name!s} every label is {label[train][0]}, and no model can be fitted on the rest",
+                f"without {what} {name!s} every {'value' if continuous else 'label'} is {label[train][0]:g}, and no "
+                "model can be fitted on the rest",
                 column="label",
             )
     return divided
-
-
-def _spread(spec: SplitSpec, counts: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Return the fold of each unit from its counts of antibodies of each class, ``(n_units, 2)``."""
-    share = counts / counts.sum(axis=0)
-    order = np.random.default_rng(seed).permutation(len(counts)) if spec.shuffle else np.arange(len(counts))
-    order = order[np.argsort(-(share**2).sum(axis=1)[order], kind="stable")]
-    chosen = np.empty(len(counts), np.int64)
-    load, rows = np.zeros((spec.folds, 2)), np.zeros(spec.folds, np.int64)
-    has = counts > 0
-    lacks, left = np.ones((spec.folds, 2), np.bool_), _kinds(has)
-    for unit in order.tolist():
-        grows = load[:, 0] * share[unit, 0] + load[:, 1] * share[unit, 1]
-        if lacks.any():
-            left = left - _kinds(has[[unit]])
-            for fold in range(spec.folds):
-                after = lacks.copy()
-                after[fold] &= ~has[unit]
-                if not _can_be_filled(after, left):
-                    grows[fold] = np.inf
-        best = int(np.lexsort((rows, grows))[0])
-        chosen[unit] = best
-        load[best] += share[unit]
-        rows[best] += counts[unit].sum()
-        lacks[best] &= ~has[unit]
-    return chosen
-
-
-def _kinds(has: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the counts of rows ``(n, 2)`` that are true in both columns, in the first only, and in the second only."""
-    first, second = has.T
-    return np.array([(first & second).sum(), (first & ~second).sum(), (second & ~first).sum()])
-
-
-def _can_be_filled(lacks: NDArray[np.bool_], left: NDArray[np.int64]) -> bool:
-    """Return True if the units that are left can give every fold the classes that it lacks.
-
-    A unit of both classes is best put into a fold that lacks both; further such units replace units of one class.
-    """
-    empty, *needed = [int(count) for count in _kinds(lacks)]
-    mixed, *pure = [int(count) for count in left]
-    unfilled, spare = max(0, empty - mixed), max(0, mixed - empty)
-    return sum(max(0, unfilled + need - have) for need, have in zip(needed, pure, strict=True)) <= spare

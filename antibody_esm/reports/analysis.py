@@ -150,11 +150,14 @@ class Analysis:
         fold = column.get("fold")
         if fold is not None and "repeat" in column:
             fold = fold + column["repeat"] * (fold.max() + 1)
-        clusters = None if self.is_cross_validation else cluster(self.data.identity_sequences, RELATED)
+        alone = self.spec.split.by == "leave_one_out" and self.is_cross_validation
+        apart = self.is_cross_validation and not alone
+        clusters = None if apart else cluster(self.data.identity_sequences, RELATED)
         rows = predictions_of(
             column["label"], column["prediction"], column.get("probability"), fold=fold, clusters=clusters
         )
-        return ScoredPredictions(rows, self.scores, self.repeats)
+        scored = ScoredPredictions(rows, self.scores, self.repeats)
+        return scored.one_by_one() if alone else scored
 
     @property
     def intervals(self) -> dict[str, Interval]:
@@ -172,8 +175,13 @@ class Analysis:
         label = self.data.continuous_labels() if continuous else self.data.binary_labels()
         if self.is_cross_validation:
             folds = context.cross_validated_baselines(self.data, self.spec.split, continuous)
+            clusters = self.scored.rows.clusters
             return Results(
-                {name: ScoredPredictions.of_folds(each, label) for name, each in folds.found.items()}, folds.absent
+                {
+                    name: ScoredPredictions.of_folds(each, label).clustered(clusters)
+                    for name, each in folds.found.items()
+                },
+                folds.absent,
             )
         if self.training is None or self.training.label is None:
             return Results({}, dict.fromkeys(BASELINES, self.unknown_training.reason))
@@ -221,9 +229,9 @@ class Analysis:
         antibodies of two chains it is the identity of the heavy chains. None if the training set is unknown, or if the
         computation would take hours.
         """
-        fold = self.scored.rows.fold
-        if fold is not None:
-            return context.identity_to_other_folds(self.data, fold, self.repeats)
+        if self.is_cross_validation:
+            of_a_repeat = self.predictions["fold"].to_numpy()  # only compared within a repeat
+            return context.identity_to_other_folds(self.data, of_a_repeat, self.repeats)
         return None if self.training is None else context.nearest_identity(self.data, self.training)
 
     @cached_property
@@ -293,8 +301,10 @@ class Analysis:
         value = np.asarray(self.data.measurements[name])
         measured = np.flatnonzero(np.isfinite(value))
         rows = self.scored.first.subset(measured)
-        predicted = rows.probability if isinstance(rows, Predictions) else rows.prediction
+        predicted, centre = (
+            (rows.probability, None) if isinstance(rows, Predictions) else (rows.prediction, rows.centre)
+        )
         pairs = ContinuousPredictions(
-            target=value[measured], prediction=predicted, fold=rows.fold, clusters=rows.clusters
+            target=value[measured], prediction=predicted, fold=rows.fold, clusters=rows.clusters, centre=centre
         )
         return ScoredPredictions.of(pairs).intervals["spearman"]

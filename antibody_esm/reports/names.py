@@ -61,6 +61,7 @@ def folds(spec: TrainSpec, number: int, data: Dataset) -> str:
         "group": f"{number} folds of groups",
         "family": f"{number} families, each left out once",
         "fold": f"{number} predefined folds",
+        "leave_one_out": "one antibody left out at a time",
     }[split.by]
     return design + (f", {split.repeats} times" if split.repeats > 1 else "")
 

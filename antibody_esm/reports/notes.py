@@ -31,7 +31,7 @@ def remarks(report: Analysis) -> tuple[str, ...]:
     notes = [*warnings(report), *([] if report.few else [constant(report.data, report.spec)]), *report.notes]
     if report.threshold is not None:
         notes.append(f"The threshold is {compact(report.threshold)}.")
-    notes += _undefined(report)
+    notes += [*_undefined(report), *_pooled(report)]
     note = coverage(report)
     if note:
         notes.append(note)
@@ -194,6 +194,20 @@ def _undefined(report: Analysis) -> list[str]:
             left = f"its mean is that of the other {len(values) - undefined}"
             notes.append(f"{METRIC[name].title} is not defined in {undefined} of {len(values)} folds; {left}.")
     return notes
+
+
+def _pooled(report: Analysis) -> list[str]:
+    """Return the sentence on the correlation of all antibodies in one list, after a regressor's cross-validation."""
+    pooled = report.scored.pooled
+    if pooled is None:
+        return []
+    corrected, uncorrected, mean = (short(value, 3) for value in pooled)
+    average = "" if report.spec.split.by == "leave_one_out" else "Spearman above is the average of the folds. "
+    return [
+        f"{average}Pooled, with all antibodies in one list and each prediction less the mean label of its training "
+        f"antibodies, Spearman is {corrected}. Without this subtraction it is {uncorrected}, and that of the mean "
+        f"labels alone is {mean}."
+    ]
 
 
 def _clusters(report: Analysis) -> list[str]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from antibody_esm.evaluation.intervals import Interval
 from antibody_esm.evaluation.overlap import Clones, SecondScores
 from antibody_esm.evaluation.paired import Comparison
+from antibody_esm.evaluation.scored_predictions import Pooled
 from antibody_esm.evaluation.slices import Slice
 from antibody_esm.reports import notes, reproduction
 from antibody_esm.reports.analysis import Analysis
@@ -28,6 +29,7 @@ def analysis(report: Analysis) -> dict[str, Any]:
         "pipeline": report.pipeline,
         "design": report.design,
         "intervals": {name: interval(value) for name, value in report.intervals.items()},
+        **({} if report.scored.pooled is None else {"pooled": _pooled(report.scored.pooled)}),
         "baselines": {
             name: {metric: interval(scored.intervals[metric]) for metric in report.scores}
             for name, scored in report.baselines.found.items()
@@ -75,8 +77,14 @@ def _over_folds(values: NDArray[np.float64]) -> dict[str, Any]:
     return {"mean": number(mean), "sd": number(sd), "folds": [number(value) for value in values]}
 
 
+def _pooled(pooled: Pooled) -> dict[str, float | None]:
+    return {name: number(value) for name, value in pooled._asdict().items()}
+
+
 def frame(report: Analysis) -> "pd.DataFrame":
-    """Return the scores with one row a metric: one column a fold, then ``mean`` and ``sd``; or ``score``.
+    """Return the scores with one row a metric.
+
+    The columns are the folds, then ``mean`` and ``sd``; or ``score``, also if one antibody at a time was left out.
 
     The last two columns are the ends of the interval, ``low`` and ``high``.
     """
@@ -85,7 +93,7 @@ def frame(report: Analysis) -> "pd.DataFrame":
     intervals = report.intervals
     ends = {end: [getattr(intervals[name], end) for name in report.scores] for end in ("low", "high")}
     scores = pd.DataFrame(report.scores).T.rename_axis("metric")
-    if not report.is_cross_validation:
+    if len(scores.columns) == 1:
         return scores.set_axis(["score"], axis=1).assign(**ends)
     folds = scores.set_axis([f"fold {fold}" for fold in scores.columns], axis=1)
     return folds.assign(mean=folds.mean(axis=1), sd=folds.std(axis=1, ddof=1), **ends)

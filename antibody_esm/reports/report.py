@@ -177,7 +177,7 @@ class Report(Analysis):
         values = self.scores[self.metric]
         defined = values[~np.isnan(values)]
         mean = short(float(defined.mean()) if len(defined) else np.nan, 3)
-        folds = f" (mean of {len(values)} folds)" if self.is_cross_validation else ""
+        folds = f" (mean of {len(values)} folds)" if len(values) > 1 else ""
         kind = "cross-validation" if self.is_cross_validation else "test"
         task = "regression" if self.spec.is_regression else "classification"
         return (

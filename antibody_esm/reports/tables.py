@@ -113,7 +113,7 @@ def _paragraphs(sentences: Sequence[str]) -> list[str]:
 
 
 def _heads(report: Analysis) -> list[str]:
-    return ["mean", "sd"] if report.is_cross_validation else ["score"]
+    return ["mean", "sd"] if report.scored.rows.fold is not None else ["score"]
 
 
 def _numbers(scored: ScoredPredictions, metric: str) -> list[str]:

@@ -26,10 +26,11 @@ from antibody_esm.specs.estimators import (
 )
 from antibody_esm.specs.extractors import ExtractorSpec
 from antibody_esm.specs.runtime import RuntimeSpec
-from antibody_esm.specs.splits import SplitBy, SplitSpec
+from antibody_esm.specs.splits import OF_THE_DATA, SplitBy, SplitSpec, default_split
 from antibody_esm.specs.training import DecisionSpec, TrainSpec
 
 __all__ = [
+    "OF_THE_DATA",
     "AnyExtractorSpec",
     "ClassifierSpec",
     "DecisionSpec",
@@ -65,4 +66,5 @@ __all__ = [
     "TrainSpec",
     "XGBoostRegressorSpec",
     "XGBoostSpec",
+    "default_split",
 ]
