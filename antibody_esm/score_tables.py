@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from antibody_esm.data.antibodies import Read, cells_of
-from antibody_esm.data.files import read_frames
+from antibody_esm.data.antibody_tables import Table, read_tables, table_of
+from antibody_esm.data.layouts import Columns
 from antibody_esm.data.reading import Chains, Reading
 from antibody_esm.data.tables import advised, chain_columns, ids_of
 from antibody_esm.design.screening import liability_columns
@@ -13,17 +14,13 @@ from antibody_esm.errors import SequenceError, fault
 from antibody_esm.evaluation.conformal import CONFIDENCE
 from antibody_esm.predictor import Predictor
 from antibody_esm.sequences import normalise
+from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class Columns(NamedTuple):
-    """Names of a table's columns; None is the default name."""
-
-    id: str | None = None
-    heavy: str | None = None
-    light: str | None = None
+__all__ = ["Columns", "Scores", "score_file", "score_frame"]
 
 
 class Scores(NamedTuple):
@@ -53,11 +50,11 @@ def score_file(
     Parameters
     ----------
     path
-        FASTA, CSV, TSV or Parquet, packed or not; it may be larger than memory.
+        FASTA, CSV, TSV, Excel or Parquet, packed or not; it may be larger than memory.
     predictor
         The model; it reads the chain, the fragment and the columns that it was trained on.
     columns
-        Names of columns, if they are not the defaults of `data.tables.chain_columns`.
+        Names of columns, and the layout of the table; None is recognised, see `data.layouts`.
     threshold, assay, confidence, check
         As for `Predictor.score_table`.
     liabilities
@@ -71,11 +68,10 @@ def score_file(
         As `Predictor.score_table` does.
     """
     first = 0
-    for frame in read_frames(Path(path)):
-        yield score_frame(
-            frame,
+    for table in read_tables(Path(path), columns, species=predictor.reading.species):
+        yield score_rows(
+            table,
             predictor,
-            columns,
             first=first,
             threshold=threshold,
             assay=assay,
@@ -83,7 +79,7 @@ def score_file(
             check=check,
             liabilities=liabilities,
         )
-        first += len(frame)
+        first += len(table.frame)
 
 
 def score_frame(
@@ -99,12 +95,36 @@ def score_frame(
     liabilities: bool = False,
 ) -> Scores:
     """Return a model's predictions for the antibodies in a table, whose first row is ``first``; see `score_file`."""
+    return score_rows(
+        table_of(frame, columns, species=predictor.reading.species),
+        predictor,
+        first=first,
+        threshold=threshold,
+        assay=assay,
+        confidence=confidence,
+        check=check,
+        liabilities=liabilities,
+    )
+
+
+def score_rows(
+    rows_of: Table,
+    predictor: Predictor,
+    *,
+    first: int = 0,
+    threshold: float | None = None,
+    assay: str | None = None,
+    confidence: float = CONFIDENCE,
+    check: bool | None = None,
+    liabilities: bool = False,
+) -> Scores:
+    """Return a model's predictions for the antibodies in a table whose columns are recognised; see `score_file`."""
     import pandas as pd
 
-    columns = columns or Columns()
+    frame, recognised = rows_of
     rows = list(range(first, first + len(frame)))
-    names = ids_of(frame, columns.id, first)
-    chains, reasons = _chains(frame, predictor.reading, columns, rows)
+    names = ids_of(frame, recognised.columns.id, first)
+    chains, reasons = _chains(rows_of, predictor.reading, rows)
     good = [row for row in rows if row not in reasons]
     antibodies = [(chains["heavy"].get(row), chains["light"].get(row)) for row in good]
     reading = predictor.reading
@@ -128,7 +148,7 @@ def score_frame(
     bad = sorted(reasons)
     antibodies = [(chains["heavy"].get(row), chains["light"].get(row)) for row in good]
     if liabilities:
-        table[["liabilities", "liability_sites"]] = _liabilities(antibodies, reading)
+        table[["liabilities", "liability_sites"]] = liabilities_of(antibodies, reading)
     return Scores(
         table,
         pd.DataFrame(
@@ -138,7 +158,7 @@ def score_frame(
     )
 
 
-def _liabilities(antibodies: list[Chains], reading: Reading) -> "pd.DataFrame":
+def liabilities_of(antibodies: list[Chains], reading: Reading) -> "pd.DataFrame":
     """Return the columns of liabilities of antibodies whose chains are those that the reading takes."""
     texts: list[str | tuple[str, str]] = []
     for heavy, light in antibodies:
@@ -146,17 +166,22 @@ def _liabilities(antibodies: list[Chains], reading: Reading) -> "pd.DataFrame":
     return liability_columns(texts, chain=reading.chain, species=reading.species)
 
 
-def _chains(
-    frame: "pd.DataFrame", reading: Reading, columns: Columns, rows: list[int]
-) -> tuple[dict[str, dict[int, str]], dict[int, str]]:
+def _chains(table: Table, reading: Reading, rows: list[int]) -> tuple[dict[str, dict[int, str]], dict[int, str]]:
     """Return the sequences of each chain that is read, by row, and the reason of each row that cannot be read."""
     sequences: dict[str, dict[int, str]] = {"heavy": {}, "light": {}}
     reasons: dict[int, str] = {}
-    read = chain_columns(frame, reading.chain, columns.heavy, columns.light, reading.fragment)
+    frame, recognised = table
+    columns = recognised.read_as(reading.chain, frame.columns)
+    read = chain_columns(
+        frame, reading.chain, columns.heavy, columns.light, reading.fragment, sequence=recognised.sequence
+    )
     for name, column in read.items():
         present = {row: cell for row, cell in zip(rows, column, strict=True) if cell is not None}
         reasons |= {row: f"has no {name} chain" for row in rows if row not in present}
         for row, cell in present.items():
+            if isinstance(cell, Unknown):  # refused by the layout, not as a chain
+                reasons[row] = str(cell)
+                continue
             try:
                 (sequences[name][row],) = normalise([cell])
             except SequenceError as error:

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,13 +87,21 @@ class SameVectors:
         Raises DatasetError if the split does not fit the data.
         """
         classifier = _classifier(self.spec.model_copy(update={"split": split}), self.features.shape[1])
-        division = Division.of(split, self.data)
-        return cross_validate(classifier, self.features, self.label, division, self.workers, others)
+        division, best_high = Division.of(split, self.data), self.data.higher_is_better is not False
+        return cross_validate(
+            classifier,
+            self.features,
+            self.label,
+            division,
+            self.workers,
+            higher_is_better=best_high,
+            others=others,
+        )
 
     def __call__(self, split: SplitSpec) -> SecondScores:
         """Return the scores of a split, computed once per data set and spec."""
         spec = self.spec.model_copy(update={"split": split})
-        identity = {"data": self.data.digest, "spec": spec.fingerprint}
+        identity = {"data": self.data.digest, "spec": spec.fingerprint, "higher_is_better": self.data.higher_is_better}
         return SecondScores(**_SECOND.once(identity, lambda: asdict(SecondScores.of(self.validation(split)))))
 
 
@@ -161,7 +170,8 @@ class Trainer:
         self.extractor = load(without_columns(self.spec.extractor), runtime)
         self._by_default = split is None
         self._target = target_of(self.spec)
-        self._report: tuple[str, Report] | None = None  # digest of the data, and report of the cross-validation
+        self._last: Report | None = None
+        self._reports: WeakValueDictionary[str, Report] = WeakValueDictionary()  # by digest; those in use, and the last
 
     @classmethod
     def from_spec(
@@ -199,18 +209,25 @@ class Trainer:
         validation = again.validation(spec.split, self._ungraded(again))
         ungraded = Ungraded.of_folds(data, spec.split, validation)
         report = cross_validation_report(spec, data, validation, notes, again=again, ungraded=ungraded)
-        self._report = data.digest, report
+        self._last = self._reports[data.digest] = report
         return report
+
+    def embed(self, data: Dataset, *, check: bool = True) -> NDArray[np.float64]:
+        """Return the vectors ``(n, dim)`` of a data set, which needs no labels; they are kept in the store.
+
+        Raises DatasetError if an antibody is another molecule, and as `antibody_esm.embed` does.
+        """
+        self._prepare(data, check)
+        return features(_without_columns(data), self.extractor, self.store)
 
     def same_vectors(self, data: Dataset, *, check: bool = True) -> SameVectors:
         """Return the vectors and labels of a data set, for any split; input and errors are as in `cross_validate`."""
         label = self._target.labels(data)
-        self._prepare(data, check)
+        vectors = self.embed(data, check=check)
         columns = ColumnReading.of(columns_read(self.spec, data.columns), data.columns)
         read = columns.read(data.columns, len(data))
         data.refuse(Texts([()] * len(data), {}).without(read.reasons), _LACK, _DROP)
-        inputs = Inputs(data.sequences, read.codes, [""] * len(data))
-        X = features(inputs, self.extractor, self.store)
+        X = np.hstack([vectors, read.codes]) if columns else vectors
         extractor = with_columns(self.extractor.pinned, columns.specs)
         spec = self._for(data).model_copy(update={"extractor": extractor})
         return SameVectors(spec, data, X, label, columns, self.extractor.runtime.workers)
@@ -218,7 +235,8 @@ class Trainer:
     def fit(self, data: Dataset, *, uncertainty: bool = True, check: bool = True) -> Predictor:
         """Fit on all of the data, and return the predictor, which is also ``predictor_``.
 
-        If `cross_validate` was run on the same data, its scores are saved with the model. Raises as `cross_validate`
+        If `cross_validate` was run on the same data, and its report is the last one or still in use, its scores are
+        saved with the model. Raises as `cross_validate`
         does.
 
         Parameters
@@ -236,14 +254,14 @@ class Trainer:
         division = Division(SplitSpec()) if self.spec.decision == DecisionSpec() else Division.of(self.spec.split, data)
         with one_blas_thread():
             classifier = fit(_classifier(spec, X.shape[1]), X, label, division)
-        validated = self._report is not None and self._report[0] == data.digest
+        report = self._reports.get(data.digest)
         unfitted = _classifier(spec, X.shape[1])
         sure = out_of_fold(unfitted, X, label, data, self.spec.split) if uncertainty else NOT_FITTED.uncertainty
         self.predictor_ = Predictor(
             spec,
             classifier,
             TrainedOn.of(data, self._target.counts(label)),
-            dict(self._report[1].summary) if validated and self._report is not None else None,
+            None if report is None else dict(report.summary),
             store=self.store,
             extractor=self.extractor,
             reading=replace(data.reading, check=check, columns=training.columns).with_lengths(data.sequences),
@@ -282,8 +300,7 @@ class Trainer:
         others = training.data.ungraded
         if others is None or training.columns:
             return None
-        inputs = Inputs(others.sequences, np.empty((len(others), 0)), [""] * len(others))
-        return features(inputs, self.extractor, self.store)
+        return features(_without_columns(others), self.extractor, self.store)
 
     def _prepare(self, data: Dataset, check: bool) -> None:
         """Raise DatasetError for molecules other than the data set declares, and number regions by its species."""
@@ -301,3 +318,7 @@ def _classifier(spec: TrainSpec, dim: int) -> Any:
 
     columns = [column.values for column in columns_of(spec.extractor)]
     return decide(build(spec.classifier, dim, columns), spec.decision, spec.split)
+
+
+def _without_columns(data: Dataset) -> Inputs:
+    return Inputs(data.sequences, np.empty((len(data), 0)), [""] * len(data))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from antibody_esm import Dataset, DatasetError, load_dataset
 from antibody_esm.data.columns import normal_column
-from antibody_esm.data.dataset import RESERVED
+from antibody_esm.data.labels import RESERVED
 from antibody_esm.data.other_columns import values_of
 from antibody_esm.data.parts import FRAGMENTS
 from effort import examples

@@ -15,6 +15,8 @@ from antibody_esm.folders import refuse_obstacles
 from antibody_esm.sequences import BETWEEN
 
 if TYPE_CHECKING:
+    from antibody_esm.data.antibody_tables import Table
+    from antibody_esm.data.layouts import Columns
     from antibody_esm.data.reading import Reading
 
 _FINGERPRINT = re.compile("[0-9a-f]{64}")
@@ -48,7 +50,16 @@ def fixed_reading(reading: "Reading", values: Mapping[str, str]) -> "Reading":
     return replace(reading, columns=reading.columns.with_fixed(values))
 
 
-def antibodies(argument: str, reading: "Reading | None" = None) -> list[Argument]:
+def antibodies(
+    argument: str, reading: "Reading | None" = None, columns: "Columns | None" = None, sheet: str | None = None
+) -> list[tuple[str, str]]:
+    """Return the ids and sequences of `arguments`."""
+    return [each[:2] for each in arguments(argument, reading, columns, sheet)]
+
+
+def arguments(
+    argument: str, reading: "Reading | None" = None, columns: "Columns | None" = None, sheet: str | None = None
+) -> list[Argument]:
     """Return the antibodies of a file, or the sequence that was typed.
 
     Parameters
@@ -57,6 +68,10 @@ def antibodies(argument: str, reading: "Reading | None" = None) -> list[Argument
         A sequence, a pair ``heavy|light``, or the name of a file.
     reading
         Reading of the model, which determines the columns of a file. None: the first column of sequences.
+    columns
+        Names of columns and layout of a file; None is recognised.
+    sheet
+        Sheet of a workbook; None is the first.
 
     Raises
     ------
@@ -65,6 +80,7 @@ def antibodies(argument: str, reading: "Reading | None" = None) -> list[Argument
     SequenceError
         If a sequence of a file is missing, or not made of amino acids; the message lists all by line and id.
     """
+    from antibody_esm.data.spreadsheets import on_disk, with_sheet
     from antibody_esm.data.tables import in_file, read_sequences
     from antibody_esm.sequences import normalise
 
@@ -72,11 +88,11 @@ def antibodies(argument: str, reading: "Reading | None" = None) -> list[Argument
         if reading is not None:
             reading.columns.read(None, 1)  # raises an error if columns are needed
         return [Argument("", argument, {})]
-    path = Path(argument)
-    if not path.is_file():
+    path = with_sheet(Path(argument), sheet)
+    if not on_disk(path).is_file():
         raise DatasetError("there is no such file", argument)
     without: Iterator[tuple[str, Any, dict[str, Any]]] = ((name, text, {}) for name, text in read_sequences(path))
-    rows = list(without if reading is None else _antibodies(path, reading))
+    rows = list(without if reading is None else _antibodies(path, reading, columns))
     if not rows:
         raise DatasetError("there are no sequences", argument)
     try:
@@ -87,39 +103,53 @@ def antibodies(argument: str, reading: "Reading | None" = None) -> list[Argument
     return [Argument(name, sequence, columns) for (name, _, columns), sequence in zip(rows, normal, strict=True)]
 
 
-def _antibodies(path: Path, reading: "Reading") -> Iterator[tuple[str, Any, dict[str, Any]]]:
+def _antibodies(path: Path, reading: "Reading", columns: "Columns | None") -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """Yield the id of each antibody of a file, its chains that are read, and its columns; a missing chain is empty."""
     from antibody_esm.data.antibodies import cells_of
-    from antibody_esm.data.files import read_frames
-    from antibody_esm.data.tables import chain_columns, ids_of
+    from antibody_esm.data.antibody_tables import read_tables
+    from antibody_esm.data.tables import ids_of
+    from antibody_esm.unknown import Unknown
 
     first = 0
-    for frame in read_frames(path):
-        columns = chain_columns(frame, reading.chain, fragment=reading.fragment)
-        cells = cells_of(frame, reading)
-        reading.columns.read(cells, len(frame))  # raises an error if a column is missing
-        for row, (name, *chains) in enumerate(zip(ids_of(frame, None, first), *columns.values(), strict=True)):
+    for table in read_tables(path, columns, species=reading.species):
+        names = ids_of(table.frame, table.recognised.columns.id, first)
+        cells = cells_of(table.frame, reading)
+        reading.columns.read(cells, len(names))  # raises an error if a column is missing
+        for row, (name, *chains) in enumerate(zip(names, *_chains(table, reading), strict=True)):
+            refused = next((chain for chain in chains if isinstance(chain, Unknown)), None)
             one_text = len(set(chains)) == 1  # both domains in one sequence
-            text = chains[0] if one_text else BETWEEN.join(chain or "" for chain in chains)
+            text = refused or (chains[0] if one_text else BETWEEN.join(chain or "" for chain in chains))
             yield name, text, {column: values[row] for column, values in cells.items()}
-        first += len(frame)
+        first += len(table.frame)
 
 
-def check_table(
-    file: Path, reading: "Reading", id_column: str | None = None, heavy: str | None = None, light: str | None = None
-) -> None:
+def _chains(table: "Table", reading: "Reading") -> list[Any]:
+    """Return the columns of the chains that a model reads."""
+    from antibody_esm.data.tables import chain_columns
+
+    frame, recognised = table
+    columns = recognised.read_as(reading.chain, frame.columns)
+    by_chain = chain_columns(
+        frame, reading.chain, columns.heavy, columns.light, reading.fragment, sequence=recognised.sequence
+    )
+    return list(by_chain.values())
+
+
+def check_table(file: Path, reading: "Reading", columns: "Columns | None" = None) -> None:
     """Raise a DatasetError if a file does not exist or lacks the columns that a model reads; no model is loaded."""
     from antibody_esm.data.antibodies import cells_of
-    from antibody_esm.data.files import read_frames
-    from antibody_esm.data.tables import chain_columns, ids_of
+    from antibody_esm.data.antibody_tables import read_tables
+    from antibody_esm.data.spreadsheets import on_disk
+    from antibody_esm.data.tables import ids_of
 
-    if not file.exists():
+    if not on_disk(file).exists():
         raise DatasetError("there is no such file", file)
-    if file.is_file():  # a pipe can be read only once
-        for frame in islice(read_frames(file), 1):
-            ids_of(frame, id_column, 0)
-            chain_columns(frame, reading.chain, heavy, light, reading.fragment)
-            reading.columns.read(cells_of(frame, reading), len(frame))  # raises an error if a column is missing
+    if on_disk(file).is_file():  # a pipe can be read only once
+        for table in islice(read_tables(file, columns, cut=False), 1):
+            ids_of(table.frame, table.recognised.columns.id, 0)
+            _chains(table, reading)
+            cells = cells_of(table.frame, reading)
+            reading.columns.read(cells, len(table.frame))  # raises an error if a column is missing
 
 
 def check_suffix(out: Path | None, *suffixes: str) -> None:
@@ -155,7 +185,7 @@ def check_outputs(
         If a file cannot be written, or is named twice.
     """
     named = [out for out in outputs if out is not None]
-    inside = list(model.iterdir()) if model is not None and model.is_dir() else []
+    inside = list(model.rglob("*")) if model is not None and model.is_dir() else []
     for number, out in enumerate(named):
         _check_place(out)
         for file in [*inputs, *inside] if os.path.lexists(out) else ():

@@ -1,7 +1,7 @@
 """``antibody-esm predict``: predictions of a saved model for the antibodies in a file."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,14 +13,29 @@ from antibody_esm.cli.arguments import (
     fixed_columns,
     fixed_reading,
 )
-from antibody_esm.cli.errors import reported
+from antibody_esm.cli.errors import optional, reported
+from antibody_esm.cli.options import (
+    HeavyColumn,
+    IdColumn,
+    LayoutName,
+    LightColumn,
+    SheetName,
+    table_columns,
+    table_path,
+)
 from antibody_esm.cli.table_files import SUFFIXES, rejected_file, writing
 from antibody_esm.errors import DatasetError
+from antibody_esm.files import write
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from antibody_esm.panel import Panel
 
 
 def predict_command(
-    file: Annotated[Path, typer.Argument(help="FASTA, CSV, TSV or Parquet; .gz, .bz2 and .xz too.")],
-    model: Annotated[Path, typer.Option("--model", "-m", help="Folder of a saved model.")],
+    file: Annotated[Path, typer.Argument(help="FASTA, CSV, TSV, Excel or Parquet; .gz, .bz2 and .xz too.")],
+    model: Annotated[Path, typer.Option("--model", "-m", help="Folder of a saved model or panel.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Output table: .csv, .tsv or .parquet.")],
     threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Lowest probability of class 1.")] = None,
     assay: Annotated[str | None, typer.Option(help="elisa or psr: threshold of earlier work.")] = None,
@@ -29,9 +44,11 @@ def predict_command(
     no_check: Annotated[
         bool, typer.Option("--no-check", help="Also score sequences without a recognised antibody chain.")
     ] = False,
-    id_column: Annotated[str | None, typer.Option("--id", help="Column of the ids.")] = None,
-    heavy: Annotated[str | None, typer.Option(help="Column of the heavy chains.")] = None,
-    light: Annotated[str | None, typer.Option(help="Column of the light chains.")] = None,
+    id_column: IdColumn = None,
+    heavy: HeavyColumn = None,
+    light: LightColumn = None,
+    layout: LayoutName = None,
+    sheet: SheetName = None,
     column: Annotated[list[str] | None, typer.Option(help=COLUMN)] = None,
     liabilities: Annotated[
         bool, typer.Option("--liabilities", help="Add the number and the sites of liabilities by sequence.")
@@ -41,44 +58,58 @@ def predict_command(
 ) -> None:
     """Write the class, probability, uncertainty and distance to the training antibodies for each antibody in a file.
 
-    Rows that cannot be scored are written, with the reason, to a second file beside OUT.
+    With a panel, each antibody has a block of columns for each label, and a page beside OUT shows a heat map. Rows that
+    cannot be scored are written, with the reason, to a second file beside OUT.
     """
     with reported(f"finished vectors are in {store}; the same command continues from there"):
-        from antibody_esm.data.files import places
+        import pandas as pd
+
         from antibody_esm.model_files import saved_reading
+        from antibody_esm.panel import Panel
+        from antibody_esm.panel_files import first_model, is_panel
         from antibody_esm.predictor import Predictor
-        from antibody_esm.score_tables import Columns, score_file
+        from antibody_esm.profiles import flagged, profile_file, profile_html
+        from antibody_esm.reports.profile_page import MOST
+        from antibody_esm.score_tables import score_file
         from antibody_esm.specs import RuntimeSpec
 
         check_suffix(out, *SUFFIXES)
-        apart = rejected_file(out)
-        check_outputs([out, apart], [file], model=model, store=store)
+        several = is_panel(model)
+        apart, page = rejected_file(out), out.with_suffix(".html") if several else None
+        check_outputs([out, apart, page], [file], model=model, store=store)
+        read_from = first_model(model) if several else model
         fixed = fixed_columns(column)
-        reading = fixed_reading(saved_reading(model) or Predictor.load(model).reading, fixed)
-        check_table(file, reading, id_column, heavy, light)
-        predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers)).with_columns(fixed)
-        scored = score_file(
-            file,
-            predictor,
-            Columns(id_column, heavy, light),
-            threshold=threshold,
-            assay=assay,
-            confidence=confidence,
-            check=False if no_check else None,
-            liabilities=liabilities,
-        )
+        reading = fixed_reading(saved_reading(read_from) or Predictor.load(read_from).reading, fixed)
+        table, columns = table_path(file, sheet), table_columns(id_column, heavy, light, layout)
+        check_table(table, reading, columns)
+        options: dict[str, Any] = {
+            "threshold": threshold,
+            "assay": assay,
+            "confidence": confidence,
+            "check": False if no_check else None,
+            "liabilities": liabilities,
+        }
+        runtime = RuntimeSpec(workers=workers)
+        panel = Panel.load(model, store=store, runtime=runtime) if several else None
+        if panel is not None:
+            scored = profile_file(table, panel.with_columns(fixed), columns, **options)
+        else:
+            predictor = Predictor.load(model, store=store, runtime=runtime).with_columns(fixed)
+            scored = score_file(table, predictor, columns, **options)
         counts = {"scored": 0, "rejected": 0, "flagged": 0}
+        first_rows: list[pd.DataFrame] = []
         with writing(out) as add, writing(apart) as reject:
-            for table, rejected, _ in scored:
-                if strict and len(rejected):
-                    row, name, reason = rejected[["row", "id", "reason"]].iloc[0]
-                    raise DatasetError(f"{places(file, [row], {row: name})[row]}: {reason}", file, int(row))
-                add(table)
+            for scores, rejected, _ in scored:
+                if strict:
+                    _refuse(table, scores, rejected, panel)
+                add(scores)
                 if len(rejected):
                     reject(rejected)
-                counts["scored"] += len(table)
+                if panel is not None:
+                    first_rows.append(scores.head(max(0, MOST - counts["scored"])))
+                counts["scored"] += len(scores)
                 counts["rejected"] += len(rejected)
-                counts["flagged"] += int((table["warning"] != "").sum())
+                counts["flagged"] += int((scores["warning"] != "").sum()) if panel is None else flagged(scores, panel)
             if not counts["scored"] + counts["rejected"]:
                 raise DatasetError("there are no antibodies", file)
         if not counts["rejected"]:
@@ -86,3 +117,23 @@ def predict_command(
         print(f"{counts['scored']:,} antibodies, {counts['flagged']:,} with a warning, written to {out}")  # noqa: T201
         if counts["rejected"]:
             print(f"{counts['rejected']:,} rows cannot be scored; {apart} lists them with the reasons")  # noqa: T201
+        if panel is not None and page is not None:
+            with optional(page):
+                write(page, profile_html(pd.concat(first_rows), panel, file.name, counts["scored"]).encode())
+                print(f"{page} shows them as a heat map")  # noqa: T201
+
+
+def _refuse(file: Path, table: "pd.DataFrame", rejected: "pd.DataFrame", panel: "Panel | None") -> None:
+    """Raise the DatasetError of the first row that a model does not score."""
+    from antibody_esm.data.files import places
+
+    refused = [
+        (int(row), name, reason) for row, name, reason in rejected[["row", "id", "reason"]].itertuples(index=False)
+    ]
+    for label in panel or ():
+        absent = table[table[f"{label} prediction"].isna()]
+        columns = absent[["row", "id", f"{label} warning"]].itertuples(index=False)
+        refused += [(int(row), name, f"{label}: {reason}") for row, name, reason in columns]
+    if refused:
+        row, name, reason = min(refused, key=lambda each: each[0])
+        raise DatasetError(f"{places(file, [row], {row: name})[row]}: {reason}", file, row)

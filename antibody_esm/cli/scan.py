@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from antibody_esm.cli.arguments import COLUMN, antibodies, check_outputs, check_suffix, fixed_columns, fixed_reading
+from antibody_esm.cli.arguments import COLUMN, arguments, check_outputs, check_suffix, fixed_columns, fixed_reading
 from antibody_esm.cli.errors import reported, show
+from antibody_esm.cli.options import HeavyColumn, IdColumn, LayoutName, LightColumn, SheetName, table_columns
 
 
 def scan_command(
@@ -22,11 +23,18 @@ def scan_command(
     plausibility: Annotated[
         bool, typer.Option("--plausibility/--no-plausibility", help="Also compute the language model's log-odds.")
     ] = True,
+    id_column: IdColumn = None,
+    heavy: HeavyColumn = None,
+    light: LightColumn = None,
+    layout: LayoutName = None,
+    sheet: SheetName = None,
     column: Annotated[list[str] | None, typer.Option(help=COLUMN)] = None,
     store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
 ) -> None:
     """Print the single mutants that lower a model's prediction most, and their plausibility.
+
+    If high labels are better, such as those of Tm, these are the mutants that raise it most.
 
     Positions are those of IMGT: 27, 111A, 105-117, CDR3, FR1, CDRs, frameworks; the prefix H: or L: selects one chain.
     """
@@ -45,7 +53,7 @@ def scan_command(
         check_outputs([out, plot], [antibody], model=model, store=store)
         fixed = fixed_columns(column)
         reading = fixed_reading(saved_reading(model) or Predictor.load(model).reading, fixed)
-        named = antibodies(antibody, reading)
+        named = arguments(antibody, reading, table_columns(id_column, heavy, light, layout), sheet)
         if plot is not None and len(named) > 1:
             raise ValueError(f"a heat map shows one antibody, but {antibody} holds {len(named)}")
         predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers)).with_columns(fixed)

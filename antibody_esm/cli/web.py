@@ -220,7 +220,8 @@ def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None =
         result.plot(figure.subplots())
         mutations = result.to_frame()
         absent = "".join(f" No {name}: {why}." for name, why in result.absent.items())
-        text = f"Mutations tried: {len(mutations):,}. Those that lower the score most are below.{absent}"
+        side = "raise" if predictor.data.higher_is_better else "lower"
+        text = f"Mutations tried: {len(mutations):,}. Those that {side} the score most are below.{absent}"
         table = gr.update(value=shown(mutations.head(20)), visible=True)
         return [message_html(text, "status"), gr.update(value=figure, visible=True), table]
 
@@ -229,7 +230,7 @@ def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None =
         scores, chosen, columns = (gr.State(time_to_live=_KEPT) for _ in range(3))
         with gr.Row():
             text = gr.Textbox(label="Sequences: FASTA, or one per line", lines=8, max_lines=8, elem_id="text")
-            file = gr.File(label=f"Or a file: FASTA, CSV, TSV; at most {LARGEST // 10**6} MB", elem_id="file")
+            file = gr.File(label=f"Or a file: FASTA, CSV, TSV, Excel; at most {LARGEST // 10**6} MB", elem_id="file")
         button = gr.Button("Score", variant="primary", elem_id="score")
         message = gr.HTML(elem_id="message")
         table = gr.Dataframe(

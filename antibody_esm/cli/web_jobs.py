@@ -19,18 +19,19 @@ MOST = 2_000
 """Most antibodies at a time."""
 LONGEST = 2_000
 """Most residues of a sequence."""
-_TEXT = (".csv", ".tsv", ".tab", ".fasta", ".fa", ".faa", ".fas")
-"""Suffixes of unpacked files; a small packed file may unpack to more than memory."""
+_TEXT = (".csv", ".tsv", ".tab", ".txt", ".xlsx", ".fasta", ".fa", ".faa", ".fas")
+"""Suffixes of unpacked files, and of workbooks, which are limited; a packed file may unpack to more than memory."""
 
 
 def score_job(predictor: "Predictor", text: str, file: str | None) -> "tuple[Scores, list[dict[str, Any]]]":
     """Return the scores, and the values of the columns that the model reads for each scored antibody."""
     from antibody_esm.data.antibodies import cells_of
-    from antibody_esm.score_tables import score_frame
+    from antibody_esm.data.antibody_tables import table_of
+    from antibody_esm.score_tables import score_rows
 
-    frame = antibodies(text, file, predictor.reading.chain)
-    scores = score_frame(frame, predictor)
-    cells = cells_of(frame, predictor.reading)
+    table = table_of(antibodies(text, file, predictor.reading.chain), species=predictor.reading.species)
+    scores = score_rows(table, predictor)
+    cells = cells_of(table.frame, predictor.reading)
     return scores, [{name: values[row] for name, values in cells.items()} for row in scores.table["row"]]
 
 
@@ -59,6 +60,7 @@ def antibodies(text: str, file: str | None, chain: "Chain") -> "pd.DataFrame":
     """
     import pandas as pd
 
+    from antibody_esm.data.antibody_tables import table_of
     from antibody_esm.data.files import places, read_frames
     from antibody_esm.data.tables import chain_columns, ids_of, pasted
 
@@ -83,9 +85,12 @@ def antibodies(text: str, file: str | None, chain: "Chain") -> "pd.DataFrame":
         raise DatasetError("there are no antibodies")
     if len(frame) > MOST:
         raise DatasetError(f"at most {MOST:,} antibodies are allowed at a time; `antibody-esm predict` has no limit")
-    for column in chain_columns(frame, chain).values():
+    table, recognised = table_of(frame, cut=False)
+    columns = recognised.read_as(chain, table.columns)
+    for column in chain_columns(table, chain, columns.heavy, columns.light, sequence=recognised.sequence).values():
         long = [row for row, cell in enumerate(column) if len(str(cell)) > LONGEST]
         if long:
-            where = places(None if file is None else Path(file), long[:1], {long[0]: ids_of(frame)[long[0]]})
+            ids = ids_of(table, columns.id)
+            where = places(None if file is None else Path(file), long[:1], {long[0]: ids[long[0]]})
             raise DatasetError(f"{where[long[0]]}: a sequence may have at most {LONGEST:,} residues")
     return frame

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.data.antibody_tables import table_of
 from antibody_esm.data.column_reading import ReadColumns
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.reading import Chains, Reading, Texts
@@ -79,8 +80,8 @@ def read_antibodies(antibodies: "Antibodies", reading: Reading, check: bool | No
         columns = reading.columns.read(antibodies.columns, len(antibodies))
         return Read.of(list(antibodies.ids), antibodies.read_by(reading, check), columns)
     if is_frame(antibodies):
-        columns = reading.columns.read(cells_of(antibodies, reading), len(antibodies))
-        ids, chains = _chains(antibodies, reading)
+        ids, chains, cells = _chains(antibodies, reading)
+        columns = reading.columns.read(cells, len(ids))
         return Read.of(ids, reading.read(chains, check=check), columns)
     sequences = list[Any](normalise(antibodies, pairs=True))
     columns = reading.columns.read(None, len(sequences))
@@ -98,11 +99,12 @@ def is_frame(antibodies: "Antibodies") -> "TypeIs[pd.DataFrame]":
     return "pandas" in sys.modules and isinstance(antibodies, sys.modules["pandas"].DataFrame)
 
 
-def _chains(frame: "pd.DataFrame", reading: Reading) -> tuple[list[str], list[Chains]]:
-    """Return the ids and the chains of a table in normal form; an empty cell is None."""
-    columns = {
-        name: list(column) for name, column in chain_columns(frame, reading.chain, fragment=reading.fragment).items()
-    }
-    ids = ids_of(frame)
+def _chains(frame: "pd.DataFrame", reading: Reading) -> tuple[list[str], list[Chains], dict[str, list[Any]]]:
+    """Return the ids and the chains of a table in normal form, and the cells of columns; an empty chain is None."""
+    frame, recognised = table_of(frame, species=reading.species)
+    named = recognised.read_as(reading.chain, frame.columns)
+    read = chain_columns(frame, reading.chain, named.heavy, named.light, reading.fragment, sequence=recognised.sequence)
+    columns = {name: list(column) for name, column in read.items()}
+    ids = ids_of(frame, named.id)
     data = Dataset([str(row) for row in range(len(ids))], columns.get("heavy"), columns.get("light"))
-    return ids, data.chains
+    return ids, data.chains, cells_of(frame, reading)

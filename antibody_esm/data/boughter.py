@@ -92,9 +92,9 @@ def boughter(labels: Labels = "graded") -> Dataset:
     )
     data = _of_counted(kept, origin)
     if labels == "count":
-        return replace(data, label=data.measurements[_GRADE])
+        return replace(data, label=data.measurements[_GRADE], label_name=_GRADE)
     label = (np.asarray(data.measurements[_GRADE]) >= MANY).astype(np.float64)
-    return replace(data, label=label, ungraded=_of_counted(some, origin))
+    return replace(data, label=label, label_name="polyreactivity", ungraded=_of_counted(some, origin))
 
 
 def _of_counted(rows: "list[Counted]", origin: Provenance) -> Dataset:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.data.cells import MISSING
 from antibody_esm.data.files import places
-from antibody_esm.data.tables import MISSING
 from antibody_esm.errors import DatasetError, SequenceError, listed
 from antibody_esm.sequences import normalise
 

@@ -21,6 +21,7 @@ from antibody_esm.data.columns import (
     plain,
     rows_of,
 )
+from antibody_esm.data.labels import Labelled
 from antibody_esm.data.molecules import Molecules
 from antibody_esm.data.parts import FRAGMENTS
 from antibody_esm.data.provenance import Provenance
@@ -34,13 +35,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Dataset", "Provenance"]
 
-RESERVED = frozenset({"id", "heavy", "light", "label", "groups"})
-"""Names that a measurement, or a column that is read, cannot have."""
 _IN_PYTHON = Provenance("given in Python")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Dataset(Molecules):
+class Dataset(Molecules, Labelled):
     """Antibodies with a measured property.
 
     The constructor brings sequences into normal form (upper case, no outer white space).
@@ -66,6 +65,14 @@ class Dataset(Molecules):
         Part of the chains that the sequences already are, such as ``"H-CDRs"``; None for whole chains. `cut` sets it.
     species
         Species whose profiles number the chains of these data, and of antibodies that a model trained on them reads.
+    targets
+        Names of measurements that are labels, each with its own missing values; ``label`` is then None, and `target`
+        returns the antibodies with one of them as the label.
+    label_name
+        Name of the measured property, such as ``"HIC"``. Like `directions`, it is no part of the digest.
+    directions
+        True by name of a label for which high values are better, False for which low values are. The names of known
+        assays (`antibody_esm.data.assays`) need none.
     columns
         Columns that a model reads beside the sequences, ``(n,)`` by name: numbers, in which NaN is a missing value, or
         text, in which None is. A column with any text is text.
@@ -73,7 +80,8 @@ class Dataset(Molecules):
     Raises
     ------
     DatasetError
-        If lengths differ, ids repeat, labels are missing or not numbers, or the chain has no such fragment.
+        If lengths differ, ids repeat, labels are missing or not numbers, or the chain has no such fragment; if a target
+        is no measurement, or there is a label beside targets.
     SequenceError
         If a sequence is not made of amino acids and X.
 
@@ -97,6 +105,9 @@ class Dataset(Molecules):
     fragment: str | None = None
     species: tuple[str, ...] = SPECIES
 
+    targets: tuple[str, ...] = field(default=(), kw_only=True)
+    label_name: str | None = field(default=None, kw_only=True)
+    directions: Mapping[str, bool] = field(default_factory=dict, kw_only=True)
     columns: Mapping[str, ColumnValues] = field(default_factory=dict, kw_only=True)
     file: Path | None = field(default=None, kw_only=True)
     """The file whose i-th row is antibody i; None if there is none."""
@@ -113,7 +124,7 @@ class Dataset(Molecules):
         put(self, "species", tuple(self.species))
         Reading(self.chain, self.fragment)  # raises an error if the chain or fragment does not exist
         put(self, "ids", tuple(str(name) for name in self.ids))
-        self._check_names()
+        self.check_names()
         if self.heavy is None and self.light is None:
             raise DatasetError("a data set needs heavy or light chains")
         put(self, "heavy", normal_chains(self.heavy, self.ids))
@@ -127,6 +138,9 @@ class Dataset(Molecules):
         if self.ungraded is not None:
             alike = replace(self.ungraded, chain=self.chain, fragment=self.fragment, species=self.species)
             put(self, "ungraded", alike)
+        put(self, "targets", tuple(self.targets))
+        put(self, "directions", dict(self.directions))
+        self.check_targets()
         every = {name: getattr(self, name) for name in ("heavy", "light", "label", "groups")}
         for name, column in (every | {**self.measurements} | {**self.columns}).items():
             if column is not None and len(column) != len(self.ids):
@@ -138,17 +152,10 @@ class Dataset(Molecules):
                 f"the id of {where} occurs in an earlier row; ids must be distinct", row=row, column="id"
             )
 
-    def _check_names(self) -> None:
-        for kind, names in (("measurement", self.measurements), ("column", self.columns)):
-            taken = sorted(RESERVED & set(map(str, names)))
-            if taken:
-                raise DatasetError(f"a {kind} cannot be named {taken[0]!r}", column=taken[0])
-        both = sorted(set(self.measurements) & set(self.columns))
-        if both:
-            raise DatasetError(f"{both[0]!r} is both a measurement and a column that is read", column=both[0])
-
     def __repr__(self) -> str:
         parts = [f"{len(self)} antibodies"]
+        if self.targets:
+            parts.append(f"{len(self.targets)} labels")
         if self.label is not None:
             label = np.asarray(self.label)
             binary = np.all((label == 0) | (label == 1))
@@ -163,7 +170,8 @@ class Dataset(Molecules):
     def digest(self) -> str:
         """SHA-256 over ids, chains, labels, groups, measurements, columns, chain, fragment, species and provenance.
 
-        The measurement `grade` and the antibodies `ungraded` are left out.
+        Names of targets count; the name of a single label and the side that is better do not, nor do `grade` and
+        `ungraded`.
         """
         content = {
             "ids": self.ids,
@@ -178,46 +186,63 @@ class Dataset(Molecules):
                 for name, values in self.measurements.items()
                 if name != self.grade
             },
-            "provenance": self.provenance.__dict__,
+            "provenance": self.provenance.to_dict(),
             # Only if they differ from the default, so that earlier digests stay.
             **({} if self.species == SPECIES else {"species": self.species}),
             **({"columns": {name: plain(values) for name, values in self.columns.items()}} if self.columns else {}),
+            **({"targets": self.targets} if self.targets else {}),
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
-    def binary_labels(self) -> NDArray[np.int64]:
-        """Return the labels ``(n,)`` as 0 and 1.
+    def target(self, name: str) -> "Dataset":
+        """Return the antibodies that have one of the labels in `targets`, as a data set with this label.
+
+        Antibodies without it are left out; the provenance counts and names them. Other measurements stay.
 
         Raises
         ------
         DatasetError
-            If there are no labels, if a label is neither 0 nor 1, or if all are equal.
-        """
-        if self.label is None:
-            raise DatasetError("this data set has no labels", column="label")
-        label = np.asarray(self.label)
-        values = np.unique(label)
-        if set(values) - {0.0, 1.0}:
-            shown = ", ".join(f"{value:g}" for value in values[:5]) + (", ..." if len(values) > 5 else "")
-            raise DatasetError(f"a classifier needs the labels 0 and 1; the labels are {shown}", column="label")
-        if len(values) < 2:
-            raise DatasetError(f"a classifier needs both classes; every label is {values[0]:g}", column="label")
-        return label.astype(np.int64)
+            If the label is not in `targets`, or no antibody has it.
 
-    def continuous_labels(self) -> NDArray[np.float64]:
-        """Return the labels ``(n,)`` as numbers of any size.
-
-        Raises
-        ------
-        DatasetError
-            If there are no labels, or if all are equal.
+        Examples
+        --------
+        >>> measured = {"HIC": [9.1, None, 11.2], "Tm2": [70.0, 81.5, None]}
+        >>> data = Dataset(["a", "b", "c"], ["EVQLV", "QVQLQ", "QVQLV"], measurements=measured, targets=("HIC", "Tm2"))
+        >>> data.target("HIC").ids, data.target("HIC").provenance.dropped
+        (('a', 'c'), {'b': 'no HIC'})
         """
-        if self.label is None:
-            raise DatasetError("this data set has no labels", column="label")
-        label = np.asarray(self.label)
-        if len(np.unique(label)) < 2:
-            raise DatasetError(f"a regressor needs labels that differ; every label is {label[0]:g}", column="label")
-        return label
+        if name not in self.targets:
+            names = f"the labels are {', '.join(self.targets)}" if self.targets else "this data set has no targets"
+            raise DatasetError(f"no label {name!r}; {names}", self.file, column=name)
+        measurements = dict(self.measurements)
+        values = measurements.pop(name)
+        directions = {other: side for other, side in self.directions.items() if other == name}
+        return replace(self, targets=(), measurements=measurements, directions=directions).with_label(name, values)
+
+    def with_label(self, name: str, values: NDArray[np.float64] | Sequence[float]) -> "Dataset":
+        """Return the antibodies that have a value, with these values as their label of this name; see `target`.
+
+        Parameters
+        ----------
+        name
+            Name of the measured property.
+        values
+            ``(n,)``; NaN is a missing value.
+        """
+        numbers = np.array(values, np.float64)
+        measured = ~np.isnan(numbers)
+        if not measured.any():
+            raise DatasetError(f"no antibody has a {name}: every value is missing", self.file, column=name)
+        if measured.all():
+            return replace(self, label=numbers, label_name=name)
+        dropped = {self.ids[row]: f"no {name}" for row in np.flatnonzero(~measured).tolist()}
+        provenance = replace(
+            self.provenance,
+            counts=self.provenance.counts | {f"with {name}": int(measured.sum())},
+            dropped=self.provenance.dropped | dropped,
+        )
+        kept = self.subset(measured)
+        return replace(kept, label=numbers[measured], label_name=name, provenance=provenance)
 
     def subset(self, rows: Iterable[int] | NDArray[Any]) -> "Dataset":
         """Return the antibodies at these indices, or at the true values of a boolean mask, in that order.
@@ -230,20 +255,17 @@ class Dataset(Molecules):
         def pick(column: Sequence[Any] | None) -> list[Any] | None:
             return None if column is None else [column[i] for i in kept]
 
-        return Dataset(
+        return replace(
+            self,
             ids=[self.ids[i] for i in kept],
             heavy=pick(self.heavy),
             light=pick(self.light),
             label=None if self.label is None else np.asarray(self.label)[kept],
             groups=pick(self.groups),
-            provenance=self.provenance,
-            chain=self.chain,
             measurements={name: np.asarray(values)[kept] for name, values in self.measurements.items()},
-            fragment=self.fragment,
-            species=self.species,
             columns={name: rows_of(values, kept) for name, values in self.columns.items()},
-            not_kept=self.not_kept,
-            grade=self.grade,
+            ungraded=None,
+            file=None,
         )
 
     def cut(
@@ -356,21 +378,6 @@ class Dataset(Molecules):
             takes about 10 ms a sequence.
         """
         return audit(self, other, identities, numbering)
-
-    def measurement(self, name: str) -> NDArray[np.float64]:
-        """Return a measurement ``(n,)`` by its name; NaN is a missing value.
-
-        Raises
-        ------
-        DatasetError
-            If there is none; the message lists the measurements, and names a column of text as such.
-        """
-        if name in self.measurements:
-            return np.asarray(self.measurements[name])
-        there = ", ".join(self.measurements) or "none"
-        is_text = name in self.not_kept or isinstance(self.columns.get(name), tuple)
-        text = ": it is a column of text" if is_text else ""
-        raise DatasetError(f"there is no measurement {name!r}{text}. The measurements are: {there}", column=name)
 
     def to_frame(self) -> "pd.DataFrame":
         """Return a DataFrame: id, and heavy, light, label, groups, measurements and columns that have values.

@@ -87,6 +87,7 @@ def jain(labels: str = "flags") -> Dataset:
         label=label,
         measurements=measured | {_GRADE: flags},
         grade=_GRADE,
+        label_name=labels,
         provenance=Provenance(
             source="jain: supporting tables 2 and 3 of the paper",
             rule=rule,

@@ -1,29 +1,38 @@
 """Tables of labelled antibodies as data sets; messages name each faulty row."""
 
 import hashlib
-import math
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from antibody_esm.data.antibody_tables import one_table, table_of, without_refused
+from antibody_esm.data.assays import directions
+from antibody_esm.data.cells import MISSING, cleaned, is_missing
+from antibody_esm.data.column_roles import Recognised
 from antibody_esm.data.dataset import Dataset
-from antibody_esm.data.files import is_fasta, places, read_frames, read_table, with_index
+from antibody_esm.data.files import is_fasta, places, read_frames, read_table
+from antibody_esm.data.layouts import PLAIN, Columns
 from antibody_esm.data.other_columns import other_columns
 from antibody_esm.data.provenance import Provenance
+from antibody_esm.data.spreadsheets import on_disk
 from antibody_esm.data.tables import (
-    MISSING,
     advised,
-    cleaned,
     columns_there,
     divided,
-    is_missing,
     named_column,
     refuse_own_partner,
     usual_id_column,
+    with_single_chains,
 )
 from antibody_esm.errors import DatasetError, SequenceError, fault, listed
+from antibody_esm.numbering import SPECIES
 from antibody_esm.sequences import BETWEEN, Chain, normalise
+from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,30 +46,52 @@ def read_dataset(
     id: str | None = None,  # noqa: A002  the name of the column, as in the data set
     heavy: str | None = None,
     light: str | None = None,
-    label: str | None = None,
+    label: str | Sequence[str] | None = None,
     groups: str | None = None,
     chain: Chain | None = None,
+    higher_is_better: bool | Mapping[str, bool] | None = None,
     labels: "str | Path | pd.DataFrame | Mapping[str, float] | None" = None,
     columns: Sequence[str] = (),
     required: bool = True,
     labelled: bool = True,
+    drop: bool = False,
+    layout: str | None = None,
+    species: Sequence[str] | None = None,
 ) -> Dataset:
     """Read labelled antibodies; see `antibody_esm.load_dataset` for the parameters.
 
-    If `required`, every antibody must have the chain that is embedded. If `labelled`, every antibody must have a
-    label; otherwise labels are read only if the table has them.
+    If `required`, every antibody must have the chain that is embedded. If `labelled`, antibodies without a label are
+    left out; otherwise labels are read only if the table has one for every antibody. If `drop`, rows that the layout
+    refuses are left out.
     """
+    several = label is not None and not isinstance(label, str)
+    names: tuple[str, ...] = (label or "label",) if label is None or isinstance(label, str) else tuple(label)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise DatasetError(f"label= must be the name of a column or a list of names, got {label!r}")
+    single = label if isinstance(label, str) else None
+    recognised = Recognised(PLAIN, Columns(id, heavy, light, single))
+    refused: dict[str, str] = {}
     path = None if not isinstance(source, str | Path) else _expanded(source)
-    if path is not None and is_fasta(path):
-        frame = _read_fasta(path, labels, id or "id", label or "label", labelled=labelled)
+    is_fasta_file = path is not None and is_fasta(path)
+    if path is not None and is_fasta_file:
+        frame, recognised = _read_fasta(path, labels, id or "id", names, labelled=labelled)
         if chain is None and all(BETWEEN in sequence for sequence in frame["sequence"]):
             chain = "paired"
         frame = _with_chains(frame, chain or "heavy", path, required=required)
-        id = label = None  # noqa: A001  now the frame's own
+        id = None  # noqa: A001  now the frame's own
     elif labels is not None:
         raise DatasetError("labels= is for FASTA files; name the column of a table with label=", path)
     else:
-        frame = with_index(source) if not isinstance(source, str | Path) else read_table(_expanded(source))
+        rows_of: Any = source if path is None else path
+        table = one_table(rows_of, Columns(id, heavy, light, single, layout), species=species or SPECIES)
+        if several or (not labelled and not table.recognised.is_complete(table.frame, "label")):
+            table = table._replace(recognised=table.recognised.without("label"))
+        table, chain = with_single_chains(table, chain)
+        id, heavy, light, single, _ = table.recognised.columns  # noqa: A001  as recognised
+        names = names if several else (single or names[0],)
+        frame, recognised = table
+        if drop:
+            frame, refused = without_refused(table)
 
     def column(name: str | None, default: str) -> "pd.Series[Any] | None":
         if name is None and default not in frame.columns:
@@ -71,54 +102,77 @@ def read_dataset(
         raise DatasetError("the table has no rows", path)
     heavy_chains, light_chains = column(heavy, "heavy"), column(light, "light")
     if heavy_chains is None and light_chains is None:
+        doubtful = recognised.several()
         raise DatasetError(
-            f"no column with sequences; name a column with heavy= or light=. {columns_there(frame, path)}", path
+            f"no column with sequences; {doubtful or 'name a column'} with heavy= or light=. "
+            f"{columns_there(frame, path)}",
+            path,
         )
     if chain is None:
         chain = "light" if heavy_chains is None else "heavy"
     if required:
         refuse_own_partner(chain, heavy, light, path)
     id_column = column(id, usual_id_column(frame))
-    rows = _Rows(path, None if id_column is None else _texts(id_column))
-    ids = [str(i) for i in range(len(frame))] if id_column is None else _names(id_column, rows)
-    group_column = column(groups, "groups")
-    label_column = None
-    if labelled or label is not None or "label" in frame.columns:
-        label_column = named_column(frame, "label" if label is None else label, path)
-    _refuse_repeats(ids, id_column, rows)
-    others = other_columns(
-        frame,
-        {
-            str(used.name)
-            for used in (id_column, heavy_chains, light_chains, label_column, group_column)
-            if used is not None
-        },
-        columns,
-        path,
+    rows = _Rows(path, None if id_column is None else _texts(id_column), list(frame.index) if refused else None)
+    ids = (
+        list(map(str, frame.index if refused else range(len(frame)))) if id_column is None else _names(id_column, rows)
     )
-    return Dataset(
+    group_column = column(groups, "groups")
+    optional = not labelled and (single is None or is_fasta_file) and names[0] not in frame.columns
+    label_columns = {} if optional else {name: named_column(frame, name, path) for name in names}
+    _refuse_repeats(ids, id_column, rows)
+    measured = {name: _numbers(values, rows) for name, values in label_columns.items()}
+    used = [id_column, heavy_chains, light_chains, group_column, *label_columns.values()]
+    others = other_columns(frame, {str(each.name) for each in used if each is not None}, columns, path)
+    data = Dataset(
         ids=ids,
         heavy=_sequences(heavy_chains, "heavy", frame, rows, required=required and chain != "light"),
         light=_sequences(light_chains, "light", frame, rows, required=required and chain != "heavy"),
-        label=None if label_column is None else _numbers(label_column, rows),
         groups=None if group_column is None else _names(group_column, rows),
-        provenance=_provenance(path, len(frame)),
+        provenance=_provenance(path, len(frame), recognised, refused),
         chain=chain,
-        **others._asdict(),
-        file=path,
+        measurements=(measured if several else {}) | others.measurements,
+        columns=others.columns,
+        not_kept=others.not_kept,
+        targets=names if several and measured else (),
+        directions=directions(higher_is_better, names),
+        file=None if refused else path,
     )
+    if several or not measured:
+        return data
+    return _labelled(data, names[0], measured[names[0]], labelled=labelled)
+
+
+def _labelled(data: Dataset, name: str, values: NDArray[np.float64], *, labelled: bool) -> Dataset:
+    """Return the antibodies that have a label; all of them without labels if these are optional and some are missing.
+
+    Raises
+    ------
+    DatasetError
+        If no antibody has a label.
+    """
+    missing = int(np.isnan(values).sum())
+    if missing and not labelled:
+        warnings.warn(f"{missing:,} of {len(data):,} antibodies have no {name!r}; labels are not read", stacklevel=4)
+        return data
+    return data.with_label(name, values)
 
 
 class _Rows:
     """Names of the rows of a table or a DataFrame, for messages."""
 
-    def __init__(self, path: Path | None, ids: list[str] | None) -> None:
+    def __init__(self, path: Path | None, ids: list[str] | None, numbers: list[int] | None = None) -> None:
         self.path = path
         self._ids = ids
+        self._numbers = numbers
+        """Row of the file of each row, if rows were left out."""
 
     def places(self, rows: Iterable[int]) -> dict[int, str]:
         """Return the names of the first of these rows."""
-        return places(self.path, rows, dict(enumerate(self._ids)) if self._ids is not None else {})
+        numbers = {row: row if self._numbers is None else self._numbers[row] for row in rows}
+        ids = {} if self._ids is None else {number: self._ids[row] for row, number in numbers.items()}
+        named = places(self.path, numbers.values(), ids)
+        return {row: named[number] for row, number in numbers.items() if number in named}
 
     def error(self, message: str, rows: list[int], column: "pd.Series[Any] | None") -> DatasetError:
         """Return the error of these rows of a column; their places follow the message."""
@@ -128,16 +182,27 @@ class _Rows:
         )
 
 
-def _read_fasta(path: Path, labels: Any, id_column: str, label_column: str, *, labelled: bool) -> "pd.DataFrame":
+def _read_fasta(
+    path: Path, labels: Any, id_column: str, names: tuple[str, ...], *, labelled: bool
+) -> "tuple[pd.DataFrame, Recognised]":
     """Return the records of a FASTA file as a table with ids, sequences and labels."""
     import pandas as pd
 
     frame = pd.concat([pd.DataFrame(columns=["id", "sequence"]), *read_frames(path)], ignore_index=True)
+    taken = {"id", "sequence", "heavy", "light"} & set(names)
+    if taken:
+        raise DatasetError(f"a label of a FASTA file cannot be named {taken.pop()!r}", path)
     if labels is not None:
-        frame["label"] = _labels_of(frame["id"], labels, id_column, label_column, path)
+        if isinstance(labels, Mapping) and len(names) > 1:
+            raise DatasetError("several labels need labels= to be a table with a column for each", path)
+        for name in names:
+            frame[name] = _labels_of(frame["id"], labels, id_column, name, path)
+    elif "TARGET" in frame.columns:
+        frame, recognised = table_of(frame, labelled=True, source=str(path))
+        return frame.assign(**dict.fromkeys(names[:1], frame["TARGET"])), recognised
     elif labelled:
         raise DatasetError("a FASTA file has no labels; pass labels=, a table or a mapping from id to label", path)
-    return frame
+    return frame, Recognised(PLAIN, Columns())
 
 
 def _with_chains(frame: "pd.DataFrame", chain: Chain, path: Path, *, required: bool) -> "pd.DataFrame":
@@ -197,9 +262,15 @@ def _sequences(
         wrong.sort(key=lambda offence: offence[0])
         where = rows.places(row for row, _ in wrong)
         shown = [f"{where[row]}{reason}" for row, reason in wrong[:_SHOWN]]
+        hint = (
+            ".\n  drop=True leaves out the rows that cannot be read"
+            if any(isinstance(cell, Unknown) for cell in cells)
+            else ""
+        )
         raise DatasetError(
             f"column {column.name!r} has cells that are not sequences of the 20 amino acids and X:\n  "
-            + listed(shown, len(wrong), "\n  "),
+            + listed(shown, len(wrong), "\n  ")
+            + hint,
             rows.path,
             column=str(column.name),
             rows=list(dict.fromkeys(row for row, _ in wrong)),
@@ -232,13 +303,10 @@ def _refuse_repeats(ids: list[str], column: "pd.Series[Any] | None", rows: _Rows
         )
 
 
-def _numbers(column: "pd.Series[Any]", rows: _Rows) -> list[float]:
-    """Return labels as numbers. Raises one DatasetError for all rows without a label."""
+def _numbers(column: "pd.Series[Any]", rows: _Rows) -> NDArray[np.float64]:
+    """Return labels as numbers; a missing label is NaN. Raises DatasetError if a label is no number."""
     numbers = [_number(value, row, column, rows) for row, value in enumerate(column)]
-    missing = [row for row, number in enumerate(numbers) if number is None or math.isnan(number)]
-    if missing:
-        raise rows.error(f"{len(missing)} labels are missing", missing, column)
-    return [number for number in numbers if number is not None]
+    return np.array([np.nan if number is None else number for number in numbers], np.float64)
 
 
 def _number(value: Any, row: int, column: "pd.Series[Any]", rows: _Rows) -> float | None:
@@ -267,8 +335,12 @@ def _expanded(path: str | Path) -> Path:
         raise DatasetError(f"the path cannot be expanded: {error}", path) from error
 
 
-def _provenance(path: Path | None, rows: int) -> Provenance:
+def _provenance(path: Path | None, rows: int, recognised: Recognised, refused: dict[str, str]) -> Provenance:
+    counts = {"rows read": rows + len(refused)} | ({"rows that are not refused": rows} if refused else {})
+    columns = recognised.to_dict()
     if path is None:
-        return Provenance("a DataFrame", counts={"rows read": rows})
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Provenance(path.name, sha256={path.name: digest}, counts={"rows read": rows})
+        return Provenance("a DataFrame", counts=counts, dropped=refused, columns=columns)
+    file = on_disk(path)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    name = file.name if file == path else f"{file.name}/{path.name}"
+    return Provenance(name, sha256={file.name: digest}, counts=counts, dropped=refused, columns=columns)

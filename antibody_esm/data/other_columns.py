@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.data.columns import ColumnValues, is_absent, numbers_of
-from antibody_esm.data.dataset import RESERVED
+from antibody_esm.data.labels import RESERVED
 from antibody_esm.data.tables import named_column
 from antibody_esm.errors import DatasetError
 

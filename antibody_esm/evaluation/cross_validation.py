@@ -47,6 +47,8 @@ def cross_validate(
     label: NDArray[Any],
     split: SplitSpec | Division,
     workers: int | None = None,
+    *,
+    higher_is_better: bool = True,
     others: NDArray[np.float64] | None = None,
 ) -> CrossValidation:
     """Return the scores and predictions of an unfitted classifier or regressor.
@@ -63,6 +65,8 @@ def cross_validate(
         Division of the rows; a spec if each row is its own unit.
     workers
         Folds at a time; None is one per usable core. It changes no number.
+    higher_is_better
+        False if the lowest continuous labels are the best, see `metrics.score_continuous`.
     others
         ``(m, dim)``, features of rows without a label, which the model of every fold predicts.
 
@@ -90,7 +94,8 @@ def cross_validate(
     # Threads: the slow parts here (trees, solvers, matrix products) run outside of Python.
     with one_blas_thread():
         results = in_threads(run, divided, workers_of(classifier, workers))
-    validation = collect(label, division.spec, divided, [tested for tested, _ in results])
+    tested = [each for each, _ in results]
+    validation = collect(label, division.spec, divided, tested, higher_is_better=higher_is_better)
     every = [each for _, each in results if each is not None]
     return replace(validation, others=np.stack(every)) if every else validation
 
@@ -116,7 +121,12 @@ FoldPredictions = tuple[NDArray[Any], NDArray[np.float64] | None]
 
 
 def collect(
-    label: NDArray[Any], split: SplitSpec, divided: list[Fold], results: Sequence[FoldPredictions]
+    label: NDArray[Any],
+    split: SplitSpec,
+    divided: list[Fold],
+    results: Sequence[FoldPredictions],
+    *,
+    higher_is_better: bool = True,
 ) -> CrossValidation:
     """Return the cross-validation from predictions and probabilities of the test rows of each fold."""
     continuous = results[0][1] is None
@@ -129,13 +139,18 @@ def collect(
         at = test, number // n_folds
         fold[at], prediction[at] = number % n_folds, predicted
         if probable is None:
-            scores.append(score_continuous(label[test], predicted))
+            scores.append(score_continuous(label[test], predicted, higher_is_better=higher_is_better))
         else:
             probability[at] = probable
             scores.append(score(label[test], predicted, probable))
     by_metric = {metric: np.array([by_fold[metric] for by_fold in scores]) for metric in scores[0]}
     if split.by == "leave_one_out":
-        rows = ContinuousPredictions(target=label, prediction=prediction[:, 0].astype(np.float64), fold=fold[:, 0])
+        rows = ContinuousPredictions(
+            target=label,
+            prediction=prediction[:, 0].astype(np.float64),
+            fold=fold[:, 0],
+            higher_is_better=higher_is_better,
+        )
         by_metric = {metric: np.array([value]) for metric, value in rows.pooled().scores().items()}
     if split.repeats == 1:
         fold, prediction, probability = fold[:, 0], prediction[:, 0], probability[:, 0]

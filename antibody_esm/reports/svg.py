@@ -35,12 +35,14 @@ def svg(draw: Callable[["Axes"], object], name: str, description: str, size: tup
     with warnings.catch_warnings(), rc_context({**STYLE, **settings}):
         figure = Figure(figsize=size, layout="constrained")
         draw(figure.subplots())
-        for drawn in (figure, *figure.axes):
-            drawn.set_facecolor("none")
+        figure.set_facecolor("none")
+        for axes in figure.axes:
+            axes.set_facecolor("none")
         written = StringIO()
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the page's fonts are the reader's
         # `Figure.savefig` would draw twice: once for the layout, which drawing makes too.
-        FigureCanvasSVG(figure).print_svg(written, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+        canvas: Any = FigureCanvasSVG(figure)
+        canvas.print_svg(written, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     text = written.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>", "", text, flags=re.S)

@@ -95,7 +95,7 @@ class DataSettings(Frozen):
     id: str | None = None
     heavy: str | None = None
     light: str | None = None
-    label: str | None = None
+    label: str | tuple[str, ...] | None = None
     groups: str | None = None
     chain: Chain | None = None
     fragment: str | None = None
@@ -103,6 +103,7 @@ class DataSettings(Frozen):
     species: tuple[str, ...] | None = None
     labels: str | None = None
     columns: tuple[str, ...] | None = None
+    higher_is_better: bool | dict[str, bool] | None = None
     check: bool = True
 
 
