@@ -58,7 +58,7 @@ def boughter(labels: Labels = "graded") -> Dataset:
     counts: dict[str, int] = {"antibodies": len(records)}
     dropped: dict[str, str] = {}
     kept: list[Counted] = []
-    some: list[Counted] = []
+    others: list[Counted] = []
     for record, (heavy, light) in zip(records, pairs, strict=True):
         ligands = ligands_of(record, heavy, light, mice)
         reason = _unusable(heavy, "heavy") or _unusable(light, "light")
@@ -68,7 +68,7 @@ def boughter(labels: Labels = "graded") -> Dataset:
             dropped[record.id] = reason or ""
         elif labels == "graded" and 0 < ligands < MANY:
             dropped[record.id] = f"1 to {MANY - 1} ligands"
-            some.append((record, heavy, light, ligands))
+            others.append((record, heavy, light, ligands))
         else:
             kept.append((record, heavy, light, ligands))
     reasons = Counter(dropped.values())
@@ -94,7 +94,7 @@ def boughter(labels: Labels = "graded") -> Dataset:
     if labels == "count":
         return replace(data, label=data.measurements[_GRADE], label_name=_GRADE)
     label = (np.asarray(data.measurements[_GRADE]) >= MANY).astype(np.float64)
-    return replace(data, label=label, label_name="polyreactivity", ungraded=_of_counted(some, origin))
+    return replace(data, label=label, label_name="polyreactivity", ungraded=_of_counted(others, origin))
 
 
 def _of_counted(rows: "list[Counted]", origin: Provenance) -> Dataset:
