@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from antibody_esm import Dataset, DatasetError, Panel, Predictor, SplitSpec, StoreError, Trainer
+from antibody_esm import Benchmark, Dataset, DatasetError, Panel, Predictor, SplitSpec, StoreError, Trainer
 from antibody_esm.cli import train
 from antibody_esm.model_files import manifest_digest
 from antibody_esm.panel_files import folder_names
@@ -255,3 +256,36 @@ def test_the_command_trains_all_labels_and_its_metrics_are_those_of_single_runs(
     run("data.label=HIC", f"output={tmp_path / 'both'}")
     assert Predictor.load(tmp_path / "both" / "model").data.label == "HIC"
     assert not (tmp_path / "both" / "model" / "Tm2").exists()
+
+
+def test_a_benchmark_runs_every_pipeline_on_every_label(tmp_path: Path) -> None:
+    data, test = measured().subset(range(40)), measured(60).subset(range(40, 60))
+
+    def benchmark(data: Dataset, test: Dataset) -> Benchmark:
+        options = {"split": THREE, "check": False, "output": tmp_path / "benchmark"}
+        return Benchmark(["descriptors"], ["ridge"], data, [test], **options)  # type: ignore[arg-type]
+
+    several = benchmark(data, test)
+    grid = several.run()
+    assert (several.computed, len(grid.reports), len(grid.columns)) == (3, 6, 6)
+    for label in LABELS:
+        single = Benchmark(
+            ["descriptors"], ["ridge"], data.target(label), [test.target(label)], split=THREE, check=False
+        )
+        alone = {report.is_cross_validation: report for report in single.run().reports}
+        mine = {report.is_cross_validation: report for report in grid.reports if report.data.label_name == label}
+        for kind, report in mine.items():
+            assert close(report.to_dict()["scores"], alone[kind].to_dict()["scores"])
+        assert mine[False].openings == 1
+    assert benchmark(data, test).finished() == str(grid)
+    assert "HIC, test" in str(grid)
+    other = benchmark(replace(data, directions={"HIC": True}), test)
+    assert other.finished() is None
+    other.run()
+    assert other.computed == 1  # the recall of the best tenth is another one
+    with pytest.raises(DatasetError, match="3 of 3 labels do not fit logreg"):
+        Benchmark(["descriptors"], ["ridge", "logreg"], data).run()
+    with pytest.raises(DatasetError, match="has no label 'HIC'"):
+        benchmark(data, antibodies(20, continuous=True)).run()
+    with pytest.raises(DatasetError, match="no label 'Tm2'"):
+        benchmark(data, replace(test, targets=("HIC",))).run()
