@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.batch import Batch, Rows
-from antibody_esm.data.tables import in_file, read_sequences
+from antibody_esm.data.tables import SequenceColumn, in_file, read_sequences
 from antibody_esm.errors import BadResidue, CheckpointError, SequenceError
 from antibody_esm.features.sources import AnyExtractor, Ensemble, Source, load
 from antibody_esm.plm.extractor import Extractor
@@ -163,6 +163,8 @@ def embed_stream(
     runtime: RuntimeSpec | None = None,
     *,
     column: str | None = None,
+    id: str | None = None,  # noqa: A002  the name of the column, as in load_dataset
+    layout: str | None = None,
     at_once: int = 2**16,
 ) -> Iterator[Block]:
     """Yield the vectors of a file or an iterator in batches, in order; it may be larger than memory.
@@ -175,7 +177,10 @@ def embed_stream(
     extractor, store, runtime
         As for `embed`.
     column
-        Column of the sequences in a table; None is the first of sequence, heavy, light that exists.
+        Column of the sequences in a table; None is that of the layout, else the first of sequence, heavy, light that
+        exists or is recognised.
+    id, layout
+        Column of the ids, and layout of the table; None is recognised, see `load_dataset`.
     at_once
         Most sequences in a batch.
 
@@ -199,14 +204,14 @@ def embed_stream(
     if not isinstance(extractor, AnyExtractor):
         extractor = load(extractor, runtime)
     kept = None if store is None else as_store(store)
-    forecast = None
+    forecast, named = None, SequenceColumn(column, id, layout)
     if isinstance(source, str | Path):
-        _, forecast = survey_file(Path(source), extractor, kept, column)
-    return stream_blocks(source, extractor, kept, column, at_once, forecast)
+        _, forecast = survey_file(Path(source), extractor, kept, named)
+    return stream_blocks(source, extractor, kept, named, at_once, forecast)
 
 
 def survey_file(
-    path: Path, extractor: AnyExtractor, store: Store | None, column: str | None = None
+    path: Path, extractor: AnyExtractor, store: Store | None, column: str | SequenceColumn | None = None
 ) -> tuple[int, Forecast | None]:
     """Check a file; return its number of sequences, and a forecast of the work, or None without a model."""
     try:
@@ -229,7 +234,7 @@ def stream_blocks(
     source: str | Path | Iterable[str | tuple[str, str]],
     extractor: AnyExtractor,
     store: Store | None,
-    column: str | None = None,
+    column: str | SequenceColumn | None = None,
     at_once: int = 2**16,
     forecast: Forecast | None = None,
 ) -> Iterator[Block]:
@@ -243,7 +248,9 @@ def stream_blocks(
 
 
 def blocks(
-    source: str | Path | Iterable[str | tuple[str, str]], column: str | None = None, at_once: int = 2**16
+    source: str | Path | Iterable[str | tuple[str, str]],
+    column: str | SequenceColumn | None = None,
+    at_once: int = 2**16,
 ) -> Iterator[tuple[list[str], list[str]]]:
     """Yield batches of ids and sequences in normal form of a file or an iterable; see `embed_stream`."""
     named: Iterator[tuple[str, Any]]
@@ -261,7 +268,7 @@ def blocks(
 
 
 @contextmanager
-def counted(source: Any, before: int, ids: Sequence[str], column: str | None = None) -> Iterator[None]:
+def counted(source: Any, before: int, ids: Sequence[str], column: str | SequenceColumn | None = None) -> Iterator[None]:
     """Raise a SequenceError with rows counted from the beginning of a source, after `before` rows, and their names."""
     try:
         yield
@@ -273,7 +280,7 @@ def counted(source: Any, before: int, ids: Sequence[str], column: str | None = N
 
 def survey(
     path: Path,
-    column: str | None = None,
+    column: str | SequenceColumn | None = None,
     longest: int | None = None,
     see: Callable[[list[str]], object] = lambda normal: None,
 ) -> int:
@@ -307,7 +314,9 @@ def survey(
     return count
 
 
-def _placed(error: SequenceError, source: Any, ids: Mapping[int, str], column: str | None) -> SequenceError:
+def _placed(
+    error: SequenceError, source: Any, ids: Mapping[int, str], column: str | SequenceColumn | None
+) -> SequenceError:
     return in_file(error, Path(source), ids, column) if isinstance(source, str | Path) else error
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from antibody_esm.data.files import read_frames
+from antibody_esm.data.antibody_tables import Table, read_tables, table_of
+from antibody_esm.data.layouts import Columns
 from antibody_esm.data.reading import Chains
 from antibody_esm.evaluation.interval import short
 from antibody_esm.evaluation.metrics import METRIC
@@ -14,7 +15,7 @@ from antibody_esm.panel import Panel, blocks
 from antibody_esm.predictor import Predictor
 from antibody_esm.reports import profile_page
 from antibody_esm.reports.profile_page import ProfileColumn
-from antibody_esm.score_tables import Columns, Scores, liabilities_of, score_frame
+from antibody_esm.score_tables import Scores, liabilities_of, score_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 def profile_file(path: str | Path, panel: Panel, columns: Columns | None = None, **options: Any) -> Iterator[Scores]:
     """Yield a panel's predictions for the antibodies in a file, in batches of rows; see `profile_frame`."""
     first = 0
-    for frame in read_frames(Path(path)):
-        yield profile_frame(frame, panel, columns, first=first, **options)
-        first += len(frame)
+    for table in read_tables(Path(path), columns, species=panel.first.reading.species):
+        yield _profile(table, panel, first=first, **options)
+        first += len(table.frame)
 
 
 def profile_frame(
@@ -53,7 +54,12 @@ def profile_frame(
     The table has ``row`` and ``id``, and the columns of `Panel.predict`. A row that some models refuse has no numbers
     in their blocks, and the reason as a warning there; a row that all models refuse is rejected.
     """
-    scores = {label: score_frame(frame, model, columns, first=first, **options) for label, model in panel.items()}
+    table = table_of(frame, columns, species=panel.first.reading.species)
+    return _profile(table, panel, first=first, liabilities=liabilities, **options)
+
+
+def _profile(rows_of: Table, panel: Panel, *, first: int, liabilities: bool = False, **options: Any) -> Scores:
+    scores = {label: score_rows(rows_of, model, first=first, **options) for label, model in panel.items()}
     antibodies: dict[int, Chains] = {}
     names: dict[int, str] = {}
     for each in scores.values():

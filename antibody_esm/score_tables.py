@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from antibody_esm.data.files import read_frames
+from antibody_esm.data.antibody_tables import Table, read_tables, table_of
+from antibody_esm.data.layouts import Columns
 from antibody_esm.data.reading import Chains, Reading
 from antibody_esm.data.tables import advised, chain_columns, ids_of
 from antibody_esm.design.screening import liability_columns
@@ -12,17 +13,13 @@ from antibody_esm.errors import SequenceError, fault
 from antibody_esm.evaluation.conformal import CONFIDENCE
 from antibody_esm.predictor import Predictor
 from antibody_esm.sequences import normalise
+from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class Columns(NamedTuple):
-    """Names of a table's columns; None is the default name."""
-
-    id: str | None = None
-    heavy: str | None = None
-    light: str | None = None
+__all__ = ["Columns", "Scores", "score_file", "score_frame"]
 
 
 class Scores(NamedTuple):
@@ -52,11 +49,11 @@ def score_file(
     Parameters
     ----------
     path
-        FASTA, CSV, TSV or Parquet, packed or not; it may be larger than memory.
+        FASTA, CSV, TSV, Excel or Parquet, packed or not; it may be larger than memory.
     predictor
         The model; it reads the chain and the fragment that it was trained on.
     columns
-        Names of columns, if they are not the defaults of `data.tables.chain_columns`.
+        Names of columns, and the layout of the table; None is recognised, see `data.layouts`.
     threshold, assay, confidence, check
         As for `Predictor.score_table`.
     liabilities
@@ -70,11 +67,10 @@ def score_file(
         As `Predictor.score_table` does.
     """
     first = 0
-    for frame in read_frames(Path(path)):
-        yield score_frame(
-            frame,
+    for table in read_tables(Path(path), columns, species=predictor.reading.species):
+        yield score_rows(
+            table,
             predictor,
-            columns,
             first=first,
             threshold=threshold,
             assay=assay,
@@ -82,7 +78,7 @@ def score_file(
             check=check,
             liabilities=liabilities,
         )
-        first += len(frame)
+        first += len(table.frame)
 
 
 def score_frame(
@@ -98,12 +94,36 @@ def score_frame(
     liabilities: bool = False,
 ) -> Scores:
     """Return a model's predictions for the antibodies in a table, whose first row is ``first``; see `score_file`."""
+    return score_rows(
+        table_of(frame, columns, species=predictor.reading.species),
+        predictor,
+        first=first,
+        threshold=threshold,
+        assay=assay,
+        confidence=confidence,
+        check=check,
+        liabilities=liabilities,
+    )
+
+
+def score_rows(
+    rows_of: Table,
+    predictor: Predictor,
+    *,
+    first: int = 0,
+    threshold: float | None = None,
+    assay: str | None = None,
+    confidence: float = CONFIDENCE,
+    check: bool | None = None,
+    liabilities: bool = False,
+) -> Scores:
+    """Return a model's predictions for the antibodies in a table whose columns are recognised; see `score_file`."""
     import pandas as pd
 
-    columns = columns or Columns()
+    frame, recognised = rows_of
     rows = list(range(first, first + len(frame)))
-    names = ids_of(frame, columns.id, first)
-    chains, reasons = _chains(frame, predictor.reading, columns, rows)
+    names = ids_of(frame, recognised.columns.id, first)
+    chains, reasons = _chains(rows_of, predictor.reading, rows)
     good = [row for row in rows if row not in reasons]
     antibodies = [(chains["heavy"].get(row), chains["light"].get(row)) for row in good]
     texts = predictor.reading.read(antibodies, check=check)
@@ -142,17 +162,22 @@ def liabilities_of(antibodies: list[Chains], reading: Reading) -> "pd.DataFrame"
     return liability_columns(texts, chain=reading.chain, species=reading.species)
 
 
-def _chains(
-    frame: "pd.DataFrame", reading: Reading, columns: Columns, rows: list[int]
-) -> tuple[dict[str, dict[int, str]], dict[int, str]]:
+def _chains(table: Table, reading: Reading, rows: list[int]) -> tuple[dict[str, dict[int, str]], dict[int, str]]:
     """Return the sequences of each chain that is read, by row, and the reason of each row that cannot be read."""
     sequences: dict[str, dict[int, str]] = {"heavy": {}, "light": {}}
     reasons: dict[int, str] = {}
-    read = chain_columns(frame, reading.chain, columns.heavy, columns.light, reading.fragment)
+    frame, recognised = table
+    columns = recognised.read_as(reading.chain, frame.columns)
+    read = chain_columns(
+        frame, reading.chain, columns.heavy, columns.light, reading.fragment, sequence=recognised.sequence
+    )
     for name, column in read.items():
         present = {row: cell for row, cell in zip(rows, column, strict=True) if cell is not None}
         reasons |= {row: f"has no {name} chain" for row in rows if row not in present}
         for row, cell in present.items():
+            if isinstance(cell, Unknown):  # refused by the layout, not as a chain
+                reasons[row] = str(cell)
+                continue
             try:
                 (sequences[name][row],) = normalise([cell])
             except SequenceError as error:

@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import Any, Literal, NamedTuple
 
 from antibody_esm.errors import BadResidue, SequenceError
+from antibody_esm.unknown import Unknown
 
 AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 UNKNOWN = "X"
@@ -120,9 +121,9 @@ def normalise(sequences: "Iterable[str | tuple[str, str]]", *, pairs: bool = Fal
     ------
     SequenceError
         If any sequence is empty or not text, or holds other characters than the twenty amino acids and X (gaps, stops,
-        digits, other letters). The error lists every such character of every row by index and position in the input
-        sequence, both from 0; the message counts from 1. DNA and RNA are refused too: 30 or more letters, all of A, C,
-        G, T, U and N.
+        digits, other letters), or is `Unknown` with a reason. The error lists every such character of every row by
+        index and position in the input sequence, both from 0; the message counts from 1. DNA and RNA are refused too:
+        30 or more letters, all of A, C, G, T, U and N.
     TypeError
         If the input is a string, a set, a mapping or a table instead of a list of strings.
 
@@ -238,6 +239,8 @@ def _refuse(bad: list[tuple[BadResidue, str]]) -> None:
 
 def _offences(index: int, sequence: Any) -> list[tuple[BadResidue, str]]:
     # Letters are checked before they are upper-cased: "ß".upper() is "SS", which would pass.
+    if isinstance(sequence, Unknown):
+        return [(BadResidue(index, 0, ""), str(sequence))]
     if not isinstance(sequence, str):
         absent = sequence is None or (isinstance(sequence, float) and math.isnan(sequence))
         reason = "no sequence" if absent else f"{sequence!r} is not a sequence"

@@ -7,7 +7,9 @@ import lzma
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
+import openpyxl
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -191,7 +193,57 @@ def test_two_parquet_columns_of_one_name_are_refused(tmp_path: Path) -> None:
         read_table(parquet(tmp_path / "a.parquet", table))
 
 
-def test_a_spreadsheet_is_not_read_and_the_message_names_csv(tmp_path: Path) -> None:
-    (tmp_path / "a.xlsx").write_bytes(b"PK")
-    with pytest.raises(DatasetError, match=r"spreadsheets \(.xlsx\) are not supported: save them as CSV"):
-        read_table(tmp_path / "a.xlsx")
+def workbook(path: Path, sheet: str) -> Path:
+    """Write a workbook whose sheet is this XML."""
+    openpyxl.Workbook().save(path)
+    files = limits.unzip(path.read_bytes(), 10**7)
+    files["xl/worksheets/sheet1.xml"] = (
+        f'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">{sheet}</worksheet>'.encode()
+    )
+    with ZipFile(path, "w", ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def cells(*values: tuple[str, str]) -> str:
+    rows = (
+        f'<row r="{place.lstrip("ABCDEFX")}"><c r="{place}" t="inlineStr"><is><t>{text}</t></is></c></row>'
+        for place, text in values
+    )
+    return f'<dimension ref="A1"/><sheetData>{"".join(rows)}</sheetData>'
+
+
+def test_a_workbook_that_unpacks_to_more_than_its_limit_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "FREE", 100_000)
+    path = workbook(tmp_path / "a.xlsx", cells(("A1", "heavy"), ("A2", "EVQL" * 10**6)))
+    with pytest.raises(DatasetError, match=r"unpack to more than .*ANTIBODY_ESM_MAX_UNPACKED"):
+        read_table(path)
+
+
+def test_a_cell_at_the_far_end_of_a_sheet_takes_no_memory(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "a.xlsx", cells(("A1", "heavy"), ("A2", "EVQL"), ("A200000", "QVQL")))
+    tracemalloc.start()
+    frame = read_table(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert list(frame["heavy"]) == ["EVQL", "QVQL"]
+    assert peak < 20 * 10**6
+    far = workbook(tmp_path / "b.xlsx", cells(("A1", "heavy"), ("XFD2", "EVQL")))
+    with pytest.raises(DatasetError, match=r"more than 10,000 columns"):
+        read_table(far)
+
+
+def test_xml_that_refers_to_itself_is_refused(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "a.xlsx", cells(("A1", "heavy")))
+    files = limits.unzip(path.read_bytes(), 10**7)
+    doubled = "".join(f'<!ENTITY e{i + 1} "{f"&e{i};" * 10}">' for i in range(30))
+    bomb = f'<!DOCTYPE w [<!ENTITY e0 "EVQL">{doubled}]>'.encode() + cells(("A1", "&e30;")).encode()
+    files["xl/worksheets/sheet1.xml"] = bomb.replace(b"<sheetData>", b"<worksheet><sheetData>") + b"</worksheet>"
+    with ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    with pytest.raises(DatasetError):
+        read_table(path)

@@ -59,16 +59,16 @@ def test_doubts_and_remarks_stand_in_the_row_of_the_domain(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv.gz", "a.parquet"])
 def test_a_table_is_numbered_by_its_column(tmp_path: Path, name: str) -> None:
-    table = pd.DataFrame({"id": ["x", "y"], "vh": [HEAVY, LIGHT]})
+    table = pd.DataFrame({"id": ["x", "y"], "mine": [HEAVY, LIGHT]})
     path = tmp_path / name
     if name.endswith("parquet"):
         table.to_parquet(path)
     else:
         table.to_csv(path, index=False, sep="\t" if ".tsv" in name else ",")
-    run("number", path, "--column", "vh", "-o", tmp_path / "out.csv")
+    run("number", path, "--column", "mine", "-o", tmp_path / "out.csv")
     assert [row["chain"] for row in rows_of(tmp_path / "out.csv")] == ["H", "K"]
     assert (
-        "no column with sequences; name a column. The columns are: id, vh"
+        "no column with sequences; name a column. The columns are: id, mine"
         in run("number", path, "-o", tmp_path / "out.csv", fails=1).stderr
     )
 

@@ -140,6 +140,9 @@ def test_amino_acids_and_ids_of_an_airr_table_are_those_of_its_own_columns(
 ) -> None:
     expected = pd.read_csv(AIRR, sep="\t")
     ids, proteins = list(expected["sequence_id"]), list(expected["sequence_aa"])
+    assert list(read_sequences(AIRR, cut=False)) == list(zip(ids, proteins, strict=True))
+    proteins = [protein[d.start : d.end] for protein, (d,) in zip(proteins, number(proteins), strict=True)]
+    assert proteins[0].startswith("EVQLVES"), "the leader is cut off"
     assert list(read_sequences(AIRR)) == list(zip(ids, proteins, strict=True))
     assert [block.ids for block in embed_stream(AIRR, SIMPLE)] == [ids]
     assert [name for name, _ in antibodies_given(str(AIRR))] == ids
@@ -173,8 +176,11 @@ def test_the_column_of_amino_acids_is_named_where_another_one_is_read(heavy_mode
 def test_a_data_unit_of_oas_is_read_below_its_metadata() -> None:
     (block,) = embed_stream(OAS, SIMPLE, column="sequence_alignment_aa")
     assert len(block.ids) == 2
-    with pytest.raises(SequenceError, match="line 3 .*looks like DNA.*; use the column sequence_alignment_aa"):
-        embed_stream(OAS, SIMPLE)
+    (recognised,) = embed_stream(OAS, SIMPLE)
+    assert recognised.sequences == block.sequences
+    for layout in (None, "plain"):
+        with pytest.raises(SequenceError, match="line 3 .*looks like DNA.*; use the column sequence_alignment_aa"):
+            embed_stream(OAS, SIMPLE, column="sequence", layout=layout)
 
 
 # Missing chains

@@ -14,6 +14,7 @@ import antibody_esm
 from antibody_esm import DatasetError, load_dataset
 from antibody_esm.data.files import lines_of, read_frames, read_table
 from antibody_esm.files import csv_text
+from effort import examples
 
 cells = st.text('ab,"\n EVQ', max_size=6)
 
@@ -135,3 +136,101 @@ def test_every_table_is_written_by_the_same_function() -> None:
         if "to_csv(" in p.read_text() and "index=False" in p.read_text()
     }
     assert writers == {"files.py", "cli/web.py"}
+
+
+# Tables as other programs write them
+
+TABLE = "id,heavy,label\nMüller,EVQL,0\nb,QVQL,1\n"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [
+        ("utf-8", ""),
+        ("utf-8-sig", ""),
+        ("cp1252", "read as cp1252"),
+        ("utf-16", "read as utf-16"),
+        ("utf-16-le", "read as utf-16-le"),
+        ("utf-16-be", "read as utf-16-be"),
+        ("utf-32", "read as utf-32"),
+    ],
+)
+@pytest.mark.parametrize("end", ["", ".gz"])
+def test_every_encoding_gives_the_same_rows_and_is_noted_unless_it_is_utf_8(
+    tmp_path: Path, encoding: str, said: str, end: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / f"a.csv{end}"
+    content = TABLE.encode(encoding)
+    path.write_bytes(gzip.compress(content) if end else content)
+    with caplog.at_level("INFO", "antibody_esm.tables"):
+        assert read_table(path).to_numpy().tolist() == [["Müller", "EVQL", "0"], ["b", "QVQL", "1"]]
+    assert said in caplog.text
+    assert bool(caplog.text) == bool(said)
+    assert lines_of(path, [1]) == {1: 3}
+
+
+def test_an_encoding_that_windows_1252_cannot_hold_is_guessed(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    text = "id,heavy\n" + "".join(f"抗体の名前は{i}です,EVQL\n" for i in range(20))
+    path.write_bytes(text.encode("shift_jis"))
+    assert read_table(path)["id"][1] == "抗体の名前は1です"
+
+
+def test_a_byte_that_is_no_text_far_in_a_file_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("antibody_esm.data.streams._SURVEYED", 10)
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"id,heavy\n" + b"a,EVQL\n" * 50_000 + b"\xff,EVQL\n")
+    with pytest.raises(DatasetError, match="cannot be read as a table: .*can't decode byte 0xff"):
+        read_table(path)
+
+
+@given(
+    st.sampled_from([".csv", ".tsv", ".tab", ".txt"]),
+    st.sampled_from([",", ";", "\t"]),
+    st.lists(st.lists(st.text("EVQL01. -", max_size=6), min_size=3, max_size=3), max_size=4),
+    st.booleans(),
+)
+@examples(60)
+def test_the_separator_is_that_of_the_file_whatever_its_suffix(
+    tmp_path_factory: pytest.TempPathFactory, suffix: str, separator: str, rows: list[list[str]], hashed: bool
+) -> None:
+    path = tmp_path_factory.mktemp("separators") / f"a{suffix}"
+    lines = [["#id" if hashed and rows else "id", "heavy", "label"], *rows]
+    path.write_text("".join(separator.join(line) + "\n" for line in lines))
+    if hashed and rows:  # a header with # needs a number or a sequence below it
+        lines[1] = rows[0] = ["a", "EVQL", "1"]
+        path.write_text("".join(separator.join(line) + "\n" for line in lines))
+    assert list(read_table(path)) == ["id", "heavy", "label"]
+    assert read_table(path).to_numpy().tolist() == rows
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "read"),
+    [
+        ("a.csv", ["1,5", "-2,25", "3", "NA", "1,0e-3"], ["1.5", "-2.25", "3", "NA", "1.0e-3"]),
+        ("a.csv", ["1,234", "5"], ["1.234", "5"]),
+        ("a.csv", ["1,5", "2.5"], ["1,5", "2.5"]),
+        ("a.csv", ["1,5", "high"], ["1,5", "high"]),
+        ("a.csv", ["1,234,567", "1,5"], ["1,234,567", "1,5"]),
+        ("a.tsv", ["1,5", "2"], ["1.5", "2"]),
+        ("a.tsv", ["1,234", "2,500"], ["1,234", "2,500"]),
+    ],
+)
+def test_decimal_commas_get_a_point_only_where_they_can_mean_nothing_else(
+    tmp_path: Path, name: str, cells: list[str], read: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    separator = ";" if name == "a.csv" else "\t"
+    path = tmp_path / name
+    path.write_text(f"id{separator}KD\n" + "".join(f"a,b{separator}{cell}\n" for cell in cells))
+    with caplog.at_level("INFO", "antibody_esm.tables"):
+        frame = read_table(path)
+    assert list(frame["KD"]) == read
+    assert set(frame["id"]) == {"a,b"}
+    assert ("decimal commas are read in 'KD'" in caplog.text) == (read != cells)
+
+
+def test_a_point_elsewhere_in_the_table_means_that_commas_are_no_decimals(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("heavy;KD;label\nEVQL;1.5;1,000\nQVQL;2.5;2,000\n")
+    with pytest.raises(DatasetError, match="the label in line 2 is '1,000'; labels must be numbers"):
+        load_dataset(path)

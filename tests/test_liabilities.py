@@ -320,7 +320,7 @@ def test_a_file_in_parts_is_searched_as_at_once(tmp_path: Path, monkeypatch: pyt
     whole, columns = screen(tmp_path / "t.fasta"), liability_columns(tmp_path / "t.fasta")
     assert (whole.antibodies, whole.rejected["row"].tolist()) == (7, [6])
     frames = [pd.DataFrame({"id": [f"a{i}"], "sequence": [chain]}) for i, chain in enumerate(chains)]
-    monkeypatch.setattr("antibody_esm.design.screening.read_frames", lambda path: iter(frames))
+    monkeypatch.setattr("antibody_esm.data.antibody_tables.read_frames", lambda path: iter(frames))
     parts = screen(tmp_path / "t.fasta")
     pd.testing.assert_frame_equal(parts.table, whole.table)
     pd.testing.assert_frame_equal(parts.rejected, whole.rejected)
@@ -334,7 +334,7 @@ def test_other_bad_inputs_are_the_usual_errors(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no such file"):
         liabilities(tmp_path / "absent.csv")
     with pytest.raises(DatasetError, match="there is no column 'heavy'"):
-        liabilities(pd.DataFrame({"vh": [HEAVY]}))
+        liabilities(pd.DataFrame({"mine": [HEAVY]}))
     with pytest.raises(ValueError, match="unknown species martian"):
         liabilities(HEAVY, species=("martian",))
     with pytest.raises(DatasetError, match="whole variable domains; these are H-CDR3"):

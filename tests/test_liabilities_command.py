@@ -91,7 +91,7 @@ def test_parts_of_a_file_without_liabilities_or_bad_rows_fit_the_others_in_parqu
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frames = [pd.DataFrame({"sequence": [chain]}) for chain in (LYSOZYME, HEAVY, LYSOZYME, LIGHT)]
-    monkeypatch.setattr("antibody_esm.design.screening.read_frames", lambda path: iter(frames))
+    monkeypatch.setattr("antibody_esm.data.antibody_tables.read_frames", lambda path: iter(frames))
     fasta, out = tmp_path / "in.fasta", tmp_path / "out.parquet"
     fasta.write_text("")
     run(fasta, "-o", out)

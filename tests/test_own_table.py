@@ -38,8 +38,7 @@ def write_tables(folder: Path, n: int = 246) -> tuple[Path, Path]:
 def test_a_table_with_five_assays_becomes_a_panel_and_profiles_another_table(tmp_path: Path) -> None:
     table, new = write_tables(tmp_path)
     run = CliRunner().invoke
-    columns = ["data.id=antibody_name", "data.heavy=vh_protein_sequence", "data.light=vl_protein_sequence"]
-    columns += ["data.chain=paired", f"data.label=[{','.join(HOLES)}]"]
+    columns = ["data.chain=paired", f"data.label=[{','.join(HOLES)}]"]
     pipeline = ["model=descriptors", "classifier=ridge", "split.folds=3", "store=null"]
     result = run(train.app, [f"data={table}", *columns, *pipeline, f"output={tmp_path / 'run'}"])
     assert result.exit_code == 0, result.output
@@ -53,8 +52,9 @@ def test_a_table_with_five_assays_becomes_a_panel_and_profiles_another_table(tmp
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert "49 without AC-SINS_pH7.4 left out" in page
     assert "recall of the best tenth" in page
-    words = ["--id", "Name", "--heavy", "VH", "--light", "VL", "-o", str(tmp_path / "profile.csv")]
-    result = run(app.app, ["predict", str(new), "-m", str(tmp_path / "run" / "model"), *words])
+    result = run(
+        app.app, ["predict", str(new), "-m", str(tmp_path / "run" / "model"), "-o", str(tmp_path / "profile.csv")]
+    )
     assert result.exit_code == 0, result.output
     profile = pd.read_csv(tmp_path / "profile.csv")
     assert profile["id"].tolist() == list("abcdef")

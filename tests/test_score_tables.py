@@ -115,8 +115,8 @@ def test_a_table_is_predicted_as_its_sequences_are(column: str, predictor: Predi
 @pytest.mark.parametrize("do", ["predict", "predict_proba", "vectors", "score_table"])
 def test_names_of_columns_are_never_read_as_sequences(do: str, predictor: Predictor) -> None:
     """HEAVY is made of amino acids, and a table gives the names of its columns where a list is expected."""
-    with pytest.raises(DatasetError, match="there is no column 'heavy'; the columns are vh"):
-        getattr(predictor, do)(pd.DataFrame({"vh": VH[:2]}))
+    with pytest.raises(DatasetError, match="there is no column 'heavy'; the columns are mine"):
+        getattr(predictor, do)(pd.DataFrame({"mine": VH[:2]}))
     twice = pd.DataFrame([[VH[0], VH[1]]] * 2, columns=["heavy", "heavy"])
     with pytest.raises(DatasetError, match="there are 2 columns named 'heavy'"):
         getattr(predictor, do)(twice)

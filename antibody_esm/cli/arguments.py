@@ -14,12 +14,16 @@ from antibody_esm.folders import refuse_obstacles
 from antibody_esm.sequences import BETWEEN
 
 if TYPE_CHECKING:
+    from antibody_esm.data.antibody_tables import Table
+    from antibody_esm.data.layouts import Columns
     from antibody_esm.data.reading import Reading
 
 _FINGERPRINT = re.compile("[0-9a-f]{64}")
 
 
-def antibodies(argument: str, reading: "Reading | None" = None) -> list[tuple[str, str]]:
+def antibodies(
+    argument: str, reading: "Reading | None" = None, columns: "Columns | None" = None, sheet: str | None = None
+) -> list[tuple[str, str]]:
     """Return the ids and sequences of a file, or one sequence with an empty id.
 
     Parameters
@@ -28,6 +32,10 @@ def antibodies(argument: str, reading: "Reading | None" = None) -> list[tuple[st
         A sequence, a pair ``heavy|light``, or the name of a file.
     reading
         Reading of the model, which determines the columns of a file. None: the first column of sequences.
+    columns
+        Names of columns and layout of a file; None is recognised.
+    sheet
+        Sheet of a workbook; None is the first.
 
     Raises
     ------
@@ -36,15 +44,16 @@ def antibodies(argument: str, reading: "Reading | None" = None) -> list[tuple[st
     SequenceError
         If a sequence of a file is missing, or not made of amino acids; the message lists all by line and id.
     """
+    from antibody_esm.data.spreadsheets import on_disk, with_sheet
     from antibody_esm.data.tables import in_file, read_sequences
     from antibody_esm.sequences import normalise
 
     if not Path(argument).suffix and not os.path.isfile(argument):  # noqa: PTH113  which takes names of any length
         return [("", argument)]
-    path = Path(argument)
-    if not path.is_file():
+    path = with_sheet(Path(argument), sheet)
+    if not on_disk(path).is_file():
         raise DatasetError("there is no such file", argument)
-    rows = list(read_sequences(path) if reading is None else _antibodies(path, reading))
+    rows = list(read_sequences(path) if reading is None else _antibodies(path, reading, columns))
     if not rows:
         raise DatasetError("there are no sequences", argument)
     try:
@@ -55,33 +64,46 @@ def antibodies(argument: str, reading: "Reading | None" = None) -> list[tuple[st
     return [(name, sequence) for (name, _), sequence in zip(rows, normal, strict=True)]
 
 
-def _antibodies(path: Path, reading: "Reading") -> Iterator[tuple[str, Any]]:
+def _antibodies(path: Path, reading: "Reading", columns: "Columns | None") -> Iterator[tuple[str, Any]]:
     """Yield the id of each antibody of a file, and its chains that are read; a missing chain is empty."""
-    from antibody_esm.data.files import read_frames
-    from antibody_esm.data.tables import chain_columns, ids_of
+    from antibody_esm.data.antibody_tables import read_tables
+    from antibody_esm.data.tables import ids_of
+    from antibody_esm.unknown import Unknown
 
     first = 0
-    for frame in read_frames(path):
-        columns = chain_columns(frame, reading.chain, fragment=reading.fragment)
-        for name, *chains in zip(ids_of(frame, None, first), *columns.values(), strict=True):
+    for table in read_tables(path, columns, species=reading.species):
+        names = ids_of(table.frame, table.recognised.columns.id, first)
+        for name, *chains in zip(names, *_chains(table, reading), strict=True):
+            refused = next((chain for chain in chains if isinstance(chain, Unknown)), None)
             one_text = len(set(chains)) == 1  # both domains in one sequence
-            yield name, chains[0] if one_text else BETWEEN.join(chain or "" for chain in chains)
-        first += len(frame)
+            yield name, refused or (chains[0] if one_text else BETWEEN.join(chain or "" for chain in chains))
+        first += len(table.frame)
 
 
-def check_table(
-    file: Path, reading: "Reading", id_column: str | None = None, heavy: str | None = None, light: str | None = None
-) -> None:
+def _chains(table: "Table", reading: "Reading") -> list[Any]:
+    """Return the columns of the chains that a model reads."""
+    from antibody_esm.data.tables import chain_columns
+
+    frame, recognised = table
+    columns = recognised.read_as(reading.chain, frame.columns)
+    by_chain = chain_columns(
+        frame, reading.chain, columns.heavy, columns.light, reading.fragment, sequence=recognised.sequence
+    )
+    return list(by_chain.values())
+
+
+def check_table(file: Path, reading: "Reading", columns: "Columns | None" = None) -> None:
     """Raise a DatasetError if a file does not exist or lacks the columns that a model reads; no model is loaded."""
-    from antibody_esm.data.files import read_frames
-    from antibody_esm.data.tables import chain_columns, ids_of
+    from antibody_esm.data.antibody_tables import read_tables
+    from antibody_esm.data.spreadsheets import on_disk
+    from antibody_esm.data.tables import ids_of
 
-    if not file.exists():
+    if not on_disk(file).exists():
         raise DatasetError("there is no such file", file)
-    if file.is_file():  # a pipe can be read only once
-        for frame in islice(read_frames(file), 1):
-            ids_of(frame, id_column, 0)
-            chain_columns(frame, reading.chain, heavy, light, reading.fragment)
+    if on_disk(file).is_file():  # a pipe can be read only once
+        for table in islice(read_tables(file, columns, cut=False), 1):
+            ids_of(table.frame, table.recognised.columns.id, 0)
+            _chains(table, reading)
 
 
 def check_suffix(out: Path | None, *suffixes: str) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +11,15 @@ import typer
 
 from antibody_esm.cli.arguments import check_outputs
 from antibody_esm.cli.errors import complain, reported
+from antibody_esm.cli.options import (
+    HeavyColumn,
+    IdColumn,
+    LayoutName,
+    LightColumn,
+    SheetName,
+    columns_of,
+    table_path,
+)
 from antibody_esm.errors import DatasetError, SequenceError, fault, place
 from antibody_esm.files import csv_text, replacing, write
 
@@ -27,9 +37,12 @@ _AT_ONCE = 512
 
 @app.command("number")
 def number_command(
-    file: Annotated[Path, typer.Argument(help="FASTA, CSV, TSV or Parquet; .gz, .bz2 and .xz too.")],
+    file: Annotated[Path, typer.Argument(help="FASTA, CSV, TSV, Excel or Parquet; .gz, .bz2 and .xz too.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="CSV file with one row per variable domain.")],
     column: Annotated[str | None, typer.Option(help="Column of the sequences in a table.")] = None,
+    id_column: IdColumn = None,
+    layout: LayoutName = None,
+    sheet: SheetName = None,
     species: Annotated[
         list[str] | None, typer.Option(help="Profiles to compare with; may be repeated. Human and mouse if absent.")
     ] = None,
@@ -44,15 +57,18 @@ def number_command(
         from tqdm import tqdm
 
         from antibody_esm.data.files import lines_of, read_frames
-        from antibody_esm.data.tables import advised, read_sequences
+        from antibody_esm.data.layouts import layout_of
+        from antibody_esm.data.tables import SequenceColumn, advised, read_sequences
         from antibody_esm.numbering import REGIONS, SPECIES, number
 
-        rows = list(read_sequences(file, column))
+        path = table_path(file, sheet)
+        rows = list(read_sequences(path, SequenceColumn(column, id_column, layout), cut=False))
         if not rows:
             raise DatasetError("there are no sequences", file)
         number([], species=tuple(species or SPECIES))  # unknown species raise an error before any output
         bad = 0
-        sample, line_of = next(read_frames(file)), dict[int, int]()
+        sample, line_of = next(read_frames(path)), dict[int, int]()
+        stops = layout_of(sample.columns, layout).transcripts
         with (
             replacing(out) as unfinished,
             unfinished.open("w", newline="", encoding="utf-8") as lines,
@@ -63,10 +79,10 @@ def number_command(
             table = csv.DictWriter(lines, columns)
             table.writeheader()
             for part in _parts(enumerate(rows)):
-                for row, (name, _), domains, reason in _numbered(part, tuple(species or SPECIES)):
+                for row, (name, _), domains, reason in _numbered(part, tuple(species or SPECIES), stops=stops):
                     if reason:
                         problem = advised(reason, sample, column)
-                        line_of = line_of or lines_of(file, range(len(rows)))  # once, at the first of them
+                        line_of = line_of or lines_of(path, range(len(rows)))  # once, at the first of them
                         complain(f"{place(row, name, line_of.get(row))}: {problem}")
                         bad += 1
                         table.writerow({"id": name, "row": row, "problems": problem})
@@ -84,11 +100,20 @@ def audit(
         str, typer.Argument(help="A table or FASTA, with labels or without, or the name of a public data set.")
     ],
     against: Annotated[str | None, typer.Option(help="A test set, to compute its overlap.")] = None,
-    heavy: Annotated[str | None, typer.Option(help="Column of the heavy chains.")] = None,
-    light: Annotated[str | None, typer.Option(help="Column of the light chains.")] = None,
+    id_column: IdColumn = None,
+    heavy: HeavyColumn = None,
+    light: LightColumn = None,
     label: Annotated[str | None, typer.Option(help="Column of the labels.")] = None,
     groups: Annotated[str | None, typer.Option(help="Column of the groups.")] = None,
-    id_: Annotated[str | None, typer.Option("--id", help="Column of the ids.")] = None,
+    layout: LayoutName = None,
+    sheet: SheetName = None,
+    against_columns: Annotated[
+        str | None,
+        typer.Option(
+            help="Columns of AGAINST where they differ: id=..., heavy=..., light=..., label=..., groups=..., "
+            "layout=..., sheet=...; separate by commas."
+        ),
+    ] = None,
     identity: Annotated[
         list[float] | None, typer.Option(min=0.5, max=1, help="Identity of near-duplicates; may be repeated.")
     ] = None,
@@ -97,13 +122,16 @@ def audit(
 ) -> None:
     """Print duplicates, contradictory labels, overlap with a test set, and other problems of a data set.
 
-    The options for columns apply to both files.
+    Columns that are not named are recognised in each file by itself; those that are named apply to both files, unless
+    --against-columns names others.
     """
     with reported():
         check_outputs([out], [file, against])
-        columns: dict[str, Any] = {"id": id_, "heavy": heavy, "light": light, "label": label, "groups": groups}
+        columns: dict[str, Any] = {"id": id_column, "heavy": heavy, "light": light, "label": label, "groups": groups}
+        columns |= {"layout": layout, "sheet": sheet}
+        others = columns | columns_of(against_columns)
         data = _read(file, columns)
-        other = None if against is None else _read(against, columns)
+        other = None if against is None else _read(against, others)
         result = data.audit(other, identities=tuple(identity or (0.95, 0.9, 0.8)), numbering=numbering)
         print(result)  # noqa: T201
         if out is not None:
@@ -119,7 +147,8 @@ def _read(source: str, columns: dict[str, Any]) -> "Dataset":
 
     if source in PUBLIC or not Path(source).suffix:
         return load_dataset(source, **columns)
-    return read_dataset(source, **columns, labelled=False)
+    named = {name: column for name, column in columns.items() if name != "sheet"}
+    return read_dataset(table_path(Path(source), columns["sheet"]), **named, labelled=False, drop=True)
 
 
 def _parts(rows: Any) -> Iterator[list[tuple[int, tuple[str, Any]]]]:
@@ -129,24 +158,39 @@ def _parts(rows: Any) -> Iterator[list[tuple[int, tuple[str, Any]]]]:
 
 
 def _numbered(
-    part: list[tuple[int, tuple[str, Any]]], species: tuple[str, ...]
+    part: list[tuple[int, tuple[str, Any]]], species: tuple[str, ...], *, stops: bool
 ) -> "Iterator[tuple[int, tuple[str, Any], tuple[Domain, ...], str]]":
-    """Yield the row, name with sequence, domains, and the reason if there is no domain."""
+    """Yield the row, name with sequence, domains, and the reason if there is no domain.
+
+    With `stops`, sequences are translated transcripts, whose parts between stop codons are numbered by themselves.
+    """
     from antibody_esm.numbering import LONGEST, number
     from antibody_esm.sequences import normalise
 
     problems: dict[int, str] = {}
     try:
-        normalise(sequence for _, (_, sequence) in part)
+        normalise(text.replace("*", "X") if stops and isinstance(text, str) else text for _, (_, text) in part)
     except SequenceError as error:
         for residue, reason in zip(error.rows, error.reasons, strict=True):
             problems.setdefault(residue.index, fault("", residue, reason).lstrip(",: "))
     good = [i for i in range(len(part)) if i not in problems]
-    domains = dict(zip(good, number([part[i][1][1] for i in good], species=species), strict=True))
+    pieces = [(i, start, piece) for i in good for start, piece in _pieces(part[i][1][1], stops=stops)]
+    domains: dict[int, tuple[Domain, ...]] = {}
+    for (i, start, _), numbered in zip(pieces, number([piece for *_, piece in pieces], species=species), strict=True):
+        domains[i] = domains.get(i, ()) + tuple(replace(domain, start=domain.start + start) for domain in numbered)
     for i, (row, named) in enumerate(part):
         numbered = domains.get(i, ())
         none = "too long to be an antibody" if len(str(named[1])) > LONGEST else "no variable domain of an antibody"
         yield row, named, numbered, "" if numbered else problems.get(i, none)
+
+
+def _pieces(text: str, *, stops: bool) -> Iterator[tuple[int, str]]:
+    """Yield the parts of a sequence that are numbered, each with its first index."""
+    start = 0
+    for piece in text.split("*") if stops else [text]:
+        if piece:
+            yield start, piece
+        start += len(piece) + 1
 
 
 def _described(domain: "Domain") -> dict[str, Any]:

@@ -10,6 +10,7 @@ import typer
 from antibody_esm.choices import DEFAULT_EXTRACTOR, Pooling, Region
 from antibody_esm.cli.arguments import check_outputs, check_space
 from antibody_esm.cli.errors import reported
+from antibody_esm.cli.options import IdColumn, LayoutName, SheetName, table_path
 from antibody_esm.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -20,13 +21,16 @@ _BYTES_AT_ONCE = 2**27
 
 
 def embed_command(
-    file: Annotated[Path, typer.Argument(help="FASTA, CSV, TSV or Parquet; .gz, .bz2 and .xz too.")],
+    file: Annotated[Path, typer.Argument(help="FASTA, CSV, TSV, Excel or Parquet; .gz, .bz2 and .xz too.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Output: .parquet, .npz, .safetensors, .h5 or .hdf5.")],
     model: Annotated[str, typer.Option(help="Name of a preset, folder, or name of a model.")] = DEFAULT_EXTRACTOR,
     layers: Annotated[str, typer.Option(help="Numbers of layers, -1 is the last; separate by commas.")] = "-1",
     pooling: Annotated[str, typer.Option(help=f"{', '.join(get_args(Pooling))}; separate by commas.")] = "mean",
     region: Annotated[str, typer.Option(help=f"{', '.join(get_args(Region))}; separate by commas.")] = "all",
     column: Annotated[str | None, typer.Option(help="Column of the sequences in a table.")] = None,
+    id_column: IdColumn = None,
+    layout: LayoutName = None,
+    sheet: SheetName = None,
     store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
 ) -> None:
@@ -36,33 +40,35 @@ def embed_command(
     """
     with reported(f"finished vectors are in {store}; the same command continues from there"):
         from antibody_esm.cli.vectors import check, writing_vectors
+        from antibody_esm.data.tables import SequenceColumn
         from antibody_esm.embedding import as_store, blocks, counted, embed_views, stream_blocks, survey_file
         from antibody_esm.plm.extractor import Extractor
         from antibody_esm.specs import RuntimeSpec
 
         check(out)
         check_outputs([out], [file], store=store)
+        table, source = table_path(file, sheet), SequenceColumn(column, id_column, layout)
         specs = _spec(model).views(
             [int(layer) for layer in layers.split(",")], _chosen(pooling, Pooling), _chosen(region, Region)
         )
         runtime, widths, count = RuntimeSpec(workers=workers), {}, 0
         extractor, opened = Extractor(specs[0], runtime), as_store(store)
-        rows, forecast = survey_file(file, extractor, opened, column)
+        rows, forecast = survey_file(table, extractor, opened, source)
         if not rows:
             raise DatasetError("there are no sequences", file)
         bytes_of_all = 4 * extractor.dim * len(specs)
         check_space({out: rows * bytes_of_all, store: 0 if forecast is None else forecast.bytes * len(specs)})
         computed: Iterator[tuple[list[str], list[str], list[Any]]]
         if len(specs) == 1:  # batch by batch, and shared with other processes
-            stream = stream_blocks(file, extractor, opened, column, forecast=forecast)
+            stream = stream_blocks(table, extractor, opened, source, forecast=forecast)
             computed = ((*block[:2], [block.vectors]) for block in stream)
         else:
             at_once = max(16, _BYTES_AT_ONCE // bytes_of_all)
 
             def views() -> Iterator[tuple[list[str], list[str], list[Any]]]:
                 before = 0
-                for ids, sequences in blocks(file, column, at_once):
-                    with counted(file, before, ids, column):
+                for ids, sequences in blocks(table, source, at_once):
+                    with counted(table, before, ids, source):
                         vectors = embed_views(sequences, specs, opened, runtime)
                     yield ids, sequences, vectors
                     before += len(ids)

@@ -19,6 +19,8 @@ from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
 logger = logging.getLogger("antibody_esm")
 
 _ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_NOTES = "antibody_esm.tables"
+"""Logger of notes on how tables are read."""
 _BROKEN_PIPE = 141
 """Exit status of a program whose output pipe is closed, as in shells."""
 
@@ -101,20 +103,33 @@ def optional(path: Path) -> Iterator[None]:
 
 
 class _Warnings(logging.Handler):
-    """Print logged warnings; logged errors are also raised, and printed there."""
+    """Print logged warnings, and once each note on how a table is read.
+
+    Logged errors are also raised, and printed there.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._notes: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno == logging.WARNING:
             complain(f"warning: {record.getMessage()}")
+        elif record.name == _NOTES and record.getMessage() not in self._notes:  # a file is read more than once
+            self._notes.add(record.getMessage())
+            complain(f"note: {record.getMessage()}")
 
 
 @contextmanager
 def _logged_warnings() -> Iterator[None]:
-    logger, handler = logging.getLogger("antibody_esm"), _Warnings()
+    logger, notes, handler = logging.getLogger("antibody_esm"), logging.getLogger(_NOTES), _Warnings()
     logger.addHandler(handler)
+    level = notes.level
+    notes.setLevel(logging.INFO)
     try:
         yield
     finally:
+        notes.setLevel(level)
         logger.removeHandler(handler)
 
 

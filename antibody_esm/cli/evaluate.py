@@ -8,6 +8,7 @@ import typer
 
 from antibody_esm.cli.arguments import check_outputs, check_suffix
 from antibody_esm.cli.errors import optional, reported
+from antibody_esm.cli.options import HeavyColumn, IdColumn, LayoutName, LightColumn, SheetName
 
 _WRITTEN = (".html", ".csv", ".json")
 
@@ -27,9 +28,11 @@ def evaluate_command(
     labels: Annotated[
         str | None, typer.Option(help="Kind of labels of a public data set; for FASTA, a table of labels.")
     ] = None,
-    id_column: Annotated[str | None, typer.Option("--id", help="Column of the ids.")] = None,
-    heavy: Annotated[str | None, typer.Option(help="Column of the heavy chains.")] = None,
-    light: Annotated[str | None, typer.Option(help="Column of the light chains.")] = None,
+    id_column: IdColumn = None,
+    heavy: HeavyColumn = None,
+    light: LightColumn = None,
+    layout: LayoutName = None,
+    sheet: SheetName = None,
     drop: Annotated[bool, typer.Option("--drop", help="Leave out antibodies that the model does not read.")] = False,
     no_check: Annotated[
         bool, typer.Option("--no-check", help="Also score sequences without a recognised antibody chain.")
@@ -57,6 +60,8 @@ def evaluate_command(
             labels=labels,
             chain=reading.chain,
             drop=drop,
+            layout=layout,
+            sheet=sheet,
         )
         predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
         report = predictor.evaluate(

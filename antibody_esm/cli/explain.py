@@ -8,6 +8,7 @@ import typer
 
 from antibody_esm.cli.arguments import antibodies, check_outputs, check_suffix
 from antibody_esm.cli.errors import reported
+from antibody_esm.cli.options import HeavyColumn, IdColumn, LayoutName, LightColumn, SheetName, table_columns
 
 
 def explain_command(
@@ -18,6 +19,11 @@ def explain_command(
     ] = "auto",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Output page: .html.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Output figure: .png, .svg or .pdf.")] = None,
+    id_column: IdColumn = None,
+    heavy: HeavyColumn = None,
+    light: LightColumn = None,
+    layout: LayoutName = None,
+    sheet: SheetName = None,
     store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
 ) -> None:
@@ -32,7 +38,8 @@ def explain_command(
         check_suffix(out, ".html")
         check_suffix(plot, ".png", ".svg", ".pdf")
         check_outputs([out, plot], [antibody], model=model, store=store)
-        named = antibodies(antibody, saved_reading(model) or Predictor.load(model).reading)
+        reading = saved_reading(model) or Predictor.load(model).reading
+        named = antibodies(antibody, reading, table_columns(id_column, heavy, light, layout), sheet)
         if (out or plot) and len(named) > 1:
             raise ValueError(f"a page or figure shows one antibody, but {antibody} holds {len(named)}")
         predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))

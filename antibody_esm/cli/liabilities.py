@@ -7,6 +7,7 @@ import typer
 
 from antibody_esm.cli.arguments import check_outputs, check_suffix
 from antibody_esm.cli.errors import reported
+from antibody_esm.cli.options import HeavyColumn, IdColumn, LayoutName, LightColumn, SheetName, table_path
 from antibody_esm.cli.table_files import SUFFIXES, rejected_file, writing
 from antibody_esm.errors import DatasetError, listed
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def liabilities_command(
-    file: Annotated[Path, typer.Argument(help="FASTA, CSV, TSV or Parquet; .gz, .bz2 and .xz too.")],
+    file: Annotated[Path, typer.Argument(help="FASTA, CSV, TSV, Excel or Parquet; .gz, .bz2 and .xz too.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Ends in .csv, .tsv or .parquet.")],
     panel: Annotated[Path | None, typer.Option(help="JSON file of rules; the built-in panel if absent.")] = None,
     chain: Annotated[
@@ -25,9 +26,11 @@ def liabilities_command(
         list[str] | None, typer.Option(help="Profiles that number; may be repeated. Human and mouse if absent.")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at bad rows instead of keeping them apart.")] = False,
-    id_column: Annotated[str | None, typer.Option("--id", help="Column of the ids.")] = None,
-    heavy: Annotated[str | None, typer.Option(help="Column of the heavy chains.")] = None,
-    light: Annotated[str | None, typer.Option(help="Column of the light chains.")] = None,
+    id_column: IdColumn = None,
+    heavy: HeavyColumn = None,
+    light: LightColumn = None,
+    layout: LayoutName = None,
+    sheet: SheetName = None,
 ) -> None:
     """Liabilities by sequence: motif, IMGT position, region, severity, germline or not, and source.
 
@@ -43,15 +46,23 @@ def liabilities_command(
         from antibody_esm.data.files import places
         from antibody_esm.design.screening import screen_parts
 
+        path = table_path(file, sheet)
         rules = None if panel is None else _panel(panel)
         counts = {"searched": 0, "liabilities": 0, "high": 0, "rejected": 0}
         with writing(out) as add, writing(apart) as reject:
             for table, rejected, antibodies, _ in screen_parts(
-                file, panel=rules, chain=chain, species=species or None, id=id_column, heavy=heavy, light=light
+                path,
+                panel=rules,
+                chain=chain,
+                species=species or None,
+                id=id_column,
+                heavy=heavy,
+                light=light,
+                layout=layout,
             ):
                 if strict and len(rejected):
                     row, name, reason = rejected[["row", "id", "reason"]].iloc[0]
-                    raise DatasetError(f"{places(file, [row], {row: name})[row]}: {reason}", file, int(row))
+                    raise DatasetError(f"{places(path, [row], {row: name})[row]}: {reason}", file, int(row))
                 add(table)
                 if len(rejected):
                     reject(rejected)

@@ -7,6 +7,15 @@ import typer
 
 from antibody_esm.cli.arguments import check_outputs, check_suffix, check_table
 from antibody_esm.cli.errors import optional, reported
+from antibody_esm.cli.options import (
+    HeavyColumn,
+    IdColumn,
+    LayoutName,
+    LightColumn,
+    SheetName,
+    table_columns,
+    table_path,
+)
 from antibody_esm.cli.table_files import SUFFIXES, rejected_file, writing
 from antibody_esm.errors import DatasetError
 from antibody_esm.files import write
@@ -18,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def predict_command(
-    file: Annotated[Path, typer.Argument(help="FASTA, CSV, TSV or Parquet; .gz, .bz2 and .xz too.")],
+    file: Annotated[Path, typer.Argument(help="FASTA, CSV, TSV, Excel or Parquet; .gz, .bz2 and .xz too.")],
     model: Annotated[Path, typer.Option("--model", "-m", help="Folder of a saved model or panel.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Output table: .csv, .tsv or .parquet.")],
     threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Lowest probability of class 1.")] = None,
@@ -28,9 +37,11 @@ def predict_command(
     no_check: Annotated[
         bool, typer.Option("--no-check", help="Also score sequences without a recognised antibody chain.")
     ] = False,
-    id_column: Annotated[str | None, typer.Option("--id", help="Column of the ids.")] = None,
-    heavy: Annotated[str | None, typer.Option(help="Column of the heavy chains.")] = None,
-    light: Annotated[str | None, typer.Option(help="Column of the light chains.")] = None,
+    id_column: IdColumn = None,
+    heavy: HeavyColumn = None,
+    light: LightColumn = None,
+    layout: LayoutName = None,
+    sheet: SheetName = None,
     liabilities: Annotated[
         bool, typer.Option("--liabilities", help="Add the number and the sites of liabilities by sequence.")
     ] = False,
@@ -51,7 +62,7 @@ def predict_command(
         from antibody_esm.predictor import Predictor
         from antibody_esm.profiles import flagged, profile_file, profile_html
         from antibody_esm.reports.profile_page import MOST
-        from antibody_esm.score_tables import Columns, score_file
+        from antibody_esm.score_tables import score_file
         from antibody_esm.specs import RuntimeSpec
 
         check_suffix(out, *SUFFIXES)
@@ -60,7 +71,8 @@ def predict_command(
         check_outputs([out, apart, page], [file], model=model, store=store)
         read_from = first_model(model) if several else model
         reading = saved_reading(read_from) or Predictor.load(read_from).reading
-        check_table(file, reading, id_column, heavy, light)
+        table, columns = table_path(file, sheet), table_columns(id_column, heavy, light, layout)
+        check_table(table, reading, columns)
         options: dict[str, Any] = {
             "threshold": threshold,
             "assay": assay,
@@ -68,26 +80,26 @@ def predict_command(
             "check": False if no_check else None,
             "liabilities": liabilities,
         }
-        columns, runtime = Columns(id_column, heavy, light), RuntimeSpec(workers=workers)
+        runtime = RuntimeSpec(workers=workers)
         panel = Panel.load(model, store=store, runtime=runtime) if several else None
         if panel is not None:
-            scored = profile_file(file, panel, columns, **options)
+            scored = profile_file(table, panel, columns, **options)
         else:
-            scored = score_file(file, Predictor.load(model, store=store, runtime=runtime), columns, **options)
+            scored = score_file(table, Predictor.load(model, store=store, runtime=runtime), columns, **options)
         counts = {"scored": 0, "rejected": 0, "flagged": 0}
         first_rows: list[pd.DataFrame] = []
         with writing(out) as add, writing(apart) as reject:
-            for table, rejected, _ in scored:
+            for scores, rejected, _ in scored:
                 if strict:
-                    _refuse(file, table, rejected, panel)
-                add(table)
+                    _refuse(table, scores, rejected, panel)
+                add(scores)
                 if len(rejected):
                     reject(rejected)
                 if panel is not None:
-                    first_rows.append(table.head(max(0, MOST - counts["scored"])))
-                counts["scored"] += len(table)
+                    first_rows.append(scores.head(max(0, MOST - counts["scored"])))
+                counts["scored"] += len(scores)
                 counts["rejected"] += len(rejected)
-                counts["flagged"] += int((table["warning"] != "").sum()) if panel is None else flagged(table, panel)
+                counts["flagged"] += int((scores["warning"] != "").sum()) if panel is None else flagged(scores, panel)
             if not counts["scored"] + counts["rejected"]:
                 raise DatasetError("there are no antibodies", file)
         if not counts["rejected"]:

@@ -7,6 +7,7 @@ import typer
 
 from antibody_esm.cli.arguments import antibodies, check_outputs, check_suffix
 from antibody_esm.cli.errors import reported, show
+from antibody_esm.cli.options import HeavyColumn, IdColumn, LayoutName, LightColumn, SheetName, table_columns
 
 
 def scan_command(
@@ -22,6 +23,11 @@ def scan_command(
     plausibility: Annotated[
         bool, typer.Option("--plausibility/--no-plausibility", help="Also compute the language model's log-odds.")
     ] = True,
+    id_column: IdColumn = None,
+    heavy: HeavyColumn = None,
+    light: LightColumn = None,
+    layout: LayoutName = None,
+    sheet: SheetName = None,
     store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
 ) -> None:
@@ -44,7 +50,8 @@ def scan_command(
         check_suffix(out, ".csv")
         check_suffix(plot, ".png", ".svg", ".pdf")
         check_outputs([out, plot], [antibody], model=model, store=store)
-        named = antibodies(antibody, saved_reading(model) or Predictor.load(model).reading)
+        reading = saved_reading(model) or Predictor.load(model).reading
+        named = antibodies(antibody, reading, table_columns(id_column, heavy, light, layout), sheet)
         if plot is not None and len(named) > 1:
             raise ValueError(f"a heat map shows one antibody, but {antibody} holds {len(named)}")
         predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))

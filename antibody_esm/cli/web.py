@@ -28,8 +28,8 @@ MOST = 2_000
 """Most antibodies at a time."""
 LONGEST = 2_000
 """Most residues of a sequence."""
-_TEXT = (".csv", ".tsv", ".tab", ".fasta", ".fa", ".faa", ".fas")
-"""Suffixes of unpacked files; a small packed file may unpack to more than memory."""
+_TEXT = (".csv", ".tsv", ".tab", ".txt", ".xlsx", ".fasta", ".fa", ".faa", ".fas")
+"""Suffixes of unpacked files, and of workbooks, which are limited; a packed file may unpack to more than memory."""
 _WIDTHS = {"row": 50, "id": 160, "calibrated": 150, "warning": 330}
 """Widths of columns in pixels; other columns have 105."""
 KEPT = 3600
@@ -115,7 +115,7 @@ def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None =
         scores, chosen = gr.State(time_to_live=KEPT), gr.State(time_to_live=KEPT)
         with gr.Row():
             text = gr.Textbox(label="Sequences: FASTA, or one per line", lines=8, max_lines=8, elem_id="text")
-            file = gr.File(label=f"Or a file: FASTA, CSV, TSV; at most {LARGEST // 10**6} MB", elem_id="file")
+            file = gr.File(label=f"Or a file: FASTA, CSV, TSV, Excel; at most {LARGEST // 10**6} MB", elem_id="file")
         button = gr.Button("Score", variant="primary", elem_id="score")
         message = gr.HTML(elem_id="message")
         table = gr.Dataframe(
@@ -179,6 +179,7 @@ def antibodies(text: str, file: str | None, chain: "Chain") -> "pd.DataFrame":
     """
     import pandas as pd
 
+    from antibody_esm.data.antibody_tables import table_of
     from antibody_esm.data.files import places, read_frames
     from antibody_esm.data.tables import chain_columns, ids_of, pasted
 
@@ -203,10 +204,13 @@ def antibodies(text: str, file: str | None, chain: "Chain") -> "pd.DataFrame":
         raise DatasetError("there are no antibodies")
     if len(frame) > MOST:
         raise DatasetError(f"at most {MOST:,} antibodies are allowed at a time; `antibody-esm predict` has no limit")
-    for column in chain_columns(frame, chain).values():
+    table, recognised = table_of(frame, cut=False)
+    columns = recognised.read_as(chain, table.columns)
+    for column in chain_columns(table, chain, columns.heavy, columns.light, sequence=recognised.sequence).values():
         long = [row for row, cell in enumerate(column) if len(str(cell)) > LONGEST]
         if long:
-            where = places(None if file is None else Path(file), long[:1], {long[0]: ids_of(frame)[long[0]]})
+            ids = ids_of(table, columns.id)
+            where = places(None if file is None else Path(file), long[:1], {long[0]: ids[long[0]]})
             raise DatasetError(f"{where[long[0]]}: a sequence may have at most {LONGEST:,} residues")
     return frame
 

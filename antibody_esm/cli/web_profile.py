@@ -61,7 +61,7 @@ def profile_page(panel: "Panel", folder: Path, jobs: Callable[..., Any] | None =
         scores = gr.State(time_to_live=KEPT)
         with gr.Row():
             text = gr.Textbox(label="Sequences: FASTA, or one per line", lines=8, max_lines=8, elem_id="text")
-            file = gr.File(label=f"Or a file: FASTA, CSV, TSV; at most {LARGEST // 10**6} MB", elem_id="file")
+            file = gr.File(label=f"Or a file: FASTA, CSV, TSV, Excel; at most {LARGEST // 10**6} MB", elem_id="file")
         button = gr.Button("Score", variant="primary", elem_id="score")
         message = gr.HTML(elem_id="message")
         profile = gr.HTML(visible=False, elem_id="profile")

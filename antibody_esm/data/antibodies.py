@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from antibody_esm.data.antibody_tables import table_of
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.reading import Chains, Reading, Texts
 from antibody_esm.data.tables import chain_columns, ids_of
@@ -57,9 +58,10 @@ def is_frame(antibodies: "Antibodies") -> "TypeIs[pd.DataFrame]":
 
 def _chains(frame: "pd.DataFrame", reading: Reading) -> tuple[list[str], list[Chains]]:
     """Return the ids and the chains of a table in normal form; an empty cell is None."""
-    columns = {
-        name: list(column) for name, column in chain_columns(frame, reading.chain, fragment=reading.fragment).items()
-    }
-    ids = ids_of(frame)
+    frame, recognised = table_of(frame, species=reading.species)
+    named = recognised.read_as(reading.chain, frame.columns)
+    read = chain_columns(frame, reading.chain, named.heavy, named.light, reading.fragment, sequence=recognised.sequence)
+    columns = {name: list(column) for name, column in read.items()}
+    ids = ids_of(frame, named.id)
     data = Dataset([str(row) for row in range(len(ids))], columns.get("heavy"), columns.get("light"))
     return ids, data.chains

@@ -159,7 +159,7 @@ class Dataset(Molecules, Labelled):
             "measurements": {
                 name: [repr(float(value)) for value in values] for name, values in self.measurements.items()
             },
-            "provenance": self.provenance.__dict__,
+            "provenance": self.provenance.to_dict(),
             **({} if self.species == SPECIES else {"species": self.species}),  # so that earlier digests stay
             **({"targets": self.targets} if self.targets else {}),
         }

@@ -9,6 +9,8 @@ import numpy as np
 
 from antibody_esm.errors import DatasetError
 
+BIOTRAINER = ("TARGET", "SET")
+"""Attributes in the headers of biotrainer's FASTA: the label, and the part of the data (train, val or test)."""
 _MOST = 2**23
 """Most digests of headers that are held in memory, of eight bytes each."""
 
@@ -60,6 +62,18 @@ def headers(lines: Iterable[str]) -> Iterator[str]:
         if text.startswith(">"):
             begun = True
             yield text[1:].strip()
+
+
+def attributes(header: str) -> dict[str, str]:
+    """Return the values in a header of biotrainer.
+
+    Examples
+    --------
+    >>> attributes("Seq1 TARGET=0.5 SET=train VALIDATION=False")
+    {'TARGET': '0.5', 'SET': 'train', 'VALIDATION': 'False'}
+    """
+    pairs = (word.partition("=") for word in header.split()[1:])
+    return {name: value for name, mark, value in pairs if mark}
 
 
 def first_word(header: str) -> str:

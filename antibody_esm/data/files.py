@@ -1,50 +1,39 @@
 """Files of antibodies as DataFrames of text, with the line of each row in the file."""
 
 import csv
-import json
+import logging
 import lzma
+import re
 import warnings
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import count, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from antibody_esm.data.fasta import headers, namer, records
-from antibody_esm.data.parquet import COLUMNS, parquet_frames
-from antibody_esm.data.streams import PACKED, open_text, read_unpacked
+from antibody_esm.data.cells import MISSING
+from antibody_esm.data.fasta import BIOTRAINER, attributes, headers, namer, records
+from antibody_esm.data.headers import SEPARATORS, Top, read_top
+from antibody_esm.data.layouts import pairs_rows
+from antibody_esm.data.parquet import parquet_frames
+from antibody_esm.data.spreadsheets import SUFFIXES, header_of, sheet_rows, workbook
+from antibody_esm.data.streams import PACKED, UTF_8, encoding, open_text, read_unpacked
 from antibody_esm.errors import DatasetError, place
-from antibody_esm.sequences import ALPHABET
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+logger = logging.getLogger("antibody_esm.tables")
+"""Notes on how files were read, which commands print."""
 _FASTA = (".fasta", ".fa", ".faa", ".fas")
 _UNREADABLE = (OSError, EOFError, ValueError, TypeError, KeyError, NotImplementedError, zlib.error, lzma.LZMAError)
 _ROWS_AT_ONCE = 2**16
 _CELLS_AT_ONCE = 2**22
-_HEADER = 16 * 10**6
-"""Most characters of a header."""
+_NUMBER = re.compile(r"\s*[-+]?\d*([.,]?)\d+([eE][-+]?\d+)?\s*")
 _SHOWN = 10
 _LARGE = 2**20
 """Smallest file, in bytes, whose headers are read only once while the file does not change."""
-_SEQUENCE_FROM = 20
-"""Fewest amino acids of a cell that is a sequence, not a column's name."""
-
-
-class _Top(NamedTuple):
-    """Lines above the rows of a table of text."""
-
-    comments: int
-    """Number of lines before the header; before the first row, if `names` is not None."""
-    names: list[str] | None = None
-    """Names of columns in a line with ``#``."""
-    columns: int = 1
-    hash_above: bool = False
-    """True if the line above the header begins with ``#`` and has as many columns, but was read as a comment."""
 
 
 def is_fasta(path: Path) -> bool:
@@ -53,7 +42,7 @@ def is_fasta(path: Path) -> bool:
 
 
 def read_table(path: Path) -> "pd.DataFrame":
-    """Read a CSV, TSV or Parquet file; formats without types are read as text, see `read_frames`.
+    """Read a table; formats without types are read as text, see `read_frames`.
 
     Raises
     ------
@@ -62,7 +51,7 @@ def read_table(path: Path) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    if _suffix(path) not in (*_SEPARATORS, ".parquet"):
+    if _suffix(path) not in (*SEPARATORS, *SUFFIXES, ".parquet"):
         raise DatasetError(_unknown_suffix(), path)
     frames = list(read_frames(path))
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
@@ -73,8 +62,11 @@ def read_frames(path: Path) -> "Iterator[pd.DataFrame]":
 
     Lines with ``#`` above a table are skipped. The last of them is the header if it has as many columns as the line
     below, and that line holds a number or a sequence. One line of JSON above the header, as in files of OAS, is
-    skipped. Columns of Parquet are read if they hold text or numbers. FASTA has the columns ``id`` and ``sequence``:
-    the id is the header's first word if first words are unique in the file, else the whole header.
+    skipped. Comma, semicolon and tab separate columns, whatever the suffix; where it is not the comma, numbers with a
+    decimal comma get a point. Text that is not UTF-8 is decoded by `streams.encoding`. Of an Excel workbook, the first
+    sheet is read, or that of ``table.xlsx/name``. Columns of Parquet are read if they hold text or numbers. FASTA has
+    the columns ``id`` and ``sequence``: the id is the header's first word if first words are unique in the file, else
+    the whole header. Where the first header has ``TARGET=``, as those of biotrainer, it has ``TARGET`` and ``SET`` too.
 
     Raises
     ------
@@ -86,9 +78,11 @@ def read_frames(path: Path) -> "Iterator[pd.DataFrame]":
     import pandas as pd
 
     suffix = _suffix(path)
-    read = _fasta_frames if suffix in _FASTA else _parquet_frames if suffix == ".parquet" else _text_frames
-    if suffix not in (*_SEPARATORS, ".parquet", *_FASTA):
+    readers = dict.fromkeys(SEPARATORS, _text_frames) | dict.fromkeys(_FASTA, _fasta_frames)
+    readers |= dict.fromkeys(SUFFIXES, _sheet_frames) | {".parquet": _parquet_frames}
+    if suffix not in readers:
         raise DatasetError(_unknown_suffix(), path)
+    read = readers[suffix]
     wrong = "cannot be read" if suffix in _FASTA else "cannot be read as a table"
     try:
         yield from read(path)
@@ -109,18 +103,23 @@ def read_frames(path: Path) -> "Iterator[pd.DataFrame]":
 def lines_of(path: Path, rows: Iterable[int]) -> dict[int, int]:
     """Return the lines on which rows of a file begin, from 1, as an editor counts them.
 
-    Headers, comments, empty lines and line breaks in quoted cells count. Parquet has no lines. The file is read again
+    Headers, comments, empty lines and line breaks in quoted cells count; lines of a workbook are rows of its sheet.
+    Parquet has no lines, nor has a table whose rows are not its antibodies. The file is read again
     up to the last of these rows, which is acceptable only for messages.
     """
     wanted = set(rows)
     last = max(wanted, default=-1)
     try:
+        if _suffix(path) in SUFFIXES:
+            rows_there = list(sheet_rows(path))
+            numbers = [number for number, _ in rows_there[header_of(rows_there) + 1 :]]
+            return {row: numbers[row] for row in wanted if row < len(numbers)}
         with open_text(path) as text:
             begun: Iterable[int] = ()
             if _suffix(path) in _FASTA:
                 begun = (record.line for record in records(text))
-            elif _suffix(path) in _SEPARATORS:
-                begun = (line for line, _ in islice(_cells(path, text), 0 if _top(path).names else 1, None))
+            elif _suffix(path) in SEPARATORS and not pairs_rows(top_of(path).header):
+                begun = (line for line, _ in islice(_cells(path, text), 0 if top_of(path).names else 1, None))
             return {row: line for row, line in enumerate(islice(begun, last + 1)) if row in wanted}
     except (*_UNREADABLE, csv.Error, DatasetError):  # a message without lines is better than none
         return {}
@@ -135,10 +134,10 @@ def places(path: Path | None, rows: Iterable[int], ids: Mapping[int, str], noun:
 
 def commented_header(path: Path | None) -> str:
     """Return a note on a line with ``#`` that was read as a comment but may be the header; empty if there is none."""
-    if path is None or _suffix(path) not in _SEPARATORS:
+    if path is None or _suffix(path) not in SEPARATORS:
         return ""
     try:
-        top = _top(path)
+        top = top_of(path)
     except (*_UNREADABLE, csv.Error):
         return ""
     return f"; line {top.comments} begins with '#' and was read as a comment" if top.hash_above else ""
@@ -151,9 +150,18 @@ def _fasta_frames(path: Path) -> "Iterator[pd.DataFrame]":
     name_once = _names_of if status.st_size >= _LARGE else _names_of.__wrapped__
     named = name_once(path.absolute(), status.st_size, status.st_mtime_ns)
     with open_text(path) as lines:
-        rows = ((named(record.header), record.sequence) for record in records(lines))
-        while batch := list(islice(rows, _ROWS_AT_ONCE)):
-            yield pd.DataFrame(batch, columns=["id", "sequence"])
+        rows = records(lines)
+        biotrainer = False
+        for first in count(0, _ROWS_AT_ONCE):
+            batch = list(islice(rows, _ROWS_AT_ONCE))
+            if not batch:
+                return
+            columns = {"id": [named(record.header) for record in batch], "sequence": [r.sequence for r in batch]}
+            biotrainer = "TARGET" in attributes(batch[0].header) if not first else biotrainer
+            if biotrainer:
+                values = [attributes(record.header) for record in batch]
+                columns |= {name: [each.get(name, "") for each in values] for name in BIOTRAINER}
+            yield pd.DataFrame(columns)
 
 
 @lru_cache(maxsize=16)
@@ -165,24 +173,96 @@ def _names_of(path: Path, size: int, changed: int) -> Callable[[str], str]:
     return namer(read)
 
 
+def metadata_of(path: Path) -> Mapping[str, Any]:
+    """Return the values of a line of JSON above a table of text, as in files of OAS; empty for other files."""
+    return top_of(path).metadata if _suffix(path) in SEPARATORS else {}
+
+
 def _text_frames(path: Path) -> "Iterator[pd.DataFrame]":
     import pandas as pd
 
-    top, separator = _top(path), _SEPARATORS[_suffix(path)]
+    top = top_of(path)
+    _note(path, top)
     with open_text(path) as lines, warnings.catch_warnings():
         for _ in range(top.comments):
             lines.readline()
         warnings.simplefilter("error", pd.errors.ParserWarning)  # a row longer than the header would lose its end
-        yield from pd.read_csv(
+        frames = pd.read_csv(
             lines,
-            sep=separator,
+            sep=top.separator,
             header=None if top.names else 0,
             names=top.names,
             dtype=str,
             keep_default_na=False,  # as text: each kind of column has its own missing values
             index_col=False,
-            chunksize=max(1, min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // max(1, top.columns))),
+            chunksize=max(1, min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // max(1, len(top.header)))),
         )
+        yield from frames if top.separator == "," else (_with_points(path, frame) for frame in frames)
+
+
+def _note(path: Path, top: Top) -> None:
+    """Log what is unusual in how a file is written."""
+    if encoding(path) != UTF_8:
+        logger.info("%s: read as %s, since it is not UTF-8", path, encoding(path))
+    if top.separator != SEPARATORS[_suffix(path)]:
+        logger.info("%s: the columns are separated by %r", path, top.separator)
+
+
+def _with_points(path: Path, frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Return a table whose decimal commas are points, unless some of its numbers have points already.
+
+    Where the separator is a tab, 1,234 may also be a thousand; such columns stay as they are.
+    """
+    if not any(map(_may_have_commas, (column for _, column in frame.items()))):
+        return frame
+    marks = {name: _decimal_marks(column) for name, column in frame.items()}
+    if any("." in of_column for of_column in marks.values()):
+        return frame
+    commas = [name for name, of_column in marks.items() if "," in of_column]
+    if top_of(path).separator == "\t":
+        commas = [name for name in commas if any(re.search(r",(\d{1,2}|\d{4,})\b", cell) for cell in frame[name])]
+    if commas:
+        logger.info("%s: decimal commas are read in %s", path, ", ".join(map(repr, commas)))
+    return frame.assign(**{str(name): [cell.replace(",", ".") for cell in frame[name]] for name in commas})
+
+
+def _may_have_commas(column: Any) -> bool:
+    """Return True if the first value is a number and any has a comma; fast for most columns of a large table."""
+    first = next((cell for cell in column if cell.strip().lower() not in MISSING), "")
+    return _NUMBER.fullmatch(first) is not None and "," in "\t".join(column)
+
+
+def _decimal_marks(column: Any) -> set[str]:
+    """Return the decimal marks of a column of numbers; none if any cell is no number."""
+    marks = set()
+    for cell in column:
+        if number := _NUMBER.fullmatch(cell):
+            marks.add(number[1])
+        elif cell.strip().lower() not in MISSING:
+            return set()
+    return marks
+
+
+def _sheet_frames(path: Path) -> "Iterator[pd.DataFrame]":
+    import pandas as pd
+
+    rows = list(sheet_rows(path))
+    if not rows:
+        raise pd.errors.EmptyDataError
+    start = header_of(rows)
+    names = [rows[start][1][0].lstrip("# "), *rows[start][1][1:]]
+    twice = next((name for name in names if name and names.count(name) > 1), None)
+    if twice is not None:
+        raise DatasetError(f"there are {names.count(twice)} columns named {twice!r}", column=twice)
+    names = [name or f"Unnamed: {i}" for i, name in enumerate(names)]
+    for number, cells in rows[start + 1 :]:
+        if len(cells) > len(names):
+            raise DatasetError(
+                f"row {rows[start][0]}, the header, has {len(names)} columns and row {number} has {len(cells)}"
+            )
+    for first in range(start + 1, max(len(rows), start + 2), _ROWS_AT_ONCE):
+        batch = [cells + [""] * (len(names) - len(cells)) for _, cells in rows[first : first + _ROWS_AT_ONCE]]
+        yield pd.DataFrame(batch, columns=names, dtype=object)
 
 
 def _parquet_frames(path: Path) -> "Iterator[pd.DataFrame]":
@@ -197,77 +277,10 @@ def with_index(frame: "pd.DataFrame") -> "pd.DataFrame":
     return frame.reset_index() if named else frame
 
 
-def _top(path: Path) -> _Top:
-    """Return the lines above the rows of a table. Raises DatasetError if the header does not fit the suffix."""
-    separator = _SEPARATORS[_suffix(path)]
+def top_of(path: Path) -> Top:
+    """Return the lines above the rows of a table of text. Raises DatasetError if these are no lines of a table."""
     with open_text(path) as lines:
-        comments, comment = 0, ""
-        line = lines.readline()
-        while line.startswith("#"):
-            comments, comment, line = comments + 1, line, lines.readline()
-        if _is_json(line, separator):
-            comments, comment, line = comments + 1, "", lines.readline()
-        names = _split(comment.lstrip("# "), separator) if separator in comment else []
-        alike = bool(names) and len(names) == len(_split(line, separator))
-        if alike and any(map(_is_value, _split(line, separator))):
-            _check_names(names, separator)
-            return _Top(comments, names, len(names))
-        header = next(csv.reader(_limited(chain([line], lines)), delimiter=separator), [])
-        _check_names(header, separator)
-        return _Top(comments, None, len(header), hash_above=alike)
-
-
-def _limited(lines: Iterable[str]) -> Iterator[str]:
-    """Yield the lines of a header, whose quoted names may hold line breaks, up to a limit of characters."""
-    count = 0
-    for line in lines:
-        count += len(line)
-        if count > _HEADER:
-            raise DatasetError(f"the header has more than {_HEADER // 10**6} MB")
-        yield line
-
-
-def _split(line: str, separator: str) -> list[str]:
-    if line.count(separator) >= COLUMNS and '"' not in line:
-        raise _many_columns(line.count(separator) + 1)
-    return next(csv.reader([line.rstrip("\r\n")], delimiter=separator), [])
-
-
-def _is_value(cell: str) -> bool:
-    """Return True if a cell is a number or a sequence, and hence no column's name."""
-    text = cell.strip()
-    try:
-        float(text)
-    except ValueError:
-        return len(text) >= _SEQUENCE_FROM and set(text.upper()) <= set(ALPHABET)
-    return True
-
-
-def _is_json(line: str, separator: str) -> bool:
-    cells = _split(line, separator) if line.lstrip().startswith(('"{', "{")) else []
-    try:
-        return bool(cells) and isinstance(json.loads(cells[0] if len(cells) == 1 else line), dict)
-    except (ValueError, RecursionError):
-        return False
-
-
-def _many_columns(count: int) -> DatasetError:
-    return DatasetError(f"has {count:,} columns, more than {COLUMNS:,}; keep the columns of chains, ids and labels")
-
-
-def _check_names(names: list[str], separator: str) -> None:
-    """Raise DatasetError if columns are too many, have the same name, or do not have the suffix's separator."""
-    if len(names) > COLUMNS:
-        raise _many_columns(len(names))
-    others = [other for other in (",", ";", "\t", "|") if other != separator and other in (names or [""])[0]]
-    if len(names) == 1 and others:
-        raise DatasetError(
-            f"the columns seem to be separated by {others[0]!r}, but {separator!r} is expected; "
-            "pass a DataFrame that was read with the right separator"
-        )
-    twice = [name for name, count in Counter(names).items() if count > 1 and name]
-    if twice:
-        raise DatasetError(f"there are {names.count(twice[0])} columns named {twice[0]!r}", column=twice[0])
+        return read_top(lines, SEPARATORS[_suffix(path)])
 
 
 def _cells(path: Path, text: Any, *, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
@@ -275,7 +288,8 @@ def _cells(path: Path, text: Any, *, strict: bool = False) -> Iterator[tuple[int
 
     Blank lines are no rows, as in `pandas.read_csv`.
     """
-    comments = _top(path).comments
+    top = top_of(path)
+    comments = top.comments
     for _ in range(comments):
         text.readline()
     last = ""
@@ -286,7 +300,7 @@ def _cells(path: Path, text: Any, *, strict: bool = False) -> Iterator[tuple[int
             last = line
             yield line
 
-    reader = csv.reader(lines(), delimiter=_SEPARATORS[_suffix(path)], strict=strict)
+    reader = csv.reader(lines(), delimiter=top.separator, strict=strict)
     while True:
         before = reader.line_num
         try:
@@ -302,7 +316,7 @@ def _cells(path: Path, text: Any, *, strict: bool = False) -> Iterator[tuple[int
 def _misshapen(path: Path) -> str:
     """Return a note on a row with more columns than the header, or on an open quote; empty if there is none."""
     try:
-        top = _top(path)
+        top = top_of(path)
         with open_text(path) as text:
             rows = _cells(path, text, strict=True)
             line, header = (top.comments, top.names) if top.names else next(rows, (1, []))
@@ -318,10 +332,15 @@ def _misshapen(path: Path) -> str:
 
 
 def _unknown_suffix() -> str:
-    suffixes, packed = ", ".join((*_SEPARATORS, ".parquet", *_FASTA)), ", ".join(PACKED)
-    more = "; spreadsheets (.xlsx) are not supported: save them as CSV"
-    return f"not a supported table; names of tables end in {suffixes}, optionally followed by {packed}{more}"
+    suffixes = ", ".join((*SEPARATORS, ".parquet", *SUFFIXES, *_FASTA))
+    return (
+        f"not a supported table; names of tables end in {suffixes}, and all but workbooks optionally in a further "
+        f"{', '.join(PACKED)}; save other spreadsheets (.xls, .ods) as .xlsx or CSV"
+    )
 
 
 def _suffix(path: Path) -> str:
+    book = workbook(path)
+    if book is not None:
+        return book.suffix.lower()
     return (path.with_suffix("") if path.suffix.lower() in PACKED else path).suffix.lower()

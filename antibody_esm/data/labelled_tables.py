@@ -10,23 +10,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.data.antibody_tables import one_table, table_of, without_refused
 from antibody_esm.data.assays import directions
+from antibody_esm.data.cells import MISSING, cleaned, is_missing
+from antibody_esm.data.column_roles import Recognised
 from antibody_esm.data.dataset import Dataset
-from antibody_esm.data.files import is_fasta, places, read_frames, read_table, with_index
+from antibody_esm.data.files import is_fasta, places, read_frames, read_table
+from antibody_esm.data.layouts import PLAIN, Columns
 from antibody_esm.data.provenance import Provenance
+from antibody_esm.data.spreadsheets import on_disk
 from antibody_esm.data.tables import (
-    MISSING,
     advised,
-    cleaned,
     columns_there,
     divided,
-    is_missing,
     named_column,
     refuse_own_partner,
     usual_id_column,
+    with_single_chains,
 )
 from antibody_esm.errors import DatasetError, SequenceError, fault, listed
+from antibody_esm.numbering import SPECIES
 from antibody_esm.sequences import BETWEEN, Chain, normalise
+from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,21 +52,27 @@ def read_dataset(
     labels: "str | Path | pd.DataFrame | Mapping[str, float] | None" = None,
     required: bool = True,
     labelled: bool = True,
+    drop: bool = False,
+    layout: str | None = None,
+    species: Sequence[str] | None = None,
 ) -> Dataset:
     """Read labelled antibodies; see `antibody_esm.load_dataset` for the parameters.
 
     If `required`, every antibody must have the chain that is embedded. If `labelled`, antibodies without a label are
-    left out; otherwise labels are read only if the table has one for every antibody.
+    left out; otherwise labels are read only if the table has one for every antibody. If `drop`, rows that the layout
+    refuses are left out.
     """
     several = label is not None and not isinstance(label, str)
     names: tuple[str, ...] = (label or "label",) if label is None or isinstance(label, str) else tuple(label)
     if not names or not all(isinstance(name, str) for name in names):
         raise DatasetError(f"label= must be the name of a column or a list of names, got {label!r}")
-    sides = directions(higher_is_better, names)
+    single = label if isinstance(label, str) else None
+    recognised = Recognised(PLAIN, Columns(id, heavy, light, single))
+    refused: dict[str, str] = {}
     path = None if not isinstance(source, str | Path) else _expanded(source)
     is_fasta_file = path is not None and is_fasta(path)
     if path is not None and is_fasta_file:
-        frame = _read_fasta(path, labels, id or "id", names, labelled=labelled)
+        frame, recognised = _read_fasta(path, labels, id or "id", names, labelled=labelled)
         if chain is None and all(BETWEEN in sequence for sequence in frame["sequence"]):
             chain = "paired"
         frame = _with_chains(frame, chain or "heavy", path, required=required)
@@ -69,7 +80,16 @@ def read_dataset(
     elif labels is not None:
         raise DatasetError("labels= is for FASTA files; name the column of a table with label=", path)
     else:
-        frame = with_index(source) if not isinstance(source, str | Path) else read_table(_expanded(source))
+        rows_of: Any = source if path is None else path
+        table = one_table(rows_of, Columns(id, heavy, light, single, layout), species=species or SPECIES)
+        if several or (not labelled and not table.recognised.is_complete(table.frame, "label")):
+            table = table._replace(recognised=table.recognised.without("label"))
+        table, chain = with_single_chains(table, chain)
+        id, heavy, light, single, _ = table.recognised.columns  # noqa: A001  as recognised
+        names = names if several else (single or names[0],)
+        frame, recognised = table
+        if drop:
+            frame, refused = without_refused(table)
 
     def column(name: str | None, default: str) -> "pd.Series[Any] | None":
         if name is None and default not in frame.columns:
@@ -80,18 +100,23 @@ def read_dataset(
         raise DatasetError("the table has no rows", path)
     heavy_chains, light_chains = column(heavy, "heavy"), column(light, "light")
     if heavy_chains is None and light_chains is None:
+        doubtful = recognised.several()
         raise DatasetError(
-            f"no column with sequences; name a column with heavy= or light=. {columns_there(frame, path)}", path
+            f"no column with sequences; {doubtful or 'name a column'} with heavy= or light=. "
+            f"{columns_there(frame, path)}",
+            path,
         )
     if chain is None:
         chain = "light" if heavy_chains is None else "heavy"
     if required:
         refuse_own_partner(chain, heavy, light, path)
     id_column = column(id, usual_id_column(frame))
-    rows = _Rows(path, None if id_column is None else _texts(id_column))
-    ids = [str(i) for i in range(len(frame))] if id_column is None else _names(id_column, rows)
+    rows = _Rows(path, None if id_column is None else _texts(id_column), list(frame.index) if refused else None)
+    ids = (
+        list(map(str, frame.index if refused else range(len(frame)))) if id_column is None else _names(id_column, rows)
+    )
     group_column = column(groups, "groups")
-    optional = not labelled and (label is None or is_fasta_file) and names[0] not in frame.columns
+    optional = not labelled and (single is None or is_fasta_file) and names[0] not in frame.columns
     columns = {} if optional else {name: named_column(frame, name, path) for name in names}
     _refuse_repeats(ids, id_column, rows)
     measured = {name: _numbers(values, rows) for name, values in columns.items()}
@@ -100,12 +125,12 @@ def read_dataset(
         heavy=_sequences(heavy_chains, "heavy", frame, rows, required=required and chain != "light"),
         light=_sequences(light_chains, "light", frame, rows, required=required and chain != "heavy"),
         groups=None if group_column is None else _names(group_column, rows),
-        provenance=_provenance(path, len(frame)),
+        provenance=_provenance(path, len(frame), recognised, refused),
         chain=chain,
         measurements=measured if several else {},
         targets=names if several and measured else (),
-        directions=sides,
-        file=path,
+        directions=directions(higher_is_better, names),
+        file=None if refused else path,
     )
     if several or not measured:
         return data
@@ -130,13 +155,18 @@ def _labelled(data: Dataset, name: str, values: NDArray[np.float64], *, labelled
 class _Rows:
     """Names of the rows of a table or a DataFrame, for messages."""
 
-    def __init__(self, path: Path | None, ids: list[str] | None) -> None:
+    def __init__(self, path: Path | None, ids: list[str] | None, numbers: list[int] | None = None) -> None:
         self.path = path
         self._ids = ids
+        self._numbers = numbers
+        """Row of the file of each row, if rows were left out."""
 
     def places(self, rows: Iterable[int]) -> dict[int, str]:
         """Return the names of the first of these rows."""
-        return places(self.path, rows, dict(enumerate(self._ids)) if self._ids is not None else {})
+        numbers = {row: row if self._numbers is None else self._numbers[row] for row in rows}
+        ids = {} if self._ids is None else {number: self._ids[row] for row, number in numbers.items()}
+        named = places(self.path, numbers.values(), ids)
+        return {row: named[number] for row, number in numbers.items() if number in named}
 
     def error(self, message: str, rows: list[int], column: "pd.Series[Any] | None") -> DatasetError:
         """Return the error of these rows of a column; their places follow the message."""
@@ -146,7 +176,9 @@ class _Rows:
         )
 
 
-def _read_fasta(path: Path, labels: Any, id_column: str, names: tuple[str, ...], *, labelled: bool) -> "pd.DataFrame":
+def _read_fasta(
+    path: Path, labels: Any, id_column: str, names: tuple[str, ...], *, labelled: bool
+) -> "tuple[pd.DataFrame, Recognised]":
     """Return the records of a FASTA file as a table with ids, sequences and labels."""
     import pandas as pd
 
@@ -159,9 +191,12 @@ def _read_fasta(path: Path, labels: Any, id_column: str, names: tuple[str, ...],
             raise DatasetError("several labels need labels= to be a table with a column for each", path)
         for name in names:
             frame[name] = _labels_of(frame["id"], labels, id_column, name, path)
+    elif "TARGET" in frame.columns:
+        frame, recognised = table_of(frame, labelled=True, source=str(path))
+        return frame.assign(**dict.fromkeys(names[:1], frame["TARGET"])), recognised
     elif labelled:
         raise DatasetError("a FASTA file has no labels; pass labels=, a table or a mapping from id to label", path)
-    return frame
+    return frame, Recognised(PLAIN, Columns())
 
 
 def _with_chains(frame: "pd.DataFrame", chain: Chain, path: Path, *, required: bool) -> "pd.DataFrame":
@@ -221,9 +256,15 @@ def _sequences(
         wrong.sort(key=lambda offence: offence[0])
         where = rows.places(row for row, _ in wrong)
         shown = [f"{where[row]}{reason}" for row, reason in wrong[:_SHOWN]]
+        hint = (
+            ".\n  drop=True leaves out the rows that cannot be read"
+            if any(isinstance(cell, Unknown) for cell in cells)
+            else ""
+        )
         raise DatasetError(
             f"column {column.name!r} has cells that are not sequences of the 20 amino acids and X:\n  "
-            + listed(shown, len(wrong), "\n  "),
+            + listed(shown, len(wrong), "\n  ")
+            + hint,
             rows.path,
             column=str(column.name),
             rows=list(dict.fromkeys(row for row, _ in wrong)),
@@ -288,8 +329,12 @@ def _expanded(path: str | Path) -> Path:
         raise DatasetError(f"the path cannot be expanded: {error}", path) from error
 
 
-def _provenance(path: Path | None, rows: int) -> Provenance:
+def _provenance(path: Path | None, rows: int, recognised: Recognised, refused: dict[str, str]) -> Provenance:
+    counts = {"rows read": rows + len(refused)} | ({"rows that are not refused": rows} if refused else {})
+    columns = recognised.to_dict()
     if path is None:
-        return Provenance("a DataFrame", counts={"rows read": rows})
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Provenance(path.name, sha256={path.name: digest}, counts={"rows read": rows})
+        return Provenance("a DataFrame", counts=counts, dropped=refused, columns=columns)
+    file = on_disk(path)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    name = file.name if file == path else f"{file.name}/{path.name}"
+    return Provenance(name, sha256={file.name: digest}, counts=counts, dropped=refused, columns=columns)

@@ -3,6 +3,7 @@
 import textwrap
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,16 @@ class Provenance:
     """Rows after each step."""
     dropped: dict[str, str] = field(default_factory=dict)
     """Reason of each row that was left out, by id."""
+    columns: dict[str, str] = field(default_factory=dict)
+    """Columns that were recognised by other names than the default, by role, and the layout of the table."""
 
     def __post_init__(self) -> None:
-        for name in ("sha256", "counts", "dropped"):  # copies, which the caller cannot change
+        for name in ("sha256", "counts", "dropped", "columns"):  # copies, which the caller cannot change
             object.__setattr__(self, name, dict(getattr(self, name)))
 
     def __str__(self) -> str:
         lines = {"source": self.source, "rule": self.rule, "citation": self.citation, "licence": self.licence}
+        lines |= {f"{role} from": name for role, name in self.columns.items()}
         lines |= {name: f"{count:,}" for name, count in self.counts.items()}
         lines |= {f"dropped: {reason}": f"{count:,}" for reason, count in self.reasons().items()}
         lines |= {f"SHA-256 {name}": digest for name, digest in self.sha256.items()}
@@ -38,6 +42,11 @@ class Provenance:
             for name, text in lines.items()
             if text
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values; without `columns` if none was recognised, so that digests stay."""
+        fields = dict(self.__dict__)
+        return fields if self.columns else {name: value for name, value in fields.items() if name != "columns"}
 
     def reasons(self) -> dict[str, int]:
         """Return the number of rows left out for each reason, in descending order."""

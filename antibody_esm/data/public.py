@@ -15,6 +15,7 @@ from antibody_esm.data.jain import jain
 from antibody_esm.data.labelled_tables import read_dataset
 from antibody_esm.data.parts import FRAGMENTS, chains_read
 from antibody_esm.data.shehata import shehata
+from antibody_esm.data.spreadsheets import with_sheet
 from antibody_esm.errors import DatasetError
 from antibody_esm.sequences import Chain
 
@@ -35,6 +36,8 @@ def load_dataset(
     part: str | None = None,
     species: Sequence[str] | None = None,
     drop: bool = False,
+    layout: str | None = None,
+    sheet: str | None = None,
     labels: "str | Path | pd.DataFrame | Mapping[str, float] | None" = None,
     higher_is_better: bool | Mapping[str, bool] | None = None,
 ) -> Dataset:
@@ -59,15 +62,17 @@ def load_dataset(
     Parameters
     ----------
     source
-        The name of a data set; the path of a CSV, TSV, Parquet or FASTA file, gzipped or not,
+        The name of a data set; the path of a CSV, TSV, Excel, Parquet or FASTA file, gzipped or not,
         with or without leading ``#`` lines; or a DataFrame. The ids in a FASTA file are first words of headers if these
         are unique, else whole headers.
     id, heavy, light, label, groups
-        Names of the table's columns. By default, columns with these very names are read if they exist; rows without ids
-        are numbered from 0. In heavy and light, empty cells, NA, N/A, nan, None, null and ``-`` are missing chains,
-        never sequences. In the column of labels they are missing labels: these antibodies are left out, and the
-        provenance counts and names them. A list of names for `label`, such as ``["HIC", "Tm2"]``, makes each of them
-        a label with its own missing values, see `Dataset.target`; for ``jain`` these are assays.
+        Names of the table's columns. By default, columns with these very names are read if they exist, else those of
+        the layout, else the only one with a usual name (``VH``, ``heavy_sequence``, ``antibody``) and fitting cells;
+        the provenance then names it. Rows without ids are numbered from 0. In heavy and light, empty cells, NA, N/A,
+        nan, None, null and ``-`` are missing chains, never sequences. In the column of labels they are missing labels:
+        these antibodies are left out, and the provenance counts and names them. A list of names for `label`, such as
+        ``["HIC", "Tm2"]``, makes each of them a label with its own missing values, see `Dataset.target`; for ``jain``
+        these are assays.
     chain
         Chain that is embedded; by default heavy if the table has it. ``paired`` reads both chains as a pair, ``both``
         concatenates them. Each record of FASTA is then ``HEAVY|LIGHT``, or holds both domains of a fragment. FASTA in
@@ -81,6 +86,11 @@ def load_dataset(
         fragment VHH. A model that is trained on the data uses the same species.
     drop
         Leave out antibodies that lack a chain or a part of the fragment, instead of raising an error.
+    layout
+        Layout of the table: ``airr``, ``oas``, ``oas_paired``, ``10x``, ``therasabdab``, ``imgt``, ``flab`` and others
+        of `data.layouts.NAMES`; recognised by its columns by default. ``plain`` leaves all sequences as they are.
+    sheet
+        Sheet of an Excel workbook; by default the first.
     labels
         For a public data set: the kind of labels. For FASTA: a table with the columns ``id`` and `label`, or a mapping
         from id to label.
@@ -116,10 +126,10 @@ def load_dataset(
     if None not in (chain, of_named) and chain != of_named and (chain, of_named) != ("paired", "both"):
         raise DatasetError(f"{named} is a fragment of {of_named} chains; it does not fit chain={chain!r}")
     if isinstance(source, str) and source in _NAMED:
-        if any(column is not None for column in (id, heavy, light, groups)) or isinstance(label, str):
+        if any(column is not None for column in (id, heavy, light, groups, layout, sheet)) or isinstance(label, str):
             raise DatasetError(
-                f"{source!r} is a public data set; it has no options id=, heavy=, light=, label=, groups=, except "
-                "a list of its measurements as label="
+                f"{source!r} is a public data set; it has no options id=, heavy=, light=, label=, groups=, layout=, "
+                "sheet=, except a list of its measurements as label="
             )
         if labels is not None and not isinstance(labels, str):
             raise DatasetError(f"labels= of {source!r} must be a name, got a {type(labels).__name__}")
@@ -134,9 +144,20 @@ def load_dataset(
     else:
         columns: dict[str, Any] = {"id": id, "heavy": heavy, "light": light, "label": label, "groups": groups}
         which = chain if named is None else FRAGMENTS[named].chain
-        required = fragment is None and not drop
+        if sheet is not None:
+            if not isinstance(source, str | Path):
+                raise DatasetError("sheet= is for Excel workbooks; a DataFrame has no sheets")
+            source = with_sheet(Path(source), sheet)
         data = read_dataset(
-            source, **columns, chain=which, labels=labels, required=required, higher_is_better=higher_is_better
+            source,
+            **columns,
+            chain=which,
+            higher_is_better=higher_is_better,
+            labels=labels,
+            required=fragment is None and not drop,
+            drop=drop,
+            layout=layout,
+            species=species,
         )
     if drop and fragment is None:
         data = _with_chains(data, chain or data.chain)

@@ -1,10 +1,12 @@
 """Streams of files, unpacked and counted while they are read, so that a small packed file cannot fill the memory."""
 
 import bz2
+import codecs
 import gzip
 import io
 import lzma
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -17,6 +19,13 @@ _UNPACKED = 4 * 10**9
 """Most bytes to which a packed table unpacks, unless an environment variable sets another limit."""
 _LINE = 16 * 10**6
 _BUFFER = 2**18
+UTF_8 = "utf-8-sig"
+"""Encoding of almost all files, with or without a byte order mark."""
+_MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16"}
+_MARKS |= {codecs.BOM_UTF16_BE: "utf-16"}
+"""Encodings by their byte order marks, longest first."""
+_SURVEYED = 2**26
+"""Most bytes of a file, unpacked, by which its encoding is recognised."""
 
 
 class _Counted(io.RawIOBase):
@@ -52,11 +61,51 @@ class _Counted(io.RawIOBase):
 
 
 def open_text(path: Path) -> io.TextIOWrapper:
-    """Open a text file, which is unpacked while it is read.
+    """Open a text file in its `encoding`, which is unpacked while it is read.
 
     Reading raises DatasetError if the file unpacks to more than its limit, or has a line of more than 16 MB.
     """
-    return io.TextIOWrapper(_opened(path, _LINE), encoding="utf-8-sig")
+    return io.TextIOWrapper(_opened(path, _LINE), encoding=encoding(path))
+
+
+def encoding(path: Path) -> str:
+    """Return the encoding of a text file: by its byte order mark, else UTF-8 if its bytes are valid UTF-8.
+
+    Other files are UTF-16 if every second byte is 0, else Windows-1252 (Western Europe), else what charset-normalizer
+    takes them for. Commands print an encoding that is not UTF-8.
+    """
+    status = path.stat()
+    return _encoding(path.absolute(), status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _encoding(path: Path, size: int, changed: int) -> str:
+    decoder, count = codecs.getincrementaldecoder("utf-8")(), 0
+    with _opened(path, _LINE) as file:
+        content = file.read(_BUFFER)
+        marked = next((name for mark, name in _MARKS.items() if content.startswith(mark)), None)
+        zeros = [content[start::2].count(0) for start in (0, 1)]
+        if marked is None and max(zeros) * 4 > len(content) > 0:
+            return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
+        while marked is None and content and count < _SURVEYED:
+            try:
+                decoder.decode(content)
+            except UnicodeDecodeError:
+                return _other_encoding(content)
+            count += len(content)
+            content = file.read(_BUFFER)
+    return marked or UTF_8
+
+
+def _other_encoding(content: bytes) -> str:
+    try:
+        content.decode("cp1252")
+    except UnicodeDecodeError:
+        from charset_normalizer import from_bytes
+
+        match = from_bytes(content).best()
+        return UTF_8 if match is None else match.encoding
+    return "cp1252"
 
 
 def read_unpacked(path: Path) -> bytes:

@@ -3,26 +3,35 @@
 import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from antibody_esm.data.antibody_tables import Table, read_tables
+from antibody_esm.data.cells import cleaned, is_missing
+from antibody_esm.data.column_roles import Recognised
 from antibody_esm.data.fasta import namer, records
 from antibody_esm.data.files import commented_header, is_fasta, places, read_frames
+from antibody_esm.data.layouts import Columns, hint_of
 from antibody_esm.errors import DatasetError, SequenceError
 from antibody_esm.sequences import BETWEEN, NUCLEIC, Chain
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MISSING = frozenset({
-    *("", "-", "--", "na", "n/a", "nan", "none", "null", "<na>"),
-    *("#n/a", "#n/a n/a", "#na", "-nan", "-1.#ind", "-1.#qnan", "1.#ind", "1.#qnan"),  # the other markers of pandas
-})  # fmt: skip
-_LONGEST_MARK = max(map(len, MISSING))
 _AMINO_ACIDS = ("sequence_aa", "sequence_alignment_aa")
 """Columns of amino acids in tables of AIRR and OAS, whose column ``sequence`` holds nucleotides."""
 
 
-def read_sequences(path: Path, column: str | None = None) -> Iterator[tuple[str, Any]]:
+class SequenceColumn(NamedTuple):
+    """Column of sequences of a table, by name, and how the table is read; None is recognised."""
+
+    column: str | None = None
+    id: str | None = None
+    layout: str | None = None
+
+
+def read_sequences(
+    path: Path, column: str | SequenceColumn | None = None, *, cut: bool = True
+) -> Iterator[tuple[str, Any]]:
     """Yield the id and the sequence of each row of a FASTA file or table; a missing sequence is None.
 
     The file is read in batches of rows, and may be larger than memory.
@@ -30,26 +39,46 @@ def read_sequences(path: Path, column: str | None = None) -> Iterator[tuple[str,
     Parameters
     ----------
     column
-        Column of the table; None is the first of sequence, heavy, light that exists. In a table of AIRR, whose column
-        ``sequence`` holds nucleotides, it is ``sequence_aa``, and ids are those of ``sequence_id``.
+        Column of the table; None is that of the layout, or else the first of sequence, heavy, light that exists or is
+        recognised by a usual name, see `layouts`.
+    cut
+        True cuts variable domains out of translated transcripts; False leaves them as they are in the file.
 
     Raises
     ------
     DatasetError
         If the file cannot be read; rows before the fault are yielded first.
     """
+    named = column if isinstance(column, SequenceColumn) else SequenceColumn(column)
     row = 0
-    for frame in read_frames(path):
-        usual = [name for name in ("sequence", "heavy", "light", "sequence_aa") if name in frame.columns]
-        if column is None and not usual:
-            raise DatasetError(f"no column with sequences; name a column. {columns_there(frame, path)}", path)
-        sequences = named_column(frame, column or _protein(usual[0], frame), path)
-        names = ids_of(frame, first=row)
+    for frame, recognised in read_tables(path, Columns(named.id, layout=named.layout), cut=cut):
+        if named.column is None:
+            sequences = _sequences(frame, recognised, path)
+        else:
+            sequences = iter(map(cleaned, named_column(frame, named.column, path)))
+        names = ids_of(frame, recognised.columns.id, first=row)
         row += len(frame)
-        yield from zip(names, map(cleaned, sequences), strict=True)
+        yield from zip(names, sequences, strict=True)
 
 
-def in_file(error: SequenceError, path: Path, ids: Mapping[int, str], column: str | None = None) -> SequenceError:
+def _sequences(frame: "pd.DataFrame", recognised: Recognised, path: Path) -> Iterator[Any]:
+    """Return the sequence of each row of a table, in the first column of sequences."""
+    by_role = {"sequence": recognised.sequence, **recognised.columns._asdict()}
+    roles = ("sequence", "heavy", "light")
+    usual = [name for role in roles if (name := by_role[role] or (role if role in frame.columns else None))]
+    if not usual:
+        several = [names for role, names in recognised.unclear.items() if role in roles]
+        fitting = f" ({' or '.join(several[0])})" if several else ""
+        raise DatasetError(f"no column with sequences; name a column{fitting}. {columns_there(frame, path)}", path)
+    cells = [map(cleaned, named_column(frame, name, path)) for name in usual]
+    if recognised.layout.one_chain_a_row and len(cells) > 1:
+        return (next((cell for cell in row if cell is not None), None) for row in zip(*cells, strict=True))
+    return iter(cells[0])
+
+
+def in_file(
+    error: SequenceError, path: Path, ids: Mapping[int, str], column: str | SequenceColumn | None = None
+) -> SequenceError:
     """Return the error of a file's sequences with the line and id of each, and the column of amino acids.
 
     Parameters
@@ -64,14 +93,47 @@ def in_file(error: SequenceError, path: Path, ids: Mapping[int, str], column: st
     reasons = error.reasons
     if any(reason.startswith(NUCLEIC) for reason in reasons) and not is_fasta(path):
         frame = next(read_frames(path))
-        reasons = tuple(advised(reason, frame, column) for reason in reasons)
+        name = column.column if isinstance(column, SequenceColumn) else column
+        reasons = tuple(advised(reason, frame, name) for reason in reasons)
     return SequenceError(error.rows, reasons, places(path, (row.index for row in error.rows), ids, "sequence"))
 
 
 def advised(reason: str, frame: "pd.DataFrame", column: str | None = None) -> str:
     """Return the reason why a sequence is refused; for DNA, with the table's column of amino acids, if any."""
+    if not reason.startswith(NUCLEIC):
+        return reason
     other = next((name for name in _AMINO_ACIDS if name in frame.columns and name != column), None)
-    return f"{reason}; use the column {other}" if other and reason.startswith(NUCLEIC) else reason
+    hint = f"use the column {other}" if other else hint_of(frame.columns)
+    return f"{reason}; {hint}" if hint else reason
+
+
+def with_single_chains(table: Table, chain: Chain | None) -> tuple[Table, Chain | None]:
+    """Return a table whose column of chains of either kind is that of the chain that is read, and that chain.
+
+    Cells ``HEAVY|LIGHT`` become two columns if pairs are read, or if all cells are such.
+
+    Raises
+    ------
+    DatasetError
+        If several columns may hold the chain.
+    """
+    frame, recognised = table
+    usual = _protein("sequence", frame)
+    sequence = recognised.sequence or (usual if usual in frame.columns else None)
+    if recognised.chains(frame.columns) or sequence is None:
+        if chain is not None or recognised.chains(frame.columns):
+            recognised.read_as(chain, frame.columns)
+        return table, chain
+    cells = [cleaned(cell) for cell in named_column(frame, sequence)]
+    texts = [cell for cell in cells if isinstance(cell, str)]
+    if chain in ("both", "paired") or (chain is None and texts and all(BETWEEN in text for text in texts)):
+        if recognised.layout.one_chain_a_row:
+            recognised.read_as("paired", frame.columns)
+        return table._replace(frame=frame.assign(**divided(named_column(frame, sequence), whole=False))), (
+            chain or "paired"
+        )
+    name: Literal["heavy", "light"] = "light" if chain == "light" else "heavy"
+    return table._replace(recognised=recognised.with_chain(name, sequence)), chain or name
 
 
 def pasted(text: str) -> "pd.DataFrame":
@@ -119,13 +181,14 @@ def chain_columns(
     heavy: str | None = None,
     light: str | None = None,
     fragment: str | None = None,
+    sequence: str | None = None,
 ) -> "dict[str, pd.Series[Any]]":
     """Return the columns with the chains that a model reads, by ``heavy`` and ``light``.
 
     By default, columns have these names. If one chain is read, its column may also be ``sequence``, as in FASTA, or
     ``sequence_aa``, as in AIRR. If both chains are read and the only column is ``sequence``, it holds ``HEAVY|LIGHT``;
-    for a fragment of both chains, it may hold single chains with both domains. A missing chain (empty, NA, N/A, nan,
-    None, null, ``-``) is None.
+    for a fragment of both chains, it may hold single chains with both domains. Another column of such pairs is named
+    by `sequence`. A missing chain (empty, NA, N/A, nan, None, null, ``-``) is None.
 
     Raises
     ------
@@ -137,8 +200,10 @@ def chain_columns(
     if fragment is None:
         refuse_own_partner(chain, heavy, light)
     both = chain in ("both", "paired")
-    if both and heavy is light is None and not {"heavy", "light"} & set(frame.columns) and "sequence" in frame.columns:
-        return divided(named_column(frame, _protein("sequence", frame)), whole=fragment is not None)
+    if both and heavy is light is None and not {"heavy", "light"} & set(frame.columns):
+        pairs = sequence or ("sequence" if "sequence" in frame.columns else None)
+        if pairs is not None:
+            return divided(named_column(frame, _protein(pairs, frame)), whole=fragment is not None)
     columns = {}
     for name, named in (("heavy", heavy), ("light", light)):
         if chain == name or both:
@@ -153,36 +218,6 @@ def chain_columns(
             cells = named_column(frame, column)
             columns[name] = pd.Series([cleaned(value) for value in cells], cells.index, object, cells.name)
     return columns
-
-
-def is_missing(value: Any) -> bool:
-    """Return True if a cell is empty."""
-    import pandas as pd
-
-    if isinstance(value, str):
-        return not value.strip()
-    return bool(pd.api.types.is_scalar(value) and pd.isna(value))
-
-
-def is_missing_chain(value: Any) -> bool:
-    """Return True if a cell of a column of chains is empty or holds NA, N/A, nan, None, null or ``-``.
-
-    In such a column these are never sequences: NA is not the dipeptide of asparagine and alanine.
-    """
-    if not isinstance(value, str):
-        return is_missing(value)
-    text = value.strip()
-    return len(text) <= _LONGEST_MARK and text.lower() in MISSING
-
-
-def without_dressing(sequence: Any) -> Any:
-    """Return a sequence without white space and without a final stop ``*``."""
-    return "".join(sequence.split()).removesuffix("*") if isinstance(sequence, str) else sequence
-
-
-def cleaned(value: Any) -> Any:
-    """Return the sequence in a cell of a column of chains, without white space and stop; None if it is missing."""
-    return None if is_missing_chain(value) else without_dressing(value)
 
 
 def divided(column: "pd.Series[Any]", *, whole: bool) -> "dict[str, pd.Series[Any]]":

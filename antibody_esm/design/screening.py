@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from antibody_esm.data.antibodies import is_frame
+from antibody_esm.data.antibody_tables import Table, read_tables, table_of
 from antibody_esm.data.dataset import Dataset
-from antibody_esm.data.files import read_frames
+from antibody_esm.data.layouts import Columns
 from antibody_esm.data.parts import chains_read
 from antibody_esm.data.reading import Chains, Reading, incomplete
 from antibody_esm.data.tables import advised, chain_columns, ids_of
@@ -124,6 +125,7 @@ def screen(
     id: str | None = None,  # noqa: A002  the name of the column, as in load_dataset
     heavy: str | None = None,
     light: str | None = None,
+    layout: str | None = None,
 ) -> Screening:
     """Return the liabilities of the antibodies that can be numbered, and the reasons why the others cannot.
 
@@ -132,7 +134,9 @@ def screen(
     antibodies, panel, chain, species
         As for `liabilities`.
     id, heavy, light
-        Columns of a table or file; None is the usual name.
+        Columns of a table or file; None is recognised, see `antibody_esm.load_dataset`.
+    layout
+        Layout of a table or file; None is recognised.
 
     Raises
     ------
@@ -142,7 +146,8 @@ def screen(
     """
     import pandas as pd
 
-    parts = list(screen_parts(antibodies, panel=panel, chain=chain, species=species, id=id, heavy=heavy, light=light))
+    columns = {"id": id, "heavy": heavy, "light": light, "layout": layout}
+    parts = list(screen_parts(antibodies, panel=panel, chain=chain, species=species, **columns))
     if len(parts) == 1:
         return parts[0]
     return Screening(
@@ -215,6 +220,7 @@ def screen_parts(
     id: str | None = None,  # noqa: A002  the name of the column, as in load_dataset
     heavy: str | None = None,
     light: str | None = None,
+    layout: str | None = None,
 ) -> Iterator[Screening]:
     """Give the result of `screen` for some thousand rows of a file at a time, of anything else at once."""
     panel = LiabilityPanel.built_in() if panel is None else panel
@@ -222,18 +228,19 @@ def screen_parts(
     if isinstance(antibodies, Dataset):
         species = antibodies.species if species is None else species
     profiles = tuple(SPECIES if species is None else species)
-    for batch in _batches(antibodies, chain, (id, heavy, light)):
+    columns = Columns(id, heavy, light, layout=layout)
+    for batch in _batches(antibodies, chain, columns, profiles):
         yield _screened(batch, search, chain, profiles)
 
 
 def _batches(
-    antibodies: "Antibodies | str | Path", chain: Chain | None, columns: tuple[str | None, str | None, str | None]
+    antibodies: "Antibodies | str | Path", chain: Chain | None, columns: Columns, species: tuple[str, ...]
 ) -> Iterator[_Batch]:
     if isinstance(antibodies, Path) or (isinstance(antibodies, str) and _is_file(antibodies)):
         first = 0
-        for frame in read_frames(Path(antibodies)):
-            yield _frame_batch(frame, chain, columns, first)
-            first += len(frame)
+        for table in read_tables(Path(antibodies), columns, species=species):
+            yield _frame_batch(table, chain, first)
+            first += len(table.frame)
         if not first:
             raise DatasetError("there are no antibodies", antibodies)
     elif isinstance(antibodies, Dataset):
@@ -246,7 +253,7 @@ def _batches(
         ]
         yield _Batch(list(range(len(chains))), list(antibodies.ids), chains, {})
     elif is_frame(antibodies):
-        yield _frame_batch(antibodies, chain, columns, 0)
+        yield _frame_batch(table_of(antibodies, columns, species=species), chain, 0)
     else:
         texts = normalise([antibodies] if isinstance(antibodies, str) else antibodies, pairs=True)
         rows = list(range(len(texts)))
@@ -258,12 +265,12 @@ def _is_file(text: str) -> bool:
     return bool(Path(text).suffix) or os.path.isfile(text)  # noqa: PTH113  which takes names of any length
 
 
-def _frame_batch(
-    frame: "pd.DataFrame", chain: Chain | None, columns: tuple[str | None, str | None, str | None], first: int
-) -> _Batch:
+def _frame_batch(table: Table, chain: Chain | None, first: int) -> _Batch:
     """Return the antibodies of a table; cells that are no sequences are refused by row."""
-    id_column, heavy, light = columns
-    ids = ids_of(frame, id_column, first)
+    frame, recognised = table
+    columns = recognised.read_as(chain, frame.columns)
+    heavy, light = columns.heavy, columns.light
+    ids = ids_of(frame, columns.id, first)
     named = {
         name: column or (name if name in frame.columns else None)
         for name, column in (("heavy", heavy), ("light", light))
@@ -274,6 +281,7 @@ def _frame_batch(
     )
     cells: dict[str, list[str | None]] = {}
     reasons: dict[int, str] = {}
+    heavy = recognised.sequence if single else heavy
     for name, column in chain_columns(frame, there, heavy, light, "VH" if single else None).items():
         cells[name] = [None] * len(frame)
         for i, cell in enumerate(column):
