@@ -1,6 +1,7 @@
 """A table of a user from file to panel, report and profile: one command each."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from chains import HEAVY, LIGHT, mutants
 HOLES = {"HIC": 4, "Tm2": 7, "AC-SINS_pH7.4": 49, "PR_CHO": 53, "Titer": 0}
 
 
-def write_tables(folder: Path, n: int = 246) -> tuple[Path, Path]:
+def write_tables(folder: Path, n: int = 246, holes: Mapping[str, int] = HOLES) -> tuple[Path, Path]:
     """Write a table in the layout of published developability sets, and one of new antibodies with other headers."""
     generator = np.random.default_rng(0)
     heavy, light = mutants(HEAVY, n + 6, 12), mutants(LIGHT, n + 6, 8, seed=1)
@@ -22,9 +23,9 @@ def write_tables(folder: Path, n: int = 246) -> tuple[Path, Path]:
     )
     table = pd.DataFrame({"antibody_name": [f"mAb {i}" for i in range(n)]})
     table["vh_protein_sequence"], table["vl_protein_sequence"] = heavy[:n], light[:n]
-    for number, (name, holes) in enumerate(HOLES.items()):
+    for number, (name, missing) in enumerate(holes.items()):
         values = (charge[:n] * (-1) ** number + generator.normal(size=n)).round(3)
-        values[generator.choice(n, holes, replace=False)] = np.nan
+        values[generator.choice(n, missing, replace=False)] = np.nan
         table[name] = values
     table["hc_subtype"] = generator.choice(["IgG1", "IgG2", "IgG4"], n)
     table["lc_subtype"] = generator.choice(["Kappa", "Lambda"], n)
