@@ -4,7 +4,7 @@ import textwrap
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -38,7 +38,8 @@ OVERRIDES are key=value, or key=value,value for the grid:
   test=        test sets: names of data sets, or paths of tables
   data=        training set: name of a data set, or path of a table
   data.*       columns of tables: data.id=, data.heavy=, data.light=,
-               data.label=, data.groups=; labels of the training set:
+               data.label=, data.groups=, or several labels, which all
+               test sets have: 'data.label=[HIC,Tm2]'; labels of the training set:
                data.labels=; chain: data.chain=heavy, light, paired or both
   extractor.*  classifier.*  split.*  decision.*  runtime.*
                fields of the specs; --cfg grid shows all
@@ -55,7 +56,7 @@ Examples:
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 _OUTPUT = "benchmark"
-_COLUMNS = ("id", "heavy", "light", "label", "groups", "chain")
+_COLUMNS = ("id", "heavy", "light", "label", "groups", "chain", "higher_is_better")
 
 
 @app.command(help=_HELP)
@@ -131,13 +132,14 @@ def _grid(overrides: list[str]) -> "tuple[list[Run], list[str | None], list[str]
     return runs, [*lists["fragment"]] or [None], lists["test"]
 
 
-def _source(source: str, options: dict[str, str]) -> "str | Dataset":
+def _source(source: str, options: dict[str, Any]) -> "str | Dataset":
     """Return the name or path of a data set, which is loaded later; or the data themselves if columns are named."""
     from antibody_esm.data.public import PUBLIC, load_dataset
 
     if source in PUBLIC:
-        options = {name: value for name, value in options.items() if name in ("chain", "labels")}
-    return load_dataset(source, **options) if options else source  # type: ignore[arg-type]  # all text
+        several = {"label"} if isinstance(options.get("label"), tuple) else set()
+        options = {name: value for name, value in options.items() if name in {"chain", "labels"} | several}
+    return load_dataset(source, **options) if options else source
 
 
 def main() -> None:
