@@ -56,7 +56,8 @@ OVERRIDES are key=value:
   model=       {_wrapped(choices.MODELS)}
   classifier=  {_wrapped(choices.CLASSIFIERS)}
   data=        name of a data set, or path of a table
-  data.*       columns: data.id=, data.heavy=, data.light=, data.label=
+  data.*       columns: data.id=, data.heavy=, data.light=, data.label=;
+               usual names are recognised. data.layout=, data.sheet=
                chain and part: data.chain=heavy, light, paired or both,
                data.fragment=; data.part= declares sequences that are cut
                already; data.species= for numbering; data.labels=;

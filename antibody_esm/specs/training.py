@@ -92,6 +92,8 @@ class DataSettings(Frozen):
     part: str | None = None
     species: tuple[str, ...] | None = None
     labels: str | None = None
+    layout: str | None = None
+    sheet: str | None = None
     check: bool = True
 
 
