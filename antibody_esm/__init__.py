@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from antibody_esm.explain.scan import mutational_scan
     from antibody_esm.features.sources import Ensemble
     from antibody_esm.numbering import number
+    from antibody_esm.panel import Panel
     from antibody_esm.plm.extractor import Extractor
     from antibody_esm.predictor import Predictor
     from antibody_esm.reports.report import Report
@@ -68,6 +69,7 @@ _HOME = {
     "KNeighborsSpec": "specs",
     "LinearSVMSpec": "specs",
     "LogisticRegressionSpec": "specs",
+    "Panel": "panel",
     "Predictor": "predictor",
     "RandomForestSpec": "specs",
     "Report": "reports.report",
@@ -113,6 +115,7 @@ __all__ = [
     "KNeighborsSpec",
     "LinearSVMSpec",
     "LogisticRegressionSpec",
+    "Panel",
     "Predictor",
     "RandomForestSpec",
     "Report",

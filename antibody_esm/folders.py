@@ -198,6 +198,8 @@ def _link_others(old: Path, new: Path, ours: Collection[str]) -> bool:
                     with suppress(OSError):
                         os.chown(place, owner.st_uid, owner.st_gid)
                 link(entry, place, _within(ours, entry.name))
+                if any(entry.iterdir()) and not any(place.iterdir()):
+                    place.rmdir()  # it held files of the old result only
             elif entry.name not in ours and not os.path.lexists(place):
                 next(most)
                 os.link(entry, place, follow_symlinks=False)

@@ -33,6 +33,10 @@ FORMAT = 3
 _MANIFEST = "manifest.json"
 _CLASSIFIER = "classifier.skops"
 _TRAINING = "training.npz"
+FILES = (_MANIFEST, _CLASSIFIER, _TRAINING)
+"""Files of a saved model; beside them may lie the log of test sets."""
+PANEL = "panel.json"
+"""Manifest of a panel of models, see `antibody_esm.panel_files`; a model that is saved into its folder replaces it."""
 _READ_FORMATS = (2, FORMAT)
 _MANIFEST_BYTES = 16 * 10**6
 _MESSAGE = 300
@@ -112,7 +116,7 @@ def save_model(model: FittedModel, folder: Path, *, training: bool) -> str:
         "versions": {"python": platform.python_version()} | {name: version(name) for name in _RECORDED},
     }
     manifest["sha256"] = manifest_digest(manifest)
-    with replacing_folder(folder, (_MANIFEST, _CLASSIFIER, _TRAINING)) as new:
+    with replacing_folder(folder, (*FILES, PANEL)) as new:
         write(new / _CLASSIFIER, content)
         write(new / _TRAINING, training_bytes)
         write(new / _MANIFEST, json.dumps(manifest, indent=2, allow_nan=False).encode())
@@ -133,6 +137,10 @@ def _with_or_without(model: FittedModel, training: bool) -> str:
 def load_model(folder: Path) -> FittedModel:
     """Return a model that `save_model` wrote, without running code of it; raises as `Predictor.load` does."""
     path = folder / _MANIFEST
+    if (folder / PANEL).is_file() and not path.exists():
+        raise StoreError(
+            "a panel of models, one for each label: read it with Panel.load, or one of its folders", folder
+        )
     try:
         manifest = parse_json(_read(folder, _MANIFEST, _MANIFEST_BYTES))
         if not isinstance(manifest, dict) or not _is_read(manifest.get("format")):

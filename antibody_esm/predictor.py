@@ -340,18 +340,19 @@ class Predictor:
     def write(self, folder: str | Path, *, training: bool = True) -> str:
         """Write the model like `save`, and return a description of the saved training data."""
         folder = Path(folder)
-        saved = save_model(self._model(), folder, training=training)
+        saved = save_model(self.fitted(), folder, training=training)
         self.ledger.move(ledger_of(folder))
         return saved
 
-    def _model(self) -> FittedModel:
+    def fitted(self) -> FittedModel:
+        """Return the model in the form in which it is saved."""
         facts = Training(self.uncertainty, self.applicability, self.training, self.unknown)
         return FittedModel(self.spec, self.classifier, self.data, self.reading, self.metrics, facts, self._saved_digest)
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the spec and the bytes of the classifier, which determine all predictions."""
-        return self._model().digest
+        return self.fitted().digest
 
     @classmethod
     def load(

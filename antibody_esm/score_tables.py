@@ -68,7 +68,7 @@ def score_file(
     """
     first = 0
     for table in read_tables(Path(path), columns, species=predictor.reading.species):
-        yield _scored(
+        yield score_rows(
             table,
             predictor,
             first=first,
@@ -94,7 +94,7 @@ def score_frame(
     liabilities: bool = False,
 ) -> Scores:
     """Return a model's predictions for the antibodies in a table, whose first row is ``first``; see `score_file`."""
-    return _scored(
+    return score_rows(
         table_of(frame, columns, species=predictor.reading.species),
         predictor,
         first=first,
@@ -106,17 +106,18 @@ def score_frame(
     )
 
 
-def _scored(
+def score_rows(
     rows_of: Table,
     predictor: Predictor,
     *,
-    first: int,
-    threshold: float | None,
-    assay: str | None,
-    confidence: float,
-    check: bool | None,
-    liabilities: bool,
+    first: int = 0,
+    threshold: float | None = None,
+    assay: str | None = None,
+    confidence: float = CONFIDENCE,
+    check: bool | None = None,
+    liabilities: bool = False,
 ) -> Scores:
+    """Return a model's predictions for the antibodies in a table whose columns are recognised; see `score_file`."""
     import pandas as pd
 
     frame, recognised = rows_of
@@ -143,7 +144,7 @@ def _scored(
     bad = sorted(reasons)
     antibodies = [(chains["heavy"].get(row), chains["light"].get(row)) for row in good]
     if liabilities:
-        table[["liabilities", "liability_sites"]] = _liabilities(antibodies, predictor.reading)
+        table[["liabilities", "liability_sites"]] = liabilities_of(antibodies, predictor.reading)
     return Scores(
         table,
         pd.DataFrame(
@@ -153,7 +154,7 @@ def _scored(
     )
 
 
-def _liabilities(antibodies: list[Chains], reading: Reading) -> "pd.DataFrame":
+def liabilities_of(antibodies: list[Chains], reading: Reading) -> "pd.DataFrame":
     """Return the columns of liabilities of antibodies whose chains are those that the reading takes."""
     texts: list[str | tuple[str, str]] = []
     for heavy, light in antibodies:

@@ -34,11 +34,24 @@ class TrainedOn:
     """Part of the chains; None for whole chains."""
     positives: int | None = None
     """Number of antibodies of class 1; None for continuous labels."""
+    label: str | None = None
+    """Name of the label, see `Dataset`; None if it has none."""
+    higher_is_better: bool | None = None
+    """True if high labels are better, False if low ones are; None if that is not known."""
 
     @classmethod
     def of(cls, data: Dataset, counts: Mapping[str, int]) -> "TrainedOn":
         """Return the description of a data set; `counts` has the number of positives, if labels are classes."""
-        return cls(data.provenance.source, data.digest, len(data), data.chain, data.fragment, counts.get("positives"))
+        return cls(
+            data.provenance.source,
+            data.digest,
+            len(data),
+            data.chain,
+            data.fragment,
+            counts.get("positives"),
+            data.label_name,
+            data.higher_is_better,
+        )
 
     @classmethod
     def from_dict(cls, facts: Any) -> "TrainedOn":
@@ -56,6 +69,9 @@ class TrainedOn:
         numbers = facts.get("antibodies"), facts.get("positives", 0)
         if not all(isinstance(number, int) for number in numbers):
             raise TypeError("numbers of antibodies and of positives must be integers")
+        label, better = facts.get("label"), facts.get("higher_is_better")
+        if not isinstance(label, str | None) or not isinstance(better, bool | None):
+            raise TypeError("the label must be a text, and higher_is_better true or false")
         return cls(
             facts["source"],
             facts["digest"],
@@ -63,11 +79,14 @@ class TrainedOn:
             facts["chain"],
             facts["fragment"],
             facts.get("positives"),
+            label,
+            better,
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields of a manifest; regressors have no positives."""
+        """Return the fields of a manifest, without positives of a regressor and unknown facts of the label."""
         positives = {} if self.positives is None else {"positives": self.positives}
+        facts = {"label": self.label, "higher_is_better": self.higher_is_better}
         return {
             "source": self.source,
             "digest": self.digest,
@@ -75,6 +94,7 @@ class TrainedOn:
             **positives,
             "chain": self.chain,
             "fragment": self.fragment,
+            **{name: fact for name, fact in facts.items() if fact is not None},
         }
 
     def __getitem__(self, name: str) -> Any:

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,12 +68,13 @@ class SameVectors:
     def validation(self, split: SplitSpec) -> CrossValidation:
         """Return the cross-validation of a split. Raises DatasetError if it does not fit the data."""
         classifier = _classifier(self.spec.model_copy(update={"split": split}), self.features.shape[1])
-        return cross_validate(classifier, self.features, self.label, Division.of(split, self.data), self.workers)
+        division, best_high = Division.of(split, self.data), self.data.higher_is_better is not False
+        return cross_validate(classifier, self.features, self.label, division, self.workers, higher_is_better=best_high)
 
     def __call__(self, split: SplitSpec) -> SecondScores:
         """Return the scores of a split, computed once per data set and spec."""
         spec = self.spec.model_copy(update={"split": split})
-        identity = {"data": self.data.digest, "spec": spec.fingerprint}
+        identity = {"data": self.data.digest, "spec": spec.fingerprint, "higher_is_better": self.data.higher_is_better}
         return SecondScores(**_SECOND.once(identity, lambda: asdict(SecondScores.of(self.validation(split)))))
 
 
@@ -136,7 +138,8 @@ class Trainer:
         self.extractor = load(self.spec.extractor, runtime)
         self._by_default = split is None
         self._target = target_of(self.spec)
-        self._report: tuple[str, Report] | None = None  # digest of the data, and report of the cross-validation
+        self._last: Report | None = None
+        self._reports: WeakValueDictionary[str, Report] = WeakValueDictionary()  # by digest; those in use, and the last
 
     @classmethod
     def from_spec(
@@ -171,20 +174,29 @@ class Trainer:
         notes = () if check else (UNCHECKED,)
         spec = self._for(data)
         report = cross_validation_report(spec, data, again.validation(spec.split), notes, again=again)
-        self._report = data.digest, report
+        self._last = self._reports[data.digest] = report
         return report
+
+    def embed(self, data: Dataset, *, check: bool = True) -> NDArray[np.float64]:
+        """Return the vectors ``(n, dim)`` of a data set, which needs no labels; they are kept in the store.
+
+        Raises DatasetError if an antibody is another molecule, and as `antibody_esm.embed` does.
+        """
+        self._prepare(data, check)
+        return self._features(data)
 
     def same_vectors(self, data: Dataset, *, check: bool = True) -> SameVectors:
         """Return the vectors and labels of a data set, for any split; input and errors are as in `cross_validate`."""
         label = self._target.labels(data)
-        self._prepare(data, check)
+        features = self.embed(data, check=check)
         spec = self._for(data).model_copy(update={"extractor": self.extractor.pinned})
-        return SameVectors(spec, data, self._features(data), label, self.extractor.runtime.workers)
+        return SameVectors(spec, data, features, label, self.extractor.runtime.workers)
 
     def fit(self, data: Dataset, *, uncertainty: bool = True, check: bool = True) -> Predictor:
         """Fit on all of the data, and return the predictor, which is also ``predictor_``.
 
-        If `cross_validate` was run on the same data, its scores are saved with the model. Raises as `cross_validate`
+        If `cross_validate` was run on the same data, and its report is the last one or still in use, its scores are
+        saved with the model. Raises as `cross_validate`
         does.
 
         Parameters
@@ -197,20 +209,19 @@ class Trainer:
             As for `cross_validate`; it also applies to the model's predictions.
         """
         label = self._target.labels(data)
-        self._prepare(data, check)
-        X = self._features(data)
+        X = self.embed(data, check=check)
         # only a decision divides the rows again, and clusters of many sequences take minutes
         division = Division(SplitSpec()) if self.spec.decision == DecisionSpec() else Division.of(self.spec.split, data)
         with one_blas_thread():
             classifier = fit(_classifier(self.spec, X.shape[1]), X, label, division)
-        validated = self._report is not None and self._report[0] == data.digest
+        report = self._reports.get(data.digest)
         unfitted = _classifier(self.spec, X.shape[1])
         sure = out_of_fold(unfitted, X, label, data, self.spec.split) if uncertainty else NOT_FITTED.uncertainty
         self.predictor_ = Predictor(
             self._for(data).model_copy(update={"extractor": self.extractor.pinned}),
             classifier,
             TrainedOn.of(data, self._target.counts(label)),
-            dict(self._report[1].summary) if validated and self._report is not None else None,
+            None if report is None else dict(report.summary),
             store=self.store,
             extractor=self.extractor,
             reading=replace(data.reading, check=check).with_lengths(data.sequences),

@@ -79,10 +79,22 @@ FAMILIES = ("esm", "esm1v", "bert", "roformer")
 BACKBONES = (*FAMILIES, "roberta", "esm1b", "esmc", "prott5", "ankh")
 
 
+class Checkpoints(dict[str, Path]):
+    """A tiny checkpoint of each family, made when it is first asked for, once in all processes of a run."""
+
+    def __init__(self, folders: pytest.TempPathFactory) -> None:
+        self._folders = folders
+
+    def __missing__(self, family: str) -> Path:
+        assert family in BACKBONES
+        folder = once(f"checkpoint-{family}", self._folders, lambda made: tiny_checkpoint(family, made / family))
+        self[family] = folder / family
+        return self[family]
+
+
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    root = tmp_path_factory.mktemp("checkpoints")
-    return {family: tiny_checkpoint(family, root / family) for family in BACKBONES}
+    return Checkpoints(tmp_path_factory)
 
 
 @pytest.fixture(params=FAMILIES)

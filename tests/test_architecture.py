@@ -38,12 +38,14 @@ LAYERS = [
     {"trained_on"},
     {"serialization", "targets"},
     {"model_files"},
+    {"panel_files"},
     {"reports"},
     {"predictor"},
     {"explain"},
     {"design"},
     {"trainer", "score_tables"},
-    {"benchmark", "scoring"},
+    {"panel"},
+    {"benchmark", "scoring", "profiles"},
     {"cli"},
 ]
 # `TrainSpec.compose` and `ExtractorSpec.resolve` import what answers them when they are called. Neither is a circle:

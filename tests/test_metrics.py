@@ -16,6 +16,7 @@ from antibody_esm.evaluation.metrics import (
     score,
     score_continuous,
 )
+from antibody_esm.evaluation.predictions import ContinuousPredictions
 
 LABEL = np.array([0, 0, 0, 1, 1])
 PREDICTION = np.array([0, 0, 1, 1, 0])
@@ -200,3 +201,17 @@ def test_accuracy_is_no_headline() -> None:
     assert METRICS[0] == "roc_auc"
     assert METRICS.index("accuracy") > METRICS.index("balanced_accuracy")
     assert set(METRIC) == {*METRICS, *CONTINUOUS_METRICS}
+
+
+@given(st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=2, max_size=40))
+def test_if_low_values_are_better_the_best_tenth_is_that_of_the_negative_values(rows: list[tuple[int, int]]) -> None:
+    target, prediction = np.array(rows, float).T
+    low, high = score_continuous(target, prediction, higher_is_better=False), score_continuous(target, prediction)
+    negative = score_continuous(-target, -prediction)
+    assert low["top_k_recall"] == pytest.approx(negative["top_k_recall"], nan_ok=True)
+    assert {name: low[name] for name in ("spearman", "pearson", "rmse")} == pytest.approx(
+        {name: high[name] for name in ("spearman", "pearson", "rmse")}, nan_ok=True
+    )
+    predictions = ContinuousPredictions(target=target, prediction=prediction, fold=None, higher_is_better=False)
+    every = predictions.subset(np.arange(len(target)))
+    assert every.scores()["top_k_recall"] == pytest.approx(low["top_k_recall"], nan_ok=True)

@@ -82,12 +82,13 @@ def test_a_missing_column_lists_those_there_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["", " ", "NA", "nan", "None"])
-def test_missing_labels_are_an_error_that_names_file_and_rows(tmp_path: Path, missing: str) -> None:
+def test_rows_without_a_label_are_left_out_counted_and_named(tmp_path: Path, missing: str) -> None:
     path = tmp_path / "a.csv"
     path.write_text(f"id,heavy,label\na,EVQL,1\nb,QVQL,{missing}\n")
-    with pytest.raises(DatasetError, match=r"a\.csv: 1 labels are missing: line 3 \(id b\)") as caught:
-        load_dataset(path)
-    assert (caught.value.path, caught.value.row, caught.value.column) == (path, 1, "label")
+    for source in (path, pd.read_csv(path, keep_default_na=False)):
+        data = load_dataset(source)
+        assert (data.ids, data.provenance.dropped) == (("a",), {"b": "no label"})
+        assert data.provenance.counts == {"rows read": 2, "with label": 1}
 
 
 def test_labels_in_words_are_an_error_but_truth_values_are_read(tmp_path: Path) -> None:
@@ -171,7 +172,7 @@ def test_fasta_is_read_with_labels_from_a_mapping_a_frame_or_a_table(fasta: Path
     ("labels", "message"),
     [
         (None, "pass labels="),
-        ({"a": 0}, r"1 labels are missing: line 4 \(id b\)"),
+        ({}, "no antibody has a label"),
         ({"a": 0, "b": 1, "c": 1}, "1 ids with labels are not in the file, first 'c'"),
         (pd.DataFrame({"id": ["a", "a"], "label": [0, 1]}), "an id occurs twice"),
     ],
@@ -224,7 +225,7 @@ def test_a_table_is_read_in_every_dress(tmp_path: Path, content: bytes, suffix: 
         ("a.csv", b"id,heavy,label\na,EVQL,0\nb,EV-QL,1\n", 1, "heavy", "line 3 .id b., position 3: '-'"),
         ("a.csv", b"id,heavy,label\na,EVQL,0\na,QVQL,1\n", 1, "id", "'a' occurs 2 times"),
         ("a.csv", b"id,heavy,label\na,EVQL,0\nb,QVQL,high\n", 1, "label", "the label in line 3 .id b. is 'high'"),
-        ("a.csv", b"id,heavy,label\na,EVQL,0\nb,QVQL,\n", 1, "label", "labels are missing"),
+        ("a.csv", b"id,heavy,label\na,EVQL,\nb,QVQL,\n", None, "label", "no antibody has a label"),
         ("a.csv", b"id,heavy,label\na,EVQL,0\nb,,1\n", 1, "heavy", "line 3 .id b.: no heavy chain"),
         ("a.csv", b"id,heavy,label\na,EVQL,0\nb\n", 1, "heavy", "line 3 .id b.: no heavy chain"),
         ("a.csv", b"id,heavy,label\n,EVQL,0\n", 0, "id", "1 rows have no 'id'"),

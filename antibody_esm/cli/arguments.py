@@ -139,7 +139,7 @@ def check_outputs(
         If a file cannot be written, or is named twice.
     """
     named = [out for out in outputs if out is not None]
-    inside = list(model.iterdir()) if model is not None and model.is_dir() else []
+    inside = list(model.rglob("*")) if model is not None and model.is_dir() else []
     for number, out in enumerate(named):
         _check_place(out)
         for file in [*inputs, *inside] if os.path.lexists(out) else ():

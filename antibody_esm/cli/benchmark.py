@@ -134,7 +134,7 @@ def _grid(overrides: list[str]) -> "tuple[list[Run], list[str | None], list[str]
             rest.append(text)
     runs = [Run.compose(job) for job in sweep(["data=boughter", *rest])]
     for name in ("data", "store", "output", "runtime"):
-        if len({getattr(run, name) for run in runs}) > 1:
+        if any(getattr(run, name) != getattr(runs[0], name) for run in runs):
             raise invalid(name, rest, "only one value is allowed for the whole grid")
     if runs[0].data.fragment is not None:
         raise invalid("data.fragment", runs[0].data.fragment, "use fragment=, which accepts several values")

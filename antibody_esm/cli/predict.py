@@ -1,12 +1,12 @@
 """``antibody-esm predict``: predictions of a saved model for the antibodies in a file."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from antibody_esm.cli.arguments import check_outputs, check_suffix, check_table
-from antibody_esm.cli.errors import reported
+from antibody_esm.cli.errors import optional, reported
 from antibody_esm.cli.options import (
     HeavyColumn,
     IdColumn,
@@ -18,11 +18,17 @@ from antibody_esm.cli.options import (
 )
 from antibody_esm.cli.table_files import SUFFIXES, rejected_file, writing
 from antibody_esm.errors import DatasetError
+from antibody_esm.files import write
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from antibody_esm.panel import Panel
 
 
 def predict_command(
     file: Annotated[Path, typer.Argument(help="FASTA, CSV, TSV, Excel or Parquet; .gz, .bz2 and .xz too.")],
-    model: Annotated[Path, typer.Option("--model", "-m", help="Folder of a saved model.")],
+    model: Annotated[Path, typer.Option("--model", "-m", help="Folder of a saved model or panel.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Output table: .csv, .tsv or .parquet.")],
     threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Lowest probability of class 1.")] = None,
     assay: Annotated[str | None, typer.Option(help="elisa or psr: threshold of earlier work.")] = None,
@@ -44,44 +50,56 @@ def predict_command(
 ) -> None:
     """Write the class, probability, uncertainty and distance to the training antibodies for each antibody in a file.
 
-    Rows that cannot be scored are written, with the reason, to a second file beside OUT.
+    With a panel, each antibody has a block of columns for each label, and a page beside OUT shows a heat map. Rows that
+    cannot be scored are written, with the reason, to a second file beside OUT.
     """
     with reported(f"finished vectors are in {store}; the same command continues from there"):
-        from antibody_esm.data.files import places
+        import pandas as pd
+
         from antibody_esm.model_files import saved_reading
+        from antibody_esm.panel import Panel
+        from antibody_esm.panel_files import first_model, is_panel
         from antibody_esm.predictor import Predictor
+        from antibody_esm.profiles import flagged, profile_file, profile_html
+        from antibody_esm.reports.profile_page import MOST
         from antibody_esm.score_tables import score_file
         from antibody_esm.specs import RuntimeSpec
 
         check_suffix(out, *SUFFIXES)
-        apart = rejected_file(out)
-        check_outputs([out, apart], [file], model=model, store=store)
-        reading = saved_reading(model) or Predictor.load(model).reading
+        several = is_panel(model)
+        apart, page = rejected_file(out), out.with_suffix(".html") if several else None
+        check_outputs([out, apart, page], [file], model=model, store=store)
+        read_from = first_model(model) if several else model
+        reading = saved_reading(read_from) or Predictor.load(read_from).reading
         table, columns = table_path(file, sheet), table_columns(id_column, heavy, light, layout)
         check_table(table, reading, columns)
-        predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
-        scored = score_file(
-            table,
-            predictor,
-            columns,
-            threshold=threshold,
-            assay=assay,
-            confidence=confidence,
-            check=False if no_check else None,
-            liabilities=liabilities,
-        )
+        options: dict[str, Any] = {
+            "threshold": threshold,
+            "assay": assay,
+            "confidence": confidence,
+            "check": False if no_check else None,
+            "liabilities": liabilities,
+        }
+        runtime = RuntimeSpec(workers=workers)
+        panel = Panel.load(model, store=store, runtime=runtime) if several else None
+        if panel is not None:
+            scored = profile_file(table, panel, columns, **options)
+        else:
+            scored = score_file(table, Predictor.load(model, store=store, runtime=runtime), columns, **options)
         counts = {"scored": 0, "rejected": 0, "flagged": 0}
+        first_rows: list[pd.DataFrame] = []
         with writing(out) as add, writing(apart) as reject:
             for scores, rejected, _ in scored:
-                if strict and len(rejected):
-                    row, name, reason = rejected[["row", "id", "reason"]].iloc[0]
-                    raise DatasetError(f"{places(table, [row], {row: name})[row]}: {reason}", file, int(row))
+                if strict:
+                    _refuse(table, scores, rejected, panel)
                 add(scores)
                 if len(rejected):
                     reject(rejected)
+                if panel is not None:
+                    first_rows.append(scores.head(max(0, MOST - counts["scored"])))
                 counts["scored"] += len(scores)
                 counts["rejected"] += len(rejected)
-                counts["flagged"] += int((scores["warning"] != "").sum())
+                counts["flagged"] += int((scores["warning"] != "").sum()) if panel is None else flagged(scores, panel)
             if not counts["scored"] + counts["rejected"]:
                 raise DatasetError("there are no antibodies", file)
         if not counts["rejected"]:
@@ -89,3 +107,23 @@ def predict_command(
         print(f"{counts['scored']:,} antibodies, {counts['flagged']:,} with a warning, written to {out}")  # noqa: T201
         if counts["rejected"]:
             print(f"{counts['rejected']:,} rows cannot be scored; {apart} lists them with the reasons")  # noqa: T201
+        if panel is not None and page is not None:
+            with optional(page):
+                write(page, profile_html(pd.concat(first_rows), panel, file.name, counts["scored"]).encode())
+                print(f"{page} shows them as a heat map")  # noqa: T201
+
+
+def _refuse(file: Path, table: "pd.DataFrame", rejected: "pd.DataFrame", panel: "Panel | None") -> None:
+    """Raise the DatasetError of the first row that a model does not score."""
+    from antibody_esm.data.files import places
+
+    refused = [
+        (int(row), name, reason) for row, name, reason in rejected[["row", "id", "reason"]].itertuples(index=False)
+    ]
+    for label in panel or ():
+        absent = table[table[f"{label} prediction"].isna()]
+        columns = absent[["row", "id", f"{label} warning"]].itertuples(index=False)
+        refused += [(int(row), name, f"{label}: {reason}") for row, name, reason in columns]
+    if refused:
+        row, name, reason = min(refused, key=lambda each: each[0])
+        raise DatasetError(f"{places(file, [row], {row: name})[row]}: {reason}", file, row)

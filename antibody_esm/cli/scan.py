@@ -33,6 +33,8 @@ def scan_command(
 ) -> None:
     """Print the single mutants that lower a model's prediction most, and their plausibility.
 
+    If high labels are better, such as those of Tm, these are the mutants that raise it most.
+
     Positions are those of IMGT: 27, 111A, 105-117, CDR3, FR1, CDRs, frameworks; the prefix H: or L: selects one chain.
     """
     with reported(f"finished vectors are in {store}; the same command continues from there"):

@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +23,10 @@ from antibody_esm.files import csv_text, write
 from antibody_esm.folders import replacing_folder
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from antibody_esm.predictor import Predictor
+    from antibody_esm.reports.grid import GridReport
     from antibody_esm.reports.report import Report
     from antibody_esm.specs.training import Run
 
@@ -56,7 +60,9 @@ OVERRIDES are key=value:
   model=       {_wrapped(choices.MODELS)}
   classifier=  {_wrapped(choices.CLASSIFIERS)}
   data=        name of a data set, or path of a table
-  data.*       columns: data.id=, data.heavy=, data.light=, data.label=;
+  data.*       columns: data.id=, data.heavy=, data.light=, data.label=
+               or several labels: 'data.label=[HIC,Tm2]', whose low or high
+               values are better: 'data.higher_is_better={{HIC:false}}'
                usual names are recognised. data.layout=, data.sheet=
                chain and part: data.chain=heavy, light, paired or both,
                data.fragment=; data.part= declares sequences that are cut
@@ -73,6 +79,7 @@ Examples:
   antibody-train model=esm2_8m classifier=xgboost classifier.n_estimators=200
   antibody-train data=mine.csv data.heavy=vh data.label=psr split.folds=5
   antibody-train data=boughter data.fragment=H-CDRs
+  antibody-train data=mine.csv 'data.label=[HIC,Tm2]' classifier=ridge
   antibody-train --multirun model=esm2_8m,antiberty classifier=logreg,xgboost
 """
 
@@ -104,7 +111,7 @@ def train(
         root = _output(runs[0], "multirun" if multirun else "outputs")
         folders = [root / str(number) for number in range(len(runs))] if multirun else [root]
         for job_run, folder in zip(runs, folders, strict=True):
-            check_folder(folder, _RESULTS, [job_run.data.source, job_run.data.labels])
+            check_folder(folder, _results(job_run, folder), [job_run.data.source, job_run.data.labels])
         if not (_run_all(runs, jobs, root, kept) if multirun else _run_one(runs[0], jobs[0], root, kept)):
             raise typer.Exit(1)
 
@@ -115,11 +122,29 @@ def _run_all(runs: "list[Run]", jobs: list[list[str]], root: Path, kept: Kept) -
     for number, (run, job) in enumerate(zip(runs, jobs, strict=True)):
         show(f"\n[{number + 1}/{len(runs)}] {' '.join(job)}", needed=False)
         metrics = _run_one(run, job, root / str(number), kept)
-        means = {name: row["mean"] for name, row in metrics["scores"].items()} if metrics else {}
+        means = _means(metrics or {})
         results.append({"run": number, "overrides": " ".join(job), "failed": metrics is None, **means})
         _write_summary(root / "summary.csv", results)
     show(f"\nAll runs: {root / 'summary.csv'}", needed=False)
     return not any(result["failed"] for result in results)
+
+
+def _means(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return the mean of each metric over the folds; those of several labels begin with the label."""
+    means = {name: row["mean"] for name, row in metrics.get("scores", {}).items()}
+    for label, single in metrics.get("targets", {}).items():
+        means |= {f"{label} {name}": value for name, value in _means(single).items()}
+    return means
+
+
+def _results(run: "Run", folder: Path) -> list[str]:
+    """Return the files of a run's folder: those that the run writes, and those of an earlier run there."""
+    labels = () if run.data.label is None or isinstance(run.data.label, str) else run.data.label
+    if not labels and not (folder / "model" / "panel.json").exists():
+        return [*_RESULTS]
+    from antibody_esm.panel_files import files_of
+
+    return [*dict.fromkeys([*_RESULTS, *(f"model/{name}" for name in files_of(folder / "model", labels))])]
 
 
 def _write_summary(path: Path, results: list[dict[str, Any]]) -> None:
@@ -134,12 +159,13 @@ def _write_summary(path: Path, results: list[dict[str, Any]]) -> None:
 def _run_one(run: "Run", overrides: list[str], folder: Path, kept: Kept) -> dict[str, Any] | None:
     """Run, replace the folder, and return the metrics; None if the run failed, which is printed."""
     stored = "no vectors are kept (store=null)" if run.store is None else f"finished vectors are in {run.store}"
-    earlier = any((folder / name).exists() for name in set(_RESULTS) - set(_OF_A_FAILURE))
+    results = _results(run, folder)
+    earlier = any((folder / name).exists() for name in set(results) - set(_OF_A_FAILURE))
     kept.become(f"{stored}, and the earlier results in {folder} are unchanged" if earlier else stored)
     failure: AntibodyESMError | OSError | None = None
     log = folder
     try:
-        with replacing_folder(folder, _RESULTS) as new:
+        with replacing_folder(folder, results) as new:
             write(new / "config.yaml", _yaml(run.to_dict()).encode())
             write(new / "overrides.yaml", _yaml(overrides).encode())
             try:
@@ -164,6 +190,7 @@ def _run_one(run: "Run", overrides: list[str], folder: Path, kept: Kept) -> dict
 def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> tuple[dict[str, Any], str]:
     """Cross-validate, fit, and write results to a new folder; return metrics, and a text for the user."""
     from antibody_esm.data.public import load_dataset
+    from antibody_esm.panel import Panel
     from antibody_esm.trainer import Trainer
 
     with _log_to(new / "train.log"):
@@ -172,36 +199,78 @@ def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> tuple
             data = load_dataset(**run.data.model_dump(exclude={"check"}))
             logger.info("data: %s, %s, digest %s", run.data.source, data, data.digest)
             trainer = Trainer.from_spec(run.train, store=run.store, runtime=run.runtime)
-            report = trainer.cross_validate(data, check=run.data.check)
-            predictor = trainer.fit(data, check=run.data.check)
+            if data.targets:
+                reports: Report | GridReport = Panel.cross_validate(trainer, data, check=run.data.check)
+                model: Panel | Predictor = Panel.fit(trainer, data, check=run.data.check)
+            else:
+                reports = trainer.cross_validate(data, check=run.data.check)
+                model = trainer.fit(data, check=run.data.check)
         except (AntibodyESMError, OSError) as error:
             logger.error("%s", error)
             raise
         needed, computed = trainer.extractor.needed(data.sequences), trainer.extractor.computed
         logger.info("embeddings: %d needed, %d from the store, %d computed", needed, needed - computed, computed)
-        write(new / "out_of_fold.csv", csv_text(report.out_of_fold).encode())
-        saved = predictor.write(new / "model")
-        scores, text = _complete(report)
-        metrics = scores | {
-            "fingerprint": run.train.fingerprint,
-            "data_digest": data.digest,
-            "embeddings": {"needed": needed, "computed": computed},
-        }
+        write(new / "out_of_fold.csv", csv_text(_out_of_fold(reports)).encode())
+        saved = model.write(new / "model")
+        scores, text = _complete(reports)
+        metrics = scores | _facts(run, data.digest, needed, computed)
+        for label in data.targets:
+            part = data.target(label)
+            metrics["targets"][label] |= _facts(run, part.digest, trainer.extractor.needed(part.sequences), 0)
         write(new / "metrics.json", json.dumps(metrics, indent=2, allow_nan=False).encode())
         with optional(folder / "report.html"):
-            report.to_html(new / "report.html")
+            reports.to_html(new / "report.html")
         logger.info("%s", text)
         logger.info("saved to %s", folder)
-    return metrics, f"{text}\n\nThe model is saved {saved}.\nEmbeddings: {needed} needed, {computed} computed."
+    what = "The models are saved:" if data.targets else "The model is saved"
+    return metrics, f"{text}\n\n{what} {saved}.\nEmbeddings: {needed} needed, {computed} computed."
 
 
-def _complete(report: "Report") -> tuple[dict[str, Any], str]:
-    """Return all metrics of a report and its text; if that fails, warn and return only the scores."""
+def _facts(run: "Run", digest: str, needed: int, computed: int) -> dict[str, Any]:
+    """Return the facts of a run that stand beside its scores."""
+    vectors = {"needed": needed, "computed": computed}
+    return {"fingerprint": run.train.fingerprint, "data_digest": digest, "embeddings": vectors}
+
+
+def _out_of_fold(reports: "Report | GridReport") -> "pd.DataFrame":
+    """Return the predictions of a cross-validation; those of several labels have a first column ``target``."""
+    import pandas as pd
+
+    from antibody_esm.reports.grid import GridReport
+
+    if not isinstance(reports, GridReport):
+        return reports.out_of_fold
+    tables = []
+    for report in reports.reports:
+        table = pd.DataFrame(report.out_of_fold)
+        table.insert(0, "target", report.data.label_name)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _complete(reports: "Report | GridReport") -> tuple[dict[str, Any], str]:
+    """Return all metrics of a report and its text; if that fails, warn and return only the scores.
+
+    Metrics of several labels are those of each, ``targets``, and the verdicts corrected for all of them.
+    """
+    from antibody_esm.reports.grid import GridReport
+    from antibody_esm.reports.records import verdicts
+
+    each = reports.reports if isinstance(reports, GridReport) else (reports,)
     try:
-        return report.to_dict(), str(report)
+        metrics = [report.to_dict() for report in each]
+        if isinstance(reports, GridReport):
+            return {"targets": _by_label(each, metrics), "verdicts": verdicts(reports)}, str(reports)
+        return metrics[0], str(reports)
     except RECOVERABLE as error:
         logger.warning("metrics.json holds only scores: %s", in_one_line(error))
-        return dict(report.summary), f"{report.title}\n{report.counts}"
+        text = "\n".join(f"{report.title}\n{report.counts}" for report in each)
+        summaries = [dict(report.summary) for report in each]
+        return {"targets": _by_label(each, summaries)} if isinstance(reports, GridReport) else summaries[0], text
+
+
+def _by_label(reports: "Sequence[Report]", metrics: list[dict[str, Any]]) -> dict[str, Any]:
+    return {str(report.data.label_name): values for report, values in zip(reports, metrics, strict=True)}
 
 
 def _kept_log(new: Path, folder: Path) -> Path:

@@ -228,7 +228,8 @@ def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None =
         result.plot(figure.subplots())
         mutations = result.to_frame()
         absent = "".join(f" No {name}: {why}." for name, why in result.absent.items())
-        text = f"Mutations tried: {len(mutations):,}. Those that lower the score most are below.{absent}"
+        side = "raise" if predictor.data.higher_is_better else "lower"
+        text = f"Mutations tried: {len(mutations):,}. Those that {side} the score most are below.{absent}"
         table = gr.update(value=shown(mutations.head(20)), visible=True)
         return [message_html(text, "status"), gr.update(value=figure, visible=True), table]
 

@@ -79,6 +79,7 @@ def boughter(labels: Labels = "graded") -> Dataset:
         heavy=[heavy.residues for _, heavy, *_ in kept],
         light=[light.residues for _, _, light, _ in kept],
         label=[float(ligands >= MANY) if labels == "graded" else ligands for *_, ligands in kept],
+        label_name="polyreactivity" if labels == "graded" else "ligands",
         groups=[STUDIES[record.study].family for record, *_ in kept],
         provenance=provenance(
             f"{rule}. Mouse antibodies: counted by their loops in mouse_IgA.dat, and only where that agrees with the "

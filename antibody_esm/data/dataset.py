@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from antibody_esm.data.audit import Audit, audit
 from antibody_esm.data.columns import first_repeat, normal_chains, normal_labels, normal_measurement
+from antibody_esm.data.labels import Labelled
 from antibody_esm.data.molecules import Molecules
 from antibody_esm.data.parts import FRAGMENTS
 from antibody_esm.data.provenance import Provenance
@@ -29,7 +30,7 @@ _IN_PYTHON = Provenance("given in Python")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Dataset(Molecules):
+class Dataset(Molecules, Labelled):
     """Antibodies with a measured property.
 
     The constructor brings sequences into normal form (upper case, no outer white space).
@@ -55,11 +56,20 @@ class Dataset(Molecules):
         Part of the chains that the sequences already are, such as ``"H-CDRs"``; None for whole chains. `cut` sets it.
     species
         Species whose profiles number the chains of these data, and of antibodies that a model trained on them reads.
+    targets
+        Names of measurements that are labels, each with its own missing values; ``label`` is then None, and `target`
+        returns the antibodies with one of them as the label.
+    label_name
+        Name of the measured property, such as ``"HIC"``. Like `directions`, it is no part of the digest.
+    directions
+        True by name of a label for which high values are better, False for which low values are. The names of known
+        assays (`antibody_esm.data.assays`) need none.
 
     Raises
     ------
     DatasetError
-        If lengths differ, ids repeat, labels are missing or not numbers, or the chain has no such fragment.
+        If lengths differ, ids repeat, labels are missing or not numbers, or the chain has no such fragment; if a target
+        is no measurement, or there is a label beside targets.
     SequenceError
         If a sequence is not made of amino acids and X.
 
@@ -83,6 +93,9 @@ class Dataset(Molecules):
     fragment: str | None = None
     species: tuple[str, ...] = SPECIES
 
+    targets: tuple[str, ...] = field(default=(), kw_only=True)
+    label_name: str | None = field(default=None, kw_only=True)
+    directions: Mapping[str, bool] = field(default_factory=dict, kw_only=True)
     file: Path | None = field(default=None, kw_only=True)
     """The file whose i-th row is antibody i; None if there is none."""
 
@@ -103,6 +116,9 @@ class Dataset(Molecules):
         put(
             self, "measurements", {name: normal_measurement(name, values) for name, values in self.measurements.items()}
         )
+        put(self, "targets", tuple(self.targets))
+        put(self, "directions", dict(self.directions))
+        self.check_targets()
         columns = {name: getattr(self, name) for name in ("heavy", "light", "label", "groups")} | {**self.measurements}
         for name, column in columns.items():
             if column is not None and len(column) != len(self.ids):
@@ -116,6 +132,8 @@ class Dataset(Molecules):
 
     def __repr__(self) -> str:
         parts = [f"{len(self)} antibodies"]
+        if self.targets:
+            parts.append(f"{len(self.targets)} labels")
         if self.label is not None:
             label = np.asarray(self.label)
             binary = np.all((label == 0) | (label == 1))
@@ -126,7 +144,10 @@ class Dataset(Molecules):
 
     @property
     def digest(self) -> str:
-        """SHA-256 over ids, chains, labels, groups, measurements, chosen chain, fragment, species and provenance."""
+        """SHA-256 over ids, chains, labels, groups, measurements, chosen chain, fragment, species and provenance.
+
+        Names of targets count; the name of a single label and the side that is better do not.
+        """
         content = {
             "ids": self.ids,
             "heavy": self.heavy,
@@ -140,42 +161,59 @@ class Dataset(Molecules):
             },
             "provenance": self.provenance.to_dict(),
             **({} if self.species == SPECIES else {"species": self.species}),  # so that earlier digests stay
+            **({"targets": self.targets} if self.targets else {}),
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
-    def binary_labels(self) -> NDArray[np.int64]:
-        """Return the labels ``(n,)`` as 0 and 1.
+    def target(self, name: str) -> "Dataset":
+        """Return the antibodies that have one of the labels in `targets`, as a data set with this label.
+
+        Antibodies without it are left out; the provenance counts and names them. Other measurements stay.
 
         Raises
         ------
         DatasetError
-            If there are no labels, if a label is neither 0 nor 1, or if all are equal.
-        """
-        if self.label is None:
-            raise DatasetError("this data set has no labels", column="label")
-        label = np.asarray(self.label)
-        values = np.unique(label)
-        if set(values) - {0.0, 1.0}:
-            shown = ", ".join(f"{value:g}" for value in values[:5]) + (", ..." if len(values) > 5 else "")
-            raise DatasetError(f"a classifier needs the labels 0 and 1; the labels are {shown}", column="label")
-        if len(values) < 2:
-            raise DatasetError(f"a classifier needs both classes; every label is {values[0]:g}", column="label")
-        return label.astype(np.int64)
+            If the label is not in `targets`, or no antibody has it.
 
-    def continuous_labels(self) -> NDArray[np.float64]:
-        """Return the labels ``(n,)`` as numbers of any size.
-
-        Raises
-        ------
-        DatasetError
-            If there are no labels, or if all are equal.
+        Examples
+        --------
+        >>> measured = {"HIC": [9.1, None, 11.2], "Tm2": [70.0, 81.5, None]}
+        >>> data = Dataset(["a", "b", "c"], ["EVQLV", "QVQLQ", "QVQLV"], measurements=measured, targets=("HIC", "Tm2"))
+        >>> data.target("HIC").ids, data.target("HIC").provenance.dropped
+        (('a', 'c'), {'b': 'no HIC'})
         """
-        if self.label is None:
-            raise DatasetError("this data set has no labels", column="label")
-        label = np.asarray(self.label)
-        if len(np.unique(label)) < 2:
-            raise DatasetError(f"a regressor needs labels that differ; every label is {label[0]:g}", column="label")
-        return label
+        if name not in self.targets:
+            names = f"the labels are {', '.join(self.targets)}" if self.targets else "this data set has no targets"
+            raise DatasetError(f"no label {name!r}; {names}", self.file, column=name)
+        measurements = dict(self.measurements)
+        values = measurements.pop(name)
+        directions = {other: side for other, side in self.directions.items() if other == name}
+        return replace(self, targets=(), measurements=measurements, directions=directions).with_label(name, values)
+
+    def with_label(self, name: str, values: NDArray[np.float64] | Sequence[float]) -> "Dataset":
+        """Return the antibodies that have a value, with these values as their label of this name; see `target`.
+
+        Parameters
+        ----------
+        name
+            Name of the measured property.
+        values
+            ``(n,)``; NaN is a missing value.
+        """
+        numbers = np.array(values, np.float64)
+        measured = ~np.isnan(numbers)
+        if not measured.any():
+            raise DatasetError(f"no antibody has a {name}: every value is missing", self.file, column=name)
+        if measured.all():
+            return replace(self, label=numbers, label_name=name)
+        dropped = {self.ids[row]: f"no {name}" for row in np.flatnonzero(~measured).tolist()}
+        provenance = replace(
+            self.provenance,
+            counts=self.provenance.counts | {f"with {name}": int(measured.sum())},
+            dropped=self.provenance.dropped | dropped,
+        )
+        kept = self.subset(measured)
+        return replace(kept, label=numbers[measured], label_name=name, provenance=provenance)
 
     def subset(self, rows: Iterable[int] | NDArray[Any]) -> "Dataset":
         """Return the antibodies at these indices, or at the true values of a boolean mask, in that order."""
@@ -185,17 +223,15 @@ class Dataset(Molecules):
         def pick(column: Sequence[Any] | None) -> list[Any] | None:
             return None if column is None else [column[i] for i in kept]
 
-        return Dataset(
+        return replace(
+            self,
             ids=[self.ids[i] for i in kept],
             heavy=pick(self.heavy),
             light=pick(self.light),
             label=None if self.label is None else np.asarray(self.label)[kept],
             groups=pick(self.groups),
-            provenance=self.provenance,
-            chain=self.chain,
             measurements={name: np.asarray(values)[kept] for name, values in self.measurements.items()},
-            fragment=self.fragment,
-            species=self.species,
+            file=None,
         )
 
     def cut(

@@ -46,6 +46,7 @@ def harvey(labels: str = "psr") -> Dataset:
         ids=[row["ID"] for row in rows],
         heavy=[_sequence(row) for row in rows],
         label=score if labels == "psr" else (score >= limits[labels]).astype(float),
+        label_name="psr" if labels == "psr" else "polyreactivity",
         species=NANOBODY_SPECIES,
         measurements={"psr": score},
         provenance=replace(

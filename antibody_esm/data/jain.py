@@ -83,6 +83,7 @@ def jain(labels: str = "flags") -> Dataset:
         light=[row["VL"] for row in sequences.values()],
         label=label,
         measurements=measured,
+        label_name=labels,
         provenance=Provenance(
             source="jain: supporting tables 2 and 3 of the paper",
             rule=rule,

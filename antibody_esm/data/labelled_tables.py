@@ -1,12 +1,16 @@
 """Tables of labelled antibodies as data sets; messages name each faulty row."""
 
-import math
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from antibody_esm.data.antibody_tables import one_table, table_of, without_refused
+from antibody_esm.data.assays import directions
 from antibody_esm.data.cells import MISSING, cleaned, is_missing
 from antibody_esm.data.column_roles import Recognised
 from antibody_esm.data.dataset import Dataset
@@ -41,9 +45,10 @@ def read_dataset(
     id: str | None = None,  # noqa: A002  the name of the column, as in the data set
     heavy: str | None = None,
     light: str | None = None,
-    label: str | None = None,
+    label: str | Sequence[str] | None = None,
     groups: str | None = None,
     chain: Chain | None = None,
+    higher_is_better: bool | Mapping[str, bool] | None = None,
     labels: "str | Path | pd.DataFrame | Mapping[str, float] | None" = None,
     required: bool = True,
     labelled: bool = True,
@@ -53,28 +58,35 @@ def read_dataset(
 ) -> Dataset:
     """Read labelled antibodies; see `antibody_esm.load_dataset` for the parameters.
 
-    If `required`, every antibody must have the chain that is embedded. If `labelled`, every antibody must have a
-    label; otherwise labels are read only if the table has them. If `drop`, rows that the layout refuses are left out.
+    If `required`, every antibody must have the chain that is embedded. If `labelled`, antibodies without a label are
+    left out; otherwise labels are read only if the table has one for every antibody. If `drop`, rows that the layout
+    refuses are left out.
     """
-    recognised = Recognised(PLAIN, Columns(id, heavy, light, label))
+    several = label is not None and not isinstance(label, str)
+    names: tuple[str, ...] = (label or "label",) if label is None or isinstance(label, str) else tuple(label)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise DatasetError(f"label= must be the name of a column or a list of names, got {label!r}")
+    single = label if isinstance(label, str) else None
+    recognised = Recognised(PLAIN, Columns(id, heavy, light, single))
     refused: dict[str, str] = {}
     path = None if not isinstance(source, str | Path) else _expanded(source)
-    if path is not None and is_fasta(path):
-        frame, recognised = _read_fasta(path, labels, id or "id", label or "label", labelled=labelled)
+    is_fasta_file = path is not None and is_fasta(path)
+    if path is not None and is_fasta_file:
+        frame, recognised = _read_fasta(path, labels, id or "id", names, labelled=labelled)
         if chain is None and all(BETWEEN in sequence for sequence in frame["sequence"]):
             chain = "paired"
         frame = _with_chains(frame, chain or "heavy", path, required=required)
-        id = label = None  # noqa: A001  now the frame's own
+        id = None  # noqa: A001  now the frame's own
     elif labels is not None:
         raise DatasetError("labels= is for FASTA files; name the column of a table with label=", path)
     else:
-        columns = Columns(id, heavy, light, label, layout)
         rows_of: Any = source if path is None else path
-        table = one_table(rows_of, columns, species=species or SPECIES)
-        if not labelled and not table.recognised.is_complete(table.frame, "label"):
+        table = one_table(rows_of, Columns(id, heavy, light, single, layout), species=species or SPECIES)
+        if several or (not labelled and not table.recognised.is_complete(table.frame, "label")):
             table = table._replace(recognised=table.recognised.without("label"))
         table, chain = with_single_chains(table, chain)
-        id, heavy, light, label, _ = table.recognised.columns  # noqa: A001  as recognised
+        id, heavy, light, single, _ = table.recognised.columns  # noqa: A001  as recognised
+        names = names if several else (single or names[0],)
         frame, recognised = table
         if drop:
             frame, refused = without_refused(table)
@@ -88,9 +100,9 @@ def read_dataset(
         raise DatasetError("the table has no rows", path)
     heavy_chains, light_chains = column(heavy, "heavy"), column(light, "light")
     if heavy_chains is None and light_chains is None:
-        several = recognised.several()
+        doubtful = recognised.several()
         raise DatasetError(
-            f"no column with sequences; {several or 'name a column'} with heavy= or light=. "
+            f"no column with sequences; {doubtful or 'name a column'} with heavy= or light=. "
             f"{columns_there(frame, path)}",
             path,
         )
@@ -104,20 +116,40 @@ def read_dataset(
         list(map(str, frame.index if refused else range(len(frame)))) if id_column is None else _names(id_column, rows)
     )
     group_column = column(groups, "groups")
-    label_column = None
-    if labelled or label is not None or "label" in frame.columns:
-        label_column = named_column(frame, "label" if label is None else label, path)
+    optional = not labelled and (single is None or is_fasta_file) and names[0] not in frame.columns
+    columns = {} if optional else {name: named_column(frame, name, path) for name in names}
     _refuse_repeats(ids, id_column, rows)
-    return Dataset(
+    measured = {name: _numbers(values, rows) for name, values in columns.items()}
+    data = Dataset(
         ids=ids,
         heavy=_sequences(heavy_chains, "heavy", frame, rows, required=required and chain != "light"),
         light=_sequences(light_chains, "light", frame, rows, required=required and chain != "heavy"),
-        label=None if label_column is None else _numbers(label_column, rows),
         groups=None if group_column is None else _names(group_column, rows),
         provenance=_provenance(path, len(frame), recognised, refused),
         chain=chain,
+        measurements=measured if several else {},
+        targets=names if several and measured else (),
+        directions=directions(higher_is_better, names),
         file=None if refused else path,
     )
+    if several or not measured:
+        return data
+    return _labelled(data, names[0], measured[names[0]], labelled=labelled)
+
+
+def _labelled(data: Dataset, name: str, values: NDArray[np.float64], *, labelled: bool) -> Dataset:
+    """Return the antibodies that have a label; all of them without labels if these are optional and some are missing.
+
+    Raises
+    ------
+    DatasetError
+        If no antibody has a label.
+    """
+    missing = int(np.isnan(values).sum())
+    if missing and not labelled:
+        warnings.warn(f"{missing:,} of {len(data):,} antibodies have no {name!r}; labels are not read", stacklevel=4)
+        return data
+    return data.with_label(name, values)
 
 
 class _Rows:
@@ -145,17 +177,23 @@ class _Rows:
 
 
 def _read_fasta(
-    path: Path, labels: Any, id_column: str, label_column: str, *, labelled: bool
+    path: Path, labels: Any, id_column: str, names: tuple[str, ...], *, labelled: bool
 ) -> "tuple[pd.DataFrame, Recognised]":
     """Return the records of a FASTA file as a table with ids, sequences and labels."""
     import pandas as pd
 
     frame = pd.concat([pd.DataFrame(columns=["id", "sequence"]), *read_frames(path)], ignore_index=True)
+    taken = {"id", "sequence", "heavy", "light"} & set(names)
+    if taken:
+        raise DatasetError(f"a label of a FASTA file cannot be named {taken.pop()!r}", path)
     if labels is not None:
-        frame["label"] = _labels_of(frame["id"], labels, id_column, label_column, path)
+        if isinstance(labels, Mapping) and len(names) > 1:
+            raise DatasetError("several labels need labels= to be a table with a column for each", path)
+        for name in names:
+            frame[name] = _labels_of(frame["id"], labels, id_column, name, path)
     elif "TARGET" in frame.columns:
         frame, recognised = table_of(frame, labelled=True, source=str(path))
-        return frame.assign(label=frame["TARGET"]), recognised
+        return frame.assign(**dict.fromkeys(names[:1], frame["TARGET"])), recognised
     elif labelled:
         raise DatasetError("a FASTA file has no labels; pass labels=, a table or a mapping from id to label", path)
     return frame, Recognised(PLAIN, Columns())
@@ -259,13 +297,10 @@ def _refuse_repeats(ids: list[str], column: "pd.Series[Any] | None", rows: _Rows
         )
 
 
-def _numbers(column: "pd.Series[Any]", rows: _Rows) -> list[float]:
-    """Return labels as numbers. Raises one DatasetError for all rows without a label."""
+def _numbers(column: "pd.Series[Any]", rows: _Rows) -> NDArray[np.float64]:
+    """Return labels as numbers; a missing label is NaN. Raises DatasetError if a label is no number."""
     numbers = [_number(value, row, column, rows) for row, value in enumerate(column)]
-    missing = [row for row, number in enumerate(numbers) if number is None or math.isnan(number)]
-    if missing:
-        raise rows.error(f"{len(missing)} labels are missing", missing, column)
-    return [number for number in numbers if number is not None]
+    return np.array([np.nan if number is None else number for number in numbers], np.float64)
 
 
 def _number(value: Any, row: int, column: "pd.Series[Any]", rows: _Rows) -> float | None:

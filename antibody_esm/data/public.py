@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from antibody_esm.data.assays import directions
 from antibody_esm.data.boughter import boughter
 from antibody_esm.data.dataset import Dataset, Provenance
 from antibody_esm.data.harvey import harvey
@@ -28,7 +29,7 @@ def load_dataset(
     id: str | None = None,  # noqa: A002  the name of the column, as in the data set
     heavy: str | None = None,
     light: str | None = None,
-    label: str | None = None,
+    label: str | Sequence[str] | None = None,
     groups: str | None = None,
     chain: Chain | None = None,
     fragment: str | None = None,
@@ -38,6 +39,7 @@ def load_dataset(
     layout: str | None = None,
     sheet: str | None = None,
     labels: "str | Path | pd.DataFrame | Mapping[str, float] | None" = None,
+    higher_is_better: bool | Mapping[str, bool] | None = None,
 ) -> Dataset:
     """Load a public data set by its name, or a table of your own.
 
@@ -66,8 +68,11 @@ def load_dataset(
     id, heavy, light, label, groups
         Names of the table's columns. By default, columns with these very names are read if they exist, else those of
         the layout, else the only one with a usual name (``VH``, ``heavy_sequence``, ``antibody``) and fitting cells;
-        the provenance then names it. Rows without ids are numbered from 0. Labels are required. In heavy and light,
-        empty cells, NA, N/A, nan, None, null and ``-`` are missing chains, never sequences.
+        the provenance then names it. Rows without ids are numbered from 0. In heavy and light, empty cells, NA, N/A,
+        nan, None, null and ``-`` are missing chains, never sequences. In the column of labels they are missing labels:
+        these antibodies are left out, and the provenance counts and names them. A list of names for `label`, such as
+        ``["HIC", "Tm2"]``, makes each of them a label with its own missing values, see `Dataset.target`; for ``jain``
+        these are assays.
     chain
         Chain that is embedded; by default heavy if the table has it. ``paired`` reads both chains as a pair, ``both``
         concatenates them. Each record of FASTA is then ``HEAVY|LIGHT``, or holds both domains of a fragment. FASTA in
@@ -89,6 +94,9 @@ def load_dataset(
     labels
         For a public data set: the kind of labels. For FASTA: a table with the columns ``id`` and `label`, or a mapping
         from id to label.
+    higher_is_better
+        True if high labels are better, False if low ones are; for several labels by name: ``{"HIC": False}``. Names of
+        known assays, such as HIC, PSR, Tm and titer, need none (`antibody_esm.data.assays`).
 
     Returns
     -------
@@ -98,9 +106,9 @@ def load_dataset(
     Raises
     ------
     DatasetError
-        If the name, file or column does not exist, labels are missing or not numbers, or a sequence is missing, DNA, or
-        not made of amino acids and X. The message names the columns that exist and the lines of the file; the error's
-        ``rows`` are indices, from 0.
+        If the name, file or column does not exist, if no label is there or one is not a number, or if a sequence is
+        missing, DNA, or not made of amino acids and X. The message names the columns that exist and the lines of the
+        file; the error's ``rows`` are indices, from 0.
 
     Examples
     --------
@@ -118,14 +126,18 @@ def load_dataset(
     if None not in (chain, of_named) and chain != of_named and (chain, of_named) != ("paired", "both"):
         raise DatasetError(f"{named} is a fragment of {of_named} chains; it does not fit chain={chain!r}")
     if isinstance(source, str) and source in _NAMED:
-        if any(column is not None for column in (id, heavy, light, label, groups, layout, sheet)):
+        if any(column is not None for column in (id, heavy, light, groups, layout, sheet)) or isinstance(label, str):
             raise DatasetError(
                 f"{source!r} is a public data set; it has no options id=, heavy=, light=, label=, groups=, layout=, "
-                "sheet="
+                "sheet=, except a list of its measurements as label="
             )
         if labels is not None and not isinstance(labels, str):
             raise DatasetError(f"labels= of {source!r} must be a name, got a {type(labels).__name__}")
         data = _NAMED[source](*(() if labels is None else (labels,)))
+        if label is not None:
+            origin = replace(data.provenance, rule="the measured values of each label")
+            data = replace(data, label=None, label_name=None, targets=tuple(label), provenance=origin)
+        data = replace(data, directions=directions(higher_is_better, data.targets or (data.label_name or "label",)))
     elif isinstance(source, str) and "." not in Path(source).name and not Path(source).exists():
         names = ", ".join(_NAMED)
         raise DatasetError(f"unknown data set {source!r}; choose one of {names}, or give the path of a table")
@@ -140,6 +152,7 @@ def load_dataset(
             source,
             **columns,
             chain=which,
+            higher_is_better=higher_is_better,
             labels=labels,
             required=fragment is None and not drop,
             drop=drop,
@@ -191,6 +204,7 @@ def _boughter_flu_cdrs(labels: str = "published") -> Dataset:
         heavy=heavy,
         light=light,
         label=label,
+        label_name="polyreactivity",
         fragment="All-CDRs",
         provenance=Provenance(
             source="influenza antibodies, CDR loops 1-3 of each chain joined; package aims-immune 0.9.3",

@@ -32,6 +32,7 @@ def shehata(labels: str = "published") -> Dataset:
         heavy=[row["heavy_seq"] for row in rows],
         light=[row["light_seq"] for row in rows],
         label=[float(row["label"]) for row in rows] if labels == "published" else score,
+        label_name="polyreactivity" if labels == "published" else "psr",
         measurements={"psr": score},
         provenance=Provenance(
             source="shehata: antibodies of human B cells, as the predecessor of this package repackaged them",

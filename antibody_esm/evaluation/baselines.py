@@ -193,7 +193,8 @@ def cross_validate_baselines(
     division.folds(label, continuous=continuous)  # raises errors that concern all baselines
 
     def validated(made: Baseline) -> CrossValidation:
-        return cross_validate(made.classifier, _features(made, data), label, division, workers)
+        features, best_high = _features(made, data), data.higher_is_better is not False
+        return cross_validate(made.classifier, features, label, division, workers, higher_is_better=best_high)
 
     return _each([baseline(name, continuous=continuous, species=data.species) for name in names], validated)
 
@@ -228,10 +229,10 @@ class FittedBaselines:
             with one_blas_thread():
                 prediction = fitted.classifier.predict(features)
                 probability = None if self.continuous else fitted.classifier.predict_proba(features)[:, 1]
-            scores = (
-                score_continuous(label, prediction) if probability is None else score(label, prediction, probability)
-            )
-            return Prediction(prediction, probability, scores)
+            if probability is not None:
+                return Prediction(prediction, probability, score(label, prediction, probability))
+            values = score_continuous(label, prediction, higher_is_better=data.higher_is_better is not False)
+            return Prediction(prediction, None, values)
 
         results = _each(list(self.fitted.values()), predicted)
         return Results(results.found, self.absent | results.absent)

@@ -74,6 +74,11 @@ class Comparison:
             return "undecided"
         return "better" if (interval.low > 0) == METRIC[self.metric].higher_is_better else "worse"
 
+    @property
+    def claim(self) -> str:
+        """The verdict with its p value in a few words, for tables: ``better (p = .014)``."""
+        return f"{'not shown' if self.verdict == 'undecided' else self.verdict} ({p_text(self.adjusted)})"
+
     def __str__(self) -> str:
         return self.sentence()
 

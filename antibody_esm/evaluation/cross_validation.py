@@ -45,6 +45,8 @@ def cross_validate(
     label: NDArray[Any],
     split: SplitSpec | Division,
     workers: int | None = None,
+    *,
+    higher_is_better: bool = True,
 ) -> CrossValidation:
     """Return the scores and predictions of an unfitted classifier or regressor.
 
@@ -60,6 +62,8 @@ def cross_validate(
         Division of the rows; a spec if each row is its own unit.
     workers
         Folds at a time; None is one per usable core. It changes no number.
+    higher_is_better
+        False if the lowest continuous labels are the best, see `metrics.score_continuous`.
 
     Raises
     ------
@@ -81,7 +85,7 @@ def cross_validate(
     # Threads: the slow parts here (trees, solvers, matrix products) run outside of Python.
     with one_blas_thread():
         results = in_threads(run, divided, workers_of(classifier, workers))
-    return collect(label, division.spec, divided, results)
+    return collect(label, division.spec, divided, results, higher_is_better=higher_is_better)
 
 
 def fit(classifier: Any, features: NDArray[Any], label: NDArray[Any], division: Division) -> Any:
@@ -105,7 +109,12 @@ FoldPredictions = tuple[NDArray[Any], NDArray[np.float64] | None]
 
 
 def collect(
-    label: NDArray[Any], split: SplitSpec, divided: list[Fold], results: Sequence[FoldPredictions]
+    label: NDArray[Any],
+    split: SplitSpec,
+    divided: list[Fold],
+    results: Sequence[FoldPredictions],
+    *,
+    higher_is_better: bool = True,
 ) -> CrossValidation:
     """Return the cross-validation from predictions and probabilities of the test rows of each fold."""
     continuous = results[0][1] is None
@@ -118,13 +127,18 @@ def collect(
         at = test, number // n_folds
         fold[at], prediction[at] = number % n_folds, predicted
         if probable is None:
-            scores.append(score_continuous(label[test], predicted))
+            scores.append(score_continuous(label[test], predicted, higher_is_better=higher_is_better))
         else:
             probability[at] = probable
             scores.append(score(label[test], predicted, probable))
     by_metric = {metric: np.array([by_fold[metric] for by_fold in scores]) for metric in scores[0]}
     if split.by == "leave_one_out":
-        rows = ContinuousPredictions(target=label, prediction=prediction[:, 0].astype(np.float64), fold=fold[:, 0])
+        rows = ContinuousPredictions(
+            target=label,
+            prediction=prediction[:, 0].astype(np.float64),
+            fold=fold[:, 0],
+            higher_is_better=higher_is_better,
+        )
         by_metric = {metric: np.array([value]) for metric, value in rows.pooled().scores().items()}
     if split.repeats == 1:
         fold, prediction, probability = fold[:, 0], prediction[:, 0], probability[:, 0]

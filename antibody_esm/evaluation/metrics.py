@@ -107,7 +107,19 @@ def score(label: ArrayLike, prediction: ArrayLike, probability: ArrayLike) -> di
     return _once(Classified(label, prediction, probability))
 
 
-def score_continuous(target: ArrayLike, prediction: ArrayLike) -> dict[str, float]:
+def title(metric: str, higher_is_better: bool | None = None) -> str:
+    """Return the name of a metric for people; with a known direction, the top tenth is the best one.
+
+    Examples
+    --------
+    >>> title("top_k_recall"), title("top_k_recall", higher_is_better=False)
+    ('recall of the top tenth', 'recall of the best tenth')
+    """
+    name = METRIC[metric].title
+    return name if higher_is_better is None else name.replace("the top tenth", "the best tenth")
+
+
+def score_continuous(target: ArrayLike, prediction: ArrayLike, *, higher_is_better: bool = True) -> dict[str, float]:
     """Return every metric of `CONTINUOUS_METRICS`; a metric that is not defined is NaN.
 
     Parameters
@@ -118,7 +130,8 @@ def score_continuous(target: ArrayLike, prediction: ArrayLike) -> dict[str, floa
     Returns
     -------
     Spearman and Pearson correlation, -1 to 1; RMSE in the units of the target; ``top_k_recall``, 0 to 1: the
-    share of the tenth of rows (rounded up) with the highest targets that are among as many highest predictions.
+    share of the tenth of rows (rounded up) with the best targets that are among as many best predictions. The highest
+    are the best, or the lowest if not `higher_is_better`; no other metric depends on that.
     If rows are tied at the edge of the tenth, it is the expected value of breaking the ties at random.
 
     If target or prediction is constant, correlations are not defined; if the target is, recall is not either.
@@ -133,7 +146,7 @@ def score_continuous(target: ArrayLike, prediction: ArrayLike) -> dict[str, floa
     >>> score_continuous([1.0, 2.0, 3.0], [2.0, 1.0, 4.0])["spearman"]
     0.5
     """
-    return _once(Measured(target, prediction))
+    return _once(Measured(target, prediction, higher_is_better=higher_is_better))
 
 
 class Classified:
@@ -210,20 +223,27 @@ class Measured:
 
     Parameters
     ----------
-    target, prediction
+    target, prediction, higher_is_better
         As for `score_continuous`.
     centre
         ``(n,)``, subtracted from predictions of several models before they are ranked or correlated; None for those
         of one model. Errors are of the predictions as they are.
     """
 
-    def __init__(self, target: ArrayLike, prediction: ArrayLike, centre: ArrayLike | None = None) -> None:
+    def __init__(
+        self,
+        target: ArrayLike,
+        prediction: ArrayLike,
+        centre: ArrayLike | None = None,
+        *,
+        higher_is_better: bool = True,
+    ) -> None:
         true, predicted = _finite(target, "target"), _finite(prediction, "prediction")
         self.n = _same_length(target=true, prediction=predicted)
         self._square = (true - predicted) ** 2
         if centre is not None:
             predicted = _less(predicted, _finite(centre, "centre"))
-        self._ranked = _Ranked(true), _Ranked(predicted)
+        self._ranked = _Ranked(true, higher_is_better), _Ranked(predicted, higher_is_better)
         self._values = _standard(true), _standard(predicted)
 
     def __call__(self, counts: Counts) -> Values:
@@ -253,7 +273,8 @@ def _less(values: NDArray[np.float64], centre: NDArray[np.float64]) -> NDArray[n
 class _Ranked:
     """Rows in groups of equal value, in ascending order."""
 
-    def __init__(self, values: NDArray[np.float64]) -> None:
+    def __init__(self, values: NDArray[np.float64], higher_is_better: bool) -> None:
+        self._highest = higher_is_better
         unique, self._group = np.unique(values, return_inverse=True)
         self._order = np.argsort(self._group, kind="stable")
         starts = np.searchsorted(self._group[self._order], np.arange(len(unique)))
@@ -270,8 +291,9 @@ class _Ranked:
         return mean
 
     def top(self, sums: Counts, k: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the chance of each row to be among the ``k`` highest, ``(samples, n)``."""
-        above = sums.sum(axis=1)[:, None] - np.cumsum(sums, axis=1)
+        """Return the chance of each row to be among the ``k`` best, ``(samples, n)``."""
+        counted = np.cumsum(sums, axis=1)
+        above = sums.sum(axis=1)[:, None] - counted if self._highest else counted - sums
         inside = np.clip(k[:, None] - above, 0, sums)
         chance: NDArray[np.float64] = np.divide(inside, sums, out=np.zeros_like(sums), where=sums > 0)[:, self._group]
         return chance

@@ -22,7 +22,7 @@ class _Rows(ABC):
     METRICS: ClassVar[tuple[str, ...]]
 
     def __post_init__(self) -> None:
-        names = [field.name for field in fields(self) if getattr(self, field.name) is not None]
+        names = [name for name in self._columns() if getattr(self, name) is not None]
         for name in names:
             object.__setattr__(self, name, np.asarray(getattr(self, name)))
         self._metrics(slice(None))  # raises if rows cannot be scored
@@ -37,6 +37,10 @@ class _Rows(ABC):
 
     @abstractmethod
     def __len__(self) -> int: ...
+
+    def _columns(self) -> list[str]:
+        """Return the names of the fields with one entry a row."""
+        return [field.name for field in fields(self) if field.name != "higher_is_better"]
 
     @property
     def folds(self) -> int:
@@ -59,7 +63,7 @@ class _Rows(ABC):
         Folds may be left out only for metrics that count rows or average errors, because these do not rank rows of
         different models.
         """
-        columns = {each.name: getattr(self, each.name) for each in fields(self)}
+        columns = {name: getattr(self, name) for name in self._columns()}
         chosen = {name: None if column is None else column[rows] for name, column in columns.items()}
         several = folds and self.fold is not None and len(np.unique(self.fold[rows])) > 1
         return replace(self, **chosen if several else chosen | {"fold": None})
@@ -171,6 +175,8 @@ class ContinuousPredictions(_Rows):
     ----------
     target, prediction
         ``(n,)``.
+    higher_is_better
+        False if the lowest targets are the best, see `metrics.score_continuous`.
     fold, clusters
         As in `Predictions`.
     centre
@@ -185,6 +191,7 @@ class ContinuousPredictions(_Rows):
 
     target: NDArray[np.float64]
     prediction: NDArray[np.float64]
+    higher_is_better: bool = True
     centre: NDArray[np.float64] | None = None
 
     METRICS: ClassVar[tuple[str, ...]] = CONTINUOUS_METRICS
@@ -198,7 +205,8 @@ class ContinuousPredictions(_Rows):
         return self.target
 
     def _metrics(self, rows: NDArray[np.int64] | slice) -> Measured:
-        return Measured(self.target[rows], self.prediction[rows], None if self.centre is None else self.centre[rows])
+        centre = None if self.centre is None else self.centre[rows]
+        return Measured(self.target[rows], self.prediction[rows], centre, higher_is_better=self.higher_is_better)
 
     def pooled(self) -> "ContinuousPredictions":
         """Return the predictions of one repeat in one list, each less the mean label of its training rows.
@@ -227,10 +235,13 @@ def predictions_of(
     *,
     fold: NDArray[np.int64] | None = None,
     clusters: NDArray[np.int64] | None = None,
+    higher_is_better: bool = True,
 ) -> AnyPredictions:
     """Return predictions of classes, or of continuous labels if there is no probability."""
     if probability is None:
-        return ContinuousPredictions(target=label, prediction=prediction, fold=fold, clusters=clusters)
+        return ContinuousPredictions(
+            target=label, prediction=prediction, fold=fold, clusters=clusters, higher_is_better=higher_is_better
+        )
     return Predictions(label=label, prediction=prediction, probability=probability, fold=fold, clusters=clusters)
 
 

@@ -66,22 +66,37 @@ class ScoredPredictions:
         return cls(rows, {name: np.array([value]) for name, value in rows.scores().items()})
 
     @classmethod
-    def of_folds(cls, validation: CrossValidation, label: NDArray[Any]) -> "ScoredPredictions":
+    def of_folds(
+        cls, validation: CrossValidation, label: NDArray[Any], *, higher_is_better: bool = True
+    ) -> "ScoredPredictions":
         """Return the predictions of a cross-validation for antibodies with these labels, ``(n,)``."""
         repeats = validation.repeats
         folds = int(validation.fold.max()) + 1
         fold = validation.fold.T.ravel() + np.repeat(np.arange(repeats), len(label)) * folds
         probability = None if validation.probability is None else validation.probability.T.ravel()
-        rows = predictions_of(np.tile(label, repeats), validation.prediction.T.ravel(), probability, fold=fold)
+        rows = predictions_of(
+            np.tile(label, repeats),
+            validation.prediction.T.ravel(),
+            probability,
+            fold=fold,
+            higher_is_better=higher_is_better,
+        )
         scored = cls(rows, validation.scores, repeats)
         return scored.one_by_one() if repeats == 1 and folds == len(label) else scored
 
     @classmethod
     def of_test(
-        cls, predicted: Prediction, label: NDArray[Any], clusters: NDArray[np.int64] | None
+        cls,
+        predicted: Prediction,
+        label: NDArray[Any],
+        clusters: NDArray[np.int64] | None,
+        *,
+        higher_is_better: bool = True,
     ) -> "ScoredPredictions":
         """Return the predictions for a test set with these labels and clusters, each ``(n,)``."""
-        rows = predictions_of(label, predicted.prediction, predicted.probability, clusters=clusters)
+        rows = predictions_of(
+            label, predicted.prediction, predicted.probability, clusters=clusters, higher_is_better=higher_is_better
+        )
         return cls(rows, {metric: np.array([value]) for metric, value in predicted.scores.items()})
 
     def one_by_one(self) -> "ScoredPredictions":

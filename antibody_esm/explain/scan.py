@@ -55,11 +55,11 @@ class Scan:
         return self.to_text()
 
     def to_frame(self) -> "pd.DataFrame":
-        """Return one row a mutant, the largest fall of the score first.
+        """Return one row a mutant, the largest fall of the score first, or the largest rise if high labels are better.
 
-        ``mutation`` (as ``R106K``), ``chain``, ``index`` (of the residue in its chain, from 0), ``position`` (IMGT),
-        ``region``, ``wild_type``, ``mutant``; ``probability`` of class 1, or a regressor's ``value``; ``change`` of the
-        log-odds or value (before calibration), or of the probability if the classifier counts votes;
+        Columns: ``mutation`` (as ``R106K``), ``chain``, ``index`` (of the residue in its chain, from 0), ``position``
+        (IMGT), ``region``, ``wild_type``, ``mutant``; ``probability`` of class 1, or a regressor's ``value``;
+        ``change`` of the log-odds or value (before calibration), or of the probability if the classifier counts votes;
         ``plausibility``: the logarithm of the mutant residue's probability in the language model, with the position
         hidden, less that of the wild type; ``germline``: True if the mutant residue is the germline's; ``pareto``: see
         `pareto`. The reason for an absent column is in `absent`.
@@ -69,8 +69,8 @@ class Scan:
     def pareto(self) -> "pd.DataFrame":
         """Return the Pareto front of low risk and high plausibility, see `on_the_front`.
 
-        Risk is the score. Along the front, each mutant lowers the score less than the mutant before, and is more
-        plausible.
+        Risk is the score, or its negative if high labels are better. Along the front, each mutant lowers the risk less
+        than the mutant before, and is more plausible.
 
         Raises
         ------
@@ -240,9 +240,10 @@ def mutational_scan(
         absent["germline"] = "no germline gene was recognised"
     else:
         table["germline"] = [germline.get(site.place) == residue for site, residue in mutants]
+    risk = table["change"] * (-1 if predictor.data.higher_is_better else 1)
     if "plausibility" in table:
-        table["pareto"] = on_the_front(table["change"].to_numpy(), table["plausibility"].to_numpy())
-    table = table.sort_values("change", kind="stable", ignore_index=True)
+        table["pareto"] = on_the_front(risk.to_numpy(), table["plausibility"].to_numpy())
+    table = table.iloc[np.argsort(risk.to_numpy(), kind="stable")].reset_index(drop=True)
     return Scan(text, float(values[0]), float(predicted[0]), unit(predictor), chosen, table, absent)
 
 

@@ -15,6 +15,7 @@ from antibody_esm.deprecation import still_callable
 from antibody_esm.errors import AntibodyESMError, DatasetError
 from antibody_esm.evaluation.baselines import BASELINES, BaselineName, Results
 from antibody_esm.evaluation.intervals import Interval, few_positives
+from antibody_esm.evaluation.metrics import title
 from antibody_esm.evaluation.overlap import (
     RELATED,
     Again,
@@ -99,6 +100,15 @@ class Analysis:
         return "spearman" if self.spec.is_regression else "roc_auc"
 
     @property
+    def best_is_high(self) -> bool:
+        """False if the lowest labels are the best; the highest are, or are taken as such if that is not known."""
+        return self.data.higher_is_better is not False
+
+    def metric_title(self, name: str) -> str:
+        """Return the name of a metric for people, see `antibody_esm.evaluation.metrics.title`."""
+        return title(name, self.data.higher_is_better)
+
+    @property
     def slice_metric(self) -> str:
         """Metric of families and identities, which ranks no antibodies that different models scored."""
         return "rmse" if self.spec.is_regression else "balanced_accuracy"
@@ -136,7 +146,10 @@ class Analysis:
         """Number of antibodies and of positives, with the design of a cross-validation."""
         n, positives = self.number
         classes = "" if self.spec.is_regression else f", {positives} positive ({positives / n:.0%})"
-        return f"{n} antibodies{classes}" + (f", {self.design}" if self.is_cross_validation else "")
+        label = self.data.label_name
+        unlabelled = self.data.provenance.reasons().get(f"no {label}", 0)
+        left_out = f", {unlabelled} without {label} left out" if unlabelled else ""
+        return f"{n} antibodies{classes}{left_out}" + (f", {self.design}" if self.is_cross_validation else "")
 
     @cached_property
     def audit(self) -> Audit:
@@ -154,7 +167,12 @@ class Analysis:
         apart = self.is_cross_validation and not alone
         clusters = None if apart else cluster(self.data.identity_sequences, RELATED)
         rows = predictions_of(
-            column["label"], column["prediction"], column.get("probability"), fold=fold, clusters=clusters
+            column["label"],
+            column["prediction"],
+            column.get("probability"),
+            fold=fold,
+            clusters=clusters,
+            higher_is_better=self.best_is_high,
         )
         scored = ScoredPredictions(rows, self.scores, self.repeats)
         return scored.one_by_one() if alone else scored
@@ -178,7 +196,9 @@ class Analysis:
             clusters = self.scored.rows.clusters
             return Results(
                 {
-                    name: ScoredPredictions.of_folds(each, label).clustered(clusters)
+                    name: ScoredPredictions.of_folds(each, label, higher_is_better=self.best_is_high).clustered(
+                        clusters
+                    )
                     for name, each in folds.found.items()
                 },
                 folds.absent,
@@ -191,7 +211,11 @@ class Analysis:
             return Results({}, dict.fromkeys(BASELINES, str(error)))
         clusters = self.scored.rows.clusters
         return Results(
-            {name: ScoredPredictions.of_test(each, label, clusters) for name, each in tests.found.items()}, tests.absent
+            {
+                name: ScoredPredictions.of_test(each, label, clusters, higher_is_better=self.best_is_high)
+                for name, each in tests.found.items()
+            },
+            tests.absent,
         )
 
     @property

@@ -107,6 +107,7 @@ def _content(data: Dataset) -> list[object]:
         data.light,
         None if data.label is None else np.asarray(data.label).tolist(),
         data.groups,
+        data.higher_is_better,
         {name: np.asarray(values).tolist() for name, values in data.measurements.items()},
     ]
 

@@ -93,6 +93,27 @@ class Column:
         ]
 
 
+class Verdict(NamedTuple):
+    """A pipeline on one label of a data set, against the best baseline."""
+
+    column: Column
+    row: Row
+    baseline: Row | None
+    """The baseline with the best score; None if there is none for the same rows."""
+    comparison: Comparison | None
+    """The difference to the baseline, after the correction for all comparisons of the grid."""
+
+    @property
+    def label(self) -> str:
+        """Name of the label; empty if it has none."""
+        return self.column.first.data.label_name or ""
+
+    @property
+    def scored(self) -> ScoredPredictions:
+        """Predictions of the pipeline."""
+        return self.column.cells[self.row]
+
+
 class GridAnalysis:
     """Numbers about pipelines on data sets; `antibody_esm.reports.grid.GridReport` shows them.
 
@@ -116,21 +137,20 @@ class GridAnalysis:
     @cached_property
     def columns(self) -> tuple[Column, ...]:
         """Data sets in order of first occurrence, cross-validations before tests."""
-        table: dict[tuple[str, str, bool, int], dict[Row, Analysis]] = {}
+        table: dict[tuple[str, str, str, bool, int], dict[Row, Analysis]] = {}
         for report in sorted(self.reports, key=lambda report: not report.is_cross_validation):
             row = Row(self._name(report), report.data.reading.fragment or report.data.chain)
             number = 1
-            while not _fits(
-                row, report, table.get(key := (report.source, report.design, report.spec.is_regression, number), {})
-            ):
+            kind = (report.source, report.data.label_name or "", report.design, report.spec.is_regression)
+            while not _fits(row, report, table.get((*kind, number), {})):
                 number += 1
-            table.setdefault(key, {})[row] = report
-        titles = _titles([(source, design, number) for source, design, _, number in table])
+            table.setdefault((*kind, number), {})[row] = report
+        titles = _titles([(source, label, design, number) for source, label, design, _, number in table])
         first = {
-            key[:3]: (title, cells) for title, (key, cells) in zip(titles, table.items(), strict=True) if key[3] == 1
+            key[:4]: (title, cells) for title, (key, cells) in zip(titles, table.items(), strict=True) if key[4] == 1
         }
         return tuple(
-            Column(title, cells, "" if key[3] == 1 else _differs(cells, *first[key[:3]]))
+            Column(title, cells, "" if key[4] == 1 else _differs(cells, *first[key[:4]]))
             for title, (key, cells) in zip(titles, table.items(), strict=True)
         )
 
@@ -145,6 +165,25 @@ class GridAnalysis:
         """Comparisons by the title of their column; one correction of Holm is for all of the grid."""
         every = iter(adjust([comparison for column in self.columns for comparison in column.compared]))
         return {column.title: tuple(next(every) for _ in column.compared) for column in self.columns}
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the labels of a data set that has several, in the order of the columns; empty if none has."""
+        names = dict.fromkeys((column.first.source, column.first.data.label_name or "") for column in self.columns)
+        several = {source for source, _ in names if sum(source == other for other, _ in names) > 1}
+        return tuple(dict.fromkeys(label for source, label in names if source in several))
+
+    @cached_property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Each pipeline on each column, against the best baseline there."""
+        verdicts = []
+        for column in self.columns:
+            best: dict[Row, tuple[Row, Comparison]] = {}
+            for (row, other), comparison in zip(column.pairs, self.comparisons[column.title], strict=True):
+                if other.baseline:
+                    best.setdefault(row, (other, comparison))
+            verdicts += [Verdict(column, row, *best.get(row, (None, None))) for row in column.reports]
+        return tuple(verdicts)
 
     def column(self, title: str | None = None) -> Column:
         """Return a column by its title; the first one by default.
@@ -212,16 +251,20 @@ def _same_rows(scored: ScoredPredictions, other: ScoredPredictions) -> bool:
     return folds and np.array_equal(mine.truth, theirs.truth)
 
 
-def _titles(columns: list[tuple[str, str, int]]) -> list[str]:
-    """Return a distinct title for each source, design and number."""
-    short = {source: source.partition(":")[0].partition(",")[0] for source, _, _ in columns}
+def _titles(columns: list[tuple[str, str, str, int]]) -> list[str]:
+    """Return a distinct title for each source, label, design and number."""
+    short = {source: source.partition(":")[0].partition(",")[0] for source, *_ in columns}
     titled = {source: short[source] if list(short.values()).count(short[source]) == 1 else source for source in short}
-    designs = {(source, design) for source, design, _ in columns}
+    designs = {(source, label, design) for source, label, design, _ in columns}
+    labels = {source: len({label for name, label, *_ in columns if name == source}) for source in short}
     titles = []
-    for source, design, number in columns:
-        several = sum(name == source and kind != "test" for name, kind in designs) > 1
+    for source, label, design, number in columns:
+        several = sum((name, other) == (source, label) and kind != "test" for name, other, kind in designs) > 1
         kind = "test" if design == "test" else design if several else "cross-validation"
-        titles.append(f"{titled[source]}, {kind}" + (f" ({number})" if number > 1 else ""))
+        name = titled[source]
+        if labels[source] > 1:
+            name = (label or "label") + (f" of {name}" if len(short) > 1 else "")
+        titles.append(f"{name}, {kind}" + (f" ({number})" if number > 1 else ""))
     if len(set(titles)) < len(titles):  # of classes and of continuous labels
         titles = [f"{title} ({i + 1})" if titles.count(title) > 1 else title for i, title in enumerate(titles)]
     return titles

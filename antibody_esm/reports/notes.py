@@ -10,9 +10,8 @@ from antibody_esm.evaluation.baselines import BASELINES
 from antibody_esm.evaluation.effective_size import sample
 from antibody_esm.evaluation.interval import compact
 from antibody_esm.evaluation.intervals import CROSS_VALIDATION, SIMULATED, Interval, short
-from antibody_esm.evaluation.metrics import METRIC
+from antibody_esm.evaluation.metrics import METRIC, title
 from antibody_esm.evaluation.overlap import RELATED, SecondScores, split_by_identity
-from antibody_esm.evaluation.paired import Comparison
 from antibody_esm.reports import names
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.grid_analysis import Column, GridAnalysis, Row
@@ -37,7 +36,7 @@ def remarks(report: Analysis) -> tuple[str, ...]:
         notes.append(note)
     else:
         notes += _clusters(report)
-        notes += unclaimed({name: report.intervals[name] for name in report.shown})
+        notes += unclaimed({name: report.intervals[name] for name in report.shown}, report.data.higher_is_better)
     return (*notes, *_without_baselines(report))
 
 
@@ -112,16 +111,12 @@ def _clones_of_part(reports: list[tuple[Row, Analysis]]) -> str:
 
 def sentences(grid: GridAnalysis, column: Column) -> list[str]:
     """Return the sentences on a column: each pipeline against the best baseline, and claims between pipelines."""
-    best: dict[Row, Comparison] = {}
-    among: list[Comparison] = []
-    for (pipeline, other), comparison in zip(column.pairs, grid.comparisons[column.title], strict=True):
-        if other.baseline:
-            best.setdefault(pipeline, comparison)
-        else:
-            among.append(comparison)
+    pairs = zip(column.pairs, grid.comparisons[column.title], strict=True)
+    among = [comparison for (_, other), comparison in pairs if not other.baseline]
+    best = [each.comparison for each in grid.verdicts if each.column is column and each.comparison]
     decided = [str(comparison) for comparison in among if comparison.verdict != "undecided"]
     none = ["No pipeline is shown to be better than another."] if among and not decided else []
-    return [*filter(None, [column.differs]), *map(str, best.values()), *decided, *none]
+    return [*filter(None, [column.differs]), *map(str, best), *decided, *none]
 
 
 def constant(data: Dataset, spec: TrainSpec) -> str:
@@ -151,12 +146,12 @@ def _is_simulated(data: Dataset, spec: TrainSpec) -> bool:
     return independent and len(data) in _SIMULATED and 0.4 <= float(np.mean(data.binary_labels())) <= 0.6
 
 
-def unclaimed(intervals: Mapping[str, Interval]) -> list[str]:
+def unclaimed(intervals: Mapping[str, Interval], higher_is_better: bool | None = None) -> list[str]:
     """Return a note for each reason why intervals are not claimed to have their coverage."""
     metrics: dict[str, list[str]] = {}
     for name, interval in intervals.items():
         if not interval.claimed:
-            metrics.setdefault(interval.unclaimed, []).append(METRIC[name].title)
+            metrics.setdefault(interval.unclaimed, []).append(title(name, higher_is_better))
     return [
         f"No coverage is claimed for {'the interval' if len(titles) == 1 else 'the intervals'} of {', '.join(titles)}: "
         f"{reason}."
@@ -192,7 +187,7 @@ def _undefined(report: Analysis) -> list[str]:
         values = report.scores[name]
         if (undefined := int(np.isnan(values).sum())) and len(values) > 1:
             left = f"its mean is that of the other {len(values) - undefined}"
-            notes.append(f"{METRIC[name].title} is not defined in {undefined} of {len(values)} folds; {left}.")
+            notes.append(f"{report.metric_title(name)} is not defined in {undefined} of {len(values)} folds; {left}.")
     return notes
 
 

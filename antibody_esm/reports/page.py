@@ -27,13 +27,22 @@ def page(grid: GridAnalysis) -> str:
     figures = panels.Figures()
     alone = grid.reports[0] if len(grid.reports) == 1 else None
     pipelines = [row for row in grid.rows if not row.baseline]
-    title = alone.title if alone else f"{len(pipelines)} pipelines, {len(grid.columns)} results"
+    title = alone.title if alone else _title(grid, len(pipelines))
     body = [_header(grid, title) if alone is None else _header_of_report(alone)]
     body += [_overview(grid)] if len(grid.columns) > 1 else []
     body += [_result(grid, column, figures) for column in grid.columns]
     body += [_detail(report, name, figures, alone=alone is not None) for name, report in _named(grid)]
     body += [_data(grid), _provenance(grid), _reproduce(grid)]
     return elements.document(title, body)
+
+
+def _title(grid: GridAnalysis, pipelines: int) -> str:
+    """Return the title of several reports."""
+    if grid.labels:
+        return (
+            f"{grid.verdicts[0].row.name if pipelines == 1 else f'{pipelines} pipelines'} on {len(grid.labels)} labels"
+        )
+    return f"{pipelines} pipelines, {len(grid.columns)} results"
 
 
 def _header(grid: GridAnalysis, title: str) -> str:
@@ -55,7 +64,7 @@ def _header_of_report(report: Analysis) -> str:
 
 def _overview(grid: GridAnalysis) -> str:
     """Return the first metric of every pipeline and baseline on every data set, classes and values apart."""
-    tables = []
+    tables = [_verdicts(grid)] if grid.labels else []
     for continuous in sorted({column.first.spec.is_regression for column in grid.columns}):
         columns = [column for column in grid.columns if column.first.spec.is_regression == continuous]
         metric = columns[0].first.metric
@@ -81,6 +90,35 @@ def _overview(grid: GridAnalysis) -> str:
         for warning in notes.column_warnings(column)
     )
     return f"<section><h2>At a glance</h2>{warnings}{''.join(tables)}</section>"
+
+
+def _verdicts(grid: GridAnalysis) -> str:
+    """Return the table with a row for each label and pipeline: score, best baseline and verdict."""
+    several = len({each.row for each in grid.verdicts}) > 1
+    lines = []
+    for each in grid.verdicts:
+        metric, report = each.column.first.metric, each.column.first
+        kind = "" if report.is_cross_validation else ", test"
+        better = {True: "high is better", False: "low is better", None: ""}[report.data.higher_is_better]
+        against, claim = "none", ""
+        if each.baseline is not None and each.comparison is not None:
+            score = short(each.column.cells[each.baseline].intervals[metric].estimate, 3)
+            against, claim = f"{html.escape(each.baseline.name)} {score}", each.comparison.claim
+        cells = [
+            f"{html.escape(each.label + kind)} <span class='small'>{better}</span>",
+            *([html.escape(each.row.name)] if several else []),
+            f"{report.number[0]:,}",
+            f"{METRIC[metric].title} {_estimate(each.scored, metric)}",
+            against,
+            claim,
+        ]
+        lines.append(("pipeline", cells))
+    heads = ["label", *(["pipeline"] if several else []), "antibodies", "score", "best baseline", "verdict"]
+    family = next((each.comparison.family for each in grid.verdicts if each.comparison), 0)
+    caption = (
+        f"Verdicts are against the best baseline, with Holm's correction for all {family} comparisons of this page."
+    )
+    return elements.table(heads, lines, caption, last="text")
 
 
 def _result(grid: GridAnalysis, column: Column, figures: panels.Figures) -> str:
@@ -168,7 +206,7 @@ def _metrics(report: Analysis) -> str:
         if folded:
             numbers.append(short(defined.std(ddof=1), 3) if len(defined) > 1 else "")
         less = "" if METRIC[name].higher_is_better else " <span class='small'>less is better</span>"
-        lines.append(("", [METRIC[name].title + less, *numbers, interval.ends, html.escape(interval.method)]))
+        lines.append(("", [report.metric_title(name) + less, *numbers, interval.ends, html.escape(interval.method)]))
     heads = ["", "mean" if folded else "score", *(["sd over folds"] if folded else []), "95 % interval", "method"]
     return elements.table(
         heads,
@@ -189,7 +227,7 @@ def _data(grid: GridAnalysis) -> str:
             shared = training.audit(data, identities=(0.9,), numbering=False)
             findings += [finding for finding in shared.findings if "both" in finding.check]
             caption += " Checks of both compare this set with the training set."
-        name = f"{data.provenance.source}: {len(data):,} antibodies"
+        name = f"{_source(grid, data)}: {len(data):,} antibodies"
         parts.append(
             f"<h3>{html.escape(name)}</h3>"
             + elements.table(["", "", "", ""], list(map(_finding, findings)), caption, last="text audit")
@@ -214,7 +252,9 @@ def _provenance(grid: GridAnalysis) -> str:
         facts |= {f"left out: {reason}": f"{count:,}" for reason, count in origin.reasons().items()}
         facts |= {"part": str(data.reading), "digest": data.digest}
         digests = f"<details><summary>SHA-256 of its files</summary>{elements.facts(origin.sha256)}</details>"
-        parts.append(f"<h3>{html.escape(origin.source)}</h3>{elements.facts(facts)}{digests if origin.sha256 else ''}")
+        parts.append(
+            f"<h3>{html.escape(_source(grid, data))}</h3>{elements.facts(facts)}{digests if origin.sha256 else ''}"
+        )
     opened = {column.title: column.first.openings for column in grid.columns if column.first.openings is not None}
     openings = {title: f"opened {'once' if n == 1 else f'{n} times'}" for title, n in opened.items()}
     return (
@@ -222,6 +262,12 @@ def _provenance(grid: GridAnalysis) -> str:
         + (f"<h3>Tests</h3>{elements.facts(openings)}" if openings else "")
         + f"<h3>Versions</h3>{elements.facts(reproduction.versions())}</section>"
     )
+
+
+def _source(grid: GridAnalysis, data: Dataset) -> str:
+    """Return the source of a data set, with its label if there are several."""
+    label = f", {data.label_name}" if grid.labels and data.label_name else ""
+    return f"{data.provenance.source}{label}"
 
 
 def _reproduce(grid: GridAnalysis) -> str:

@@ -26,7 +26,7 @@ _WIDE = 5.0
 """Width in inches above which a figure has a line of its own, and scrolls if the screen is narrower."""
 
 
-class Panel(NamedTuple):
+class PagePanel(NamedTuple):
     """Figure of a page, with title and caption."""
 
     title: str
@@ -41,7 +41,7 @@ class Figures:
     def __init__(self) -> None:
         self._count = 0
 
-    def figure(self, panel: Panel, level: int) -> str:
+    def figure(self, panel: PagePanel, level: int) -> str:
         """Return the element of a figure, whose title is a heading of this level."""
         self._count += 1
         description = " ".join([f"{panel.title}.", panel.caption]).strip()
@@ -57,18 +57,18 @@ class Figures:
             f"{caption}</figure>"
         )
 
-    def figures(self, panels: Iterable[Panel], level: int = 4) -> str:
+    def figures(self, panels: Iterable[PagePanel], level: int = 4) -> str:
         """Return the figures of panels, side by side if there is room."""
         return f"<div class='figures'>{''.join(self.figure(panel, level) for panel in panels)}</div>"
 
 
-def of_column(grid: GridAnalysis, column: Column) -> list[Panel]:
+def of_column(grid: GridAnalysis, column: Column) -> list[PagePanel]:
     """Return the panels of a column: scores of all pipelines and baselines, and their differences."""
     metric = column.first.metric
     entries, comparisons = len(column.cells), grid.comparisons[column.title]
     rivals, pipelines = len({each.other for each in comparisons}), len({each.one for each in comparisons})
     panels = [
-        Panel(
+        PagePanel(
             f"{METRIC[metric].title} and 95 % interval",
             "Blue: trained pipelines. Grey: baselines that read the same sequences and need no language model. "
             + ("The dashed line is chance. " if metric in ("roc_auc", "spearman") else "")
@@ -79,7 +79,7 @@ def of_column(grid: GridAnalysis, column: Column) -> list[Panel]:
     ]
     if comparisons:
         panels.append(
-            Panel(
+            PagePanel(
                 "Differences",
                 f"{METRIC[metric].title} of the column less that of the row, with interval and p after Holm's "
                 f"correction for {comparisons[0].family} comparisons. Blue is for the column, orange for the row; "
@@ -91,14 +91,14 @@ def of_column(grid: GridAnalysis, column: Column) -> list[Panel]:
     return panels
 
 
-def of_report(report: Analysis) -> list[tuple[str, str, list[Panel]]]:
+def of_report(report: Analysis) -> list[tuple[str, str, list[PagePanel]]]:
     """Return groups of panels, each with a heading and a sentence about all of them."""
     folded = report.is_cross_validation
     each = " Thin lines: the model of each fold. Thick line: their mean." if folded else ""
     if report.spec.is_regression:
         shown = [
-            Panel("Predicted and measured", "On the dashed line both are equal.", partial(plots.predicted, report)),
-            Panel(
+            PagePanel("Predicted and measured", "On the dashed line both are equal.", partial(plots.predicted, report)),
+            PagePanel(
                 "Residuals",
                 "Predicted less measured value. A slope means that predictions are too extreme or too near the mean; a "
                 "funnel means that errors grow with the value.",
@@ -108,21 +108,21 @@ def of_report(report: Analysis) -> list[tuple[str, str, list[Panel]]]:
         return [("Predictions", "", shown), ("Scores of subsets", "", _subsets(report))]
     decided = "the model's own threshold" if report.threshold is None else f"a threshold of {compact(report.threshold)}"
     ranked = [
-        Panel("ROC", f"Sensitivity over the false positive rate.{each}", partial(plots.roc, report)),
-        Panel(
+        PagePanel("ROC", f"Sensitivity over the false positive rate.{each}", partial(plots.roc, report)),
+        PagePanel(
             "Precision and recall",
             f"Precision over sensitivity. The dashed line is the share of positives in the data.{each}",
             partial(plots.precision_recall, report),
         ),
     ]
     decisions = [
-        Panel(
+        PagePanel(
             "Calibration",
             "On the dashed line, probabilities are calibrated; below it, they are too high. Bars are 95 % intervals; "
             "grey columns are numbers of antibodies.",
             partial(plots.calibration, report),
         ),
-        Panel("Confusion", f"At {decided}. Percentages are of the true class.", partial(plots.confusion, report)),
+        PagePanel("Confusion", f"At {decided}. Percentages are of the true class.", partial(plots.confusion, report)),
     ]
     values = [_value(report, name) for name, value in report.data.measurements.items() if _continuous(name, value)]
     caption = (
@@ -137,8 +137,8 @@ def of_report(report: Analysis) -> list[tuple[str, str, list[Panel]]]:
     ]
 
 
-def _value(report: Analysis, name: str) -> Panel:
-    return Panel(name, "", partial(plots.values, report, name), (4.2, 3.4))
+def _value(report: Analysis, name: str) -> PagePanel:
+    return PagePanel(name, "", partial(plots.values, report, name), (4.2, 3.4))
 
 
 def _continuous(name: str, values: Any) -> bool:
@@ -147,11 +147,11 @@ def _continuous(name: str, values: Any) -> bool:
     return name != "fold" and len(np.unique(finite)) > 2
 
 
-def _subsets(report: Analysis) -> list[Panel]:
+def _subsets(report: Analysis) -> list[PagePanel]:
     """Return the panels of families and of identities; a computation that fails becomes a note in its panel."""
     name = METRIC[report.slice_metric].title
     name = name[0].upper() + name[1:]
-    panels: list[Panel] = []
+    panels: list[PagePanel] = []
     for title, make in (
         (f"{name} by family", _families),
         (f"{name} by identity to the training set", _identities),
@@ -159,7 +159,7 @@ def _subsets(report: Analysis) -> list[Panel]:
         try:
             panels += make(report, title)
         except RECOVERABLE as error:
-            panels.append(Panel(title, "", partial(_fail, error)))
+            panels.append(PagePanel(title, "", partial(_fail, error)))
     return panels
 
 
@@ -167,7 +167,7 @@ def _fail(error: Exception, ax: "Axes") -> None:
     raise error
 
 
-def _families(report: Analysis, title: str) -> list[Panel]:
+def _families(report: Analysis, title: str) -> list[PagePanel]:
     families = [name for name, part in report.by_family.items() if part.defined]
     if not families:
         return []
@@ -175,10 +175,10 @@ def _families(report: Analysis, title: str) -> list[Panel]:
     rest = f"{left} more are small or have one class only. " if left else ""
     kind = "group" if report.data.groups is not None else "V gene family"
     size = 4.6, 0.9 + 0.42 * len(families[: plots.FAMILIES])
-    return [Panel(title, f"By {kind}. {rest}{_nominal(report)}".strip(), partial(plots.families, report), size)]
+    return [PagePanel(title, f"By {kind}. {rest}{_nominal(report)}".strip(), partial(plots.families, report), size)]
 
 
-def _identities(report: Analysis, title: str) -> list[Panel]:
+def _identities(report: Analysis, title: str) -> list[PagePanel]:
     if not report.by_identity:
         return []
     what = names.identity(report.data).capitalize()
@@ -187,7 +187,7 @@ def _identities(report: Analysis, title: str) -> list[Panel]:
         f"from memorised sequences; new antibodies are more likely far. {_nominal(report)}"
     )
     size = 4.6, 0.9 + 0.42 * len(report.by_identity)
-    return [Panel(title, caption.strip(), partial(plots.identity, report), size)]
+    return [PagePanel(title, caption.strip(), partial(plots.identity, report), size)]
 
 
 def _nominal(report: Analysis) -> str:

@@ -26,6 +26,8 @@ def analysis(report: Analysis) -> dict[str, Any]:
     spec, training = report.spec, report.training
     return summary(report) | {
         "notes": list(notes.remarks(report)),
+        "label": report.data.label_name,
+        "higher_is_better": report.data.higher_is_better,
         "pipeline": report.pipeline,
         "design": report.design,
         "intervals": {name: interval(value) for name, value in report.intervals.items()},
@@ -106,7 +108,31 @@ def grid(table: GridAnalysis) -> dict[str, Any]:
         for row in grid_frame(table).to_dict("records")
     ]
     comparisons = {title: [comparison(each) for each in column] for title, column in table.comparisons.items()}
-    return {"table": rows, "comparisons": comparisons, "reports": [analysis(report) for report in table.reports]}
+    each = {"verdicts": verdicts(table)} if table.labels else {}
+    return {
+        "table": rows,
+        "comparisons": comparisons,
+        **each,
+        "reports": [analysis(report) for report in table.reports],
+    }
+
+
+def verdicts(table: GridAnalysis) -> list[dict[str, Any]]:
+    """Return one row for each label and pipeline of a grid: score, best baseline and verdict."""
+    return [
+        {
+            "label": each.label,
+            "data": each.column.title,
+            "pipeline": each.row.name,
+            "fragment": each.row.fragment,
+            "antibodies": each.column.first.number[0],
+            "metric": each.column.first.metric,
+            "interval": interval(each.scored.intervals[each.column.first.metric]),
+            "baseline": None if each.baseline is None else each.baseline.name,
+            "comparison": None if each.comparison is None else comparison(each.comparison),
+        }
+        for each in table.verdicts
+    ]
 
 
 def grid_frame(table: GridAnalysis) -> "pd.DataFrame":

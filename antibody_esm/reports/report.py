@@ -238,7 +238,9 @@ def evaluation_report(
     """Return the report of a test; a regressor has no probability, and `unknown` is the reason if training is None."""
     columns = {"id": data.ids, "label": _labels(spec, data), "prediction": prediction}
     if probability is None:
-        values = score_continuous(data.continuous_labels(), prediction)
+        values = score_continuous(
+            data.continuous_labels(), prediction, higher_is_better=data.higher_is_better is not False
+        )
     else:
         columns["probability"] = probability
         values = score(data.binary_labels(), prediction, probability)

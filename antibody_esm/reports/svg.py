@@ -34,13 +34,15 @@ def svg(draw: Callable[["Axes"], object], name: str, description: str, size: tup
     settings: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": name, "svg.id": None, "path.simplify": True}
     with warnings.catch_warnings(), rc_context({**STYLE, **settings}):
         figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasSVG(figure)
         draw(figure.subplots())
+        figure.set_facecolor("none")
+        for axes in figure.axes:
+            axes.set_facecolor("none")
         written = StringIO()
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the page's fonts are the reader's
-        figure.savefig(
-            written, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        )
+        # `Figure.savefig` would draw twice: once for the layout, which drawing makes too.
+        canvas: Any = FigureCanvasSVG(figure)
+        canvas.print_svg(written, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     text = written.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>", "", text, flags=re.S)

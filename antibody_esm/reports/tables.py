@@ -9,7 +9,7 @@ from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.evaluation.scored_predictions import ScoredPredictions
 from antibody_esm.reports import notes
 from antibody_esm.reports.analysis import Analysis
-from antibody_esm.reports.grid_analysis import Column, GridAnalysis, Row
+from antibody_esm.reports.grid_analysis import Column, GridAnalysis, Row, Verdict
 
 _LINE = 80
 """Width of a terminal."""
@@ -21,7 +21,7 @@ _COLUMN = 20
 
 def text(report: Analysis) -> str:
     """Return the table of a report in lines of a terminal."""
-    titles = {name: METRIC[name].title for name in report.shown}
+    titles = {name: report.metric_title(name) for name in report.shown}
     ranked = [(report.baseline_title(name), scored) for name, scored in report.ranked_baselines]
     width = max(map(len, [*titles.values(), *(title for title, _ in ranked)])) + 2
     head = "".join(f"{name:>{_NUMBER}}" for name in _heads(report))
@@ -42,7 +42,7 @@ def notebook(report: Analysis) -> str:
     """Return the table of a report as HTML for a notebook."""
     ranked = [(report.baseline_title(name), scored) for name, scored in report.ranked_baselines]
     head = "".join(f"<th>{name}</th>" for name in ["", *_heads(report), "95 % interval"])
-    metrics = "".join(_row(METRIC[name].title, report.scored, name) for name in report.shown)
+    metrics = "".join(_row(report.metric_title(name), report.scored, name) for name in report.shown)
     baselines = "".join(_row(title, scored, report.metric) for title, scored in ranked)
     between = f"<tr><th colspan='4'>{METRIC[report.metric].title} of baselines</th></tr>" if ranked else ""
     first = notes.warnings(report)
@@ -58,12 +58,51 @@ def notebook(report: Analysis) -> str:
 
 def grid_text(grid: GridAnalysis) -> str:
     """Return the tables of a grid, classes and continuous labels apart, in lines of a terminal."""
-    tables = []
+    tables = [verdicts(grid)] if grid.labels else []
     for continuous in sorted({column.first.spec.is_regression for column in grid.columns}):
         alike = [column for column in grid.columns if column.first.spec.is_regression == continuous]
         lines = [line for i in range(0, len(alike), 3) for line in _grid_lines(grid, alike[i : i + 3])]
         tables.append("\n".join(lines[:-1]))
     return "\n\n".join(tables)
+
+
+def verdicts(grid: GridAnalysis) -> str:
+    """Return one line for each label: antibodies, score, best baseline and verdict; pipelines apart."""
+    blocks = []
+    metrics = list(dict.fromkeys(each.column.first.metric for each in grid.verdicts))
+    rows = list(dict.fromkeys(each.row for each in grid.verdicts))
+    kinds = {each.column.first.is_cross_validation for each in grid.verdicts}
+    for row, metric in ((row, metric) for row in rows for metric in metrics):
+        chosen = [each for each in grid.verdicts if (each.row, each.column.first.metric) == (row, metric)]
+        if not chosen:
+            continue
+        names = [
+            each.label + ("" if len(kinds) == 1 or each.column.first.is_cross_validation else ", test")
+            for each in chosen
+        ]
+        width = min(max(5, *map(len, names)), 18)
+        head = f"{'label':<{width}}{'n':>7}  {METRIC[metric].title:<19}best baseline"
+        lines = [
+            *textwrap.wrap(row.name + ("" if row.fragment in ("heavy", "light") else f", {row.fragment}"), _LINE),
+            "",
+            head,
+        ]
+        for name, each in zip(names, chosen, strict=True):
+            *above, last = textwrap.wrap(name, width) or [""]
+            score = str(each.scored.intervals[metric])
+            lines += [*above, f"{last:<{width}}{each.column.first.number[0]:>7,}  {score:<19}{_against(each)}"]
+        blocks.append("\n".join(lines))
+    family = next((each.comparison.family for each in grid.verdicts if each.comparison), 0)
+    note = f"Verdicts are against the best baseline, with Holm's correction for all {family} comparisons."
+    return "\n\n".join([*blocks, *([textwrap.fill(note, _LINE)] if family else [])])
+
+
+def _against(each: Verdict) -> str:
+    """Return the best baseline with its score, and the verdict."""
+    if each.baseline is None or each.comparison is None:
+        return "none"
+    baseline = each.column.cells[each.baseline].intervals[each.column.first.metric]
+    return f"{each.baseline.name} {short(baseline.estimate, 3)}: {each.comparison.claim}"
 
 
 def _grid_lines(grid: GridAnalysis, columns: Sequence[Column]) -> list[str]:

@@ -85,7 +85,7 @@ class DataSettings(Frozen):
     id: str | None = None
     heavy: str | None = None
     light: str | None = None
-    label: str | None = None
+    label: str | tuple[str, ...] | None = None
     groups: str | None = None
     chain: Chain | None = None
     fragment: str | None = None
@@ -94,6 +94,7 @@ class DataSettings(Frozen):
     labels: str | None = None
     layout: str | None = None
     sheet: str | None = None
+    higher_is_better: bool | dict[str, bool] | None = None
     check: bool = True
 
 

@@ -1,0 +1,277 @@
+"""Models of several labels on one language model: a developability profile of each antibody."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from antibody_esm.data.dataset import Dataset
+from antibody_esm.embedding import as_store
+from antibody_esm.errors import DatasetError
+from antibody_esm.evaluation.conformal import CONFIDENCE
+from antibody_esm.evaluation.test_set_log import Ledger
+from antibody_esm.features.sources import load
+from antibody_esm.model_files import ledger_of
+from antibody_esm.panel_files import folder_names, load_panel, save_panel
+from antibody_esm.predictor import Predictor
+from antibody_esm.reports.grid import GridReport
+from antibody_esm.specs import RuntimeSpec, TrainSpec
+from antibody_esm.store.store import Store
+from antibody_esm.targets import target_of
+from antibody_esm.trainer import Trainer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from antibody_esm.data.antibodies import Antibodies
+
+
+class Panel(Mapping[str, Predictor]):
+    """Fitted models of several labels, which share the vectors of one language model.
+
+    A panel is a mapping from a label's name to its `Predictor`: ``panel["HIC"]``.
+
+    Parameters
+    ----------
+    models
+        A model for each label. All have one language model, and read the same part of an antibody.
+
+    Raises
+    ------
+    ValueError
+        If there is no model, or models differ in the language model or in the part that they read.
+
+    Examples
+    --------
+    >>> from antibody_esm import Dataset, Trainer, load_dataset
+    >>> flu = load_dataset("boughter_flu_cdrs")
+    >>> lengths = {"heavy length": list(map(len, flu.heavy)), "light length": list(map(len, flu.light))}
+    >>> data = Dataset(flu.ids, flu.heavy, measurements=lengths, targets=lengths, fragment="H-CDRs")
+    >>> panel = Panel.fit(Trainer("descriptors", "ridge"), data)
+    >>> list(panel)
+    ['heavy length', 'light length']
+    >>> panel.predict(data.subset([0, 1]))["heavy length prediction"].round(1).tolist()
+    [26.0, 29.0]
+    """
+
+    def __init__(self, models: Mapping[str, Predictor]) -> None:
+        self._models = dict(models)
+        if not self._models:
+            raise ValueError("a panel needs one model at least")
+        first = next(iter(self._models.values()))
+        for label, model in self._models.items():
+            if model.spec.extractor.address != first.spec.extractor.address:
+                raise ValueError(f"the model of {label!r} has another language model than the first of the panel")
+            if not model.reading.same_part(first.reading) or model.reading.species != first.reading.species:
+                raise ValueError(f"the model of {label!r} reads {model.reading}, the first one {first.reading}")
+
+    def __getitem__(self, label: str) -> Predictor:
+        return self._models[label]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._models)
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def __repr__(self) -> str:
+        names = [label[:40] for label in self._models]
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        return f"<{type(self).__name__}: {len(names)} labels ({', '.join(names[:5])}{more})>"
+
+    @property
+    def first(self) -> Predictor:
+        """The first model; all models share its language model, and the part of an antibody that is read."""
+        return next(iter(self._models.values()))
+
+    @classmethod
+    def fit(cls, trainer: Trainer, data: Dataset, *, uncertainty: bool = True, check: bool = True) -> "Panel":
+        """Fit one model for each label of a data set, each on the antibodies that have it.
+
+        The vectors of all antibodies are computed once. Each model is the one that `Trainer.fit` returns for
+        ``data.target(label)``.
+
+        Parameters
+        ----------
+        trainer
+            Language model and classifier or regressor, the same for all labels.
+        data
+            Antibodies with several labels, see `Dataset.targets`.
+        uncertainty, check
+            As for `Trainer.fit`.
+
+        Raises
+        ------
+        DatasetError
+            If the data set has no targets; if labels do not fit the classifier or regressor, before any computation;
+            and as `Trainer.fit` does.
+        """
+        parts = labelled(trainer.spec, data)
+        _embed(trainer, data, check)
+        return cls({label: trainer.fit(part, uncertainty=uncertainty, check=check) for label, part in parts.items()})
+
+    @staticmethod
+    def cross_validate(trainer: Trainer, data: Dataset, *, check: bool = True) -> GridReport:
+        """Cross-validate a pipeline on each label of a data set, on vectors that are computed once.
+
+        The report has a column for each label. Its numbers are those of `Trainer.cross_validate` for
+        ``data.target(label)``, but the correction of differences is for all labels together. Parameters and errors are
+        those of `fit`.
+        """
+        parts = labelled(trainer.spec, data)
+        _embed(trainer, data, check)
+        return GridReport([trainer.cross_validate(part, check=check) for part in parts.values()])
+
+    def evaluate(self, data: Dataset, *, check: bool | None = None, drop: bool = False) -> GridReport:
+        """Return the scores of all models on held-out data with the same labels; see `Predictor.evaluate`.
+
+        Raises
+        ------
+        DatasetError
+            If the data lack a label of the panel, and as `Predictor.evaluate` does.
+        """
+        absent = [label for label in self if label not in data.targets]
+        if absent:
+            there = ", ".join(data.targets) or "none"
+            raise DatasetError(f"the data have no label {', '.join(absent)}; their labels are: {there}")
+        parts = {label: data.target(label) for label in self}
+        return GridReport([self[label].evaluate(part, check=check, drop=drop) for label, part in parts.items()])
+
+    def predict(
+        self,
+        sequences: "Antibodies",
+        *,
+        confidence: float = CONFIDENCE,
+        check: bool | None = None,
+    ) -> "pd.DataFrame":
+        """Return a table with one row for each antibody, and a block of columns for each label.
+
+        Parameters
+        ----------
+        sequences
+            As for `Predictor.predict`.
+        confidence
+            Confidence of conformal sets and intervals, above 0 and below 1.
+        check
+            As for `Predictor.predict`.
+
+        Returns
+        -------
+        ``id``, and for each label the columns of `Predictor.score_table`, named ``HIC prediction``, ``HIC low``,
+        ``HIC high``, ``HIC warning`` and so on. An antibody that a model refuses has no numbers in its block; the
+        warning is the reason. Raises as `Predictor.score_table` does.
+        """
+        tables = {
+            label: model.score_table(sequences, confidence=confidence, check=check) for label, model in self.items()
+        }
+        return blocks(tables, ["id"])
+
+    def save(self, folder: str | Path, *, training: bool = True) -> Path:
+        """Write the panel to a folder, and return the folder: one saved model for each label, and a manifest.
+
+        The folder of each label is a saved model (`Predictor.save`), which other commands read too. An earlier panel
+        or model in the folder is replaced as a whole; logs of test sets and foreign files are kept. A printed line
+        states whether the training antibodies were saved.
+
+        Parameters
+        ----------
+        folder
+            Folder of the panel; it is created if necessary.
+        training
+            False leaves out sequences, labels and vectors of the training antibodies, see `Predictor.save`.
+        """
+        folder = Path(folder)
+        print(f"Saved to {folder}: {self.write(folder, training=training)}.")  # noqa: T201
+        return folder
+
+    def write(self, folder: str | Path, *, training: bool = True) -> str:
+        """Write the panel like `save`, and return a description of the saved training data."""
+        folder = Path(folder)
+        description = save_panel({label: model.fitted() for label, model in self.items()}, folder, training=training)
+        for label, name in folder_names(self).items():
+            self[label].ledger.move(ledger_of(folder / name))
+        return description
+
+    @classmethod
+    def load(
+        cls, folder: str | Path, *, store: str | Path | Store | None = None, runtime: RuntimeSpec | None = None
+    ) -> "Panel":
+        """Read a saved panel. The language model is loaded once, when a sequence needs it.
+
+        Parameters
+        ----------
+        folder
+            Folder of the panel, see `save`.
+        store, runtime
+            As for `Predictor.load`; all models share them.
+
+        Raises
+        ------
+        StoreError
+            If the folder is not a saved panel, was changed, names a folder outside of it, or holds types that no
+            classifier of this package contains. No code of it runs.
+        """
+        shared, models = as_store(store), load_panel(Path(folder))
+        extractor = None
+        loaded = {}
+        for label, (model, place) in models.items():
+            extractor = extractor or load(model.spec.extractor, runtime)
+            loaded[label] = Predictor(
+                model.spec,
+                model.classifier,
+                model.data,
+                model.metrics,
+                store=shared,
+                extractor=extractor,
+                reading=model.reading,
+                training=model.training,
+                ledger=Ledger(ledger_of(place)),
+                digest=model.digest,
+            )
+        return cls(loaded)
+
+
+def labelled(spec: TrainSpec, data: Dataset) -> dict[str, Dataset]:
+    """Return the data set of each label.
+
+    Raises
+    ------
+    DatasetError
+        If the data have no targets, or if labels do not fit the classifier or regressor; the message lists them all.
+    """
+    if not data.targets:
+        raise DatasetError("a panel needs several labels: load_dataset(..., label=['HIC', 'Tm2'])", data.file)
+    parts, problems = {}, {}
+    for label in data.targets:
+        try:
+            parts[label] = data.target(label)
+            target_of(spec).labels(parts[label])
+        except DatasetError as error:
+            problems[label] = str(error)
+    if problems:
+        texts = "; ".join(f"{label}: {problem}" for label, problem in problems.items())
+        raise DatasetError(
+            f"{len(problems)} of {len(data.targets)} labels do not fit {spec.classifier.kind}: {texts}. "
+            "Train classifiers of 0 and 1 and regressors of values apart",
+            column=next(iter(problems)),
+        )
+    return parts
+
+
+def _embed(trainer: Trainer, data: Dataset, check: bool) -> None:
+    """Compute the vectors of all antibodies with a label, which the store then holds."""
+    values = np.array([data.measurements[label] for label in data.targets])
+    measured = ~np.isnan(values).all(axis=0)
+    trainer.embed(data if measured.all() else data.subset(measured), check=check)
+
+
+def blocks(tables: "Mapping[str, pd.DataFrame]", shared: list[str]) -> "pd.DataFrame":
+    """Return tables with the same rows side by side: the shared columns once, the others named by label."""
+    import pandas as pd
+
+    first = next(iter(tables.values()))
+    columns: dict[Any, Any] = {name: first[name] for name in shared}
+    for label, table in tables.items():
+        columns |= {f"{label} {name}": table[name] for name in table if name not in shared}
+    return pd.DataFrame(columns)

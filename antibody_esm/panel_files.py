@@ -1,0 +1,145 @@
+"""Panels on disk: a folder with one saved model for each label, and a manifest of them."""
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from antibody_esm.errors import StoreError
+from antibody_esm.files import write
+from antibody_esm.folders import replacing_folder
+from antibody_esm.limits import LimitError, parse_json, read_regular
+from antibody_esm.model_files import FILES, PANEL, FittedModel, load_model, manifest_digest, save_model
+
+FORMAT = 1
+"""Layout of a saved panel. Raise it when an older version of this package would misread a newer panel."""
+
+MOST = 1_000
+"""Most labels of a panel."""
+_BYTES = 10**6
+_MANIFEST = FILES[0]
+_MODEL_BYTES = 16 * 10**6
+_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+def is_panel(folder: Path) -> bool:
+    """Return True if a folder holds a saved panel rather than a saved model."""
+    return (folder / PANEL).is_file() and not (folder / _MANIFEST).exists()
+
+
+def first_model(folder: Path) -> Path:
+    """Return the folder of the first model of a panel. Raises StoreError if the folder is not a saved panel."""
+    return folder / _entries(folder)[0][1]
+
+
+def folder_names(labels: Collection[str]) -> dict[str, str]:
+    """Return a distinct name of a folder for each label, of letters, digits, ``_`` and ``-``.
+
+    Examples
+    --------
+    >>> folder_names(["Tm2 (°C)", "HIC", "hic", "../x"])
+    {'Tm2 (°C)': 'Tm2_C', 'HIC': 'HIC', 'hic': 'hic-2', '../x': 'x'}
+    """
+    names: dict[str, str] = {}
+    for label in labels:
+        plain = re.sub(r"[^A-Za-z0-9-]+", "_", label).strip("_-")[:56] or "label"
+        taken = {name.lower() for name in names.values()}
+        choices = (plain if number == 1 else f"{plain}-{number}" for number in range(1, len(labels) + 2))
+        names[label] = next(name for name in choices if name.lower() not in taken)
+    return names
+
+
+def files_of(folder: Path, labels: Collection[str]) -> list[str]:
+    """Return the files that a panel of these labels writes to a folder, and those of an earlier panel there."""
+    folders = dict.fromkeys([*folder_names(labels).values(), *_earlier(folder)])
+    return [PANEL, *FILES, *(f"{name}/{file}" for name in folders for file in FILES)]
+
+
+def save_panel(models: Mapping[str, FittedModel], folder: Path, *, training: bool) -> str:
+    """Write a panel, and return a description of the saved training data; an earlier panel or model is replaced."""
+    names = folder_names(models)
+    descriptions: list[str] = []
+    with replacing_folder(folder, files_of(folder, models)) as new:
+        entries = []
+        for label, model in models.items():
+            descriptions.append(save_model(model, new / names[label], training=training))
+            content = (new / names[label] / _MANIFEST).read_bytes()
+            entries.append({"label": label, "folder": names[label], "sha256": hashlib.sha256(content).hexdigest()})
+        manifest: dict[str, Any] = {"format": FORMAT, "models": entries}
+        manifest["sha256"] = manifest_digest(manifest)
+        write(new / PANEL, json.dumps(manifest, indent=2, ensure_ascii=False).encode())
+    return "; ".join(f"{label} {text}" for label, text in zip(models, descriptions, strict=True))
+
+
+def load_panel(folder: Path) -> dict[str, tuple[FittedModel, Path]]:
+    """Return the model of each label, and its folder; no code of the files runs.
+
+    Raises
+    ------
+    StoreError
+        If the folder is not a saved panel, was changed, or names a folder outside of it; and as `load_model` does.
+    """
+    path = folder / PANEL
+    if (folder / _MANIFEST).exists() and not path.exists():
+        raise StoreError("a model of one label; read it with Predictor.load", folder)
+    models: dict[str, tuple[FittedModel, Path]] = {}
+    for label, name, sha256 in _entries(folder):
+        place = folder / name
+        if place.is_symlink() or not place.is_dir():
+            raise StoreError(f"the model of {label!r} is missing", place)
+        try:
+            content = read_regular(place / _MANIFEST, _MODEL_BYTES, place)
+        except (LimitError, OSError) as error:
+            raise StoreError(f"the model of {label!r} cannot be read: {error}", place / _MANIFEST) from error
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise StoreError(f"not the model of {label!r} that the panel was saved with", place)
+        model = load_model(place)
+        if model.data.label not in (None, label):
+            raise StoreError(f"the model of {label!r} was trained on {model.data.label!r}", place)
+        models[label] = model, place
+    return models
+
+
+def _entries(folder: Path) -> list[tuple[str, str, str]]:
+    """Return label, folder and digest of each model in a manifest that is as `save_panel` writes it."""
+    path = folder / PANEL
+    try:
+        manifest = parse_json(read_regular(path, _BYTES, folder))
+    except OSError as error:
+        raise StoreError(f"not a saved panel: {error.strerror}", path) from error
+    except (LimitError, ValueError, RecursionError) as error:
+        raise StoreError(f"not the manifest of a panel: {error}", path) from error
+    if not isinstance(manifest, dict) or set(manifest) != {"format", "models", "sha256"}:
+        raise StoreError("not the manifest of a panel", path)
+    if type(manifest["format"]) is not int or manifest["format"] != FORMAT:
+        raise StoreError(f"not a panel of format {FORMAT}", path)
+    if manifest["sha256"] != manifest_digest(manifest):
+        raise StoreError("the manifest was changed after the panel was saved", path)
+    models = manifest["models"]
+    if not isinstance(models, list) or not 0 < len(models) <= MOST:
+        raise StoreError(f"a panel has 1 to {MOST:,} models", path)
+    seen: set[str] = set()
+    for model in models:
+        if not isinstance(model, dict) or set(model) != {"label", "folder", "sha256"}:
+            raise StoreError("a model of a panel has a label, a folder and a digest", path)
+        if not all(isinstance(value, str) for value in model.values()):
+            raise StoreError("label, folder and digest of a model must be texts", path)
+        if not _FOLDER.fullmatch(model["folder"]):
+            raise StoreError(f"{model['folder'][:80]!r} is not the name of a folder of a panel", path)
+        names = {f"label {model['label']}", f"folder {model['folder'].lower()}"}
+        if names & seen:
+            raise StoreError(f"two models of a panel share a label or a folder: {model['label'][:80]!r}", path)
+        seen |= names
+    return [(model["label"], model["folder"], model["sha256"]) for model in models]
+
+
+def _earlier(folder: Path) -> list[str]:
+    """Return the folders of a panel that is replaced; empty if there is none, or if its manifest cannot be read."""
+    if not is_panel(folder):
+        return []
+    try:
+        return [name for _, name, _ in _entries(folder)]
+    except StoreError:
+        return []

@@ -1,0 +1,162 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from antibody_esm import Dataset, DatasetError, Predictor, SplitSpec, Trainer, load_dataset
+from antibody_esm.data.assays import HIGHER_IS_BETTER, higher_is_better
+from antibody_esm.explain import mutational_scan
+from reporting import CHARGES, antibodies
+
+MEASURED = {"HIC": [9.1, None, 11.2], "Tm2": [70.0, 81.5, None]}
+FRAME = pd.DataFrame({"id": ["a", "b", "c"], "heavy": ["EVQLV", "QVQLQ", "QVQLV"], **MEASURED})
+
+
+def several() -> Dataset:
+    return load_dataset(FRAME, label=["HIC", "Tm2"])
+
+
+def test_each_of_several_labels_has_its_own_holes(tmp_path: Path) -> None:
+    FRAME.to_csv(tmp_path / "a.csv", index=False)
+    for data in (several(), load_dataset(tmp_path / "a.csv", label=("HIC", "Tm2"))):
+        assert (data.targets, data.label, len(data)) == (("HIC", "Tm2"), None, 3)
+        hic, tm = data.target("HIC"), data.target("Tm2")
+        assert (hic.ids, hic.continuous_labels().tolist(), hic.label_name) == (("a", "c"), [9.1, 11.2], "HIC")
+        assert (tm.ids, tm.continuous_labels().tolist(), tm.label_name) == (("a", "b"), [70.0, 81.5], "Tm2")
+        assert hic.provenance.dropped == {"b": "no HIC"}
+        assert tm.provenance.counts == {"rows read": 3, "with Tm2": 2}
+        assert np.array_equal(hic.measurements["Tm2"], [70.0, np.nan], equal_nan=True)
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), min_size=1, max_size=8))
+def test_no_value_is_lost_and_none_is_invented(values: list[float | None]) -> None:
+    frame = pd.DataFrame({"id": [f"n{i}" for i in range(len(values))], "heavy": "EVQL", "x": values}, dtype=object)
+    data = load_dataset(frame, label=["x"])
+    if not any(value is not None for value in values):
+        with pytest.raises(DatasetError, match="no antibody has a x"):
+            data.target("x")
+        return
+    for one in (data.target("x"), load_dataset(frame, label="x")):
+        kept = dict(zip(one.ids, one.only_label().tolist(), strict=True))
+        assert kept == {f"n{i}": value for i, value in enumerate(values) if value is not None}
+        assert set(one.provenance.dropped) == {f"n{i}" for i, value in enumerate(values) if value is None}
+
+
+def test_a_label_without_holes_changes_nothing_of_the_data() -> None:
+    frame = FRAME.assign(full=[1.0, 2.0, 3.0])
+    before = Dataset(ids=["a", "b", "c"], heavy=list(FRAME["heavy"]), label=[1.0, 2.0, 3.0])
+    after = load_dataset(frame, label="full")
+    assert after.provenance.counts == {"rows read": 3}
+    assert before.digest == Dataset(**{name: getattr(after, name) for name in ("ids", "heavy", "label")}).digest
+
+
+def test_the_digest_depends_on_targets_but_not_on_the_name_or_the_direction_of_a_label() -> None:
+    data = several()
+    assert data.digest != load_dataset(FRAME, label=["HIC"]).digest
+    named = load_dataset(FRAME, label="HIC", higher_is_better=True)
+    assert named.digest == load_dataset(FRAME, label="HIC").digest
+    assert len({data.digest, data.target("HIC").digest, data.target("Tm2").digest}) == 3
+
+
+def test_subsets_and_frames_keep_several_labels() -> None:
+    part = several().subset([2, 0])
+    assert (part.targets, part.target("HIC").ids) == (("HIC", "Tm2"), ("c", "a"))
+    assert load_dataset(part.to_frame(), label=part.targets).target("Tm2").ids == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        ([], "must be the name of a column or a list"),
+        (["HIC", 3], "must be the name of a column or a list"),
+        (["HIC", "HIC"], "named twice"),
+        (["HIC", "psr"], "no column 'psr'"),
+        (["HIC", "id"], "the label in row 1 .* is 'a'"),
+        (["HIC", "heavy"], "the label in row 1 .* is 'EVQLV'"),
+    ],
+)
+def test_labels_that_are_none_are_an_error(label: list[str], message: str) -> None:
+    with pytest.raises(DatasetError, match=message):
+        load_dataset(FRAME, label=label)
+
+
+def test_several_labels_are_never_taken_for_one() -> None:
+    data = several()
+    for read in (data.binary_labels, data.continuous_labels):
+        with pytest.raises(DatasetError, match=r"several labels \(HIC, Tm2\): use data.target\('HIC'\)"):
+            read()
+    with pytest.raises(DatasetError, match="no label 'Tm'; the labels are HIC, Tm2"):
+        data.target("Tm")
+    with pytest.raises(DatasetError, match="either one label or several"):
+        Dataset(ids=["a"], heavy=["EV"], label=[1], measurements={"x": [1]}, targets=("x",))
+    with pytest.raises(DatasetError, match="the x of row 2 .* is not finite"):
+        Dataset(ids=["a", "b"], heavy=["EV", "QV"], measurements={"x": [1, np.inf]}, targets=("x",))
+
+
+def test_fasta_takes_several_labels_from_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "a.fasta"
+    path.write_text(">a\nEVQL\n>b\nQVQL\n")
+    table = FRAME[["id", "HIC", "Tm2"]].head(2)
+    data = load_dataset(path, labels=table, label=["HIC", "Tm2"])
+    assert (data.target("HIC").ids, data.target("Tm2").ids) == (("a",), ("a", "b"))
+    with pytest.raises(DatasetError, match="a table with a column for each"):
+        load_dataset(path, labels={"a": 1, "b": 2}, label=["HIC", "Tm2"])
+    with pytest.raises(DatasetError, match="cannot be named 'sequence'"):
+        load_dataset(path, labels=table, label="sequence")
+
+
+def test_directions_of_named_assays_are_known_and_a_user_overrides_them() -> None:
+    data = several()
+    assert [data.target(name).higher_is_better for name in data.targets] == [False, True]
+    other = load_dataset(FRAME, label=["HIC", "Tm2"], higher_is_better={"HIC": True})
+    assert [other.target(name).higher_is_better for name in other.targets] == [True, True]
+    assert load_dataset(FRAME.rename(columns={"HIC": "label"})).higher_is_better is None
+    assert load_dataset(FRAME, label="HIC", higher_is_better=True).higher_is_better is True
+    for sides, message in (({"x": True}, "names 'x'"), ({"HIC": 1}, "True or False"), (True, "there are 2 labels")):
+        with pytest.raises(DatasetError, match=message):
+            load_dataset(FRAME, label=["HIC", "Tm2"], higher_is_better=sides)  # type: ignore[arg-type]
+
+
+def test_every_assay_of_jain_but_none_unknown_has_a_direction() -> None:
+    from antibody_esm.data.jain import ASSAYS
+
+    worse = {"above": False, "below": True, "": True}
+    assert {name: higher_is_better(name) for name in ASSAYS} == {
+        name: worse[each.worse] for name, each in ASSAYS.items()
+    }
+    assert higher_is_better("AC-SINS_pH6.0") is False
+    assert higher_is_better("PR_CHO") is False
+    assert higher_is_better("") is None
+    assert "ph" not in HIGHER_IS_BETTER
+
+
+def test_recall_is_that_of_the_best_tenth_where_the_direction_is_known() -> None:
+    data = antibodies(40, continuous=True)
+    trainer = Trainer(CHARGES, "ridge", SplitSpec(folds=3))
+    high, low, unknown = (
+        trainer.cross_validate(replace(data, label_name="x", directions=side), check=False)
+        for side in ({"x": True}, {"x": False}, {})
+    )
+    assert high.scores["top_k_recall"].tolist() == unknown.scores["top_k_recall"].tolist()
+    negative = trainer.cross_validate(replace(data, label=-np.asarray(data.label)), check=False)
+    assert low.scores["top_k_recall"].tolist() == negative.scores["top_k_recall"].tolist()
+    assert low.scored.rows.scores()["top_k_recall"] == pytest.approx(low.intervals["top_k_recall"].estimate)
+    for name, theirs in negative.baselines.found.items():
+        ours = low.baselines.found[name].scores["top_k_recall"]
+        assert ours == pytest.approx(theirs.scores["top_k_recall"], nan_ok=True), name
+    titles = ["recall of the best tenth" in str(report) for report in (high, low, unknown)]
+    assert titles == [True, True, False]
+    assert "recall of the top tenth" in str(unknown)
+
+
+def test_a_scan_ranks_the_better_mutants_first_and_a_saved_model_knows_the_side(tmp_path: Path) -> None:
+    data = replace(antibodies(40, continuous=True), label_name="Tm")
+    predictor = Trainer(CHARGES, "ridge").fit(data, uncertainty=False, check=False)
+    saved = Predictor.load(predictor.save(tmp_path / "model"))
+    assert (saved.data.label, saved.data.higher_is_better) == ("Tm", True)
+    change = mutational_scan(saved, data.sequences[0], [3], plausibility=False, check=False).to_frame()["change"]
+    assert change.is_monotonic_decreasing

@@ -1,0 +1,257 @@
+"""Models of several labels on one language model."""
+
+import json
+import shutil
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from antibody_esm import Dataset, DatasetError, Panel, Predictor, SplitSpec, StoreError, Trainer
+from antibody_esm.cli import train
+from antibody_esm.model_files import manifest_digest
+from antibody_esm.panel_files import folder_names
+from antibody_esm.reports.records import number
+from reporting import CHARGES, antibodies
+
+LABELS = ("HIC", "Tm2", "odd name (°C)")
+THREE = SplitSpec(folds=3)
+
+
+@cache
+def measured(n: int = 40, *, classes: bool = False) -> Dataset:
+    """Return loops with three labels: one with four holes, one with half of them, one whole."""
+    data = antibodies(n, continuous=True)
+    value, noise = np.asarray(data.label), np.random.default_rng(1).normal(size=(2, n))
+    columns = {"HIC": value.copy(), "Tm2": -value + noise[0], "odd name (°C)": noise[1]}
+    if classes:
+        columns = {name: (column > np.median(column)).astype(float) for name, column in columns.items()}
+    columns["HIC"][[3, 5, 8, 13]] = np.nan
+    columns["Tm2"][: n // 2] = np.nan
+    return Dataset(data.ids, data.heavy, measurements=columns, targets=LABELS, fragment="H-CDRs")
+
+
+def trainer(**options: Any) -> Trainer:
+    return Trainer(CHARGES, **{"classifier": "ridge", "split": THREE} | options)
+
+
+@cache
+def fitted(*, classes: bool = False) -> Panel:
+    return Panel.fit(trainer(classifier="logreg" if classes else "ridge"), measured(classes=classes), check=False)
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_every_number_is_that_of_a_run_of_one_label(classes: bool) -> None:
+    data, asked = measured(classes=classes), antibodies(12, seed=3)
+    shared = trainer(classifier="logreg" if classes else "ridge")
+    grid = Panel.cross_validate(shared, data, check=False)
+    panel = Panel.fit(shared, data, check=False)
+    table = panel.predict(asked, check=False)
+    assert [report.data.label_name for report in grid.reports] == list(panel) == list(LABELS)
+    for label, report in zip(LABELS, grid.reports, strict=True):
+        alone = trainer(classifier="logreg" if classes else "ridge")
+        single = alone.cross_validate(data.target(label), check=False)
+        assert close(report.to_dict(), single.to_dict())
+        predictor = alone.fit(data.target(label), check=False)
+        assert panel[label].metrics is not None
+        assert close(panel[label].metrics, predictor.metrics)
+        pd.testing.assert_frame_equal(
+            table[[f"{label} {name}" for name in predictor.score_table(asked).columns[1:]]].set_axis(
+                predictor.score_table(asked, check=False).columns[1:], axis=1
+            ),
+            predictor.score_table(asked, check=False).iloc[:, 1:],
+            rtol=0,
+            atol=1e-12,
+        )
+
+
+def close(one: Any, other: Any) -> bool:
+    """Return True if nested values are equal, numbers to 1e-12."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(close(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(close, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return abs(one - other) <= 1e-12
+    return bool(one == other)
+
+
+def test_one_correction_is_for_the_comparisons_of_all_labels() -> None:
+    grid = Panel.cross_validate(trainer(), measured(), check=False)
+    compared = sum(len(column.compared) for column in grid.columns)
+    assert {each.comparison.family for each in grid.verdicts if each.comparison} == {compared}
+    assert compared > len(LABELS) * 5
+    text = str(grid)
+    for label, report in zip(LABELS, grid.reports, strict=True):
+        assert any(line.startswith(label) and f" {len(report.data)} " in line for line in text.splitlines())
+    assert f"Holm's correction for all {compared}" in text
+    assert "4 without HIC left out" in text
+    written = grid.to_dict()["verdicts"]
+    assert [row["label"] for row in written] == list(LABELS)
+    for row, each in zip(written, grid.verdicts, strict=True):
+        assert row["interval"]["estimate"] == number(each.scored.intervals["spearman"].estimate)
+        assert each.baseline is not None
+        assert row["baseline"] == each.baseline.name
+
+
+def test_labels_that_do_not_fit_are_all_named_before_any_computation() -> None:
+    data = measured()
+    with pytest.raises(DatasetError, match=r"3 of 3 labels do not fit logreg: HIC: .*Tm2: .*odd name"):
+        Panel.fit(trainer(classifier="logreg"), data)
+    with pytest.raises(DatasetError, match="a panel needs several labels"):
+        Panel.fit(trainer(), data.target("HIC"))
+    with pytest.raises(DatasetError, match="several labels .* `Panel` for all"):
+        trainer().cross_validate(data)
+
+
+def test_vectors_of_all_labels_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    shared = trainer()
+    embed = Trainer.embed
+
+    def counted(self: Trainer, data: Dataset, *, check: bool = True) -> Any:
+        asked.append(len(data))
+        return embed(self, data, check=check)
+
+    monkeypatch.setattr(Trainer, "embed", counted)
+    Panel.fit(shared, measured(), check=False)
+    assert asked == [40, 36, 20, 40]  # all of them first, so that no label computes more
+
+
+def test_a_saved_panel_predicts_the_same_and_each_label_is_a_saved_model(tmp_path: Path) -> None:
+    panel, asked = fitted(), antibodies(12, seed=3)
+    folder = panel.save(tmp_path / "panel")
+    loaded = Panel.load(folder)
+    pd.testing.assert_frame_equal(loaded.predict(asked, check=False), panel.predict(asked, check=False))
+    assert len({id(model.extractor) for model in loaded.values()}) == 1
+    assert len({id(model.store) for model in loaded.values()}) == 1
+    one = Predictor.load(folder / "odd_name_C")
+    assert one.predict(asked).tolist() == panel["odd name (°C)"].predict(asked).tolist()
+    with pytest.raises(StoreError, match=r"a panel of models, .* Panel\.load"):
+        Predictor.load(folder)
+    with pytest.raises(StoreError, match=r"a model of one label; .* Predictor\.load"):
+        Panel.load(folder / "HIC")
+
+
+def test_a_panel_replaces_a_panel_and_a_model_and_a_model_replaces_a_panel(tmp_path: Path) -> None:
+    panel, folder = fitted(), tmp_path / "model"
+    panel["HIC"].save(folder)
+    panel.save(folder)
+    assert not (folder / "manifest.json").exists()
+    Panel({"Tm2": panel["Tm2"]}).save(folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["Tm2", "panel.json"]
+    panel["HIC"].save(folder)
+    assert not (folder / "panel.json").exists()
+    assert Predictor.load(folder).data.label == "HIC"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"folder": "../HIC"}, "is not the name of a folder"),
+        ({"folder": "/etc"}, "is not the name of a folder"),
+        ({"folder": "."}, "is not the name of a folder"),
+        ({"folder": "nothing"}, "is missing"),
+        ({"folder": "link"}, "is missing"),
+        ({"folder": "tm2"}, "share a label or a folder"),
+        ({"label": "Tm2"}, "share a label or a folder"),
+        ({"label": "psr"}, "was trained on 'HIC'"),
+        ({"folder": 3}, "must be texts"),
+        ({"sha256": "0" * 64}, "not the model of 'HIC' that the panel was saved with"),
+        ({"more": "x"}, "has a label, a folder and a digest"),
+        (None, "has 1 to 1,000 models"),
+        ([1], "has a label, a folder and a digest"),
+        ("format", "not a panel of format 1"),
+        ("sha256", "the manifest was changed"),
+    ],
+)
+def test_crafted_panels_are_refused(tmp_path: Path, changes: Any, message: str) -> None:
+    folder = fitted().save(tmp_path / "panel")
+    shutil.copytree(folder / "HIC", tmp_path / "HIC")
+    (folder / "link").symlink_to(tmp_path / "HIC")
+    manifest = json.loads((folder / "panel.json").read_text())
+    if isinstance(changes, dict):
+        manifest["models"][0] |= changes
+    elif isinstance(changes, str):
+        manifest[changes] = "2"
+    else:
+        manifest["models"] = changes
+    if changes != "sha256":
+        manifest["sha256"] = manifest_digest(manifest)
+    (folder / "panel.json").write_text(json.dumps(manifest))
+    with pytest.raises(StoreError, match=message):
+        Panel.load(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"[" * 100_000, b"\xff", b'{"format": 1}'])
+def test_what_is_no_manifest_of_a_panel_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "panel.json").write_bytes(content)
+    with pytest.raises(StoreError, match="manifest of a panel"):
+        Panel.load(tmp_path)
+    with pytest.raises(StoreError, match="not a saved panel"):
+        Panel.load(tmp_path / "nothing")
+
+
+def test_names_of_folders_are_plain_and_distinct() -> None:
+    labels = ["a", "A", "a!", "../..", "con/..", "°", "x" * 300, "x" * 301]
+    names = list(folder_names(labels).values())
+    assert len({name.lower() for name in names}) == len(labels)
+    assert all(name.replace("_", "").replace("-", "").isalnum() and name.isascii() for name in names)
+
+
+def test_models_of_a_panel_have_one_language_model_and_read_one_part() -> None:
+    panel = fitted()
+    other = Trainer("descriptors", "ridge").fit(measured().target("HIC"), check=False)
+    with pytest.raises(ValueError, match="another language model"):
+        Panel({**panel, "other": other})
+    with pytest.raises(ValueError, match="one model at least"):
+        Panel({})
+    mixed = Panel({**panel, "flag": fitted(classes=True)["HIC"]})
+    assert {"HIC low", "flag probability"} <= set(mixed.predict(antibodies(2, seed=3), check=False))
+
+
+def test_a_panel_is_tested_on_data_with_the_same_labels() -> None:
+    panel, test = fitted(), measured(60).subset(range(40, 60))
+    with pytest.raises(DatasetError, match="no label HIC, Tm2"):
+        panel.evaluate(antibodies(12, continuous=True))
+    grid = panel.evaluate(test, check=False)
+    assert [len(report.data) for report in grid.reports] == [20, 20, 20]
+    single = panel["HIC"].evaluate(test.target("HIC"), check=False)
+    assert grid.reports[0].scores["spearman"] == single.scores["spearman"]
+    assert "HIC" in str(grid)
+
+
+def test_the_command_trains_all_labels_and_its_metrics_are_those_of_single_runs(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    measured().to_frame().to_csv(table, index=False)
+    common = [f"data={table}", "data.part=H-CDRs", "data.check=false", "model=descriptors", "classifier=ridge"]
+    common += ["split.folds=3", "store=null"]
+
+    def run(*words: str) -> dict[str, Any]:
+        result = CliRunner().invoke(train.app, [*common, *words])
+        assert result.exit_code == 0, result.output
+        return dict(
+            json.loads((tmp_path / words[-1].partition("=")[2].rpartition("/")[2] / "metrics.json").read_text())
+        )
+
+    several = run("data.label=[HIC,Tm2]", f"output={tmp_path / 'both'}")
+    single = run("data.label=HIC", f"output={tmp_path / 'one'}")
+    assert list(several["targets"]) == ["HIC", "Tm2"]
+    apart = ("reproduce", "data_digest")
+    ours, alone = (
+        {key: value for key, value in each.items() if key not in apart} for each in (several["targets"]["HIC"], single)
+    )
+    assert close(ours, alone)
+    rows = pd.read_csv(tmp_path / "both" / "out_of_fold.csv")
+    assert rows.groupby("target").size().to_dict() == {"HIC": 36, "Tm2": 20}
+    page = (tmp_path / "both" / "report.html").read_text(encoding="utf-8")
+    assert "on 2 labels" in page
+    panel = Panel.load(tmp_path / "both" / "model")
+    assert list(panel) == ["HIC", "Tm2"]
+    run("data.label=HIC", f"output={tmp_path / 'both'}")
+    assert Predictor.load(tmp_path / "both" / "model").data.label == "HIC"
+    assert not (tmp_path / "both" / "model" / "Tm2").exists()
