@@ -198,6 +198,20 @@ def test_what_is_no_manifest_of_a_panel_is_refused(tmp_path: Path, content: byte
         Panel.load(tmp_path / "nothing")
 
 
+@pytest.mark.filterwarnings("ignore:the classifier was saved with:UserWarning")
+@pytest.mark.filterwarnings("ignore:the training antibodies were numbered by:UserWarning")
+def test_a_panel_saved_by_an_earlier_version_loads_and_predicts_the_same() -> None:
+    """The folder is never made anew."""
+    folder = Path(__file__).parent / "saved_panel"
+    expected, panel = json.loads((folder / "expected.json").read_text()), Panel.load(folder)
+    table = panel.predict(Dataset([*map(str, range(6))], expected["heavy"], fragment="H-CDRs"), check=False)
+    for name, column in expected["scores"].items():
+        if isinstance(column[0], str):
+            assert table[name].tolist() == column
+        else:
+            np.testing.assert_allclose(table[name], column, rtol=1e-5, atol=1e-6)
+
+
 def test_names_of_folders_are_plain_and_distinct() -> None:
     labels = ["a", "A", "a!", "../..", "con/..", "°", "x" * 300, "x" * 301]
     names = list(folder_names(labels).values())
