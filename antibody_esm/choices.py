@@ -24,3 +24,6 @@ Region = Literal["all", "cdr1", "cdr2", "cdr3", "cdrs", "frameworks"]
 Engines = Literal["auto", "both", "anarcism"]
 """Numbering programs. ``auto``: immunum, and anarcism for chains that immunum leaves in doubt. ``both``: the same
 domains, which name all differences between the programs. ``anarcism``: anarcism alone, as in models of before."""
+OtherScheme = Literal["kabat", "chothia", "martin", "aho"]
+Scheme = Literal["imgt", OtherScheme]
+"""Numbering schemes."""

@@ -13,6 +13,7 @@ from antibody_esm.numbering.engines import engines_of, method
 from antibody_esm.numbering.profiles import NANOBODY_SPECIES, SPECIES
 from antibody_esm.numbering.recognition import LONGEST, NO_DOMAIN, absent_reason, closest_species, number
 from antibody_esm.numbering.regions import CDRS, FRAMEWORKS, REGIONS, ImgtRegion
+from antibody_esm.numbering.schemes import SchemeDomain, in_scheme
 
 __all__ = [
     "CDRS",
@@ -24,10 +25,12 @@ __all__ = [
     "SPECIES",
     "Domain",
     "ImgtRegion",
+    "SchemeDomain",
     "absent_reason",
     "best",
     "closest_species",
     "engines_of",
+    "in_scheme",
     "method",
     "number",
 ]

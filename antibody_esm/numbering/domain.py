@@ -69,7 +69,7 @@ class Domain:
     @cached_property
     def numbers(self) -> tuple[int, ...]:
         """IMGT position of each residue without the letter of an insertion, 1 to 128, in ascending order."""
-        return tuple(map(_bare, self.positions))
+        return tuple(map(bare, self.positions))
 
     def span(self, region: ImgtRegion) -> tuple[int, int]:
         """Return the first index of a region in `residues`, and the first index after it."""
@@ -214,7 +214,8 @@ def fill(sequence: str, start: int, position: int, chain: str) -> list[str]:
 
 
 @cache
-def _bare(position: str) -> int:
+def bare(position: str) -> int:
+    """Return a position without the letter of an insertion."""
     return int(position.rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
 
 

@@ -4,13 +4,14 @@ import json
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import fields
-from typing import Any, get_args
+from typing import Any, Literal, get_args, overload
 
-from antibody_esm.choices import Engines
+from antibody_esm.choices import Engines, OtherScheme, Scheme
 from antibody_esm.numbering.cache import Cache
 from antibody_esm.numbering.domain import Domain, best
 from antibody_esm.numbering.engines import method, numbered
 from antibody_esm.numbering.profiles import SPECIES, check_species, receptor_chain
+from antibody_esm.numbering.schemes import SchemeDomain, in_scheme
 from antibody_esm.sequences import normalise
 
 LONGEST = 10_000
@@ -23,13 +24,36 @@ _COMPARED = ("alpaca", "cow", "human", "mouse", "pig", "rabbit", "rat")
 _RECEPTORS = {"A": "alpha", "B": "beta", "G": "gamma", "D": "delta"}
 
 
+@overload
+def number(
+    sequences: Iterable[str],
+    *,
+    species: Sequence[str] = ...,
+    workers: int | None = ...,
+    engines: Engines = ...,
+    scheme: Literal["imgt"] = ...,
+) -> list[tuple[Domain, ...]]: ...
+
+
+@overload
+def number(
+    sequences: Iterable[str],
+    *,
+    species: Sequence[str] = ...,
+    workers: int | None = ...,
+    engines: Engines = ...,
+    scheme: OtherScheme,
+) -> list[tuple[SchemeDomain, ...]]: ...
+
+
 def number(
     sequences: Iterable[str],
     *,
     species: Sequence[str] = SPECIES,
     workers: int | None = None,
     engines: Engines = "auto",
-) -> list[tuple[Domain, ...]]:
+    scheme: Scheme = "imgt",
+) -> list[tuple[Domain, ...]] | list[tuple[SchemeDomain, ...]]:
     """Return the variable domains of each sequence, in the order of the sequence; other proteins have none.
 
     Sequences of more than 10,000 residues are not numbered and have no domain. Chains of T-cell receptors have no
@@ -47,19 +71,22 @@ def number(
         Numbering programs. ``auto``: immunum, and anarcism for chains that immunum leaves in doubt. ``both``: the same
         domains, of which each names the loops in which the programs differ; twenty times as slow. ``anarcism``:
         anarcism alone.
+    scheme
+        ``imgt``, or ``kabat``, ``chothia``, ``martin`` or ``aho``, whose result holds a `SchemeDomain` for each domain.
 
     Raises
     ------
     SequenceError
         If a sequence is not made of amino acids and X; it is raised before any computation.
     ValueError
-        If there is no such species, or no such choice of programs.
+        If there is no such species, no such choice of programs or no such scheme.
     """
     import joblib
 
     check_species(species)
-    if engines not in get_args(Engines):
-        raise ValueError(f"engines must be one of {', '.join(get_args(Engines))}, not {engines!r}")
+    for name, value, choices in (("engines", engines, get_args(Engines)), ("scheme", scheme, get_args(Scheme))):
+        if value not in choices:
+            raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
     normal = normalise(sequences)
     unique = list(dict.fromkeys(normal))
     with closing(Cache(_rules(species, engines), _plain, _domains)) as cache:
@@ -70,7 +97,10 @@ def number(
             batch = numbered(absent[start : start + _BATCH], species, workers or joblib.cpu_count(), engines)
             cache.put(batch)
             domains_of |= batch
-    return [domains_of[sequence] for sequence in normal]
+    if scheme == "imgt":
+        return [domains_of[sequence] for sequence in normal]
+    renumbered = {sequence: tuple(in_scheme(domain, scheme) for domain in domains_of[sequence]) for sequence in unique}
+    return [renumbered[sequence] for sequence in normal]
 
 
 def absent_reason(sequence: str, *, species: Sequence[str] = SPECIES) -> str:
