@@ -27,6 +27,7 @@ from antibody_esm import Trainer, load_dataset, presets
 from antibody_esm.data.cards import card
 from chains import HEAVY, mutants
 from conftest import ROOT, python_blocks
+from test_own_table import write_tables
 
 MODULES = [
     module.name
@@ -124,16 +125,21 @@ def _saved_model(checkpoint: Path) -> None:
     Trainer("descriptors").fit(load_dataset("boughter_flu_cdrs"), uncertainty=False).save("model/")
 
 
+def _own_table(checkpoint: Path) -> None:
+    write_tables(Path(), 60, {"HIC": 4, "Tm2": 7, "Titer": 0})
+
+
 FIRST = python_blocks(ROOT / "README.md")[0]
 PAGES = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
 RUN: set[str] = set()
 """Pages that a test executes."""
-IN_AN_EMPTY_FOLDER = ("docs/store.md", "docs/large.md", "docs/liabilities.md")
+IN_AN_EMPTY_FOLDER = ("docs/own-table.md", "docs/store.md", "docs/large.md", "docs/liabilities.md")
 FILES: dict[str, Callable[[Path], None]] = {
     "README.md": _tables_of_the_readme,
     "docs/training.md": _files_of_the_training_guide,
     "docs/large.md": _repertoire,
     "docs/security.md": _saved_model,
+    "docs/own-table.md": _own_table,
 }
 """Functions that make the files which a page reads, in the current folder; they take a tiny checkpoint."""
 
@@ -171,6 +177,13 @@ def test_the_training_guide_runs(ran: Ran) -> None:
     assert shown in ran.printed.splitlines()
 
 
+@runs("docs/own-table.md")
+def test_the_page_on_your_own_table_runs(ran: Ran) -> None:
+    assert re.search(r"^Tm2 +53 ", ran.printed, re.M)
+    assert re.search(r"^dropped: no Tm2 +7$", ran.printed, re.M)
+    assert {"HIC prediction", "Tm2 low", "Titer warning"} <= set(ran.namespace["profile"])
+
+
 @runs("docs/security.md")
 def test_the_recipe_of_a_model_to_give_away_runs(ran: Ran) -> None:
     assert "without its training antibodies" in ran.printed
@@ -201,6 +214,11 @@ def test_the_how_to_of_clusters_runs_with_a_scheduler_and_two_workers_and_leaves
 def test_the_page_on_liabilities_prints_what_it_shows(ran: Ran) -> None:
     (shown,) = re.findall(r"^```text\n(.*?)^```", (ROOT / "docs" / "liabilities.md").read_text(), flags=re.S | re.M)
     assert ran.printed == shown
+
+
+@runs("docs/numbering.md")
+def test_the_page_on_numbering_numbers(ran: Ran) -> None:
+    assert ran.namespace["domain"].cdr3 == "SRWGGDGFYAMDY"
 
 
 @runs("docs/store.md")

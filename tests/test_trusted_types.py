@@ -20,6 +20,8 @@ from skops.io import _trusted_types as of_skops
 from antibody_esm import DecisionSpec, KNeighborsSpec, SplitSpec, StoreError, presets, trusted_types
 from antibody_esm.classifiers import build
 from antibody_esm.evaluation.calibration import decide
+from antibody_esm.evaluation.cross_validation import fit
+from antibody_esm.evaluation.splits import Division
 from antibody_esm.serialization import dumps, loads, reproducible
 from antibody_esm.trusted_types import LISTS, TRUSTED, skops_io
 
@@ -39,7 +41,8 @@ def fitted(kind: str, decision: DecisionSpec) -> Any:
     X = generator.normal(size=(60, 4))
     value = X[:, 0] + generator.normal(size=60)
     estimator = decide(build(presets.ESTIMATORS[kind], 4), decision, SplitSpec())
-    return estimator.fit(X, value if kind in presets.REGRESSORS else (value > 0).astype(int))
+    label = value if kind in presets.REGRESSORS else (value > 0).astype(int)
+    return fit(estimator, X, label, Division(SplitSpec()))
 
 
 @pytest.mark.parametrize(("kind", "decision"), FITTED, ids=str)
@@ -89,7 +92,7 @@ def test_skops_itself_trusts_all_that_it_trusts_here_without_being_told() -> Non
 def test_of_the_trusted_types_these_were_reviewed_here_and_all_others_by_skops() -> None:
     by_skops = {name for names in LISTS for name in getattr(of_skops, names)}
     assert {name.rpartition(".")[2] for name in TRUSTED - by_skops} == {
-        *("CalibratedClassifier", "_CalibratedClassifier", "_SigmoidCalibration"),
+        *("CalibratedClassifier", "ColumnEncoder", "_CalibratedClassifier", "_SigmoidCalibration"),
         *("_BinaryGaussianProcessClassifierLaplace", "ConstantKernel", "Product", "RBF", "Sum", "WhiteKernel"),
         *("EuclideanDistance64", "ManhattanDistance64", "KDTree", "Tree"),
         *("Booster", "XGBClassifier", "XGBRegressor"),
@@ -103,6 +106,8 @@ def test_every_trusted_type_is_needed_by_some_estimator_or_is_a_number() -> None
     X = np.arange(60.0).reshape(30, 2)
     of_metric = build(KNeighborsSpec(metric="manhattan"), 2).fit(X, np.arange(30) % 2)
     needed |= set(skops_io().get_untrusted_types(data=skops_io().dumps(of_metric)))
+    of_columns = build(KNeighborsSpec(), 2, ["category", "number"]).fit(X, np.arange(30) % 2)
+    needed |= set(skops_io().get_untrusted_types(data=skops_io().dumps(of_columns)))
     assert {name for name in TRUSTED - needed if not name.startswith("numpy.")} == set()
 
 
