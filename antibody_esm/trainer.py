@@ -175,11 +175,17 @@ class Trainer:
 
     @classmethod
     def from_spec(
-        cls, spec: TrainSpec, *, store: str | Path | Store | None = None, runtime: RuntimeSpec | None = None
+        cls,
+        spec: TrainSpec,
+        *,
+        store: str | Path | Store | None = None,
+        runtime: RuntimeSpec | None = None,
+        default_split: bool = False,
     ) -> "Trainer":
-        """Return the trainer of a `TrainSpec`."""
+        """Return the trainer of a `TrainSpec`, or of its parts but the split if the default one is to suit the data."""
+        split = None if default_split else spec.split
         options: dict[str, Any] = {"decision": spec.decision, "use_columns": spec.use_columns}
-        return cls(spec.extractor, spec.classifier, spec.split, **options, store=store, runtime=runtime)
+        return cls(spec.extractor, spec.classifier, split, **options, store=store, runtime=runtime)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec!r})"
