@@ -61,6 +61,7 @@ OVERRIDES are key=value:
   data.*       columns: data.id=, data.heavy=, data.light=, data.label=
                or several labels: 'data.label=[HIC,Tm2]', whose low or high
                values are better: 'data.higher_is_better={{HIC:false}}'
+               usual names are recognised. data.layout=, data.sheet=
                chain and part: data.chain=heavy, light, paired or both,
                data.fragment=; data.part= declares sequences that are cut
                already; data.species= for numbering; data.labels=;

@@ -97,6 +97,8 @@ class DataSettings(Frozen):
     part: str | None = None
     species: tuple[str, ...] | None = None
     labels: str | None = None
+    layout: str | None = None
+    sheet: str | None = None
     higher_is_better: bool | dict[str, bool] | None = None
     check: bool = True
 
