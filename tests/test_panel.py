@@ -300,9 +300,7 @@ def test_a_benchmark_runs_every_pipeline_on_every_label() -> None:
     grid = several.run()
     assert (several.computed, len(grid.reports), len(grid.columns)) == (3, 6, 6)
     for label in LABELS[:2]:
-        single = Benchmark(
-            ["descriptors"], ["ridge"], data.target(label), [test.target(label)], split=THREE, check=False
-        )
+        single = Benchmark(["descriptors"], [RIDGE], data.target(label), [test.target(label)], split=THREE, check=False)
         alone = {report.is_cross_validation: report for report in single.run().reports}
         mine = {report.is_cross_validation: report for report in grid.reports if report.data.label_name == label}
         for kind, report in mine.items():
