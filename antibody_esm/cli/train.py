@@ -198,7 +198,8 @@ def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> tuple
             logger.info("overrides: %s", " ".join(overrides) or "none")
             data = load_dataset(**run.data.model_dump(exclude={"check"}))
             logger.info("data: %s, %s, digest %s", run.data.source, data, data.digest)
-            trainer = Trainer.from_spec(run.train, store=run.store, runtime=run.runtime)
+            by_default = not any(text.startswith("split.") for text in overrides)
+            trainer = Trainer.from_spec(run.train, store=run.store, runtime=run.runtime, default_split=by_default)
             if data.targets:
                 reports: Report | GridReport = Panel.cross_validate(trainer, data, check=run.data.check)
                 model: Panel | Predictor = Panel.fit(trainer, data, check=run.data.check)
