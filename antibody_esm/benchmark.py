@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from antibody_esm import presets
-from antibody_esm.benchmark_sets import Grounds, DataSource
+from antibody_esm.benchmark_sets import DataSource, Grounds
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.embedding import as_store
 from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
