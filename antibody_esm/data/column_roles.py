@@ -48,6 +48,7 @@ USUAL: Mapping[Role, frozenset[str]] = {
     "sequence": frozenset({"sequence", "sequenceaa", "aasequence", "proteinsequence", "aminoacidsequence", "seq"}),
 }  # fmt: skip
 """Usual names of columns in small letters and digits, by role."""
+_PARTNERS: tuple[tuple[Role, Role], ...] = (("heavy", "light"), ("light", "heavy"))
 _SAMPLE = 100
 """Most cells by which a column is judged."""
 _LONG = 20
@@ -112,6 +113,20 @@ class Recognised:
         others: dict[Role, str] = {role: name for role, name in self.recognised.items() if role != "sequence"}
         columns = self.columns._replace(**{name: column})
         return replace(self, columns=columns, sequence=None, recognised={**others, name: column})
+
+    def as_before(self, names: Iterable[object], chain: Chain | None) -> "Recognised":
+        """Return the columns without those that are not needed to read a data set.
+
+        A table that is read by default names, or by names as passed, keeps its digest: the chain beside the one that is
+        read is not recognised, nor are ids if nothing else was.
+        """
+        there = set(names)
+        for mine, other in _PARTNERS:
+            named = mine not in self.recognised and (mine in there or getattr(self.columns, mine) is not None)
+            if named and other in self.recognised and chain in (None, mine):
+                return self.without(other).as_before(names, chain)
+        default = self.columns._replace(id=None, layout=None) == Columns() and self.layout is PLAIN
+        return self.without("id") if default and set(self.recognised) == {"id"} else self
 
     def without(self, role: Role) -> "Recognised":
         """Return the columns without one that was recognised."""

@@ -81,7 +81,8 @@ def read_dataset(
         raise DatasetError("labels= is for FASTA files; name the column of a table with label=", path)
     else:
         rows_of: Any = source if path is None else path
-        table = one_table(rows_of, Columns(id, heavy, light, single, layout), species=species or SPECIES)
+        columns_passed = Columns(id, heavy, light, single, layout)
+        table = one_table(rows_of, columns_passed, chain=chain, species=species or SPECIES)
         if several or (not labelled and not table.recognised.is_complete(table.frame, "label")):
             table = table._replace(recognised=table.recognised.without("label"))
         table, chain = with_single_chains(table, chain)
