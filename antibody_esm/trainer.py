@@ -210,8 +210,8 @@ class Trainer:
         """
         label = self._target.labels(data)
         X = self.embed(data, check=check)
-        # only a decision divides the rows again, and clusters of many sequences take minutes
-        division = Division(SplitSpec()) if self.spec.decision == DecisionSpec() else Division.of(self.spec.split, data)
+        # clusters of many sequences take minutes
+        division = Division.of(self.spec.split, data) if self.spec.divides_again else Division(SplitSpec())
         with one_blas_thread():
             classifier = fit(_classifier(self.spec, X.shape[1]), X, label, division)
         report = self._reports.get(data.digest)

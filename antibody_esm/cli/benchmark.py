@@ -4,7 +4,7 @@ import textwrap
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -38,9 +38,10 @@ OVERRIDES are key=value, or key=value,value for the grid:
   test=        test sets: names of data sets, or paths of tables
   data=        training set: name of a data set, or path of a table
   data.*       columns of tables: data.id=, data.heavy=, data.light=,
-               data.label=, data.groups=, data.layout=, data.sheet=; labels of
-               the training set: data.labels=; chain: data.chain=heavy, light,
-               paired or both
+               data.label=, data.groups=, data.layout=, data.sheet=, or several
+               labels, which all test sets have: 'data.label=[HIC,Tm2]';
+               labels of the training set: data.labels=; chain:
+               data.chain=heavy, light, paired or both
   test.*       columns of test sets that have others than the training set:
                test.heavy= and so on; one for all, or one for each
   extractor.*  classifier.*  split.*  decision.*  runtime.*
@@ -58,7 +59,8 @@ Examples:
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 _OUTPUT = "benchmark"
-_COLUMNS = ("id", "heavy", "light", "label", "groups", "layout", "sheet")
+_OF_TESTS = ("id", "heavy", "light", "label", "groups", "layout", "sheet")
+_COLUMNS = (*_OF_TESTS, "chain", "higher_is_better")
 
 
 @app.command(help=_HELP)
@@ -91,7 +93,7 @@ def _run(
     run, began = runs[0], time.monotonic()
     output = run.output or _OUTPUT
     check_folder(Path(output), WRITTEN, [run.data.source, run.data.labels, *tests])
-    columns = {name: value for name in (*_COLUMNS, "chain") if (value := getattr(run.data, name)) is not None}
+    columns = {name: value for name in _COLUMNS if (value := getattr(run.data, name)) is not None}
     mappings = [{name: value for name, value in (columns | own).items() if value is not None} for own in of_tests]
     grid = Benchmark.from_specs(
         [run.train for run in runs],
@@ -123,7 +125,7 @@ def _grid(overrides: list[str]) -> "tuple[list[Run], list[str | None], list[str]
     from antibody_esm.overrides import invalid, sweep, values_of
     from antibody_esm.specs.training import Run
 
-    of_tests = [f"test.{name}" for name in _COLUMNS]
+    of_tests = [f"test.{name}" for name in _OF_TESTS]
     lists: dict[str, list[str | None]] = {name: [] for name in ("fragment", "test", *of_tests)}
     rest = []
     for text in overrides:
@@ -149,13 +151,14 @@ def _grid(overrides: list[str]) -> "tuple[list[Run], list[str | None], list[str]
     return runs, [*lists["fragment"]] or [None], tests, own
 
 
-def _source(source: str, options: dict[str, str]) -> "str | Dataset":
+def _source(source: str, options: dict[str, Any]) -> "str | Dataset":
     """Return the name or path of a data set, which is loaded later; or the data themselves if columns are named."""
     from antibody_esm.data.public import PUBLIC, load_dataset
 
     if source in PUBLIC:
-        options = {name: value for name, value in options.items() if name in ("chain", "labels")}
-    return load_dataset(source, **options) if options else source  # type: ignore[arg-type]  # all text
+        several = {"label"} if isinstance(options.get("label"), tuple) else set()
+        options = {name: value for name, value in options.items() if name in {"chain", "labels"} | several}
+    return load_dataset(source, **options) if options else source
 
 
 def main() -> None:
