@@ -173,7 +173,7 @@ def test_labels_of_a_layout_are_read(files: dict[str, Path]) -> None:
         assert list(load_dataset(files[name]).label) == [1.5, 2.5, 3.5]  # type: ignore[arg-type]
     frame = pd.DataFrame({"VH": VH[:2], "Target": ["0", "1"]})
     assert list(load_dataset(frame).label) == [0, 1]  # type: ignore[arg-type]
-    with pytest.raises(DatasetError, match="no column 'label'"):
+    with pytest.raises(DatasetError, match="'Target' and 'Polyreactivity' may each hold the labels; name one of them"):
         load_dataset(frame.assign(Polyreactivity=[0, 1]))
     with pytest.raises(DatasetError, match="no column 'label'"):
         load_dataset(frame.assign(Target=["low", "high"]))

@@ -81,9 +81,7 @@ class Recognised:
         for name in ("heavy", "light") if chain in ("both", "paired") else (chain,) if chain else ():
             if getattr(columns, name) is not None or name in there:
                 continue
-            if name in self.unclear:
-                several = " and ".join(map(repr, self.unclear[name]))
-                raise DatasetError(f"{several} may each hold the {name} chains; name one of them with {name}=")
+            self.refuse_unclear(name)
             if self.sequence is not None and chain == name:
                 columns = columns._replace(**{name: self.sequence})
             elif self.layout.one_chain_a_row and chain != name:
@@ -113,6 +111,13 @@ class Recognised:
         others: dict[Role, str] = {role: name for role, name in self.recognised.items() if role != "sequence"}
         columns = self.columns._replace(**{name: column})
         return replace(self, columns=columns, sequence=None, recognised={**others, name: column})
+
+    def refuse_unclear(self, role: Role) -> None:
+        """Raise a DatasetError if several columns may have a role that is needed."""
+        if role in self.unclear:
+            several = " and ".join(map(repr, self.unclear[role]))
+            what = "labels" if role == "label" else f"{role} chains"
+            raise DatasetError(f"{several} may each hold the {what}; name one of them with {role}=")
 
     def as_before(self, names: Iterable[object], chain: Chain | None) -> "Recognised":
         """Return the columns without those that are not needed to read a data set.

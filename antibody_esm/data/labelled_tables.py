@@ -118,6 +118,8 @@ def read_dataset(
     )
     group_column = column(groups, "groups")
     optional = not labelled and (single is None or is_fasta_file) and names[0] not in frame.columns
+    if labelled and not several and names[0] not in frame.columns:
+        recognised.refuse_unclear("label")
     columns = {} if optional else {name: named_column(frame, name, path) for name in names}
     _refuse_repeats(ids, id_column, rows)
     measured = {name: _numbers(values, rows) for name, values in columns.items()}
