@@ -14,10 +14,14 @@ from chains import HEAVY, LIGHT, mutants
 HOLES = {"HIC": 4, "Tm2": 7, "AC-SINS_pH7.4": 49, "PR_CHO": 53, "Titer": 0}
 
 
+_CHAINS = mutants(HEAVY, 40, 24), mutants(LIGHT, 40, 20, seed=1)
+
+
 def write_tables(folder: Path, n: int = 246, holes: Mapping[str, int] = HOLES) -> tuple[Path, Path]:
     """Write a table in the layout of published developability sets, and one of new antibodies with other headers."""
     generator = np.random.default_rng(0)
-    heavy, light = mutants(HEAVY, n + 6, 12), mutants(LIGHT, n + 6, 8, seed=1)
+    drawn = generator.permutation(40 * 40)[: n + 6]  # few chains make many pairs, and each is numbered once
+    heavy, light = ([chains[i] for i in place] for chains, place in zip(_CHAINS, divmod(drawn, 40), strict=True))
     charge = np.array(
         [sum("KR".count(one) - "DE".count(one) for one in "".join(pair)) for pair in zip(heavy, light, strict=True)]
     )
@@ -40,7 +44,7 @@ def test_a_table_with_five_assays_becomes_a_panel_and_profiles_another_table(tmp
     table, new = write_tables(tmp_path)
     run = CliRunner().invoke
     columns = ["data.chain=paired", f"data.label=[{','.join(HOLES)}]"]
-    pipeline = ["model=descriptors", "classifier=ridge", "split.folds=3", "store=null"]
+    pipeline = ["model=descriptors", "classifier=ridge", "classifier.alpha=1", "split.folds=3", "store=null"]
     result = run(train.app, [f"data={table}", *columns, *pipeline, f"output={tmp_path / 'run'}"])
     assert result.exit_code == 0, result.output
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
