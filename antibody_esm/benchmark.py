@@ -13,19 +13,22 @@ import numpy as np
 
 from antibody_esm import presets
 from antibody_esm.benchmark_sets import DataSource, Grounds
+from antibody_esm.data.antibodies import read_antibodies
+from antibody_esm.data.column_reading import with_columns_read
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.embedding import as_store
 from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
 from antibody_esm.evaluation.cross_validation import CrossValidation
 from antibody_esm.evaluation.overlap import Again, SecondScores
 from antibody_esm.evaluation.test_set_log import Ledger, Opening
+from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.files import digest as file_digest
 from antibody_esm.files import resolved, write
 from antibody_esm.folders import recover, replacing_folder
 from antibody_esm.panel import labelled
 from antibody_esm.reports.grid import GridReport
 from antibody_esm.reports.names import pipeline
-from antibody_esm.reports.notes import UNCHECKED
+from antibody_esm.reports.notes import UNCHECKED, unlike_training
 from antibody_esm.reports.report import Report, cross_validation_report, evaluation_report
 from antibody_esm.result_cache import ResultFolder, digest
 from antibody_esm.sequences import Chain
@@ -271,14 +274,19 @@ class Benchmark:
         tests = []
         for data in grounds.tests:
             probability = None if spec.is_regression else predictor.predict_proba(data)[:, 1].tolist()
-            tests.append({"prediction": predictor.predict(data).tolist(), "probability": probability})
+            notes = unlike_training(read_antibodies(data, predictor.reading).inputs.warnings)
+            ungraded = predictor.ungraded(data)
+            output = {"prediction": predictor.predict(data).tolist(), "probability": probability}
+            output |= {} if ungraded is None else {"ungraded": ungraded.to_dict()}
+            tests.append(output | ({"notes": notes} if notes else {}))
         kept = [name for name in ("fold", "prediction", "probability") if name in report.predictions]
         columns = report.predictions[kept].to_dict("list")
         scores = {
             name: [None if np.isnan(value) else float(value) for value in values]
             for name, values in report.scores.items()
         }
-        return {"predictions": columns, "scores": scores, "tests": tests, "model": predictor.digest}
+        cell = {"predictions": columns, "scores": scores, "tests": tests, "model": predictor.digest}
+        return cell | ({} if report.ungraded is None else {"ungraded": report.ungraded.to_dict()})
 
     def _second(self, results: ResultFolder, spec: TrainSpec, grounds: Grounds, split: SplitSpec) -> SecondScores:
         """Return the scores with another split, computed once from the store's vectors, and kept like other results."""
@@ -313,7 +321,9 @@ def _reports(
         for name, values in cell["scores"].items()
     }
     validation = CrossValidation(scores, columns["fold"], columns["prediction"], columns.get("probability"))
-    reports = [cross_validation_report(spec, grounds.data, validation, notes, again=again)]
+    spec = with_columns_read(spec, grounds.data.columns)
+    between = Ungraded.from_dict(cell.get("ungraded"))
+    reports = [cross_validation_report(spec, grounds.data, validation, notes, again=again, ungraded=between)]
     for data, output in zip(grounds.tests, cell["tests"], strict=True):
         probability = None if output["probability"] is None else np.array(output["probability"])
         source = grounds.opened(data)
@@ -323,9 +333,10 @@ def _reports(
                 data,
                 np.array(output["prediction"]),
                 probability,
-                (*notes, ledger.note(source)),
+                (*notes, ledger.note(source), *output.get("notes", ())),
                 training=grounds.data,
                 openings=ledger.count(source),
+                ungraded=Ungraded.from_dict(output.get("ungraded")),
             )
         )
     return reports

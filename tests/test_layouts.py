@@ -24,7 +24,7 @@ from antibody_esm import (
 )
 from antibody_esm.cli.app import app
 from antibody_esm.cli.arguments import antibodies as antibodies_given
-from antibody_esm.cli.web import antibodies as uploaded
+from antibody_esm.cli.web_jobs import antibodies as uploaded
 from antibody_esm.data.antibody_tables import read_tables, table_of
 from antibody_esm.data.column_roles import USUAL, plain_name
 from antibody_esm.data.labelled_tables import read_dataset
@@ -173,7 +173,7 @@ def test_labels_of_a_layout_are_read(files: dict[str, Path]) -> None:
         assert list(load_dataset(files[name]).label) == [1.5, 2.5, 3.5]  # type: ignore[arg-type]
     frame = pd.DataFrame({"VH": VH[:2], "Target": ["0", "1"]})
     assert list(load_dataset(frame).label) == [0, 1]  # type: ignore[arg-type]
-    with pytest.raises(DatasetError, match="no column 'label'"):
+    with pytest.raises(DatasetError, match="'Target' and 'Polyreactivity' may each hold the labels; name one of them"):
         load_dataset(frame.assign(Polyreactivity=[0, 1]))
     with pytest.raises(DatasetError, match="no column 'label'"):
         load_dataset(frame.assign(Target=["low", "high"]))
@@ -319,11 +319,23 @@ def test_a_column_is_recognised_only_if_exactly_one_fits(caplog: pytest.LogCaptu
     assert "no id, as 'name' and 'antibody' fit" in caplog.text
 
 
+def test_a_table_with_default_names_is_read_as_before_whatever_other_columns_fit() -> None:
+    frame = pd.DataFrame({"heavy": VH[:2], "label": [0, 1]})
+    more = frame.assign(VL=VL[:2], name=["a", "b"])
+    assert load_dataset(more).digest == load_dataset(frame).digest
+    assert load_dataset(more, chain="paired").provenance.columns == {"light": "VL", "id": "name"}
+    light = frame.rename(columns={"heavy": "light"})
+    assert load_dataset(light.assign(VH=VH[2:4])).digest == load_dataset(light).digest, "not another chain"
+    named = frame.rename(columns={"heavy": "mine"})
+    assert load_dataset(named.assign(VL=VL[:2]), heavy="mine").digest == load_dataset(named, heavy="mine").digest
+    assert table_of(more).recognised.recognised == {"light": "VL", "id": "name"}, "to predict, ids are recognised"
+
+
 def test_a_column_of_ids_that_repeat_is_none(caplog: pytest.LogCaptureFixture) -> None:
-    frame = pd.DataFrame({"name": ["a", "a"], "heavy": VH[:2], "label": [0, 1]})
+    frame = pd.DataFrame({"name": ["a", "a"], "VH": VH[:2], "label": [0, 1]})
     with caplog.at_level(logging.INFO, "antibody_esm.tables"):
         data = load_dataset(frame)
-    assert (data.ids, data.provenance.columns) == (("0", "1"), {})
+    assert (data.ids, data.provenance.columns) == (("0", "1"), {"heavy": "VH"})
     assert "rows are numbered: in column 'name', ids are missing or repeat" in caplog.text
     assert load_dataset(frame.assign(name=["a", "b"])).ids == ("a", "b")
     with pytest.raises(DatasetError, match="ids must be distinct"):

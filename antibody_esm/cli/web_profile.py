@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from antibody_esm.cli.web import KEPT, LARGEST, antibodies, downloadable, message_html
+from antibody_esm.cli.web import KEPT, downloadable, message_html
+from antibody_esm.cli.web_jobs import LARGEST, antibodies
 from antibody_esm.cli.web_worker import EXPECTED, reason
 from antibody_esm.sequences import BETWEEN
 
