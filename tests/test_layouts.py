@@ -253,6 +253,8 @@ def test_a_barcode_with_two_chains_of_a_kind_is_refused_by_row(paired_model: Pre
         }
     with pytest.raises(DatasetError, match=r"row 2 \(index 1, id B\): 2 productive heavy chains"):
         read_dataset(path, labelled=False, chain="paired")
+    data = read_dataset(path, labelled=False, chain="paired", drop=True, required=False)
+    assert data.ids == ("A", "C"), "C has one chain, which load_dataset(drop=True) leaves out too"
     table = next(read_tables(path)).frame
     assert list(table["isotype"][:1]) == ["IGHM"]
     assert list(table["v_gene_light"][:1]) == ["V"]
@@ -295,6 +297,19 @@ def test_nucleotides_of_imgt_name_the_sheet_with_amino_acids(tmp_path: Path) -> 
 
 
 # Columns
+
+
+def test_a_column_of_sequences_is_that_of_the_chain_that_is_read(caplog: pytest.LogCaptureFixture) -> None:
+    frame = pd.DataFrame({"sequence": VL[:2], "label": [0, 1]})
+    assert load_dataset(frame, chain="light").light == tuple(VL[:2])
+    with caplog.at_level(logging.INFO, "antibody_esm.tables"):
+        assert load_dataset(frame).heavy == tuple(VL[:2])
+    assert "the column 'sequence' is read as heavy chains; chain= names another" in caplog.text
+    pairs = pd.DataFrame({"Protein Sequence": [f"{h}|{x}" for h, x in zip(VH[:2], VL[:2], strict=True)], "y": [0, 1]})
+    for chain in (None, "paired", "both"):
+        data = load_dataset(pairs, chain=chain)  # type: ignore[arg-type]
+        assert (data.heavy, data.light, data.chain) == (tuple(VH[:2]), tuple(VL[:2]), chain or "paired")
+    assert load_dataset(pairs).provenance.columns == {"sequence": "Protein Sequence", "label": "y"}
 
 
 def test_a_column_is_recognised_only_if_exactly_one_fits(caplog: pytest.LogCaptureFixture) -> None:

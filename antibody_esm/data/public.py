@@ -17,6 +17,7 @@ from antibody_esm.data.parts import FRAGMENTS, chains_read
 from antibody_esm.data.shehata import shehata
 from antibody_esm.data.spreadsheets import with_sheet
 from antibody_esm.errors import DatasetError
+from antibody_esm.numbering import NANOBODY_SPECIES
 from antibody_esm.sequences import Chain
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def load_dataset(
             required=fragment is None and not drop,
             drop=drop,
             layout=layout,
-            species=species,
+            species=species or (NANOBODY_SPECIES if fragment == "VHH" else None),
         )
     if drop and fragment is None:
         data = _with_chains(data, chain or data.chain)
