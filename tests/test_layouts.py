@@ -25,6 +25,7 @@ from antibody_esm import (
 from antibody_esm.cli.app import app
 from antibody_esm.cli.arguments import antibodies as antibodies_given
 from antibody_esm.cli.web import antibodies as uploaded
+from antibody_esm.cli.web import recognised_columns
 from antibody_esm.data.antibody_tables import read_tables, table_of
 from antibody_esm.data.column_roles import USUAL, plain_name
 from antibody_esm.data.labelled_tables import read_dataset
@@ -468,3 +469,10 @@ def test_a_table_of_a_frame_keeps_its_other_columns(files: dict[str, Path]) -> N
     assert list(table_of(frame).frame.columns) == [*frame.columns, "isotype"]
     assert list(frame.columns)[-1] == "LightSequence", "the caller's table is as it was"
     assert table_of(frame, Columns(layout="plain")).frame.equals(frame)
+
+
+def test_the_page_shows_what_was_recognised(files: dict[str, Path]) -> None:
+    assert recognised_columns(uploaded("", str(files["thera.csv"]), "heavy")).startswith(
+        " Columns: layout Thera-SAbDab; heavy from 'HeavySequence'; light from 'LightSequence'; id from"
+    )
+    assert recognised_columns(uploaded(HEAVY, None, "heavy")) == ""

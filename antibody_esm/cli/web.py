@@ -60,7 +60,9 @@ def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None =
     def score(text: str, file: str | None) -> list[Any]:
         nothing = [gr.update(visible=False)] * 4
         try:
-            scores = run(_score, text or "", None if file is None else str(file))  # Gradio's is a class of its own
+            scores, columns = run(
+                _score, text or "", None if file is None else str(file)
+            )  # Gradio's is a class of its own
         except EXPECTED as error:
             return [message_html(reason(error), "error"), *nothing, None, None]
         path = downloadable(scores.table, folder)
@@ -68,7 +70,7 @@ def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None =
         widths = [_WIDTHS.get(str(column), 105) for column in readable.columns]
         good, bad = len(scores.table), len(scores.rejected)
         flagged = int((scores.table["warning"] != "").sum())
-        summary = f"Antibodies scored: {good:,}; with a warning: {flagged:,}; not scored: {bad:,}."
+        summary = f"Antibodies scored: {good:,}; with a warning: {flagged:,}; not scored: {bad:,}.{columns}"
         return [
             message_html(summary + (" Click an antibody to explain its score." if good else ""), "status"),
             gr.update(value=readable, visible=good > 0, column_widths=widths),
@@ -150,10 +152,19 @@ def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None =
     return blocks
 
 
-def _score(predictor: "Predictor", text: str, file: str | None) -> "Scores":
+def _score(predictor: "Predictor", text: str, file: str | None) -> "tuple[Scores, str]":
     from antibody_esm.score_tables import score_frame
 
-    return score_frame(antibodies(text, file, predictor.reading.chain), predictor)
+    frame = antibodies(text, file, predictor.reading.chain)
+    return score_frame(frame, predictor), recognised_columns(frame)
+
+
+def recognised_columns(frame: "pd.DataFrame") -> str:
+    """Return the sentence of a summary on columns that were recognised; empty if none was."""
+    from antibody_esm.data.antibody_tables import table_of
+
+    text = str(table_of(frame, cut=False).recognised)
+    return f" Columns: {text}." if text else ""
 
 
 def _explain(predictor: "Predictor", antibody: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from antibody_esm.cli.web import KEPT, LARGEST, antibodies, downloadable, message_html
+from antibody_esm.cli.web import KEPT, LARGEST, antibodies, downloadable, message_html, recognised_columns
 from antibody_esm.cli.web_worker import EXPECTED, reason
 from antibody_esm.sequences import BETWEEN
 
@@ -26,13 +26,15 @@ def profile_page(panel: "Panel", folder: Path, jobs: Callable[..., Any] | None =
     def score(text: str, file: str | None) -> list[Any]:
         nothing = [gr.update(visible=False)] * 4
         try:
-            scores = run(_profile, text or "", None if file is None else str(file))  # Gradio's is a class of its own
+            scores, columns = run(
+                _profile, text or "", None if file is None else str(file)
+            )  # Gradio's is a class of its own
         except EXPECTED as error:
             return [message_html(reason(error), "error"), *nothing, None]
         good, bad = len(scores.table), len(scores.rejected)
         warned = flagged(scores.table, panel)
         more = f" The first {MOST:,} are shown." if good > MOST else ""
-        summary = f"Antibodies scored: {good:,}; with a warning: {warned:,}; not scored: {bad:,}.{more}"
+        summary = f"Antibodies scored: {good:,}; with a warning: {warned:,}; not scored: {bad:,}.{columns}{more}"
         picture = heat_map(scores.table.head(MOST), profile_columns(panel), style=True) if good else ""
         return [
             message_html(summary, "status"),
@@ -84,10 +86,11 @@ def profile_page(panel: "Panel", folder: Path, jobs: Callable[..., Any] | None =
     return blocks
 
 
-def _profile(panel: "Panel", text: str, file: str | None) -> "Scores":
+def _profile(panel: "Panel", text: str, file: str | None) -> "tuple[Scores, str]":
     from antibody_esm.profiles import profile_frame
 
-    return profile_frame(antibodies(text, file, panel.first.reading.chain), panel)
+    frame = antibodies(text, file, panel.first.reading.chain)
+    return profile_frame(frame, panel), recognised_columns(frame)
 
 
 def _explain(panel: "Panel", label: str, antibody: str) -> str:
