@@ -105,7 +105,12 @@ class Reading:
         put(self, "lengths", tuple((int(low), int(high)) for low, high in self.lengths))
 
     def __str__(self) -> str:
-        return " ".join(filter(None, (self.chain, self.fragment)))
+        return " ".join(filter(None, ("joined" if self.chain == "both" else self.chain, self.fragment)))
+
+    @property
+    def title(self) -> str:
+        """Name of the part in tables: ``joined All-CDRs`` if both chains are one text, ``paired All-CDRs`` if two."""
+        return str(self) if self.chain in ("both", "paired") or self.fragment is None else self.fragment
 
     @property
     def chains(self) -> tuple[ChainName, ...]:
@@ -128,8 +133,9 @@ class Reading:
         return (self.chain, mine) == (other.chain, theirs)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values."""
-        return asdict(self) | {"species": list(self.species), "lengths": [list(ends) for ends in self.lengths]}
+        """Return the fields as plain JSON values, and the name of the part in words."""
+        lengths = [list(ends) for ends in self.lengths]
+        return asdict(self) | {"species": list(self.species), "lengths": lengths, "part": str(self)}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
