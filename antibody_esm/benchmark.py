@@ -16,13 +16,14 @@ from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.parts import FRAGMENTS
 from antibody_esm.data.public import PUBLIC, load_dataset
 from antibody_esm.embedding import as_store
-from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
+from antibody_esm.errors import RECOVERABLE, AntibodyESMError, DatasetError, in_one_line
 from antibody_esm.evaluation.cross_validation import CrossValidation
 from antibody_esm.evaluation.overlap import Again, SecondScores
 from antibody_esm.evaluation.test_set_log import Ledger, Opening
 from antibody_esm.files import digest as file_digest
 from antibody_esm.files import resolved, write
 from antibody_esm.folders import recover, replacing_folder
+from antibody_esm.panel import labelled
 from antibody_esm.reports.grid import GridReport
 from antibody_esm.reports.names import pipeline
 from antibody_esm.reports.notes import UNCHECKED
@@ -37,6 +38,7 @@ from antibody_esm.specs import (
     RuntimeSpec,
     SplitSpec,
     TrainSpec,
+    default_split,
 )
 from antibody_esm.store.store import Store
 from antibody_esm.trainer import Trainer
@@ -58,9 +60,10 @@ class Benchmark:
     extractors, classifiers
         Names of presets, or specs.
     data
-        Training set: a name or path as for `load_dataset`, or a `Dataset`.
+        Training set: a name or path as for `load_dataset`, or a `Dataset`. If it has several labels
+        (`Dataset.targets`), every pipeline is run on each of them, and no vector is computed twice.
     tests
-        Test sets, in the same form. Their labels have no part in any fit.
+        Test sets, in the same form, with the same labels. Their labels have no part in any fit.
     fragments
         Parts of the chains, see `Dataset.cut`; None leaves the data as they are.
     chain
@@ -79,6 +82,8 @@ class Benchmark:
         True if numbering checks that each antibody is the molecule that is read, see `Trainer.cross_validate`.
     pipelines
         Pipelines that are no product of lists; `extractors`, `classifiers`, `split` and `decision` are then ignored.
+    by_default
+        True if the pipelines' split was not named, and the one that suits the data is to replace it.
 
     Attributes
     ----------
@@ -117,6 +122,7 @@ class Benchmark:
         runtime: RuntimeSpec | None = None,
         check: bool = True,
         pipelines: Sequence[TrainSpec] | None = None,
+        by_default: bool = False,
     ) -> None:
         for name, choices in {"extractors": extractors, "classifiers": classifiers, "fragments": fragments}.items():
             if isinstance(choices, str) or not choices:
@@ -133,6 +139,7 @@ class Benchmark:
             for extractor, classifier in product(extractors, classifiers)
         )
         self.pipelines = tuple(product_of_lists) if pipelines is None else tuple(dict.fromkeys(pipelines))
+        self._by_default = by_default or (split is None and pipelines is None)
         self.data, self.tests = _Source(data, chain), tuple(_Source(test, chain) for test in tests)
         self.fragments = tuple(fragments)
         self.store = as_store(store)
@@ -159,7 +166,8 @@ class Benchmark:
         Raises
         ------
         AntibodyESMError
-            If the data cannot be loaded, or no pipeline has a result. If a pipeline fails, its error is in `failed`,
+            If the data cannot be loaded, if one of several labels does not fit a pipeline or is not in a test set, or
+            if no pipeline has a result. If a pipeline fails, its error is in `failed`,
             and the others run.
         """
         say = say or logger.info
@@ -169,22 +177,22 @@ class Benchmark:
             recover(resolved(self.output), WRITTEN)  # before earlier results are read
             self.output.mkdir(parents=True, exist_ok=True)
         ledger = Ledger(None if self.output is None else self.output / _LEDGER)
-        grounds = {fragment: _Grounds(self.data, self.tests, fragment, self.check) for fragment in self.fragments}
         cells: list[tuple[TrainSpec, _Grounds, dict[str, Any]]] = []
-        jobs = list(product(self.fragments, self.pipelines))
-        for number, (fragment, spec) in enumerate(jobs, 1):
-            name = pipeline(spec) + (f" on {fragment}" if fragment else "")
+        jobs = list(product(self._grounds(), self.pipelines))
+        for number, (grounds, named) in enumerate(jobs, 1):
+            spec = self._for(named, grounds.data)
+            name = pipeline(spec) + grounds.title
             say(f"[{number}/{len(jobs)}] {name}")
             try:
-                identity = {"spec": _pinned(spec), "data": grounds[fragment].digests, "check": self.check}
-                cell = results.once(identity, partial(self._cell, spec, grounds[fragment]))
+                identity = {"spec": _pinned(spec), "data": grounds.digests, "check": self.check} | grounds.sides(spec)
+                cell = results.once(identity, partial(self._cell, spec, grounds))
             except (AntibodyESMError, OSError) as error:
                 logger.error("%s: %s", name, error)
                 self.failed[name] = error
                 continue
-            for data in grounds[fragment].tests:
-                ledger.record(Opening(data.provenance.source, data.digest, cell["model"]))
-            cells.append((spec, grounds[fragment], cell))
+            for data in grounds.tests:
+                ledger.record(Opening(grounds.opened(data), data.digest, cell["model"]))
+            cells.append((spec, grounds, cell))
         self.computed = results.computed
         if not cells:
             raise next(iter(self.failed.values()))
@@ -196,6 +204,25 @@ class Benchmark:
         if self.output is not None:
             self._write(grid, self.output)
         return grid
+
+    def _for(self, spec: TrainSpec, data: Dataset) -> TrainSpec:
+        """Return the pipeline for these data: with the split that suits them, if none was named."""
+        if not self._by_default:
+            return spec
+        return spec.model_copy(update={"split": default_split(len(data), continuous=spec.is_regression)})
+
+    def _grounds(self) -> "list[_Grounds]":
+        """Return the training and test sets of each fragment and label."""
+        grounds = []
+        for fragment in self.fragments:
+            data = self.data.load(fragment)
+            if data.targets:
+                for spec in {spec.classifier.kind: spec for spec in self.pipelines}.values():
+                    labelled(spec, data)  # raises an error if labels do not fit
+            grounds += [
+                _Grounds(self.data, self.tests, fragment, label, self.check) for label in data.targets or (None,)
+            ]
+        return grounds
 
     def finished(self) -> str | None:
         """Return ``str(run())`` if `output` holds all results of exactly this grid; else None.
@@ -261,7 +288,8 @@ class Benchmark:
             trainer = Trainer.from_spec(spec, store=self.store, runtime=self.runtime)
             return asdict(SecondScores.of(trainer.same_vectors(grounds.data, check=self.check).validation(split)))
 
-        identity = {"spec": _pinned(spec.model_copy(update={"split": split})), "data": grounds.digests[0]}
+        pinned = _pinned(spec.model_copy(update={"split": split}))
+        identity = {"spec": pinned, "data": grounds.digests[0]} | grounds.sides(spec)
         return SecondScores(**results.once(identity, compute))
 
 
@@ -275,7 +303,9 @@ class _Source:
     def identity(self) -> dict[str, str]:
         """Return the digest, or name, that identifies the antibodies."""
         if isinstance(self._source, Dataset):
-            return {"digest": self._source.digest}
+            sides = {name: str(side) for name, side in self._source.directions.items()}
+            name = {"label": self._source.label_name} if self._source.label_name else {}
+            return {"digest": self._source.digest} | name | sides
         chain = {} if self._chain is None else {"chain": str(self._chain)}
         if self._source in PUBLIC:
             return {"name": str(self._source)} | chain  # its files are checked by digests that are part of the code
@@ -294,12 +324,34 @@ class _Source:
 
 
 class _Grounds:
-    """Training set and test sets, cut to one fragment."""
+    """Training set and test sets, cut to one fragment, with one label."""
 
-    def __init__(self, data: _Source, tests: Sequence[_Source], fragment: str | None, check: bool) -> None:
-        self.data = data.load(fragment)
-        self.tests = tuple(self._read(test.load(fragment), check) for test in tests)
+    def __init__(
+        self, data: _Source, tests: Sequence[_Source], fragment: str | None, label: str | None, check: bool
+    ) -> None:
+        whole, self.label = data.load(fragment), label
+        self.data = whole if label is None else whole.target(label)
+        self.tests = tuple(self._read(self._labelled(test.load(fragment)), check) for test in tests)
         self.digests = [data_set.digest for data_set in (self.data, *self.tests)]
+        self.title = (f" on {fragment}" if fragment else "") + (f", {label}" if label else "")
+
+    def _labelled(self, data: Dataset) -> Dataset:
+        """Return a test set with the label of the training set."""
+        name = self.data.label_name
+        if data.targets and name is not None:
+            return data.target(name)
+        if self.label not in (None, data.label_name):
+            raise DatasetError(f"the test set {data.provenance.source} has no label {self.label!r}", column=self.label)
+        return data
+
+    def opened(self, data: Dataset) -> str:
+        """Return the name of a test set in the log: each of several labels is a test set of its own."""
+        return data.provenance.source + (f", {self.label}" if self.label else "")
+
+    def sides(self, spec: TrainSpec) -> dict[str, Any]:
+        """Return the directions that change a number, for the identity of a result."""
+        low = [data.higher_is_better is False for data in (self.data, *self.tests)]
+        return {"low is better": low} if spec.is_regression and any(low) else {}
 
     def _read(self, data: Dataset, check: bool) -> Dataset:
         """Return a test set as read by a model of the training set."""
@@ -333,7 +385,7 @@ def _reports(
     reports = [cross_validation_report(spec, grounds.data, validation, notes, again=again)]
     for data, output in zip(grounds.tests, cell["tests"], strict=True):
         probability = None if output["probability"] is None else np.array(output["probability"])
-        source = data.provenance.source
+        source = grounds.opened(data)
         reports.append(
             evaluation_report(
                 spec,

@@ -4,7 +4,7 @@ Each pipeline runs on one thread, so that its numbers do not depend on the numbe
 """
 
 from math import sqrt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from antibody_esm.specs import (
     ClassifierSpec,
@@ -22,8 +22,11 @@ from antibody_esm.specs import (
     XGBoostSpec,
 )
 
-if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
+_PENALTIES = {
+    "ridge": ("regress__alpha", tuple(10 ** (step / 2) for step in range(11))),
+    "elastic_net": ("regress__regressor__alpha", tuple(10 ** (step / 4) for step in range(-8, -1))),
+}
+"""Parameter of the penalty and its values, from 1 to 100,000 and from .01 to .32, if ``alpha="cv"`` chooses it."""
 
 
 def one_blas_thread() -> Any:
@@ -37,8 +40,10 @@ def one_blas_thread() -> Any:
     return threadpool_limits(limits=1, user_api="blas")
 
 
-def build(spec: ClassifierSpec | RegressorSpec, dim: int) -> "Pipeline":
+def build(spec: ClassifierSpec | RegressorSpec, dim: int) -> Any:
     """Return an unfitted pipeline: ``scale``, if the spec standardizes, and ``classify`` or ``regress``.
+
+    If the penalty is chosen (``alpha="cv"``), it is a `PenaltySearch` of such pipelines.
 
     Parameters
     ----------
@@ -50,6 +55,11 @@ def build(spec: ClassifierSpec | RegressorSpec, dim: int) -> "Pipeline":
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
 
+    if getattr(spec, "alpha", None) == "cv":
+        from antibody_esm.penalty import PenaltySearch
+
+        pipeline = build(spec.model_copy(update={"alpha": 1.0}), dim)
+        return PenaltySearch(pipeline, *_PENALTIES[spec.kind])
     name = "regress" if spec.is_regressor else "classify"
     steps: list[tuple[str, Any]] = [(name, _estimator(spec, dim))]
     if getattr(spec, "standardize", False):

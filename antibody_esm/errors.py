@@ -16,7 +16,8 @@ An invalid configuration is pydantic's ``ValidationError``, and an unfitted mode
 
 import struct
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from tokenize import TokenError
@@ -212,6 +213,19 @@ class DatasetError(AntibodyESMError, ValueError):
         self.row = self.rows[0] if self.rows else None
         self.column = column
         self.reasons = dict(reasons or {})
+
+
+@contextmanager
+def errors_of(path: str | Path) -> Iterator[None]:
+    """Raise a DatasetError that names no file as one that names this file."""
+    try:
+        yield
+    except DatasetError as error:
+        if error.path is not None:
+            raise
+        raise DatasetError(
+            str(error), path, column=error.column, rows=error.rows, reasons=error.reasons or None
+        ) from error
 
 
 class StoreError(AntibodyESMError, RuntimeError):

@@ -73,6 +73,18 @@ def sweep(overrides: Sequence[str]) -> list[list[str]]:
     return [list(job) for job in product(*columns)]
 
 
+def values_of(text: str) -> list[str | None]:
+    """Return the values of one override as text; None for null.
+
+    Examples
+    --------
+    >>> values_of("test.label=flag,'my flag',null")
+    ['flag', 'my flag', None]
+    """
+    values = [_parse(job).value() for (job,) in sweep([text])]
+    return [None if value is None else str(value) for value in values]
+
+
 def _parse(text: str) -> Override:
     try:
         override = OverridesParser.create().parse_override(text)

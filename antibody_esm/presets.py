@@ -72,14 +72,14 @@ CLASSIFIERS: MappingProxyType[str, ClassifierSpec] = MappingProxyType(
 
 REGRESSORS: MappingProxyType[str, RegressorSpec] = MappingProxyType(
     {
-        "ridge": RidgeSpec(),
-        "elastic_net": ElasticNetSpec(),
+        "ridge": RidgeSpec(alpha="cv"),
+        "elastic_net": ElasticNetSpec(alpha="cv"),
         "xgboost_regressor": XGBoostRegressorSpec(),
         "svr": SVRSpec(),
         "gaussian_process_regressor": GaussianProcessRegressorSpec(),
     }
 )
-"""Regressors of continuous labels by name; each name is the spec's ``kind``."""
+"""Regressors of continuous labels by name; each name is the spec's ``kind``. Linear ones choose their penalty."""
 
 ESTIMATORS: MappingProxyType[str, ClassifierSpec | RegressorSpec] = MappingProxyType({**CLASSIFIERS, **REGRESSORS})
 """Classifiers and regressors by name."""

@@ -9,6 +9,7 @@ import numpy as np
 from antibody_esm.data.antibody_tables import Table, read_tables, table_of
 from antibody_esm.data.layouts import Columns
 from antibody_esm.data.reading import Chains
+from antibody_esm.errors import errors_of
 from antibody_esm.evaluation.interval import short
 from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.panel import Panel, blocks
@@ -25,7 +26,9 @@ def profile_file(path: str | Path, panel: Panel, columns: Columns | None = None,
     """Yield a panel's predictions for the antibodies in a file, in batches of rows; see `profile_frame`."""
     first = 0
     for table in read_tables(Path(path), columns, species=panel.first.reading.species):
-        yield _profile(table, panel, first=first, **options)
+        with errors_of(path):
+            scores = _profile(table, panel, first=first, **options)
+        yield scores
         first += len(table.frame)
 
 

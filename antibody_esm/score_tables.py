@@ -9,7 +9,7 @@ from antibody_esm.data.layouts import Columns
 from antibody_esm.data.reading import Chains, Reading
 from antibody_esm.data.tables import advised, chain_columns, ids_of
 from antibody_esm.design.screening import liability_columns
-from antibody_esm.errors import SequenceError, fault
+from antibody_esm.errors import SequenceError, errors_of, fault
 from antibody_esm.evaluation.conformal import CONFIDENCE
 from antibody_esm.predictor import Predictor
 from antibody_esm.sequences import normalise
@@ -68,16 +68,18 @@ def score_file(
     """
     first = 0
     for table in read_tables(Path(path), columns, species=predictor.reading.species):
-        yield score_rows(
-            table,
-            predictor,
-            first=first,
-            threshold=threshold,
-            assay=assay,
-            confidence=confidence,
-            check=check,
-            liabilities=liabilities,
-        )
+        with errors_of(path):
+            scores = score_rows(
+                table,
+                predictor,
+                first=first,
+                threshold=threshold,
+                assay=assay,
+                confidence=confidence,
+                check=check,
+                liabilities=liabilities,
+            )
+        yield scores
         first += len(table.frame)
 
 

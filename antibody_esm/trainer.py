@@ -143,10 +143,16 @@ class Trainer:
 
     @classmethod
     def from_spec(
-        cls, spec: TrainSpec, *, store: str | Path | Store | None = None, runtime: RuntimeSpec | None = None
+        cls,
+        spec: TrainSpec,
+        *,
+        store: str | Path | Store | None = None,
+        runtime: RuntimeSpec | None = None,
+        default_split: bool = False,
     ) -> "Trainer":
-        """Return the trainer of a `TrainSpec`."""
-        return cls(spec.extractor, spec.classifier, spec.split, decision=spec.decision, store=store, runtime=runtime)
+        """Return the trainer of a `TrainSpec`, or of its parts but the split if the default one is to suit the data."""
+        split = None if default_split else spec.split
+        return cls(spec.extractor, spec.classifier, split, decision=spec.decision, store=store, runtime=runtime)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec!r})"
@@ -210,8 +216,8 @@ class Trainer:
         """
         label = self._target.labels(data)
         X = self.embed(data, check=check)
-        # only a decision divides the rows again, and clusters of many sequences take minutes
-        division = Division(SplitSpec()) if self.spec.decision == DecisionSpec() else Division.of(self.spec.split, data)
+        # clusters of many sequences take minutes
+        division = Division.of(self.spec.split, data) if self.spec.divides_again else Division(SplitSpec())
         with one_blas_thread():
             classifier = fit(_classifier(self.spec, X.shape[1]), X, label, division)
         report = self._reports.get(data.digest)

@@ -180,8 +180,14 @@ class Bench:
         return self.table.iloc[list(ASKED)][["id", "heavy", "light", cell.task]].reset_index(drop=True)
 
     def file(self, cell: Cell) -> Path:
-        path = self.folder / f"asked {cell.task}.csv"
-        self.frame(cell).to_csv(path, index=False)
+        """Return the file that is asked about; for every second cell, it is written as another lab would."""
+        if len(str(cell)) % 2:
+            path = self.folder / f"asked {cell.task}.csv"
+            self.frame(cell).to_csv(path, index=False)
+        else:
+            path = self.folder / f"asked {cell.task} of another lab.csv"
+            names = {"id": "Antibody Name", "heavy": "VH", "light": "light_sequence"}
+            self.frame(cell).rename(columns=names).to_csv(path, index=False, sep=";", decimal=",")
         return path
 
     def fasta(self, cell: Cell) -> Path:

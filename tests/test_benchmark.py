@@ -14,7 +14,16 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from antibody_esm import Benchmark, CheckpointError, Dataset, DescriptorSpec, ExtractorSpec, SplitSpec, Trainer
+from antibody_esm import (
+    Benchmark,
+    CheckpointError,
+    Dataset,
+    DatasetError,
+    DescriptorSpec,
+    ExtractorSpec,
+    SplitSpec,
+    Trainer,
+)
 from antibody_esm.cli.benchmark import app
 from antibody_esm.data.dataset import Provenance
 from antibody_esm.reports.grid import GridReport
@@ -251,3 +260,27 @@ def test_an_unknown_data_set_or_fragment_is_an_error(tmp_path: Path, monkeypatch
         ran = CliRunner().invoke(app, ["data=boughter_flu_cdrs", "model=descriptors", override])
         assert ran.exit_code == 1
         assert message in ran.stderr
+
+
+def test_test_sets_of_other_labs_have_columns_of_their_own(tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tables)
+    frame = TEST.to_frame()
+    frame.rename(columns={"heavy": "my chain", "label": "sticky flag"}).to_csv("other.csv", index=False)
+    frame.rename(columns={"heavy": "HeavySequence", "label": "Target"}).to_csv("usual.csv", index=False)
+    words = [word for word in OVERRIDES if not word.startswith("test=")] + ["test=theirs.csv,other.csv,usual.csv"]
+    own = ["test.heavy=vh,'my chain',null", "test.label=flag,'sticky flag',Target"]
+    loaded: list[Dataset] = []
+
+    def from_specs(specs: object, train: object, tests: list[Dataset], *_: object, **__: object) -> None:
+        loaded.extend(tests)
+        raise DatasetError("loaded")
+
+    monkeypatch.setattr(Benchmark, "from_specs", from_specs)
+    assert "no column 'vh'" in CliRunner().invoke(app, words).output
+    done = CliRunner().invoke(app, [*words, *own])
+    assert "note: usual.csv: heavy from 'HeavySequence'" in done.stderr
+    assert [data.sequences for data in loaded] == [TEST.sequences] * 3
+    assert [list(data.binary_labels()) for data in loaded] == [list(TEST.binary_labels())] * 3
+    few = CliRunner().invoke(app, [*words, "test.heavy=a,b"])
+    assert few.exit_code == 2
+    assert "give one column, or one for each of the 3 test sets" in few.output

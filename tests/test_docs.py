@@ -27,6 +27,7 @@ from antibody_esm import Trainer, load_dataset, presets
 from antibody_esm.data.cards import card
 from chains import HEAVY, mutants
 from conftest import ROOT, python_blocks
+from test_own_table import write_tables
 
 MODULES = [
     module.name
@@ -123,16 +124,21 @@ def _saved_model(checkpoint: Path) -> None:
     Trainer("descriptors").fit(load_dataset("boughter_flu_cdrs"), uncertainty=False).save("model/")
 
 
+def _own_table(checkpoint: Path) -> None:
+    write_tables(Path(), 60, {"HIC": 4, "Tm2": 7, "Titer": 0})
+
+
 FIRST = python_blocks(ROOT / "README.md")[0]
 PAGES = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
 RUN: set[str] = set()
 """Pages that a test executes."""
-IN_AN_EMPTY_FOLDER = ("docs/store.md", "docs/large.md", "docs/liabilities.md")
+IN_AN_EMPTY_FOLDER = ("docs/own-table.md", "docs/store.md", "docs/large.md", "docs/liabilities.md")
 FILES: dict[str, Callable[[Path], None]] = {
     "README.md": _tables_of_the_readme,
     "docs/training.md": _files_of_the_training_guide,
     "docs/large.md": _repertoire,
     "docs/security.md": _saved_model,
+    "docs/own-table.md": _own_table,
 }
 """Functions that make the files which a page reads, in the current folder; they take a tiny checkpoint."""
 
@@ -168,6 +174,13 @@ def test_the_training_guide_runs(ran: Ran) -> None:
     assert "Spearman" in ran.printed
     (shown,) = re.findall(r"^ExtractorSpec\(.*$", (ROOT / "docs" / "training.md").read_text(), flags=re.M)
     assert shown in ran.printed.splitlines()
+
+
+@runs("docs/own-table.md")
+def test_the_page_on_your_own_table_runs(ran: Ran) -> None:
+    assert re.search(r"^Tm2 +53 ", ran.printed, re.M)
+    assert re.search(r"^dropped: no Tm2 +7$", ran.printed, re.M)
+    assert {"HIC prediction", "Tm2 low", "Titer warning"} <= set(ran.namespace["profile"])
 
 
 @runs("docs/security.md")

@@ -14,18 +14,24 @@ import pandas as pd
 import pytest
 
 import fuzzing
-from antibody_esm import Dataset, EmbeddingStore, Predictor, Trainer
+from antibody_esm import Dataset, DatasetError, EmbeddingStore, Predictor, Trainer
 from antibody_esm.data.files import read_frames
+from antibody_esm.data.labelled_tables import read_dataset
 from antibody_esm.model_files import manifest_digest
 from antibody_esm.plm.checkpoints import locate
 from antibody_esm.plm.weights import read_weights
 from antibody_esm.store.claims import FOLDER, Claims
 from antibody_esm.store.segments import KEY_BYTES
+from laid_out import FILES, written
 from stores import SEQUENCES, SPEC, rows_of
 
 VH = "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYC"
 SLOW = 10_000 if fuzzing.STRESS else 60
 """Mutants of readers that take some milliseconds each."""
+
+
+MANY = 10_000 if fuzzing.STRESS else 20
+"""Mutants of each layout."""
 
 
 def check(finds: dict[str, tuple[int, BaseException]]) -> None:
@@ -58,6 +64,20 @@ def test_mutants_of_tables_raise_dataset_errors_only(tmp_path: Path, name: str) 
             pass
 
     check(fuzzing.fuzz(TABLES[name], read))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_mutants_of_tables_in_every_layout_raise_dataset_errors_that_name_the_file(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path)[name]
+
+    def read(mutant: bytes) -> None:
+        path.write_bytes(mutant)
+        try:
+            assert len(read_dataset(path, labelled=False, drop=True)) > 0
+        except DatasetError as error:
+            assert error.path == path  # noqa: PT017  a data set is as good as an error here
+
+    check(fuzzing.fuzz(path.read_bytes(), read, MANY))
 
 
 @pytest.fixture(scope="module", params=["logreg", "xgboost"])

@@ -131,7 +131,7 @@ def test_settings_of_the_run_stay_outside_of_the_spec() -> None:
         ("classifier.C=inf", "finite"),
         ("split.folds=2.5", "valid integer"),
         ("split.shuffle=3", "valid boolean"),
-        ("split.by=clone", "'antibody', 'identity', 'group', 'family' or 'fold'"),
+        ("split.by=clone", "'antibody', 'identity', 'group', 'family', 'fold' or 'leave_one_out'"),
         ("split.identity=0.8", "requires by='identity'"),
         ("extractor.pooling=sum", "'mean', 'max', 'std' or 'cls'"),
         ("extractor.model=3", "valid string"),

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from antibody_esm import Dataset, DatasetError, Panel, Predictor, SplitSpec, StoreError, Trainer
-from antibody_esm.cli import train
+from antibody_esm import Benchmark, Dataset, DatasetError, Panel, Predictor, SplitSpec, StoreError, Trainer
+from antibody_esm.cli import app, train
 from antibody_esm.model_files import manifest_digest
 from antibody_esm.panel_files import folder_names
 from antibody_esm.reports.records import number
+from antibody_esm.specs.training import Run
 from reporting import CHARGES, antibodies
 
 LABELS = ("HIC", "Tm2", "odd name (°C)")
@@ -196,6 +198,20 @@ def test_what_is_no_manifest_of_a_panel_is_refused(tmp_path: Path, content: byte
         Panel.load(tmp_path / "nothing")
 
 
+@pytest.mark.filterwarnings("ignore:the classifier was saved with:UserWarning")
+@pytest.mark.filterwarnings("ignore:the training antibodies were numbered by:UserWarning")
+def test_a_panel_saved_by_an_earlier_version_loads_and_predicts_the_same() -> None:
+    """The folder is never made anew."""
+    folder = Path(__file__).parent / "saved_panel"
+    expected, panel = json.loads((folder / "expected.json").read_text()), Panel.load(folder)
+    table = panel.predict(Dataset([*map(str, range(6))], expected["heavy"], fragment="H-CDRs"), check=False)
+    for name, column in expected["scores"].items():
+        if isinstance(column[0], str):
+            assert table[name].tolist() == column
+        else:
+            np.testing.assert_allclose(table[name], column, rtol=1e-5, atol=1e-6)
+
+
 def test_names_of_folders_are_plain_and_distinct() -> None:
     labels = ["a", "A", "a!", "../..", "con/..", "°", "x" * 300, "x" * 301]
     names = list(folder_names(labels).values())
@@ -214,7 +230,7 @@ def test_models_of_a_panel_have_one_language_model_and_read_one_part() -> None:
     assert {"HIC low", "flag probability"} <= set(mixed.predict(antibodies(2, seed=3), check=False))
 
 
-def test_a_panel_is_tested_on_data_with_the_same_labels() -> None:
+def test_a_panel_is_tested_on_data_with_the_same_labels(tmp_path: Path) -> None:
     panel, test = fitted(), measured(60).subset(range(40, 60))
     with pytest.raises(DatasetError, match="no label HIC, Tm2"):
         panel.evaluate(antibodies(12, continuous=True))
@@ -222,7 +238,16 @@ def test_a_panel_is_tested_on_data_with_the_same_labels() -> None:
     assert [len(report.data) for report in grid.reports] == [20, 20, 20]
     single = panel["HIC"].evaluate(test.target("HIC"), check=False)
     assert grid.reports[0].scores["spearman"] == single.scores["spearman"]
-    assert "HIC" in str(grid)
+    folder, table, rows = panel.save(tmp_path / "panel"), tmp_path / "test.csv", tmp_path / "rows.csv"
+    test.to_frame().to_csv(table, index=False)
+    words = ["evaluate", str(table), "-m", str(folder), "--no-check", "--store", str(tmp_path / "store")]
+    result = CliRunner().invoke(app.app, [*words, "-o", str(rows)])
+    assert result.exit_code == 0, result.output
+    assert "odd name (°C)" in result.output
+    assert pd.read_csv(rows).groupby("target").size().tolist() == [20, 20, 20]
+    assert (folder / "HIC" / "openings.jsonl").exists()
+    result = CliRunner().invoke(app.app, [*words, "--label", "HIC"])
+    assert "a panel is tested on all of its labels" in result.output
 
 
 def test_the_command_trains_all_labels_and_its_metrics_are_those_of_single_runs(tmp_path: Path) -> None:
@@ -238,20 +263,58 @@ def test_the_command_trains_all_labels_and_its_metrics_are_those_of_single_runs(
             json.loads((tmp_path / words[-1].partition("=")[2].rpartition("/")[2] / "metrics.json").read_text())
         )
 
-    several = run("data.label=[HIC,Tm2]", f"output={tmp_path / 'both'}")
-    single = run("data.label=HIC", f"output={tmp_path / 'one'}")
+    single = run("data.label=HIC", f"output={tmp_path / 'run'}")
+    several = run("data.label=[HIC,Tm2]", f"output={tmp_path / 'run'}")
     assert list(several["targets"]) == ["HIC", "Tm2"]
     apart = ("reproduce", "data_digest")
     ours, alone = (
         {key: value for key, value in each.items() if key not in apart} for each in (several["targets"]["HIC"], single)
     )
     assert close(ours, alone)
-    rows = pd.read_csv(tmp_path / "both" / "out_of_fold.csv")
+    rows = pd.read_csv(tmp_path / "run" / "out_of_fold.csv")
     assert rows.groupby("target").size().to_dict() == {"HIC": 36, "Tm2": 20}
-    page = (tmp_path / "both" / "report.html").read_text(encoding="utf-8")
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert "on 2 labels" in page
-    panel = Panel.load(tmp_path / "both" / "model")
-    assert list(panel) == ["HIC", "Tm2"]
-    run("data.label=HIC", f"output={tmp_path / 'both'}")
-    assert Predictor.load(tmp_path / "both" / "model").data.label == "HIC"
-    assert not (tmp_path / "both" / "model" / "Tm2").exists()
+    assert list(Panel.load(tmp_path / "run" / "model")) == ["HIC", "Tm2"]
+    next_run = Run.compose([*common, "data.label=HIC"])
+    assert {f"model/{name}/manifest.json" for name in ("HIC", "Tm2")} <= {*train._results(next_run, tmp_path / "run")}
+    assert "model/panel.json" in train._results(next_run, tmp_path / "run")
+
+
+def test_a_benchmark_runs_every_pipeline_on_every_label() -> None:
+    data, test = measured().subset(range(40)), measured(60).subset(range(40, 60))
+
+    def benchmark(data: Dataset, test: Dataset) -> Benchmark:
+        return Benchmark(["descriptors"], ["ridge"], data, [test], split=THREE, check=False)
+
+    several = benchmark(data, test)
+    grid = several.run()
+    assert (several.computed, len(grid.reports), len(grid.columns)) == (3, 6, 6)
+    for label in LABELS[:2]:
+        single = Benchmark(
+            ["descriptors"], ["ridge"], data.target(label), [test.target(label)], split=THREE, check=False
+        )
+        alone = {report.is_cross_validation: report for report in single.run().reports}
+        mine = {report.is_cross_validation: report for report in grid.reports if report.data.label_name == label}
+        for kind, report in mine.items():
+            assert close(report.to_dict()["scores"], alone[kind].to_dict()["scores"])
+        assert mine[False].openings == 1
+    assert "HIC, test" in str(grid)
+    with pytest.raises(DatasetError, match="3 of 3 labels do not fit logreg"):
+        Benchmark(["descriptors"], ["ridge", "logreg"], data).run()
+    with pytest.raises(DatasetError, match="has no label 'HIC'"):
+        benchmark(data, antibodies(20, continuous=True)).run()
+    with pytest.raises(DatasetError, match="no label 'Tm2'"):
+        benchmark(data, replace(test, targets=("HIC",))).run()
+
+
+def test_a_result_of_a_benchmark_depends_on_the_better_side(tmp_path: Path) -> None:
+    data = measured().target("HIC")
+    options: dict[str, Any] = {"split": THREE, "check": False, "output": tmp_path / "benchmark"}
+    first = Benchmark(["descriptors"], ["ridge"], data, **options)
+    grid = first.run()
+    assert first.finished() == str(grid)
+    other = Benchmark(["descriptors"], ["ridge"], replace(data, directions={"HIC": True}), **options)
+    assert other.finished() is None
+    other.output = None  # pages take time
+    assert other.run().reports[0].scores["top_k_recall"].tolist() != grid.reports[0].scores["top_k_recall"].tolist()

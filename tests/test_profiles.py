@@ -1,7 +1,10 @@
 """Predictions of a panel for tables, and their heat map."""
 
+import asyncio
+import os
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +20,8 @@ from antibody_esm.reports.profile_page import MOST, STEPS, ProfileColumn
 from antibody_esm.score_tables import score_frame
 from reporting import antibodies
 from test_panel import LABELS, fitted, measured, trainer
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
 
 
 def frame(n: int = 8) -> pd.DataFrame:
@@ -134,3 +139,27 @@ def test_the_command_writes_table_page_and_rejected_rows_of_a_panel(tmp_path: Pa
     assert "line 4" in str(strict.output) + str(strict.exception)
     assert not (tmp_path / "strict.csv").exists()
     assert Predictor.load(model / "HIC").data.label == "HIC"
+
+
+def test_the_web_page_of_a_panel_shows_the_profile_and_explains_a_label(tmp_path: Path) -> None:
+    from antibody_esm.cli.web_profile import profile_page
+
+    panel, table = fitted(), frame()
+
+    async def made() -> Any:
+        return profile_page(panel, tmp_path)
+
+    score, explain = (function.fn for function in list(asyncio.run(made()).fns.values())[:2])
+    table.to_csv(tmp_path / "t.csv", index=False)
+    message, profile, download, rejected, _, scores = score("", str(tmp_path / "t.csv"))
+    assert "Antibodies scored: 6;" in message
+    assert "not scored: 2." in message
+    assert profile["value"].count("<th scope='row'>") == 6
+    assert len(pd.read_csv(download["value"])) == 6
+    assert len(rejected["value"]) == 2
+    name = scores.table["id"][1]
+    assert name in explain(scores, f" {name} ", "Tm2")
+    assert "There is no antibody" in explain(scores, "<nobody>", "Tm2")
+    assert "<nobody>" not in explain(scores, "<nobody>", "Tm2")
+    assert "There is no label" in explain(scores, name, "x")
+    assert "paste sequences" in score("", None)[0]

@@ -20,6 +20,8 @@ from skops.io import _trusted_types as of_skops
 from antibody_esm import DecisionSpec, KNeighborsSpec, SplitSpec, StoreError, presets, trusted_types
 from antibody_esm.classifiers import build
 from antibody_esm.evaluation.calibration import decide
+from antibody_esm.evaluation.cross_validation import fit
+from antibody_esm.evaluation.splits import Division
 from antibody_esm.serialization import dumps, loads, reproducible
 from antibody_esm.trusted_types import LISTS, TRUSTED, skops_io
 
@@ -39,7 +41,8 @@ def fitted(kind: str, decision: DecisionSpec) -> Any:
     X = generator.normal(size=(60, 4))
     value = X[:, 0] + generator.normal(size=60)
     estimator = decide(build(presets.ESTIMATORS[kind], 4), decision, SplitSpec())
-    return estimator.fit(X, value if kind in presets.REGRESSORS else (value > 0).astype(int))
+    label = value if kind in presets.REGRESSORS else (value > 0).astype(int)
+    return fit(estimator, X, label, Division(SplitSpec()))
 
 
 @pytest.mark.parametrize(("kind", "decision"), FITTED, ids=str)

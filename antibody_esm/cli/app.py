@@ -10,7 +10,7 @@ from antibody_esm.cli.explain import explain_command
 from antibody_esm.cli.liabilities import liabilities_command
 from antibody_esm.cli.predict import predict_command
 from antibody_esm.cli.scan import scan_command
-from antibody_esm.cli.web import app_command
+from antibody_esm.cli.web_server import app_command
 
 app = typer.Typer(
     add_completion=False,

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from antibody_esm.errors import DatasetError, SequenceError
+from antibody_esm.errors import DatasetError, SequenceError, errors_of
 from antibody_esm.files import beside, remove_leftovers, resolved, size
 from antibody_esm.folders import refuse_obstacles
 from antibody_esm.sequences import BETWEEN
@@ -72,8 +72,9 @@ def _antibodies(path: Path, reading: "Reading", columns: "Columns | None") -> It
 
     first = 0
     for table in read_tables(path, columns, species=reading.species):
-        names = ids_of(table.frame, table.recognised.columns.id, first)
-        for name, *chains in zip(names, *_chains(table, reading), strict=True):
+        with errors_of(path):
+            names, columns_read = ids_of(table.frame, table.recognised.columns.id, first), _chains(table, reading)
+        for name, *chains in zip(names, *columns_read, strict=True):
             refused = next((chain for chain in chains if isinstance(chain, Unknown)), None)
             one_text = len(set(chains)) == 1  # both domains in one sequence
             yield name, refused or (chains[0] if one_text else BETWEEN.join(chain or "" for chain in chains))
@@ -102,8 +103,9 @@ def check_table(file: Path, reading: "Reading", columns: "Columns | None" = None
         raise DatasetError("there is no such file", file)
     if on_disk(file).is_file():  # a pipe can be read only once
         for table in islice(read_tables(file, columns, cut=False), 1):
-            ids_of(table.frame, table.recognised.columns.id, 0)
-            _chains(table, reading)
+            with errors_of(file):
+                ids_of(table.frame, table.recognised.columns.id, 0)
+                _chains(table, reading)
 
 
 def check_suffix(out: Path | None, *suffixes: str) -> None:

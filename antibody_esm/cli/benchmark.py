@@ -4,7 +4,7 @@ import textwrap
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -38,8 +38,12 @@ OVERRIDES are key=value, or key=value,value for the grid:
   test=        test sets: names of data sets, or paths of tables
   data=        training set: name of a data set, or path of a table
   data.*       columns of tables: data.id=, data.heavy=, data.light=,
-               data.label=, data.groups=; labels of the training set:
-               data.labels=; chain: data.chain=heavy, light, paired or both
+               data.label=, data.groups=, data.layout=, data.sheet=, or several
+               labels, which all test sets have: 'data.label=[HIC,Tm2]';
+               labels of the training set: data.labels=; chain:
+               data.chain=heavy, light, paired or both
+  test.*       columns of test sets that have others than the training set:
+               test.heavy= and so on; one for all, or one for each
   extractor.*  classifier.*  split.*  decision.*  runtime.*
                fields of the specs; --cfg grid shows all
   store=       folder of embeddings, embeddings/ by default
@@ -55,7 +59,8 @@ Examples:
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 _OUTPUT = "benchmark"
-_COLUMNS = ("id", "heavy", "light", "label", "groups", "chain")
+_OF_TESTS = ("id", "heavy", "light", "label", "groups", "layout", "sheet")
+_COLUMNS = (*_OF_TESTS, "chain", "higher_is_better")
 
 
 @app.command(help=_HELP)
@@ -68,7 +73,7 @@ def benchmark(
         from antibody_esm.overrides import refused
 
         with refused():
-            runs, fragments, tests = _grid(overrides or [])
+            runs, fragments, tests, of_tests = _grid(overrides or [])
         if cfg:
             import yaml
 
@@ -77,25 +82,34 @@ def benchmark(
             print("---\n".join(texts), end="")  # noqa: T201
             return
         kept.become(f"finished results are in {runs[0].output or _OUTPUT}; the same command continues from there")
-        raise typer.Exit(_run(runs, fragments, tests))
+        by_default = not any(text.startswith("split.") for text in overrides or [])
+        raise typer.Exit(_run(runs, fragments, tests, of_tests, by_default))
 
 
-def _run(runs: "list[Run]", fragments: list[str | None], tests: list[str]) -> int:
+def _run(
+    runs: "list[Run]",
+    fragments: list[str | None],
+    tests: list[str],
+    of_tests: list[dict[str, str | None]],
+    by_default: bool,
+) -> int:
     from antibody_esm.benchmark import WRITTEN, Benchmark
 
     run, began = runs[0], time.monotonic()
     output = run.output or _OUTPUT
     check_folder(Path(output), WRITTEN, [run.data.source, run.data.labels, *tests])
     columns = {name: value for name in _COLUMNS if (value := getattr(run.data, name)) is not None}
+    mappings = [{name: value for name, value in (columns | own).items() if value is not None} for own in of_tests]
     grid = Benchmark.from_specs(
         [run.train for run in runs],
         _source(run.data.source, columns | ({"labels": run.data.labels} if run.data.labels else {})),
-        [_source(test, columns) for test in tests],
+        [_source(test, mapping) for test, mapping in zip(tests, mappings, strict=True)],
         fragments,
         store=run.store,
         output=output,
         runtime=run.runtime,
         check=run.data.check,
+        by_default=by_default,
     )
     text = grid.finished()
     if text is None:
@@ -109,17 +123,21 @@ def _run(runs: "list[Run]", fragments: list[str | None], tests: list[str]) -> in
     return 1 if grid.failed else 0
 
 
-def _grid(overrides: list[str]) -> "tuple[list[Run], list[str | None], list[str]]":
-    """Return a run for each pipeline, the fragments and the test sets."""
-    from antibody_esm.overrides import invalid, sweep
+def _grid(overrides: list[str]) -> "tuple[list[Run], list[str | None], list[str], list[dict[str, str | None]]]":
+    """Return a run for each pipeline, the fragments, the test sets, and the columns that are named for each of these.
+
+    A column that is null is recognised, whatever that of the training set.
+    """
+    from antibody_esm.overrides import invalid, sweep, values_of
     from antibody_esm.specs.training import Run
 
-    lists: dict[str, list[str]] = {"fragment": [], "test": []}
+    of_tests = [f"test.{name}" for name in _OF_TESTS]
+    lists: dict[str, list[str | None]] = {name: [] for name in ("fragment", "test", *of_tests)}
     rest = []
     for text in overrides:
         key = text.partition("=")[0]
         if key in lists:
-            lists[key] += [job[0].partition("=")[2] for job in sweep([text])]
+            lists[key] += values_of(text)
         else:
             rest.append(text)
     runs = [Run.compose(job) for job in sweep(["data=boughter", *rest])]
@@ -128,16 +146,25 @@ def _grid(overrides: list[str]) -> "tuple[list[Run], list[str | None], list[str]
             raise invalid(name, rest, "only one value is allowed for the whole grid")
     if runs[0].data.fragment is not None:
         raise invalid("data.fragment", runs[0].data.fragment, "use fragment=, which accepts several values")
-    return runs, [*lists["fragment"]] or [None], lists["test"]
+    tests = [str(test) for test in lists["test"]]
+    own: list[dict[str, str | None]] = [{} for _ in tests]
+    for name in of_tests:
+        values = lists[name] * max(1, len(tests)) if len(lists[name]) == 1 else lists[name]
+        if values and len(values) != len(tests):
+            raise invalid(name, values, f"give one column, or one for each of the {len(tests)} test sets")
+        for mapping, value in zip(own, values, strict=False):
+            mapping[name.removeprefix("test.")] = value
+    return runs, [*lists["fragment"]] or [None], tests, own
 
 
-def _source(source: str, options: dict[str, str]) -> "str | Dataset":
+def _source(source: str, options: dict[str, Any]) -> "str | Dataset":
     """Return the name or path of a data set, which is loaded later; or the data themselves if columns are named."""
     from antibody_esm.data.public import PUBLIC, load_dataset
 
     if source in PUBLIC:
-        options = {name: value for name, value in options.items() if name in ("chain", "labels")}
-    return load_dataset(source, **options) if options else source  # type: ignore[arg-type]  # all text
+        several = {"label"} if isinstance(options.get("label"), tuple) else set()
+        options = {name: value for name, value in options.items() if name in {"chain", "labels"} | several}
+    return load_dataset(source, **options) if options else source
 
 
 def main() -> None:

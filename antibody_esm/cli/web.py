@@ -1,25 +1,15 @@
-"""``antibody-esm app``: a local web page with scores and explanations of antibodies."""
+"""Page of a model in a browser: scores and explanations of antibodies, as Gradio's blocks."""
 
 import html
 import math
-import os
 import re
 import tempfile
-import time
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
-from signal import SIGINT
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import typer
-
-from antibody_esm.cli.errors import reported
-from antibody_esm.cli.web_folder import TABLE, remove_old, temporary_folder
-from antibody_esm.cli.web_security import Gate
-from antibody_esm.cli.web_worker import EXPECTED, Worker, reason
+from antibody_esm.cli.web_folder import TABLE, remove_old
+from antibody_esm.cli.web_worker import EXPECTED, reason
 from antibody_esm.errors import DatasetError
 from antibody_esm.sequences import BETWEEN, Chain
 from antibody_esm.unknown import Unknown
@@ -38,125 +28,14 @@ MOST = 2_000
 """Most antibodies at a time."""
 LONGEST = 2_000
 """Most residues of a sequence."""
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 _TEXT = (".csv", ".tsv", ".tab", ".txt", ".xlsx", ".fasta", ".fa", ".faa", ".fas")
 """Suffixes of unpacked files, and of workbooks, which are limited; a packed file may unpack to more than memory."""
 _WIDTHS = {"row": 50, "id": 160, "calibrated": 150, "warning": 330}
 """Widths of columns in pixels; other columns have 105."""
-_KEPT = 3600
+KEPT = 3600
 """Seconds for which uploads, tables and scores of a session are kept."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """Beginnings of a cell that spreadsheets read as a formula; the last four are wide forms of the first four."""
-
-
-def app_command(
-    model: Annotated[Path, typer.Option("--model", "-m", help="Folder of a saved model.")],
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 allows other computers.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 7860,
-    store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
-    time_limit: Annotated[float, typer.Option(min=1, help="Time limit of a job, in seconds.")] = 300,
-    api: Annotated[bool, typer.Option("--api", help="Allow programs to call the page's function `score`.")] = False,
-) -> None:
-    """Open a web page that scores and explains antibodies; needs the extra [app]. Ctrl-C ends it."""
-    with reported(), temporary_folder() as folder:
-        # Gradio reads these on import: no calls to other hosts, and only files of its own folder are served.
-        os.environ |= {
-            "GRADIO_ANALYTICS_ENABLED": "False",
-            "GRADIO_ALLOWED_PATHS": "",
-            "GRADIO_TEMP_DIR": str(folder),
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-        }
-        try:
-            with _without_proxies():  # with a SOCKS proxy, the import of Gradio fails
-                import gradio  # noqa: F401
-        except ImportError as error:
-            raise ValueError("the web page needs Gradio: pip install 'antibody_esm[app]'") from error
-
-        for category in (DeprecationWarning, FutureWarning, ResourceWarning):  # Gradio's own, of each request
-            warnings.simplefilter("ignore", category)
-
-        load = partial(_load, model, store, workers)
-        predictor = load()
-        with Worker(load, time_limit) as jobs:
-            blocks = page(predictor, folder, jobs, api=api)
-            try:
-                _open(blocks, host.lower(), port, api)
-                print(f"http://{host}:{port} (Ctrl-C ends it)", flush=True)  # noqa: T201
-                while blocks.is_running:
-                    time.sleep(0.1)
-            except KeyboardInterrupt as end:
-                if getattr(end, "number", SIGINT) != SIGINT:
-                    raise
-            finally:
-                blocks.close(verbose=False)
-
-
-def _load(model: Path, store: Path, workers: int | None) -> "Predictor":
-    from antibody_esm.predictor import Predictor
-    from antibody_esm.specs import RuntimeSpec
-
-    return Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
-
-
-def _open(blocks: Any, host: str, port: int, api: bool) -> None:
-    """Start the server in its own threads.
-
-    Raises
-    ------
-    ValueError
-        If the server cannot listen, or does not answer. Gradio's own messages advise a public link.
-    """
-    import gradio as gr
-    from starlette.middleware import Middleware
-
-    hosts = _LOOPBACK if host in _LOOPBACK else ()
-    gate = Middleware(Gate, hosts=hosts, largest=LARGEST + 65_536, api=api)
-    try:
-        with _without_proxies():
-            blocks.queue(max_size=20, api_open=False).launch(
-                server_name=host,
-                server_port=port,
-                prevent_thread_lock=True,
-                share=False,
-                inbrowser=False,
-                show_error=False,
-                quiet=True,
-                footer_links=[],
-                run_history=False,
-                enable_monitoring=False,
-                mcp_server=False,
-                pwa=False,
-                ssr_mode=False,
-                allowed_paths=[],
-                max_file_size=LARGEST,
-                state_session_capacity=100,
-                theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
-                app_kwargs={"middleware": [gate]},
-            )
-    except OSError:
-        raise ValueError(
-            f"cannot listen on {host}, port {port}: the port is in use, or the address is not of this computer; "
-            "choose another --port or --host"
-        ) from None
-    except Exception as error:  # Gradio raises a plain Exception, or a ValueError whose message advises share=True
-        if type(error) not in (Exception, ValueError):  # other errors are not hidden
-            raise
-        raise ValueError(f"the page does not answer at {host}, port {port}; choose another --host or --port") from None
-
-
-@contextmanager
-def _without_proxies() -> Iterator[None]:
-    """Hide proxies from Gradio, whose request to its own server must not go through a proxy."""
-    proxies = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
-    for name in proxies:
-        del os.environ[name]
-    os.environ["NO_PROXY"] = "*"  # also those of the system
-    try:
-        yield
-    finally:
-        del os.environ["NO_PROXY"]
-        os.environ |= proxies
 
 
 def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None = None, *, api: bool = False) -> Any:
@@ -184,9 +63,7 @@ def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None =
             scores = run(_score, text or "", None if file is None else str(file))  # Gradio's is a class of its own
         except EXPECTED as error:
             return [message_html(reason(error), "error"), *nothing, None, None]
-        remove_old(folder, _KEPT)
-        path = Path(tempfile.mkdtemp(prefix=TABLE, dir=folder)) / "scores.csv"
-        without_formulas(scores.table).to_csv(path, index=False)
+        path = downloadable(scores.table, folder)
         readable = shown(scores.table)
         widths = [_WIDTHS.get(str(column), 105) for column in readable.columns]
         good, bad = len(scores.table), len(scores.rejected)
@@ -195,7 +72,7 @@ def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None =
         return [
             message_html(summary + (" Click an antibody to explain its score." if good else ""), "status"),
             gr.update(value=readable, visible=good > 0, column_widths=widths),
-            gr.update(value=str(path), visible=good > 0),
+            gr.update(value=path, visible=good > 0),
             gr.update(value=scores.rejected.astype(str), visible=bad > 0),
             gr.update(visible=False),
             scores,
@@ -233,9 +110,9 @@ def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None =
         table = gr.update(value=shown(mutations.head(20)), visible=True)
         return [message_html(text, "status"), gr.update(value=figure, visible=True), table]
 
-    with gr.Blocks(title="antibody_esm", analytics_enabled=False, delete_cache=(_KEPT, _KEPT)) as blocks:
+    with gr.Blocks(title="antibody_esm", analytics_enabled=False, delete_cache=(KEPT, KEPT)) as blocks:
         gr.HTML(f"<h1>antibody_esm</h1><p>{html.escape(_about(predictor))}</p>")
-        scores, chosen = gr.State(time_to_live=_KEPT), gr.State(time_to_live=_KEPT)
+        scores, chosen = gr.State(time_to_live=KEPT), gr.State(time_to_live=KEPT)
         with gr.Row():
             text = gr.Textbox(label="Sequences: FASTA, or one per line", lines=8, max_lines=8, elem_id="text")
             file = gr.File(label=f"Or a file: FASTA, CSV, TSV, Excel; at most {LARGEST // 10**6} MB", elem_id="file")
@@ -360,6 +237,14 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.3f}"
     return str(value)
+
+
+def downloadable(table: "pd.DataFrame", folder: Path) -> str:
+    """Write a table as CSV to a folder of its own under `folder`, without formulas, and return its path."""
+    remove_old(folder, KEPT)
+    path = Path(tempfile.mkdtemp(prefix=TABLE, dir=folder)) / "scores.csv"
+    without_formulas(table).to_csv(path, index=False)
+    return str(path)
 
 
 def message_html(text: str, role: Literal["status", "error"]) -> str:

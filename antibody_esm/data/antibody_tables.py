@@ -12,7 +12,7 @@ from antibody_esm.data.contigs import pair_contigs
 from antibody_esm.data.files import metadata_of, read_frames, with_index
 from antibody_esm.data.layouts import PLAIN, Columns, Layout, layout_of
 from antibody_esm.data.reading import incomplete
-from antibody_esm.errors import DatasetError
+from antibody_esm.errors import errors_of
 from antibody_esm.numbering import REGIONS, SPECIES, number
 from antibody_esm.sequences import ALPHABET, is_nucleic
 from antibody_esm.unknown import Unknown
@@ -70,7 +70,7 @@ def read_tables(
     first = next(frames, None)
     if first is None:
         return
-    try:
+    with errors_of(path):
         layout = layout_of(first.columns, None if columns is None else columns.layout)
         if layout.pairs:
             first, frames = pd.concat([first, *frames], ignore_index=True), iter(())
@@ -81,10 +81,6 @@ def read_tables(
             if recognised is None:
                 recognised = _announced(arranged, columns or Columns(), str(path), layout, labelled)
             yield Table(arranged, recognised)
-    except DatasetError as error:
-        if error.path is not None:
-            raise
-        raise DatasetError(str(error), path, column=error.column, rows=error.rows, reasons=error.reasons) from error
 
 
 def table_of(

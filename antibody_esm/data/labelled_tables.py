@@ -1,6 +1,5 @@
 """Tables of labelled antibodies as data sets; messages name each faulty row."""
 
-import hashlib
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +28,7 @@ from antibody_esm.data.tables import (
     with_single_chains,
 )
 from antibody_esm.errors import DatasetError, SequenceError, fault, listed
+from antibody_esm.files import digest
 from antibody_esm.numbering import SPECIES
 from antibody_esm.sequences import BETWEEN, Chain, normalise
 from antibody_esm.unknown import Unknown
@@ -335,6 +335,5 @@ def _provenance(path: Path | None, rows: int, recognised: Recognised, refused: d
     if path is None:
         return Provenance("a DataFrame", counts=counts, dropped=refused, columns=columns)
     file = on_disk(path)
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
     name = file.name if file == path else f"{file.name}/{path.name}"
-    return Provenance(name, sha256={file.name: digest}, counts=counts, dropped=refused, columns=columns)
+    return Provenance(name, sha256={file.name: digest(file)}, counts=counts, dropped=refused, columns=columns)

@@ -15,7 +15,7 @@ from antibody_esm.data.reading import Chains, Reading, incomplete
 from antibody_esm.data.tables import advised, chain_columns, ids_of
 from antibody_esm.design.panel import LiabilityPanel
 from antibody_esm.design.rules import LiabilitySearch
-from antibody_esm.errors import DatasetError, SequenceError, fault, listed, place
+from antibody_esm.errors import DatasetError, SequenceError, errors_of, fault, listed, place
 from antibody_esm.numbering import CDRS, SPECIES, Domain, absent_reason, best, number
 from antibody_esm.sequences import Chain, ModelText, normalise
 
@@ -239,7 +239,9 @@ def _batches(
     if isinstance(antibodies, Path) or (isinstance(antibodies, str) and _is_file(antibodies)):
         first = 0
         for table in read_tables(Path(antibodies), columns, species=species):
-            yield _frame_batch(table, chain, first)
+            with errors_of(antibodies):
+                batch = _frame_batch(table, chain, first)
+            yield batch
             first += len(table.frame)
         if not first:
             raise DatasetError("there are no antibodies", antibodies)

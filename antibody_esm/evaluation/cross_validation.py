@@ -91,6 +91,8 @@ def cross_validate(
 def fit(classifier: Any, features: NDArray[Any], label: NDArray[Any], division: Division) -> Any:
     """Fit a classifier or regressor, and return it; if its `fit` takes ``division``, it is called with it.
 
+    Of a search, the pipeline that it chose is returned.
+
     Parameters
     ----------
     features, label
@@ -101,7 +103,8 @@ def fit(classifier: Any, features: NDArray[Any], label: NDArray[Any], division: 
     from sklearn.utils.validation import has_fit_parameter
 
     kept = {"division": division} if has_fit_parameter(classifier, "division") else {}
-    return classifier.fit(features, label, **kept)
+    fitted = classifier.fit(features, label, **kept)
+    return getattr(fitted, "best_estimator_", fitted)
 
 
 FoldPredictions = tuple[NDArray[Any], NDArray[np.float64] | None]

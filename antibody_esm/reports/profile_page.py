@@ -234,15 +234,15 @@ def _colours() -> str:
 
 
 _STYLE = (
-    ".profile table{border-collapse:separate;border-spacing:2px;"
+    ".profile{overflow-x:auto}.profile table{border-collapse:separate!important;border-spacing:2px;"
     "font-variant-numeric:tabular-nums}"
-    ".profile td,.profile th{padding:.12rem .5rem;line-height:1.3;text-align:center;border:0;white-space:nowrap;"
-    "min-width:4.5rem}"
+    ".profile table td,.profile table th{padding:.12rem .5rem!important;line-height:1.3;text-align:center;"
+    "border:0!important;white-space:nowrap;min-width:4.5rem}.profile table{border:0!important}"
     ".profile thead th{font-weight:650;color:inherit;vertical-align:bottom}"
-    ".profile th[scope=row]{text-align:left;position:sticky;left:0;background:var(--paper,inherit);max-width:13rem;"
-    "overflow:hidden;text-overflow:ellipsis;font-weight:500}"
+    ".profile table th[scope=row]{text-align:left;position:sticky;left:0;background:var(--paper,inherit);"
+    "max-width:13rem;overflow:hidden;text-overflow:ellipsis;font-weight:500}"
     ".profile span{display:block;font-size:.75em;font-weight:400;opacity:.75}"
-    ".profile .note{text-align:left;white-space:normal;min-width:14rem;font-size:.85em}"
+    ".profile table .note{text-align:left;white-space:normal;min-width:14rem;font-size:.85em}"
     ".profile .none{opacity:.6;font-style:italic}.profile td[class]{border-radius:3px}"
     ".legend{display:flex;align-items:center;gap:2px;font-size:.85rem}.legend span{padding:0 .4rem}"
     ".legend i{width:1.6rem;height:1rem;border-radius:3px;outline:1px solid rgba(128,128,128,.35);outline-offset:-1px}"

@@ -101,8 +101,9 @@ class RidgeSpec(_Regressor):
     """Linear regression with an L2 penalty, for continuous labels."""
 
     kind: Literal["ridge"] = "ridge"
-    alpha: PositiveFloat = 1.0
-    """Strength of the penalty."""
+    alpha: PositiveFloat | Literal["cv"] = 1.0
+    """Strength of the penalty. ``cv`` chooses it from 1 to 100,000 on folds of the training rows, which keep the units
+    of the split together."""
     standardize: bool = True
 
 
@@ -113,8 +114,8 @@ class ElasticNetSpec(_Regressor):
     """
 
     kind: Literal["elastic_net"] = "elastic_net"
-    alpha: PositiveFloat = 0.1
-    """Strength of both penalties."""
+    alpha: PositiveFloat | Literal["cv"] = 0.1
+    """Strength of both penalties. ``cv`` chooses it from .01 to .32, like that of `RidgeSpec`."""
     l1_ratio: Share = 0.5
     tol: PositiveFloat = 1e-6
     max_iter: PositiveInt = 10_000

@@ -55,6 +55,11 @@ class TrainSpec(Spec):
         """True if labels are continuous."""
         return self.classifier.is_regressor
 
+    @property
+    def divides_again(self) -> bool:
+        """True if a fit divides its rows into folds: for a decision, or for the choice of a penalty."""
+        return self.decision != DecisionSpec() or getattr(self.classifier, "alpha", None) == "cv"
+
     @classmethod
     def compose(cls, overrides: Sequence[str] = ()) -> "TrainSpec":
         """Return the spec that ``antibody-train`` runs with these overrides.
@@ -92,6 +97,8 @@ class DataSettings(Frozen):
     part: str | None = None
     species: tuple[str, ...] | None = None
     labels: str | None = None
+    layout: str | None = None
+    sheet: str | None = None
     higher_is_better: bool | dict[str, bool] | None = None
     check: bool = True
 

@@ -1,0 +1,105 @@
+"""Page of a panel in a browser: the profile of antibodies as a heat map, and explanations of one label."""
+
+import html
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from antibody_esm.cli.web import KEPT, LARGEST, antibodies, downloadable, message_html
+from antibody_esm.cli.web_worker import EXPECTED, reason
+from antibody_esm.sequences import BETWEEN
+
+if TYPE_CHECKING:
+    from antibody_esm.panel import Panel
+    from antibody_esm.score_tables import Scores
+
+
+def profile_page(panel: "Panel", folder: Path, jobs: Callable[..., Any] | None = None, *, api: bool = False) -> Any:
+    """Return the page of a panel as `gradio.Blocks`; parameters are those of `antibody_esm.cli.web.page`."""
+    import gradio as gr
+
+    from antibody_esm.profiles import flagged, profile_columns
+    from antibody_esm.reports.profile_page import MOST, heat_map
+
+    run = jobs or (lambda job, *arguments: job(panel, *arguments))
+
+    def score(text: str, file: str | None) -> list[Any]:
+        nothing = [gr.update(visible=False)] * 4
+        try:
+            scores = run(_profile, text or "", None if file is None else str(file))  # Gradio's is a class of its own
+        except EXPECTED as error:
+            return [message_html(reason(error), "error"), *nothing, None]
+        good, bad = len(scores.table), len(scores.rejected)
+        warned = flagged(scores.table, panel)
+        more = f" The first {MOST:,} are shown." if good > MOST else ""
+        summary = f"Antibodies scored: {good:,}; with a warning: {warned:,}; not scored: {bad:,}.{more}"
+        picture = heat_map(scores.table.head(MOST), profile_columns(panel), style=True) if good else ""
+        return [
+            message_html(summary, "status"),
+            gr.update(value=picture, visible=good > 0),
+            gr.update(value=downloadable(scores.table, folder) if good else None, visible=good > 0),
+            gr.update(value=scores.rejected.astype(str), visible=bad > 0),
+            gr.update(visible=good > 0),
+            scores,
+        ]
+
+    def explain(scores: Any, name: str, label: str) -> str:
+        names = [] if scores is None else list(map(str, scores.table["id"]))
+        if name.strip() not in names:
+            return message_html(f"There is no antibody {name.strip()!r}; write an id of the table.", "error")
+        if label not in panel:
+            return message_html(f"There is no label {label!r}.", "error")
+        antibody = BETWEEN.join(filter(None, scores.antibodies[names.index(name.strip())]))
+        title = f"<h3>{html.escape(f'{name.strip()}, {label}')}</h3>"
+        try:
+            return title + str(run(_explain, label, antibody))
+        except EXPECTED as error:
+            return title + message_html(reason(error), "error")
+
+    with gr.Blocks(title="antibody_esm", analytics_enabled=False, delete_cache=(KEPT, KEPT)) as blocks:
+        gr.HTML(f"<h1>antibody_esm</h1><p>{html.escape(_about(panel))}</p>")
+        scores = gr.State(time_to_live=KEPT)
+        with gr.Row():
+            text = gr.Textbox(label="Sequences: FASTA, or one per line", lines=8, max_lines=8, elem_id="text")
+            file = gr.File(label=f"Or a file: FASTA, CSV, TSV, Excel; at most {LARGEST // 10**6} MB", elem_id="file")
+        button = gr.Button("Score", variant="primary", elem_id="score")
+        message = gr.HTML(elem_id="message")
+        profile = gr.HTML(visible=False, elem_id="profile")
+        download = gr.DownloadButton("Download the table", visible=False, elem_id="download")
+        rejected = gr.Dataframe(
+            interactive=False, visible=False, datatype="str", wrap=True, label="Not scored", elem_id="rejected"
+        )
+        with gr.Column(visible=False, elem_id="why") as why:
+            with gr.Row():
+                name = gr.Textbox(label="Explain the antibody with this id", max_lines=1, elem_id="name")
+                label = gr.Dropdown(list(panel), value=next(iter(panel)), label="Label", elem_id="label")
+                explainer = gr.Button("Explain", elem_id="explain")
+            picture = gr.HTML(elem_id="picture")
+        in_turn: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+        private = in_turn | {"api_visibility": "private"}
+        public = in_turn | {"api_visibility": "public", "api_name": "score"}
+        results = [message, profile, download, rejected, why, scores]
+        button.click(score, [text, file], results, **(public if api else private))
+        explainer.click(explain, [scores, name, label], [picture], **private)
+    return blocks
+
+
+def _profile(panel: "Panel", text: str, file: str | None) -> "Scores":
+    from antibody_esm.profiles import profile_frame
+
+    return profile_frame(antibodies(text, file, panel.first.reading.chain), panel)
+
+
+def _explain(panel: "Panel", label: str, antibody: str) -> str:
+    from antibody_esm.explain import residue_contributions
+    from antibody_esm.explain.picture import fragment
+
+    return fragment(residue_contributions(panel[label], antibody))
+
+
+def _about(panel: "Panel") -> str:
+    reads = str(panel.first.reading)
+    both = len(panel.first.reading.chains) == 2
+    pair = f", written heavy{BETWEEN}light or in columns heavy and light" if both else ""
+    labels = ", ".join(f"{label} ({model.data.antibodies:,} antibodies)" for label, model in panel.items())
+    return f"These models read {reads} sequences{pair}. They were trained on {panel.first.data.source}: {labels}."

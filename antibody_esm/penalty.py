@@ -1,0 +1,133 @@
+"""Strength of a penalty, chosen on folds of the training rows.
+
+The error on the training rows themselves always favours the weakest penalty, and generalised cross-validation treats
+rows of one clone as independent. So the choice is made out of fold, and folds keep the units of the split together.
+"""
+
+import warnings
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, RegressorMixin
+
+from antibody_esm.errors import DatasetError
+from antibody_esm.specs import SplitSpec
+
+_FOLDS = 5
+
+
+class Divides(Protocol):
+    """The rows with their units; `antibody_esm.evaluation.splits.Division`."""
+
+    spec: SplitSpec
+
+    def again(self, spec: SplitSpec) -> "Divides":
+        """Return another split of the same rows, which keeps the same units together."""
+        ...
+
+    def folds(self, label: NDArray[Any], *, continuous: bool = False) -> list[tuple[Any, Any]]:
+        """Return the training and test rows of each fold. Raises DatasetError if there cannot be as many."""
+        ...
+
+
+class PenaltySearch(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """A regressor whose penalty has the smallest mean squared error out of fold, within its training rows.
+
+    Parameters
+    ----------
+    pipeline
+        Unfitted scikit-learn pipeline; all of its steps are fitted within the folds.
+    parameter
+        Name of the penalty among the pipeline's parameters.
+    values
+        Penalties to choose from, in ascending order.
+
+    Attributes
+    ----------
+    best_estimator_
+        The pipeline with the chosen penalty, fitted on all rows.
+    chosen_
+        The penalty.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.pipeline import Pipeline
+    >>> generator = np.random.default_rng(0)
+    >>> X = generator.normal(size=(60, 40))
+    >>> y = generator.normal(size=60)
+    >>> PenaltySearch(Pipeline([("regress", Ridge())]), "regress__alpha", (1.0, 1000.0)).fit(X, y).chosen_
+    1000.0
+    """
+
+    def __init__(self, pipeline: Any, parameter: str, values: tuple[float, ...]) -> None:
+        self.pipeline = pipeline
+        self.parameter = parameter
+        self.values = values
+
+    def fit(self, X: NDArray[Any], y: NDArray[np.float64], division: Divides | None = None) -> "PenaltySearch":
+        """Choose the penalty out of fold, then fit on all rows.
+
+        Parameters
+        ----------
+        X
+            ``(n, dim)``.
+        y
+            ``(n,)``.
+        division
+            Division of these rows, whose units stay together; None if each row is its own unit.
+        """
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.model_selection import GridSearchCV
+
+        search = GridSearchCV(
+            self.pipeline,
+            {self.parameter: self.values},
+            scoring="neg_mean_squared_error",
+            cv=_inner_folds(division, y),
+            refit=False,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the fit on all rows has this warning
+            search.fit(X, y)
+        self.chosen_ = float(search.best_params_[self.parameter])
+        self.best_estimator_ = _with(self.pipeline, self.parameter, self.chosen_).fit(X, y)
+        return self
+
+    def predict(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the values ``(n,)``."""
+        from sklearn.utils.validation import check_is_fitted
+
+        check_is_fitted(self)
+        return np.asarray(self.best_estimator_.predict(X))
+
+
+def _with(pipeline: Any, parameter: str, value: float) -> Any:
+    from sklearn.base import clone
+
+    return clone(pipeline).set_params(**{parameter: value})
+
+
+def _inner_folds(division: Divides | None, label: NDArray[np.float64]) -> Any:
+    """Return five folds, or as many as there can be, that keep the units of a division together.
+
+    Families or folds of the data stay folds. If there are too few units, as where only one family is left, rows are
+    divided, since nothing else can be.
+    """
+    by = "antibody" if division is None else division.spec.by
+    if division is not None and by in ("family", "fold"):
+        try:
+            return division.folds(label, continuous=True)
+        except DatasetError:
+            by = "antibody"
+    if division is not None and by in ("identity", "group"):
+        for folds in range(_FOLDS, 1, -1):
+            try:
+                split = division.spec.model_copy(update={"folds": folds, "repeats": 1})
+                return division.again(split).folds(label, continuous=True)
+            except DatasetError:
+                continue
+    from sklearn.model_selection import KFold
+
+    return KFold(min(_FOLDS, len(label)), shuffle=True, random_state=0)
