@@ -1,6 +1,6 @@
 """Numbering by two programs, from an empty cache, beside each of them alone on the same chains.
 
-The chains are those of the four public sets where the data lie on disk, else the bundled germline genes with one CDR3.
+The chains are those of three public sets where the data lie on disk, else human germline genes with one CDR3.
 """
 
 import tempfile
@@ -27,7 +27,7 @@ FEW = 300
 
 def chains() -> list[str]:
     try:
-        sets = [load_dataset(name) for name in ("boughter", "jain", "shehata", "harvey")]
+        sets = [load_dataset(name) for name in ("boughter", "jain", "shehata")]
     except DatasetError:
         genes = [aligned for name, aligned in _table()["human"].items() if name.startswith("IGHV")]
         return [aligned.replace("-", "") + "ARDYGDSAMDYWGQGTLVTVSS" for aligned in genes]
