@@ -53,7 +53,7 @@ class Panel(Mapping[str, Predictor]):
     >>> list(panel)
     ['heavy length', 'light length']
     >>> panel.predict(data.subset([0, 1]))["heavy length prediction"].round(1).tolist()
-    [26.0, 29.0]
+    [31.0, 31.0]
     """
 
     def __init__(self, models: Mapping[str, Predictor]) -> None:

@@ -257,7 +257,7 @@ class Trainer:
         training = self.same_vectors(data, check=check)
         spec, X, label = training.spec, training.features, training.label
         # clusters of many sequences take minutes
-        division = Division.of(self.spec.split, data) if self.spec.divides_again else Division(SplitSpec())
+        division = Division.of(spec.split, data) if spec.divides_again else Division(SplitSpec())
         with one_blas_thread():
             classifier = fit(_classifier(spec, X.shape[1]), X, label, division)
         report = self._reports.get(data.digest)

@@ -45,7 +45,7 @@ LAYERS = [
     {"explain"},
     {"design"},
     {"trainer", "score_tables"},
-    {"panel"},
+    {"panel", "benchmark_sets"},
     {"benchmark", "scoring", "profiles"},
     {"cli"},
 ]

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from antibody_esm.cli.web import KEPT, LARGEST, antibodies, downloadable, message_html
+from antibody_esm.cli.web import KEPT, downloadable, message_html
+from antibody_esm.cli.web_jobs import LARGEST, antibodies, recognised_columns
 from antibody_esm.cli.web_worker import EXPECTED, reason
 from antibody_esm.sequences import BETWEEN
 
@@ -27,13 +28,13 @@ def profile_page(panel: "Panel", folder: Path, jobs: Callable[..., Any] | None =
         nothing = [gr.update(visible=False)] * 4
         try:
             # Gradio's path is a class of its own
-            scores, columns = run(_profile, text or "", None if file is None else str(file))
+            scores, columns, notice = run(_profile, text or "", None if file is None else str(file))
         except EXPECTED as error:
             return [message_html(reason(error), "error"), *nothing, None, None]
         good, bad = len(scores.table), len(scores.rejected)
         warned = flagged(scores.table, panel)
         more = f" The first {MOST:,} are shown." if good > MOST else ""
-        summary = f"Antibodies scored: {good:,}; with a warning: {warned:,}; not scored: {bad:,}.{more}"
+        summary = f"Antibodies scored: {good:,}; with a warning: {warned:,}; not scored: {bad:,}.{notice}{more}"
         picture = heat_map(scores.table.head(MOST), profile_columns(panel), style=True) if good else ""
         return [
             message_html(summary, "status"),
@@ -87,8 +88,8 @@ def profile_page(panel: "Panel", folder: Path, jobs: Callable[..., Any] | None =
     return blocks
 
 
-def _profile(panel: "Panel", text: str, file: str | None) -> "tuple[Scores, list[dict[str, Any]]]":
-    """Return the scores, and the values of the columns that the models read for each scored antibody."""
+def _profile(panel: "Panel", text: str, file: str | None) -> "tuple[Scores, list[dict[str, Any]], str]":
+    """Return the scores, the columns that the models read for each scored antibody, and which were recognised."""
     from antibody_esm.data.antibodies import cells_of
     from antibody_esm.data.antibody_tables import table_of
     from antibody_esm.profiles import profile_frame
@@ -97,7 +98,8 @@ def _profile(panel: "Panel", text: str, file: str | None) -> "tuple[Scores, list
     frame = antibodies(text, file, reading.chain)
     scores = profile_frame(frame, panel)
     cells = cells_of(table_of(frame, species=reading.species).frame, reading) if reading.columns else {}
-    return scores, [{name: values[row] for name, values in cells.items()} for row in scores.table["row"]]
+    columns = [{name: values[row] for name, values in cells.items()} for row in scores.table["row"]]
+    return scores, columns, recognised_columns(frame)
 
 
 def _explain(panel: "Panel", label: str, antibody: str, columns: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from antibody_esm.data.layouts import PLAIN, Columns, Layout, layout_of
 from antibody_esm.data.reading import incomplete
 from antibody_esm.errors import errors_of
 from antibody_esm.numbering import REGIONS, SPECIES, number
-from antibody_esm.sequences import ALPHABET, is_nucleic
+from antibody_esm.sequences import ALPHABET, Chain, is_nucleic
 from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
@@ -102,21 +102,23 @@ def table_of(
 
 
 def one_table(
-    source: "Path | pd.DataFrame", columns: Columns, *, labelled: bool = True, species: Sequence[str] = SPECIES
+    source: "Path | pd.DataFrame", columns: Columns, *, chain: Chain | None = None, species: Sequence[str] = SPECIES
 ) -> Table:
-    """Return all rows of a file or a DataFrame, with the columns by role.
+    """Return all rows of a file or a DataFrame, with the columns of a data set by role.
 
-    A column of ids that was recognised is taken only if every row has another id.
+    A column of ids that was recognised is taken only if ids are distinct. What is not needed is not recognised, see
+    `Recognised.as_before`.
     """
     import pandas as pd
 
     if isinstance(source, pd.DataFrame):
-        frame, recognised = table_of(with_index(source), columns, labelled=labelled, species=species)
+        frame, recognised = table_of(with_index(source), columns, labelled=True, species=species)
     else:
-        tables = list(read_tables(source, columns, labelled=labelled, species=species))
+        tables = list(read_tables(source, columns, labelled=True, species=species))
         frames = [table.frame for table in tables]
         frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
         recognised = tables[0].recognised
+    recognised = recognised.as_before(frame.columns, chain)
     ids = recognised.recognised.get("id")
     if ids is not None and recognised.layout is PLAIN:
         names = frame[ids]

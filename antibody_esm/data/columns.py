@@ -14,8 +14,6 @@ from antibody_esm.sequences import normalise
 ColumnValues = NDArray[np.float64] | Sequence[str | float | None]
 """Values of a column that a model reads beside the sequences; numbers or text."""
 
-_MARKS = frozenset(form for mark in MISSING for form in (mark, mark.upper(), mark.capitalize()))
-
 
 def normal_chains(chains: Sequence[str | None] | None, ids: Sequence[str]) -> tuple[str | None, ...] | None:
     """Return one chain of each antibody in normal form; a missing chain is None."""
@@ -73,17 +71,8 @@ def normal_column(values: ColumnValues) -> NDArray[np.float64] | tuple[str | Non
 
 def numbers_of(values: Iterable[Any]) -> NDArray[np.float64] | None:
     """Return the numbers in a column, NaN for a missing one; None if a value is no number."""
-    cells = list(values)
-    if cells and all(type(cell) is str for cell in cells):
-        texts = ["nan" if cell in _MARKS else cell for cell in cells]
-        try:  # most columns of files, many times as fast as one cell after the other
-            whole = np.array(texts, object).astype(np.float64)
-            if "_" not in "".join(texts):
-                return whole
-        except ValueError:
-            pass
     numbers = []
-    for value in cells:
+    for value in values:
         number = number_in(value)
         if number is None:
             return None

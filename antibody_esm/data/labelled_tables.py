@@ -83,7 +83,8 @@ def read_dataset(
         raise DatasetError("labels= is for FASTA files; name the column of a table with label=", path)
     else:
         rows_of: Any = source if path is None else path
-        table = one_table(rows_of, Columns(id, heavy, light, single, layout), species=species or SPECIES)
+        columns_passed = Columns(id, heavy, light, single, layout)
+        table = one_table(rows_of, columns_passed, chain=chain, species=species or SPECIES)
         if several or (not labelled and not table.recognised.is_complete(table.frame, "label")):
             table = table._replace(recognised=table.recognised.without("label"))
         table, chain = with_single_chains(table, chain)
@@ -119,6 +120,8 @@ def read_dataset(
     )
     group_column = column(groups, "groups")
     optional = not labelled and (single is None or is_fasta_file) and names[0] not in frame.columns
+    if labelled and not several and names[0] not in frame.columns:
+        recognised.refuse_unclear("label")
     label_columns = {} if optional else {name: named_column(frame, name, path) for name in names}
     _refuse_repeats(ids, id_column, rows)
     measured = {name: _numbers(values, rows) for name, values in label_columns.items()}

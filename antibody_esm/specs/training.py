@@ -107,9 +107,9 @@ class DataSettings(Frozen):
     part: str | None = None
     species: tuple[str, ...] | None = None
     labels: str | None = None
-    columns: tuple[str, ...] | None = None
     layout: str | None = None
     sheet: str | None = None
+    columns: tuple[str, ...] | None = None
     higher_is_better: bool | dict[str, bool] | None = None
     check: bool = True
 
