@@ -333,7 +333,7 @@ def test_a_panel_reads_columns(tmp_path: Path) -> None:
         panel.predict(list(NEW["heavy"]))
     from antibody_esm.cli.web_profile import _explain, _profile
 
-    shown, columns = _profile(panel, "", str(tmp_path / "new.csv"))
+    shown, columns, _ = _profile(panel, "", str(tmp_path / "new.csv"))
     np.testing.assert_allclose(shown.table["tm prediction"], table["tm prediction"])
     first = panel["tm"].with_columns(NEW.iloc[0][COLUMNS].to_dict())
     assert _explain(panel, "tm", NEW["heavy"][0], columns[0]) == fragment(residue_contributions(first, NEW["heavy"][0]))
