@@ -25,6 +25,7 @@ from antibody_esm import (
 from antibody_esm.cli.app import app
 from antibody_esm.cli.arguments import antibodies as antibodies_given
 from antibody_esm.cli.web_jobs import antibodies as uploaded
+from antibody_esm.cli.web_jobs import recognised_columns
 from antibody_esm.data.antibody_tables import read_tables, table_of
 from antibody_esm.data.column_roles import USUAL, plain_name
 from antibody_esm.data.labelled_tables import read_dataset
@@ -253,6 +254,8 @@ def test_a_barcode_with_two_chains_of_a_kind_is_refused_by_row(paired_model: Pre
         }
     with pytest.raises(DatasetError, match=r"row 2 \(index 1, id B\): 2 productive heavy chains"):
         read_dataset(path, labelled=False, chain="paired")
+    data = read_dataset(path, labelled=False, chain="paired", drop=True, required=False)
+    assert data.ids == ("A", "C"), "C has one chain, which load_dataset(drop=True) leaves out too"
     table = next(read_tables(path)).frame
     assert list(table["isotype"][:1]) == ["IGHM"]
     assert list(table["v_gene_light"][:1]) == ["V"]
@@ -295,6 +298,19 @@ def test_nucleotides_of_imgt_name_the_sheet_with_amino_acids(tmp_path: Path) -> 
 
 
 # Columns
+
+
+def test_a_column_of_sequences_is_that_of_the_chain_that_is_read(caplog: pytest.LogCaptureFixture) -> None:
+    frame = pd.DataFrame({"sequence": VL[:2], "label": [0, 1]})
+    assert load_dataset(frame, chain="light").light == tuple(VL[:2])
+    with caplog.at_level(logging.INFO, "antibody_esm.tables"):
+        assert load_dataset(frame).heavy == tuple(VL[:2])
+    assert "the column 'sequence' is read as heavy chains; chain= names another" in caplog.text
+    pairs = pd.DataFrame({"Protein Sequence": [f"{h}|{x}" for h, x in zip(VH[:2], VL[:2], strict=True)], "y": [0, 1]})
+    for chain in (None, "paired", "both"):
+        data = load_dataset(pairs, chain=chain)  # type: ignore[arg-type]
+        assert (data.heavy, data.light, data.chain) == (tuple(VH[:2]), tuple(VL[:2]), chain or "paired")
+    assert load_dataset(pairs).provenance.columns == {"sequence": "Protein Sequence", "label": "y"}
 
 
 def test_a_column_is_recognised_only_if_exactly_one_fits(caplog: pytest.LogCaptureFixture) -> None:
@@ -453,3 +469,10 @@ def test_a_table_of_a_frame_keeps_its_other_columns(files: dict[str, Path]) -> N
     assert list(table_of(frame).frame.columns) == [*frame.columns, "isotype"]
     assert list(frame.columns)[-1] == "LightSequence", "the caller's table is as it was"
     assert table_of(frame, Columns(layout="plain")).frame.equals(frame)
+
+
+def test_the_page_shows_what_was_recognised(files: dict[str, Path]) -> None:
+    assert recognised_columns(uploaded("", str(files["thera.csv"]), "heavy")).startswith(
+        " Columns: layout Thera-SAbDab; heavy from 'HeavySequence'; light from 'LightSequence'; id from"
+    )
+    assert recognised_columns(uploaded(HEAVY, None, "heavy")) == ""

@@ -51,7 +51,7 @@ def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None =
         nothing = [gr.update(visible=False)] * 4
         try:
             # Gradio's path is a class of its own
-            scores, columns = run(score_job, text or "", None if file is None else str(file))
+            scores, columns, notice = run(score_job, text or "", None if file is None else str(file))
         except EXPECTED as error:
             return [message_html(reason(error), "error"), *nothing, None, None, None]
         path = downloadable(scores.table, folder)
@@ -59,7 +59,7 @@ def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None =
         widths = [_WIDTHS.get(str(column), 105) for column in readable.columns]
         good, bad = len(scores.table), len(scores.rejected)
         flagged = int((scores.table["warning"] != "").sum())
-        summary = f"Antibodies scored: {good:,}; with a warning: {flagged:,}; not scored: {bad:,}."
+        summary = f"Antibodies scored: {good:,}; with a warning: {flagged:,}; not scored: {bad:,}.{notice}"
         return [
             message_html(summary + (" Click an antibody to explain its score." if good else ""), "status"),
             gr.update(value=readable, visible=good > 0, column_widths=widths),

@@ -23,16 +23,26 @@ _TEXT = (".csv", ".tsv", ".tab", ".txt", ".xlsx", ".fasta", ".fa", ".faa", ".fas
 """Suffixes of unpacked files, and of workbooks, which are limited; a packed file may unpack to more than memory."""
 
 
-def score_job(predictor: "Predictor", text: str, file: str | None) -> "tuple[Scores, list[dict[str, Any]]]":
-    """Return the scores, and the values of the columns that the model reads for each scored antibody."""
+def score_job(predictor: "Predictor", text: str, file: str | None) -> "tuple[Scores, list[dict[str, Any]], str]":
+    """Return the scores, the columns that the model reads for each scored antibody, and which were recognised."""
     from antibody_esm.data.antibodies import cells_of
     from antibody_esm.data.antibody_tables import table_of
     from antibody_esm.score_tables import score_rows
 
-    table = table_of(antibodies(text, file, predictor.reading.chain), species=predictor.reading.species)
+    frame = antibodies(text, file, predictor.reading.chain)
+    table = table_of(frame, species=predictor.reading.species)
     scores = score_rows(table, predictor)
     cells = cells_of(table.frame, predictor.reading)
-    return scores, [{name: values[row] for name, values in cells.items()} for row in scores.table["row"]]
+    columns = [{name: values[row] for name, values in cells.items()} for row in scores.table["row"]]
+    return scores, columns, recognised_columns(frame)
+
+
+def recognised_columns(frame: "pd.DataFrame") -> str:
+    """Return the sentence of a summary on columns that were recognised; empty if none was."""
+    from antibody_esm.data.antibody_tables import table_of
+
+    text = str(table_of(frame, cut=False).recognised)
+    return f" Columns: {text}." if text else ""
 
 
 def explain_job(predictor: "Predictor", antibody: str, columns: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ from antibody_esm.data.parts import FRAGMENTS, chains_read
 from antibody_esm.data.shehata import shehata
 from antibody_esm.data.spreadsheets import with_sheet
 from antibody_esm.errors import DatasetError
+from antibody_esm.numbering import NANOBODY_SPECIES
 from antibody_esm.sequences import Chain
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def load_dataset(
             required=fragment is None and not drop,
             drop=drop,
             layout=layout,
-            species=species,
+            species=species or (NANOBODY_SPECIES if fragment == "VHH" else None),
         )
     if drop:
         data = _complete(data, () if fragment else chains_read(chain or data.chain))

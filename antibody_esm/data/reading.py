@@ -119,7 +119,12 @@ class Reading:
         put(self, "lengths", tuple((int(low), int(high)) for low, high in self.lengths))
 
     def __str__(self) -> str:
-        return " ".join(filter(None, (self.chain, self.fragment)))
+        return " ".join(filter(None, ("joined" if self.chain == "both" else self.chain, self.fragment)))
+
+    @property
+    def title(self) -> str:
+        """Name of the part in tables: ``joined All-CDRs`` if both chains are one text, ``paired All-CDRs`` if two."""
+        return str(self) if self.chain in ("both", "paired") or self.fragment is None else self.fragment
 
     @property
     def chains(self) -> tuple[ChainName, ...]:
@@ -142,9 +147,9 @@ class Reading:
         return (self.chain, mine) == (other.chain, theirs)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values."""
+        """Return the fields as plain JSON values, and the name of the part in words."""
         plain = asdict(replace(self, columns=ColumnReading()))
-        plain |= {"species": list(self.species), "lengths": [list(ends) for ends in self.lengths]}
+        plain |= {"species": list(self.species), "lengths": [list(ends) for ends in self.lengths], "part": str(self)}
         del plain["columns"]
         return plain | ({"columns": self.columns.to_list()} if self.columns else {})
 

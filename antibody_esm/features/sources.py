@@ -150,6 +150,15 @@ class Ensemble:
         return self.spec.model_copy(update={"members": tuple(member.pinned for member in self.members)})
 
     @property
+    def passes(self) -> "list[dict[int, Single]]":
+        """Members by their number, grouped by passes: views of one model are computed by one pass."""
+        passes: dict[object, dict[int, Single]] = {}
+        for number, member in enumerate(self.members):
+            key = member.spec.of_one_pass if isinstance(member, Extractor) else number
+            passes.setdefault(key, {})[number] = member
+        return list(passes.values())
+
+    @property
     def longest(self) -> int | None:
         """Longest sequence in residues that every member accepts; None if every member cuts longer sequences."""
         return min((member.longest for member in self.members if member.longest is not None), default=None)

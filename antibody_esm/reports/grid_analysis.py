@@ -142,7 +142,7 @@ class GridAnalysis:
         """Data sets in order of first occurrence, cross-validations before tests."""
         table: dict[tuple[str, str, str, bool, int], dict[Row, Analysis]] = {}
         for report in sorted(self.reports, key=lambda report: not report.is_cross_validation):
-            row = Row(self._name(report), report.data.reading.fragment or report.data.chain)
+            row = Row(self._name(report), report.data.reading.title)
             number = 1
             kind = (report.source, report.data.label_name or "", report.design, report.spec.is_regression)
             while not _fits(row, report, table.get((*kind, number), {})):
