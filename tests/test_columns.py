@@ -1,8 +1,6 @@
 """Columns of a table beside the sequences: learnt within the folds, required and checked at every door."""
 
-import asyncio
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from antibody_esm import (
     EnsembleSpec,
     ExtractorSpec,
     Predictor,
+    RidgeSpec,
     RuntimeSpec,
     SplitSpec,
     StoreError,
@@ -40,7 +39,9 @@ from antibody_esm.column_encoder import ColumnEncoder
 from antibody_esm.data.column_reading import UNSEEN, ColumnReading, category
 from antibody_esm.evaluation.splits import Division
 from antibody_esm.explain import mutational_scan, occlusion, residue_contributions
+from antibody_esm.explain.picture import fragment
 from antibody_esm.model_files import manifest_digest
+from antibody_esm.panel import Panel
 from antibody_esm.score_tables import score_file
 from chains import HEAVY, mutants
 from effort import examples
@@ -137,7 +138,7 @@ def test_scores_are_those_of_a_pipeline_that_is_written_by_hand() -> None:
 def test_nothing_is_learnt_from_the_columns_of_a_test_row(classifier: str, name: str, value: Any) -> None:
     """Else the other rows of its fold would be predicted differently."""
     data = load_dataset(TABLE, columns=COLUMNS, label="value") if classifier == "ridge" else DATA
-    trainer = Trainer(CHARGES, classifier, SPLIT)
+    trainer = Trainer(CHARGES, RidgeSpec() if classifier == "ridge" else classifier, SPLIT)
     column = "prediction" if classifier == "ridge" else "probability"
     before = trainer.cross_validate(data).predictions
     after = trainer.cross_validate(changed(data, name, 7, value)).predictions
@@ -240,7 +241,7 @@ def test_explanations_need_columns_and_hold_them_fixed(predictor: Predictor, tin
     for classifier in ("logreg", "ridge", "knn"):
         label = "value" if classifier == "ridge" else "label"
         data = load_dataset(TABLE, columns=COLUMNS, label=label)
-        fitted = Trainer(tiny, classifier).fit(data, uncertainty=False)
+        fitted = Trainer(tiny, RidgeSpec() if classifier == "ridge" else classifier).fit(data, uncertainty=False)
         scores = []
         for isotype in ("IgG1", "IgG4"):
             fixed = fitted.with_columns({"isotype": isotype, "ph": 6.0})
@@ -308,31 +309,49 @@ def test_a_grid_compares_with_and_without_columns(tmp_path: Path) -> None:
     assert again.computed == 0
 
 
-def test_commands_take_columns(tmp_path: Path) -> None:
-    TABLE.to_csv(tmp_path / "table.csv", index=False)
+def test_a_panel_reads_columns(tmp_path: Path) -> None:
+    measured = TABLE.drop(columns="label").assign(tm=TABLE["ph"] * 2 + 60, hic=[None, *TABLE["value"][1:]])
+    measured.to_csv(tmp_path / "assays.csv", index=False)
+    NEW.to_csv(tmp_path / "new.csv", index=False)
+    words = [f"data={tmp_path / 'assays.csv'}", "data.label=[tm,hic]", "data.columns=[isotype,ph]", "model=descriptors"]
+    folders = [f"output={tmp_path / 'run'}", f"store={tmp_path / 'store'}"]
+    run(train.app, *words, "classifier=ridge", "classifier.alpha=1.0", "split.folds=3", "split.repeats=1", *folders)
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert all("columns" in target["baselines"] for target in metrics["targets"].values())
+    panel = Panel.load(tmp_path / "run" / "model")
+    assert panel["tm"].reading.columns.names == ("isotype", "ph")
+    table = panel.predict(NEW)
+    options = ["--model", tmp_path / "run" / "model", "--store", tmp_path / "store"]
+    run(app.app, "predict", tmp_path / "new.csv", *options, "--out", tmp_path / "scores.csv")
+    scores = pd.read_csv(tmp_path / "scores.csv")
+    np.testing.assert_allclose(scores["tm prediction"], table["tm prediction"])
+    fixed = panel.with_columns({"isotype": "IgG1", "ph": 6}).predict(list(NEW["heavy"]))
+    np.testing.assert_allclose(
+        fixed["hic prediction"], panel.predict(NEW.assign(isotype="IgG1", ph=6))["hic prediction"]
+    )
+    with pytest.raises(DatasetError, match="reads the columns isotype, ph"):
+        panel.predict(list(NEW["heavy"]))
+    from antibody_esm.cli.web_profile import _explain, _profile
+
+    shown, columns = _profile(panel, "", str(tmp_path / "new.csv"))
+    np.testing.assert_allclose(shown.table["tm prediction"], table["tm prediction"])
+    first = panel["tm"].with_columns(NEW.iloc[0][COLUMNS].to_dict())
+    assert _explain(panel, "tm", NEW["heavy"][0], columns[0]) == fragment(residue_contributions(first, NEW["heavy"][0]))
+
+
+def test_commands_take_columns(predictor: Predictor, tmp_path: Path) -> None:
     NEW.head(2).to_csv(tmp_path / "two.csv", index=False)
     (tmp_path / "one.fasta").write_text(f">a\n{NEW['heavy'][0]}\n")
-    words = [f"data={tmp_path / 'table.csv'}", "data.columns=[isotype,ph]", "model=descriptors", "split.folds=3"]
-    run(train.app, *words, f"output={tmp_path / 'run'}", f"store={tmp_path / 'store'}")
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    assert "columns" in metrics["baselines"]
-    model = tmp_path / "run" / "model"
-    predictor = Predictor.load(model)
+    model = predictor.save(tmp_path / "model")
     options = ["--model", model, "--store", tmp_path / "store"]
-    run(app.app, "evaluate", tmp_path / "table.csv", *options, "--out", tmp_path / "rows.csv")
-    np.testing.assert_allclose(
-        pd.read_csv(tmp_path / "rows.csv")["probability"], predictor.predict_proba(DATA)[:, 1], rtol=1e-9
-    )
     explained = run(app.app, "explain", tmp_path / "two.csv", *options)
     for _, row in NEW.head(2).iterrows():
         score = residue_contributions(predictor.with_columns(row[COLUMNS].to_dict()), row["heavy"]).score
         assert f"{score:+.3f}" in explained
     fixed = ["--column", "isotype=IgG1", "--column", "ph=6"]
-    scanned = run(app.app, "scan", NEW["heavy"][0], *options, *fixed, "--positions", "3", "--no-plausibility")
-    expected = mutational_scan(predictor.with_columns({"isotype": "IgG1", "ph": 6}), NEW["heavy"][0], [3])
-    assert f"{expected.score:+.3f}" in scanned
     run(app.app, "predict", tmp_path / "one.fasta", *options, *fixed, "--out", tmp_path / "one.csv")
-    assert pd.read_csv(tmp_path / "one.csv")["probability"][0] == pytest.approx(expected.prediction)
+    expected = predictor.with_columns({"isotype": "IgG1", "ph": 6}).predict_proba([NEW["heavy"][0]])[0, 1]
+    assert pd.read_csv(tmp_path / "one.csv")["probability"][0] == pytest.approx(expected)
     for arguments, reason in (
         (["predict", tmp_path / "one.fasta", "--out", tmp_path / "no.csv"], "reads the columns isotype, ph"),
         (["explain", NEW["heavy"][0]], "--column NAME=VALUE"),
@@ -351,32 +370,6 @@ def run(command: Any, *arguments: object) -> str:
         raise done.exception
     assert done.exit_code == 0, done.output
     return done.stdout
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning")
-def test_the_page_reads_columns_of_a_file_and_explains_with_them(predictor: Predictor, tmp_path: Path) -> None:
-    import gradio as gr
-
-    from antibody_esm.cli.web import page
-    from antibody_esm.explain.picture import fragment
-
-    async def made() -> Any:
-        return page(predictor, tmp_path)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        blocks = asyncio.run(made())
-    score, explain, scan = (function.fn for function in list(blocks.fns.values())[:3])
-    NEW.to_csv(tmp_path / "new.csv", index=False)
-    answer = score("", str(tmp_path / "new.csv"))
-    scores, columns = answer[5], answer[7]
-    np.testing.assert_allclose(scores.table["probability"], predictor.predict_proba(NEW)[:, 1])
-    event = gr.SelectData(None, {"index": [1, 0], "value": "1", "row_value": ["1"]})
-    why = explain(scores, columns, event)
-    fixed = predictor.with_columns(NEW.iloc[1][COLUMNS].to_dict())
-    assert fragment(residue_contributions(fixed, NEW["heavy"][1])) in why[1]
-    assert "Mutations tried: 19" in scan(why[-1], "3")[0]
-    assert "reads the columns isotype, ph" in score(NEW["heavy"][0], None)[0]
 
 
 def test_a_manifest_with_other_columns_is_refused(predictor: Predictor, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), m
 )
 NUMBERS = st.none() | st.floats() | st.integers(-(2**40), 2**40)
 TEXTS = st.none() | st.sampled_from(["IgG1", "4", "4.0", "true", "a b", "é", "NA x"])
+FINITE = st.none() | st.floats(allow_infinity=False)
 CHAINS = ["EVQLV", "QVQLQ", "DIQMT"]
 
 
@@ -30,6 +31,7 @@ def data_sets(draw: st.DrawFn) -> Dataset:
     ids = draw(st.lists(st.sampled_from(["a", "1", "01", "x y", "é"]), min_size=n, max_size=n, unique=True))
     names = draw(st.lists(NAMES, max_size=4, unique=True))
     first = draw(st.integers(0, len(names)))
+    several = draw(st.integers(0, first))
 
     def rows(values: st.SearchStrategy[Any]) -> list[Any]:
         return draw(st.lists(values, min_size=n, max_size=n))
@@ -40,19 +42,23 @@ def data_sets(draw: st.DrawFn) -> Dataset:
         ids,
         None if chain == "light" else rows(st.sampled_from(CHAINS)),
         None if chain == "heavy" else rows(st.sampled_from(CHAINS)),
-        label=rows(st.floats(allow_nan=False, allow_infinity=False)),
+        label=None if several else rows(st.floats(allow_nan=False, allow_infinity=False)),
+        targets=tuple(names[:several]),
         groups=draw(st.none() | st.just(["g"] * n)),
         chain=chain,
         fragment=draw(st.none() | st.sampled_from(parts)),
-        measurements={name: np.array(rows(NUMBERS), np.float64) for name in names[:first]},
+        measurements={
+            name: np.array(rows(NUMBERS if place >= several else FINITE), np.float64)
+            for place, name in enumerate(names[:first])
+        },
         columns={name: normal_column(rows(draw(st.sampled_from([NUMBERS, TEXTS])))) for name in names[first:]},
     )
 
 
 def assert_equal(first: Dataset, second: Dataset) -> None:
-    for name in ("ids", "heavy", "light", "groups", "chain", "fragment", "not_kept"):
+    for name in ("ids", "heavy", "light", "groups", "chain", "fragment", "targets", "not_kept"):
         assert getattr(first, name) == getattr(second, name), name
-    np.testing.assert_array_equal(first.label, second.label)
+    np.testing.assert_array_equal(np.array(first.label), np.array(second.label))
     for columns in ("measurements", "columns"):
         mine, theirs = getattr(first, columns), getattr(second, columns)
         assert list(mine) == list(theirs)
@@ -64,11 +70,12 @@ def assert_equal(first: Dataset, second: Dataset) -> None:
 @given(data_sets())
 @examples(150)
 def test_a_data_set_comes_back_from_its_frame(data: Dataset) -> None:
-    again = load_dataset(data.to_frame(), chain=data.chain, part=data.fragment, columns=list(data.columns))
+    options: dict[str, Any] = {"chain": data.chain, "part": data.fragment, "columns": list(data.columns)}
+    if data.targets:
+        options["label"] = list(data.targets)
+    again = load_dataset(data.to_frame(), **options)
     assert_equal(data, again)
-    assert load_dataset(again.to_frame(), chain=data.chain, part=data.fragment, columns=list(data.columns)).digest == (
-        again.digest
-    )
+    assert load_dataset(again.to_frame(), **options).digest == again.digest
 
 
 @given(data_sets())

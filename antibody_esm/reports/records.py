@@ -53,7 +53,7 @@ def analysis(report: Analysis) -> dict[str, Any]:
         "data_digest": report.data.digest,
         "training_digest": None if training is None else training.digest,
         "versions": reproduction.versions(),
-        "reproduce": {"command": reproduction.command(spec), "python": reproduction.python(report)},
+        "reproduce": {"command": reproduction.command(spec, report.data), "python": reproduction.python(report)},
     }
 
 

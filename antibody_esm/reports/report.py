@@ -88,7 +88,7 @@ class Report(Analysis):
     @property
     def command(self) -> str | None:
         """Command that cross-validates the same pipeline, without the data; None if overrides cannot express it."""
-        return reproduction.command(self.spec)
+        return reproduction.command(self.spec, self.data)
 
     @property
     def python(self) -> str:

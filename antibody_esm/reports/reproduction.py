@@ -8,6 +8,8 @@ from importlib.metadata import version
 from typing import Any
 
 from antibody_esm import presets
+from antibody_esm.data.column_reading import columns_read
+from antibody_esm.data.dataset import Dataset
 from antibody_esm.reports import names
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.specs import DescriptorSpec, ExtractorSpec, Spec, TrainSpec
@@ -42,15 +44,25 @@ def _python(spec: TrainSpec, sets: list[tuple[str, str, str]], last: str) -> str
     return "\n".join([*lines, last])
 
 
-def command(spec: TrainSpec) -> str | None:
-    """Return the command that trains the same pipeline; None if overrides cannot express it."""
-    words = overrides(spec)
-    return None if words is None else shlex.join(["antibody-train", *words])
+def command(spec: TrainSpec, data: Dataset | None = None) -> str | None:
+    """Return the command that trains the same pipeline; None if overrides cannot express it.
+
+    Columns are those of the data, which ``data.columns`` names.
+    """
+    columns = columns_of(spec.extractor)
+    plain = spec.model_copy(update={"extractor": without_columns(spec.extractor)})
+    words = overrides(plain)
+    if words is None or (columns and (data is None or columns_read(plain, data.columns) != columns)):
+        return None
+    named = [column.name for column in columns]
+    if not all(map(_is_plain, named)):
+        return None
+    return shlex.join(["antibody-train", *words, *([f"data.columns={_value(named)}"] if named else [])])
 
 
 def overrides(spec: TrainSpec) -> list[str] | None:
     """Return the overrides of ``antibody-train`` that give a spec; None if they cannot express it."""
-    extractor, columns = without_columns(spec.extractor), [column.name for column in columns_of(spec.extractor)]
+    extractor = spec.extractor
     name = next((name for name, preset in presets.EXTRACTORS.items() if names.agree(preset, extractor)), None)
     if name is not None:
         model = [f"model={name}", *_fields("extractor", extractor, presets.EXTRACTORS[name])]
@@ -60,10 +72,6 @@ def overrides(spec: TrainSpec) -> list[str] | None:
         model = ["model=descriptors", *_fields("extractor", extractor, DescriptorSpec())]
     else:
         return None
-    if not all(map(_is_plain, columns)):
-        return None
-    if columns:
-        model.append(f"data.columns={_value(columns)}")
     if not spec.use_columns:
         model.append("use_columns=false")
     chosen = spec.classifier.kind
