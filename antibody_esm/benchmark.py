@@ -38,6 +38,7 @@ from antibody_esm.specs import (
     RuntimeSpec,
     SplitSpec,
     TrainSpec,
+    default_split,
 )
 from antibody_esm.store.store import Store
 from antibody_esm.trainer import Trainer
@@ -81,6 +82,8 @@ class Benchmark:
         True if numbering checks that each antibody is the molecule that is read, see `Trainer.cross_validate`.
     pipelines
         Pipelines that are no product of lists; `extractors`, `classifiers`, `split` and `decision` are then ignored.
+    by_default
+        True if the pipelines' split was not named, and the one that suits the data is to replace it.
 
     Attributes
     ----------
@@ -119,6 +122,7 @@ class Benchmark:
         runtime: RuntimeSpec | None = None,
         check: bool = True,
         pipelines: Sequence[TrainSpec] | None = None,
+        by_default: bool = False,
     ) -> None:
         for name, choices in {"extractors": extractors, "classifiers": classifiers, "fragments": fragments}.items():
             if isinstance(choices, str) or not choices:
@@ -135,6 +139,7 @@ class Benchmark:
             for extractor, classifier in product(extractors, classifiers)
         )
         self.pipelines = tuple(product_of_lists) if pipelines is None else tuple(dict.fromkeys(pipelines))
+        self._by_default = by_default or (split is None and pipelines is None)
         self.data, self.tests = _Source(data, chain), tuple(_Source(test, chain) for test in tests)
         self.fragments = tuple(fragments)
         self.store = as_store(store)
@@ -174,7 +179,8 @@ class Benchmark:
         ledger = Ledger(None if self.output is None else self.output / _LEDGER)
         cells: list[tuple[TrainSpec, _Grounds, dict[str, Any]]] = []
         jobs = list(product(self._grounds(), self.pipelines))
-        for number, (grounds, spec) in enumerate(jobs, 1):
+        for number, (grounds, named) in enumerate(jobs, 1):
+            spec = self._for(named, grounds.data)
             name = pipeline(spec) + grounds.title
             say(f"[{number}/{len(jobs)}] {name}")
             try:
@@ -198,6 +204,12 @@ class Benchmark:
         if self.output is not None:
             self._write(grid, self.output)
         return grid
+
+    def _for(self, spec: TrainSpec, data: Dataset) -> TrainSpec:
+        """Return the pipeline for these data: with the split that suits them, if none was named."""
+        if not self._by_default:
+            return spec
+        return spec.model_copy(update={"split": default_split(len(data), continuous=spec.is_regression)})
 
     def _grounds(self) -> "list[_Grounds]":
         """Return the training and test sets of each fragment and label."""

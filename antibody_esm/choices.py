@@ -1,4 +1,4 @@
-"""Names of models, classifiers, poolings and regions, for help texts that load no other module."""
+"""Names of models, classifiers, poolings, regions and numbering programs, for help texts that load no other module."""
 
 from typing import Literal
 
@@ -21,3 +21,9 @@ DEFAULT_CLASSIFIER = "logreg"
 
 Pooling = Literal["mean", "max", "std", "cls"]
 Region = Literal["all", "cdr1", "cdr2", "cdr3", "cdrs", "frameworks"]
+Engines = Literal["auto", "both", "anarcism"]
+"""Numbering programs. ``auto``: immunum, and anarcism for chains that immunum leaves in doubt. ``both``: the same
+domains, which name all differences between the programs. ``anarcism``: anarcism alone, as in models of before."""
+OtherScheme = Literal["kabat", "chothia", "martin", "aho"]
+Scheme = Literal["imgt", OtherScheme]
+"""Numbering schemes."""

@@ -20,7 +20,7 @@ from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.files import write
 from antibody_esm.folders import replacing_folder
 from antibody_esm.limits import LimitError, parse_json, read_regular, unpacked_limit
-from antibody_esm.numbering import method
+from antibody_esm.numbering import engines_of, method
 from antibody_esm.sequences import ModelText
 from antibody_esm.serialization import UNPACKED, WITHOUT, Training, dump_training, dumps, load_training, loads
 from antibody_esm.specs import TrainSpec
@@ -223,10 +223,11 @@ def _check_manifest(manifest: dict[str, Any], path: Path) -> None:
     if manifest["format"] == FORMAT:
         if manifest["sha256"] != manifest_digest(manifest):
             raise StoreError("the manifest was changed after the model was saved", path)
-        if manifest["reading"]["engine"] != method():
+        engine = manifest["reading"]["engine"]
+        here = method(engines=engines_of(engine))
+        if engine != here:
             warnings.warn(
-                f"the training antibodies were numbered by {manifest['reading']['engine']}, but this installation "
-                f"uses {method()}",
+                f"the training antibodies were numbered by {engine}, but this installation uses {here}",
                 UserWarning,
                 stacklevel=4,
             )
@@ -244,7 +245,7 @@ def _check_manifest(manifest: dict[str, Any], path: Path) -> None:
 
 def _reading_of_format_2(data: TrainedOn, training: Applicability | None) -> Reading:
     """Return the reading of a model of format 2, derived from the lengths of its training sequences."""
-    reading = Reading(data.chain, data.fragment)
+    reading = Reading(data.chain, data.fragment, engine=method(engines="anarcism"))
     if training is None:
         return replace(reading, check=reading.fragment is not None)
     lengths = [len(text) / len(ModelText.of(text).chains) for text in training.sequences]

@@ -123,7 +123,15 @@ class Panel(Mapping[str, Predictor]):
         _embed(trainer, data, check)
         return GridReport([trainer.cross_validate(part, check=check) for part in parts.values()])
 
-    def evaluate(self, data: Dataset, *, check: bool | None = None, drop: bool = False) -> GridReport:
+    def evaluate(
+        self,
+        data: Dataset,
+        *,
+        threshold: float | None = None,
+        assay: str | None = None,
+        check: bool | None = None,
+        drop: bool = False,
+    ) -> GridReport:
         """Return the scores of all models on held-out data with the same labels; see `Predictor.evaluate`.
 
         Raises
@@ -136,12 +144,15 @@ class Panel(Mapping[str, Predictor]):
             there = ", ".join(data.targets) or "none"
             raise DatasetError(f"the data have no label {', '.join(absent)}; their labels are: {there}")
         parts = {label: data.target(label) for label in self}
-        return GridReport([self[label].evaluate(part, check=check, drop=drop) for label, part in parts.items()])
+        options: dict[str, Any] = {"threshold": threshold, "assay": assay, "check": check, "drop": drop}
+        return GridReport([self[label].evaluate(part, **options) for label, part in parts.items()])
 
     def predict(
         self,
         sequences: "Antibodies",
         *,
+        threshold: float | None = None,
+        assay: str | None = None,
         confidence: float = CONFIDENCE,
         check: bool | None = None,
     ) -> "pd.DataFrame":
@@ -151,10 +162,8 @@ class Panel(Mapping[str, Predictor]):
         ----------
         sequences
             As for `Predictor.predict`.
-        confidence
-            Confidence of conformal sets and intervals, above 0 and below 1.
-        check
-            As for `Predictor.predict`.
+        threshold, assay, confidence, check
+            As for `Predictor.score_table`; a regressor has no threshold.
 
         Returns
         -------
@@ -162,9 +171,8 @@ class Panel(Mapping[str, Predictor]):
         ``HIC high``, ``HIC warning`` and so on. An antibody that a model refuses has no numbers in its block; the
         warning is the reason. Raises as `Predictor.score_table` does.
         """
-        tables = {
-            label: model.score_table(sequences, confidence=confidence, check=check) for label, model in self.items()
-        }
+        options: dict[str, Any] = {"threshold": threshold, "assay": assay, "confidence": confidence, "check": check}
+        tables = {label: model.score_table(sequences, **options) for label, model in self.items()}
         return blocks(tables, ["id"])
 
     def save(self, folder: str | Path, *, training: bool = True) -> Path:

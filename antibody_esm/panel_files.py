@@ -34,6 +34,11 @@ def first_model(folder: Path) -> Path:
     return folder / _entries(folder)[0][1]
 
 
+def saved_labels(folder: Path) -> list[str]:
+    """Return the labels of a saved panel. Raises StoreError if the folder is not a saved panel."""
+    return [label for label, _, _ in _entries(folder)]
+
+
 def folder_names(labels: Collection[str]) -> dict[str, str]:
     """Return a distinct name of a folder for each label, of letters, digits, ``_`` and ``-``.
 

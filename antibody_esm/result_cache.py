@@ -14,7 +14,10 @@ from antibody_esm.files import write
 
 logger = logging.getLogger("antibody_esm")
 
-_LIBRARIES = ("anarcism", "matplotlib", "numpy", "pandas", "scikit-learn", "scipy", "torch", "transformers", "xgboost")
+_LIBRARIES = (
+    *("anarcism", "immunum", "matplotlib", "numpy", "pandas"),
+    *("scikit-learn", "scipy", "torch", "transformers", "xgboost"),
+)
 
 
 @cache

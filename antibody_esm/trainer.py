@@ -143,10 +143,16 @@ class Trainer:
 
     @classmethod
     def from_spec(
-        cls, spec: TrainSpec, *, store: str | Path | Store | None = None, runtime: RuntimeSpec | None = None
+        cls,
+        spec: TrainSpec,
+        *,
+        store: str | Path | Store | None = None,
+        runtime: RuntimeSpec | None = None,
+        default_split: bool = False,
     ) -> "Trainer":
-        """Return the trainer of a `TrainSpec`."""
-        return cls(spec.extractor, spec.classifier, spec.split, decision=spec.decision, store=store, runtime=runtime)
+        """Return the trainer of a `TrainSpec`, or of its parts but the split if the default one is to suit the data."""
+        split = None if default_split else spec.split
+        return cls(spec.extractor, spec.classifier, split, decision=spec.decision, store=store, runtime=runtime)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec!r})"

@@ -1,7 +1,8 @@
 """Write the aligned germline V and J genes that anarcism carries to a table of the package.
 
 Run it after an update of anarcism; tests/test_germline.py fails while the table is not that of the installed version.
-Genes without a conserved cysteine or tryptophan are left out, as by count_germline_lengths.py.
+Genes without a conserved cysteine or tryptophan are left out, as by count_germline_lengths.py. Species and genes keep
+the order of anarcism, which assigns the first of equally near genes.
 """
 
 import json
@@ -19,8 +20,8 @@ def genes() -> dict[str, dict[str, str]]:
     for species, name, residues in v_genes + germlines("J"):
         table.setdefault(species, {}).setdefault(residues.rstrip("-"), []).append(name)
     return {
-        species: {residues: " ".join(sorted(names)) for residues, names in sorted(by_residues.items())}
-        for species, by_residues in sorted(table.items())
+        species: {residues: " ".join(names) for residues, names in by_residues.items()}
+        for species, by_residues in table.items()
     }
 
 

@@ -13,7 +13,7 @@ CLASSIFIERS = ("logreg", "knn", "random_forest", "linear_svm", "xgboost", "gauss
 REGRESSORS = ("ridge", "elastic_net", "svr", "xgboost_regressor", "gaussian_process_regressor")
 
 ROUTES = {
-    "tables": ("list", "frame", "file", "saved"),
+    "tables": ("list", "frame", "file", "saved", "panel"),
     "reports": ("text", "json", "csv"),
     "explanations": ("contributions", "scan"),
     **{door: (door,) for door in ("page", "benchmark", "web", "command", "train", "occlusion")},

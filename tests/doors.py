@@ -16,12 +16,14 @@ from typer.testing import CliRunner
 from antibody_esm import (
     Benchmark,
     DescriptorSpec,
+    Panel,
     Predictor,
 )
 from antibody_esm.cli import app, train
 from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.explain import mutational_scan, occlusion, residue_contributions
 from antibody_esm.explain.picture import fragment as picture
+from antibody_esm.profiles import profile_file, profile_html
 from antibody_esm.reports.report import Report
 from antibody_esm.score_tables import Scores, score_file
 from antibody_esm.sequences import BETWEEN
@@ -84,6 +86,16 @@ def of_a_saved_model(bench: Bench, cell: Cell) -> Numbers:
     listed, framed = (number_of(predictor, antibodies) for antibodies in (bench.antibodies(cell), bench.frame(cell)))
     np.testing.assert_allclose(listed, framed, **CLOSE)
     return _everything(predictor, bench.asked(cell))
+
+
+def of_a_panel(bench: Bench, cell: Cell) -> Numbers:
+    """A saved panel with the model of one label: the block of its columns is the table of the model."""
+    folder = Panel({cell.task: bench.predictor(cell)}).save(bench.folder / "panels" / str(cell))
+    panel = Panel.load(folder, store=bench.store, runtime=RUNTIME)
+    (profile,) = profile_file(bench.file(cell), panel)
+    assert profile_html(profile.table, panel, "antibodies")
+    plain = profile.table.rename(columns=lambda name: str(name).removeprefix(f"{cell.task} "))
+    return scored([profile._replace(table=plain)])
 
 
 def of_contributions(bench: Bench, cell: Cell) -> Numbers:
@@ -258,6 +270,7 @@ DOORS: dict[str, Callable[[Bench, Cell], Numbers]] = {
     "frame": of_a_frame,
     "file": of_a_file,
     "saved": of_a_saved_model,
+    "panel": of_a_panel,
     "web": of_the_page,
     "command": of_commands,
     "train": of_training_by_command,

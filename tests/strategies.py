@@ -61,6 +61,7 @@ any_extractors = st.builds(
     truncation=st.booleans(),
     pairs=st.sampled_from(["apart", "joined"]),
     species=st.sampled_from([None, ("human",), ("alpaca", "human"), ("rabbit",)]),
+    engines=st.sampled_from(["anarcism", "auto", "both"]),
 )
 extractors = any_extractors.map(
     lambda fields: ExtractorSpec(

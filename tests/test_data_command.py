@@ -7,6 +7,7 @@ from typer.testing import CliRunner, Result
 
 from antibody_esm.cli.app import app
 from chains import HEAVY, LIGHT, LINKER, LYSOZYME
+from test_domain import B07
 
 
 def run(*arguments: object, fails: int = 0) -> Result:
@@ -18,6 +19,22 @@ def run(*arguments: object, fails: int = 0) -> Result:
 def rows_of(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as lines:
         return list(csv.DictReader(lines))
+
+
+def test_another_scheme_has_its_own_regions_and_positions_or_a_reason(tmp_path: Path) -> None:
+    fasta, out = tmp_path / "in.fasta", tmp_path / "out.csv"
+    fasta.write_text(f">heavy\n{HEAVY}\n>scFv\n{HEAVY}{LINKER}{LIGHT}\n>B07\n{B07}\n")
+    run("number", fasta, "-o", out, "--scheme", "kabat", "--species", "human", "--species", "alpaca")
+    rows = rows_of(out)
+    assert [row["cdr2"] for row in rows] == ["RIYPTNGYTRYADSVKG", "RIYPTNGYTRYADSVKG", "SASFLYS", ""]
+    assert {row["scheme"] for row in rows} == {"kabat"}
+    assert " 52 52A 53 " in rows[0]["positions"]
+    assert rows[3]["problems"].startswith("no kabat positions: immunum")
+    run("number", fasta, "-o", out, "--engines", "both")
+    rows = rows_of(out)
+    assert [row["engine"] for row in rows] == ["immunum", "anarcism", "anarcism", "anarcism"]
+    assert [row["cdr2"] for row in rows[:3]] == ["IYPTNGYT", "IYPTNGYT", "SAS"]
+    assert "'eu' is not one of" in run("number", fasta, "-o", out, "--scheme", "eu", fails=2).stderr
 
 
 def test_every_sequence_is_numbered_and_the_bad_ones_are_said_by_row(tmp_path: Path) -> None:

@@ -215,6 +215,11 @@ def test_the_page_on_liabilities_prints_what_it_shows(ran: Ran) -> None:
     assert ran.printed == shown
 
 
+@runs("docs/numbering.md")
+def test_the_page_on_numbering_numbers(ran: Ran) -> None:
+    assert ran.namespace["domain"].cdr3 == "SRWGGDGFYAMDY"
+
+
 @runs("docs/store.md")
 def test_the_page_of_the_store_runs(ran: Ran) -> None:
     assert "['pooling mean -> max']" in ran.printed

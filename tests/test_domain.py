@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from antibody_esm import Dataset, load_dataset
+from antibody_esm.choices import Engines
 from antibody_esm.numbering import NANOBODY_SPECIES, Domain, number
 from antibody_esm.numbering.regions import germline_lengths, occurs
 from chains import HEAVY, LIGHT, NANOBODY
 
-# PG16 (PDB 4DQO): anarcism leaves the last residue of CDR2, ISDDGMRK, in framework 3.
+# PG16 (PDB 4DQO): anarcism alone leaves the last residue of CDR2, ISDDGMRK, in framework 3.
 PG16 = (
     "QEQLVESGGGVVQPGGSLRLSCLASGFTFHKYGMHWVRQAPGKGLEWVALISDDGMRKYHSDSMWGRVTISRDNSKNTLYLQFSSLKVEDTAMFFC"
     "AREAGGPIWHDDVKYYDFNDGYYNYHYMDVWGKGTTVTVSS"
@@ -32,23 +33,29 @@ RABBIT = (
 )
 
 
-def domain_of(sequence: str, species: tuple[str, ...] = ("human", "mouse")) -> Domain:
-    ((domain,),) = number([sequence], species=species)
+def domain_of(sequence: str, species: tuple[str, ...] = ("human", "mouse"), engines: Engines = "auto") -> Domain:
+    ((domain,),) = number([sequence], species=species, engines=engines)
     return domain
 
 
-def test_a_chain_that_lost_a_residue_of_cdr2_to_framework_3_is_flagged() -> None:
+def test_a_chain_that_lost_a_residue_of_cdr2_to_framework_3_by_anarcism_is_flagged_and_repaired_by_immunum() -> None:
+    alone = domain_of(PG16, engines="anarcism")
+    assert alone.cdr2 == "ISDDGMR"
+    assert alone.problems == ("CDR2 has 7 residues and FR3 has 39, the germline IGHV3-30*03 has 8 and 38",)
     pg16 = domain_of(PG16)
-    assert pg16.cdr2 == "ISDDGMR", "once the numbering is repaired, this test goes"
-    assert pg16.problems == ("CDR2 has 7 residues and FR3 has 39, the germline IGHV3-30*03 has 8 and 38",)
+    assert (pg16.cdr2, pg16.problems, pg16.engine) == ("ISDDGMRK", (), "immunum")
+    assert domain_of(PG16, engines="both").remarks == ("numbered by immunum; anarcism has CDR2 ISDDGMR",)
 
 
 def test_a_cdr2_shorter_than_the_germlines_or_of_a_length_that_no_germline_has_is_flagged() -> None:
-    assert domain_of(B07).problems == ("CDR2 has 6 residues, the germline IGHV3-74*03 has 8",)
+    assert domain_of(B07).problems == ("CDR2 has 6 residues, the germline IGHV3-64*04 has 8",)
     nanobody = domain_of(B07, NANOBODY_SPECIES)
     assert nanobody.cdr2 == "ITSDDST"
     assert nanobody.problems == ()
-    assert nanobody.remarks == ("FR3 has 37 residues, the germline IGHV3S53*01 has 38",)
+    assert nanobody.remarks == (
+        "FR3 has 37 residues, the germline IGHV3S53*01 has 38",
+        "numbered by anarcism; immunum has CDR2 ITSDDS",
+    )
     longer = domain_of(HEAVY.replace("IYPTNGYT", "IYPTNYPTNYPTNGYT"))
     assert longer.problems == ("CDR2 has 16 residues, the germline IGHV3-66*01 has 7",)
 
@@ -120,10 +127,13 @@ def test_few_ordinary_antibodies_are_flagged(name: str, chain: str, flagged: int
     assert sum(bool(domain.problems) for found in domains for domain in found) == flagged
 
 
-def test_with_alpaca_profiles_the_two_human_chains_that_go_wrong_are_flagged() -> None:
+def test_the_two_human_chains_that_go_wrong_with_alpaca_profiles_are_numbered_by_immunum() -> None:
     for sequence in (FLU_000278, ADI_47311):
-        assert domain_of(sequence).problems == ()
-        assert domain_of(sequence, NANOBODY_SPECIES).problems[0].startswith("CDR2 has ")
+        human = domain_of(sequence)
+        assert human.problems == ()
+        assert domain_of(sequence, NANOBODY_SPECIES, "anarcism").problems[0].startswith("CDR2 has ")
+        nanobody = domain_of(sequence, NANOBODY_SPECIES)
+        assert (nanobody.problems, nanobody.positions) == ((), human.positions)
 
 
 def test_an_audit_counts_doubtful_rows_and_rows_unlike_the_germline() -> None:

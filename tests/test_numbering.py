@@ -267,8 +267,8 @@ def doubtful(draw: st.DrawFn) -> str:
 
 @examples(25)
 @given(sequences=st.lists(doubtful(), min_size=1, max_size=4), species=st.sampled_from([SPECIES, NANOBODY_SPECIES]))
-def test_a_guess_at_the_chain_changes_no_domain(sequences: list[str], species: tuple[str, ...]) -> None:
+def test_a_guess_at_the_chain_changes_no_domain_of_anarcism(sequences: list[str], species: tuple[str, ...]) -> None:
     """Every profile is tried on each here."""
     domains_of = profiles._domains_of(list(dict.fromkeys(sequences)), species, 1, ("H", "K", "L"))
     domains_of = profiles._without_receptors(profiles._with_ends(domains_of, species), species, 1)
-    assert number(sequences, species=species) == [domains_of[sequence] for sequence in sequences]
+    assert number(sequences, species=species, engines="anarcism") == [domains_of[sequence] for sequence in sequences]

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from antibody_esm import Benchmark, Dataset, DatasetError, Panel, Predictor, SplitSpec, StoreError, Trainer
-from antibody_esm.cli import train
+from antibody_esm.cli import app, train
 from antibody_esm.model_files import manifest_digest
 from antibody_esm.panel_files import folder_names
 from antibody_esm.reports.records import number
@@ -198,6 +198,20 @@ def test_what_is_no_manifest_of_a_panel_is_refused(tmp_path: Path, content: byte
         Panel.load(tmp_path / "nothing")
 
 
+@pytest.mark.filterwarnings("ignore:the classifier was saved with:UserWarning")
+@pytest.mark.filterwarnings("ignore:the training antibodies were numbered by:UserWarning")
+def test_a_panel_saved_by_an_earlier_version_loads_and_predicts_the_same() -> None:
+    """The folder is never made anew."""
+    folder = Path(__file__).parent / "saved_panel"
+    expected, panel = json.loads((folder / "expected.json").read_text()), Panel.load(folder)
+    table = panel.predict(Dataset([*map(str, range(6))], expected["heavy"], fragment="H-CDRs"), check=False)
+    for name, column in expected["scores"].items():
+        if isinstance(column[0], str):
+            assert table[name].tolist() == column
+        else:
+            np.testing.assert_allclose(table[name], column, rtol=1e-5, atol=1e-6)
+
+
 def test_names_of_folders_are_plain_and_distinct() -> None:
     labels = ["a", "A", "a!", "../..", "con/..", "°", "x" * 300, "x" * 301]
     names = list(folder_names(labels).values())
@@ -216,7 +230,7 @@ def test_models_of_a_panel_have_one_language_model_and_read_one_part() -> None:
     assert {"HIC low", "flag probability"} <= set(mixed.predict(antibodies(2, seed=3), check=False))
 
 
-def test_a_panel_is_tested_on_data_with_the_same_labels() -> None:
+def test_a_panel_is_tested_on_data_with_the_same_labels(tmp_path: Path) -> None:
     panel, test = fitted(), measured(60).subset(range(40, 60))
     with pytest.raises(DatasetError, match="no label HIC, Tm2"):
         panel.evaluate(antibodies(12, continuous=True))
@@ -224,7 +238,16 @@ def test_a_panel_is_tested_on_data_with_the_same_labels() -> None:
     assert [len(report.data) for report in grid.reports] == [20, 20, 20]
     single = panel["HIC"].evaluate(test.target("HIC"), check=False)
     assert grid.reports[0].scores["spearman"] == single.scores["spearman"]
-    assert "HIC" in str(grid)
+    folder, table, rows = panel.save(tmp_path / "panel"), tmp_path / "test.csv", tmp_path / "rows.csv"
+    test.to_frame().to_csv(table, index=False)
+    words = ["evaluate", str(table), "-m", str(folder), "--no-check", "--store", str(tmp_path / "store")]
+    result = CliRunner().invoke(app.app, [*words, "-o", str(rows)])
+    assert result.exit_code == 0, result.output
+    assert "odd name (°C)" in result.output
+    assert pd.read_csv(rows).groupby("target").size().tolist() == [20, 20, 20]
+    assert (folder / "HIC" / "openings.jsonl").exists()
+    result = CliRunner().invoke(app.app, [*words, "--label", "HIC"])
+    assert "a panel is tested on all of its labels" in result.output
 
 
 def test_the_command_trains_all_labels_and_its_metrics_are_those_of_single_runs(tmp_path: Path) -> None:

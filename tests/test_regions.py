@@ -82,7 +82,7 @@ def test_each_region_has_its_own_rows_in_a_store_and_another_numbering_too(
     assert len(store.stats().specs) == len(specs)
     assert tiny.resolve().numbering is None
     assert store.explain(tiny, specs[3])[0] == "region all -> cdr3"
-    monkeypatch.setattr(numbering, "method", lambda species: "anarcism 99, 1")
+    monkeypatch.setattr(numbering, "method", lambda species, engines: "anarcism 99, 1")
     extractor = Extractor(specs[3])
     embed(CHAINS, extractor, store)
     assert extractor.computed == len(CHAINS), "rows of another numbering are not taken for these"

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
+from typer.testing import CliRunner
 
 from antibody_esm import Benchmark, Dataset, DatasetError, DescriptorSpec, Predictor, SplitSpec, Splitter, Trainer
+from antibody_esm.cli.train import app
 from antibody_esm.evaluation.cross_validation import cross_validate
 from antibody_esm.evaluation.predictions import ContinuousPredictions
 from antibody_esm.evaluation.splits import Division
@@ -116,6 +118,20 @@ def test_few_numbers_are_divided_into_five_folds_twenty_times_unless_a_split_is_
     assert (
         Trainer(CHARGE, "ridge", SplitSpec(folds=7)).cross_validate(data).design == "7 folds stratified by the median"
     )
+
+
+def test_commands_and_benchmarks_divide_few_numbers_alike(data: Dataset, tmp_path: Path) -> None:
+    assert Benchmark([CHARGE], ["ridge"], data).run().reports[0].spec.split == SplitSpec(folds=5, repeats=20)
+    assert Benchmark([CHARGE], ["ridge"], data, split=SplitSpec(folds=3)).run().reports[0].spec.split.repeats == 1
+    few().to_frame().to_csv(tmp_path / "few.csv", index=False)
+    common = [f"data={tmp_path / 'few.csv'}", "data.part=H-CDRs", "model=descriptors", "classifier=ridge", "store=null"]
+    designs = []
+    for split in ([], ["split.folds=3"]):
+        output = tmp_path / f"run{len(split)}"
+        done = CliRunner().invoke(app, [*common, *split, f"output={output}"])
+        assert done.exit_code == 0, done.output
+        designs.append(json.loads((output / "metrics.json").read_text())["design"])
+    assert designs == ["5 folds stratified by the median, 20 times", "3 folds stratified by the median"]
 
 
 def test_average_and_pooled_are_in_every_report_of_numbers(data: Dataset) -> None:

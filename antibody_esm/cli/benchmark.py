@@ -82,11 +82,16 @@ def benchmark(
             print("---\n".join(texts), end="")  # noqa: T201
             return
         kept.become(f"finished results are in {runs[0].output or _OUTPUT}; the same command continues from there")
-        raise typer.Exit(_run(runs, fragments, tests, of_tests))
+        by_default = not any(text.startswith("split.") for text in overrides or [])
+        raise typer.Exit(_run(runs, fragments, tests, of_tests, by_default))
 
 
 def _run(
-    runs: "list[Run]", fragments: list[str | None], tests: list[str], of_tests: list[dict[str, str | None]]
+    runs: "list[Run]",
+    fragments: list[str | None],
+    tests: list[str],
+    of_tests: list[dict[str, str | None]],
+    by_default: bool,
 ) -> int:
     from antibody_esm.benchmark import WRITTEN, Benchmark
 
@@ -104,6 +109,7 @@ def _run(
         output=output,
         runtime=run.runtime,
         check=run.data.check,
+        by_default=by_default,
     )
     text = grid.finished()
     if text is None:

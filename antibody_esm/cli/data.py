@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from antibody_esm.choices import Engines, Scheme
 from antibody_esm.cli.arguments import check_outputs
 from antibody_esm.cli.errors import complain, reported
 from antibody_esm.cli.options import (
@@ -31,7 +32,7 @@ app = typer.Typer(
     no_args_is_help=True, help="Number sequences, and audit data sets.", rich_markup_mode=None, name="data"
 )
 
-_OF_A_DOMAIN = ["chain", "species", "v_gene", "v_identity", "j_gene", "j_identity", "start", "end", "score"]
+_OF_A_DOMAIN = ["chain", "species", "v_gene", "v_identity", "j_gene", "j_identity", "start", "end", "score", "engine"]
 _AT_ONCE = 512
 
 
@@ -46,8 +47,12 @@ def number_command(
     species: Annotated[
         list[str] | None, typer.Option(help="Profiles to compare with; may be repeated. Human and mouse if absent.")
     ] = None,
+    scheme: Annotated[Scheme, typer.Option(help="Scheme of regions and positions.")] = "imgt",
+    engines: Annotated[
+        Engines, typer.Option(help="Programs: immunum with anarcism in doubt, both on every chain, or anarcism alone.")
+    ] = "auto",
 ) -> None:
-    """Write the IMGT regions, germline genes and chain type of every sequence.
+    """Write the regions, positions, germline genes and chain type of every sequence, by IMGT or another scheme.
 
     A sequence that cannot be numbered has a row with the reason, and the other sequences are numbered. Rows are
     counted from 0; messages name the line of the file instead.
@@ -75,11 +80,11 @@ def number_command(
             tqdm(total=len(rows), unit="seq", delay=1, disable=None) as bar,
         ):
             regions = [region.lower() for region in REGIONS]
-            columns = ["id", "row", "domain", *_OF_A_DOMAIN, *regions, "sequence", "positions", "problems", "remarks"]
-            table = csv.DictWriter(lines, columns)
+            more = ["scheme", *regions, "sequence", "positions", "problems", "remarks"]
+            table = csv.DictWriter(lines, ["id", "row", "domain", *_OF_A_DOMAIN, *more])
             table.writeheader()
             for part in _parts(enumerate(rows)):
-                for row, (name, _), domains, reason in _numbered(part, tuple(species or SPECIES), stops=stops):
+                for row, (name, _), domains, reason in _numbered(part, tuple(species or SPECIES), engines, stops=stops):
                     if reason:
                         problem = advised(reason, sample, column)
                         line_of = line_of or lines_of(path, range(len(rows)))  # once, at the first of them
@@ -87,7 +92,7 @@ def number_command(
                         bad += 1
                         table.writerow({"id": name, "row": row, "problems": problem})
                     for i, domain in enumerate(domains):
-                        table.writerow({"id": name, "row": row, "domain": i + 1, **_described(domain)})
+                        table.writerow({"id": name, "row": row, "domain": i + 1, **_described(domain, scheme)})
                 bar.update(len(part))
         print(f"{len(rows) - bad:,} of {len(rows):,} sequences numbered, written to {out}")  # noqa: T201
         if bad == len(rows):
@@ -158,7 +163,7 @@ def _parts(rows: Any) -> Iterator[list[tuple[int, tuple[str, Any]]]]:
 
 
 def _numbered(
-    part: list[tuple[int, tuple[str, Any]]], species: tuple[str, ...], *, stops: bool
+    part: list[tuple[int, tuple[str, Any]]], species: tuple[str, ...], engines: Engines, *, stops: bool
 ) -> "Iterator[tuple[int, tuple[str, Any], tuple[Domain, ...], str]]":
     """Yield the row, name with sequence, domains, and the reason if there is no domain.
 
@@ -176,7 +181,8 @@ def _numbered(
     good = [i for i in range(len(part)) if i not in problems]
     pieces = [(i, start, piece) for i in good for start, piece in _pieces(part[i][1][1], stops=stops)]
     domains: dict[int, tuple[Domain, ...]] = {}
-    for (i, start, _), numbered in zip(pieces, number([piece for *_, piece in pieces], species=species), strict=True):
+    every = number([piece for *_, piece in pieces], species=species, engines=engines)
+    for (i, start, _), numbered in zip(pieces, every, strict=True):
         domains[i] = domains.get(i, ()) + tuple(replace(domain, start=domain.start + start) for domain in numbered)
     for i, (row, named) in enumerate(part):
         numbered = domains.get(i, ())
@@ -193,14 +199,20 @@ def _pieces(text: str, *, stops: bool) -> Iterator[tuple[int, str]]:
         start += len(piece) + 1
 
 
-def _described(domain: "Domain") -> dict[str, Any]:
-    from antibody_esm.numbering import REGIONS
+def _described(domain: "Domain", scheme: Scheme) -> dict[str, Any]:
+    from antibody_esm.numbering import REGIONS, in_scheme
+    from antibody_esm.unknown import Unknown
 
+    numbered = domain if scheme == "imgt" else in_scheme(domain, scheme)
+    problems = list(domain.problems)
+    if isinstance(numbered.positions, Unknown):
+        problems.append(f"no {scheme} positions: {numbered.positions}")
     return {
         **{name: getattr(domain, name) for name in _OF_A_DOMAIN},
-        **{region.lower(): domain.region(region) for region in REGIONS},
+        "scheme": scheme,
+        **{region.lower(): numbered.region(region) for region in REGIONS},
         "sequence": domain.residues,
-        "positions": " ".join(domain.positions),
-        "problems": "; ".join(domain.problems),
+        "positions": "" if isinstance(numbered.positions, Unknown) else " ".join(numbered.positions),
+        "problems": "; ".join(problems),
         "remarks": "; ".join(domain.remarks),
     }

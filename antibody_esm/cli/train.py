@@ -23,8 +23,6 @@ from antibody_esm.files import csv_text, write
 from antibody_esm.folders import replacing_folder
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from antibody_esm.predictor import Predictor
     from antibody_esm.reports.grid import GridReport
     from antibody_esm.reports.report import Report
@@ -191,6 +189,8 @@ def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> tuple
     """Cross-validate, fit, and write results to a new folder; return metrics, and a text for the user."""
     from antibody_esm.data.public import load_dataset
     from antibody_esm.panel import Panel
+    from antibody_esm.reports.grid import GridReport
+    from antibody_esm.reports.records import predictions
     from antibody_esm.trainer import Trainer
 
     with _log_to(new / "train.log"):
@@ -198,7 +198,8 @@ def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> tuple
             logger.info("overrides: %s", " ".join(overrides) or "none")
             data = load_dataset(**run.data.model_dump(exclude={"check"}))
             logger.info("data: %s, %s, digest %s", run.data.source, data, data.digest)
-            trainer = Trainer.from_spec(run.train, store=run.store, runtime=run.runtime)
+            by_default = not any(text.startswith("split.") for text in overrides)
+            trainer = Trainer.from_spec(run.train, store=run.store, runtime=run.runtime, default_split=by_default)
             if data.targets:
                 reports: Report | GridReport = Panel.cross_validate(trainer, data, check=run.data.check)
                 model: Panel | Predictor = Panel.fit(trainer, data, check=run.data.check)
@@ -210,7 +211,8 @@ def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> tuple
             raise
         needed, computed = trainer.extractor.needed(data.sequences), trainer.extractor.computed
         logger.info("embeddings: %d needed, %d from the store, %d computed", needed, needed - computed, computed)
-        write(new / "out_of_fold.csv", csv_text(_out_of_fold(reports)).encode())
+        rows = predictions(reports) if isinstance(reports, GridReport) else reports.out_of_fold
+        write(new / "out_of_fold.csv", csv_text(rows).encode())
         saved = model.write(new / "model")
         scores, text = _complete(reports)
         metrics = scores | _facts(run, data.digest, needed, computed)
@@ -230,22 +232,6 @@ def _facts(run: "Run", digest: str, needed: int, computed: int) -> dict[str, Any
     """Return the facts of a run that stand beside its scores."""
     vectors = {"needed": needed, "computed": computed}
     return {"fingerprint": run.train.fingerprint, "data_digest": digest, "embeddings": vectors}
-
-
-def _out_of_fold(reports: "Report | GridReport") -> "pd.DataFrame":
-    """Return the predictions of a cross-validation; those of several labels have a first column ``target``."""
-    import pandas as pd
-
-    from antibody_esm.reports.grid import GridReport
-
-    if not isinstance(reports, GridReport):
-        return reports.out_of_fold
-    tables = []
-    for report in reports.reports:
-        table = pd.DataFrame(report.out_of_fold)
-        table.insert(0, "target", report.data.label_name)
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
 
 
 def _complete(reports: "Report | GridReport") -> tuple[dict[str, Any], str]:

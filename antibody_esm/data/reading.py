@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, get_args
 
+from antibody_esm.choices import Engines
 from antibody_esm.data.parts import chains_read, fragment_name, is_whole, part_of
 from antibody_esm.errors import DatasetError, listed, place
 from antibody_esm.numbering import (
@@ -17,6 +18,7 @@ from antibody_esm.numbering import (
     absent_reason,
     best,
     closest_species,
+    engines_of,
     method,
     number,
 )
@@ -90,7 +92,8 @@ class Reading:
     check: bool = True
     """True if numbering checks that a chain is the molecule that is read."""
     engine: str = field(default_factory=method)
-    """Name and version of the numbering program."""
+    """Names and versions of the numbering programs. A model that was saved when anarcism numbered alone is read by
+    anarcism alone, so that it reads the same."""
 
     def __post_init__(self) -> None:
         if self.chain not in get_args(Chain):
@@ -108,6 +111,11 @@ class Reading:
     def chains(self) -> tuple[ChainName, ...]:
         """Chains that are read."""
         return chains_read(self.chain)
+
+    @property
+    def engines(self) -> Engines:
+        """Choice of numbering programs that `engine` stands for; see `antibody_esm.numbering.number`."""
+        return engines_of(self.engine)
 
     @property
     def whole(self) -> bool:
@@ -171,7 +179,7 @@ class Reading:
         texts = replace(self, fragment=None, check=False).read(antibodies)
         loops = all(set(regions) <= set(CDRS) for regions in part_of(self.chain, self.fragment))
         long = [part for parts in texts.parts for part in parts or () if loops and len(part) >= _SHORTEST_DOMAIN]
-        domains = dict(zip(long, number(long, species=self.species), strict=True))
+        domains = dict(zip(long, number(long, species=self.species, engines=self.engines), strict=True))
         wrong = {
             row: f"holds a variable domain, though it is declared to be {self.fragment}"
             for row, parts in enumerate(texts.parts)
@@ -202,7 +210,7 @@ class Reading:
 
     def _domains(self, rows: Sequence[Given]) -> dict[str, tuple[Domain, ...]]:
         texts = list(dict.fromkeys(chain for row in rows for chain in row.chains.values() if chain))
-        return dict(zip(texts, number(texts, species=self.species), strict=True))
+        return dict(zip(texts, number(texts, species=self.species, engines=self.engines), strict=True))
 
     def _parts(self, antibody: Given, domains: Mapping[str, tuple[Domain, ...]], check: bool) -> tuple[str, ...]:
         """Return the part of each chain that is read."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from antibody_esm.choices import Engines
 from antibody_esm.errors import DatasetError
 from antibody_esm.numbering import Domain, best, number
 from antibody_esm.sequences import is_nucleic
@@ -75,13 +76,14 @@ def variable_domains(records: Sequence[str]) -> list[Domain | None]:
     stretches = [open_stretches(dna) for dna in records]
     best_domains: list[Domain | None] = [None] * len(records)
 
-    def look(wanted: list[tuple[int, str]]) -> None:
-        for (row, _), domains in zip(wanted, number([part for _, part in wanted]), strict=True):
+    def look(wanted: list[tuple[int, str]], engines: Engines) -> None:
+        for (row, _), domains in zip(wanted, number([part for _, part in wanted], engines=engines), strict=True):
             new, old = best(domains), best_domains[row]
-            if new is not None and (old is None or new.score > old.score):
+            if new is not None and (old is None or (new.score or 0.0) > (old.score or 0.0)):
                 best_domains[row] = new
 
-    look([(row, parts[0]) for row, parts in enumerate(stretches) if parts])
+    look([(row, parts[0]) for row, parts in enumerate(stretches) if parts], "auto")
     doubtful = [row for row, domain in enumerate(best_domains) if domain is None or not domain.is_complete]
-    look([(row, part) for row in doubtful for part in stretches[row][1:]])
+    # Their domains are anarcism's, whose bits are compared.
+    look([(row, part) for row in doubtful for part in stretches[row][1:]], "anarcism")
     return best_domains

@@ -77,7 +77,10 @@ class Comparison:
     @property
     def claim(self) -> str:
         """The verdict with its p value in a few words, for tables: ``better (p = .014)``."""
-        return f"{'not shown' if self.verdict == 'undecided' else self.verdict} ({p_text(self.adjusted)})"
+        if np.isnan(self.difference.estimate):
+            return "not comparable"
+        words = "nothing claimed" if self.caveat else self._verdict_in_words.removesuffix(" than")
+        return f"{words} ({p_text(self.adjusted)})"
 
     def __str__(self) -> str:
         return self.sentence()

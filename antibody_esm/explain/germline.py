@@ -1,7 +1,7 @@
 """Residues of the germline genes at the places where an antibody has mutated.
 
-anarcism returns the nearest genes and the identity of the antibody to them, without their sequences. These are not
-needed: a residue is the gene's if the identity rises when it is put in, or falls when it is taken out.
+Numbering returns the nearest genes and the identity of the antibody to them. Their sequences are not needed: a residue
+is the gene's if the identity rises when it is put in, or falls when it is taken out.
 """
 
 from collections.abc import Iterable, Sequence

@@ -52,7 +52,7 @@ def residue_shares(text: str, extractor: AnyExtractor) -> NDArray[np.float64]:
     (states,) = extractor.residues([text])
     read = text[: extractor.max_length]
     residues = np.array([place for place in pair.places if place < len(read)], np.int64)
-    chosen = places([read], extractor.spec.region, extractor.spec.species)
+    chosen = places([read], extractor.spec.region, extractor.spec.species, extractor.spec.engines)
     takes_part = np.isin(residues, residues if chosen is None else chosen[0])
     shares = np.zeros((len(pair.residues), states.shape[1]))
     shares[: len(states)][takes_part] = states[takes_part].astype(np.float64) / takes_part.sum()

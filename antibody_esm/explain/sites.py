@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from antibody_esm.choices import Engines
 from antibody_esm.data.parts import part_of
 from antibody_esm.data.reading import Reading
 from antibody_esm.numbering import CDRS, FRAMEWORKS, REGIONS, SPECIES, best, number
@@ -35,12 +36,16 @@ class Site(NamedTuple):
     """Number of its variable domain, from 0; -1 outside of domains."""
 
 
-def sites(text: str, species: Sequence[str] = SPECIES) -> list[Site]:
-    """Return the sites of a sequence or pair in normal form, in order, numbered by the profiles of these species."""
+def sites(text: str, species: Sequence[str] = SPECIES, engines: Engines = "auto") -> list[Site]:
+    """Return the sites of a sequence or pair in normal form, in order, numbered as by `number`."""
     read = ModelText.of(text)
     every, domains_before = [], 0
     for side, start, chain, domains in zip(
-        "HL" if read.is_pair else " ", read.starts, read.chains, number(read.chains, species=species), strict=True
+        "HL" if read.is_pair else " ",
+        read.starts,
+        read.chains,
+        number(read.chains, species=species, engines=engines),
+        strict=True,
     ):
         numbered: dict[int, tuple[str, str, str, int]] = {}
         for domain_index, domain in enumerate(domains):
@@ -70,20 +75,20 @@ def sites_read(antibody: str, text: str, reading: Reading) -> list[Site]:
         Reading of the model.
     """
     if reading.fragment is None or reading.whole:
-        return sites(text, reading.species)
+        return sites(text, reading.species, reading.engines)
     part, places = part_of(reading.chain, reading.fragment), _places(text)
     cut: list[Site] = []
     for number_of_chain, (name, chain) in enumerate(reading.given(antibody).chains.items()):
-        domain = best(number([chain or "X"], species=reading.species)[0], name)
+        domain = best(number([chain or "X"], species=reading.species, engines=reading.engines)[0], name)
         if domain is None:
-            return sites(text, reading.species)
+            return sites(text, reading.species, reading.engines)
         for region in getattr(part, name):
             for i in range(*domain.span(region)):
                 index, place = next(places, (0, 0))
                 residue, position = domain.residues[i], domain.positions[i]
                 cut.append(Site(name[0].upper(), index, position, region, residue, place, number_of_chain))
     same = "".join(site.residue for site in cut) == ModelText.of(text).residues
-    return cut if same else sites(text, reading.species)
+    return cut if same else sites(text, reading.species, reading.engines)
 
 
 def _places(text: str) -> Iterator[tuple[int, int]]:

@@ -3,10 +3,13 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Literal
 
 from antibody_esm.numbering.regions import CDRS, COUNTED, REGIONS, ImgtRegion, germline_lengths, occurs
+
+Engine = Literal["immunum", "anarcism"]
+"""Numbering programs."""
 
 _CONSERVED = ((23, "C"), (41, "W"), (104, "C"), (118, "WF"), (119, "G"), (121, "G"))
 _COMPLETE = 126
@@ -40,8 +43,8 @@ class Domain:
     """IMGT position of each residue, insertions by a letter (``"111A"``), in the order of the sequence."""
     filled: int
     """Number of unaligned unknown residues (X) at the beginning, which complete framework 1."""
-    score: float
-    """Bits of the alignment."""
+    score: float | None
+    """Bits of anarcism's alignment; None if anarcism did not align the chain."""
     species: str
     """Species of the germline genes."""
     v_gene: str | None
@@ -51,6 +54,12 @@ class Domain:
     j_identity: float | None
     continued: bool = False
     """True if the alignment ended in CDR3 and the domain was continued to the end of a J gene."""
+    engine: Engine = "anarcism"
+    """Program whose numbering this is."""
+    differing: str = ""
+    """Loops by the other program if they differ (``"CDR2 ITSDDS"``); empty if they agree, or if it did not run."""
+    undecided: bool = False
+    """True if the programs differ in a loop, and no rule decides between them."""
 
     @property
     def end(self) -> int:
@@ -60,7 +69,7 @@ class Domain:
     @cached_property
     def numbers(self) -> tuple[int, ...]:
         """IMGT position of each residue without the letter of an insertion, 1 to 128, in ascending order."""
-        return tuple(int(position.rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")) for position in self.positions)
+        return tuple(map(bare, self.positions))
 
     def span(self, region: ImgtRegion) -> tuple[int, int]:
         """Return the first index of a region in `residues`, and the first index after it."""
@@ -107,6 +116,8 @@ class Domain:
         problems += [f"no {name}" for name in CDRS if not self.region(name)]
         problems += self._anchors()
         problems += [text for text, doubtful in self._lengths() if doubtful]
+        if self.undecided:
+            problems.append(self._disagreement())
         return tuple(problems)
 
     @cached_property
@@ -114,11 +125,14 @@ class Domain:
         """Descriptions of peculiarities that may be correct.
 
         They are lengths of regions that differ from the nearest germline V gene, for example after an insertion, a
-        deletion or a graft of loops, and a CDR3 whose own ``WG`` or ``FG`` had ended the alignment.
+        deletion or a graft of loops, a CDR3 whose own ``WG`` or ``FG`` had ended the alignment, and loops by the other
+        program if they differ and a rule decided.
         """
         remarks = [text for text, doubtful in self._lengths() if not doubtful]
         if self.continued:
             remarks.append(f"the alignment ended in CDR3; it was continued to {self.region('FR4')[:4]} at 118 to 121")
+        if self.differing and not self.undecided:
+            remarks.append(self._disagreement())
         return tuple(remarks)
 
     @property
@@ -131,6 +145,10 @@ class Domain:
         """True if all three loops are there, and hold no X."""
         loops = [self.region(name) for name in CDRS]
         return all(loops) and not any("X" in loop for loop in loops)
+
+    def _disagreement(self) -> str:
+        other = "anarcism" if self.engine == "immunum" else "immunum"
+        return f"numbered by {self.engine}; {other} has {self.differing}"
 
     def _anchors(self) -> Iterator[str]:
         """Yield the conserved positions, from the first to the last that is aligned, with another residue or none."""
@@ -176,7 +194,37 @@ class Domain:
         return f"{ours}, the germline {self.v_gene} has {' and '.join(str(germline[region]) for region in regions)}"
 
 
+def fill(sequence: str, start: int, position: int, chain: str) -> list[str]:
+    """Return the IMGT positions of the unknown residues (X) before the first aligned one, up to position 1.
+
+    Parameters
+    ----------
+    start, position
+        Index and IMGT position of the first aligned residue.
+    chain
+        H, K or L.
+    """
+    positions: list[str] = []
+    while start > 0 and position > 1 and sequence[start - 1] == "X":
+        position -= 1
+        if not (position == 10 and chain == "H"):  # heavy chains have a gap there
+            start -= 1
+            positions.insert(0, str(position))
+    return positions
+
+
+@cache
+def bare(position: str) -> int:
+    """Return a position without the letter of an insertion."""
+    return int(position.rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+
+
 def best(domains: Sequence[Domain], chain: Literal["heavy", "light"] | None = None) -> Domain | None:
-    """Return the domain with the highest score, of one kind of chain or of both; None if there is none."""
+    """Return the domain with the highest score, of one kind of chain or of both; None if there is none.
+
+    Domains are those of one sequence. A domain without a score is the only one of its sequence.
+    """
     wanted = {"heavy": ("H",), "light": ("K", "L"), None: ("H", "K", "L")}[chain]
-    return max((domain for domain in domains if domain.chain in wanted), key=lambda domain: domain.score, default=None)
+    return max(
+        (domain for domain in domains if domain.chain in wanted), key=lambda domain: domain.score or 0.0, default=None
+    )

@@ -1,19 +1,10 @@
-"""Germline residues of a variable domain, at the same IMGT positions.
+"""Germline residues of a variable domain, at the same IMGT positions."""
 
-The table holds aligned V and J genes that anarcism carries (IMGT/GENE-DB, doi:10.1093/nar/gki010, by IMGT, the
-international ImMunoGeneTics information system, CC BY 4.0); ``benchmarks/copy_germline_genes.py`` makes it.
-"""
-
-import json
 from collections.abc import Sequence
-from functools import cache
-from importlib.resources import files
 
 from antibody_esm.numbering.domain import Domain
+from antibody_esm.numbering.genes import GAP, gene
 from antibody_esm.numbering.regions import REGIONS
-
-GAP = "-"
-"""No residue of the gene stands at this position: the antibody has an insertion there."""
 
 
 def germline_of(domain: Domain) -> tuple[str | None, ...]:
@@ -47,23 +38,9 @@ def germline_of(domain: Domain) -> tuple[str | None, ...]:
     return tuple(residues)
 
 
-def gene(species: str, name: str | None) -> str | None:
-    """Return the 128 aligned residues of a gene, gaps as `GAP`; None if it is not known."""
-    return _table().get(species, {}).get(name or "")
-
-
 def _follow(residues: list[str | None], antibody: str, places: Sequence[int], gene_end: str) -> None:
     """Set the germline residues of CDR3 along one gene, up to the first that the antibody has not."""
     for place, residue in zip(places, gene_end, strict=False):
         if antibody[place] != residue:
             return
         residues[place] = residue
-
-
-@cache
-def _table() -> dict[str, dict[str, str]]:
-    text = files("antibody_esm.numbering").joinpath("germline_genes.json").read_text()
-    return {
-        species: {name: aligned.ljust(128, GAP) for aligned, names in genes.items() for name in names.split()}
-        for species, genes in json.loads(text).items()
-    }

@@ -1,12 +1,12 @@
 """Variable domains of sequences by alignment to the profiles of anarcism."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal
 
 from antibody_esm.numbering.continuation import continued
-from antibody_esm.numbering.domain import Domain
+from antibody_esm.numbering.domain import Domain, fill
 
 if TYPE_CHECKING:
     from anarcism import DomainResult, SequenceResult
@@ -61,6 +61,21 @@ def aligned(sequences: list[str], species: Sequence[str], workers: int) -> dict[
     doubtful = [sequence for sequence in sequences if sequence not in domains_of]
     domains_of |= _domains_of(doubtful, species, workers, _CHAINS)
     return _without_receptors(_with_ends(domains_of, species), species, workers)
+
+
+def agreeing(domains: Mapping[str, Domain], workers: int) -> set[str]:
+    """Return the sequences whose domain has the same place and positions by the profile of its species and chain."""
+    by_profile: dict[tuple[Literal["H", "K", "L"], str], list[str]] = {}
+    for sequence, domain in domains.items():
+        by_profile.setdefault((domain.chain, domain.species), []).append(sequence)
+    agree = set()
+    for (chain, species), sequences in by_profile.items():
+        for sequence, theirs in _domains_of(sequences, (species,), workers, (chain,)).items():
+            ours = domains[sequence]
+            place = (ours.start, ours.positions)
+            if [(other.start, other.positions) for other in theirs] == [place] and _bits(theirs[0]) >= _SURE:
+                agree.add(sequence)
+    return agree
 
 
 def receptor_chain(sequence: str, species: Sequence[str]) -> str | None:
@@ -137,13 +152,13 @@ def _without_receptors(
     domains_of: dict[str, tuple[Domain, ...]], species: Sequence[str], workers: int
 ) -> dict[str, tuple[Domain, ...]]:
     """Return the domains without weak domains that align better to a T-cell receptor profile at the same place."""
-    weak = [sequence for sequence, domains in domains_of.items() if any(domain.score < _SURE for domain in domains)]
+    weak = [sequence for sequence, domains in domains_of.items() if any(_bits(domain) < _SURE for domain in domains)]
     for sequence, result in zip(weak, _results(weak, species, workers, _RECEPTOR_CHAINS), strict=True):
         domains_of[sequence] = tuple(
             domain
             for domain in domains_of[sequence]
             if not any(
-                receptor.start < domain.end and domain.start < receptor.end and receptor.bit_score > domain.score
+                receptor.start < domain.end and domain.start < receptor.end and receptor.bit_score > _bits(domain)
                 for receptor in result.domains
             )
         )
@@ -156,26 +171,24 @@ def _beyond_doubt(sequence: str, domains: tuple[Domain, ...]) -> bool:
     The chain of a single domain with so many bits is certain, because profiles of other chains have no hit there. The
     rest of the sequence is too short for another domain: a residue has about 1.6 bits, and a domain at least 80.
     """
-    return len(domains) == 1 and domains[0].score >= _SURE and len(sequence) - len(domains[0].residues) <= _LEFT
+    return len(domains) == 1 and _bits(domains[0]) >= _SURE and len(sequence) - len(domains[0].residues) <= _LEFT
+
+
+def _bits(domain: Domain) -> float:
+    return domain.score or 0.0
 
 
 def _domain(sequence: str, result: "DomainResult", offset: int) -> Domain:
     """Return a domain of a sequence whose first `offset` residues were not aligned."""
-    residues = [(residue.position, residue.insertion_code) for residue in result.numbering]
     first, end, chain = result.start + offset, result.end + offset, result.chain_type
-    start, position = first, residues[0][0] - 1
-    while start > 0 and position > 0 and sequence[start - 1] == "X":
-        if not (position == 10 and chain == "H"):  # heavy chains have a gap there
-            start -= 1
-            residues.insert(0, (position, ""))
-        position -= 1
+    unknown = fill(sequence, first, result.numbering[0].position, chain)
     germline = result.germline
     return Domain(
         chain=chain,  # type: ignore[arg-type]  # of those that were allowed
-        start=start,
-        residues=sequence[start:end],
-        positions=tuple(f"{number}{letter}" for number, letter in residues),
-        filled=first - start,
+        start=first - len(unknown),
+        residues=sequence[first - len(unknown) : end],
+        positions=(*unknown, *(f"{residue.position}{residue.insertion_code}" for residue in result.numbering)),
+        filled=len(unknown),
         score=round(result.bit_score, 3),
         species=germline.species if germline else result.species,
         v_gene=germline.v_gene if germline else None,

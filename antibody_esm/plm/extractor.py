@@ -185,7 +185,8 @@ class Extractor:
             self._vocabulary.refuse_unread(sequences)
         for region in (self.spec.region,) if regions is None else dict.fromkeys(regions):
             if region != "all":
-                places([sequence[: self.max_length] for sequence in sequences], region, self.spec.species)
+                cut = [sequence[: self.max_length] for sequence in sequences]
+                places(cut, region, self.spec.species, self.spec.engines)
         return sequences
 
     def residues(self, sequences: Iterable[str | tuple[str, str]]) -> Iterator[NDArray[np.float32]]:
@@ -348,7 +349,7 @@ class Extractor:
     def _here(self, sequences: list[str], views: Sequence[ResolvedExtractorSpec]) -> _Here:
         cut = [sequence[: self.max_length] for sequence in sequences]
         regions = dict.fromkeys(view.region for view in views)
-        return _Here(self._copies, residues_of(cut, regions, self.spec.species), self.max_length)
+        return _Here(self._copies, residues_of(cut, regions, self.spec.species, self.spec.engines), self.max_length)
 
     @property
     def _budget(self) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.choices import Engines
 from antibody_esm.errors import BadResidue, SequenceError
 from antibody_esm.numbering import CDRS, FRAMEWORKS, SPECIES, Domain, ImgtRegion, number
 from antibody_esm.sequences import BETWEEN
@@ -22,9 +23,14 @@ Residues = Mapping[Region, Mapping[str, NDArray[np.int64]] | None]
 """Places of each region's residues by sequence; None for all residues."""
 
 
-def residues_of(sequences: Sequence[str], regions: Iterable[Region], species: Sequence[str] | None = None) -> Residues:
+def residues_of(
+    sequences: Sequence[str],
+    regions: Iterable[Region],
+    species: Sequence[str] | None = None,
+    engines: Engines = "anarcism",
+) -> Residues:
     """Return the places of the residues of each region in each sequence. Raises as `places`."""
-    by_region = {region: places(sequences, region, species) for region in regions}
+    by_region = {region: places(sequences, region, species, engines) for region in regions}
     return {
         region: None if every is None else dict(zip(sequences, every, strict=True))
         for region, every in by_region.items()
@@ -32,7 +38,10 @@ def residues_of(sequences: Sequence[str], regions: Iterable[Region], species: Se
 
 
 def places(
-    sequences: Sequence[str], region: Region, species: Sequence[str] | None = None
+    sequences: Sequence[str],
+    region: Region,
+    species: Sequence[str] | None = None,
+    engines: Engines = "anarcism",
 ) -> list[NDArray[np.int64]] | None:
     """Return the places, from 0, of a region's residues in each sequence; None for all residues.
 
@@ -50,7 +59,8 @@ def places(
         codes = [np.frombuffer(sequence.encode("ascii"), np.uint8) for sequence in sequences]
         return [np.flatnonzero(letters != ord(BETWEEN)) for letters in codes]
     chains = [sequence.split(BETWEEN) for sequence in sequences]
-    of_chain = iter(number([chain for antibody in chains for chain in antibody], species=species or SPECIES))
+    each = [chain for antibody in chains for chain in antibody]
+    of_chain = iter(number(each, species=species or SPECIES, engines=engines))
     every, bad = [], []
     for row, antibody in enumerate(chains):
         before, here = 0, []

@@ -65,6 +65,12 @@ class GridReport(GridAnalysis):
         write(path, csv_text(self.to_frame()).encode())
         return path
 
+    def predictions_to_csv(self, path: str | Path) -> Path:
+        """Write the predictions of all reports as CSV, whose column ``target`` is the label; return the path."""
+        path = Path(path)
+        write(path, csv_text(records.predictions(self)).encode())
+        return path
+
     def to_html(self, path: str | Path) -> Path:
         """Write one page that loads nothing else, and return its path."""
         path = Path(path)

@@ -95,25 +95,27 @@ def _overview(grid: GridAnalysis) -> str:
 def _verdicts(grid: GridAnalysis) -> str:
     """Return the table with a row for each label and pipeline: score, best baseline and verdict."""
     several = len({each.row for each in grid.verdicts}) > 1
+    metrics = {each.column.first.metric for each in grid.verdicts}
     lines = []
     for each in grid.verdicts:
         metric, report = each.column.first.metric, each.column.first
-        kind = "" if report.is_cross_validation else ", test"
         better = {True: "high is better", False: "low is better", None: ""}[report.data.higher_is_better]
         against, claim = "none", ""
         if each.baseline is not None and each.comparison is not None:
             score = short(each.column.cells[each.baseline].intervals[metric].estimate, 3)
             against, claim = f"{html.escape(each.baseline.name)} {score}", each.comparison.claim
         cells = [
-            f"{html.escape(each.label + kind)} <span class='small'>{better}</span>",
+            f"<strong>{html.escape(each.label)}</strong>{'' if report.is_cross_validation else ', test'}"
+            f"<br><span class='small'>{better}</span>",
             *([html.escape(each.row.name)] if several else []),
             f"{report.number[0]:,}",
-            f"{METRIC[metric].title} {_estimate(each.scored, metric)}",
+            (f"{METRIC[metric].title} " if len(metrics) > 1 else "") + _estimate(each.scored, metric),
             against,
             claim,
         ]
-        lines.append(("pipeline", cells))
-    heads = ["label", *(["pipeline"] if several else []), "antibodies", "score", "best baseline", "verdict"]
+        lines.append(("", cells))
+    score = METRIC[metrics.pop()].title if len(metrics) == 1 else "score"
+    heads = ["", *(["pipeline"] if several else []), "antibodies", score, "best baseline", "verdict"]
     family = next((each.comparison.family for each in grid.verdicts if each.comparison), 0)
     caption = (
         f"Verdicts are against the best baseline, with Holm's correction for all {family} comparisons of this page."

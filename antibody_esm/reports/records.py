@@ -117,6 +117,18 @@ def grid(table: GridAnalysis) -> dict[str, Any]:
     }
 
 
+def predictions(table: GridAnalysis) -> "pd.DataFrame":
+    """Return the predictions of all reports of a grid; the first column, ``target``, is the label."""
+    import pandas as pd
+
+    tables = []
+    for report in table.reports:
+        each = pd.DataFrame(report.predictions)
+        each.insert(0, "target", report.data.label_name)
+        tables.append(each)
+    return pd.concat(tables, ignore_index=True)
+
+
 def verdicts(table: GridAnalysis) -> list[dict[str, Any]]:
     """Return one row for each label and pipeline of a grid: score, best baseline and verdict."""
     return [

@@ -67,42 +67,41 @@ def grid_text(grid: GridAnalysis) -> str:
 
 
 def verdicts(grid: GridAnalysis) -> str:
-    """Return one line for each label: antibodies, score, best baseline and verdict; pipelines apart."""
+    """Return two lines for each label: antibodies, score, verdict and best baseline; pipelines apart."""
     blocks = []
-    metrics = list(dict.fromkeys(each.column.first.metric for each in grid.verdicts))
-    rows = list(dict.fromkeys(each.row for each in grid.verdicts))
-    kinds = {each.column.first.is_cross_validation for each in grid.verdicts}
-    for row, metric in ((row, metric) for row in rows for metric in metrics):
-        chosen = [each for each in grid.verdicts if (each.row, each.column.first.metric) == (row, metric)]
-        if not chosen:
-            continue
-        names = [
-            each.label + ("" if len(kinds) == 1 or each.column.first.is_cross_validation else ", test")
-            for each in chosen
-        ]
-        width = min(max(5, *map(len, names)), 18)
-        head = f"{'label':<{width}}{'n':>7}  {METRIC[metric].title:<19}best baseline"
-        lines = [
-            *textwrap.wrap(row.name + ("" if row.fragment in ("heavy", "light") else f", {row.fragment}"), _LINE),
-            "",
-            head,
-        ]
-        for name, each in zip(names, chosen, strict=True):
-            *above, last = textwrap.wrap(name, width) or [""]
-            score = str(each.scored.intervals[metric])
-            lines += [*above, f"{last:<{width}}{each.column.first.number[0]:>7,}  {score:<19}{_against(each)}"]
+    metrics = dict.fromkeys(each.column.first.metric for each in grid.verdicts)
+    for row in dict.fromkeys(each.row for each in grid.verdicts):
+        name = row.name + ("" if row.fragment in ("heavy", "light") else f", {row.fragment}")
+        lines = textwrap.wrap(name, _LINE)
+        for metric in metrics:
+            chosen = [each for each in grid.verdicts if (each.row, each.column.first.metric) == (row, metric)]
+            lines += ["", *_verdict_lines(chosen, METRIC[metric].title)] if chosen else []
         blocks.append("\n".join(lines))
     family = next((each.comparison.family for each in grid.verdicts if each.comparison), 0)
     note = f"Verdicts are against the best baseline, with Holm's correction for all {family} comparisons."
     return "\n\n".join([*blocks, *([textwrap.fill(note, _LINE)] if family else [])])
 
 
-def _against(each: Verdict) -> str:
-    """Return the best baseline with its score, and the verdict."""
-    if each.baseline is None or each.comparison is None:
-        return "none"
-    baseline = each.column.cells[each.baseline].intervals[each.column.first.metric]
-    return f"{each.baseline.name} {short(baseline.estimate, 3)}: {each.comparison.claim}"
+def _verdict_lines(verdicts: Sequence[Verdict], title: str) -> list[str]:
+    """Return the lines of the labels of a pipeline, below a heading."""
+    several = len({each.column.first.is_cross_validation for each in verdicts}) > 1
+    names = [
+        each.label + (", test" if several and not each.column.first.is_cross_validation else "") for each in verdicts
+    ]
+    width = min(max(5, *map(len, names)), 18)
+    left = width + 28
+    lines = [f"{'label':<{width}}{'n':>7}  {title:<19}against the best baseline"]
+    for name, each in zip(names, verdicts, strict=True):
+        *above, last = textwrap.wrap(name, width) or [""]
+        metric, comparison = each.column.first.metric, each.comparison
+        score, claim = str(each.scored.intervals[metric]), "there is none" if comparison is None else comparison.claim
+        lines += [*above, f"{last:<{width}}{each.column.first.number[0]:>7,}  {score:<19}{claim}"]
+        if each.baseline is not None:
+            value = short(each.column.cells[each.baseline].intervals[metric].estimate, 3)
+            lines += textwrap.wrap(
+                f"{each.baseline.name} {value}", _LINE, initial_indent=" " * left, subsequent_indent=" " * left
+            )
+    return lines
 
 
 def _grid_lines(grid: GridAnalysis, columns: Sequence[Column]) -> list[str]:

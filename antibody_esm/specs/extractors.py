@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from antibody_esm.choices import Pooling, Region
+from antibody_esm.choices import Engines, Pooling, Region
 from antibody_esm.specs.address import Digest, Pairs, Precision, ResolvedExtractorSpec, Storage
 from antibody_esm.specs.base import Spec
 
@@ -19,7 +19,7 @@ class ExtractorSpec(Spec):
     ExtractorSpec(model='facebook/esm2_t6_8M_UR50D', layer=4)
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"species"})
+    later: ClassVar[frozenset[str]] = frozenset({"species", "engines"})
 
     model: Annotated[str, Field(min_length=1)]
     """Name on the Hugging Face hub, a local folder, ``"antiberty"`` (weights from the ``[quickstart]`` extra), or
@@ -55,6 +55,9 @@ class ExtractorSpec(Spec):
     species: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """Species whose profiles number the residues of a region. None: in a `Trainer` those of the data set, else human
     and mouse."""
+    engines: Engines = "anarcism"
+    """Programs that number the residues of a region, see `antibody_esm.numbering.number`; rows that another choice
+    numbered have another address."""
 
     @model_validator(mode="after")
     def _region_has_residues(self) -> Self:
@@ -85,7 +88,7 @@ class ExtractorSpec(Spec):
             layer=files.layer,
             pooling=self.pooling,
             region=self.region,
-            numbering=None if self.region == "all" else method(self.species or SPECIES),
+            numbering=None if self.region == "all" else method(self.species or SPECIES, self.engines),
             special_tokens=self.special_tokens,
             precision=self.precision,
             storage=self.storage,
