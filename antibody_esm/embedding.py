@@ -76,11 +76,18 @@ def _vectors(normal: list[str], source: Source, store: Store, forecast: Forecast
     """Return one vector per sequence in normal form; vectors of language models are stored."""
     if isinstance(source, Ensemble):
         source.check()
-        every = []
-        for member in source.members:  # one model in memory at a time
-            every.append(_vectors(normal, member, store))
-            member.unload()
-        return source.combined(every)
+        every: dict[int, Rows] = {}
+        for members in source.passes:  # one model in memory at a time
+            views = [member for member in members.values() if isinstance(member, Extractor)]
+            if len(views) > 1:
+                deepest = max(views, key=lambda member: member.pinned.layer or 0)
+                vectors = _views(normal, [member.pinned for member in views], deepest, store)
+            else:
+                vectors = [_vectors(normal, member, store) for member in members.values()]
+            every |= dict(zip(members, vectors, strict=True))
+            for member in members.values():
+                member.unload()
+        return source.combined([every[number] for number in range(len(every))])
     if isinstance(source, Extractor):
         [rows] = _views(normal, [source.pinned], source, store, forecast)
         return rows
@@ -364,7 +371,7 @@ def embed_views(
     >>> [rows.shape for rows in embed_views(["EVQLVESGGGLVQPGG"], specs)]
     [(1, 512), (1, 512), (1, 512), (1, 512)]
     """
-    if len({spec.model_copy(update=_OF_A_VIEW) for spec in specs}) != 1:
+    if len({spec.of_one_pass for spec in specs}) != 1:
         raise ValueError("specs of views may differ only in layer, pooling, region, special_tokens and storage")
     views = [spec.resolve() for spec in specs]
     pinned = [spec.pinned_to(view) for spec, view in zip(specs, views, strict=True)]
@@ -372,7 +379,6 @@ def embed_views(
     return _views(normalise(sequences, pairs=True), pinned, Extractor(specs[deepest], runtime), as_store(store))
 
 
-_OF_A_VIEW = {"layer": None, "pooling": "mean", "region": "all", "special_tokens": "exclude", "storage": "float32"}
 _MOST_BAD = 10_000
 """Bad rows after which a file is not read further, because it is no file of sequences."""
 

@@ -55,6 +55,8 @@ EXTRACTORS: MappingProxyType[str, AnyExtractorSpec] = MappingProxyType(
     }
 )
 """Language models by name."""
+TRAINED_ON_PAIRS = frozenset({"Exscientia/IgBert"})
+"""Language models that were trained on pairs of chains, among those with a name."""
 
 CLASSIFIERS: MappingProxyType[str, ClassifierSpec] = MappingProxyType(
     {

@@ -148,3 +148,24 @@ def test_descriptors_stand_alone_and_beside_a_language_model(
         loaded = Predictor.load(predictor.save(tmp_path / "model"), store=tmp_path / "store")
         assert np.array_equal(loaded.predict_proba(sequences), predictor.predict_proba(sequences))
     assert TrainSpec.compose(["model=descriptors"]).extractor == DescriptorSpec()
+
+
+def test_three_loops_side_by_side_take_one_pass_of_the_model(five: EnsembleSpec, tmp_path: Path) -> None:
+    model = five.members[0]
+    assert isinstance(model, ExtractorSpec)
+    loops = model.views(regions=["cdr1", "cdr2", "cdr3"])
+    three = EnsembleSpec(members=(loops[0], DescriptorSpec(), *loops[1:]), combine="concat")
+    source = Ensemble(three)
+    rows = embed([HEAVY, NANOBODY], source, tmp_path)
+    assert source.computed == 2, "not one pass a loop"
+    alone = [embed([HEAVY, NANOBODY], member) for member in three.members]
+    assert np.array_equal(rows, np.hstack(alone))
+    assert len(EmbeddingStore(tmp_path).stats().specs) == 3
+    again = Ensemble(three)
+    assert np.array_equal(embed([HEAVY, NANOBODY], again, tmp_path), rows)
+    assert again.computed == 0
+    pairs = embed([(HEAVY, LIGHT)], EnsembleSpec(members=tuple(loops), combine="concat"), tmp_path)
+    heavy, light = (np.hstack([embed([chain], loop)[0] for loop in loops]) for chain in (HEAVY, LIGHT))
+    dim = len(heavy) // 3
+    expected = [part for i in range(3) for part in (heavy, light) for part in [part[i * dim : (i + 1) * dim]]]
+    np.testing.assert_allclose(pairs[0], np.hstack(expected), rtol=1e-5, atol=1e-6)

@@ -24,8 +24,8 @@ from antibody_esm import (
 )
 from antibody_esm.cli.app import app
 from antibody_esm.cli.arguments import antibodies as antibodies_given
-from antibody_esm.cli.web import antibodies as uploaded
-from antibody_esm.cli.web import recognised_columns
+from antibody_esm.cli.web_jobs import antibodies as uploaded
+from antibody_esm.cli.web_jobs import recognised_columns
 from antibody_esm.data.antibody_tables import read_tables, table_of
 from antibody_esm.data.column_roles import USUAL, plain_name
 from antibody_esm.data.labelled_tables import read_dataset

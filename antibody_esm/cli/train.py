@@ -65,6 +65,8 @@ OVERRIDES are key=value:
                chain and part: data.chain=heavy, light, paired or both,
                data.fragment=; data.part= declares sequences that are cut
                already; data.species= for numbering; data.labels=;
+               'data.columns=[isotype,ph]' are read beside the sequences
+               (use_columns=false leaves them out);
                data.check=false also trains on sequences without a
                recognised antibody chain
   extractor.*  classifier.*  split.*  decision.*  runtime.*
@@ -209,7 +211,8 @@ def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> tuple
         except (AntibodyESMError, OSError) as error:
             logger.error("%s", error)
             raise
-        needed, computed = trainer.extractor.needed(data.sequences), trainer.extractor.computed
+        between = [] if data.ungraded is None or data.columns else data.ungraded.sequences
+        needed, computed = trainer.extractor.needed([*data.sequences, *between]), trainer.extractor.computed
         logger.info("embeddings: %d needed, %d from the store, %d computed", needed, needed - computed, computed)
         rows = predictions(reports) if isinstance(reports, GridReport) else reports.out_of_fold
         write(new / "out_of_fold.csv", csv_text(rows).encode())

@@ -16,6 +16,7 @@ from antibody_esm.data.column_roles import Recognised
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.files import is_fasta, places, read_frames, read_table
 from antibody_esm.data.layouts import PLAIN, Columns
+from antibody_esm.data.other_columns import other_columns
 from antibody_esm.data.provenance import Provenance
 from antibody_esm.data.spreadsheets import on_disk
 from antibody_esm.data.tables import (
@@ -50,6 +51,7 @@ def read_dataset(
     chain: Chain | None = None,
     higher_is_better: bool | Mapping[str, bool] | None = None,
     labels: "str | Path | pd.DataFrame | Mapping[str, float] | None" = None,
+    columns: Sequence[str] = (),
     required: bool = True,
     labelled: bool = True,
     drop: bool = False,
@@ -120,9 +122,11 @@ def read_dataset(
     optional = not labelled and (single is None or is_fasta_file) and names[0] not in frame.columns
     if labelled and not several and names[0] not in frame.columns:
         recognised.refuse_unclear("label")
-    columns = {} if optional else {name: named_column(frame, name, path) for name in names}
+    label_columns = {} if optional else {name: named_column(frame, name, path) for name in names}
     _refuse_repeats(ids, id_column, rows)
-    measured = {name: _numbers(values, rows) for name, values in columns.items()}
+    measured = {name: _numbers(values, rows) for name, values in label_columns.items()}
+    used = [id_column, heavy_chains, light_chains, group_column, *label_columns.values()]
+    others = other_columns(frame, {str(each.name) for each in used if each is not None}, columns, path)
     data = Dataset(
         ids=ids,
         heavy=_sequences(heavy_chains, "heavy", frame, rows, required=required and chain != "light"),
@@ -130,7 +134,9 @@ def read_dataset(
         groups=None if group_column is None else _names(group_column, rows),
         provenance=_provenance(path, len(frame), recognised, refused),
         chain=chain,
-        measurements=measured if several else {},
+        measurements=(measured if several else {}) | others.measurements,
+        columns=others.columns,
+        not_kept=others.not_kept,
         targets=names if several and measured else (),
         directions=directions(higher_is_better, names),
         file=None if refused else path,

@@ -127,9 +127,14 @@ class Ensemble:
         chosen = presets.extractor(spec)
         if not isinstance(chosen, EnsembleSpec):
             raise ValueError(f"{chosen!r} is not an ensemble; use Extractor(...) or embed(...)")
+        if chosen.columns:
+            names = ", ".join(column.name for column in chosen.columns)
+            raise ValueError(
+                f"sequences alone have no columns ({names}); use a Trainer, or leave these members of the ensemble out"
+            )
         self.spec = chosen
         self.runtime = runtime or RuntimeSpec()
-        self.members = tuple(_single(member, self.runtime) for member in chosen.members)
+        self.members = tuple(_single(member, self.runtime) for member in chosen.of_sequences)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec!r}, {self.runtime!r})"
@@ -143,6 +148,15 @@ class Ensemble:
     def pinned(self) -> EnsembleSpec:
         """The spec, pinned to the models of the members."""
         return self.spec.model_copy(update={"members": tuple(member.pinned for member in self.members)})
+
+    @property
+    def passes(self) -> "list[dict[int, Single]]":
+        """Members by their number, grouped by passes: views of one model are computed by one pass."""
+        passes: dict[object, dict[int, Single]] = {}
+        for number, member in enumerate(self.members):
+            key = member.spec.of_one_pass if isinstance(member, Extractor) else number
+            passes.setdefault(key, {})[number] = member
+        return list(passes.values())
 
     @property
     def longest(self) -> int | None:

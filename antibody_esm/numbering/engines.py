@@ -63,7 +63,8 @@ def _second(
     sure = {sequence for sequence, alignment in every.items() if not alignment.doubt} | confirmed
     asked = [sequence for sequence in every if engines == "both" or sequence not in sure]
     results = {sequence: every[sequence].domains for sequence in confirmed}
-    for sequence, domains in profiles.aligned(asked, species, workers).items():
+    chain_of = {sequence: every[sequence].domains[0].chain for sequence in asked if len(every[sequence].domains) == 1}
+    for sequence, domains in profiles.aligned(asked, species, workers, chain_of).items():
         ours, theirs = every[sequence].domains, tuple(_with_genes(domain, species) for domain in domains)
         results[sequence] = _decided(ours, theirs) if sequence in sure else _decided(theirs, ours)
     return results

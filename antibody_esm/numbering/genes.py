@@ -85,12 +85,11 @@ def nearest_genes(chain: str, positions: Sequence[str], residues: str, species: 
     v_place = int(own[identities[own].argmax()])
     nearest = not len(other) or bool(identities[v_place] >= identities[other].max())
     name = v_genes.species[v_place]
-    j_genes = _genes(chain, "J")
-    of_species = np.flatnonzero(np.array(j_genes.species) == name)
+    j_genes = _genes(chain, "J", name)
     j_gene, j_identity = None, None
-    if len(of_species):
+    if j_genes.names:
         j_identities = _identities(j_genes, rows)
-        j_place = int(of_species[j_identities[of_species].argmax()])
+        j_place = int(j_identities.argmax())
         j_gene, j_identity = j_genes.names[j_place], float(j_identities[j_place])
     occupied = np.zeros(129, np.bool_)
     occupied[places] = True
@@ -122,15 +121,16 @@ def _split(chain: str, species: tuple[str, ...]) -> tuple[NDArray[np.intp], NDAr
 
 
 @cache
-def _genes(chains: str, segment: str) -> _Genes:
+def _genes(chains: str, segment: str, *species_of: str) -> _Genes:
     selected = [
         (name, species, aligned)
-        for species in COMPARED
+        for species in species_of or COMPARED
         for name, aligned in _table()[species].items()
         if name[2] in chains and name[3] == segment
     ]
-    names, of_species, every = map(list, zip(*selected, strict=True))
-    letters = np.frombuffer("".join(every).encode("ascii"), np.uint8).reshape(-1, 128).T
+    names, of_species = [name for name, *_ in selected], [species for _, species, _ in selected]
+    every = "".join(aligned for *_, aligned in selected)
+    letters = np.frombuffer(every.encode("ascii"), np.uint8).reshape(-1, 128).T
     has = np.zeros((129, 26, len(names)), np.uint8)
     places, genes = np.nonzero(letters != ord(GAP))
     has[places, letters[places, genes] - ord("A"), genes] = 1

@@ -46,15 +46,29 @@ def check_species(species: Sequence[str]) -> None:
         raise ValueError(f"unknown species {', '.join(sorted(unknown)) or '(none)'}; choose from {choices}")
 
 
-def aligned(sequences: list[str], species: Sequence[str], workers: int) -> dict[str, tuple[Domain, ...]]:
-    """Return the domains of each sequence; the likelier profiles come first, all profiles only in doubt."""
+def aligned(
+    sequences: list[str], species: Sequence[str], workers: int, chain_of: Mapping[str, str] | None = None
+) -> dict[str, tuple[Domain, ...]]:
+    """Return the domains of each sequence; the likelier profiles come first, all profiles only in doubt.
+
+    Parameters
+    ----------
+    chain_of
+        Probable chain (H, K or L) of sequences; that of all others is guessed by the beginning of framework 4.
+    """
+    chain_of = chain_of or {}
     domains_of: dict[str, tuple[Domain, ...]] = {}
     guesses: list[tuple[_Chains, re.Pattern[str]]] = [(("H",), _HEAVY_END), (("K", "L"), _LIGHT_END)]
     for chains, end in guesses:
         likely = [
             sequence
             for sequence in sequences
-            if len(sequence) <= _ONE and [end] == [pattern for pattern in _ENDS if pattern.search(sequence)]
+            if len(sequence) <= _ONE
+            and (
+                chain_of[sequence] in chains
+                if sequence in chain_of
+                else [end] == [pattern for pattern in _ENDS if pattern.search(sequence)]
+            )
         ]
         guessed = _domains_of(likely, species, workers, chains)
         domains_of |= {sequence: domains for sequence, domains in guessed.items() if _beyond_doubt(sequence, domains)}

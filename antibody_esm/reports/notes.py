@@ -1,6 +1,7 @@
 """Notes that a reader needs before the numbers of an analysis."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,16 +13,35 @@ from antibody_esm.evaluation.interval import compact
 from antibody_esm.evaluation.intervals import CROSS_VALIDATION, SIMULATED, Interval, short
 from antibody_esm.evaluation.metrics import METRIC, title
 from antibody_esm.evaluation.overlap import RELATED, SecondScores, split_by_identity
+from antibody_esm.presets import EXTRACTORS, TRAINED_ON_PAIRS
 from antibody_esm.reports import names
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.grid_analysis import Column, GridAnalysis, Row
-from antibody_esm.specs import DecisionSpec, LogisticRegressionSpec, SplitSpec, TrainSpec
+from antibody_esm.specs import (
+    DecisionSpec,
+    EnsembleSpec,
+    ExtractorSpec,
+    LogisticRegressionSpec,
+    SplitSpec,
+    TrainSpec,
+)
 from antibody_esm.unknown import Unknown
 
+JOINED = (
+    "Heavy and light chain are joined to one sequence without a separator (chain='both'): the language model never saw "
+    "such a sequence. chain='paired' embeds the chains one by one."
+)
+"""Note of reports on language models that read joined chains."""
 UNCHECKED = "Sequences were not checked to be the chain that is read (check=False)."
 """Note of reports on data that were not checked."""
+_SINGLE = frozenset(
+    spec.model for spec in EXTRACTORS.values() if isinstance(spec, ExtractorSpec) and spec.model not in TRAINED_ON_PAIRS
+)
+"""Language models that were trained on single chains or proteins."""
 _SIMULATED = range(100, 401)
 """Numbers of antibodies for which coverage after cross-validation was simulated."""
+_LISTED = 5
+"""Most different warnings of columns that a note lists."""
 _OPTIMISTIC = "if identical sequences fall into different folds, scores are optimistic"
 
 
@@ -30,7 +50,7 @@ def remarks(report: Analysis) -> tuple[str, ...]:
     notes = [*warnings(report), *([] if report.few else [constant(report.data, report.spec)]), *report.notes]
     if report.threshold is not None:
         notes.append(f"The threshold is {compact(report.threshold)}.")
-    notes += [*_undefined(report), *_pooled(report)]
+    notes += [*graded(report), *_undefined(report), *_pooled(report)]
     note = coverage(report)
     if note:
         notes.append(note)
@@ -41,14 +61,18 @@ def remarks(report: Analysis) -> tuple[str, ...]:
 
 
 def warnings(report: Analysis) -> tuple[str, ...]:
-    """Return the notes for the first lines: overlap with the training, clones, few antibodies of a class."""
-    return tuple(filter(None, (overlap(report), clones(report), report.few)))
+    """Return the notes for the first lines: overlap with the training, clones, few of a class, joined chains."""
+    return tuple(filter(None, (overlap(report), clones(report), report.few, joined(report))))
 
 
 def of_summary(report: Analysis) -> tuple[str, ...]:
     """Return the notes that need no baseline and no second cross-validation."""
     counted = str(report.clones) if report.clones is not None and report.clones.many else ""
-    return (*filter(None, [overlap(report), counted]), constant(report.data, report.spec), *report.notes)
+    return (
+        *filter(None, [overlap(report), counted, joined(report)]),
+        constant(report.data, report.spec),
+        *report.notes,
+    )
 
 
 def overlap(report: Analysis) -> str:
@@ -58,6 +82,22 @@ def overlap(report: Analysis) -> str:
     if report.overlap is None:
         return f"Overlap with the training antibodies, and identity to them, are unknown: {report.unknown_training}."
     return str(report.overlap)
+
+
+def joined(report: Analysis) -> str:
+    """Return the note on language models that read two chains as one sequence; empty if there are none."""
+    extractor = report.spec.extractor
+    members = extractor.members if isinstance(extractor, EnsembleSpec) else (extractor,)
+    models = [member for member in members if isinstance(member, ExtractorSpec)]
+    if report.data.chain == "both" and models:
+        return JOINED
+    single = [model.model for model in models if model.pairs == "joined" and model.model in _SINGLE]
+    if report.data.chain != "paired" or not single:
+        return ""
+    return (
+        f"{', '.join(dict.fromkeys(single))} was trained on single chains: it never saw two chains as one sequence "
+        "(pairs='joined')."
+    )
 
 
 def clones(report: Analysis) -> str:
@@ -84,12 +124,13 @@ def column_warnings(column: Column) -> tuple[str, ...]:
     parts: dict[str, list[tuple[Row, Analysis]]] = {}
     for row, report in column.reports.items():
         parts.setdefault(row.fragment, []).append((row, report))
-    overlaps, relatives = [], []
+    overlaps, relatives, unseen = [], [], []
     for fragment, reports in parts.items():
         name = f"{fragment}: " if len(parts) > 1 else ""
         overlaps += [name + note for note in [overlap(reports[0][1])] if note]
         relatives += [name + note for note in [_clones_of_part(reports)] if note]
-    return (*overlaps, *relatives, *filter(None, [column.first.few]))
+        unseen += [name + note for note in dict.fromkeys(joined(report) for _, report in reports) if note]
+    return (*overlaps, *relatives, *filter(None, [column.first.few]), *unseen)
 
 
 def _clones_of_part(reports: list[tuple[Row, Analysis]]) -> str:
@@ -157,6 +198,32 @@ def unclaimed(intervals: Mapping[str, Interval], higher_is_better: bool | None =
         f"{reason}."
         for reason, titles in metrics.items()
     ]
+
+
+def graded(report: Analysis) -> list[str]:
+    """Return the note on the correlation with the grade behind the labels, if there is one."""
+    if not report.graded:
+        return []
+    (most, interval), *labelled = report.graded.items()
+    text = f"Spearman's correlation of the probability with {report.data.grade} is {interval} over {most:,} antibodies"
+    if labelled:
+        ((number, of_labelled),) = labelled
+        how = "predicted by the model of one fold" if report.is_cross_validation else "predicted"
+        text += (
+            f", of which {most - number:,} are between the classes and {how}, though never trained on; over the "
+            f"{number:,} labelled ones it is {of_labelled}"
+        )
+    return [f"{text}{' (means of the folds)' if report.is_cross_validation else ''}."]
+
+
+def unlike_training(warnings: Sequence[str]) -> list[str]:
+    """Return the note on antibodies whose columns are unlike those of the training antibodies, if there are any."""
+    unlike = Counter(filter(None, warnings))
+    if not unlike:
+        return []
+    shown = "; ".join(f"{text} ({count:,})" for text, count in unlike.most_common(_LISTED))
+    more = "; ..." if len(unlike) > _LISTED else ""
+    return [f"Columns of {unlike.total():,} antibodies are unlike the training antibodies: {shown}{more}."]
 
 
 def groups(data: Dataset, spec: TrainSpec) -> list[str]:

@@ -11,6 +11,7 @@ from antibody_esm import presets
 from antibody_esm.reports import names
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.specs import DescriptorSpec, ExtractorSpec, Spec, TrainSpec
+from antibody_esm.specs.ensembles import columns_of, without_columns
 
 _VERSIONS = ("antibody_esm", "numpy", "scikit-learn", "scipy", "torch", "transformers", "xgboost")
 
@@ -49,28 +50,36 @@ def command(spec: TrainSpec) -> str | None:
 
 def overrides(spec: TrainSpec) -> list[str] | None:
     """Return the overrides of ``antibody-train`` that give a spec; None if they cannot express it."""
-    name = next((name for name, preset in presets.EXTRACTORS.items() if names.agree(preset, spec.extractor)), None)
+    extractor, columns = without_columns(spec.extractor), [column.name for column in columns_of(spec.extractor)]
+    name = next((name for name, preset in presets.EXTRACTORS.items() if names.agree(preset, extractor)), None)
     if name is not None:
-        model = [f"model={name}", *_fields("extractor", spec.extractor, presets.EXTRACTORS[name])]
-    elif (
-        isinstance(spec.extractor, ExtractorSpec)
-        and re.fullmatch(r"[ -~]+", spec.extractor.model)
-        and not set("\"'\\\\$") & set(spec.extractor.model)
-    ):
-        model = _fields("extractor", spec.extractor, ExtractorSpec(model="any"))
-    elif isinstance(spec.extractor, DescriptorSpec):
-        model = ["model=descriptors", *_fields("extractor", spec.extractor, DescriptorSpec())]
+        model = [f"model={name}", *_fields("extractor", extractor, presets.EXTRACTORS[name])]
+    elif isinstance(extractor, ExtractorSpec) and _is_plain(extractor.model):
+        model = _fields("extractor", extractor, ExtractorSpec(model="any"))
+    elif isinstance(extractor, DescriptorSpec):
+        model = ["model=descriptors", *_fields("extractor", extractor, DescriptorSpec())]
     else:
         return None
+    if not all(map(_is_plain, columns)):
+        return None
+    if columns:
+        model.append(f"data.columns={_value(columns)}")
+    if not spec.use_columns:
+        model.append("use_columns=false")
     chosen = spec.classifier.kind
     learnt = [f"classifier={chosen}", *_fields("classifier", spec.classifier, presets.ESTIMATORS[chosen])]
     others = [
         override
         for field in TrainSpec.model_fields
-        if field not in ("extractor", "classifier", "format")
+        if field not in ("extractor", "classifier", "use_columns", "format")
         for override in _fields(field, getattr(spec, field), type(getattr(spec, field))())
     ]
     return [*model, *learnt, *others]
+
+
+def _is_plain(text: str) -> bool:
+    """Return True if overrides can spell a text."""
+    return re.fullmatch(r"[ -~]+", text) is not None and not set("\"'\\$") & set(text)
 
 
 def _fields(branch: str, spec: Spec, default: Spec) -> list[str]:

@@ -122,6 +122,12 @@ class ExtractorSpec(Spec):
             if pooling != "cls" or region == "all"
         ]
 
+    @property
+    def of_one_pass(self) -> "ExtractorSpec":
+        """The spec without the fields in which views of one pass of the model may differ."""
+        view = {"layer": None, "pooling": "mean", "region": "all", "special_tokens": "exclude", "storage": "float32"}
+        return self.model_copy(update=view)
+
     def pin(self) -> "ExtractorSpec":
         """Return the spec with digest and layer, so that rows of a store can be read without the model's files."""
         return self.pinned_to(self.resolve())
