@@ -10,6 +10,7 @@ from antibody_esm.numbering import number
 from antibody_esm.plm.regions import places
 from chains import HEAVY, LIGHT, LINKER, LYSOZYME, NANOBODY
 from effort import examples
+from test_domain import PG16
 from variants import variant
 
 REGIONS = ("cdr1", "cdr2", "cdr3", "cdrs", "frameworks")
@@ -88,3 +89,16 @@ def test_each_region_has_its_own_rows_in_a_store_and_another_numbering_too(
     assert extractor.computed == len(CHAINS), "rows of another numbering are not taken for these"
     assert len(store.stats().specs) == len(specs) + 1
     assert store.verify().sound
+
+
+def test_programs_that_number_a_region_have_rows_of_their_own_and_the_default_keeps_its_address(
+    tiny: ExtractorSpec, loaded: Extractor
+) -> None:
+    before = tiny.model_copy(update={"region": "cdr2"})
+    auto = before.model_copy(update={"engines": "auto"})
+    assert before.resolve().numbering == numbering.method(engines="anarcism")
+    assert before.address != auto.address
+    assert before.of_one_pass != auto.of_one_pass, "one pass has one numbering"
+    one, other = (variant(loaded, spec).embed([HEAVY, PG16]) for spec in (before, auto))
+    assert np.array_equal(one[0], other[0])
+    assert not np.array_equal(one[1], other[1]), "ISDDGMR by anarcism alone"

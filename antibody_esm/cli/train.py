@@ -58,7 +58,8 @@ OVERRIDES are key=value:
   model=       {_wrapped(choices.MODELS)}
   classifier=  {_wrapped(choices.CLASSIFIERS)}
   data=        name of a data set, or path of a table
-  data.*       columns: data.id=, data.heavy=, data.light=, data.label=
+  data.*       columns: data.id=, data.heavy=, data.light=, data.groups=,
+               data.fold= (predefined folds for split.by=fold), data.label=
                or several labels: 'data.label=[HIC,Tm2]', whose low or high
                values are better: 'data.higher_is_better={{HIC:false}}'
                usual names are recognised. data.layout=, data.sheet=

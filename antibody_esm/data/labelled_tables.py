@@ -52,6 +52,7 @@ def read_dataset(
     higher_is_better: bool | Mapping[str, bool] | None = None,
     labels: "str | Path | pd.DataFrame | Mapping[str, float] | None" = None,
     columns: Sequence[str] = (),
+    fold: str | None = None,
     required: bool = True,
     labelled: bool = True,
     drop: bool = False,
@@ -125,8 +126,10 @@ def read_dataset(
     label_columns = {} if optional else {name: named_column(frame, name, path) for name in names}
     _refuse_repeats(ids, id_column, rows)
     measured = {name: _numbers(values, rows) for name, values in label_columns.items()}
-    used = [id_column, heavy_chains, light_chains, group_column, *label_columns.values()]
+    fold_column = None if fold is None else named_column(frame, fold, path)
+    used = [id_column, heavy_chains, light_chains, group_column, fold_column, *label_columns.values()]
     others = other_columns(frame, {str(each.name) for each in used if each is not None}, columns, path)
+    folds = {} if fold_column is None else {"fold": _folds(fold_column, rows)}
     data = Dataset(
         ids=ids,
         heavy=_sequences(heavy_chains, "heavy", frame, rows, required=required and chain != "light"),
@@ -134,7 +137,7 @@ def read_dataset(
         groups=None if group_column is None else _names(group_column, rows),
         provenance=_provenance(path, len(frame), recognised, refused),
         chain=chain,
-        measurements=(measured if several else {}) | others.measurements,
+        measurements=(measured if several else {}) | others.measurements | folds,
         columns=others.columns,
         not_kept=others.not_kept,
         targets=names if several and measured else (),
@@ -291,6 +294,20 @@ def _names(column: "pd.Series[Any]", rows: _Rows) -> list[str]:
     if missing:
         raise rows.error(f"{len(missing)} rows have no {str(column.name)!r}", missing, column)
     return [str(value) for value in column]
+
+
+def _folds(column: "pd.Series[Any]", rows: _Rows) -> NDArray[np.float64]:
+    """Return the number of the fold of each row, from 0; names of folds are numbered in their order.
+
+    Raises
+    ------
+    DatasetError
+        If a row has no fold.
+    """
+    names = _names(column, rows)
+    if all(name.removesuffix(".0").isdecimal() for name in names):
+        return np.array(names, np.float64)
+    return np.unique(names, return_inverse=True)[1].astype(np.float64)
 
 
 def _refuse_repeats(ids: list[str], column: "pd.Series[Any] | None", rows: _Rows) -> None:

@@ -34,6 +34,7 @@ def load_dataset(
     light: str | None = None,
     label: str | Sequence[str] | None = None,
     groups: str | None = None,
+    fold: str | None = None,
     chain: Chain | None = None,
     fragment: str | None = None,
     part: str | None = None,
@@ -77,6 +78,9 @@ def load_dataset(
         these antibodies are left out, and the provenance counts and names them. A list of names for `label`, such as
         ``["HIC", "Tm2"]``, makes each of them a label with its own missing values, see `Dataset.target`; for ``jain``
         these are assays.
+    fold
+        Column with the predefined fold in which each antibody is tested, a number or a name, for
+        ``SplitSpec(by="fold")``; it becomes the measurement ``fold``, with numbers from 0.
     chain
         Chain that is embedded; by default heavy if the table has it. ``paired`` reads both chains as a pair, ``both``
         concatenates them. Each record of FASTA is then ``HEAVY|LIGHT``, or holds both domains of a fragment. FASTA in
@@ -134,12 +138,12 @@ def load_dataset(
     if None not in (chain, of_named) and chain != of_named and (chain, of_named) != ("paired", "both"):
         raise DatasetError(f"{named} is a fragment of {of_named} chains; it does not fit chain={chain!r}")
     if isinstance(source, str) and source in _NAMED:
-        if any(column is not None for column in (id, heavy, light, groups, layout, sheet, columns)) or isinstance(
+        if any(column is not None for column in (id, heavy, light, groups, fold, layout, sheet, columns)) or isinstance(
             label, str
         ):
             raise DatasetError(
-                f"{source!r} is a public data set; it has no options id=, heavy=, light=, label=, groups=, columns=, "
-                "layout=, sheet=, except a list of its measurements as label="
+                f"{source!r} is a public data set; it has no options id=, heavy=, light=, label=, groups=, fold=, "
+                "columns=, layout=, sheet=, except a list of its measurements as label="
             )
         if labels is not None and not isinstance(labels, str):
             raise DatasetError(f"labels= of {source!r} must be a name, got a {type(labels).__name__}")
@@ -152,7 +156,14 @@ def load_dataset(
         names = ", ".join(_NAMED)
         raise DatasetError(f"unknown data set {source!r}; choose one of {names}, or give the path of a table")
     else:
-        named_columns: dict[str, Any] = {"id": id, "heavy": heavy, "light": light, "label": label, "groups": groups}
+        named_columns: dict[str, Any] = {
+            "id": id,
+            "heavy": heavy,
+            "light": light,
+            "label": label,
+            "groups": groups,
+            "fold": fold,
+        }
         which = chain if named is None else FRAGMENTS[named].chain
         if sheet is not None:
             if not isinstance(source, str | Path):

@@ -62,6 +62,7 @@ def read_sequences(
         names = ids_of(frame, recognised.columns.id, first=row)
         row += len(frame)
         yield from zip(names, sequences, strict=True)
+        del frame, names, sequences  # before the next batch is read
 
 
 def _sequences(frame: "pd.DataFrame", recognised: Recognised, path: Path) -> Iterator[Any]:

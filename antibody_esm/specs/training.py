@@ -102,6 +102,7 @@ class DataSettings(Frozen):
     light: str | None = None
     label: str | tuple[str, ...] | None = None
     groups: str | None = None
+    fold: str | None = None
     chain: Chain | None = None
     fragment: str | None = None
     part: str | None = None
