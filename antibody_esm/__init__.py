@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from antibody_esm.reports.report import Report
     from antibody_esm.sequences import Antibody
     from antibody_esm.specs import (
+        ColumnSpec,
         DecisionSpec,
         DescriptorSpec,
         ElasticNetSpec,
@@ -54,6 +55,7 @@ _HOME = {
     "AntibodyESMError": "errors",
     "Benchmark": "benchmark",
     "CheckpointError": "errors",
+    "ColumnSpec": "specs",
     "Dataset": "data.dataset",
     "DatasetError": "errors",
     "DecisionSpec": "specs",
@@ -100,6 +102,7 @@ __all__ = [
     "AntibodyESMError",
     "Benchmark",
     "CheckpointError",
+    "ColumnSpec",
     "Dataset",
     "DatasetError",
     "DecisionSpec",

@@ -3,8 +3,8 @@
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
-from functools import cache, partial
+from dataclasses import asdict
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, Self
@@ -12,21 +12,23 @@ from typing import Any, Self
 import numpy as np
 
 from antibody_esm import presets
+from antibody_esm.benchmark_sets import DataSource, Grounds
+from antibody_esm.data.antibodies import read_antibodies
+from antibody_esm.data.column_reading import with_columns_read
 from antibody_esm.data.dataset import Dataset
-from antibody_esm.data.parts import FRAGMENTS
-from antibody_esm.data.public import PUBLIC, load_dataset
 from antibody_esm.embedding import as_store
-from antibody_esm.errors import RECOVERABLE, AntibodyESMError, DatasetError, in_one_line
+from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
 from antibody_esm.evaluation.cross_validation import CrossValidation
 from antibody_esm.evaluation.overlap import Again, SecondScores
 from antibody_esm.evaluation.test_set_log import Ledger, Opening
+from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.files import digest as file_digest
 from antibody_esm.files import resolved, write
 from antibody_esm.folders import recover, replacing_folder
 from antibody_esm.panel import labelled
 from antibody_esm.reports.grid import GridReport
 from antibody_esm.reports.names import pipeline
-from antibody_esm.reports.notes import UNCHECKED
+from antibody_esm.reports.notes import UNCHECKED, unlike_training
 from antibody_esm.reports.report import Report, cross_validation_report, evaluation_report
 from antibody_esm.result_cache import ResultFolder, digest
 from antibody_esm.sequences import Chain
@@ -140,7 +142,7 @@ class Benchmark:
         )
         self.pipelines = tuple(product_of_lists) if pipelines is None else tuple(dict.fromkeys(pipelines))
         self._by_default = by_default or (split is None and pipelines is None)
-        self.data, self.tests = _Source(data, chain), tuple(_Source(test, chain) for test in tests)
+        self.data, self.tests = DataSource(data, chain), tuple(DataSource(test, chain) for test in tests)
         self.fragments = tuple(fragments)
         self.store = as_store(store)
         self.output = None if output is None else Path(output)
@@ -177,7 +179,7 @@ class Benchmark:
             recover(resolved(self.output), WRITTEN)  # before earlier results are read
             self.output.mkdir(parents=True, exist_ok=True)
         ledger = Ledger(None if self.output is None else self.output / _LEDGER)
-        cells: list[tuple[TrainSpec, _Grounds, dict[str, Any]]] = []
+        cells: list[tuple[TrainSpec, Grounds, dict[str, Any]]] = []
         jobs = list(product(self._grounds(), self.pipelines))
         for number, (grounds, named) in enumerate(jobs, 1):
             spec = self._for(named, grounds.data)
@@ -211,7 +213,7 @@ class Benchmark:
             return spec
         return spec.model_copy(update={"split": default_split(len(data), continuous=spec.is_regression)})
 
-    def _grounds(self) -> "list[_Grounds]":
+    def _grounds(self) -> list[Grounds]:
         """Return the training and test sets of each fragment and label."""
         grounds = []
         for fragment in self.fragments:
@@ -220,7 +222,7 @@ class Benchmark:
                 for spec in {spec.classifier.kind: spec for spec in self.pipelines}.values():
                     labelled(spec, data)  # raises an error if labels do not fit
             grounds += [
-                _Grounds(self.data, self.tests, fragment, label, self.check) for label in data.targets or (None,)
+                Grounds(self.data, self.tests, fragment, label, self.check) for label in data.targets or (None,)
             ]
         return grounds
 
@@ -264,7 +266,7 @@ class Benchmark:
                 digests = {file.name: file_digest(file) for file in files}
                 write(new / _RUN, json.dumps({"key": self._key(), "files": digests}, indent=2).encode())
 
-    def _cell(self, spec: TrainSpec, grounds: "_Grounds") -> dict[str, Any]:
+    def _cell(self, spec: TrainSpec, grounds: Grounds) -> dict[str, Any]:
         """Return the predictions of a pipeline, without reading labels of test sets."""
         trainer = Trainer.from_spec(spec, store=self.store, runtime=self.runtime)
         report = trainer.cross_validate(grounds.data, check=self.check)
@@ -272,16 +274,21 @@ class Benchmark:
         tests = []
         for data in grounds.tests:
             probability = None if spec.is_regression else predictor.predict_proba(data)[:, 1].tolist()
-            tests.append({"prediction": predictor.predict(data).tolist(), "probability": probability})
+            notes = unlike_training(read_antibodies(data, predictor.reading).inputs.warnings)
+            ungraded = predictor.ungraded(data)
+            output = {"prediction": predictor.predict(data).tolist(), "probability": probability}
+            output |= {} if ungraded is None else {"ungraded": ungraded.to_dict()}
+            tests.append(output | ({"notes": notes} if notes else {}))
         kept = [name for name in ("fold", "prediction", "probability") if name in report.predictions]
         columns = report.predictions[kept].to_dict("list")
         scores = {
             name: [None if np.isnan(value) else float(value) for value in values]
             for name, values in report.scores.items()
         }
-        return {"predictions": columns, "scores": scores, "tests": tests, "model": predictor.digest}
+        cell = {"predictions": columns, "scores": scores, "tests": tests, "model": predictor.digest}
+        return cell | ({} if report.ungraded is None else {"ungraded": report.ungraded.to_dict()})
 
-    def _second(self, results: ResultFolder, spec: TrainSpec, grounds: "_Grounds", split: SplitSpec) -> SecondScores:
+    def _second(self, results: ResultFolder, spec: TrainSpec, grounds: Grounds, split: SplitSpec) -> SecondScores:
         """Return the scores with another split, computed once from the store's vectors, and kept like other results."""
 
         def compute() -> dict[str, Any]:
@@ -293,74 +300,6 @@ class Benchmark:
         return SecondScores(**results.once(identity, compute))
 
 
-class _Source:
-    """Antibodies that are loaded on first use, but identified before."""
-
-    def __init__(self, source: str | Path | Dataset, chain: Chain | None = None) -> None:
-        self._source, self._chain = source, chain
-        self._load = cache(self._loaded)
-
-    def identity(self) -> dict[str, str]:
-        """Return the digest, or name, that identifies the antibodies."""
-        if isinstance(self._source, Dataset):
-            sides = {name: str(side) for name, side in self._source.directions.items()}
-            name = {"label": self._source.label_name} if self._source.label_name else {}
-            return {"digest": self._source.digest} | name | sides
-        chain = {} if self._chain is None else {"chain": str(self._chain)}
-        if self._source in PUBLIC:
-            return {"name": str(self._source)} | chain  # its files are checked by digests that are part of the code
-        return {"sha256": file_digest(Path(self._source))} | chain
-
-    def load(self, fragment: str | None) -> Dataset:
-        """Return the antibodies, cut to a fragment."""
-        return self._load(fragment)
-
-    def _loaded(self, fragment: str | None) -> Dataset:
-        if isinstance(self._source, Dataset):
-            return self._source if fragment is None else self._source.cut(fragment)
-        of_both = fragment in FRAGMENTS and FRAGMENTS[fragment].chain == "both"
-        chain = self._chain if fragment is None or (of_both and self._chain == "paired") else None
-        return load_dataset(self._source, fragment=fragment, chain=chain)
-
-
-class _Grounds:
-    """Training set and test sets, cut to one fragment, with one label."""
-
-    def __init__(
-        self, data: _Source, tests: Sequence[_Source], fragment: str | None, label: str | None, check: bool
-    ) -> None:
-        whole, self.label = data.load(fragment), label
-        self.data = whole if label is None else whole.target(label)
-        self.tests = tuple(self._read(self._labelled(test.load(fragment)), check) for test in tests)
-        self.digests = [data_set.digest for data_set in (self.data, *self.tests)]
-        self.title = (f" on {fragment}" if fragment else "") + (f", {label}" if label else "")
-
-    def _labelled(self, data: Dataset) -> Dataset:
-        """Return a test set with the label of the training set."""
-        name = self.data.label_name
-        if data.targets and name is not None:
-            return data.target(name)
-        if self.label not in (None, data.label_name):
-            raise DatasetError(f"the test set {data.provenance.source} has no label {self.label!r}", column=self.label)
-        return data
-
-    def opened(self, data: Dataset) -> str:
-        """Return the name of a test set in the log: each of several labels is a test set of its own."""
-        return data.provenance.source + (f", {self.label}" if self.label else "")
-
-    def sides(self, spec: TrainSpec) -> dict[str, Any]:
-        """Return the directions that change a number, for the identity of a result."""
-        low = [data.higher_is_better is False for data in (self.data, *self.tests)]
-        return {"low is better": low} if spec.is_regression and any(low) else {}
-
-    def _read(self, data: Dataset, check: bool) -> Dataset:
-        """Return a test set as read by a model of the training set."""
-        reading = replace(self.data.reading, check=check).with_lengths(self.data.sequences)
-        texts = data.read_by(reading)
-        data.refuse(texts, f"of a test set cannot be read by the models ({reading})")
-        return data.as_read(reading, texts)
-
-
 def _pinned(spec: TrainSpec) -> dict[str, Any]:
     pinned = spec.model_copy(update={"extractor": spec.extractor.pin()})
     return dict(json.loads(pinned.model_dump_json()))
@@ -368,7 +307,7 @@ def _pinned(spec: TrainSpec) -> dict[str, Any]:
 
 def _reports(
     spec: TrainSpec,
-    grounds: _Grounds,
+    grounds: Grounds,
     cell: Mapping[str, Any],
     ledger: Ledger,
     again: Again,
@@ -382,7 +321,9 @@ def _reports(
         for name, values in cell["scores"].items()
     }
     validation = CrossValidation(scores, columns["fold"], columns["prediction"], columns.get("probability"))
-    reports = [cross_validation_report(spec, grounds.data, validation, notes, again=again)]
+    spec = with_columns_read(spec, grounds.data.columns)
+    between = Ungraded.from_dict(cell.get("ungraded"))
+    reports = [cross_validation_report(spec, grounds.data, validation, notes, again=again, ungraded=between)]
     for data, output in zip(grounds.tests, cell["tests"], strict=True):
         probability = None if output["probability"] is None else np.array(output["probability"])
         source = grounds.opened(data)
@@ -392,9 +333,10 @@ def _reports(
                 data,
                 np.array(output["prediction"]),
                 probability,
-                (*notes, ledger.note(source)),
+                (*notes, ledger.note(source), *output.get("notes", ())),
                 training=grounds.data,
                 openings=ledger.count(source),
+                ungraded=Ungraded.from_dict(output.get("ungraded")),
             )
         )
     return reports

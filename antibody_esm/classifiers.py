@@ -3,8 +3,9 @@
 Each pipeline runs on one thread, so that its numbers do not depend on the number of cores.
 """
 
+from collections.abc import Sequence
 from math import sqrt
-from typing import Any
+from typing import Any, Literal
 
 from antibody_esm.specs import (
     ClassifierSpec,
@@ -40,8 +41,10 @@ def one_blas_thread() -> Any:
     return threadpool_limits(limits=1, user_api="blas")
 
 
-def build(spec: ClassifierSpec | RegressorSpec, dim: int) -> Any:
-    """Return an unfitted pipeline: ``scale``, if the spec standardizes, and ``classify`` or ``regress``.
+def build(spec: ClassifierSpec | RegressorSpec, dim: int, columns: Sequence[Literal["category", "number"]] = ()) -> Any:
+    """Return an unfitted pipeline of ``columns``, ``scale`` and ``classify`` or ``regress``.
+
+    The first step is left out if there are no columns, the second if the spec does not standardize.
 
     If the penalty is chosen (``alpha="cv"``), it is a `PenaltySearch` of such pipelines.
 
@@ -51,6 +54,8 @@ def build(spec: ClassifierSpec | RegressorSpec, dim: int) -> Any:
         Any spec of a classifier or regressor.
     dim
         Number of features, on which the starting point of a Gaussian process depends.
+    columns
+        Kind of each of the last features that are columns of a table.
     """
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
@@ -58,12 +63,16 @@ def build(spec: ClassifierSpec | RegressorSpec, dim: int) -> Any:
     if getattr(spec, "alpha", None) == "cv":
         from antibody_esm.penalty import PenaltySearch
 
-        pipeline = build(spec.model_copy(update={"alpha": 1.0}), dim)
+        pipeline = build(spec.model_copy(update={"alpha": 1.0}), dim, columns)
         return PenaltySearch(pipeline, *_PENALTIES[spec.kind])
     name = "regress" if spec.is_regressor else "classify"
     steps: list[tuple[str, Any]] = [(name, _estimator(spec, dim))]
     if getattr(spec, "standardize", False):
         steps.insert(0, ("scale", StandardScaler()))
+    if columns:
+        from antibody_esm.column_encoder import ColumnEncoder
+
+        steps.insert(0, ("columns", ColumnEncoder(tuple(columns))))
     return Pipeline(steps)
 
 

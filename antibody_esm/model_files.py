@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from antibody_esm.data.column_reading import ColumnReading
 from antibody_esm.data.reading import Reading
 from antibody_esm.errors import StoreError
 from antibody_esm.evaluation.applicability import Applicability
@@ -24,6 +25,7 @@ from antibody_esm.numbering import engines_of, method
 from antibody_esm.sequences import ModelText
 from antibody_esm.serialization import UNPACKED, WITHOUT, Training, dump_training, dumps, load_training, loads
 from antibody_esm.specs import TrainSpec
+from antibody_esm.specs.ensembles import columns_of
 from antibody_esm.trained_on import TrainedOn
 from antibody_esm.unknown import Unknown
 
@@ -96,7 +98,7 @@ def save_model(model: FittedModel, folder: Path, *, training: bool) -> str:
     """Write a model, and return a description of the saved training data; see `Predictor.save`."""
     content = dumps(model.classifier)
     training_bytes = dump_training(
-        model.training if training else Training(model.training.uncertainty, None, None, WITHOUT)
+        model.training if training else Training(model.training.uncertainty, None, None, WITHOUT), model.reading.columns
     )
     manifest = {
         "format": FORMAT,
@@ -159,8 +161,9 @@ def load_model(folder: Path) -> FittedModel:
         _check_parts(metrics, versions)
         older = manifest["format"] != FORMAT
         reading = None if older else Reading.from_dict(manifest["reading"])
-        species = None if reading is None else reading.species
-        training = load_training(training_bytes, folder / _TRAINING, data, species, of_format_2=older)
+        if reading is not None and reading.columns.specs != columns_of(spec.extractor):
+            raise StoreError("its spec and its reading name other columns", path)
+        training = load_training(training_bytes, folder / _TRAINING, data, reading, of_format_2=older)
         reading = reading or _reading_of_format_2(data, training.applicability)
         ledger = ledger_of(folder)
         if ledger.is_symlink() or ledger.exists():
@@ -176,13 +179,14 @@ def load_model(folder: Path) -> FittedModel:
 
 
 def saved_reading(folder: Path) -> Reading | None:
-    """Return the chain and the fragment that a saved model reads, from its manifest alone.
+    """Return the chain, the fragment and the columns that a saved model reads, from its manifest alone.
 
     None if the manifest cannot be read; `load_model` then raises the error.
     """
     try:
-        data = parse_json(_read(folder, _MANIFEST, _MANIFEST_BYTES))["data"]
-        return Reading(data["chain"], data["fragment"])
+        manifest = parse_json(_read(folder, _MANIFEST, _MANIFEST_BYTES))
+        data, columns = manifest["data"], manifest.get("reading", {}).get("columns", [])
+        return Reading(data["chain"], data["fragment"], columns=ColumnReading.from_list(columns))
     except (OSError, StoreError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -17,6 +17,7 @@ from antibody_esm.panel_files import folder_names, load_panel, save_panel
 from antibody_esm.predictor import Predictor
 from antibody_esm.reports.grid import GridReport
 from antibody_esm.specs import RuntimeSpec, TrainSpec
+from antibody_esm.specs.ensembles import without_columns
 from antibody_esm.store.store import Store
 from antibody_esm.targets import target_of
 from antibody_esm.trainer import Trainer
@@ -52,7 +53,7 @@ class Panel(Mapping[str, Predictor]):
     >>> list(panel)
     ['heavy length', 'light length']
     >>> panel.predict(data.subset([0, 1]))["heavy length prediction"].round(1).tolist()
-    [26.0, 29.0]
+    [31.0, 31.0]
     """
 
     def __init__(self, models: Mapping[str, Predictor]) -> None:
@@ -175,6 +176,10 @@ class Panel(Mapping[str, Predictor]):
         tables = {label: model.score_table(sequences, **options) for label, model in self.items()}
         return blocks(tables, ["id"])
 
+    def with_columns(self, values: Mapping[str, Any]) -> "Panel":
+        """Return the same models with fixed values of columns for all antibodies, see `Predictor.with_columns`."""
+        return Panel({label: model.with_columns(values) for label, model in self.items()})
+
     def save(self, folder: str | Path, *, training: bool = True) -> Path:
         """Write the panel to a folder, and return the folder: one saved model for each label, and a manifest.
 
@@ -224,7 +229,7 @@ class Panel(Mapping[str, Predictor]):
         extractor = None
         loaded = {}
         for label, (model, place) in models.items():
-            extractor = extractor or load(model.spec.extractor, runtime)
+            extractor = extractor or load(without_columns(model.spec.extractor), runtime)
             loaded[label] = Predictor(
                 model.spec,
                 model.classifier,

@@ -1,6 +1,8 @@
 """Fitted classifiers and regressors: prediction, uncertainty, evaluation, saving and loading."""
 
 import warnings
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,21 +10,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.data.antibodies import read_antibodies
+from antibody_esm.data.antibodies import Inputs, read_antibodies
 from antibody_esm.data.dataset import Dataset
-from antibody_esm.data.reading import Reading, Texts, refuse
-from antibody_esm.embedding import as_store, embed
-from antibody_esm.errors import DatasetError
+from antibody_esm.data.reading import Reading
+from antibody_esm.embedding import as_store
 from antibody_esm.evaluation.applicability import familiarity
 from antibody_esm.evaluation.conformal import CONFIDENCE, Uncertainty
 from antibody_esm.evaluation.test_set_log import Ledger, Opening
 from antibody_esm.evaluation.thresholds import tuned_here
+from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.features.sources import AnyExtractor, load
 from antibody_esm.model_files import NOT_FITTED, FittedModel, ledger_of, load_model, save_model
-from antibody_esm.reports.notes import UNCHECKED
+from antibody_esm.model_input import HINT, ModelInput
+from antibody_esm.reports.notes import UNCHECKED, unlike_training
 from antibody_esm.reports.report import Report, evaluation_report
 from antibody_esm.serialization import Training
 from antibody_esm.specs import RuntimeSpec, TrainSpec
+from antibody_esm.specs.ensembles import without_columns
 from antibody_esm.store.store import Store
 from antibody_esm.targets import ClassifierMethod, target_of
 from antibody_esm.trained_on import TrainedOn
@@ -32,10 +36,8 @@ if TYPE_CHECKING:
 
     from antibody_esm.data.antibodies import Antibodies
 
-_HINT = ". `score_table` scores the others; check=False reads what numbering does not recognise"
 
-
-class Predictor:
+class Predictor(ModelInput):
     """A fitted classifier or regressor with the spec of its language model; `Trainer.fit` and `load` return it.
 
     Attributes
@@ -47,7 +49,7 @@ class Predictor:
     data
         Description of the training data (`TrainedOn`).
     reading
-        Chain, fragment and numbering by which antibodies are read.
+        Chain, fragment, numbering and columns by which antibodies are read.
     metrics
         `Report.summary` of the cross-validation; None if none was run.
     training
@@ -78,12 +80,11 @@ class Predictor:
         digest: str | None = None,
     ) -> None:
         self.spec = spec
-        self.reading = reading or Reading(data.chain, data.fragment)
+        source = extractor or load(without_columns(spec.extractor), runtime)
+        super().__init__(reading or Reading(data.chain, data.fragment), source, as_store(store))
         self.classifier = classifier
         self.data = data
         self.metrics = metrics
-        self.store = as_store(store)
-        self.extractor = extractor or load(spec.extractor, runtime)
         self.uncertainty, self.applicability, self.training, self.unknown = training
         self.ledger = ledger or Ledger()
         self._saved_digest = digest
@@ -107,7 +108,9 @@ class Predictor:
         sequences
             Single chains, or pairs of heavy and light; or a `Dataset`; or a DataFrame with columns ``heavy`` and
             ``light`` (or ``sequence``, if one chain is read) and optionally ``id``. The model reads the chain and the
-            fragment that it was trained on, see `reading`.
+            fragment that it was trained on, see `reading`. A model that reads columns needs a table or a `Dataset`
+            that has them, or `with_columns`. A missing number is refused by row. A category that no training antibody
+            has is none of the categories; a warning names it.
         threshold
             Lowest probability of class 1; None uses the model's own threshold.
         assay
@@ -183,8 +186,9 @@ class Predictor:
         SequenceError, CheckpointError, ValueError
             As `predict` does.
         """
-        ids, texts = self.read(sequences, check=check)
-        table = self.score_read(texts.accepted, threshold=threshold, assay=assay, confidence=confidence)
+        antibodies = read_antibodies(sequences, self.reading, check)
+        ids, texts = antibodies.ids, antibodies.texts
+        table = self.score_inputs(antibodies.inputs, threshold=threshold, assay=assay, confidence=confidence)
         if texts.reasons:
             table = table.set_axis(texts.rows).reindex(range(len(ids)))
             table["warning"] = [texts.reasons.get(row, text) for row, text in enumerate(table["warning"])]
@@ -193,31 +197,24 @@ class Predictor:
         table.insert(0, "id", ids)
         return table
 
-    def score_read(
+    def score_inputs(
         self,
-        texts: list[str],
+        inputs: Inputs,
         *,
         threshold: float | None = None,
         assay: str | None = None,
         confidence: float = CONFIDENCE,
     ) -> "pd.DataFrame":
-        """Return `score_table` of texts that are already as the model reads them, without ids."""
+        """Return `score_table` of accepted antibodies, without ids."""
         import pandas as pd
 
-        X = self._features(texts)
+        X = self.features(inputs)
         predicted = self._target.predict(self.classifier, X, self._target.threshold(threshold, assay))
         uncertainty = self.uncertainty if isinstance(self.uncertainty, Uncertainty) else None
         columns = self._target.columns(predicted, uncertainty, confidence)
-        familiar = familiarity(self.applicability, texts, X, self.unknown)
+        vectors = X[:, : X.shape[1] - len(self.reading.columns)]
+        familiar = familiarity(self.applicability, inputs.texts, vectors, self.unknown, inputs.warnings)
         return pd.DataFrame(columns | familiar)
-
-    def read(self, sequences: "Antibodies", *, check: bool | None = None) -> tuple[list[str], Texts]:
-        """Return the id of each antibody, and the text that the model reads or the reason why it is refused.
-
-        Accepts the input of `predict`; raises DatasetError or SequenceError if the input as a whole cannot be read.
-        """
-        antibodies = read_antibodies(sequences, self.reading, check)
-        return antibodies.ids, antibodies.texts
 
     def evaluate(
         self,
@@ -250,24 +247,31 @@ class Predictor:
             antibody is not what the model reads.
         """
         self._target.labels(data)  # before any work
-        texts = data.read_by(self.reading, check)
+        antibodies = read_antibodies(data, self.reading, check)
         if not drop:
-            data.refuse(texts, f"are not what the model reads ({self.reading})", _HINT)
-        data = data.as_read(self.reading, texts)
+            data.refuse(antibodies.texts, f"are not what the model reads ({self.reading})", HINT)
+        data, inputs = data.as_read(self.reading, antibodies.texts), antibodies.inputs
         cut = self._target.threshold(threshold, assay)
-        predicted = self._target.predict(self.classifier, self._features(data.sequences), cut)
+        predicted = self._target.predict(self.classifier, self.features(inputs), cut)
         notes, openings = self._opened(data, cut, self.reading.check if check is None else check)
         return evaluation_report(
             self.spec,
             data,
             predicted.prediction,
             predicted.positive,
-            notes,
+            (*notes, *unlike_training(inputs.warnings)),
             training=self.training,
             openings=openings,
             threshold=cut,
             unknown=self.unknown,
+            ungraded=self.ungraded(data),
         )
+
+    def ungraded(self, data: Dataset) -> Ungraded | None:
+        """Return predictions for the antibodies between the classes of a test set; None if it has none."""
+        if data.ungraded is None or self.reading.columns:
+            return None
+        return Ungraded(self.predict_read(data.ungraded.sequences))
 
     def _opened(self, data: Dataset, cut: float | None, checked: bool) -> tuple[tuple[str, ...], int]:
         """Record that these data were opened; return notes for the report, and the number of openings."""
@@ -283,36 +287,46 @@ class Predictor:
             notes.append("These are the data that the model was trained on; the scores do not apply to other data.")
         return (*notes, self.ledger.note(source)), self.ledger.count(source)
 
-    def vectors(self, sequences: "Antibodies", *, check: bool | None = None) -> NDArray[np.float64]:
-        """Return the features ``(n, dim)`` that the classifier reads; input and errors are those of `predict`."""
-        antibodies = read_antibodies(sequences, self.reading, check)
-        refuse(antibodies.texts, f"are not what the model reads ({self.reading})", _HINT, antibodies.places)
-        return self._features(antibodies.texts.accepted)
-
     def predict_read(self, texts: list[str]) -> NDArray[np.float64]:
         """Return the probability of class 1, or a regressor's value, ``(n,)``, of texts as the model reads them.
 
-        Texts, such as mutants of `reads`, are neither cut nor checked.
+        Texts, such as mutants of `reads`, are neither cut nor checked; see `features_read` for columns.
         """
-        return self._target.predict(self.classifier, self._features(texts), None).score
+        return self._target.predict(self.classifier, self.features_read(texts), None).score
 
-    def reads(self, antibody: str | tuple[str, str], *, check: bool | None = None) -> str:
-        """Return the text that the model reads of an antibody, in normal form.
+    def features(self, inputs: Inputs) -> NDArray[np.float64]:
+        """Return the features ``(n, dim)`` of accepted antibodies; no model is loaded for none."""
+        return super().features(inputs) if inputs.texts else np.empty((0, self.classifier.n_features_in_))
+
+    def with_columns(self, values: Mapping[str, Any]) -> "Predictor":
+        """Return the same model with fixed values of columns, such as an isotype and a pH, for all antibodies.
+
+        They take the place of a table's columns. So the model reads lists of sequences, and explanations and scans
+        hold the columns fixed. `save` does not write them.
 
         Raises
         ------
-        SequenceError
-            If it is not made of amino acids and X.
         DatasetError
-            If it is another molecule, or lacks a part of the fragment.
+            If the model reads no such column, or if a number is missing.
         """
-        texts = self.read([antibody], check=check)[1]
-        if texts.reasons:
-            raise DatasetError(f"not what the model reads ({self.reading}): {texts.reasons[0]}", reasons=texts.reasons)
-        return texts.accepted[0]
+        if not values:
+            return self
+        reading = replace(self.reading, columns=self.reading.columns.with_fixed(values))
+        model = replace(self.fitted(), reading=reading)
+        return self._of(model, store=self.store, extractor=self.extractor, ledger=self.ledger)
 
-    def _features(self, texts: list[str]) -> NDArray[np.float64]:
-        return features(texts, self.extractor, self.store) if texts else np.empty((0, self.classifier.n_features_in_))
+    @classmethod
+    def _of(cls, model: FittedModel, **options: Any) -> "Predictor":
+        return cls(
+            model.spec,
+            model.classifier,
+            model.data,
+            model.metrics,
+            reading=model.reading,
+            training=model.training,
+            digest=model.saved_digest,
+            **options,
+        )
 
     def save(self, folder: str | Path, *, training: bool = True) -> Path:
         """Write the model to a folder, and return the folder.
@@ -380,21 +394,4 @@ class Predictor:
             this package contains. No code of it runs.
         """
         folder = Path(folder)
-        model = load_model(folder)
-        return cls(
-            model.spec,
-            model.classifier,
-            model.data,
-            model.metrics,
-            store=store,
-            runtime=runtime,
-            reading=model.reading,
-            training=model.training,
-            ledger=Ledger(ledger_of(folder)),
-            digest=model.digest,
-        )
-
-
-def features(sequences: list[str], extractor: AnyExtractor, store: Store) -> NDArray[np.float64]:
-    """Return the features of a classifier ``(n, dim)``: vectors in float64, in which solvers converge reliably."""
-    return embed(sequences, extractor, store).astype(np.float64)
+        return cls._of(load_model(folder), store=store, runtime=runtime, ledger=Ledger(ledger_of(folder)))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from antibody_esm.data.antibodies import Read, cells_of
 from antibody_esm.data.antibody_tables import Table, read_tables, table_of
 from antibody_esm.data.layouts import Columns
 from antibody_esm.data.reading import Chains, Reading
@@ -51,7 +52,7 @@ def score_file(
     path
         FASTA, CSV, TSV, Excel or Parquet, packed or not; it may be larger than memory.
     predictor
-        The model; it reads the chain and the fragment that it was trained on.
+        The model; it reads the chain, the fragment and the columns that it was trained on.
     columns
         Names of columns, and the layout of the table; None is recognised, see `data.layouts`.
     threshold, assay, confidence, check
@@ -128,25 +129,28 @@ def score_rows(
     chains, reasons = _chains(rows_of, predictor.reading, rows)
     good = [row for row in rows if row not in reasons]
     antibodies = [(chains["heavy"].get(row), chains["light"].get(row)) for row in good]
-    texts = predictor.reading.read(antibodies, check=check)
-    reasons |= {good[i]: why for i, why in texts.reasons.items()}
-    read = dict(zip([good[i] for i in texts.rows], texts.accepted, strict=True))
+    reading = predictor.reading
+    cells = cells_of(frame.iloc[[row - first for row in good]], reading)
+    read = Read.of([], reading.read(antibodies, check=check), reading.columns.read(cells, len(good)))
+    reasons |= {good[i]: why for i, why in read.texts.reasons.items()}
+    kept, inputs = read.texts.rows, read.inputs
     options: dict[str, Any] = {"threshold": threshold, "assay": assay, "confidence": confidence}
     try:
-        table = predictor.score_read(list(read.values()), **options)
+        table = predictor.score_inputs(inputs, **options)
     except SequenceError as error:  # too long for the language model
-        too_long = [(list(read)[bad.index], why) for bad, why in zip(error.rows, error.reasons, strict=True)]
-        reasons |= dict(too_long)
-        read = {row: text for row, text in read.items() if row not in reasons}
-        table = predictor.score_read(list(read.values()), **options)
-    good = list(read)
+        too_long = {bad.index: why for bad, why in zip(error.rows, error.reasons, strict=True)}
+        reasons |= {good[kept[i]]: why for i, why in too_long.items()}
+        fit = [i for i in range(len(kept)) if i not in too_long]
+        kept, inputs = [kept[i] for i in fit], inputs.part(fit)
+        table = predictor.score_inputs(inputs, **options)
+    good = [good[i] for i in kept]
     table.insert(0, "id", "")
     table["id"] = [names[row - first] for row in good]
     table.insert(0, "row", good)
     bad = sorted(reasons)
     antibodies = [(chains["heavy"].get(row), chains["light"].get(row)) for row in good]
     if liabilities:
-        table[["liabilities", "liability_sites"]] = liabilities_of(antibodies, predictor.reading)
+        table[["liabilities", "liability_sites"]] = liabilities_of(antibodies, reading)
     return Scores(
         table,
         pd.DataFrame(

@@ -4,7 +4,7 @@ import io
 import json
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
@@ -12,7 +12,10 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.data.column_reading import ColumnReading
+from antibody_esm.data.columns import ColumnValues
 from antibody_esm.data.dataset import Dataset, Provenance
+from antibody_esm.data.reading import Reading
 from antibody_esm.errors import CRAFTED, StoreError
 from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.evaluation.conformal import Uncertainty
@@ -134,8 +137,11 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _MESSAGE else f"{text[:_MESSAGE]}..."
 
 
-def dump_training(training: Training) -> bytes:
-    """Return the data on the training antibodies as an archive of arrays of numbers and text."""
+def dump_training(training: Training, columns: ColumnReading | None = None) -> bytes:
+    """Return the data on the training antibodies as an archive of arrays of numbers and text.
+
+    Columns that the model reads are saved as the numbers that stand for them.
+    """
     uncertainty, applicability, antibodies, _ = training
     arrays: dict[str, NDArray[Any]] = {}
     if isinstance(uncertainty, Uncertainty):
@@ -152,6 +158,8 @@ def dump_training(training: Training) -> bytes:
         arrays |= {name: np.array(getattr(antibodies, name)) for name in names}
         if antibodies.label is not None:
             arrays["target"] = np.asarray(antibodies.label)
+        if columns:
+            arrays["columns"] = columns.read(antibodies.columns, len(antibodies)).codes
     content = io.BytesIO()
     np.savez_compressed(content, allow_pickle=False, **arrays)
     return content.getvalue()
@@ -161,7 +169,7 @@ def load_training(
     content: bytes,
     path: Path,
     data: TrainedOn,
-    species: tuple[str, ...] | None = None,
+    reading: Reading | None = None,
     *,
     of_format_2: bool = False,
 ) -> Training:
@@ -175,8 +183,9 @@ def load_training(
         Path of the file, for messages.
     data
         Description of the training data in the manifest.
-    species
-        Species whose profiles number the antibodies; None is human and mouse.
+    reading
+        Reading of the model, for the species whose profiles number the antibodies and for columns; None for a model of
+        format 2: human and mouse, and no columns.
     of_format_2
         True if the manifest is of format 2, which has no later arrays.
 
@@ -185,6 +194,7 @@ def load_training(
     StoreError
         If it is anything else.
     """
+    species = None if reading is None else reading.species
     try:
         arrays = _arrays(content)
         later = sorted(arrays.keys() - _ARRAYS) if of_format_2 else []
@@ -202,6 +212,7 @@ def load_training(
             return Training(uncertainty, None, None, WITHOUT)
         _check_antibodies(arrays)
         antibodies = _antibodies(data, arrays.get("heavy"), arrays.get("light"), arrays.get("target"), species)
+        antibodies = replace(antibodies, columns=_columns(arrays.get("columns"), reading, len(antibodies)))
         distinct = tuple(dict.fromkeys(antibodies.sequences))
         if len(arrays["features"]) != min(len(distinct), _SAMPLED):
             raise ValueError(f"{len(distinct):,} training antibodies have {len(arrays['features']):,} vectors")
@@ -256,6 +267,16 @@ def _antibodies(
         provenance=Provenance(data.source),
         digest_of_training=data.digest,
     )
+
+
+def _columns(codes: NDArray[Any] | None, reading: Reading | None, n: int) -> dict[str, ColumnValues]:
+    """Return the columns of the training antibodies from the numbers that stand for them."""
+    columns = ColumnReading() if reading is None else reading.columns
+    if codes is None and not columns:
+        return {}
+    if codes is None or codes.dtype.kind != "f" or codes.shape != (n, len(columns)):
+        raise ValueError("columns of training antibodies are not a table of numbers")
+    return columns.values(codes)
 
 
 def _arrays(content: bytes) -> dict[str, NDArray[Any]]:

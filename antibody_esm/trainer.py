@@ -10,16 +10,21 @@ from numpy.typing import NDArray
 
 from antibody_esm import presets
 from antibody_esm.classifiers import build, one_blas_thread
+from antibody_esm.data.antibodies import Inputs
+from antibody_esm.data.column_reading import ColumnReading, columns_read, with_columns_read
 from antibody_esm.data.dataset import Dataset
+from antibody_esm.data.reading import Texts
 from antibody_esm.embedding import as_store
 from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.evaluation.conformal import out_of_fold
 from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate, fit
 from antibody_esm.evaluation.overlap import SecondScores
 from antibody_esm.evaluation.splits import Division
+from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.features.sources import load
 from antibody_esm.model_files import NOT_FITTED
-from antibody_esm.predictor import Predictor, features
+from antibody_esm.model_input import features
+from antibody_esm.predictor import Predictor
 from antibody_esm.reports.notes import UNCHECKED
 from antibody_esm.reports.report import Report, cross_validation_report
 from antibody_esm.result_cache import ResultFolder
@@ -34,11 +39,14 @@ from antibody_esm.specs import (
     TrainSpec,
     default_split,
 )
+from antibody_esm.specs.ensembles import columns_of, with_columns, without_columns
 from antibody_esm.store.store import Store
 from antibody_esm.targets import target_of
 from antibody_esm.trained_on import TrainedOn
 
 _HINT = ". Declare parts of chains with part='H-CDRs' (data.part=H-CDRs); check=False (data.check=false) trains on all"
+_LACK = "lack what the model reads"
+_DROP = ". load_dataset(..., drop=True) leaves them out; use_columns=False leaves the columns out"
 _SECOND = ResultFolder(None)
 """Cache of second cross-validations' scores, by digests of data and spec."""
 
@@ -50,11 +58,13 @@ class SameVectors:
     Attributes
     ----------
     spec
-        Spec with the language model pinned.
+        Spec with the language model pinned, and with the columns of the data that are read.
     features
-        ``(n, dim)``.
+        ``(n, dim)``, the columns last.
     label
         ``(n,)``.
+    columns
+        The columns that are read.
     workers
         Number of concurrent folds; None is one per usable core.
     """
@@ -63,13 +73,30 @@ class SameVectors:
     data: Dataset
     features: NDArray[np.float64]
     label: NDArray[Any]
+    columns: ColumnReading
     workers: int | None
 
-    def validation(self, split: SplitSpec) -> CrossValidation:
-        """Return the cross-validation of a split. Raises DatasetError if it does not fit the data."""
+    @property
+    def vectors(self) -> NDArray[np.float64]:
+        """The features without columns."""
+        return self.features[:, : self.features.shape[1] - len(self.columns)]
+
+    def validation(self, split: SplitSpec, others: NDArray[np.float64] | None = None) -> CrossValidation:
+        """Return the cross-validation of a split, with predictions for the features of other rows, ``(m, dim)``.
+
+        Raises DatasetError if the split does not fit the data.
+        """
         classifier = _classifier(self.spec.model_copy(update={"split": split}), self.features.shape[1])
         division, best_high = Division.of(split, self.data), self.data.higher_is_better is not False
-        return cross_validate(classifier, self.features, self.label, division, self.workers, higher_is_better=best_high)
+        return cross_validate(
+            classifier,
+            self.features,
+            self.label,
+            division,
+            self.workers,
+            higher_is_better=best_high,
+            others=others,
+        )
 
     def __call__(self, split: SplitSpec) -> SecondScores:
         """Return the scores of a split, computed once per data set and spec."""
@@ -94,6 +121,9 @@ class Trainer:
     decision
         Calibration of the probabilities and threshold of the classes, fitted within the training rows; by default the
         classifier's own.
+    use_columns
+        True adds the columns of the data (`Dataset.columns`) to the extractor, unless it names columns itself
+        (`ColumnSpec`).
     store
         An `EmbeddingStore` or its folder, so that no vector is computed twice; None keeps vectors in memory for the
         life of this object.
@@ -125,6 +155,7 @@ class Trainer:
         split: SplitSpec | None = None,
         *,
         decision: DecisionSpec | None = None,
+        use_columns: bool = True,
         store: str | Path | Store | None = None,
         runtime: RuntimeSpec | None = None,
     ) -> None:
@@ -133,9 +164,10 @@ class Trainer:
             classifier=presets.classifier(classifier),
             split=split or SplitSpec(),
             decision=decision or DecisionSpec(),
+            use_columns=use_columns,
         )
         self.store = as_store(store)
-        self.extractor = load(self.spec.extractor, runtime)
+        self.extractor = load(without_columns(self.spec.extractor), runtime)
         self._by_default = split is None
         self._target = target_of(self.spec)
         self._last: Report | None = None
@@ -152,7 +184,8 @@ class Trainer:
     ) -> "Trainer":
         """Return the trainer of a `TrainSpec`, or of its parts but the split if the default one is to suit the data."""
         split = None if default_split else spec.split
-        return cls(spec.extractor, spec.classifier, split, decision=spec.decision, store=store, runtime=runtime)
+        options: dict[str, Any] = {"decision": spec.decision, "use_columns": spec.use_columns}
+        return cls(spec.extractor, spec.classifier, split, **options, store=store, runtime=runtime)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec!r})"
@@ -171,15 +204,17 @@ class Trainer:
         Raises
         ------
         DatasetError
-            If an antibody is another molecule; if a classifier's labels are not 0 and 1, or a regressor's are all
-            equal; if a class has fewer antibodies than there are folds.
+            If an antibody is another molecule, or lacks a number of a column that is read; if a classifier's labels are
+            not 0 and 1, or a regressor's are all equal; if a class has fewer antibodies than there are folds.
         SequenceError, CheckpointError, StoreError
             As `antibody_esm.embed` does.
         """
         again = self.same_vectors(data, check=check)
         notes = () if check else (UNCHECKED,)
-        spec = self._for(data)
-        report = cross_validation_report(spec, data, again.validation(spec.split), notes, again=again)
+        spec = with_columns_read(self._for(data), data.columns)
+        validation = again.validation(spec.split, self._ungraded(again))
+        ungraded = Ungraded.of_folds(data, spec.split, validation)
+        report = cross_validation_report(spec, data, validation, notes, again=again, ungraded=ungraded)
         self._last = self._reports[data.digest] = report
         return report
 
@@ -189,14 +224,19 @@ class Trainer:
         Raises DatasetError if an antibody is another molecule, and as `antibody_esm.embed` does.
         """
         self._prepare(data, check)
-        return self._features(data)
+        return features(_without_columns(data), self.extractor, self.store)
 
     def same_vectors(self, data: Dataset, *, check: bool = True) -> SameVectors:
         """Return the vectors and labels of a data set, for any split; input and errors are as in `cross_validate`."""
         label = self._target.labels(data)
-        features = self.embed(data, check=check)
-        spec = self._for(data).model_copy(update={"extractor": self.extractor.pinned})
-        return SameVectors(spec, data, features, label, self.extractor.runtime.workers)
+        vectors = self.embed(data, check=check)
+        columns = ColumnReading.of(columns_read(self.spec, data.columns), data.columns)
+        read = columns.read(data.columns, len(data))
+        data.refuse(Texts([()] * len(data), {}).without(read.reasons), _LACK, _DROP)
+        X = np.hstack([vectors, read.codes]) if columns else vectors
+        extractor = with_columns(self.extractor.pinned, columns.specs)
+        spec = self._for(data).model_copy(update={"extractor": extractor})
+        return SameVectors(spec, data, X, label, columns, self.extractor.runtime.workers)
 
     def fit(self, data: Dataset, *, uncertainty: bool = True, check: bool = True) -> Predictor:
         """Fit on all of the data, and return the predictor, which is also ``predictor_``.
@@ -214,24 +254,24 @@ class Trainer:
         check
             As for `cross_validate`; it also applies to the model's predictions.
         """
-        label = self._target.labels(data)
-        X = self.embed(data, check=check)
+        training = self.same_vectors(data, check=check)
+        spec, X, label = training.spec, training.features, training.label
         # clusters of many sequences take minutes
-        division = Division.of(self.spec.split, data) if self.spec.divides_again else Division(SplitSpec())
+        division = Division.of(spec.split, data) if spec.divides_again else Division(SplitSpec())
         with one_blas_thread():
-            classifier = fit(_classifier(self.spec, X.shape[1]), X, label, division)
+            classifier = fit(_classifier(spec, X.shape[1]), X, label, division)
         report = self._reports.get(data.digest)
-        unfitted = _classifier(self.spec, X.shape[1])
+        unfitted = _classifier(spec, X.shape[1])
         sure = out_of_fold(unfitted, X, label, data, self.spec.split) if uncertainty else NOT_FITTED.uncertainty
         self.predictor_ = Predictor(
-            self._for(data).model_copy(update={"extractor": self.extractor.pinned}),
+            spec,
             classifier,
             TrainedOn.of(data, self._target.counts(label)),
             None if report is None else dict(report.summary),
             store=self.store,
             extractor=self.extractor,
-            reading=replace(data.reading, check=check).with_lengths(data.sequences),
-            training=Training(sure, Applicability.of(data.sequences, X), data),
+            reading=replace(data.reading, check=check, columns=training.columns).with_lengths(data.sequences),
+            training=Training(sure, Applicability.of(data.sequences, training.vectors), data),
         )
         return self.predictor_
 
@@ -261,21 +301,30 @@ class Trainer:
         split = default_split(len(data), continuous=self.spec.is_regression)
         return self.spec.model_copy(update={"split": split}) if self._by_default else self.spec
 
+    def _ungraded(self, training: SameVectors) -> NDArray[np.float64] | None:
+        """Return the features of antibodies between the classes; None without them, or if they lack columns."""
+        others = training.data.ungraded
+        if others is None or training.columns:
+            return None
+        return features(_without_columns(others), self.extractor, self.store)
+
     def _prepare(self, data: Dataset, check: bool) -> None:
         """Raise DatasetError for molecules other than the data set declares, and number regions by its species."""
         if check:
             texts = data.reading.verify(data.chains)
             data.refuse(texts, f"are not what the data set declares ({data.reading})", _HINT)
-        spec = self.spec.extractor.numbered_by(data.species)
+        spec = without_columns(self.spec.extractor).numbered_by(data.species)
         if spec != self.extractor.spec:
             self.extractor = load(spec, self.extractor.runtime)
-
-    def _features(self, data: Dataset) -> NDArray[np.float64]:
-        return features(data.sequences, self.extractor, self.store)
 
 
 def _classifier(spec: TrainSpec, dim: int) -> Any:
     """Return the unfitted classifier of a spec for vectors of `dim` numbers."""
     from antibody_esm.evaluation.calibration import decide  # loads scikit-learn
 
-    return decide(build(spec.classifier, dim), spec.decision, spec.split)
+    columns = [column.values for column in columns_of(spec.extractor)]
+    return decide(build(spec.classifier, dim, columns), spec.decision, spec.split)
+
+
+def _without_columns(data: Dataset) -> Inputs:
+    return Inputs(data.sequences, np.empty((len(data), 0)), [""] * len(data))

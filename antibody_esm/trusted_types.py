@@ -15,6 +15,7 @@ from typing import Any
 
 TRUSTED = frozenset(
     {
+        "antibody_esm.column_encoder.ColumnEncoder",
         "antibody_esm.evaluation.calibration.CalibratedClassifier",
         "numpy.bool",
         "numpy.float32",

@@ -38,6 +38,8 @@ from crossing import Cell
 TRAINED, ASKED = range(32), range(32, 40)
 """Rows of the forty antibodies: those a model is fitted on, and those that it is asked about."""
 ASSAY = "hic"
+COLUMNS = ["isotype", "ph"]
+"""Columns beside the sequences: categories, of which one is missing, and numbers."""
 
 FRAGMENTS = {
     ("heavy", "loop"): "H-CDR3",
@@ -112,29 +114,31 @@ class Bench:
                 "classes": (np.asarray(jain.label) > np.median(np.asarray(jain.label))).astype(int),
                 "groups": [f"study {row % 4}" for row in range(len(jain))],
                 "fold": [row % 3 for row in range(len(jain))],
+                "isotype": [("IgG1", "IgG4", None)[row % 3] for row in range(len(jain))],
+                "ph": [5.5 + row % 7 / 4 for row in range(len(jain))],
             }
         )
         for name in ("whole", "data", "trainer", "report", "fitted", "saved", "tested", "right"):
             setattr(self, name, cache(getattr(self, name)))
 
-    def whole(self, chain: str, task: str, rows: range) -> Dataset:
+    def whole(self, chain: str, task: str, rows: range, columns: str = "without") -> Dataset:
         """Return whole antibodies."""
         table = self.table.iloc[list(rows)]
-        data = load_dataset(table, label=task, chain=chain)
+        data = load_dataset(table, label=task, chain=chain, columns=COLUMNS if columns == "with" else ())
         return replace(data, measurements={"fold": table["fold"].to_numpy()})
 
-    def data(self, chain: str, fragment: str, task: str, rows: range) -> Dataset:
+    def data(self, chain: str, fragment: str, task: str, rows: range, columns: str) -> Dataset:
         """Return what a model is fitted on or asked about."""
-        whole = self.whole(chain, task, rows)
+        whole = self.whole(chain, task, rows, columns)
         if fragment == "none":
             return whole
         return whole.cut(FRAGMENTS[chain, fragment], **({"chain": chain} if chain == "paired" else {}))
 
     def trained(self, cell: Cell) -> Dataset:
-        return self.data(cell.chain, cell.fragment, cell.task, TRAINED)
+        return self.data(cell.chain, cell.fragment, cell.task, TRAINED, cell.columns)
 
     def asked(self, cell: Cell) -> Dataset:
-        return self.data(cell.chain, cell.fragment, cell.task, ASKED)
+        return self.data(cell.chain, cell.fragment, cell.task, ASKED, cell.columns)
 
     def extractor(self, cell: Cell) -> ExtractorSpec | DescriptorSpec | EnsembleSpec:
         if cell.extractor == "descriptors":
@@ -177,15 +181,25 @@ class Bench:
 
     def frame(self, cell: Cell) -> pd.DataFrame:
         """Return the table that is asked about; it holds both chains, whatever the model reads, and its label."""
-        return self.table.iloc[list(ASKED)][["id", "heavy", "light", cell.task]].reset_index(drop=True)
+        columns = COLUMNS if cell.columns == "with" else []
+        return self.table.iloc[list(ASKED)][["id", "heavy", "light", cell.task, *columns]].reset_index(drop=True)
+
+    def columns(self, cell: Cell) -> list[dict[str, Any]]:
+        """Return the columns of each antibody that is asked about."""
+        columns = COLUMNS if cell.columns == "with" else []
+        return [row[columns].to_dict() for _, row in self.table.iloc[list(ASKED)].iterrows()]
+
+    def of_first(self, cell: Cell) -> Predictor:
+        """Return the fitted model with the columns of the first antibody."""
+        return self.predictor(cell).with_columns(self.columns(cell)[0])
 
     def file(self, cell: Cell) -> Path:
         """Return the file that is asked about; for every second cell, it is written as another lab would."""
         if len(str(cell)) % 2:
-            path = self.folder / f"asked {cell.task}.csv"
+            path = self.folder / f"asked {cell.task} {cell.columns}.csv"
             self.frame(cell).to_csv(path, index=False)
         else:
-            path = self.folder / f"asked {cell.task} of another lab.csv"
+            path = self.folder / f"asked {cell.task} {cell.columns} of another lab.csv"
             names = {"id": "Antibody Name", "heavy": "VH", "light": "light_sequence"}
             self.frame(cell).rename(columns=names).to_csv(path, index=False, sep=";", decimal=",")
         return path
@@ -227,6 +241,15 @@ def _score(predictor: Predictor, X: Any) -> float:
         return float(fitted.decision_function(X)[0])
     probability = float(fitted.predict_proba(X)[0, 1])
     return probability if predictor.spec.classifier.kind in VOTES else float(np.log(probability / (1 - probability)))
+
+
+def numbers_of_list(bench: Bench, cell: Cell, predictor: Predictor) -> Any:
+    """Return the probability of class 1, or the value, of antibodies without a table."""
+    antibodies, columns = bench.antibodies(cell), bench.columns(cell)
+    if cell.columns == "without":
+        return number_of(predictor, antibodies)
+    rows = zip(antibodies, columns, strict=True)
+    return np.concatenate([number_of(predictor.with_columns(fixed), [antibody]) for antibody, fixed in rows])
 
 
 def number_of(predictor: Predictor, antibodies: Any) -> Any:

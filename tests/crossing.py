@@ -30,6 +30,7 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "decision": ("none", "sigmoid", "threshold"),
     "storage": ("float32", "float16", "int8"),
     "pairs": ("apart", "joined"),
+    "columns": ("without", "with"),
     "route": tuple(ROUTES),
 }
 """Every factor and its settings; the last one is the way on which the numbers of a model are had."""
@@ -50,6 +51,7 @@ class Cell(NamedTuple):
     decision: str
     storage: str
     pairs: str
+    columns: str
     route: str
 
     @property
@@ -83,8 +85,6 @@ def conflict(cell: Mapping[str, str]) -> str | None:
         return "a region is of a domain, and loops alone are none"
     if route == "train" and extractor == "ensemble":
         return "an override of the command names one model"
-    if route == "train" and cell.get("split") == "fold":
-        return "a table has no column of folds"
     return None
 
 

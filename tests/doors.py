@@ -32,6 +32,7 @@ from bench import (
     CLASSIFIERS,
     CLOSE,
     COLUMN,
+    COLUMNS,
     DECISIONS,
     FRAGMENTS,
     LOOPS,
@@ -43,6 +44,7 @@ from bench import (
     Numbers,
     Rounded,
     number_of,
+    numbers_of_list,
 )
 from crossing import ROUTES, Cell, array
 from effort import STRESS
@@ -56,8 +58,8 @@ CELLS = array(STRENGTH)
 def of_a_list(bench: Bench, cell: Cell) -> Numbers:
     """Whole chains, or pairs, as people write them; of single chains a Series too."""
     predictor, antibodies = bench.predictor(cell), bench.antibodies(cell)
-    if cell.route != "tables":
-        return {"number": number_of(predictor, antibodies)}
+    if cell.route != "tables" or cell.columns == "with":
+        return {"number": numbers_of_list(bench, cell, predictor)}
     if cell.chain in ("heavy", "light"):
         assert number_of(predictor, pd.Series(antibodies)).tolist() == number_of(predictor, antibodies).tolist()
     return _everything(predictor, antibodies)
@@ -72,18 +74,17 @@ def of_a_file(bench: Bench, cell: Cell) -> Numbers:
     """A CSV file, as `score_file` reads it; and a FASTA file, in which pairs are written heavy|light."""
     predictor = bench.predictor(cell)
     table = scored(score_file(bench.file(cell), predictor))
-    if cell.route == "tables":
+    if cell.route == "tables" and cell.columns == "without":
         fasta = scored(score_file(bench.fasta(cell), predictor))
         np.testing.assert_allclose(fasta["number"], table["number"], **CLOSE)
-        return table
-    return {"number": table["number"]}
+    return table if cell.route == "tables" else {"number": table["number"]}
 
 
 def of_a_saved_model(bench: Bench, cell: Cell) -> Numbers:
     predictor = Predictor.load(bench.saved(cell), store=bench.store, runtime=RUNTIME)
     if cell.route != "tables":
         return {"number": number_of(predictor, bench.asked(cell))}
-    listed, framed = (number_of(predictor, antibodies) for antibodies in (bench.antibodies(cell), bench.frame(cell)))
+    listed, framed = numbers_of_list(bench, cell, predictor), number_of(predictor, bench.frame(cell))
     np.testing.assert_allclose(listed, framed, **CLOSE)
     return _everything(predictor, bench.asked(cell))
 
@@ -99,7 +100,7 @@ def of_a_panel(bench: Bench, cell: Cell) -> Numbers:
 
 
 def of_contributions(bench: Bench, cell: Cell) -> Numbers:
-    explained = residue_contributions(bench.predictor(cell), bench.antibodies(cell)[0])
+    explained = residue_contributions(bench.of_first(cell), bench.antibodies(cell)[0])
     if explained.intercept is not None:
         assert explained.intercept + explained.contributions.sum() == pytest.approx(explained.score, abs=1e-4)
     assert len(explained.to_frame()) == len(explained.contributions) == len(explained.sequence.replace(BETWEEN, ""))
@@ -107,12 +108,12 @@ def of_contributions(bench: Bench, cell: Cell) -> Numbers:
 
 
 def of_occlusion(bench: Bench, cell: Cell) -> Numbers:
-    explained = occlusion(bench.predictor(cell), bench.antibodies(cell)[0])
+    explained = occlusion(bench.of_first(cell), bench.antibodies(cell)[0])
     return {"read": explained.sequence, "score": explained.score}
 
 
 def of_a_scan(bench: Bench, cell: Cell) -> Numbers:
-    predictor, antibody = bench.predictor(cell), bench.antibodies(cell)[0]
+    predictor, antibody = bench.of_first(cell), bench.antibodies(cell)[0]
     explained = mutational_scan(predictor, antibody, [3], plausibility=cell.route == "explanations")
     assert len(explained.table) == 19
     if cell.route == "explanations" and cell.extractor != "descriptors":
@@ -135,12 +136,15 @@ def of_the_page(bench: Bench, cell: Cell) -> Numbers:
     score, explain, scan = (function.fn for function in list(blocks.fns.values())[:3])
     pasted = score("\n".join(bench.antibodies(cell, BETWEEN)), None)
     chosen = score("", str(bench.file(cell)))
-    assert pasted[5] is not None, pasted[0]
     assert chosen[5] is not None, chosen[0]
-    np.testing.assert_allclose(scored([pasted[5]])["number"], scored([chosen[5]])["number"], **CLOSE)
+    if cell.columns == "with":
+        assert "reads the columns isotype, ph" in pasted[0]
+    else:
+        assert pasted[5] is not None, pasted[0]
+        np.testing.assert_allclose(scored([pasted[5]])["number"], scored([chosen[5]])["number"], **CLOSE)
     event = gr.SelectData(None, {"index": [0, 0], "value": "0", "row_value": ["0"]})
-    why = explain(chosen[5], event)
-    assert picture(residue_contributions(predictor, first)) in why[1]
+    why = explain(chosen[5], chosen[7], event)
+    assert picture(residue_contributions(bench.of_first(cell), first)) in why[1]
     scanned = scan(why[-1], "" if cell.fragment in LOOPS else "105")
     assert "Mutations tried" in scanned[0]
     return scored([chosen[5]])
@@ -155,9 +159,11 @@ def of_commands(bench: Bench, cell: Cell) -> Numbers:
     run(app.app, "predict", file, *options, "--out", folder / "scores.csv")
     assert not (folder / "scores.rejected.csv").exists()
     run(app.app, "evaluate", file, *options, "--label", cell.task, "--out", folder / "rows.csv")
-    explained = run(app.app, "explain", first, *options)
+    columns = [f"--column={name}={value}" for name, value in bench.columns(cell)[0].items()]
+    explained = run(app.app, "explain", first, *options, *columns)
     where = [] if cell.fragment in LOOPS else ["--positions", "105"]
-    scanned = run(app.app, "scan", first, *options, *where, "--out", folder / "scan.csv", "--no-plausibility")
+    where += ["--out", folder / "scan.csv", "--no-plausibility"]
+    scanned = run(app.app, "scan", first, *options, *columns, *where)
     assert len(pd.read_csv(folder / "scan.csv")) >= 19
     rows, right = pd.read_csv(folder / "rows.csv"), bench.right(cell)
     np.testing.assert_allclose(rows[COLUMN[cell.task]], right["number"], **CLOSE)
@@ -174,6 +180,8 @@ def of_training_by_command(bench: Bench, cell: Cell) -> Numbers:
     reading = [] if cell.fragment == "none" else [f"data.fragment={FRAGMENTS[cell.chain, cell.fragment]}"]
     if cell.fragment == "none" or cell.chain == "paired":
         reading.append(f"data.chain={cell.chain}")
+    if cell.columns == "with":
+        reading.append(f"data.columns=[{','.join(COLUMNS)}]")
     extractor = bench.extractor(cell)
     specs = {
         "extractor": extractor,
@@ -242,8 +250,8 @@ def of_a_benchmark(bench: Bench, cell: Cell) -> Numbers:
     grid = Benchmark(
         [bench.extractor(cell)],
         [CLASSIFIERS[cell.classifier]],
-        bench.whole(cell.chain, cell.task, TRAINED),
-        [bench.whole(cell.chain, cell.task, ASKED)],
+        bench.whole(cell.chain, cell.task, TRAINED, cell.columns),
+        [bench.whole(cell.chain, cell.task, ASKED, cell.columns)],
         [FRAGMENTS.get((cell.chain, cell.fragment))],
         split=SPLITS[cell.split],
         decision=DECISIONS[cell.decision],

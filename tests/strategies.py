@@ -6,6 +6,7 @@ from typing import get_args
 from hypothesis import strategies as st
 
 from antibody_esm import (
+    ColumnSpec,
     DecisionSpec,
     ElasticNetSpec,
     EnsembleSpec,
@@ -26,6 +27,7 @@ from antibody_esm import (
 )
 from antibody_esm.sequences import ALPHABET, is_nucleic
 from antibody_esm.specs import Descriptor, DescriptorSpec, ResolvedExtractorSpec
+from antibody_esm.specs.ensembles import with_columns
 
 seeds = st.integers(0, 2**32 - 1)
 positive_ints = st.integers(1, 10**6)
@@ -78,6 +80,12 @@ ensembles = st.builds(
     lambda one, other: EnsembleSpec(members=(one, other), combine="concat"),
     extractors,
     st.deferred(lambda: descriptors),
+)
+columns = st.builds(ColumnSpec, name=names, values=st.sampled_from(["category", "number"]))
+beside_columns = st.builds(
+    with_columns,
+    extractors | ensembles,
+    st.lists(columns, min_size=1, max_size=3, unique_by=lambda column: column.name),
 )
 resolved_extractors = st.builds(
     ResolvedExtractorSpec,
@@ -214,13 +222,24 @@ decisions = st.builds(
     threshold=st.none() | st.just("balanced_accuracy") | st.floats(0, 1),
     folds=st.integers(2, 1000),
 )
-trains = st.builds(
-    TrainSpec, extractor=extractors | ensembles, classifier=classifiers, split=splits, decision=decisions
-) | st.builds(TrainSpec, extractor=extractors | ensembles, classifier=regressors, split=splits)
+use = st.booleans()
+trains = (
+    st.builds(
+        TrainSpec,
+        extractor=extractors | ensembles,
+        classifier=classifiers,
+        split=splits,
+        decision=decisions,
+        use_columns=use,
+    )
+    | st.builds(TrainSpec, extractor=extractors | ensembles, classifier=regressors, split=splits, use_columns=use)
+    | st.builds(TrainSpec, extractor=beside_columns, classifier=regressors, split=splits)
+)
 
 by_type = {
     "ExtractorSpec": extractors,
-    "EnsembleSpec": ensembles,
+    "EnsembleSpec": ensembles | beside_columns,
+    "ColumnSpec": columns,
     "ResolvedExtractorSpec": resolved_extractors,
     "DescriptorSpec": descriptors,
     "LogisticRegressionSpec": logistic_regressions,

@@ -95,7 +95,8 @@ def test_settings_that_cannot_meet_are_refused_with_the_reason(bench: Bench, nam
     settings, error, reason = REFUSED[name]
     cell = Cell(
         **{"chain": "heavy", "fragment": "none", "task": "classes", "extractor": "model", "classifier": "logreg"}
-        | {"split": "antibody", "decision": "none", "storage": "float32", "pairs": "apart", "route": "tables"}
+        | {"split": "antibody", "decision": "none", "storage": "float32", "pairs": "apart", "columns": "without"}
+        | {"route": "tables"}
         | settings
     )
     assert conflict(cell._asdict())
@@ -105,7 +106,6 @@ def test_settings_that_cannot_meet_are_refused_with_the_reason(bench: Bench, nam
 
 
 COMMANDED = {
-    "folds of a table": (["split.by=fold"], "needs the measurement 'fold'"),
     "storage of descriptors": (["model=descriptors", "extractor.storage=int8"], "unknown key"),
     "pairs of descriptors": (["model=descriptors", "extractor.pairs=joined"], "unknown key"),
     "members of a model": (["model=descriptors", "extractor.members=[descriptors]"], "unknown key"),
@@ -145,7 +145,9 @@ def test_nanobodies_have_the_numbers_of_their_training_rows_at_every_door(
     bench: Bench, settings: tuple[str | None, str, str], tmp_path: Path
 ) -> None:
     fragment, extractor, task = settings
-    cell = Cell("heavy", "none", task, extractor, NANOBODIES[settings], *("antibody", "none", "float32", "apart", ""))
+    cell = Cell(
+        "heavy", "none", task, extractor, NANOBODIES[settings], *("antibody", "none", "float32", "apart", "without", "")
+    )
     labels = "psr" if task == "numbers" else "moderate"
     whole, data = load_dataset("harvey", labels=labels), load_dataset("harvey", labels=labels, fragment=fragment)
     trainer = bench.trainer(cell)

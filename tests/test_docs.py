@@ -111,7 +111,8 @@ def _tables_of_the_readme(checkpoint: Path) -> None:
 def _files_of_the_training_guide(checkpoint: Path) -> None:
     shutil.copytree(checkpoint, "models/esm2_650m")
     chains = mutants(HEAVY, 40, 12)
-    pd.DataFrame({"vh": chains, "psr": [i / 40 for i in range(40)]}).to_csv("psr.csv", index=False)
+    columns = {"isotype": ["IgG1", "IgG4"] * 20, "ph": [6 + i % 7 / 4 for i in range(40)]}
+    pd.DataFrame({"vh": chains, "psr": [i / 40 for i in range(40)]} | columns).to_csv("psr.csv", index=False)
     pd.DataFrame({"vh": chains[:3]}).to_csv("unlabelled.csv", index=False)
 
 

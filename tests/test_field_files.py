@@ -26,7 +26,7 @@ from antibody_esm import (
 )
 from antibody_esm.cli.app import app
 from antibody_esm.cli.arguments import antibodies as antibodies_given
-from antibody_esm.cli.web import antibodies
+from antibody_esm.cli.web_jobs import antibodies
 from antibody_esm.data.labelled_tables import read_dataset
 from antibody_esm.data.tables import read_sequences
 from antibody_esm.numbering import number

@@ -180,7 +180,9 @@ def test_a_byte_that_is_no_text_far_in_a_file_is_an_error(tmp_path: Path, monkey
     monkeypatch.setattr("antibody_esm.data.streams._SURVEYED", 10)
     path = tmp_path / "a.csv"
     path.write_bytes(b"id,heavy\n" + b"a,EVQL\n" * 50_000 + b"\xff,EVQL\n")
-    with pytest.raises(DatasetError, match="cannot be read as a table: .*can't decode byte 0xff"):
+    with pytest.raises(
+        DatasetError, match="cannot be read as a table: .*can't decode byte 0xff.*; save the file as UTF-8"
+    ):
         read_table(path)
 
 

@@ -60,6 +60,7 @@ def test_the_digest_depends_on_targets_but_not_on_the_name_or_the_direction_of_a
     named = load_dataset(FRAME, label="HIC", higher_is_better=True)
     assert named.digest == load_dataset(FRAME, label="HIC").digest
     assert len({data.digest, data.target("HIC").digest, data.target("Tm2").digest}) == 3
+    assert data.target("HIC").digest == named.digest
 
 
 def test_subsets_and_frames_keep_several_labels() -> None:

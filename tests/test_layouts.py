@@ -24,7 +24,8 @@ from antibody_esm import (
 )
 from antibody_esm.cli.app import app
 from antibody_esm.cli.arguments import antibodies as antibodies_given
-from antibody_esm.cli.web import antibodies as uploaded
+from antibody_esm.cli.web_jobs import antibodies as uploaded
+from antibody_esm.cli.web_jobs import recognised_columns
 from antibody_esm.data.antibody_tables import read_tables, table_of
 from antibody_esm.data.column_roles import USUAL, plain_name
 from antibody_esm.data.labelled_tables import read_dataset
@@ -173,7 +174,7 @@ def test_labels_of_a_layout_are_read(files: dict[str, Path]) -> None:
         assert list(load_dataset(files[name]).label) == [1.5, 2.5, 3.5]  # type: ignore[arg-type]
     frame = pd.DataFrame({"VH": VH[:2], "Target": ["0", "1"]})
     assert list(load_dataset(frame).label) == [0, 1]  # type: ignore[arg-type]
-    with pytest.raises(DatasetError, match="no column 'label'"):
+    with pytest.raises(DatasetError, match="'Target' and 'Polyreactivity' may each hold the labels; name one of them"):
         load_dataset(frame.assign(Polyreactivity=[0, 1]))
     with pytest.raises(DatasetError, match="no column 'label'"):
         load_dataset(frame.assign(Target=["low", "high"]))
@@ -253,6 +254,8 @@ def test_a_barcode_with_two_chains_of_a_kind_is_refused_by_row(paired_model: Pre
         }
     with pytest.raises(DatasetError, match=r"row 2 \(index 1, id B\): 2 productive heavy chains"):
         read_dataset(path, labelled=False, chain="paired")
+    data = read_dataset(path, labelled=False, chain="paired", drop=True, required=False)
+    assert data.ids == ("A", "C"), "C has one chain, which load_dataset(drop=True) leaves out too"
     table = next(read_tables(path)).frame
     assert list(table["isotype"][:1]) == ["IGHM"]
     assert list(table["v_gene_light"][:1]) == ["V"]
@@ -297,6 +300,19 @@ def test_nucleotides_of_imgt_name_the_sheet_with_amino_acids(tmp_path: Path) -> 
 # Columns
 
 
+def test_a_column_of_sequences_is_that_of_the_chain_that_is_read(caplog: pytest.LogCaptureFixture) -> None:
+    frame = pd.DataFrame({"sequence": VL[:2], "label": [0, 1]})
+    assert load_dataset(frame, chain="light").light == tuple(VL[:2])
+    with caplog.at_level(logging.INFO, "antibody_esm.tables"):
+        assert load_dataset(frame).heavy == tuple(VL[:2])
+    assert "the column 'sequence' is read as heavy chains; chain= names another" in caplog.text
+    pairs = pd.DataFrame({"Protein Sequence": [f"{h}|{x}" for h, x in zip(VH[:2], VL[:2], strict=True)], "y": [0, 1]})
+    for chain in (None, "paired", "both"):
+        data = load_dataset(pairs, chain=chain)  # type: ignore[arg-type]
+        assert (data.heavy, data.light, data.chain) == (tuple(VH[:2]), tuple(VL[:2]), chain or "paired")
+    assert load_dataset(pairs).provenance.columns == {"sequence": "Protein Sequence", "label": "y"}
+
+
 def test_a_column_is_recognised_only_if_exactly_one_fits(caplog: pytest.LogCaptureFixture) -> None:
     frame = pd.DataFrame({"VH": VH[:2], "heavy_sequence": VH[:2], "label": [0, 1]})
     with pytest.raises(
@@ -319,11 +335,23 @@ def test_a_column_is_recognised_only_if_exactly_one_fits(caplog: pytest.LogCaptu
     assert "no id, as 'name' and 'antibody' fit" in caplog.text
 
 
+def test_a_table_with_default_names_is_read_as_before_whatever_other_columns_fit() -> None:
+    frame = pd.DataFrame({"heavy": VH[:2], "label": [0, 1]})
+    more = frame.assign(VL=VL[:2], name=["a", "b"])
+    assert load_dataset(more).digest == load_dataset(frame).digest
+    assert load_dataset(more, chain="paired").provenance.columns == {"light": "VL", "id": "name"}
+    light = frame.rename(columns={"heavy": "light"})
+    assert load_dataset(light.assign(VH=VH[2:4])).digest == load_dataset(light).digest, "not another chain"
+    named = frame.rename(columns={"heavy": "mine"})
+    assert load_dataset(named.assign(VL=VL[:2]), heavy="mine").digest == load_dataset(named, heavy="mine").digest
+    assert table_of(more).recognised.recognised == {"light": "VL", "id": "name"}, "to predict, ids are recognised"
+
+
 def test_a_column_of_ids_that_repeat_is_none(caplog: pytest.LogCaptureFixture) -> None:
-    frame = pd.DataFrame({"name": ["a", "a"], "heavy": VH[:2], "label": [0, 1]})
+    frame = pd.DataFrame({"name": ["a", "a"], "VH": VH[:2], "label": [0, 1]})
     with caplog.at_level(logging.INFO, "antibody_esm.tables"):
         data = load_dataset(frame)
-    assert (data.ids, data.provenance.columns) == (("0", "1"), {})
+    assert (data.ids, data.provenance.columns) == (("0", "1"), {"heavy": "VH"})
     assert "rows are numbered: in column 'name', ids are missing or repeat" in caplog.text
     assert load_dataset(frame.assign(name=["a", "b"])).ids == ("a", "b")
     with pytest.raises(DatasetError, match="ids must be distinct"):
@@ -441,3 +469,10 @@ def test_a_table_of_a_frame_keeps_its_other_columns(files: dict[str, Path]) -> N
     assert list(table_of(frame).frame.columns) == [*frame.columns, "isotype"]
     assert list(frame.columns)[-1] == "LightSequence", "the caller's table is as it was"
     assert table_of(frame, Columns(layout="plain")).frame.equals(frame)
+
+
+def test_the_page_shows_what_was_recognised(files: dict[str, Path]) -> None:
+    assert recognised_columns(uploaded("", str(files["thera.csv"]), "heavy")).startswith(
+        " Columns: layout Thera-SAbDab; heavy from 'HeavySequence'; light from 'LightSequence'; id from"
+    )
+    assert recognised_columns(uploaded(HEAVY, None, "heavy")) == ""

@@ -151,15 +151,15 @@ def test_the_web_page_of_a_panel_shows_the_profile_and_explains_a_label(tmp_path
 
     score, explain = (function.fn for function in list(asyncio.run(made()).fns.values())[:2])
     table.to_csv(tmp_path / "t.csv", index=False)
-    message, profile, download, rejected, _, scores = score("", str(tmp_path / "t.csv"))
+    message, profile, download, rejected, _, scores, columns = score("", str(tmp_path / "t.csv"))
     assert "Antibodies scored: 6;" in message
     assert "not scored: 2." in message
     assert profile["value"].count("<th scope='row'>") == 6
     assert len(pd.read_csv(download["value"])) == 6
     assert len(rejected["value"]) == 2
     name = scores.table["id"][1]
-    assert name in explain(scores, f" {name} ", "Tm2")
-    assert "There is no antibody" in explain(scores, "<nobody>", "Tm2")
-    assert "<nobody>" not in explain(scores, "<nobody>", "Tm2")
-    assert "There is no label" in explain(scores, name, "x")
+    assert name in explain(scores, columns, f" {name} ", "Tm2")
+    assert "There is no antibody" in explain(scores, columns, "<nobody>", "Tm2")
+    assert "<nobody>" not in explain(scores, columns, "<nobody>", "Tm2")
+    assert "There is no label" in explain(scores, columns, name, "x")
     assert "paste sequences" in score("", None)[0]

@@ -164,7 +164,7 @@ def test_jain_has_twelve_assays_and_46_flags() -> None:
     assert len(data) == 137
     assert data.label is not None
     assert int(np.sum(data.label)) == 46
-    assert set(data.measurements) == set(ASSAYS)
+    assert set(data.measurements) == {*ASSAYS, "flag_groups"}
     assert all(np.isfinite(values).all() for values in data.measurements.values())
     flags = {name: int(np.sum(load_dataset("jain", labels=f"{name}_flag").label)) for name in ("psr", "bvp", "elisa")}
     assert flags == {"psr": 28, "bvp": 35, "elisa": 30}

@@ -12,6 +12,7 @@ import antibody_esm
 from antibody_esm import (
     Antibody,
     Benchmark,
+    ColumnSpec,
     Dataset,
     DescriptorSpec,
     EmbeddingStore,
@@ -117,6 +118,7 @@ MADE: dict[str, Callable[[], object]] = {
     "Antibody": lambda: Antibody("EVQLV", "DIQMT"),
     "Splitter": lambda: Splitter(SplitSpec(folds=3)),
     "RuntimeSpec": RuntimeSpec,
+    "ColumnSpec": lambda: ColumnSpec(name="a"),
     "ExtractorSpec": lambda: ExtractorSpec(model="m"),
     "EnsembleSpec": lambda: EnsembleSpec(members=(FIRST, SECOND), combine="concat"),
     "TrainSpec": lambda: TrainSpec(extractor=FIRST),

@@ -13,7 +13,18 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from typer.testing import CliRunner
 
-from antibody_esm import Benchmark, Dataset, DatasetError, DescriptorSpec, Predictor, SplitSpec, Splitter, Trainer
+from antibody_esm import (
+    Benchmark,
+    Dataset,
+    DatasetError,
+    DescriptorSpec,
+    Predictor,
+    SplitSpec,
+    Splitter,
+    Trainer,
+    load_dataset,
+)
+from antibody_esm.cli.benchmark import app as grid_app
 from antibody_esm.cli.train import app
 from antibody_esm.evaluation.cross_validation import cross_validate
 from antibody_esm.evaluation.predictions import ContinuousPredictions
@@ -154,3 +165,33 @@ def test_errors_about_folds_of_numbers_speak_of_values(data: Dataset, by: str, w
         Trainer(CHARGE, "ridge", SplitSpec(folds=9, by=by)).cross_validate(data)
     assert words in str(error.value)
     assert "class" not in str(error.value)
+
+
+@pytest.mark.parametrize("names", [[4, 7], ["first", "second"], [4.0, 7.0]], ids=str)
+def test_a_column_names_predefined_folds_apart_from_groups(names: list[object], tmp_path: Path) -> None:
+    table = few(groups=["x", "y"] * 7).to_frame().assign(cv=[names[i % 3 == 0] for i in range(N)])
+    table.to_csv(tmp_path / "t.csv", index=False)
+    for source in (table, tmp_path / "t.csv"):
+        data = load_dataset(source, part="H-CDRs", fold="cv")
+        assert data.groups == ("x", "y") * 7
+        assert "cv" not in data.measurements
+        report = Trainer(CHARGE, "ridge", SplitSpec(by="fold")).cross_validate(data)
+        assert report.design == "2 predefined folds"
+        assert "2 predefined folds" in str(report)
+        assert (report.predictions["fold"] == [int(i % 3 == 0) for i in range(N)]).all()
+    output = tmp_path / "run"
+    common = [f"data={tmp_path / 't.csv'}", "data.part=H-CDRs", "data.fold=cv", "split.by=fold", "classifier=ridge"]
+    done = CliRunner().invoke(app, [*common, "model=descriptors", "store=null", f"output={output}"])
+    assert done.exit_code == 0, done.output
+    assert json.loads((output / "metrics.json").read_text())["design"] == "2 predefined folds"
+    done = CliRunner().invoke(grid_app, [*common, "model=descriptors", "store=null", f"output={tmp_path / 'grid'}"])
+    assert done.exit_code == 0, done.output
+    assert "2 predefined folds" in done.output
+
+
+def test_an_antibody_without_a_fold_is_an_error(tmp_path: Path) -> None:
+    table = few().to_frame().assign(cv=[0.0, None] * 7)
+    with pytest.raises(DatasetError, match="7 rows have no 'cv'"):
+        load_dataset(table, part="H-CDRs", fold="cv")
+    with pytest.raises(DatasetError, match="fold="):
+        load_dataset("boughter_flu_cdrs", fold="cv")

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 import antibody_esm.specs
 import strategies
 from antibody_esm import (
+    ColumnSpec,
     DecisionSpec,
     ElasticNetSpec,
     EnsembleSpec,
@@ -142,6 +143,22 @@ def test_minus_zero_and_integers_are_the_numbers_they_equal() -> None:
         (ExtractorSpec, {"model": "m", "pairs": "joined", "truncation": True}),
         (EnsembleSpec, {"members": (ExtractorSpec(model="m"),)}),
         (EnsembleSpec, {"members": (ExtractorSpec(model="m"), ExtractorSpec(model="m"))}),
+        (EnsembleSpec, {"members": (ColumnSpec(name="a"), ColumnSpec(name="b"))}),
+        (EnsembleSpec, {"members": (ColumnSpec(name="a"), ExtractorSpec(model="m"))}),
+        (
+            EnsembleSpec,
+            {"members": (ExtractorSpec(model="m"), ColumnSpec(name="a"), ColumnSpec(name="a", values="number"))},
+        ),
+        (ColumnSpec, {"name": ""}),
+        (ColumnSpec, {"name": "a", "values": "date"}),
+        (TrainSpec, {"extractor": ColumnSpec(name="a")}),
+        (
+            TrainSpec,
+            {
+                "extractor": EnsembleSpec(members=(ExtractorSpec(model="m"), ColumnSpec(name="a"))),
+                "use_columns": False,
+            },
+        ),
         (TrainSpec, {"extractor": LogisticRegressionSpec()}),
         (RuntimeSpec, {"device": "tpu"}),
         (RuntimeSpec, {"workers": 0}),
@@ -215,6 +232,22 @@ GOLDEN_FINGERPRINTS = [
     (
         TrainSpec(extractor=ExtractorSpec(model="antiberty", revision="0.1.3")),
         "4fede64af7ad47317831f5c20a906cf87c6226bd11be3be77edf072e32340d1a",
+    ),
+    (ColumnSpec(name="isotype"), "ef94ce32b94817a4fb0122d27a1761ccc19d3f1f169f584aea5e6733dbad509c"),
+    (
+        EnsembleSpec(
+            members=(
+                ExtractorSpec(model="a"),
+                ColumnSpec(name="isotype"),
+                ColumnSpec(name="ph", values="number"),
+            ),
+            combine="concat",
+        ),
+        "35ef78ae49f7b7a076e04c793ba3610dbba421d6125dbd7521cab55507c937a6",
+    ),
+    (
+        TrainSpec(extractor=ExtractorSpec(model="antiberty", revision="0.1.3"), use_columns=False),
+        "76ef1f67c8ff4a08141ef634dd52a9cdb627d129e8d272fb631747ce349bea49",
     ),
 ]
 

@@ -25,7 +25,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from antibody_esm import Dataset, ExtractorSpec, Predictor, Trainer
-from antibody_esm.cli.web import LARGEST, MOST, antibodies, shown, without_formulas
+from antibody_esm.cli.web import shown, without_formulas
+from antibody_esm.cli.web_jobs import LARGEST, MOST, antibodies
 from antibody_esm.cli.web_security import PERIOD, UPLOADS, Gate, Quota
 from antibody_esm.cli.web_server import _open
 from antibody_esm.data.tables import chain_columns

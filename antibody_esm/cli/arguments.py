@@ -3,10 +3,11 @@
 import os
 import re
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from antibody_esm.errors import DatasetError, SequenceError, errors_of
 from antibody_esm.files import beside, remove_leftovers, resolved, size
@@ -21,10 +22,45 @@ if TYPE_CHECKING:
 _FINGERPRINT = re.compile("[0-9a-f]{64}")
 
 
+COLUMN = "Value of a column for all antibodies, as NAME=VALUE; may be repeated."
+"""Help text of ``--column``."""
+
+
+class Argument(NamedTuple):
+    """An antibody as a command reads it."""
+
+    id: str
+    """Empty for a sequence that was typed."""
+    sequence: str
+    columns: dict[str, Any]
+    """Values of the columns that the model reads."""
+
+
+def fixed_columns(values: Sequence[str] | None) -> dict[str, str]:
+    """Return the values of ``--column NAME=VALUE`` by name. Raises ValueError for text of another form."""
+    pairs = [text.partition("=") for text in values or ()]
+    wrong = [text for text, (name, sign, _) in zip(values or (), pairs, strict=True) if not (name and sign)]
+    if wrong:
+        raise ValueError(f"--column {wrong[0]}: write NAME=VALUE")
+    return {name: value for name, _, value in pairs}
+
+
+def fixed_reading(reading: "Reading", values: Mapping[str, str]) -> "Reading":
+    """Return the reading of a model with fixed values of columns. Raises DatasetError as `Predictor.with_columns`."""
+    return replace(reading, columns=reading.columns.with_fixed(values))
+
+
 def antibodies(
     argument: str, reading: "Reading | None" = None, columns: "Columns | None" = None, sheet: str | None = None
 ) -> list[tuple[str, str]]:
-    """Return the ids and sequences of a file, or one sequence with an empty id.
+    """Return the ids and sequences of `arguments`."""
+    return [each[:2] for each in arguments(argument, reading, columns, sheet)]
+
+
+def arguments(
+    argument: str, reading: "Reading | None" = None, columns: "Columns | None" = None, sheet: str | None = None
+) -> list[Argument]:
+    """Return the antibodies of a file, or the sequence that was typed.
 
     Parameters
     ----------
@@ -40,7 +76,7 @@ def antibodies(
     Raises
     ------
     DatasetError
-        If the file does not exist, cannot be read, or is empty.
+        If the file does not exist, cannot be read, is empty, or lacks a column that the model reads.
     SequenceError
         If a sequence of a file is missing, or not made of amino acids; the message lists all by line and id.
     """
@@ -49,23 +85,27 @@ def antibodies(
     from antibody_esm.sequences import normalise
 
     if not Path(argument).suffix and not os.path.isfile(argument):  # noqa: PTH113  which takes names of any length
-        return [("", argument)]
+        if reading is not None:
+            reading.columns.read(None, 1)  # raises an error if columns are needed
+        return [Argument("", argument, {})]
     path = with_sheet(Path(argument), sheet)
     if not on_disk(path).is_file():
         raise DatasetError("there is no such file", argument)
-    rows = list(read_sequences(path) if reading is None else _antibodies(path, reading, columns))
+    without: Iterator[tuple[str, Any, dict[str, Any]]] = ((name, text, {}) for name, text in read_sequences(path))
+    rows = list(without if reading is None else _antibodies(path, reading, columns))
     if not rows:
         raise DatasetError("there are no sequences", argument)
     try:
-        normal = normalise((sequence for _, sequence in rows), pairs=True)
+        normal = normalise((sequence for _, sequence, _ in rows), pairs=True)
     except SequenceError as error:
         ids = {row.index: rows[row.index][0] for row in error.rows}
         raise in_file(error, path, ids) from None
-    return [(name, sequence) for (name, _), sequence in zip(rows, normal, strict=True)]
+    return [Argument(name, sequence, columns) for (name, _, columns), sequence in zip(rows, normal, strict=True)]
 
 
-def _antibodies(path: Path, reading: "Reading", columns: "Columns | None") -> Iterator[tuple[str, Any]]:
-    """Yield the id of each antibody of a file, and its chains that are read; a missing chain is empty."""
+def _antibodies(path: Path, reading: "Reading", columns: "Columns | None") -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """Yield the id of each antibody of a file, its chains that are read, and its columns; a missing chain is empty."""
+    from antibody_esm.data.antibodies import cells_of
     from antibody_esm.data.antibody_tables import read_tables
     from antibody_esm.data.tables import ids_of
     from antibody_esm.unknown import Unknown
@@ -74,10 +114,13 @@ def _antibodies(path: Path, reading: "Reading", columns: "Columns | None") -> It
     for table in read_tables(path, columns, species=reading.species):
         with errors_of(path):
             names, columns_read = ids_of(table.frame, table.recognised.columns.id, first), _chains(table, reading)
-        for name, *chains in zip(names, *columns_read, strict=True):
+            cells = cells_of(table.frame, reading)
+            reading.columns.read(cells, len(names))  # raises an error if a column is missing
+        for row, (name, *chains) in enumerate(zip(names, *columns_read, strict=True)):
             refused = next((chain for chain in chains if isinstance(chain, Unknown)), None)
             one_text = len(set(chains)) == 1  # both domains in one sequence
-            yield name, refused or (chains[0] if one_text else BETWEEN.join(chain or "" for chain in chains))
+            text = refused or (chains[0] if one_text else BETWEEN.join(chain or "" for chain in chains))
+            yield name, text, {column: values[row] for column, values in cells.items()}
         first += len(table.frame)
 
 
@@ -95,6 +138,7 @@ def _chains(table: "Table", reading: "Reading") -> list[Any]:
 
 def check_table(file: Path, reading: "Reading", columns: "Columns | None" = None) -> None:
     """Raise a DatasetError if a file does not exist or lacks the columns that a model reads; no model is loaded."""
+    from antibody_esm.data.antibodies import cells_of
     from antibody_esm.data.antibody_tables import read_tables
     from antibody_esm.data.spreadsheets import on_disk
     from antibody_esm.data.tables import ids_of
@@ -106,6 +150,8 @@ def check_table(file: Path, reading: "Reading", columns: "Columns | None" = None
             with errors_of(file):
                 ids_of(table.frame, table.recognised.columns.id, 0)
                 _chains(table, reading)
+                cells = cells_of(table.frame, reading)
+                reading.columns.read(cells, len(table.frame))  # raises an error if a column is missing
 
 
 def check_suffix(out: Path | None, *suffixes: str) -> None:

@@ -38,7 +38,8 @@ OVERRIDES are key=value, or key=value,value for the grid:
   test=        test sets: names of data sets, or paths of tables
   data=        training set: name of a data set, or path of a table
   data.*       columns of tables: data.id=, data.heavy=, data.light=,
-               data.label=, data.groups=, data.layout=, data.sheet=, or several
+               data.label=, data.groups=, data.fold=, data.layout=, data.sheet=,
+               data.part=, data.species=, data.columns=, or several
                labels, which all test sets have: 'data.label=[HIC,Tm2]';
                labels of the training set: data.labels=; chain:
                data.chain=heavy, light, paired or both
@@ -60,7 +61,8 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 
 _OUTPUT = "benchmark"
 _OF_TESTS = ("id", "heavy", "light", "label", "groups", "layout", "sheet")
-_COLUMNS = (*_OF_TESTS, "chain", "higher_is_better")
+_COLUMNS = (*_OF_TESTS, "chain", "part", "species", "columns", "higher_is_better")
+_OF_TRAINING = ("labels", "fold")
 
 
 @app.command(help=_HELP)
@@ -98,11 +100,14 @@ def _run(
     run, began = runs[0], time.monotonic()
     output = run.output or _OUTPUT
     check_folder(Path(output), WRITTEN, [run.data.source, run.data.labels, *tests])
-    columns = {name: value for name in _COLUMNS if (value := getattr(run.data, name)) is not None}
+    columns, of_training = (
+        {name: value for name in names if (value := getattr(run.data, name)) is not None}
+        for names in (_COLUMNS, _OF_TRAINING)
+    )
     mappings = [{name: value for name, value in (columns | own).items() if value is not None} for own in of_tests]
     grid = Benchmark.from_specs(
         [run.train for run in runs],
-        _source(run.data.source, columns | ({"labels": run.data.labels} if run.data.labels else {})),
+        _source(run.data.source, columns | of_training),
         [_source(test, mapping) for test, mapping in zip(tests, mappings, strict=True)],
         fragments,
         store=run.store,
@@ -163,7 +168,8 @@ def _source(source: str, options: dict[str, Any]) -> "str | Dataset":
 
     if source in PUBLIC:
         several = {"label"} if isinstance(options.get("label"), tuple) else set()
-        options = {name: value for name, value in options.items() if name in {"chain", "labels"} | several}
+        meant = {"chain", "labels", "part", "species", "fold"} | several  # other columns are those of tables
+        options = {name: value for name, value in options.items() if name in meant}
     return load_dataset(source, **options) if options else source
 
 

@@ -45,7 +45,7 @@ def evaluate_command(
     A panel is tested on all of its labels, each on the antibodies that have it.
     """
     with reported(f"finished vectors are in {store}; the same command continues from there"):
-        from antibody_esm.data.public import load_dataset
+        from antibody_esm.data.public import PUBLIC, load_dataset
         from antibody_esm.model_files import saved_reading
         from antibody_esm.panel import Panel
         from antibody_esm.panel_files import first_model, is_panel, saved_labels
@@ -70,6 +70,7 @@ def evaluate_command(
             labels=labels,
             chain=reading.chain,
             drop=drop,
+            columns=None if data in PUBLIC else reading.columns.names,
             layout=layout,
             sheet=sheet,
         )

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from antibody_esm.cli.arguments import antibodies, check_outputs, check_suffix
+from antibody_esm.cli.arguments import COLUMN, arguments, check_outputs, check_suffix, fixed_columns, fixed_reading
 from antibody_esm.cli.errors import reported
 from antibody_esm.cli.options import HeavyColumn, IdColumn, LayoutName, LightColumn, SheetName, table_columns
 
@@ -24,6 +24,7 @@ def explain_command(
     light: LightColumn = None,
     layout: LayoutName = None,
     sheet: SheetName = None,
+    column: Annotated[list[str] | None, typer.Option(help=COLUMN)] = None,
     store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
 ) -> None:
@@ -38,13 +39,14 @@ def explain_command(
         check_suffix(out, ".html")
         check_suffix(plot, ".png", ".svg", ".pdf")
         check_outputs([out, plot], [antibody], model=model, store=store)
-        reading = saved_reading(model) or Predictor.load(model).reading
-        named = antibodies(antibody, reading, table_columns(id_column, heavy, light, layout), sheet)
+        fixed = fixed_columns(column)
+        reading = fixed_reading(saved_reading(model) or Predictor.load(model).reading, fixed)
+        named = arguments(antibody, reading, table_columns(id_column, heavy, light, layout), sheet)
         if (out or plot) and len(named) > 1:
             raise ValueError(f"a page or figure shows one antibody, but {antibody} holds {len(named)}")
-        predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
-        for name, sequence in named:
-            contributions = residue_contributions(predictor, sequence, method=method)
+        predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers)).with_columns(fixed)
+        for name, sequence, columns in named:
+            contributions = residue_contributions(predictor.with_columns(columns), sequence, method=method)
             lines = [f"{name}:"] if name else []
             lines += [contributions.to_text(color=sys.stdout.isatty()), ""]
             if out is not None:  # before printing, since the pipe may be closed

@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from antibody_esm.cli.arguments import check_outputs, check_suffix, check_table
+from antibody_esm.cli.arguments import (
+    COLUMN,
+    check_outputs,
+    check_suffix,
+    check_table,
+    fixed_columns,
+    fixed_reading,
+)
 from antibody_esm.cli.errors import optional, reported
 from antibody_esm.cli.options import (
     HeavyColumn,
@@ -42,6 +49,7 @@ def predict_command(
     light: LightColumn = None,
     layout: LayoutName = None,
     sheet: SheetName = None,
+    column: Annotated[list[str] | None, typer.Option(help=COLUMN)] = None,
     liabilities: Annotated[
         bool, typer.Option("--liabilities", help="Add the number and the sites of liabilities by sequence.")
     ] = False,
@@ -70,7 +78,8 @@ def predict_command(
         apart, page = rejected_file(out), out.with_suffix(".html") if several else None
         check_outputs([out, apart, page], [file], model=model, store=store)
         read_from = first_model(model) if several else model
-        reading = saved_reading(read_from) or Predictor.load(read_from).reading
+        fixed = fixed_columns(column)
+        reading = fixed_reading(saved_reading(read_from) or Predictor.load(read_from).reading, fixed)
         table, columns = table_path(file, sheet), table_columns(id_column, heavy, light, layout)
         check_table(table, reading, columns)
         options: dict[str, Any] = {
@@ -83,9 +92,10 @@ def predict_command(
         runtime = RuntimeSpec(workers=workers)
         panel = Panel.load(model, store=store, runtime=runtime) if several else None
         if panel is not None:
-            scored = profile_file(table, panel, columns, **options)
+            scored = profile_file(table, panel.with_columns(fixed), columns, **options)
         else:
-            scored = score_file(table, Predictor.load(model, store=store, runtime=runtime), columns, **options)
+            predictor = Predictor.load(model, store=store, runtime=runtime).with_columns(fixed)
+            scored = score_file(table, predictor, columns, **options)
         counts = {"scored": 0, "rejected": 0, "flagged": 0}
         first_rows: list[pd.DataFrame] = []
         with writing(out) as add, writing(apart) as reject:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from antibody_esm.cli.arguments import antibodies, check_outputs, check_suffix
+from antibody_esm.cli.arguments import COLUMN, arguments, check_outputs, check_suffix, fixed_columns, fixed_reading
 from antibody_esm.cli.errors import reported, show
 from antibody_esm.cli.options import HeavyColumn, IdColumn, LayoutName, LightColumn, SheetName, table_columns
 
@@ -28,6 +28,7 @@ def scan_command(
     light: LightColumn = None,
     layout: LayoutName = None,
     sheet: SheetName = None,
+    column: Annotated[list[str] | None, typer.Option(help=COLUMN)] = None,
     store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
 ) -> None:
@@ -50,14 +51,16 @@ def scan_command(
         check_suffix(out, ".csv")
         check_suffix(plot, ".png", ".svg", ".pdf")
         check_outputs([out, plot], [antibody], model=model, store=store)
-        reading = saved_reading(model) or Predictor.load(model).reading
-        named = antibodies(antibody, reading, table_columns(id_column, heavy, light, layout), sheet)
+        fixed = fixed_columns(column)
+        reading = fixed_reading(saved_reading(model) or Predictor.load(model).reading, fixed)
+        named = arguments(antibody, reading, table_columns(id_column, heavy, light, layout), sheet)
         if plot is not None and len(named) > 1:
             raise ValueError(f"a heat map shows one antibody, but {antibody} holds {len(named)}")
-        predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
+        predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers)).with_columns(fixed)
         tables = []
-        for name, sequence in named:
-            scan = mutational_scan(predictor, sequence, positions, protect=protect or (), plausibility=plausibility)
+        for name, sequence, columns in named:
+            model_of_row = predictor.with_columns(columns)
+            scan = mutational_scan(model_of_row, sequence, positions, protect=protect or (), plausibility=plausibility)
             show("\n".join([*([f"{name}:"] if name else []), scan.to_text(top), ""]), needed=out is plot is None)
             table = scan.to_frame()
             table.insert(0, "id", name)

@@ -58,13 +58,16 @@ OVERRIDES are key=value:
   model=       {_wrapped(choices.MODELS)}
   classifier=  {_wrapped(choices.CLASSIFIERS)}
   data=        name of a data set, or path of a table
-  data.*       columns: data.id=, data.heavy=, data.light=, data.label=
+  data.*       columns: data.id=, data.heavy=, data.light=, data.groups=,
+               data.fold= (predefined folds for split.by=fold), data.label=
                or several labels: 'data.label=[HIC,Tm2]', whose low or high
                values are better: 'data.higher_is_better={{HIC:false}}'
                usual names are recognised. data.layout=, data.sheet=
                chain and part: data.chain=heavy, light, paired or both,
                data.fragment=; data.part= declares sequences that are cut
                already; data.species= for numbering; data.labels=;
+               'data.columns=[isotype,ph]' are read beside the sequences
+               (use_columns=false leaves them out);
                data.check=false also trains on sequences without a
                recognised antibody chain
   extractor.*  classifier.*  split.*  decision.*  runtime.*
@@ -209,7 +212,8 @@ def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> tuple
         except (AntibodyESMError, OSError) as error:
             logger.error("%s", error)
             raise
-        needed, computed = trainer.extractor.needed(data.sequences), trainer.extractor.computed
+        between = [] if data.ungraded is None or data.columns else data.ungraded.sequences
+        needed, computed = trainer.extractor.needed([*data.sequences, *between]), trainer.extractor.computed
         logger.info("embeddings: %d needed, %d from the store, %d computed", needed, needed - computed, computed)
         rows = predictions(reports) if isinstance(reports, GridReport) else reports.out_of_fold
         write(new / "out_of_fold.csv", csv_text(rows).encode())

@@ -9,27 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from antibody_esm.cli.web_folder import TABLE, remove_old
+from antibody_esm.cli.web_jobs import LARGEST, explain_job, scan_job, score_job
 from antibody_esm.cli.web_worker import EXPECTED, reason
-from antibody_esm.errors import DatasetError
-from antibody_esm.sequences import BETWEEN, Chain
+from antibody_esm.sequences import BETWEEN
 from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from antibody_esm.data.reading import Chains
-    from antibody_esm.explain import Scan
     from antibody_esm.predictor import Predictor
-    from antibody_esm.score_tables import Scores
 
-LARGEST = 5_000_000
-"""Most bytes of an upload."""
-MOST = 2_000
-"""Most antibodies at a time."""
-LONGEST = 2_000
-"""Most residues of a sequence."""
-_TEXT = (".csv", ".tsv", ".tab", ".txt", ".xlsx", ".fasta", ".fa", ".faa", ".fas")
-"""Suffixes of unpacked files, and of workbooks, which are limited; a packed file may unpack to more than memory."""
 _WIDTHS = {"row": 50, "id": 160, "calibrated": 150, "warning": 330}
 """Widths of columns in pixels; other columns have 105."""
 KEPT = 3600
@@ -60,15 +50,16 @@ def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None =
     def score(text: str, file: str | None) -> list[Any]:
         nothing = [gr.update(visible=False)] * 4
         try:
-            scores = run(_score, text or "", None if file is None else str(file))  # Gradio's is a class of its own
+            # Gradio's path is a class of its own
+            scores, columns, notice = run(score_job, text or "", None if file is None else str(file))
         except EXPECTED as error:
-            return [message_html(reason(error), "error"), *nothing, None, None]
+            return [message_html(reason(error), "error"), *nothing, None, None, None]
         path = downloadable(scores.table, folder)
         readable = shown(scores.table)
         widths = [_WIDTHS.get(str(column), 105) for column in readable.columns]
         good, bad = len(scores.table), len(scores.rejected)
         flagged = int((scores.table["warning"] != "").sum())
-        summary = f"Antibodies scored: {good:,}; with a warning: {flagged:,}; not scored: {bad:,}."
+        summary = f"Antibodies scored: {good:,}; with a warning: {flagged:,}; not scored: {bad:,}.{notice}"
         return [
             message_html(summary + (" Click an antibody to explain its score." if good else ""), "status"),
             gr.update(value=readable, visible=good > 0, column_widths=widths),
@@ -77,28 +68,29 @@ def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None =
             gr.update(visible=False),
             scores,
             None,
+            columns,
         ]
 
-    def explain(scores: Any, event: gr.SelectData) -> list[Any]:
+    def explain(scores: Any, columns: Any, event: gr.SelectData) -> list[Any]:
         row = str(event.row_value[0]) if event.row_value else ""
         here = [] if scores is None else [i for i, value in enumerate(scores.table["row"]) if str(value) == row]
         if not here:
             return [gr.update(visible=False), "", "", None, None, None]
         (i,) = here
-        antibody = _antibody(scores.antibodies[i])
+        antibody = _antibody(scores.antibodies[i]), columns[i]
         title = f"<h3>{html.escape(str(scores.table['id'].iloc[i]))}</h3>"
         try:
-            content = title + run(_explain, antibody)
+            content = title + run(explain_job, *antibody)
         except EXPECTED as error:
             content = title + message_html(reason(error), "error")
         return [gr.update(visible=True), content, "", gr.update(visible=False), gr.update(visible=False), antibody]
 
-    def scan(sequence: str | None, positions: str) -> list[Any]:
+    def scan(antibody: Any, positions: str) -> list[Any]:
         nothing = [gr.update(visible=False)] * 2
-        if sequence is None:
+        if antibody is None:
             return [message_html("Click an antibody in the table first.", "error"), *nothing]
         try:
-            result = run(_scan, sequence, positions.strip() or None)
+            result = run(scan_job, *antibody, positions.strip() or None)
         except EXPECTED as error:
             return [message_html(reason(error), "error"), *nothing]
         figure = Figure(figsize=(max(5.0, 1.6 + 0.17 * len(result.sites)), 4.2), layout="constrained")
@@ -112,7 +104,7 @@ def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None =
 
     with gr.Blocks(title="antibody_esm", analytics_enabled=False, delete_cache=(KEPT, KEPT)) as blocks:
         gr.HTML(f"<h1>antibody_esm</h1><p>{html.escape(_about(predictor))}</p>")
-        scores, chosen = gr.State(time_to_live=KEPT), gr.State(time_to_live=KEPT)
+        scores, chosen, columns = (gr.State(time_to_live=KEPT) for _ in range(3))
         with gr.Row():
             text = gr.Textbox(label="Sequences: FASTA, or one per line", lines=8, max_lines=8, elem_id="text")
             file = gr.File(label=f"Or a file: FASTA, CSV, TSV, Excel; at most {LARGEST // 10**6} MB", elem_id="file")
@@ -143,76 +135,11 @@ def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None =
         in_turn: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
         private = in_turn | {"api_visibility": "private"}
         public = in_turn | {"api_visibility": "public", "api_name": "score"}
-        results = [message, table, download, rejected, why, scores, chosen]
+        results = [message, table, download, rejected, why, scores, chosen, columns]
         button.click(score, [text, file], results, **(public if api else private))
-        table.select(explain, [scores], [why, picture, scanned, heat, best, chosen], **private)
+        table.select(explain, [scores, columns], [why, picture, scanned, heat, best, chosen], **private)
         scanner.click(scan, [chosen, positions], [scanned, heat, best], **private)
     return blocks
-
-
-def _score(predictor: "Predictor", text: str, file: str | None) -> "Scores":
-    from antibody_esm.score_tables import score_frame
-
-    return score_frame(antibodies(text, file, predictor.reading.chain), predictor)
-
-
-def _explain(predictor: "Predictor", antibody: str) -> str:
-    from antibody_esm.explain import residue_contributions
-    from antibody_esm.explain.picture import fragment
-
-    return fragment(residue_contributions(predictor, antibody))
-
-
-def _scan(predictor: "Predictor", antibody: str, positions: str | None) -> "Scan":
-    from antibody_esm.explain import mutational_scan
-
-    return mutational_scan(predictor, antibody, positions)
-
-
-def antibodies(text: str, file: str | None, chain: "Chain") -> "pd.DataFrame":
-    """Return a table of the pasted text, or else of the uploaded file.
-
-    Raises
-    ------
-    DatasetError
-        If there are no antibodies or too many, or the file cannot be read.
-    """
-    import pandas as pd
-
-    from antibody_esm.data.antibody_tables import table_of
-    from antibody_esm.data.files import places, read_frames
-    from antibody_esm.data.tables import chain_columns, ids_of, pasted
-
-    if len(text.encode()) > LARGEST or (file is not None and Path(file).stat().st_size > LARGEST):
-        raise DatasetError(f"at most {LARGEST:,} bytes are allowed at a time")
-    if text.strip() and file is not None:
-        raise DatasetError("there are both pasted sequences and a file; remove one of them")
-    if text.strip():
-        frame = pasted(text)
-    elif file is None:
-        raise DatasetError("paste sequences or choose a file first")
-    elif Path(file).suffix.lower() not in _TEXT:
-        raise DatasetError(f"names of files must end in {', '.join(_TEXT)}")
-    else:
-        frames = []
-        for part in read_frames(Path(file)):
-            frames.append(part)
-            if sum(map(len, frames)) > MOST:
-                break
-        frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-    if not len(frame):
-        raise DatasetError("there are no antibodies")
-    if len(frame) > MOST:
-        raise DatasetError(f"at most {MOST:,} antibodies are allowed at a time; `antibody-esm predict` has no limit")
-    table, recognised = table_of(frame, cut=False)
-    columns = recognised.read_as(chain, table.columns)
-    for column in chain_columns(table, chain, columns.heavy, columns.light, sequence=recognised.sequence).values():
-        long = [row for row, cell in enumerate(column) if len(str(cell)) > LONGEST]
-        if long:
-            ids = ids_of(table, columns.id)
-            where = places(None if file is None else Path(file), long[:1], {long[0]: ids[long[0]]})
-            raise DatasetError(f"{where[long[0]]}: a sequence may have at most {LONGEST:,} residues")
-    return frame
 
 
 def _antibody(chains: "Chains") -> str:
@@ -278,7 +205,8 @@ def _about(predictor: "Predictor") -> str:
     reads = str(predictor.reading)
     both = len(predictor.reading.chains) == 2
     pair = f", written heavy{BETWEEN}light or in columns heavy and light" if both else ""
+    columns = f", and the columns {predictor.reading.columns} of a table" if predictor.reading.columns else ""
     source = f"It was trained on {data.antibodies:,} antibodies: {data.source}."
     uncertainty = predictor.uncertainty
     intervals = f" There are no intervals: {uncertainty}." if isinstance(uncertainty, Unknown) else ""
-    return f"This model reads {reads} sequences{pair}. {source}{intervals}"
+    return f"This model reads {reads} sequences{pair}{columns}. {source}{intervals}"

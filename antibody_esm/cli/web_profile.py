@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from antibody_esm.cli.web import KEPT, LARGEST, antibodies, downloadable, message_html
+from antibody_esm.cli.web import KEPT, downloadable, message_html
+from antibody_esm.cli.web_jobs import LARGEST, antibodies, recognised_columns
 from antibody_esm.cli.web_worker import EXPECTED, reason
 from antibody_esm.sequences import BETWEEN
 
@@ -26,13 +27,14 @@ def profile_page(panel: "Panel", folder: Path, jobs: Callable[..., Any] | None =
     def score(text: str, file: str | None) -> list[Any]:
         nothing = [gr.update(visible=False)] * 4
         try:
-            scores = run(_profile, text or "", None if file is None else str(file))  # Gradio's is a class of its own
+            # Gradio's path is a class of its own
+            scores, columns, notice = run(_profile, text or "", None if file is None else str(file))
         except EXPECTED as error:
-            return [message_html(reason(error), "error"), *nothing, None]
+            return [message_html(reason(error), "error"), *nothing, None, None]
         good, bad = len(scores.table), len(scores.rejected)
         warned = flagged(scores.table, panel)
         more = f" The first {MOST:,} are shown." if good > MOST else ""
-        summary = f"Antibodies scored: {good:,}; with a warning: {warned:,}; not scored: {bad:,}.{more}"
+        summary = f"Antibodies scored: {good:,}; with a warning: {warned:,}; not scored: {bad:,}.{notice}{more}"
         picture = heat_map(scores.table.head(MOST), profile_columns(panel), style=True) if good else ""
         return [
             message_html(summary, "status"),
@@ -41,24 +43,26 @@ def profile_page(panel: "Panel", folder: Path, jobs: Callable[..., Any] | None =
             gr.update(value=scores.rejected.astype(str), visible=bad > 0),
             gr.update(visible=good > 0),
             scores,
+            columns,
         ]
 
-    def explain(scores: Any, name: str, label: str) -> str:
+    def explain(scores: Any, columns: Any, name: str, label: str) -> str:
         names = [] if scores is None else list(map(str, scores.table["id"]))
         if name.strip() not in names:
             return message_html(f"There is no antibody {name.strip()!r}; write an id of the table.", "error")
         if label not in panel:
             return message_html(f"There is no label {label!r}.", "error")
-        antibody = BETWEEN.join(filter(None, scores.antibodies[names.index(name.strip())]))
+        row = names.index(name.strip())
+        antibody = BETWEEN.join(filter(None, scores.antibodies[row]))
         title = f"<h3>{html.escape(f'{name.strip()}, {label}')}</h3>"
         try:
-            return title + str(run(_explain, label, antibody))
+            return title + str(run(_explain, label, antibody, columns[row]))
         except EXPECTED as error:
             return title + message_html(reason(error), "error")
 
     with gr.Blocks(title="antibody_esm", analytics_enabled=False, delete_cache=(KEPT, KEPT)) as blocks:
         gr.HTML(f"<h1>antibody_esm</h1><p>{html.escape(_about(panel))}</p>")
-        scores = gr.State(time_to_live=KEPT)
+        scores, columns = gr.State(time_to_live=KEPT), gr.State(time_to_live=KEPT)
         with gr.Row():
             text = gr.Textbox(label="Sequences: FASTA, or one per line", lines=8, max_lines=8, elem_id="text")
             file = gr.File(label=f"Or a file: FASTA, CSV, TSV, Excel; at most {LARGEST // 10**6} MB", elem_id="file")
@@ -78,23 +82,31 @@ def profile_page(panel: "Panel", folder: Path, jobs: Callable[..., Any] | None =
         in_turn: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
         private = in_turn | {"api_visibility": "private"}
         public = in_turn | {"api_visibility": "public", "api_name": "score"}
-        results = [message, profile, download, rejected, why, scores]
+        results = [message, profile, download, rejected, why, scores, columns]
         button.click(score, [text, file], results, **(public if api else private))
-        explainer.click(explain, [scores, name, label], [picture], **private)
+        explainer.click(explain, [scores, columns, name, label], [picture], **private)
     return blocks
 
 
-def _profile(panel: "Panel", text: str, file: str | None) -> "Scores":
+def _profile(panel: "Panel", text: str, file: str | None) -> "tuple[Scores, list[dict[str, Any]], str]":
+    """Return the scores, the columns that the models read for each scored antibody, and which were recognised."""
+    from antibody_esm.data.antibodies import cells_of
+    from antibody_esm.data.antibody_tables import table_of
     from antibody_esm.profiles import profile_frame
 
-    return profile_frame(antibodies(text, file, panel.first.reading.chain), panel)
+    reading = panel.first.reading
+    frame = antibodies(text, file, reading.chain)
+    scores = profile_frame(frame, panel)
+    cells = cells_of(table_of(frame, species=reading.species).frame, reading) if reading.columns else {}
+    columns = [{name: values[row] for name, values in cells.items()} for row in scores.table["row"]]
+    return scores, columns, recognised_columns(frame)
 
 
-def _explain(panel: "Panel", label: str, antibody: str) -> str:
+def _explain(panel: "Panel", label: str, antibody: str, columns: dict[str, Any]) -> str:
     from antibody_esm.explain import residue_contributions
     from antibody_esm.explain.picture import fragment
 
-    return fragment(residue_contributions(panel[label], antibody))
+    return fragment(residue_contributions(panel[label].with_columns(columns), antibody))
 
 
 def _about(panel: "Panel") -> str:

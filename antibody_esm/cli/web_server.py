@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from antibody_esm.cli.errors import reported
-from antibody_esm.cli.web import LARGEST, page
+from antibody_esm.cli.web import page
 from antibody_esm.cli.web_folder import temporary_folder
+from antibody_esm.cli.web_jobs import LARGEST
 from antibody_esm.cli.web_profile import profile_page
 from antibody_esm.cli.web_security import Gate
 from antibody_esm.cli.web_worker import Worker

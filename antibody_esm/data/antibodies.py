@@ -1,13 +1,17 @@
 """Antibodies as callers pass them: lists, tables and data sets."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from antibody_esm.data.antibody_tables import table_of
+from antibody_esm.data.column_reading import ReadColumns
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.reading import Chains, Reading, Texts
-from antibody_esm.data.tables import chain_columns, ids_of
+from antibody_esm.data.tables import chain_columns, ids_of, named_column
 from antibody_esm.errors import place
 from antibody_esm.sequences import normalise
 
@@ -18,14 +22,44 @@ if TYPE_CHECKING:
     Antibodies = Iterable[str | tuple[str, str]] | Dataset | pd.DataFrame
 
 
+class Inputs(NamedTuple):
+    """Accepted antibodies, as features are computed from them."""
+
+    texts: list[str]
+    """``n`` texts, as the language model reads them."""
+    codes: NDArray[np.float64]
+    """``(n, k)``, columns of the table, see `ColumnReading`."""
+    warnings: list[str]
+    """``n`` warnings of columns, which may be empty."""
+
+    def part(self, rows: Sequence[int]) -> "Inputs":
+        """Return the antibodies at these rows."""
+        return Inputs([self.texts[row] for row in rows], self.codes[list(rows)], [self.warnings[row] for row in rows])
+
+
 class Read(NamedTuple):
     """Antibodies as a model reads them."""
 
     ids: list[str]
     texts: Texts
-    """Text of each antibody, or the reason why it is refused."""
+    """Text of each antibody, or the reason why it is refused, which may lie in its columns."""
     named: bool
     """True if the caller gave the ids; else they are row numbers."""
+    columns: ReadColumns
+    """Columns of all rows."""
+
+    @classmethod
+    def of(cls, ids: list[str], texts: Texts, columns: ReadColumns, *, named: bool = True) -> "Read":
+        """Return antibodies from their texts and columns; a row is refused for either."""
+        return cls(ids, texts.without(columns.reasons), named, columns)
+
+    @property
+    def inputs(self) -> Inputs:
+        """The accepted antibodies."""
+        rows = self.texts.rows
+        return Inputs(
+            self.texts.accepted, self.columns.codes[rows], [self.columns.warnings.get(row, "") for row in rows]
+        )
 
     def places(self, rows: Iterable[int]) -> Mapping[int, str]:
         """Return names of rows for messages."""
@@ -43,12 +77,21 @@ def read_antibodies(antibodies: "Antibodies", reading: Reading, check: bool | No
         If any sequence is not made of amino acids and X.
     """
     if isinstance(antibodies, Dataset):
-        return Read(list(antibodies.ids), antibodies.read_by(reading, check), named=True)
+        columns = reading.columns.read(antibodies.columns, len(antibodies))
+        return Read.of(list(antibodies.ids), antibodies.read_by(reading, check), columns)
     if is_frame(antibodies):
-        ids, chains = _chains(antibodies, reading)
-        return Read(ids, reading.read(chains, check=check), named=True)
+        ids, chains, cells = _chains(antibodies, reading)
+        columns = reading.columns.read(cells, len(ids))
+        return Read.of(ids, reading.read(chains, check=check), columns)
     sequences = list[Any](normalise(antibodies, pairs=True))
-    return Read([str(row) for row in range(len(sequences))], reading.read(sequences, check=check), named=False)
+    columns = reading.columns.read(None, len(sequences))
+    ids = [str(row) for row in range(len(sequences))]
+    return Read.of(ids, reading.read(sequences, check=check), columns, named=False)
+
+
+def cells_of(frame: "pd.DataFrame", reading: Reading) -> dict[str, list[Any]]:
+    """Return the cells of the columns that a model reads beside the chains, as far as a table has them."""
+    return {name: list(named_column(frame, name)) for name in reading.columns.needed if name in frame.columns}
 
 
 def is_frame(antibodies: "Antibodies") -> "TypeIs[pd.DataFrame]":
@@ -56,12 +99,12 @@ def is_frame(antibodies: "Antibodies") -> "TypeIs[pd.DataFrame]":
     return "pandas" in sys.modules and isinstance(antibodies, sys.modules["pandas"].DataFrame)
 
 
-def _chains(frame: "pd.DataFrame", reading: Reading) -> tuple[list[str], list[Chains]]:
-    """Return the ids and the chains of a table in normal form; an empty cell is None."""
+def _chains(frame: "pd.DataFrame", reading: Reading) -> tuple[list[str], list[Chains], dict[str, list[Any]]]:
+    """Return the ids and the chains of a table in normal form, and the cells of columns; an empty chain is None."""
     frame, recognised = table_of(frame, species=reading.species)
     named = recognised.read_as(reading.chain, frame.columns)
     read = chain_columns(frame, reading.chain, named.heavy, named.light, reading.fragment, sequence=recognised.sequence)
     columns = {name: list(column) for name, column in read.items()}
     ids = ids_of(frame, named.id)
     data = Dataset([str(row) for row in range(len(ids))], columns.get("heavy"), columns.get("light"))
-    return ids, data.chains
+    return ids, data.chains, cells_of(frame, reading)

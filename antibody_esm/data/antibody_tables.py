@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +13,7 @@ from antibody_esm.data.layouts import PLAIN, Columns, Layout, layout_of
 from antibody_esm.data.reading import incomplete
 from antibody_esm.errors import errors_of
 from antibody_esm.numbering import REGIONS, SPECIES, number
-from antibody_esm.sequences import ALPHABET, is_nucleic
+from antibody_esm.sequences import ALPHABET, Chain, is_nucleic
 from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
@@ -67,20 +66,22 @@ def read_tables(
     import pandas as pd
 
     frames = read_frames(path)
-    first = next(frames, None)
-    if first is None:
+    frame = next(frames, None)
+    if frame is None:
         return
     with errors_of(path):
-        layout = layout_of(first.columns, None if columns is None else columns.layout)
+        layout = layout_of(frame.columns, None if columns is None else columns.layout)
         if layout.pairs:
-            first, frames = pd.concat([first, *frames], ignore_index=True), iter(())
+            frame = pd.concat([frame, *frames], ignore_index=True)
         metadata = metadata_of(path) if layout.name.startswith("oas") else {}
         recognised = None
-        for frame in chain([first], frames):
-            arranged = _arranged(frame, layout, metadata, tuple(species), cut=cut)
+        while frame is not None:  # one batch in memory at a time
+            frame = _arranged(frame, layout, metadata, tuple(species), cut=cut)
             if recognised is None:
-                recognised = _announced(arranged, columns or Columns(), str(path), layout, labelled)
-            yield Table(arranged, recognised)
+                recognised = _announced(frame, columns or Columns(), str(path), layout, labelled)
+            yield Table(frame, recognised)
+            del frame
+            frame = next(frames, None)
 
 
 def table_of(
@@ -102,21 +103,23 @@ def table_of(
 
 
 def one_table(
-    source: "Path | pd.DataFrame", columns: Columns, *, labelled: bool = True, species: Sequence[str] = SPECIES
+    source: "Path | pd.DataFrame", columns: Columns, *, chain: Chain | None = None, species: Sequence[str] = SPECIES
 ) -> Table:
-    """Return all rows of a file or a DataFrame, with the columns by role.
+    """Return all rows of a file or a DataFrame, with the columns of a data set by role.
 
-    A column of ids that was recognised is taken only if every row has another id.
+    A column of ids that was recognised is taken only if ids are distinct. What is not needed is not recognised, see
+    `Recognised.as_before`.
     """
     import pandas as pd
 
     if isinstance(source, pd.DataFrame):
-        frame, recognised = table_of(with_index(source), columns, labelled=labelled, species=species)
+        frame, recognised = table_of(with_index(source), columns, labelled=True, species=species)
     else:
-        tables = list(read_tables(source, columns, labelled=labelled, species=species))
+        tables = list(read_tables(source, columns, labelled=True, species=species))
         frames = [table.frame for table in tables]
         frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
         recognised = tables[0].recognised
+    recognised = recognised.as_before(frame.columns, chain)
     ids = recognised.recognised.get("id")
     if ids is not None and recognised.layout is PLAIN:
         names = frame[ids]
@@ -164,8 +167,8 @@ def _arranged(
     new: dict[str, Any] = {}
     for role in ("heavy", "light", "sequence"):
         name = layout.columns.get(role)
-        if name is not None and name in frame.columns and (cut or layout.gaps):
-            new[name] = _sequences(frame, name, layout, species, cut=cut)
+        if name is not None and name in frame.columns:
+            new |= _sequences(frame, name, layout, species, cut=cut)
     new |= {name: frame[source] for name, source in layout.copies.items() if source in frame.columns}
     new |= {name: str(metadata[key]) for name, key in _METADATA.items() if metadata.get(key) and name not in new}
     new = {name: values for name, values in new.items() if name not in frame.columns or name in layout.columns.values()}
@@ -174,17 +177,26 @@ def _arranged(
 
 def _sequences(
     frame: "pd.DataFrame", name: str, layout: Layout, species: tuple[str, ...], *, cut: bool
-) -> "list[str | Unknown | Any]":
+) -> "dict[str, list[str | Unknown | Any]]":
+    """Return the column of sequences as the layout means it, by its name; nothing if it stays as it is."""
+    flags = _unproductive(frame, layout) if cut else None
+    if not layout.gaps and flags is None and not (cut and layout.transcripts):
+        return {}
     cells = [cleaned(cell) for cell in frame[name]]
     if layout.gaps:
         cells = [cell.replace(".", "").replace("-", "") or None if isinstance(cell, str) else cell for cell in cells]
-    if not cut:
-        return cells
-    if layout.productive is not None and layout.productive in frame.columns:
-        flags = [str(flag).strip().lower() in _FALSE for flag in frame[layout.productive]]
+    if flags is not None:
         refused = Unknown(f"not productive ({layout.productive} is false)")
         cells = [refused if flag and cell is not None else cell for cell, flag in zip(cells, flags, strict=True)]
-    return _domains(cells, species) if layout.transcripts else cells
+    return {name: _domains(cells, species) if cut and layout.transcripts else cells}
+
+
+def _unproductive(frame: "pd.DataFrame", layout: Layout) -> list[bool] | None:
+    """Return True for each row that is not productive; None if all are."""
+    if layout.productive is None or layout.productive not in frame.columns:
+        return None
+    false = {value for value in frame[layout.productive].unique() if str(value).strip().lower() in _FALSE}
+    return [value in false for value in frame[layout.productive]] if false else None
 
 
 def _domains(cells: list[Any], species: tuple[str, ...]) -> list[Any]:

@@ -8,10 +8,13 @@ lists loops with counts, from which the counts are recovered. The other study, H
 import re
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Literal
 
+import numpy as np
+
 from antibody_esm.data.boughter_records import MANY, STUDIES, PublishedAntibody, provenance, read_records
-from antibody_esm.data.dataset import Dataset
+from antibody_esm.data.dataset import Dataset, Provenance
 from antibody_esm.data.downloads import RawFile, fetch
 from antibody_esm.data.predecessor import predecessor
 from antibody_esm.data.translation import variable_domains
@@ -19,6 +22,9 @@ from antibody_esm.errors import DatasetError
 from antibody_esm.numbering import Domain
 
 Labels = Literal["graded", "count", "predecessor"]
+Counted = tuple[PublishedAntibody, Domain, Domain, int]
+"""An antibody, its variable domains, and its number of ligands."""
+_GRADE = "ligands"
 
 
 def boughter(labels: Labels = "graded") -> Dataset:
@@ -33,7 +39,8 @@ def boughter(labels: Labels = "graded") -> Dataset:
 
     Returns
     -------
-    Heavy and light variable domains; `groups` is the family of the study (influenza, HIV, mouse).
+    Heavy and light variable domains; `groups` is the family of the study (influenza, HIV, mouse). The number of ligands
+    is the measurement ``ligands``; `ungraded` are the antibodies with one to three.
     """
     if labels == "predecessor":
         return predecessor()
@@ -50,7 +57,8 @@ def boughter(labels: Labels = "graded") -> Dataset:
 
     counts: dict[str, int] = {"antibodies": len(records)}
     dropped: dict[str, str] = {}
-    kept: list[tuple[PublishedAntibody, Domain, Domain, int]] = []
+    kept: list[Counted] = []
+    others: list[Counted] = []
     for record, (heavy, light) in zip(records, pairs, strict=True):
         ligands = ligands_of(record, heavy, light, mice)
         reason = _unusable(heavy, "heavy") or _unusable(light, "light")
@@ -60,6 +68,7 @@ def boughter(labels: Labels = "graded") -> Dataset:
             dropped[record.id] = reason or ""
         elif labels == "graded" and 0 < ligands < MANY:
             dropped[record.id] = f"1 to {MANY - 1} ligands"
+            others.append((record, heavy, light, ligands))
         else:
             kept.append((record, heavy, light, ligands))
     reasons = Counter(dropped.values())
@@ -74,20 +83,30 @@ def boughter(labels: Labels = "graded") -> Dataset:
             f"{MANY} ligands or more": sum(ligands >= MANY for *_, ligands in kept),
         }
         rule = f"0: binds no ligand of the panel, 1: binds {MANY} or more; 1 to {MANY - 1} are left out"
+    origin = provenance(
+        f"{rule}. Mouse antibodies: counted by their loops in mouse_IgA.dat, and only where that agrees with the "
+        "published Y (two or more) or N, and fits one antibody",
+        files,
+        counts,
+        dropped,
+    )
+    data = _of_counted(kept, origin)
+    if labels == "count":
+        return replace(data, label=data.measurements[_GRADE], label_name=_GRADE)
+    label = (np.asarray(data.measurements[_GRADE]) >= MANY).astype(np.float64)
+    return replace(data, label=label, label_name="polyreactivity", ungraded=_of_counted(others, origin))
+
+
+def _of_counted(rows: "list[Counted]", origin: Provenance) -> Dataset:
+    """Return antibodies with their number of ligands."""
     return Dataset(
-        ids=[record.id for record, *_ in kept],
-        heavy=[heavy.residues for _, heavy, *_ in kept],
-        light=[light.residues for _, _, light, _ in kept],
-        label=[float(ligands >= MANY) if labels == "graded" else ligands for *_, ligands in kept],
-        label_name="polyreactivity" if labels == "graded" else "ligands",
-        groups=[STUDIES[record.study].family for record, *_ in kept],
-        provenance=provenance(
-            f"{rule}. Mouse antibodies: counted by their loops in mouse_IgA.dat, and only where that agrees with the "
-            "published Y (two or more) or N, and fits one antibody",
-            files,
-            counts,
-            dropped,
-        ),
+        ids=[record.id for record, *_ in rows],
+        heavy=[heavy.residues for _, heavy, *_ in rows],
+        light=[light.residues for _, _, light, _ in rows],
+        groups=[STUDIES[record.study].family for record, *_ in rows],
+        measurements={_GRADE: [ligands for *_, ligands in rows]},
+        grade=_GRADE,
+        provenance=origin,
     )
 
 

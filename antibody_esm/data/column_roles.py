@@ -48,6 +48,7 @@ USUAL: Mapping[Role, frozenset[str]] = {
     "sequence": frozenset({"sequence", "sequenceaa", "aasequence", "proteinsequence", "aminoacidsequence", "seq"}),
 }  # fmt: skip
 """Usual names of columns in small letters and digits, by role."""
+_PARTNERS: tuple[tuple[Role, Role], ...] = (("heavy", "light"), ("light", "heavy"))
 _SAMPLE = 100
 """Most cells by which a column is judged."""
 _LONG = 20
@@ -80,9 +81,7 @@ class Recognised:
         for name in ("heavy", "light") if chain in ("both", "paired") else (chain,) if chain else ():
             if getattr(columns, name) is not None or name in there:
                 continue
-            if name in self.unclear:
-                several = " and ".join(map(repr, self.unclear[name]))
-                raise DatasetError(f"{several} may each hold the {name} chains; name one of them with {name}=")
+            self.refuse_unclear(name)
             if self.sequence is not None and chain == name:
                 columns = columns._replace(**{name: self.sequence})
             elif self.layout.one_chain_a_row and chain != name:
@@ -112,6 +111,27 @@ class Recognised:
         others: dict[Role, str] = {role: name for role, name in self.recognised.items() if role != "sequence"}
         columns = self.columns._replace(**{name: column})
         return replace(self, columns=columns, sequence=None, recognised={**others, name: column})
+
+    def refuse_unclear(self, role: Role) -> None:
+        """Raise a DatasetError if several columns may have a role that is needed."""
+        if role in self.unclear:
+            several = " and ".join(map(repr, self.unclear[role]))
+            what = "labels" if role == "label" else f"{role} chains"
+            raise DatasetError(f"{several} may each hold the {what}; name one of them with {role}=")
+
+    def as_before(self, names: Iterable[object], chain: Chain | None) -> "Recognised":
+        """Return the columns without those that are not needed to read a data set.
+
+        A table that is read by default names, or by names as passed, keeps its digest: the chain beside the one that is
+        read is not recognised, nor are ids if nothing else was.
+        """
+        there = set(names)
+        for mine, other in _PARTNERS:
+            named = mine not in self.recognised and (mine in there or getattr(self.columns, mine) is not None)
+            if named and other in self.recognised and chain in (None, mine):
+                return self.without(other).as_before(names, chain)
+        default = self.columns._replace(id=None, layout=None) == Columns() and self.layout is PLAIN
+        return self.without("id") if default and set(self.recognised) == {"id"} else self
 
     def without(self, role: Role) -> "Recognised":
         """Return the columns without one that was recognised."""

@@ -1,14 +1,18 @@
 """Columns of a data set in normal form."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.data.cells import MISSING
 from antibody_esm.data.files import places
 from antibody_esm.errors import DatasetError, SequenceError, listed
 from antibody_esm.sequences import normalise
+
+ColumnValues = NDArray[np.float64] | Sequence[str | float | None]
+"""Values of a column that a model reads beside the sequences; numbers or text."""
 
 
 def normal_chains(chains: Sequence[str | None] | None, ids: Sequence[str]) -> tuple[str | None, ...] | None:
@@ -50,6 +54,61 @@ def normal_measurement(name: str, values: Any) -> NDArray[np.float64]:
         raise DatasetError(f"measurements of {name} must be numbers: {error}", column=name) from error
     numbers.setflags(write=False)
     return numbers
+
+
+def normal_column(values: ColumnValues) -> NDArray[np.float64] | tuple[str | None, ...]:
+    """Return a column as read-only numbers, in which NaN is missing; or, if any value is text, as text and None.
+
+    A list of nothing but None is text.
+    """
+    if isinstance(values, np.ndarray) or not all(value is None or isinstance(value, str) for value in values):
+        numbers = None if any(isinstance(value, str) for value in values) else numbers_of(values)
+        if numbers is not None:
+            numbers.setflags(write=False)
+            return numbers
+    return tuple(None if is_absent(value) else str(value).strip() for value in values)
+
+
+def numbers_of(values: Iterable[Any]) -> NDArray[np.float64] | None:
+    """Return the numbers in a column, NaN for a missing one; None if a value is no number."""
+    numbers = []
+    for value in values:
+        number = number_in(value)
+        if number is None:
+            return None
+        numbers.append(number)
+    return np.array(numbers, np.float64)
+
+
+def number_in(value: Any) -> float | None:
+    """Return the number in a cell, 1 and 0 for true and false, NaN if it is empty; None if it is no number."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        text = str(value).strip().lower()
+        return float(text == "true") if text in ("true", "false") else float("nan") if is_absent(value) else None
+    return None if isinstance(value, str) and "_" in value else number  # Python reads 1_0 as ten
+
+
+def is_absent(value: Any) -> bool:
+    """Return True if a cell is missing: None, NaN, empty, or a mark such as NA."""
+    if isinstance(value, str):
+        return value.strip().lower() in MISSING
+    return value is None or str(value) in ("nan", "NaN", "NaT", "<NA>")
+
+
+def rows_of(column: ColumnValues, rows: NDArray[np.int64]) -> ColumnValues:
+    """Return the values of a column in normal form at these rows."""
+    return column[rows] if isinstance(column, np.ndarray) else tuple(column[row] for row in rows.tolist())
+
+
+def plain(column: ColumnValues) -> list[str | None]:
+    """Return the values of a column in normal form as distinct texts, for digests."""
+    return list(map(repr, column.tolist())) if isinstance(column, np.ndarray) else [_text(value) for value in column]
+
+
+def _text(value: str | float | None) -> str | None:
+    return value if value is None else str(value)
 
 
 def first_repeat(ids: Sequence[str]) -> int:

@@ -11,7 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.data.audit import Audit, audit
-from antibody_esm.data.columns import first_repeat, normal_chains, normal_labels, normal_measurement
+from antibody_esm.data.columns import (
+    ColumnValues,
+    first_repeat,
+    normal_chains,
+    normal_column,
+    normal_labels,
+    normal_measurement,
+    plain,
+    rows_of,
+)
 from antibody_esm.data.labels import Labelled
 from antibody_esm.data.molecules import Molecules
 from antibody_esm.data.parts import FRAGMENTS
@@ -64,6 +73,9 @@ class Dataset(Molecules, Labelled):
     directions
         True by name of a label for which high values are better, False for which low values are. The names of known
         assays (`antibody_esm.data.assays`) need none.
+    columns
+        Columns that a model reads beside the sequences, ``(n,)`` by name: numbers, in which NaN is a missing value, or
+        text, in which None is. A column with any text is text.
 
     Raises
     ------
@@ -96,17 +108,23 @@ class Dataset(Molecules, Labelled):
     targets: tuple[str, ...] = field(default=(), kw_only=True)
     label_name: str | None = field(default=None, kw_only=True)
     directions: Mapping[str, bool] = field(default_factory=dict, kw_only=True)
+    columns: Mapping[str, ColumnValues] = field(default_factory=dict, kw_only=True)
     file: Path | None = field(default=None, kw_only=True)
     """The file whose i-th row is antibody i; None if there is none."""
+    not_kept: tuple[str, ...] = field(default=(), kw_only=True)
+    """Names of the table's columns of text that were not read."""
+    grade: str | None = field(default=None, kw_only=True)
+    """Measurement of which the labels are a coarse form, such as the number of ligands that an antibody binds. It
+    follows from the files in the provenance, and is not part of the digest."""
+    ungraded: "Dataset | None" = field(default=None, kw_only=True)
+    """Antibodies between the classes: they have the grade, and no label. No model is trained on them."""
 
     def __post_init__(self) -> None:
         put = object.__setattr__  # frozen for everyone else
         put(self, "species", tuple(self.species))
         Reading(self.chain, self.fragment)  # raises an error if the chain or fragment does not exist
         put(self, "ids", tuple(str(name) for name in self.ids))
-        taken = sorted({"id", "heavy", "light", "label", "groups"} & set(self.measurements))
-        if taken:
-            raise DatasetError(f"a measurement cannot be named {taken[0]!r}", column=taken[0])
+        self.check_names()
         if self.heavy is None and self.light is None:
             raise DatasetError("a data set needs heavy or light chains")
         put(self, "heavy", normal_chains(self.heavy, self.ids))
@@ -116,11 +134,15 @@ class Dataset(Molecules, Labelled):
         put(
             self, "measurements", {name: normal_measurement(name, values) for name, values in self.measurements.items()}
         )
+        put(self, "columns", {str(name): normal_column(values) for name, values in self.columns.items()})
+        if self.ungraded is not None:
+            alike = replace(self.ungraded, chain=self.chain, fragment=self.fragment, species=self.species)
+            put(self, "ungraded", alike)
         put(self, "targets", tuple(self.targets))
         put(self, "directions", dict(self.directions))
         self.check_targets()
-        columns = {name: getattr(self, name) for name in ("heavy", "light", "label", "groups")} | {**self.measurements}
-        for name, column in columns.items():
+        every = {name: getattr(self, name) for name in ("heavy", "light", "label", "groups")}
+        for name, column in (every | {**self.measurements} | {**self.columns}).items():
             if column is not None and len(column) != len(self.ids):
                 raise DatasetError(f"{len(self.ids)} ids but {len(column)} values of {name}", column=name)
         if len(set(self.ids)) != len(self.ids):
@@ -140,13 +162,16 @@ class Dataset(Molecules, Labelled):
             parts.append(f"{np.count_nonzero(label)} positive" if binary else "numeric labels")
         if self.groups is not None:
             parts.append(f"{len(set(self.groups))} groups")
+        if self.columns:
+            parts.append(f"column{'s' if len(self.columns) > 1 else ''} {', '.join(self.columns)}")
         return f"Dataset({', '.join(parts)})"
 
     @property
     def digest(self) -> str:
-        """SHA-256 over ids, chains, labels, groups, measurements, chosen chain, fragment, species and provenance.
+        """SHA-256 over ids, chains, labels, groups, measurements, columns, chain, fragment, species and provenance.
 
-        Names of targets count; the name of a single label and the side that is better do not.
+        Names of targets count; the name of a single label and the side that is better do not, nor do `grade` and
+        `ungraded`.
         """
         content = {
             "ids": self.ids,
@@ -157,10 +182,14 @@ class Dataset(Molecules, Labelled):
             "chain": self.chain,
             "fragment": self.fragment,
             "measurements": {
-                name: [repr(float(value)) for value in values] for name, values in self.measurements.items()
+                name: [repr(float(value)) for value in values]
+                for name, values in self.measurements.items()
+                if name != self.grade
             },
             "provenance": self.provenance.to_dict(),
-            **({} if self.species == SPECIES else {"species": self.species}),  # so that earlier digests stay
+            # Only if they differ from the default, so that earlier digests stay.
+            **({} if self.species == SPECIES else {"species": self.species}),
+            **({"columns": {name: plain(values) for name, values in self.columns.items()}} if self.columns else {}),
             **({"targets": self.targets} if self.targets else {}),
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -216,7 +245,10 @@ class Dataset(Molecules, Labelled):
         return replace(kept, label=numbers[measured], label_name=name, provenance=provenance)
 
     def subset(self, rows: Iterable[int] | NDArray[Any]) -> "Dataset":
-        """Return the antibodies at these indices, or at the true values of a boolean mask, in that order."""
+        """Return the antibodies at these indices, or at the true values of a boolean mask, in that order.
+
+        A part of the antibodies has no `ungraded` ones.
+        """
         chosen = np.asarray(rows if isinstance(rows, np.ndarray) else list(rows))
         kept = np.arange(len(self))[chosen if chosen.size else chosen.astype(np.int64)]
 
@@ -231,6 +263,8 @@ class Dataset(Molecules, Labelled):
             label=None if self.label is None else np.asarray(self.label)[kept],
             groups=pick(self.groups),
             measurements={name: np.asarray(values)[kept] for name, values in self.measurements.items()},
+            columns={name: rows_of(values, kept) for name, values in self.columns.items()},
+            ungraded=None,
             file=None,
         )
 
@@ -310,12 +344,20 @@ class Dataset(Molecules, Labelled):
             chain=reading.chain,
             fragment=reading.fragment,
             species=reading.species,
+            ungraded=self._ungraded_as_read(reading),
             provenance=replace(
                 self.provenance,
                 counts=self.provenance.counts | counts,
                 dropped=self.provenance.dropped | dropped,
             ),
         )
+
+    def _ungraded_as_read(self, reading: Reading) -> "Dataset | None":
+        if self.ungraded is None:
+            return None
+        cut = reading.chain != self.chain
+        texts = reading.read(self.ungraded.chains) if cut else self.ungraded.read_by(reading)
+        return self.ungraded.as_read(reading, texts) if texts.rows else None
 
     def audit(
         self, other: "Dataset | None" = None, *, identities: Sequence[float] = (0.95, 0.9, 0.8), numbering: bool = True
@@ -338,12 +380,17 @@ class Dataset(Molecules, Labelled):
         return audit(self, other, identities, numbering)
 
     def to_frame(self) -> "pd.DataFrame":
-        """Return a DataFrame with the columns id, heavy, light, label, groups and measurements that have values.
+        """Return a DataFrame: id, and heavy, light, label, groups, measurements and columns that have values.
 
-        `load_dataset` reads it back.
+        `load_dataset` reads it back, if it is called with the same `chain`, with ``part=`` the fragment, and with the
+        names of `columns`. Columns of text are categories of pandas.
         """
         import pandas as pd
 
-        columns = {"id": self.ids, "heavy": self.heavy, "light": self.light, "label": self.label, "groups": self.groups}
-        columns |= {**self.measurements}
+        columns: dict[str, Any] = {"id": self.ids, "heavy": self.heavy, "light": self.light, "label": self.label}
+        columns |= {"groups": self.groups, **self.measurements}
+        columns |= {
+            name: pd.Categorical(values) if isinstance(values, tuple) else values
+            for name, values in self.columns.items()
+        }
         return pd.DataFrame({name: column for name, column in columns.items() if column is not None})

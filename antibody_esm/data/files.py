@@ -96,6 +96,8 @@ def read_frames(path: Path) -> "Iterator[pd.DataFrame]":
         raise DatasetError("the file is empty", path) from error
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         raise DatasetError(f"{wrong}: {_misshapen(path) or error}", path) from error
+    except UnicodeError as error:
+        raise DatasetError(f"{wrong}: {error}; save the file as UTF-8", path) from error
     except (*_UNREADABLE, csv.Error) as error:
         raise DatasetError(f"{wrong}: {error}", path) from error
 

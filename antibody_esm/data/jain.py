@@ -50,6 +50,7 @@ ASSAYS = {
 
 POLYREACTIVITY = ("psr", "bvp", "elisa")
 """Assays of non-specific binding; a flag in any of them makes the default label 1."""
+_GRADE = "flag_groups"
 GROUPS = (("psr", "ac_sins", "csi_bli", "cic"), ("hic", "smac", "sgac_sins"), POLYREACTIVITY[1:], ("as",))
 """Groups of assays that measure similar properties: the paper counts at most one red flag per group."""
 
@@ -66,7 +67,8 @@ def jain(labels: str = "flags") -> Dataset:
 
     Returns
     -------
-    Heavy and light variable domains, with the values of all assays as `measurements`.
+    Heavy and light variable domains, with the values of all assays and the number of flags, ``flag_groups``, as
+    `measurements`.
     """
     rows, files = zip(*(_read(fetch(f"jain/jain_sd0{number}.csv")) for number in (2, 3)), strict=True)
     sequences, values = ({row["Name"]: row for row in table} for table in rows)
@@ -77,12 +79,14 @@ def jain(labels: str = "flags") -> Dataset:
         for name, assay in ASSAYS.items()
     }
     label, rule = _label(labels, measured)
+    flags, _ = _label(_GRADE, measured)
     return Dataset(
         ids=list(sequences),
         heavy=[row["VH"] for row in sequences.values()],
         light=[row["VL"] for row in sequences.values()],
         label=label,
-        measurements=measured,
+        measurements=measured | {_GRADE: flags},
+        grade=_GRADE,
         label_name=labels,
         provenance=Provenance(
             source="jain: supporting tables 2 and 3 of the paper",

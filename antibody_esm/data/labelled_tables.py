@@ -16,6 +16,7 @@ from antibody_esm.data.column_roles import Recognised
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.files import is_fasta, places, read_frames, read_table
 from antibody_esm.data.layouts import PLAIN, Columns
+from antibody_esm.data.other_columns import other_columns
 from antibody_esm.data.provenance import Provenance
 from antibody_esm.data.spreadsheets import on_disk
 from antibody_esm.data.tables import (
@@ -50,6 +51,8 @@ def read_dataset(
     chain: Chain | None = None,
     higher_is_better: bool | Mapping[str, bool] | None = None,
     labels: "str | Path | pd.DataFrame | Mapping[str, float] | None" = None,
+    columns: Sequence[str] = (),
+    fold: str | None = None,
     required: bool = True,
     labelled: bool = True,
     drop: bool = False,
@@ -81,7 +84,8 @@ def read_dataset(
         raise DatasetError("labels= is for FASTA files; name the column of a table with label=", path)
     else:
         rows_of: Any = source if path is None else path
-        table = one_table(rows_of, Columns(id, heavy, light, single, layout), species=species or SPECIES)
+        columns_passed = Columns(id, heavy, light, single, layout)
+        table = one_table(rows_of, columns_passed, chain=chain, species=species or SPECIES)
         if several or (not labelled and not table.recognised.is_complete(table.frame, "label")):
             table = table._replace(recognised=table.recognised.without("label"))
         table, chain = with_single_chains(table, chain)
@@ -117,9 +121,15 @@ def read_dataset(
     )
     group_column = column(groups, "groups")
     optional = not labelled and (single is None or is_fasta_file) and names[0] not in frame.columns
-    columns = {} if optional else {name: named_column(frame, name, path) for name in names}
+    if labelled and not several and names[0] not in frame.columns:
+        recognised.refuse_unclear("label")
+    label_columns = {} if optional else {name: named_column(frame, name, path) for name in names}
     _refuse_repeats(ids, id_column, rows)
-    measured = {name: _numbers(values, rows) for name, values in columns.items()}
+    measured = {name: _numbers(values, rows) for name, values in label_columns.items()}
+    fold_column = None if fold is None else named_column(frame, fold, path)
+    used = [id_column, heavy_chains, light_chains, group_column, fold_column, *label_columns.values()]
+    others = other_columns(frame, {str(each.name) for each in used if each is not None}, columns, path)
+    folds = {} if fold_column is None else {"fold": _folds(fold_column, rows)}
     data = Dataset(
         ids=ids,
         heavy=_sequences(heavy_chains, "heavy", frame, rows, required=required and chain != "light"),
@@ -127,7 +137,9 @@ def read_dataset(
         groups=None if group_column is None else _names(group_column, rows),
         provenance=_provenance(path, len(frame), recognised, refused),
         chain=chain,
-        measurements=measured if several else {},
+        measurements=(measured if several else {}) | others.measurements | folds,
+        columns=others.columns,
+        not_kept=others.not_kept,
         targets=names if several and measured else (),
         directions=directions(higher_is_better, names),
         file=None if refused else path,
@@ -282,6 +294,20 @@ def _names(column: "pd.Series[Any]", rows: _Rows) -> list[str]:
     if missing:
         raise rows.error(f"{len(missing)} rows have no {str(column.name)!r}", missing, column)
     return [str(value) for value in column]
+
+
+def _folds(column: "pd.Series[Any]", rows: _Rows) -> NDArray[np.float64]:
+    """Return the number of the fold of each row, from 0; names of folds are numbered in their order.
+
+    Raises
+    ------
+    DatasetError
+        If a row has no fold.
+    """
+    names = _names(column, rows)
+    if all(name.removesuffix(".0").isdecimal() for name in names):
+        return np.array(names, np.float64)
+    return np.unique(names, return_inverse=True)[1].astype(np.float64)
 
 
 def _refuse_repeats(ids: list[str], column: "pd.Series[Any] | None", rows: _Rows) -> None:

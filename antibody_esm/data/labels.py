@@ -6,17 +6,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.data.assays import higher_is_better
+from antibody_esm.data.columns import ColumnValues
 from antibody_esm.errors import DatasetError
+
+RESERVED = frozenset({"id", "heavy", "light", "label", "groups"})
+"""Names that a measurement, or a column that is read, cannot have."""
 
 
 class Labelled:
-    """The part of a `Dataset` that knows of labels and measurements only."""
+    """The part of a `Dataset` that knows of labels, measurements and columns only."""
 
     label: NDArray[np.float64] | Sequence[float] | None
     measurements: Mapping[str, NDArray[np.float64] | Sequence[float]]
     targets: tuple[str, ...]
     label_name: str | None
     directions: Mapping[str, bool]
+    columns: Mapping[str, ColumnValues]
+    not_kept: tuple[str, ...]
 
     def places(self, rows: Iterable[int]) -> dict[int, str]:
         """Return the names of rows for messages, see `Molecules.places`."""
@@ -69,6 +75,31 @@ class Labelled:
         """True if high labels are better, False if low ones are; None if that is not known. See `directions`."""
         name = self.label_name or "label"
         return self.directions.get(name, higher_is_better(name))
+
+    def measurement(self, name: str) -> NDArray[np.float64]:
+        """Return a measurement ``(n,)`` by its name; NaN is a missing value.
+
+        Raises
+        ------
+        DatasetError
+            If there is none; the message lists the measurements, and names a column of text as such.
+        """
+        if name in self.measurements:
+            return np.asarray(self.measurements[name])
+        there = ", ".join(self.measurements) or "none"
+        is_text = name in self.not_kept or isinstance(self.columns.get(name), tuple)
+        text = ": it is a column of text" if is_text else ""
+        raise DatasetError(f"there is no measurement {name!r}{text}. The measurements are: {there}", column=name)
+
+    def check_names(self) -> None:
+        """Raise a DatasetError for measurements and columns with a name of another column."""
+        for kind, names in (("measurement", self.measurements), ("column", self.columns)):
+            taken = sorted(RESERVED & set(map(str, names)))
+            if taken:
+                raise DatasetError(f"a {kind} cannot be named {taken[0]!r}", column=taken[0])
+        both = sorted(set(self.measurements) & set(self.columns))
+        if both:
+            raise DatasetError(f"{both[0]!r} is both a measurement and a column that is read", column=both[0])
 
     def check_targets(self) -> None:
         """Raise a DatasetError for labels that are no measurements, that repeat, or that stand beside a label."""

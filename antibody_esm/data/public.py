@@ -7,6 +7,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from antibody_esm.data.assays import directions
 from antibody_esm.data.boughter import boughter
 from antibody_esm.data.dataset import Dataset, Provenance
@@ -17,6 +19,7 @@ from antibody_esm.data.parts import FRAGMENTS, chains_read
 from antibody_esm.data.shehata import shehata
 from antibody_esm.data.spreadsheets import with_sheet
 from antibody_esm.errors import DatasetError
+from antibody_esm.numbering import NANOBODY_SPECIES
 from antibody_esm.sequences import Chain
 
 if TYPE_CHECKING:
@@ -31,11 +34,13 @@ def load_dataset(
     light: str | None = None,
     label: str | Sequence[str] | None = None,
     groups: str | None = None,
+    fold: str | None = None,
     chain: Chain | None = None,
     fragment: str | None = None,
     part: str | None = None,
     species: Sequence[str] | None = None,
     drop: bool = False,
+    columns: Sequence[str] | None = None,
     layout: str | None = None,
     sheet: str | None = None,
     labels: "str | Path | pd.DataFrame | Mapping[str, float] | None" = None,
@@ -73,6 +78,9 @@ def load_dataset(
         these antibodies are left out, and the provenance counts and names them. A list of names for `label`, such as
         ``["HIC", "Tm2"]``, makes each of them a label with its own missing values, see `Dataset.target`; for ``jain``
         these are assays.
+    fold
+        Column with the predefined fold in which each antibody is tested, a number or a name, for
+        ``SplitSpec(by="fold")``; it becomes the measurement ``fold``, with numbers from 0.
     chain
         Chain that is embedded; by default heavy if the table has it. ``paired`` reads both chains as a pair, ``both``
         concatenates them. Each record of FASTA is then ``HEAVY|LIGHT``, or holds both domains of a fragment. FASTA in
@@ -85,7 +93,11 @@ def load_dataset(
         Species whose profiles number the chains; by default human and mouse, and alpaca too for ``harvey`` and for the
         fragment VHH. A model that is trained on the data uses the same species.
     drop
-        Leave out antibodies that lack a chain or a part of the fragment, instead of raising an error.
+        Leave out antibodies that lack a chain, a part of the fragment, or a number of `columns`, instead of raising an
+        error.
+    columns
+        Names of columns that a model reads beside the sequences: numbers, or categories such as an isotype; see
+        `Dataset.columns`. All other columns of numbers are measurements; other columns of text are not kept.
     layout
         Layout of the table: ``airr``, ``oas``, ``oas_paired``, ``10x``, ``therasabdab``, ``imgt``, ``flab`` and others
         of `data.layouts.NAMES`; recognised by its columns by default. ``plain`` leaves all sequences as they are.
@@ -126,10 +138,12 @@ def load_dataset(
     if None not in (chain, of_named) and chain != of_named and (chain, of_named) != ("paired", "both"):
         raise DatasetError(f"{named} is a fragment of {of_named} chains; it does not fit chain={chain!r}")
     if isinstance(source, str) and source in _NAMED:
-        if any(column is not None for column in (id, heavy, light, groups, layout, sheet)) or isinstance(label, str):
+        if any(column is not None for column in (id, heavy, light, groups, fold, layout, sheet, columns)) or isinstance(
+            label, str
+        ):
             raise DatasetError(
-                f"{source!r} is a public data set; it has no options id=, heavy=, light=, label=, groups=, layout=, "
-                "sheet=, except a list of its measurements as label="
+                f"{source!r} is a public data set; it has no options id=, heavy=, light=, label=, groups=, fold=, "
+                "columns=, layout=, sheet=, except a list of its measurements as label="
             )
         if labels is not None and not isinstance(labels, str):
             raise DatasetError(f"labels= of {source!r} must be a name, got a {type(labels).__name__}")
@@ -142,7 +156,14 @@ def load_dataset(
         names = ", ".join(_NAMED)
         raise DatasetError(f"unknown data set {source!r}; choose one of {names}, or give the path of a table")
     else:
-        columns: dict[str, Any] = {"id": id, "heavy": heavy, "light": light, "label": label, "groups": groups}
+        named_columns: dict[str, Any] = {
+            "id": id,
+            "heavy": heavy,
+            "light": light,
+            "label": label,
+            "groups": groups,
+            "fold": fold,
+        }
         which = chain if named is None else FRAGMENTS[named].chain
         if sheet is not None:
             if not isinstance(source, str | Path):
@@ -150,17 +171,18 @@ def load_dataset(
             source = with_sheet(Path(source), sheet)
         data = read_dataset(
             source,
-            **columns,
+            **named_columns,
+            columns=columns or (),
             chain=which,
             higher_is_better=higher_is_better,
             labels=labels,
             required=fragment is None and not drop,
             drop=drop,
             layout=layout,
-            species=species,
+            species=species or (NANOBODY_SPECIES if fragment == "VHH" else None),
         )
-    if drop and fragment is None:
-        data = _with_chains(data, chain or data.chain)
+    if drop:
+        data = _complete(data, () if fragment else chains_read(chain or data.chain))
     if species is not None:
         data = replace(data, species=tuple(species))
     if fragment is not None:
@@ -168,11 +190,17 @@ def load_dataset(
     return replace(data, chain=chain or (FRAGMENTS[part].chain if part else data.chain), fragment=part or data.fragment)
 
 
-def _with_chains(data: Dataset, chain: Chain) -> Dataset:
-    """Return the antibodies with the chains that are read; the provenance lists the others."""
+def _complete(data: Dataset, chains: Sequence[str]) -> Dataset:
+    """Return the antibodies with these chains and all numbers of `Dataset.columns`; the provenance lists the others."""
     absent = {
+        row: f"no number in column {name}"
+        for name, values in data.columns.items()
+        if not isinstance(values, tuple)
+        for row in np.flatnonzero(np.isnan(np.asarray(values, np.float64))).tolist()
+    }
+    absent |= {
         row: f"no {name} chain"
-        for name in chains_read(chain)
+        for name in chains
         for row, sequence in enumerate(getattr(data, name) or ())
         if sequence is None
     }

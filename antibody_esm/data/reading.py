@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, get_args
 
 from antibody_esm.choices import Engines
+from antibody_esm.data.column_reading import ColumnReading
 from antibody_esm.data.parts import chains_read, fragment_name, is_whole, part_of
 from antibody_esm.errors import DatasetError, listed, place
 from antibody_esm.numbering import (
@@ -54,6 +55,17 @@ class Texts(NamedTuple):
         """Texts of the rows that are read, as input of the language model; ``heavy|light`` for a pair."""
         return [self.between.join(parts) for parts in self.parts if parts is not None]
 
+    def without(self, reasons: Mapping[int, str]) -> "Texts":
+        """Return the texts without rows that are refused for other reasons, which follow the reasons of the texts."""
+        if not reasons:
+            return self
+        parts = [None if row in reasons else parts for row, parts in enumerate(self.parts)]
+        every = {
+            row: "; ".join(each[row] for each in (self.reasons, reasons) if row in each)
+            for row in sorted({*self.reasons, *reasons})
+        }
+        return Texts(parts, every, self.between)
+
 
 class Given(NamedTuple):
     """Chains of one antibody that are read."""
@@ -94,6 +106,8 @@ class Reading:
     engine: str = field(default_factory=method)
     """Names and versions of the numbering programs. A model that was saved when anarcism numbered alone is read by
     anarcism alone, so that it reads the same."""
+    columns: ColumnReading = field(default_factory=ColumnReading)
+    """Columns of a table that are read beside the chains."""
 
     def __post_init__(self) -> None:
         if self.chain not in get_args(Chain):
@@ -134,13 +148,16 @@ class Reading:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values, and the name of the part in words."""
-        lengths = [list(ends) for ends in self.lengths]
-        return asdict(self) | {"species": list(self.species), "lengths": lengths, "part": str(self)}
+        plain = asdict(replace(self, columns=ColumnReading()))
+        plain |= {"species": list(self.species), "lengths": [list(ends) for ends in self.lengths], "part": str(self)}
+        del plain["columns"]
+        return plain | ({"columns": self.columns.to_list()} if self.columns else {})
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
         """Return the reading with the fields of `to_dict`. Raises TypeError, ValueError or DatasetError for others."""
-        values = {name: fields[name] for name in cls.__dataclass_fields__}
+        values = {name: fields[name] for name in cls.__dataclass_fields__.keys() - {"columns"}}
+        values["columns"] = ColumnReading.from_list(fields.get("columns", []))
         if not isinstance(values["check"], bool) or not all(isinstance(name, str) for name in values["species"]):
             raise TypeError("check must be true or false, and species must be names")
         if any(type(end) is not int or end < 0 for ends in values["lengths"] for end in ends):

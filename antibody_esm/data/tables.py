@@ -1,6 +1,7 @@
 """Columns of a table with ids and chains of antibodies."""
 
 import io
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -16,6 +17,8 @@ from antibody_esm.sequences import BETWEEN, NUCLEIC, Chain
 
 if TYPE_CHECKING:
     import pandas as pd
+
+logger = logging.getLogger("antibody_esm.tables")
 
 _AMINO_ACIDS = ("sequence_aa", "sequence_alignment_aa")
 """Columns of amino acids in tables of AIRR and OAS, whose column ``sequence`` holds nucleotides."""
@@ -59,6 +62,7 @@ def read_sequences(
         names = ids_of(frame, recognised.columns.id, first=row)
         row += len(frame)
         yield from zip(names, sequences, strict=True)
+        del frame, names, sequences  # before the next batch is read
 
 
 def _sequences(frame: "pd.DataFrame", recognised: Recognised, path: Path) -> Iterator[Any]:
@@ -133,6 +137,8 @@ def with_single_chains(table: Table, chain: Chain | None) -> tuple[Table, Chain 
             chain or "paired"
         )
     name: Literal["heavy", "light"] = "light" if chain == "light" else "heavy"
+    if sequence == "sequence":
+        logger.info("the column 'sequence' is read as %s chains; chain= names another", name)
     return table._replace(recognised=recognised.with_chain(name, sequence)), chain or name
 
 

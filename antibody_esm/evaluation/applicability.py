@@ -30,7 +30,8 @@ class Applicability:
     sequences
         All distinct training sequences; pairs are texts, ``heavy|light``.
     features
-        ``(k, dim)``, features that the classifier read, float32; a random sample if there are more than 5,000.
+        ``(k, dim)``, vectors that the classifier read, float32; a random sample if there are more than 5,000. Columns
+        of a table take no part in distances; `ColumnReading` has warnings of them.
     complete
         False if training sequences are missing, as in models of more than 5,000 antibodies that an earlier version
         saved: then the identity to the nearest one is unknown.
@@ -115,7 +116,11 @@ class Applicability:
 
 
 def familiarity(
-    applicability: Applicability | None, sequences: Sequence[str], features: NDArray[np.float64], unknown: str
+    applicability: Applicability | None,
+    sequences: Sequence[str],
+    features: NDArray[np.float64],
+    unknown: str,
+    others: Sequence[str],
 ) -> dict[str, Any]:
     """Return the columns ``distance``, ``identity`` and ``warning`` of antibodies, see `Predictor.score_table`.
 
@@ -126,9 +131,11 @@ def familiarity(
     sequences
         Texts of ``m`` antibodies.
     features
-        ``(m, dim)``, as the classifier reads them.
+        ``(m, dim)``, vectors that the classifier reads, without columns of a table.
     unknown
         Reason why training antibodies are unknown, if they are.
+    others
+        ``m`` other warnings, which may be empty.
     """
     distance, identity = np.full((2, len(sequences)), np.nan)
     trained = [False] * len(sequences)
@@ -136,11 +143,11 @@ def familiarity(
         distance, identity = applicability.distance(features), applicability.identity(sequences)
         trained = applicability.holds(sequences)
     no_identity = "" if applicability is not None and applicability.complete else unknown
-    rows = zip(sequences, distance.tolist(), identity.tolist(), trained, strict=True)
+    rows = zip(sequences, distance.tolist(), identity.tolist(), trained, others, strict=True)
     return {"distance": distance, "identity": identity, "warning": [_warning(*row, no_identity) for row in rows]}
 
 
-def _warning(sequence: str, distance: float, identity: float, trained: bool, no_identity: str) -> str:
+def _warning(sequence: str, distance: float, identity: float, trained: bool, other: str, no_identity: str) -> str:
     """Return the warnings of one antibody, empty if there are none."""
     warnings = []
     if trained:
@@ -153,4 +160,6 @@ def _warning(sequence: str, distance: float, identity: float, trained: bool, no_
         warnings.append(f"identity unknown: {no_identity}")
     if unknown := sequence.count("X"):
         warnings.append(f"{unknown} unknown residues")
+    if other:
+        warnings.append(other)
     return "; ".join(warnings)

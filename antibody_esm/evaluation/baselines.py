@@ -11,13 +11,14 @@ of each chain. The nearest pair is that of the highest identity over both chains
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.classifiers import build, one_blas_thread
+from antibody_esm.data.column_reading import ColumnReading
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.reading import Reading
 from antibody_esm.descriptors import UNKNOWN, describe, germline_genes
@@ -26,7 +27,7 @@ from antibody_esm.evaluation.cross_validation import CrossValidation, cross_vali
 from antibody_esm.evaluation.metrics import score, score_continuous
 from antibody_esm.evaluation.splits import Division
 from antibody_esm.numbering import SPECIES
-from antibody_esm.specs import Descriptor, DescriptorSpec, LogisticRegressionSpec, RidgeSpec, SplitSpec
+from antibody_esm.specs import ColumnSpec, Descriptor, DescriptorSpec, LogisticRegressionSpec, RidgeSpec, SplitSpec
 
 BaselineName = Literal[
     "majority",
@@ -39,9 +40,10 @@ BaselineName = Literal[
     "germline",
     "biophysical",
     "nearest_neighbour",
+    "columns",
 ]
-BASELINES: tuple[BaselineName, ...] = get_args(BaselineName)
-"""Names of the baselines, in the order in which they are reported."""
+BASELINES: tuple[BaselineName, ...] = get_args(BaselineName)[:-1]
+"""Names of the baselines that read sequences, in the order in which they are reported."""
 
 T = TypeVar("T")
 
@@ -55,6 +57,8 @@ class Baseline:
     """From ``n`` sequences, or texts of pairs, to ``n`` rows, each of which depends on its own sequence only."""
     classifier: Any
     """Unfitted scikit-learn pipeline."""
+    columns: ColumnReading = field(default_factory=ColumnReading)
+    """Columns of a table that take the place of sequences."""
 
 
 class Prediction(NamedTuple):
@@ -153,6 +157,7 @@ def cross_validate_baselines(
     split: SplitSpec | None = None,
     names: Sequence[BaselineName] = BASELINES,
     *,
+    columns: Sequence[ColumnSpec] = (),
     continuous: bool = False,
     workers: int | None = None,
 ) -> Results[CrossValidation]:
@@ -168,6 +173,8 @@ def cross_validate_baselines(
         Split of the data; None is ten stratified folds.
     names
         Names of the baselines.
+    columns
+        Columns of the data; if there are any, another baseline, ``columns``, reads these alone.
     continuous
         True if labels are continuous, and baselines are regressors.
     workers
@@ -196,7 +203,7 @@ def cross_validate_baselines(
         features, best_high = _features(made, data), data.higher_is_better is not False
         return cross_validate(made.classifier, features, label, division, workers, higher_is_better=best_high)
 
-    return _each([baseline(name, continuous=continuous, species=data.species) for name in names], validated)
+    return _each(_baselines(data, names, columns, continuous), validated)
 
 
 @dataclass(frozen=True)
@@ -239,7 +246,11 @@ class FittedBaselines:
 
 
 def fit_baselines(
-    data: Dataset, names: Sequence[BaselineName] = BASELINES, *, continuous: bool = False
+    data: Dataset,
+    names: Sequence[BaselineName] = BASELINES,
+    *,
+    columns: Sequence[ColumnSpec] = (),
+    continuous: bool = False,
 ) -> FittedBaselines:
     """Return baselines fitted on all of a data set. Raises as `cross_validate_baselines` does.
 
@@ -256,10 +267,24 @@ def fit_baselines(
     def fitted(made: Baseline) -> Baseline:
         features = _features(made, data)
         with one_blas_thread():
-            return Baseline(made.name, made.features, made.classifier.fit(features, label))
+            return replace(made, classifier=made.classifier.fit(features, label))
 
-    results = _each([baseline(name, continuous=continuous, species=data.species) for name in names], fitted)
+    results = _each(_baselines(data, names, columns, continuous), fitted)
     return FittedBaselines(results.found, results.absent, data.reading, continuous)
+
+
+def _baselines(
+    data: Dataset, names: Sequence[BaselineName], columns: Sequence[ColumnSpec], continuous: bool
+) -> list[Baseline]:
+    """Return the baselines of a training set; the last one reads its columns, if there are any."""
+    every = [baseline(name, continuous=continuous, species=data.species) for name in names]
+    return [*every, _of_columns(data, columns, continuous)] if columns else every
+
+
+def _of_columns(data: Dataset, columns: Sequence[ColumnSpec], continuous: bool) -> Baseline:
+    spec = (RidgeSpec if continuous else LogisticRegressionSpec)(standardize=False)
+    classifier = build(spec, len(columns), [column.values for column in columns])
+    return Baseline("columns", list, classifier, ColumnReading.of(columns, data.columns))
 
 
 def _label(data: Dataset, continuous: bool) -> NDArray[Any]:
@@ -268,6 +293,11 @@ def _label(data: Dataset, continuous: bool) -> NDArray[Any]:
 
 def _features(made: Baseline, data: Dataset) -> Any:
     """Return the features of a data set; a DatasetError is raised if they are all unknown."""
+    if made.columns:
+        read = made.columns.read(data.columns, len(data))
+        if read.reasons:
+            raise DatasetError(f"{len(read.reasons)} antibodies lack a number of the columns")
+        return read.codes
     features = made.features(data.sequences)
     if made.name == "germline" and (features == UNKNOWN).all():
         raise DatasetError("no variable domain is recognised in any sequence, so no germline gene is assigned")

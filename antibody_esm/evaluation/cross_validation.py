@@ -1,7 +1,7 @@
 """Fit and test on every fold."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,8 @@ class CrossValidation:
     """``(n,)``, 0 or 1; predicted values for continuous labels."""
     probability: NDArray[np.float64] | None
     """``(n,)``, of class 1; None for continuous labels."""
+    others: NDArray[np.float64] | None = None
+    """``(repeats * n_folds, m)``, probability of class 1, or value, of other rows by the model of each fold."""
 
     @property
     def repeats(self) -> int:
@@ -47,6 +49,7 @@ def cross_validate(
     workers: int | None = None,
     *,
     higher_is_better: bool = True,
+    others: NDArray[np.float64] | None = None,
 ) -> CrossValidation:
     """Return the scores and predictions of an unfitted classifier or regressor.
 
@@ -64,6 +67,8 @@ def cross_validate(
         Folds at a time; None is one per usable core. It changes no number.
     higher_is_better
         False if the lowest continuous labels are the best, see `metrics.score_continuous`.
+    others
+        ``(m, dim)``, features of rows without a label, which the model of every fold predicts.
 
     Raises
     ------
@@ -76,16 +81,23 @@ def cross_validate(
 
     continuous, division = is_regressor(classifier), Division.given(split)
 
-    def run(train: NDArray[np.int64], test: NDArray[np.int64]) -> FoldPredictions:
+    def score_of(fitted: Any, rows: NDArray[Any]) -> NDArray[np.float64]:
+        return np.asarray(fitted.predict(rows) if continuous else fitted.predict_proba(rows)[:, 1], np.float64)
+
+    def run(train: NDArray[np.int64], test: NDArray[np.int64]) -> tuple[FoldPredictions, NDArray[np.float64] | None]:
         fitted = fit(clone(classifier), features[train], label[train], division.part(train))
         predicted = fitted.predict(features[test])
-        return predicted, None if continuous else fitted.predict_proba(features[test])[:, 1]
+        tested = predicted, None if continuous else score_of(fitted, features[test])
+        return tested, None if others is None else score_of(fitted, others)
 
     divided = division.folds(label, continuous=continuous)
     # Threads: the slow parts here (trees, solvers, matrix products) run outside of Python.
     with one_blas_thread():
         results = in_threads(run, divided, workers_of(classifier, workers))
-    return collect(label, division.spec, divided, results, higher_is_better=higher_is_better)
+    tested = [each for each, _ in results]
+    validation = collect(label, division.spec, divided, tested, higher_is_better=higher_is_better)
+    every = [each for _, each in results if each is not None]
+    return replace(validation, others=np.stack(every)) if every else validation
 
 
 def fit(classifier: Any, features: NDArray[Any], label: NDArray[Any], division: Division) -> Any:

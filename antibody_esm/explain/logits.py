@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.classifiers import one_blas_thread
-from antibody_esm.embedding import embed
 from antibody_esm.predictor import Predictor
 
 Unit = Literal["logit", "value", "probability"]
@@ -17,11 +16,12 @@ _STEPS = ("random_forest", "knn")
 
 
 class LinearScore(NamedTuple):
-    """A score that is ``X @ weights + intercept``."""
+    """A score that is ``X @ weights + intercept``, for vectors X."""
 
     weights: NDArray[np.float64]
     """``(dim,)``, for features of the language model before any scaling by the pipeline."""
     intercept: float
+    """Fixed columns of a table are part of it."""
 
 
 def unit(predictor: Predictor) -> Unit:
@@ -41,7 +41,7 @@ def scores(predictor: Predictor, sequences: list[str]) -> NDArray[np.float64]:
     SequenceError, CheckpointError, StoreError
         As `antibody_esm.embed`.
     """
-    X = embed(sequences, predictor.extractor, predictor.store).astype(np.float64)
+    X = predictor.features_read(sequences)
     pipeline = fitted(predictor)
     with one_blas_thread():
         if predictor.spec.is_regression:
@@ -85,6 +85,13 @@ def linear(predictor: Predictor) -> LinearScore | None:
         scaler = pipeline.named_steps["scale"]
         weights = weights / scaler.scale_
         intercept -= float(scaler.mean_ @ weights)
+    if "columns" in pipeline.named_steps:
+        # The columns are fixed, so that their terms are the same for all sequences.
+        encoder = pipeline.named_steps["columns"]
+        codes = predictor.reading.columns.read(None, 1).codes
+        dim = encoder.n_features_in_ - codes.shape[1]
+        encoded = encoder.transform(np.hstack([np.zeros((1, dim)), codes]))[0]
+        weights, intercept = weights[:dim], intercept + float(encoded @ weights)
     if labels is not None:
         weights, intercept = weights * labels.scale_[0], intercept * float(labels.scale_[0]) + float(labels.mean_[0])
     return LinearScore(weights, intercept)

@@ -127,9 +127,14 @@ class Ensemble:
         chosen = presets.extractor(spec)
         if not isinstance(chosen, EnsembleSpec):
             raise ValueError(f"{chosen!r} is not an ensemble; use Extractor(...) or embed(...)")
+        if chosen.columns:
+            names = ", ".join(column.name for column in chosen.columns)
+            raise ValueError(
+                f"sequences alone have no columns ({names}); use a Trainer, or leave these members of the ensemble out"
+            )
         self.spec = chosen
         self.runtime = runtime or RuntimeSpec()
-        self.members = tuple(_single(member, self.runtime) for member in chosen.members)
+        self.members = tuple(_single(member, self.runtime) for member in chosen.of_sequences)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec!r}, {self.runtime!r})"

@@ -1,5 +1,6 @@
 """Analysis of the predictions for one data set: scores, intervals, baselines and differences, as numbers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -30,6 +31,7 @@ from antibody_esm.evaluation.paired import Comparison, adjust
 from antibody_esm.evaluation.predictions import ContinuousPredictions, Predictions, predictions_of
 from antibody_esm.evaluation.scored_predictions import ScoredPredictions
 from antibody_esm.evaluation.slices import Slice, slices
+from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.reports import context, names
 from antibody_esm.specs import TrainSpec
 from antibody_esm.unknown import Unknown
@@ -71,6 +73,8 @@ class Analysis:
         Cross-validates the same vectors with another split; None for a test, or without vectors.
     unknown
         Reason why training antibodies or their labels are unknown.
+    ungraded
+        Predictions for the antibodies between the classes; None if there are none.
     """
 
     spec: TrainSpec
@@ -83,6 +87,7 @@ class Analysis:
     threshold: float | None = None
     again: Again | None = None
     unknown: str = ""
+    ungraded: Ungraded | None = None
 
     @property
     def source(self) -> str:
@@ -192,7 +197,7 @@ class Analysis:
         continuous = self.spec.is_regression
         label = self.data.continuous_labels() if continuous else self.data.binary_labels()
         if self.is_cross_validation:
-            folds = context.cross_validated_baselines(self.data, self.spec.split, continuous)
+            folds = context.cross_validated_baselines(self.data, self.spec)
             clusters = self.scored.rows.clusters
             return Results(
                 {
@@ -206,7 +211,7 @@ class Analysis:
         if self.training is None or self.training.label is None:
             return Results({}, dict.fromkeys(BASELINES, self.unknown_training.reason))
         try:
-            tests = context.tested_baselines(self.training, self.data, continuous)
+            tests = context.tested_baselines(self.training, self.data, self.spec)
         except DatasetError as error:
             return Results({}, dict.fromkeys(BASELINES, str(error)))
         clusters = self.scored.rows.clusters
@@ -320,9 +325,33 @@ class Analysis:
         """Metrics to show: all, but not the accuracy if a class has few antibodies."""
         return [name for name in self.scores if not (self.few and name == "accuracy")]
 
+    @cached_property
+    def graded(self) -> Mapping[int, Interval]:
+        """Spearman's correlation of the probability with `Dataset.grade`, by the number of antibodies; most first.
+
+        It is that of all antibodies with a grade, and that of the labelled ones; empty without a grade that is finer
+        than the classes. After a cross-validation it is the mean over folds, as for `correlation`.
+        """
+        rows, grade, others = self.scored.first, self.data.grade, self.data.ungraded
+        if grade is None or not isinstance(rows, Predictions):
+            return {}
+        of_labelled = {len(rows): self.correlation(grade)}
+        if others is None or self.ungraded is None:
+            return of_labelled
+        parts = (self.data, others)
+        pairs = ContinuousPredictions(
+            target=np.concatenate([each.measurement(grade) for each in parts]),
+            prediction=np.concatenate([rows.probability, self.ungraded.score]),
+            fold=None if self.ungraded.fold is None else np.concatenate([rows.fold, self.ungraded.fold]),
+            clusters=None
+            if rows.clusters is None
+            else cluster([text for each in parts for text in each.identity_sequences], RELATED),
+        )
+        return {len(pairs): ScoredPredictions.of(pairs).intervals["spearman"]} | of_labelled
+
     def correlation(self, name: str) -> Interval:
         """Return Spearman's correlation of predictions with a measurement, for the antibodies that have it."""
-        value = np.asarray(self.data.measurements[name])
+        value = self.data.measurement(name)
         measured = np.flatnonzero(np.isfinite(value))
         rows = self.scored.first.subset(measured)
         predicted, centre = (

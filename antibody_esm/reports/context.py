@@ -7,13 +7,14 @@ of predictions and no data set, so a data set is freed with its last report.
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.data.columns import plain
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.identity import identities
 from antibody_esm.descriptors import UNKNOWN, germline_genes
@@ -26,7 +27,8 @@ from antibody_esm.evaluation.baselines import (
     fit_baselines,
 )
 from antibody_esm.evaluation.cross_validation import CrossValidation
-from antibody_esm.specs import SplitSpec
+from antibody_esm.specs import ColumnSpec, TrainSpec
+from antibody_esm.specs.ensembles import columns_of
 
 T = TypeVar("T")
 
@@ -63,32 +65,36 @@ _CROSS_VALIDATED: _Recent[Results[CrossValidation]] = _Recent()
 _TESTED: _Recent[Results[Prediction]] = _Recent()
 
 
-def cross_validated_baselines(data: Dataset, split: SplitSpec, continuous: bool) -> Results[CrossValidation]:
-    """Return baselines on the folds of a split."""
+def cross_validated_baselines(data: Dataset, spec: TrainSpec) -> Results[CrossValidation]:
+    """Return baselines on the folds of a pipeline."""
+    split, continuous, columns = spec.split, spec.is_regression, columns_of(spec.extractor)
     names = _quick(data)
 
     def compute() -> Results[CrossValidation]:
-        results = cross_validate_baselines(data, split, names, continuous=continuous)
+        results = cross_validate_baselines(data, split, names, columns=columns, continuous=continuous)
         return Results(results.found, results.absent | _left_out(names))
 
-    return _CROSS_VALIDATED.once(_digest(_content(data), split.fingerprint, continuous, names), compute)
+    key = _digest(_content(data), split.fingerprint, continuous, names, _fingerprints(columns))
+    return _CROSS_VALIDATED.once(key, compute)
 
 
-def tested_baselines(training: Dataset, data: Dataset, continuous: bool) -> Results[Prediction]:
-    """Return baselines that were fitted on a training set, and their predictions for other data.
+def tested_baselines(training: Dataset, data: Dataset, spec: TrainSpec) -> Results[Prediction]:
+    """Return baselines of a pipeline that were fitted on a training set, and their predictions for other data.
 
     Raises
     ------
     DatasetError
         If the two are of different chains or fragments.
     """
+    continuous, columns = spec.is_regression, columns_of(spec.extractor)
     names = [name for name in _quick(training) if name in _quick(data)]
 
     def compute() -> Results[Prediction]:
-        results = fit_baselines(training, names, continuous=continuous).score(data)
+        results = fit_baselines(training, names, columns=columns, continuous=continuous).score(data)
         return Results(results.found, results.absent | _left_out(names))
 
-    return _TESTED.once(_digest(_content(training), _content(data), continuous, names), compute)
+    key = _digest(_content(training), _content(data), continuous, names, _fingerprints(columns))
+    return _TESTED.once(key, compute)
 
 
 def _quick(data: Dataset) -> list[BaselineName]:
@@ -109,7 +115,12 @@ def _content(data: Dataset) -> list[object]:
         data.groups,
         data.higher_is_better,
         {name: np.asarray(values).tolist() for name, values in data.measurements.items()},
+        {name: plain(values) for name, values in data.columns.items()},
     ]
+
+
+def _fingerprints(columns: Sequence[ColumnSpec]) -> list[str]:
+    return [column.fingerprint for column in columns]
 
 
 def _digest(*parts: object) -> str:

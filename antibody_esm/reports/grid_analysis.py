@@ -12,6 +12,7 @@ from antibody_esm.evaluation.paired import Comparison, adjust
 from antibody_esm.evaluation.scored_predictions import ScoredPredictions
 from antibody_esm.reports import names
 from antibody_esm.reports.analysis import Analysis
+from antibody_esm.specs.ensembles import columns_of
 
 
 class Row(NamedTuple):
@@ -58,7 +59,9 @@ class Column:
 
         firsts: dict[str, Analysis] = {}
         for row, report in self.reports.items():
-            firsts.setdefault(row.fragment, report)
+            first = firsts.setdefault(row.fragment, report)
+            if columns_of(report.spec.extractor) and not columns_of(first.spec.extractor):
+                firsts[row.fragment] = report  # which has the baseline of columns too
         baselines = {
             Row(report.baseline_title(name), fragment, baseline=True): scored
             for fragment, report in firsts.items()

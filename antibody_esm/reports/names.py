@@ -7,6 +7,7 @@ from antibody_esm.data.dataset import Dataset
 from antibody_esm.evaluation.baselines import BaselineName
 from antibody_esm.specs import (
     AnyExtractorSpec,
+    ColumnSpec,
     DecisionSpec,
     DescriptorSpec,
     EnsembleSpec,
@@ -14,6 +15,7 @@ from antibody_esm.specs import (
     Spec,
     TrainSpec,
 )
+from antibody_esm.specs.ensembles import without_columns
 
 BASELINE: Mapping[BaselineName, str] = MappingProxyType(
     {
@@ -27,11 +29,18 @@ BASELINE: Mapping[BaselineName, str] = MappingProxyType(
         "germline": "V gene",
         "biophysical": "biophysical descriptors",
         "nearest_neighbour": "nearest sequence",
+        "columns": "columns alone",
     }
 )
 """Names of baselines in tables."""
+_OF_THE_WHOLE = ("majority", "germline", "columns")
+"""Baselines whose name is not that of a chain."""
 _OF_PAIRS: Mapping[BaselineName, str] = MappingProxyType(
-    {name: f"{title} of each chain" for name, title in BASELINE.items() if name not in ("majority", "germline")}
+    {
+        name: f"{title} of each chain"
+        for name, title in BASELINE.items()
+        if name not in ("majority", "germline", "columns")
+    }
     | {"germline": "V genes of both chains", "nearest_neighbour": "nearest pair"}
 )
 
@@ -71,7 +80,7 @@ def identity(data: Dataset) -> str:
     return "identity of heavy chains" if data.chain in ("both", "paired") else "identity"
 
 
-def agree(spec: AnyExtractorSpec, other: AnyExtractorSpec) -> bool:
+def agree(spec: AnyExtractorSpec | ColumnSpec, other: AnyExtractorSpec | ColumnSpec) -> bool:
     """Return True if two specs are equal, or one of them is the other one, pinned."""
     if isinstance(spec, EnsembleSpec) and isinstance(other, EnsembleSpec):
         same = spec.combine == other.combine and len(spec.members) == len(other.members)
@@ -94,8 +103,11 @@ def _named(name: str, spec: Spec, implied: set[str]) -> str:
 
 def _model(spec: AnyExtractorSpec) -> str:
     if isinstance(spec, EnsembleSpec):
+        if spec.columns:
+            columns = ", ".join(column.name for column in spec.columns)
+            return f"{_model(without_columns(spec))} with column{'s' if len(spec.columns) > 1 else ''} {columns}"
         how = "mean of" if spec.combine == "mean" else "side by side:"
-        return f"{how} {', '.join(_model(member) for member in spec.members)}"
+        return f"{how} {', '.join(_model(member) for member in spec.of_sequences)}"
     if isinstance(spec, DescriptorSpec):
         return _named(spec.kind, spec, {"kind"})
     return _named(spec.model, spec, {"model", "revision", "digest"})

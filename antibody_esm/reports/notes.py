@@ -1,6 +1,7 @@
 """Notes that a reader needs before the numbers of an analysis."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -39,6 +40,8 @@ _SINGLE = frozenset(
 """Language models that were trained on single chains or proteins."""
 _SIMULATED = range(100, 401)
 """Numbers of antibodies for which coverage after cross-validation was simulated."""
+_LISTED = 5
+"""Most different warnings of columns that a note lists."""
 _OPTIMISTIC = "if identical sequences fall into different folds, scores are optimistic"
 
 
@@ -47,7 +50,7 @@ def remarks(report: Analysis) -> tuple[str, ...]:
     notes = [*warnings(report), *([] if report.few else [constant(report.data, report.spec)]), *report.notes]
     if report.threshold is not None:
         notes.append(f"The threshold is {compact(report.threshold)}.")
-    notes += [*_undefined(report), *_pooled(report)]
+    notes += [*graded(report), *_undefined(report), *_pooled(report)]
     note = coverage(report)
     if note:
         notes.append(note)
@@ -195,6 +198,32 @@ def unclaimed(intervals: Mapping[str, Interval], higher_is_better: bool | None =
         f"{reason}."
         for reason, titles in metrics.items()
     ]
+
+
+def graded(report: Analysis) -> list[str]:
+    """Return the note on the correlation with the grade behind the labels, if there is one."""
+    if not report.graded:
+        return []
+    (most, interval), *labelled = report.graded.items()
+    text = f"Spearman's correlation of the probability with {report.data.grade} is {interval} over {most:,} antibodies"
+    if labelled:
+        ((number, of_labelled),) = labelled
+        how = "predicted by the model of one fold" if report.is_cross_validation else "predicted"
+        text += (
+            f", of which {most - number:,} are between the classes and {how}, though never trained on; over the "
+            f"{number:,} labelled ones it is {of_labelled}"
+        )
+    return [f"{text}{' (means of the folds)' if report.is_cross_validation else ''}."]
+
+
+def unlike_training(warnings: Sequence[str]) -> list[str]:
+    """Return the note on antibodies whose columns are unlike those of the training antibodies, if there are any."""
+    unlike = Counter(filter(None, warnings))
+    if not unlike:
+        return []
+    shown = "; ".join(f"{text} ({count:,})" for text, count in unlike.most_common(_LISTED))
+    more = "; ..." if len(unlike) > _LISTED else ""
+    return [f"Columns of {unlike.total():,} antibodies are unlike the training antibodies: {shown}{more}."]
 
 
 def groups(data: Dataset, spec: TrainSpec) -> list[str]:

@@ -276,7 +276,7 @@ def _reproduce(grid: GridAnalysis) -> str:
     parts = []
     for name, report in _named(grid):
         heading = "" if len(grid.reports) == 1 else f"<h3>{html.escape(name)}</h3>"
-        words, python = reproduction.command(report.spec), reproduction.python(report)
+        words, python = reproduction.command(report.spec, report.data), reproduction.python(report)
         command = f"<pre><code>{html.escape(words)} data=...</code></pre>" if words else ""
         spec = json.dumps(json.loads(report.spec.model_dump_json()), indent=2)
         prints = {"fingerprint of the training": report.spec.fingerprint}

@@ -62,6 +62,10 @@ class Figures:
         return f"<div class='figures'>{''.join(self.figure(panel, level) for panel in panels)}</div>"
 
 
+_MEASUREMENTS = 12
+"""Most measurements that a page shows; a user's table may have hundreds of columns of numbers."""
+
+
 def of_column(grid: GridAnalysis, column: Column) -> list[PagePanel]:
     """Return the panels of a column: scores of all pipelines and baselines, and their differences."""
     metric = column.first.metric
@@ -124,7 +128,9 @@ def of_report(report: Analysis) -> list[tuple[str, str, list[PagePanel]]]:
         ),
         PagePanel("Confusion", f"At {decided}. Percentages are of the true class.", partial(plots.confusion, report)),
     ]
-    values = [_value(report, name) for name, value in report.data.measurements.items() if _continuous(name, value)]
+    named = [name for name, value in report.data.measurements.items() if _continuous(name, value)]
+    values = [_value(report, name) for name in named[:_MEASUREMENTS]]
+    more = f" Of {len(named)} measurements, the first {len(values)} are shown; see `Report.plot_values`."
     caption = (
         "If a model has learnt the property itself, its probability rises with the measurement within each class too. "
         "If high values mean class 0, it falls."
@@ -133,7 +139,7 @@ def of_report(report: Analysis) -> list[tuple[str, str, list[PagePanel]]]:
         ("Ranking", "", ranked),
         ("Probabilities and decisions", "", decisions),
         ("Scores of subsets", "", _subsets(report)),
-        ("Predictions and measurements", caption, values),
+        ("Predictions and measurements", caption + more * (len(named) > len(values)), values),
     ]
 
 

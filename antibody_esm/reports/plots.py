@@ -5,8 +5,6 @@ Each draws on the axes that it gets, else on new axes, and returns them.
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from antibody_esm.evaluation.predictions import AnyPredictions, ContinuousPredictions, Predictions
 from antibody_esm.evaluation.slices import Slice
 from antibody_esm.reports import figures
@@ -42,7 +40,7 @@ def confusion(report: Analysis, ax: "Axes | None" = None) -> "Axes":
 
 def values(report: Analysis, name: str, ax: "Axes | None" = None) -> "Axes":
     """Draw the predicted probability over a measurement of the data."""
-    rows, value = _classes(report.scored.first), np.asarray(report.data.measurements[name])
+    rows, value = _classes(report.scored.first), report.data.measurement(name)
     arguments = value, rows.probability, rows.label, name, report.correlation(name)
     return figures.drawn(ax, figures.score_by_value, *arguments)
 

@@ -38,6 +38,7 @@ def analysis(report: Analysis) -> dict[str, Any]:
         },
         "without_baselines": dict(report.baselines.absent),
         "comparisons": [comparison(each) for each in report.comparisons],
+        "graded": {str(number): interval(value) for number, value in report.graded.items()},
         "by_family": {name: part(value) for name, value in report.by_family.items()},
         "by_identity": {name: part(value) for name, value in report.by_identity.items()},
         "overlap": None if report.overlap is None else report.overlap._asdict(),
@@ -52,7 +53,7 @@ def analysis(report: Analysis) -> dict[str, Any]:
         "data_digest": report.data.digest,
         "training_digest": None if training is None else training.digest,
         "versions": reproduction.versions(),
-        "reproduce": {"command": reproduction.command(spec), "python": reproduction.python(report)},
+        "reproduce": {"command": reproduction.command(spec, report.data), "python": reproduction.python(report)},
     }
 
 

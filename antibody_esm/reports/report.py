@@ -14,6 +14,7 @@ from antibody_esm.evaluation.cross_validation import CrossValidation
 from antibody_esm.evaluation.interval import short
 from antibody_esm.evaluation.metrics import METRIC, score, score_continuous
 from antibody_esm.evaluation.overlap import Again
+from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.files import csv_text, write
 from antibody_esm.reports import notes, page, plots, records, reproduction, tables
 from antibody_esm.reports.analysis import Analysis
@@ -87,7 +88,7 @@ class Report(Analysis):
     @property
     def command(self) -> str | None:
         """Command that cross-validates the same pipeline, without the data; None if overrides cannot express it."""
-        return reproduction.command(self.spec)
+        return reproduction.command(self.spec, self.data)
 
     @property
     def python(self) -> str:
@@ -199,6 +200,7 @@ def cross_validation_report(
     first_notes: tuple[str, ...] = (),
     *,
     again: Again | None = None,
+    ungraded: Ungraded | None = None,
 ) -> Report:
     """Return the report of a cross-validation.
 
@@ -210,6 +212,8 @@ def cross_validation_report(
         First notes for the reader.
     again
         Cross-validates the same vectors with another split.
+    ungraded
+        Predictions for `Dataset.ungraded`.
     """
     n, repeats = len(data), validation.repeats
     columns: dict[str, Any] = {"id": np.tile(np.array(data.ids, object), repeats)}
@@ -220,7 +224,7 @@ def cross_validation_report(
     if validation.probability is not None:
         columns["probability"] = validation.probability.T.ravel()
     every = (*first_notes, *notes.groups(data, spec), *notes.repeated(data, spec))
-    return Report(spec, data, validation.scores, _table(spec, columns), every, again=again)
+    return Report(spec, data, validation.scores, _table(spec, columns), every, again=again, ungraded=ungraded)
 
 
 def evaluation_report(
@@ -234,6 +238,7 @@ def evaluation_report(
     openings: int | None = None,
     threshold: float | None = None,
     unknown: str = "",
+    ungraded: Ungraded | None = None,
 ) -> Report:
     """Return the report of a test; a regressor has no probability, and `unknown` is the reason if training is None."""
     columns = {"id": data.ids, "label": _labels(spec, data), "prediction": prediction}
@@ -246,7 +251,9 @@ def evaluation_report(
         values = score(data.binary_labels(), prediction, probability)
     scores = {metric: np.array([value]) for metric, value in values.items()}
     table = _table(spec, columns)
-    return Report(spec, data, scores, table, first_notes, training, openings, threshold, unknown=unknown)
+    return Report(
+        spec, data, scores, table, first_notes, training, openings, threshold, unknown=unknown, ungraded=ungraded
+    )
 
 
 def _labels(spec: TrainSpec, data: Dataset) -> NDArray[Any]:

@@ -8,9 +8,12 @@ from importlib.metadata import version
 from typing import Any
 
 from antibody_esm import presets
+from antibody_esm.data.column_reading import columns_read
+from antibody_esm.data.dataset import Dataset
 from antibody_esm.reports import names
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.specs import DescriptorSpec, ExtractorSpec, Spec, TrainSpec
+from antibody_esm.specs.ensembles import columns_of, without_columns
 
 _VERSIONS = ("antibody_esm", "numpy", "scikit-learn", "scipy", "torch", "transformers", "xgboost")
 
@@ -41,36 +44,50 @@ def _python(spec: TrainSpec, sets: list[tuple[str, str, str]], last: str) -> str
     return "\n".join([*lines, last])
 
 
-def command(spec: TrainSpec) -> str | None:
-    """Return the command that trains the same pipeline; None if overrides cannot express it."""
-    words = overrides(spec)
-    return None if words is None else shlex.join(["antibody-train", *words])
+def command(spec: TrainSpec, data: Dataset | None = None) -> str | None:
+    """Return the command that trains the same pipeline; None if overrides cannot express it.
+
+    Columns are those of the data, which ``data.columns`` names.
+    """
+    columns = columns_of(spec.extractor)
+    plain = spec.model_copy(update={"extractor": without_columns(spec.extractor)})
+    words = overrides(plain)
+    if words is None or (columns and (data is None or columns_read(plain, data.columns) != columns)):
+        return None
+    named = [column.name for column in columns]
+    if not all(map(_is_plain, named)):
+        return None
+    return shlex.join(["antibody-train", *words, *([f"data.columns={_value(named)}"] if named else [])])
 
 
 def overrides(spec: TrainSpec) -> list[str] | None:
     """Return the overrides of ``antibody-train`` that give a spec; None if they cannot express it."""
-    name = next((name for name, preset in presets.EXTRACTORS.items() if names.agree(preset, spec.extractor)), None)
+    extractor = spec.extractor
+    name = next((name for name, preset in presets.EXTRACTORS.items() if names.agree(preset, extractor)), None)
     if name is not None:
-        model = [f"model={name}", *_fields("extractor", spec.extractor, presets.EXTRACTORS[name])]
-    elif (
-        isinstance(spec.extractor, ExtractorSpec)
-        and re.fullmatch(r"[ -~]+", spec.extractor.model)
-        and not set("\"'\\\\$") & set(spec.extractor.model)
-    ):
-        model = _fields("extractor", spec.extractor, ExtractorSpec(model="any"))
-    elif isinstance(spec.extractor, DescriptorSpec):
-        model = ["model=descriptors", *_fields("extractor", spec.extractor, DescriptorSpec())]
+        model = [f"model={name}", *_fields("extractor", extractor, presets.EXTRACTORS[name])]
+    elif isinstance(extractor, ExtractorSpec) and _is_plain(extractor.model):
+        model = _fields("extractor", extractor, ExtractorSpec(model="any"))
+    elif isinstance(extractor, DescriptorSpec):
+        model = ["model=descriptors", *_fields("extractor", extractor, DescriptorSpec())]
     else:
         return None
+    if not spec.use_columns:
+        model.append("use_columns=false")
     chosen = spec.classifier.kind
     learnt = [f"classifier={chosen}", *_fields("classifier", spec.classifier, presets.ESTIMATORS[chosen])]
     others = [
         override
         for field in TrainSpec.model_fields
-        if field not in ("extractor", "classifier", "format")
+        if field not in ("extractor", "classifier", "use_columns", "format")
         for override in _fields(field, getattr(spec, field), type(getattr(spec, field))())
     ]
     return [*model, *learnt, *others]
+
+
+def _is_plain(text: str) -> bool:
+    """Return True if overrides can spell a text."""
+    return re.fullmatch(r"[ -~]+", text) is not None and not set("\"'\\$") & set(text)
 
 
 def _fields(branch: str, spec: Spec, default: Spec) -> list[str]:

@@ -6,6 +6,7 @@ Settings that must not change a number are in `RuntimeSpec`, which has no finger
 from antibody_esm.choices import Pooling, Region
 from antibody_esm.specs.address import Digest, Pairs, Precision, ResolvedExtractorSpec, Storage
 from antibody_esm.specs.base import Spec
+from antibody_esm.specs.columns import ColumnSpec
 from antibody_esm.specs.descriptors import Descriptor, DescriptorSpec, HydrophobicityScale, PKSet
 from antibody_esm.specs.ensembles import AnyExtractorSpec, EnsembleSpec, Member
 from antibody_esm.specs.estimators import (
@@ -33,6 +34,7 @@ __all__ = [
     "OF_THE_DATA",
     "AnyExtractorSpec",
     "ClassifierSpec",
+    "ColumnSpec",
     "DecisionSpec",
     "Descriptor",
     "DescriptorSpec",

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from antibody_esm.sequences import Chain
 from antibody_esm.specs.base import Frozen, Spec
-from antibody_esm.specs.ensembles import AnyExtractorSpec
+from antibody_esm.specs.ensembles import AnyExtractorSpec, columns_of
 from antibody_esm.specs.estimators import EstimatorSpec, LogisticRegressionSpec
 from antibody_esm.specs.extractors import ExtractorSpec
 from antibody_esm.specs.runtime import RuntimeSpec
@@ -43,6 +43,16 @@ class TrainSpec(Spec):
     """Classifier of labels 0 and 1, or regressor of continuous labels."""
     split: SplitSpec = SplitSpec()
     decision: DecisionSpec = DecisionSpec()
+    use_columns: bool = True
+    """True adds the columns of the data (`Dataset.columns`) to the extractor, unless it names columns itself."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"use_columns"})
+
+    @model_validator(mode="after")
+    def _columns_are_used(self) -> Self:
+        if not self.use_columns and columns_of(self.extractor):
+            raise ValueError("use_columns=False leaves all columns out, but the extractor names columns")
+        return self
 
     @model_validator(mode="after")
     def _values_need_no_decision(self) -> Self:
@@ -92,6 +102,7 @@ class DataSettings(Frozen):
     light: str | None = None
     label: str | tuple[str, ...] | None = None
     groups: str | None = None
+    fold: str | None = None
     chain: Chain | None = None
     fragment: str | None = None
     part: str | None = None
@@ -99,6 +110,7 @@ class DataSettings(Frozen):
     labels: str | None = None
     layout: str | None = None
     sheet: str | None = None
+    columns: tuple[str, ...] | None = None
     higher_is_better: bool | dict[str, bool] | None = None
     check: bool = True
 

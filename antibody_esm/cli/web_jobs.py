@@ -1,0 +1,106 @@
+"""Jobs of the web page, which run in a process of their own."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from antibody_esm.errors import DatasetError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from antibody_esm.explain import Scan
+    from antibody_esm.predictor import Predictor
+    from antibody_esm.score_tables import Scores
+    from antibody_esm.sequences import Chain
+
+LARGEST = 5_000_000
+"""Most bytes of an upload."""
+MOST = 2_000
+"""Most antibodies at a time."""
+LONGEST = 2_000
+"""Most residues of a sequence."""
+_TEXT = (".csv", ".tsv", ".tab", ".txt", ".xlsx", ".fasta", ".fa", ".faa", ".fas")
+"""Suffixes of unpacked files, and of workbooks, which are limited; a packed file may unpack to more than memory."""
+
+
+def score_job(predictor: "Predictor", text: str, file: str | None) -> "tuple[Scores, list[dict[str, Any]], str]":
+    """Return the scores, the columns that the model reads for each scored antibody, and which were recognised."""
+    from antibody_esm.data.antibodies import cells_of
+    from antibody_esm.data.antibody_tables import table_of
+    from antibody_esm.score_tables import score_rows
+
+    frame = antibodies(text, file, predictor.reading.chain)
+    table = table_of(frame, species=predictor.reading.species)
+    scores = score_rows(table, predictor)
+    cells = cells_of(table.frame, predictor.reading)
+    columns = [{name: values[row] for name, values in cells.items()} for row in scores.table["row"]]
+    return scores, columns, recognised_columns(frame)
+
+
+def recognised_columns(frame: "pd.DataFrame") -> str:
+    """Return the sentence of a summary on columns that were recognised; empty if none was."""
+    from antibody_esm.data.antibody_tables import table_of
+
+    text = str(table_of(frame, cut=False).recognised)
+    return f" Columns: {text}." if text else ""
+
+
+def explain_job(predictor: "Predictor", antibody: str, columns: dict[str, Any]) -> str:
+    """Return the picture of an antibody's contributions, its columns held fixed, as HTML."""
+    from antibody_esm.explain import residue_contributions
+    from antibody_esm.explain.picture import fragment
+
+    return fragment(residue_contributions(predictor.with_columns(columns), antibody))
+
+
+def scan_job(predictor: "Predictor", antibody: str, columns: dict[str, Any], positions: str | None) -> "Scan":
+    """Return the single mutants of an antibody, its columns held fixed."""
+    from antibody_esm.explain import mutational_scan
+
+    return mutational_scan(predictor.with_columns(columns), antibody, positions)
+
+
+def antibodies(text: str, file: str | None, chain: "Chain") -> "pd.DataFrame":
+    """Return a table of the pasted text, or else of the uploaded file.
+
+    Raises
+    ------
+    DatasetError
+        If there are no antibodies or too many, or the file cannot be read.
+    """
+    import pandas as pd
+
+    from antibody_esm.data.antibody_tables import table_of
+    from antibody_esm.data.files import places, read_frames
+    from antibody_esm.data.tables import chain_columns, ids_of, pasted
+
+    if len(text.encode()) > LARGEST or (file is not None and Path(file).stat().st_size > LARGEST):
+        raise DatasetError(f"at most {LARGEST:,} bytes are allowed at a time")
+    if text.strip() and file is not None:
+        raise DatasetError("there are both pasted sequences and a file; remove one of them")
+    if text.strip():
+        frame = pasted(text)
+    elif file is None:
+        raise DatasetError("paste sequences or choose a file first")
+    elif Path(file).suffix.lower() not in _TEXT:
+        raise DatasetError(f"names of files must end in {', '.join(_TEXT)}")
+    else:
+        frames = []
+        for part in read_frames(Path(file)):
+            frames.append(part)
+            if sum(map(len, frames)) > MOST:
+                break
+        frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    if not len(frame):
+        raise DatasetError("there are no antibodies")
+    if len(frame) > MOST:
+        raise DatasetError(f"at most {MOST:,} antibodies are allowed at a time; `antibody-esm predict` has no limit")
+    table, recognised = table_of(frame, cut=False)
+    columns = recognised.read_as(chain, table.columns)
+    for column in chain_columns(table, chain, columns.heavy, columns.light, sequence=recognised.sequence).values():
+        long = [row for row, cell in enumerate(column) if len(str(cell)) > LONGEST]
+        if long:
+            ids = ids_of(table, columns.id)
+            where = places(None if file is None else Path(file), long[:1], {long[0]: ids[long[0]]})
+            raise DatasetError(f"{where[long[0]]}: a sequence may have at most {LONGEST:,} residues")
+    return frame
