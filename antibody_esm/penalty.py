@@ -79,21 +79,32 @@ class PenaltySearch(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
             Division of these rows, whose units stay together; None if each row is its own unit.
         """
         from sklearn.exceptions import ConvergenceWarning
-        from sklearn.model_selection import GridSearchCV
 
-        search = GridSearchCV(
-            self.pipeline,
-            {self.parameter: self.values},
-            scoring="neg_mean_squared_error",
-            cv=_inner_folds(division, y),
-            refit=False,
-        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the fit on all rows has this warning
-            search.fit(X, y)
-        self.chosen_ = float(search.best_params_[self.parameter])
+            errors = [
+                ((self._predicted(X[train], y[train], X[test]) - y[test, None]) ** 2).mean(axis=0)
+                for train, test in _inner_folds(division, y)
+            ]
+        self.chosen_ = float(self.values[int(np.argmin(np.mean(errors, axis=0)))])
         self.best_estimator_ = _with(self.pipeline, self.parameter, self.chosen_).fit(X, y)
         return self
+
+    def _predicted(self, X: NDArray[Any], y: NDArray[np.float64], tested: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the predictions ``(m, values)`` with each penalty."""
+        from sklearn.base import clone
+        from sklearn.linear_model import Ridge
+
+        *before, (_, regressor) = self.pipeline.steps
+        if type(regressor) is not Ridge:
+            fitted = [_with(self.pipeline, self.parameter, value).fit(X, y) for value in self.values]
+            return np.stack([each.predict(tested) for each in fitted], axis=1)
+        for _, step in before:
+            step = clone(step).fit(X)
+            X, tested = step.transform(X), step.transform(tested)
+        # as many targets as penalties: one fit instead of many
+        every = clone(regressor).set_params(alpha=np.array(self.values))
+        return np.asarray(every.fit(X, np.repeat(y[:, None], len(self.values), axis=1)).predict(tested))
 
     def predict(self, X: NDArray[Any]) -> NDArray[np.float64]:
         """Return the values ``(n,)``."""
@@ -130,4 +141,4 @@ def _inner_folds(division: Divides | None, label: NDArray[np.float64]) -> Any:
                 continue
     from sklearn.model_selection import KFold
 
-    return KFold(min(_FOLDS, len(label)), shuffle=True, random_state=0)
+    return list(KFold(min(_FOLDS, len(label)), shuffle=True, random_state=0).split(label))

@@ -110,9 +110,9 @@ def _tables_of_the_readme(checkpoint: Path) -> None:
 
 def _files_of_the_training_guide(checkpoint: Path) -> None:
     shutil.copytree(checkpoint, "models/esm2_650m")
-    chains = mutants(HEAVY, 40, 12)
-    columns = {"isotype": ["IgG1", "IgG4"] * 20, "ph": [6 + i % 7 / 4 for i in range(40)]}
-    pd.DataFrame({"vh": chains, "psr": [i / 40 for i in range(40)]} | columns).to_csv("psr.csv", index=False)
+    chains = mutants(HEAVY, 60, 12)
+    columns = {"isotype": ["IgG1", "IgG4"] * 30, "ph": [6 + i % 7 / 4 for i in range(60)]}
+    pd.DataFrame({"vh": chains, "psr": [i / 60 for i in range(60)]} | columns).to_csv("psr.csv", index=False)
     pd.DataFrame({"vh": chains[:3]}).to_csv("unlabelled.csv", index=False)
 
 
@@ -171,7 +171,7 @@ def test_the_tutorial_runs_from_top_to_bottom_and_prints_what_it_shows(ran: Ran)
 
 @runs("docs/training.md")
 def test_the_training_guide_runs(ran: Ran) -> None:
-    assert ran.namespace["sequences"] == mutants(HEAVY, 40, 12)[:3]
+    assert ran.namespace["sequences"] == mutants(HEAVY, 60, 12)[:3]
     assert "Spearman" in ran.printed
     (shown,) = re.findall(r"^ExtractorSpec\(.*$", (ROOT / "docs" / "training.md").read_text(), flags=re.M)
     assert shown in ran.printed.splitlines()

@@ -16,6 +16,7 @@ from antibody_esm import Benchmark, Dataset, DescriptorSpec, LogisticRegressionS
 from antibody_esm.data.identity import has_similar, identities, similar_pairs
 from antibody_esm.evaluation import overlap as overlaps
 from antibody_esm.evaluation.overlap import Overlap, clones, overlap
+from antibody_esm.evaluation.splits import Division
 from antibody_esm.reports.grid import GridReport
 from antibody_esm.reports.report import Report
 from chains import HEAVY, LIGHT
@@ -243,9 +244,10 @@ def test_the_second_cross_validation_is_computed_when_it_is_shown_and_once_for_d
     splits: list[str] = []
     validate = trainer.cross_validate
 
-    def counted(classifier: object, X: object, label: object, split: SplitSpec, *rest: object) -> object:
-        splits.append(split.by)
-        return validate(classifier, X, label, split, *rest)
+    def counted(*given: object, **options: object) -> object:
+        (division,) = [each for each in given if isinstance(each, Division)]
+        splits.append(division.spec.by)
+        return validate(*given, **options)
 
     monkeypatch.setattr(trainer, "cross_validate", counted)
     first = Trainer(CHARGES, LOGREG, SplitSpec(folds=6)).cross_validate(families(seed=11))

@@ -253,7 +253,7 @@ def _sequences(
     """Return sequences in normal form; a missing sequence is None, or an error if it is required."""
     if column is None:
         return None
-    cells = [cleaned(value) for value in column]
+    cells = [cleaned(value) for value in column.to_numpy(object)]  # pandas iterates over text slowly
     present = [row for row, cell in enumerate(cells) if cell is not None]
     wrong = [(row, f": no {chain} chain") for row, cell in enumerate(cells) if required and cell is None]
     try:
@@ -285,15 +285,15 @@ def _sequences(
 
 
 def _texts(column: "pd.Series[Any]") -> list[str]:
-    return ["" if is_missing(value) else str(value) for value in column]
+    return ["" if is_missing(value) else str(value) for value in column.to_numpy(object)]
 
 
 def _names(column: "pd.Series[Any]", rows: _Rows) -> list[str]:
     """Return ids or groups as text. Raises DatasetError if any is missing: such rows would share one name."""
-    missing = [row for row, value in enumerate(column) if is_missing(value)]
+    missing = [row for row, value in enumerate(column.to_numpy(object)) if is_missing(value)]
     if missing:
         raise rows.error(f"{len(missing)} rows have no {str(column.name)!r}", missing, column)
-    return [str(value) for value in column]
+    return [str(value) for value in column.to_numpy(object)]
 
 
 def _folds(column: "pd.Series[Any]", rows: _Rows) -> NDArray[np.float64]:
@@ -325,7 +325,7 @@ def _refuse_repeats(ids: list[str], column: "pd.Series[Any] | None", rows: _Rows
 
 def _numbers(column: "pd.Series[Any]", rows: _Rows) -> NDArray[np.float64]:
     """Return labels as numbers; a missing label is NaN. Raises DatasetError if a label is no number."""
-    numbers = [_number(value, row, column, rows) for row, value in enumerate(column)]
+    numbers = [_number(value, row, column, rows) for row, value in enumerate(column.to_numpy(object))]
     return np.array([np.nan if number is None else number for number in numbers], np.float64)
 
 

@@ -81,4 +81,4 @@ def values_of(column: "pd.Series[Any]") -> NDArray[np.float64] | tuple[str | Non
 def _numbers(column: "pd.Series[Any]") -> NDArray[np.float64] | None:
     if column.dtype.kind in "fiub":
         return column.to_numpy(np.float64, na_value=np.nan)
-    return numbers_of(column)
+    return numbers_of(column.to_numpy(object))  # pandas iterates over text slowly
