@@ -285,7 +285,8 @@ class Benchmark:
             name: [None if np.isnan(value) else float(value) for value in values]
             for name, values in report.scores.items()
         }
-        cell = {"predictions": columns, "scores": scores, "tests": tests, "model": predictor.digest}
+        fits = {"unconverged": report.unconverged, "penalties": list(report.penalties)}
+        cell = {"predictions": columns, "scores": scores, "tests": tests, "model": predictor.digest} | fits
         return cell | ({} if report.ungraded is None else {"ungraded": report.ungraded.to_dict()})
 
     def _second(self, results: ResultFolder, spec: TrainSpec, grounds: Grounds, split: SplitSpec) -> SecondScores:
@@ -320,7 +321,14 @@ def _reports(
         name: np.array([np.nan if value is None else value for value in values], np.float64)
         for name, values in cell["scores"].items()
     }
-    validation = CrossValidation(scores, columns["fold"], columns["prediction"], columns.get("probability"))
+    validation = CrossValidation(
+        scores,
+        columns["fold"],
+        columns["prediction"],
+        columns.get("probability"),
+        unconverged=cell.get("unconverged", 0),
+        penalties=tuple(cell.get("penalties", ())),
+    )
     spec = with_columns_read(spec, grounds.data.columns)
     between = Ungraded.from_dict(cell.get("ungraded"))
     reports = [cross_validation_report(spec, grounds.data, validation, notes, again=again, ungraded=between)]

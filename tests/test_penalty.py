@@ -1,18 +1,20 @@
 """The penalty of linear regressors is chosen on folds of the training rows."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.preprocessing import StandardScaler
 
-from antibody_esm import Dataset, DescriptorSpec, Predictor, SplitSpec, Trainer, TrainSpec, presets
+from antibody_esm import Benchmark, Dataset, DescriptorSpec, Predictor, SplitSpec, Trainer, TrainSpec, presets
 from antibody_esm.classifiers import build
 from antibody_esm.evaluation.cross_validation import cross_validate, fit
 from antibody_esm.evaluation.splits import Division
 from antibody_esm.penalty import PenaltySearch
-from antibody_esm.specs import ElasticNetSpec, RidgeSpec
+from antibody_esm.specs import ElasticNetSpec, LogisticRegressionSpec, RidgeSpec
 
 GENERATOR = np.random.default_rng(0)
 X = GENERATOR.normal(size=(60, 40))
@@ -103,3 +105,27 @@ def test_a_chosen_penalty_is_trained_saved_loaded_and_explained(
         (step,) = [step for name, step in loaded.classifier.steps if name == "regress"]
         assert isinstance(step, Ridge)
         assert step.alpha in build(spec, 1).values
+
+
+def test_reports_and_benchmarks_say_what_each_fold_chose_and_what_did_not_converge(tmp_path: Path) -> None:
+    sequences = ["".join(GENERATOR.choice(list("ACDEFGHIKLMNPQRSTVWY"), 20)) for _ in range(50)]
+    value = [float(one.count("K") - one.count("D")) + GENERATOR.normal() for one in sequences]
+    data = Dataset([f"a{i}" for i in range(50)], sequences, label=value, fragment="H-CDRs")
+    spec = DescriptorSpec(descriptors=("composition", "net_charge"))
+    report = Trainer(spec, CHOSEN, SplitSpec(folds=3)).cross_validate(data)
+    assert len(report.penalties) == 3
+    assert set(report.penalties) <= set(build(CHOSEN, 1).values)
+    assert "The penalty alpha was chosen on the training antibodies of each fold" in " ".join(str(report).split())
+    assert report.to_dict()["penalties"] == list(report.penalties)
+    halves = replace(data, label=[float(each > 0) for each in value])
+    short = Trainer(spec, LogisticRegressionSpec(max_iter=2), SplitSpec(folds=3))
+    with pytest.warns(ConvergenceWarning):
+        once = short.cross_validate(halves)
+    assert "The solver did not converge in 3 of 3 fits" in " ".join(str(once).split())
+    assert once.to_dict()["unconverged"] == 3
+    enough = Trainer(spec, LogisticRegressionSpec(), SplitSpec(folds=3)).cross_validate(halves)
+    assert enough.unconverged == 0
+    assert "did not converge" not in str(enough)
+    grid = Benchmark([spec], [CHOSEN], data, split=SplitSpec(folds=3), output=tmp_path).run()
+    again = Benchmark([spec], [CHOSEN], data, split=SplitSpec(folds=3), output=tmp_path).run()
+    assert grid.reports[0].penalties == again.reports[0].penalties == report.penalties

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,10 @@ class CrossValidation:
     """``(n,)``, of class 1; None for continuous labels."""
     others: NDArray[np.float64] | None = None
     """``(repeats * n_folds, m)``, probability of class 1, or value, of other rows by the model of each fold."""
+    unconverged: int = 0
+    """Number of folds in which the solver reached its largest number of iterations."""
+    penalties: tuple[float, ...] = ()
+    """``(repeats * n_folds,)``, the penalty that each fold chose; empty if none was chosen."""
 
     @property
     def repeats(self) -> int:
@@ -84,20 +88,39 @@ def cross_validate(
     def score_of(fitted: Any, rows: NDArray[Any]) -> NDArray[np.float64]:
         return np.asarray(fitted.predict(rows) if continuous else fitted.predict_proba(rows)[:, 1], np.float64)
 
-    def run(train: NDArray[np.int64], test: NDArray[np.int64]) -> tuple[FoldPredictions, NDArray[np.float64] | None]:
-        fitted = fit(clone(classifier), features[train], label[train], division.part(train))
+    def run(train: NDArray[np.int64], test: NDArray[np.int64]) -> _Fold:
+        unfitted = clone(classifier)
+        fitted = fit(unfitted, features[train], label[train], division.part(train))
         predicted = fitted.predict(features[test])
         tested = predicted, None if continuous else score_of(fitted, features[test])
-        return tested, None if others is None else score_of(fitted, others)
+        of_others = None if others is None else score_of(fitted, others)
+        return _Fold(tested, of_others, has_converged(fitted), getattr(unfitted, "chosen_", None))
 
     divided = division.folds(label, continuous=continuous)
     # Threads: the slow parts here (trees, solvers, matrix products) run outside of Python.
     with one_blas_thread():
         results = in_threads(run, divided, workers_of(classifier, workers))
-    tested = [each for each, _ in results]
+    tested = [each.tested for each in results]
     validation = collect(label, division.spec, divided, tested, higher_is_better=higher_is_better)
-    every = [each for _, each in results if each is not None]
-    return replace(validation, others=np.stack(every)) if every else validation
+    every = [each.others for each in results if each.others is not None]
+    return replace(
+        validation,
+        others=np.stack(every) if every else None,
+        unconverged=sum(not each.converged for each in results),
+        penalties=tuple(each.penalty for each in results if each.penalty is not None),
+    )
+
+
+def has_converged(fitted: Any) -> bool:
+    """Return False if the solver of a fitted classifier or regressor reached its largest number of iterations."""
+    fitted = getattr(fitted, "classifier_", fitted)
+    last = fitted[-1] if hasattr(fitted, "steps") else fitted
+    if hasattr(last, "calibrated_classifiers_"):
+        return all(has_converged(each.estimator) for each in last.calibrated_classifiers_)
+    solver = getattr(last, "regressor_", last)
+    iterations, most = getattr(solver, "n_iter_", None), getattr(solver, "max_iter", None)
+    # a solver without a limit has None or -1
+    return iterations is None or most is None or most < 0 or int(np.max(iterations)) < most
 
 
 def fit(classifier: Any, features: NDArray[Any], label: NDArray[Any], division: Division) -> Any:
@@ -121,6 +144,15 @@ def fit(classifier: Any, features: NDArray[Any], label: NDArray[Any], division: 
 
 FoldPredictions = tuple[NDArray[Any], NDArray[np.float64] | None]
 """Predictions of rows, and their probabilities of class 1; None for continuous labels."""
+
+
+class _Fold(NamedTuple):
+    """Results of a fold."""
+
+    tested: FoldPredictions
+    others: NDArray[np.float64] | None
+    converged: bool
+    penalty: float | None
 
 
 def collect(

@@ -75,6 +75,10 @@ class Analysis:
         Reason why training antibodies or their labels are unknown.
     ungraded
         Predictions for the antibodies between the classes; None if there are none.
+    unconverged
+        Number of folds in which the solver reached its largest number of iterations.
+    penalties
+        Penalty that each fold chose; empty if none was chosen.
     """
 
     spec: TrainSpec
@@ -88,6 +92,8 @@ class Analysis:
     again: Again | None = None
     unknown: str = ""
     ungraded: Ungraded | None = None
+    unconverged: int = 0
+    penalties: tuple[float, ...] = ()
 
     @property
     def source(self) -> str:

@@ -50,7 +50,7 @@ def remarks(report: Analysis) -> tuple[str, ...]:
     notes = [*warnings(report), *([] if report.few else [constant(report.data, report.spec)]), *report.notes]
     if report.threshold is not None:
         notes.append(f"The threshold is {compact(report.threshold)}.")
-    notes += [*graded(report), *_undefined(report), *_pooled(report)]
+    notes += [*fits(report), *graded(report), *_undefined(report), *_pooled(report)]
     note = coverage(report)
     if note:
         notes.append(note)
@@ -245,6 +245,22 @@ def repeated(data: Dataset, spec: TrainSpec) -> list[str]:
         f"{sum(map(len, rows))} antibodies share {what} with another one ({len(rows)} sequences, "
         f"{contradictory} with {'different' if spec.is_regression else 'contradictory'} labels); {consequence}."
     ]
+
+
+def fits(report: Analysis) -> list[str]:
+    """Return the notes on fits that did not converge, and on penalties that were chosen."""
+    notes = []
+    if report.unconverged:
+        fitted = report.repeats * (int(report.predictions["fold"].max()) + 1)
+        notes.append(
+            f"The solver did not converge in {report.unconverged} of {fitted} fits: scale the features "
+            "(classifier.standardize=true), or allow more iterations (classifier.max_iter)."
+        )
+    if report.penalties:
+        low, middle, high = (float(np.quantile(report.penalties, share)) for share in (0, 0.5, 1))
+        spread = f"{low:,.4g}" if low == high else f"{low:,.4g} to {high:,.4g}, median {middle:,.4g}"
+        notes.append(f"The penalty alpha was chosen on the training antibodies of each fold: {spread}.")
+    return notes
 
 
 def _undefined(report: Analysis) -> list[str]:

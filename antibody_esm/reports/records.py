@@ -30,6 +30,8 @@ def analysis(report: Analysis) -> dict[str, Any]:
         "higher_is_better": report.data.higher_is_better,
         "pipeline": report.pipeline,
         "design": report.design,
+        **({"unconverged": report.unconverged} if report.unconverged else {}),
+        **({"penalties": list(report.penalties)} if report.penalties else {}),
         "intervals": {name: interval(value) for name, value in report.intervals.items()},
         **({} if report.scored.pooled is None else {"pooled": _pooled(report.scored.pooled)}),
         "baselines": {

@@ -224,7 +224,17 @@ def cross_validation_report(
     if validation.probability is not None:
         columns["probability"] = validation.probability.T.ravel()
     every = (*first_notes, *notes.groups(data, spec), *notes.repeated(data, spec))
-    return Report(spec, data, validation.scores, _table(spec, columns), every, again=again, ungraded=ungraded)
+    return Report(
+        spec,
+        data,
+        validation.scores,
+        _table(spec, columns),
+        every,
+        again=again,
+        ungraded=ungraded,
+        unconverged=validation.unconverged,
+        penalties=validation.penalties,
+    )
 
 
 def evaluation_report(
