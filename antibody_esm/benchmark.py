@@ -250,6 +250,7 @@ class Benchmark:
             "data": [source.identity() for source in (self.data, *self.tests)],
             "fragments": self.fragments,
             "check": self.check,
+            **({"default split": True} if self._by_default else {}),
         }
         return digest(identity)
 

@@ -28,7 +28,8 @@ class DataSource:
             directions = sorted(self._source.directions.items())
             sides = {"directions": str(directions)} if directions else {}
             name = {"label": self._source.label_name} if self._source.label_name else {}
-            return {"digest": self._source.digest} | name | sides
+            between = {"ungraded": text} if (text := ungraded(self._source)) else {}
+            return {"digest": self._source.digest} | name | sides | between
         chain = {} if self._chain is None else {"chain": str(self._chain)}
         if self._source in PUBLIC:
             return {"name": str(self._source)} | chain  # its files are checked by digests that are part of the code
@@ -46,6 +47,11 @@ class DataSource:
         return load_dataset(self._source, fragment=fragment, chain=chain)
 
 
+def ungraded(data: Dataset) -> str:
+    """Return what identifies the antibodies between the classes, which the digest leaves out; empty without any."""
+    return "" if data.ungraded is None else f", {data.grade} of {data.ungraded.digest}"
+
+
 class Grounds:
     """Training set and test sets, cut to one fragment, with one label."""
 
@@ -55,7 +61,7 @@ class Grounds:
         whole, self.label = data.load(fragment), label
         self.data = whole if label is None else whole.target(label)
         self.tests = tuple(self._read(self._labelled(test.load(fragment)), check) for test in tests)
-        self.digests = [data_set.digest for data_set in (self.data, *self.tests)]
+        self.digests = [data_set.digest + ungraded(data_set) for data_set in (self.data, *self.tests)]
         self.title = (f" on {fragment}" if fragment else "") + (f", {label}" if label else "")
 
     def _labelled(self, data: Dataset) -> Dataset:

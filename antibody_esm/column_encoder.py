@@ -45,7 +45,8 @@ class ColumnEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         ]
         scale = last.std(axis=0)
         self.mean_ = np.where(is_category, 0.0, last.mean(axis=0))
-        self.scale_ = np.where(is_category | (scale == 0), 1.0, scale)
+        equal = last.min(axis=0) == last.max(axis=0)  # whose deviation may be rounding, not 0
+        self.scale_ = np.where(is_category | equal, 1.0, scale)
         self.n_features_in_ = X.shape[1]
         return self
 

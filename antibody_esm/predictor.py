@@ -1,5 +1,6 @@
 """Fitted classifiers and regressors: prediction, uncertainty, evaluation, saving and loading."""
 
+import hashlib
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -276,7 +277,9 @@ class Predictor(ModelInput):
     def _opened(self, data: Dataset, cut: float | None, checked: bool) -> tuple[tuple[str, ...], int]:
         """Record that these data were opened; return notes for the report, and the number of openings."""
         source = data.provenance.source
-        self.ledger.record(Opening(source, data.digest, self.digest, cut))
+        fixed = self.reading.columns.fixed_text  # other values make another model
+        model = hashlib.sha256((self.digest + fixed).encode()).hexdigest() if fixed else self.digest
+        self.ledger.record(Opening(source, data.digest, model, cut))
         warning = tuned_here(cut, data)
         if warning is not None:
             warnings.warn(warning, UserWarning, stacklevel=3)

@@ -54,8 +54,9 @@ settings.load_profile("antibody_esm")
 
 ROOT = Path(__file__).parent.parent
 LONGEST = (
-    *("covering_array", "docs", "web", "public_data", "pairs_everywhere", "page", "cluster", "train_command"),
-    *("audit", "store_faults", "extractor", "commands", "benchmark", "paired", "examples"),
+    *("docs", "covering_array", "pairs_everywhere", "web", "architecture", "train_command", "extractor", "cluster"),
+    *("page", "benchmark", "small_sets", "trusted_types", "session", "store_faults", "overlap", "examples", "commands"),
+    *("report", "explain", "calibration", "columns", "forecast", "intervals", "regression", "trainer"),
 )
 """Files of tests that take longest: these begin first, so that no process is left with one of them at the end."""
 WORKER = "PYTEST_XDIST_WORKER" in os.environ

@@ -1,5 +1,6 @@
 """The columns of a table that a model reads beside the sequences, by one rule for all inputs."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Self
@@ -12,6 +13,7 @@ from antibody_esm.errors import DatasetError
 from antibody_esm.specs import ColumnSpec, TrainSpec
 from antibody_esm.specs.ensembles import columns_of, with_columns
 
+_DECIMAL = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
 UNSEEN = -1.0
 """Code of a category that no training row has."""
 
@@ -176,6 +178,11 @@ class ColumnReading:
         rows: list[int] = np.flatnonzero((codes[:, categories] == UNSEEN).any(axis=1)).tolist()
         return rows
 
+    @property
+    def fixed_text(self) -> str:
+        """The fixed values as text, which other values do not have; empty if none is fixed."""
+        return repr(sorted((name, repr(value)) for name, value in self.fixed.items())) if self.fixed else ""
+
     def with_fixed(self, values: Mapping[str, Any]) -> "ColumnReading":
         """Return the reading in which these values take the place of a table's.
 
@@ -253,14 +260,24 @@ def _listed(names: Iterable[object]) -> str:
 
 
 def category(value: Any) -> str | None:
-    """Return the text of a category; None if it is missing. Numbers have one spelling: 4 for ``4``, ``4.0`` and 4.0.
+    """Return the text of a category; None if it is missing.
+
+    A number of at most 15 digits has one spelling, 4 for ``4.0`` and 4.0, and true and false are 1 and 0. Text with
+    leading zeros, an exponent or more digits stays as it is, so that no two categories become one.
 
     Examples
     --------
-    >>> category(" IgG1 "), category(4.0), category("4"), category("NA")
-    ('IgG1', '4', '4', None)
+    >>> category(" IgG1 "), category(4.0), category("4"), category("4.0"), category("007"), category("NA")
+    ('IgG1', '4', '4', '4', '007', None)
     """
     if is_absent(value):
         return None
-    number = number_in(value)
-    return str(value).strip() if number is None else f"{number:.12g}"
+    text = str(value).strip()
+    if text.lower() in ("true", "false"):
+        return str(int(text.lower() == "true"))
+    if isinstance(value, str) and not (_DECIMAL.fullmatch(text) and sum(map(str.isdigit, text)) <= 15):
+        return text
+    try:
+        return repr(float(text)).removesuffix(".0")
+    except ValueError:  # a date, or another type that spells no number
+        return text

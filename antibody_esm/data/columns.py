@@ -103,12 +103,10 @@ def rows_of(column: ColumnValues, rows: NDArray[np.int64]) -> ColumnValues:
 
 
 def plain(column: ColumnValues) -> list[str | None]:
-    """Return the values of a column in normal form as distinct texts, for digests."""
-    return list(map(repr, column.tolist())) if isinstance(column, np.ndarray) else [_text(value) for value in column]
-
-
-def _text(value: str | float | None) -> str | None:
-    return value if value is None else str(value)
+    """Return the values of a column in normal form as distinct texts, for digests: text differs from any number."""
+    if isinstance(column, np.ndarray):
+        return list(map(repr, column.tolist()))
+    return [None if value is None else f"text {value}" for value in column]
 
 
 def first_repeat(ids: Sequence[str]) -> int:

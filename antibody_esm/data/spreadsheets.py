@@ -18,6 +18,7 @@ from antibody_esm.limits import LimitError, rezip, unzip
 SUFFIXES = (".xlsx", ".xlsm")
 """Suffixes of workbooks."""
 _UNPACKED = 10**9
+_ROWS = 2**20
 _CELLS = 2**26
 """Most cells of a sheet."""
 
@@ -96,6 +97,8 @@ def _rows(content: bytes, name: str | None) -> Iterator[tuple[int, list[str]]]:
         for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
             cells = _trimmed([_text(value) for value in row])
             count += len(cells)
+            if number > _ROWS:
+                raise DatasetError(f"the sheet has rows beyond {_ROWS:,}, the last one of a workbook")
             if count > _CELLS or len(cells) > COLUMNS:
                 raise DatasetError(f"the sheet has more than {COLUMNS:,} columns or {_CELLS:,} cells")
             if cells:
