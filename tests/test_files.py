@@ -5,6 +5,7 @@ import gzip
 import io
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 import antibody_esm
 from antibody_esm import DatasetError, load_dataset
+from antibody_esm.data import files
 from antibody_esm.data.files import lines_of, read_frames, read_table
 from antibody_esm.files import csv_text
 from effort import examples
@@ -212,10 +214,16 @@ def test_the_separator_is_that_of_the_file_whatever_its_suffix(
         ("a.csv", ["1,5", "-2,25", "3", "NA", "1,0e-3"], ["1.5", "-2.25", "3", "NA", "1.0e-3"]),
         ("a.csv", ["1,234", "5"], ["1.234", "5"]),
         ("a.csv", ["1,5", "2.5"], ["1,5", "2.5"]),
-        ("a.csv", ["1,5", "high"], ["1,5", "high"]),
+        ("a.csv", ["1,5", "high"], ["1.5", "high"]),
+        (
+            "a.csv",
+            ["n.d.", "ca. 6", "7,4", "<1,5", "1,5-2", "-0,5e3"],
+            ["n.d.", "ca. 6", "7.4", "<1,5", "1,5-2", "-0.5e3"],
+        ),
         ("a.csv", ["1,234,567", "1,5"], ["1,234,567", "1,5"]),
         ("a.tsv", ["1,5", "2"], ["1.5", "2"]),
         ("a.tsv", ["1,234", "2,500"], ["1,234", "2,500"]),
+        ("a.tsv", ["1,234", "0,500"], ["1.234", "0.500"]),
     ],
 )
 def test_decimal_commas_get_a_point_only_where_they_can_mean_nothing_else(
@@ -229,9 +237,45 @@ def test_decimal_commas_get_a_point_only_where_they_can_mean_nothing_else(
     assert list(frame["KD"]) == read
     assert set(frame["id"]) == {"a,b"}
     assert ("decimal commas are read in 'KD'" in caplog.text) == (read != cells)
+    assert ("numbers with commas stay text in 'KD'" in caplog.text) == (read == cells)
 
 
-def test_a_point_elsewhere_in_the_table_means_that_commas_are_no_decimals(tmp_path: Path) -> None:
+@given(
+    st.lists(st.sampled_from(["7,4", "7.4", "7,125", "0,125", "1,234,567", "6", "n.d.", "", "ca. 6"]), max_size=6),
+    st.lists(st.sampled_from(["1.5", "1,5", "x"]), min_size=6, max_size=6),
+    st.integers(1, 6),
+    st.sampled_from(";\t"),
+)
+@examples(60)
+def test_a_decimal_comma_does_not_depend_on_batches_or_other_columns(
+    tmp_path_factory: pytest.TempPathFactory, cells: list[str], others: list[str], size: int, separator: str
+) -> None:
+    path = tmp_path_factory.mktemp("commas") / "a.csv"
+    rows = zip(cells, others, strict=False)
+    path.write_text(
+        f"heavy{separator}ph{separator}x\n" + "".join(f"EV{separator}{separator.join(row)}\n" for row in rows)
+    )
+    whole = read_table(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "_ROWS_AT_ONCE", size)
+        pd.testing.assert_frame_equal(read_table(path), whole)
+    clear, unclear = {"7,4", "0,125"} & set(cells), {"7.4", "1,234,567"} & set(cells)
+    if clear or unclear:
+        read = [cell.replace(",", ".") if cell in ("7,4", "7,125", "0,125") else cell for cell in cells]
+        assert list(whole["ph"]) == (cells if unclear else read)
+
+
+def test_a_cell_that_is_no_number_or_a_point_elsewhere_leaves_decimal_commas_of_other_rows(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(
+        "id;heavy;ph;psr;version;label\n" + "a;EVQL;7,4;1,5;1.0;0\nb;QVQL;6;n.d.;1.1;1\nc;EVKL;;2,5;1.0;1\n"
+    )
+    data = load_dataset(path, columns=["ph"])
+    np.testing.assert_array_equal(data.columns["ph"], [7.4, 6, np.nan])
+    assert data.not_kept == ("psr",)
+
+
+def test_a_point_elsewhere_in_the_table_means_that_commas_may_be_thousands(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("heavy;KD;label\nEVQL;1.5;1,000\nQVQL;2.5;2,000\n")
     with pytest.raises(DatasetError, match="the label in line 2 is '1,000'; labels must be numbers"):

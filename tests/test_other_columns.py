@@ -143,3 +143,22 @@ def test_a_missing_name_lists_the_names_there_are() -> None:
 @pytest.mark.parametrize("text", ["1_0", "0x1", "high", "1,5"])
 def test_a_number_that_python_alone_reads_is_text(text: str) -> None:
     assert values_of(pd.Series(["1", text])) == ("1", text)
+
+
+def test_a_column_of_numbers_but_for_one_cell_is_read_as_categories_with_a_warning(tmp_path: Path) -> None:
+    table = pd.DataFrame({
+        "id": [f"a{row}" for row in range(12)],
+        "heavy": ["EVQLV"] * 12,
+        "label": [0, 1] * 6,
+        "ph": [*["7.4"] * 6, "", "ca. 6", *["6"] * 4],
+        "isotype": [*["1"] * 9, "x", "2", "y"],
+    })  # fmt: skip
+    table.to_csv(tmp_path / "a.csv", index=False)
+    message = r"^column 'ph': 10 of 11 cells are numbers, {} is 'ca. 6'; it is read as categories$"
+    for source, place in ((table, r"row 8 \(index 7, id a7\)"), (tmp_path / "a.csv", r"line 9 \(id a7\)")):
+        with pytest.warns(UserWarning, match=message.format(place)) as caught:
+            data = load_dataset(source, columns=["ph", "isotype"])
+        assert len(caught) == 1
+        assert caught[0].filename == __file__
+        assert data.columns["ph"][7] == "ca. 6"
+    load_dataset(table.astype({"ph": "category"}), columns=["ph"])  # categories that were meant

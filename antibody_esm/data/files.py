@@ -3,7 +3,6 @@
 import csv
 import logging
 import lzma
-import re
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,7 +11,7 @@ from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from antibody_esm.data.cells import MISSING
+from antibody_esm.data.decimal_commas import comma_columns, have_commas, with_points
 from antibody_esm.data.fasta import BIOTRAINER, attributes, headers, namer, records
 from antibody_esm.data.headers import SEPARATORS, Top, read_top
 from antibody_esm.data.layouts import pairs_rows
@@ -30,7 +29,6 @@ _FASTA = (".fasta", ".fa", ".faa", ".fas")
 _UNREADABLE = (OSError, EOFError, ValueError, TypeError, KeyError, NotImplementedError, zlib.error, lzma.LZMAError)
 _ROWS_AT_ONCE = 2**16
 _CELLS_AT_ONCE = 2**22
-_NUMBER = re.compile(r"\s*[-+]?\d*([.,]?)\d+([eE][-+]?\d+)?\s*")
 _SHOWN = 10
 _LARGE = 2**20
 """Smallest file, in bytes, whose headers are read only once while the file does not change."""
@@ -63,10 +61,11 @@ def read_frames(path: Path) -> "Iterator[pd.DataFrame]":
     Lines with ``#`` above a table are skipped. The last of them is the header if it has as many columns as the line
     below, and that line holds a number or a sequence. One line of JSON above the header, as in files of OAS, is
     skipped. Comma, semicolon and tab separate columns, whatever the suffix; where it is not the comma, numbers with a
-    decimal comma get a point. Text that is not UTF-8 is decoded by `streams.encoding`. Of an Excel workbook, the first
-    sheet is read, or that of ``table.xlsx/name``. Columns of Parquet are read if they hold text or numbers. FASTA has
-    the columns ``id`` and ``sequence``: the id is the header's first word if first words are unique in the file, else
-    the whole header. Where the first header has ``TARGET=``, as those of biotrainer, it has ``TARGET`` and ``SET`` too.
+    decimal comma get a point, see `decimal_commas.comma_columns`. Text that is not UTF-8 is decoded by
+    `streams.encoding`. Of an Excel workbook, the first sheet is read, or that of ``table.xlsx/name``. Columns of
+    Parquet are read if they hold text or numbers. FASTA has the columns ``id`` and ``sequence``: the id is the header's
+    first word if first words are unique in the file, else the whole header. Where the first header has ``TARGET=``, as
+    those of biotrainer, it has ``TARGET`` and ``SET`` too.
 
     Raises
     ------
@@ -181,15 +180,32 @@ def metadata_of(path: Path) -> Mapping[str, Any]:
 
 
 def _text_frames(path: Path) -> "Iterator[pd.DataFrame]":
-    import pandas as pd
-
     top = top_of(path)
     _note(path, top)
+    commas: list[str] | None = None
+    for frame in _frames_as_written(path, top):
+        if commas is None and top.separator != "," and have_commas(frame):
+            there = comma_columns(_frames_as_written(path, top), tabs=top.separator == "\t")
+            commas = [name for name, is_decimal in there.items() if is_decimal]
+            unclear = [name for name in there if name not in commas]
+            if commas:
+                logger.info("%s: decimal commas are read in %s", path, ", ".join(map(repr, commas)))
+            if unclear:
+                names = ", ".join(map(repr, unclear))
+                logger.info(
+                    "%s: numbers with commas stay text in %s: some have points or may be thousands", path, names
+                )
+        yield with_points(frame, commas or ())
+
+
+def _frames_as_written(path: Path, top: Top) -> "Iterator[pd.DataFrame]":
+    import pandas as pd
+
     with open_text(path) as lines, warnings.catch_warnings():
         for _ in range(top.comments):
             lines.readline()
         warnings.simplefilter("error", pd.errors.ParserWarning)  # a row longer than the header would lose its end
-        frames = pd.read_csv(
+        yield from pd.read_csv(
             lines,
             sep=top.separator,
             header=None if top.names else 0,
@@ -199,7 +215,6 @@ def _text_frames(path: Path) -> "Iterator[pd.DataFrame]":
             index_col=False,
             chunksize=max(1, min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // max(1, len(top.header)))),
         )
-        yield from frames if top.separator == "," else (_with_points(path, frame) for frame in frames)
 
 
 def _note(path: Path, top: Top) -> None:
@@ -208,41 +223,6 @@ def _note(path: Path, top: Top) -> None:
         logger.info("%s: read as %s, since it is not UTF-8", path, encoding(path))
     if top.separator != SEPARATORS[_suffix(path)]:
         logger.info("%s: the columns are separated by %r", path, top.separator)
-
-
-def _with_points(path: Path, frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Return a table whose decimal commas are points, unless some of its numbers have points already.
-
-    Where the separator is a tab, 1,234 may also be a thousand; such columns stay as they are.
-    """
-    if not any(map(_may_have_commas, (column for _, column in frame.items()))):
-        return frame
-    marks = {name: _decimal_marks(column) for name, column in frame.items()}
-    if any("." in of_column for of_column in marks.values()):
-        return frame
-    commas = [name for name, of_column in marks.items() if "," in of_column]
-    if top_of(path).separator == "\t":
-        commas = [name for name in commas if any(re.search(r",(\d{1,2}|\d{4,})\b", cell) for cell in frame[name])]
-    if commas:
-        logger.info("%s: decimal commas are read in %s", path, ", ".join(map(repr, commas)))
-    return frame.assign(**{str(name): [cell.replace(",", ".") for cell in frame[name]] for name in commas})
-
-
-def _may_have_commas(column: Any) -> bool:
-    """Return True if the first value is a number and any has a comma; fast for most columns of a large table."""
-    first = next((cell for cell in column if cell.strip().lower() not in MISSING), "")
-    return _NUMBER.fullmatch(first) is not None and "," in "\t".join(column)
-
-
-def _decimal_marks(column: Any) -> set[str]:
-    """Return the decimal marks of a column of numbers; none if any cell is no number."""
-    marks = set()
-    for cell in column:
-        if number := _NUMBER.fullmatch(cell):
-            marks.add(number[1])
-        elif cell.strip().lower() not in MISSING:
-            return set()
-    return marks
 
 
 def _sheet_frames(path: Path) -> "Iterator[pd.DataFrame]":

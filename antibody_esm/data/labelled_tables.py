@@ -16,7 +16,7 @@ from antibody_esm.data.column_roles import Recognised
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.files import is_fasta, places, read_frames, read_table
 from antibody_esm.data.layouts import PLAIN, Columns
-from antibody_esm.data.other_columns import other_columns
+from antibody_esm.data.other_columns import nearly_numbers, other_columns
 from antibody_esm.data.provenance import Provenance
 from antibody_esm.data.spreadsheets import on_disk
 from antibody_esm.data.tables import (
@@ -129,6 +129,14 @@ def read_dataset(
     fold_column = None if fold is None else named_column(frame, fold, path)
     used = [id_column, heavy_chains, light_chains, group_column, fold_column, *label_columns.values()]
     others = other_columns(frame, {str(each.name) for each in used if each is not None}, columns, path)
+    for name, values in others.columns.items():
+        nearly = None if named_column(frame, name, path).dtype.name == "category" else nearly_numbers(values)
+        if nearly is not None:
+            warnings.warn(
+                f"column {name!r}: {nearly.numbers:,} of {nearly.cells:,} cells are numbers, "
+                f"{rows.places([nearly.row])[nearly.row]} is {nearly.cell!r}; it is read as categories",
+                stacklevel=3,
+            )
     folds = {} if fold_column is None else {"fold": _folds(fold_column, rows)}
     data = Dataset(
         ids=ids,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.data.columns import ColumnValues, is_absent, numbers_of
+from antibody_esm.data.columns import ColumnValues, is_absent, number_in, numbers_of
 from antibody_esm.data.labels import RESERVED
 from antibody_esm.data.tables import named_column
 from antibody_esm.errors import DatasetError
@@ -82,3 +82,25 @@ def _numbers(column: "pd.Series[Any]") -> NDArray[np.float64] | None:
     if column.dtype.kind in "fiub":
         return column.to_numpy(np.float64, na_value=np.nan)
     return numbers_of(column.to_numpy(object))  # pandas iterates over text slowly
+
+
+class NearlyNumbers(NamedTuple):
+    """A column that is read as text, though nearly all of its cells are numbers."""
+
+    numbers: int
+    cells: int
+    """Number of cells that are not empty."""
+    row: int
+    """First row whose cell is no number."""
+    cell: str
+
+
+def nearly_numbers(values: ColumnValues) -> NearlyNumbers | None:
+    """Return the counts of a column of text of whose cells at least 90 % are numbers; None for all other columns."""
+    if isinstance(values, np.ndarray):
+        return None
+    texts = [(row, str(value)) for row, value in enumerate(values) if value is not None]
+    others = [(row, text) for row, text in texts if number_in(text) is None]
+    if not others or 10 * len(others) > len(texts):
+        return None
+    return NearlyNumbers(len(texts) - len(others), len(texts), *others[0])

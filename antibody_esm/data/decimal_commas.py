@@ -1,0 +1,66 @@
+"""Decimal commas of tables of text, decided for each column of the whole file."""
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_DECIMAL = re.compile(r"\s*[-+]?\d*([.,])\d+([eE][-+]?\d+)?\s*")
+_MAYBE_THOUSANDS = re.compile(r"\s*[-+]?[1-9]\d{0,2},\d{3}\s*")
+_SEVERAL_MARKS = re.compile(r"\s*[-+]?\d+([.,]\d+){2,}\s*")
+
+
+def have_commas(frame: "pd.DataFrame") -> bool:
+    """Return True if any cell is a number with a comma as its only mark; fast for tables without commas."""
+    return any(
+        number[1] == ","
+        for name in frame
+        if "," in "\n".join(frame[name])
+        for cell in frame[name]
+        if (number := _DECIMAL.fullmatch(cell))
+    )
+
+
+def comma_columns(frames: Iterable["pd.DataFrame"], *, tabs: bool) -> dict[str, bool]:
+    """Return the columns of a file that have numbers with a comma; True if it is the decimal mark.
+
+    It is if no number of the column has a point or two marks, such as 1,234,567.
+    Cells that are no number do not matter. Where all numbers with a comma are like 1,234, they may be thousands: such
+    a column is False where tabs separate columns, or where another column has numbers with a point.
+
+    Parameters
+    ----------
+    frames
+        All rows of a file as text, in batches.
+    tabs
+        True if tabs separate the columns.
+    """
+    marks: dict[str, set[str]] = {}
+    for frame in frames:
+        for name in frame:
+            text = "\n".join(frame[name])
+            if "," in text or "." in text:
+                marks.setdefault(str(name), set()).update(map(_mark, frame[name]))
+    thousands = tabs or any("." in of_column for of_column in marks.values())
+    return {
+        name: not of_column & {".", "1,234,567"} and ("," in of_column or not thousands)
+        for name, of_column in marks.items()
+        if of_column & {",", "1,234"}
+    }
+
+
+def with_points(frame: "pd.DataFrame", commas: Iterable[str]) -> "pd.DataFrame":
+    """Return a table with a point in the numbers of these columns; other cells stay as they are."""
+    columns = {
+        name: [cell.replace(",", ".") if _DECIMAL.fullmatch(cell) else cell for cell in frame[name]] for name in commas
+    }
+    return frame.assign(**columns) if columns else frame
+
+
+def _mark(cell: str) -> str:
+    """Return the mark of a number, or a number for those that may have thousands; empty for all other cells."""
+    if number := _DECIMAL.fullmatch(cell):
+        return "1,234" if _MAYBE_THOUSANDS.fullmatch(cell) else str(number[1])
+    return "1,234,567" if _SEVERAL_MARKS.fullmatch(cell) else ""
