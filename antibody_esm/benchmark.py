@@ -222,7 +222,8 @@ class Benchmark:
                 for spec in {spec.classifier.kind: spec for spec in self.pipelines}.values():
                     labelled(spec, data)  # raises an error if labels do not fit
             grounds += [
-                Grounds(self.data, self.tests, fragment, label, self.check) for label in data.targets or (None,)
+                Grounds(self.data, self.tests, fragment, label, self.check, self.pipelines)
+                for label in data.targets or (None,)
             ]
         return grounds
 

@@ -6,9 +6,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from antibody_esm.data.column_reading import ColumnReading, columns_read
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.parts import FRAGMENTS
 from antibody_esm.data.public import PUBLIC, load_dataset
+from antibody_esm.data.reading import Texts
 from antibody_esm.errors import DatasetError
 from antibody_esm.files import digest as file_digest
 from antibody_esm.sequences import Chain
@@ -56,11 +58,20 @@ class Grounds:
     """Training set and test sets, cut to one fragment, with one label."""
 
     def __init__(
-        self, data: DataSource, tests: Sequence[DataSource], fragment: str | None, label: str | None, check: bool
+        self,
+        data: DataSource,
+        tests: Sequence[DataSource],
+        fragment: str | None,
+        label: str | None,
+        check: bool,
+        pipelines: Sequence[TrainSpec] = (),
     ) -> None:
         whole, self.label = data.load(fragment), label
         self.data = whole if label is None else whole.target(label)
         self.tests = tuple(self._read(self._labelled(test.load(fragment)), check) for test in tests)
+        for test in self.tests:
+            for spec in pipelines:
+                self._refuse_columns(test, spec)
         self.digests = [data_set.digest + ungraded(data_set) for data_set in (self.data, *self.tests)]
         self.title = (f" on {fragment}" if fragment else "") + (f", {label}" if label else "")
 
@@ -72,6 +83,25 @@ class Grounds:
         if self.label not in (None, data.label_name):
             raise DatasetError(f"the test set {data.provenance.source} has no label {self.label!r}", column=self.label)
         return data
+
+    def _refuse_columns(self, test: Dataset, spec: TrainSpec) -> None:
+        """Raise a DatasetError, before anything is computed, for a test set without columns that a pipeline reads."""
+        specs = columns_read(spec, self.data.columns)
+        if any(column.name not in self.data.columns for column in specs):
+            return  # the pipeline fails in training
+        source = test.provenance.source
+        absent = [column.name for column in specs if column.name not in test.columns]
+        if absent:
+            raise DatasetError(
+                f"the test set {source} lacks what a pipeline reads beside the sequences: {', '.join(absent)}; name "
+                "columns of a table with columns=, or leave them out with use_columns=False",
+                test.file,
+                column=absent[0],
+            )
+        read = ColumnReading.of(specs, self.data.columns).read(test.columns, len(test))
+        lacking = Texts([()] * len(test), {}).without(read.reasons)
+        hint = ". load_dataset(..., drop=True) leaves them out; use_columns=False leaves the columns out"
+        test.refuse(lacking, f"of the test set {source} lack what a pipeline reads", hint)
 
     def opened(self, data: Dataset) -> str:
         """Return the name of a test set in the log: each of several labels is a test set of its own."""
@@ -86,5 +116,5 @@ class Grounds:
         """Return a test set as read by a model of the training set."""
         reading = replace(self.data.reading, check=check).with_lengths(self.data.sequences)
         texts = data.read_by(reading)
-        data.refuse(texts, f"of a test set cannot be read by the models ({reading})")
+        data.refuse(texts, f"of the test set {data.provenance.source} cannot be read by the models ({reading})")
         return data.as_read(reading, texts)

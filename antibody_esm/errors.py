@@ -228,6 +228,18 @@ def errors_of(path: str | Path) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def errors_of_label(label: str) -> Iterator[None]:
+    """Raise a DatasetError of one of several labels as one that names the label."""
+    try:
+        yield
+    except DatasetError as error:
+        message = str(error).removeprefix(f"{error.path}: ")
+        raise DatasetError(
+            f"{label}: {message}", error.path, column=error.column, rows=error.rows, reasons=error.reasons or None
+        ) from error
+
+
 class StoreError(AntibodyESMError, RuntimeError):
     """Files on disk are damaged or inconsistent."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.data.antibodies import Inputs, read_antibodies
+from antibody_esm.data.antibodies import Inputs, Read, read_antibodies
 from antibody_esm.data.reading import Reading, Texts, refuse
 from antibody_esm.embedding import embed
 from antibody_esm.errors import DatasetError
@@ -16,7 +16,8 @@ from antibody_esm.store.store import Store
 if TYPE_CHECKING:
     from antibody_esm.data.antibodies import Antibodies
 
-HINT = ". `score_table` scores the others; check=False reads what numbering does not recognise"
+DROP = "drop=True (--drop) leaves them out"
+"""Advice of an evaluation, see `advice`."""
 _SHOWN = 5
 
 
@@ -52,7 +53,8 @@ class ModelInput:
         The columns of a table are the last features; a category is its place among those of the training set, or -1.
         """
         antibodies = read_antibodies(sequences, self.reading, check)
-        refuse(antibodies.texts, f"are not what the model reads ({self.reading})", HINT, antibodies.places)
+        hint = advice(antibodies, "`score_table` scores the others")
+        refuse(antibodies.texts, f"are not what the model reads ({self.reading})", hint, antibodies.places)
         inputs = antibodies.inputs
         unseen = [f"row {row + 1}: {inputs.warnings[row]}" for row in self.reading.columns.unseen(inputs.codes)]
         if unseen:
@@ -87,6 +89,16 @@ class ModelInput:
         """
         columns = self.reading.columns.read(None, len(texts))
         return self.features(Inputs(texts, columns.codes, [""] * len(texts)))
+
+
+def advice(antibodies: Read, others: str) -> str:
+    """Return the advice after a list of refused antibodies: how to score the others, or to read molecules unchecked.
+
+    `check` is no advice where columns are the only reason.
+    """
+    of_columns, reasons = antibodies.columns.reasons, antibodies.texts.reasons
+    molecules = any(reason != of_columns.get(row) for row, reason in reasons.items())
+    return f". {others}" + ("; check=False reads what numbering does not recognise" if molecules else "")
 
 
 def features(inputs: Inputs, extractor: AnyExtractor, store: Store) -> NDArray[np.float64]:

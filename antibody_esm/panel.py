@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from antibody_esm.data.dataset import Dataset
+from antibody_esm.data.labels import as_labelled
 from antibody_esm.embedding import as_store
-from antibody_esm.errors import DatasetError
+from antibody_esm.errors import DatasetError, StoreError, errors_of_label
 from antibody_esm.evaluation.conformal import CONFIDENCE
 from antibody_esm.evaluation.test_set_log import Ledger
 from antibody_esm.features.sources import load
-from antibody_esm.model_files import ledger_of
+from antibody_esm.model_files import FittedModel, ledger_of
 from antibody_esm.panel_files import folder_names, load_panel, save_panel
 from antibody_esm.predictor import Predictor
 from antibody_esm.reports.grid import GridReport
@@ -60,12 +61,9 @@ class Panel(Mapping[str, Predictor]):
         self._models = dict(models)
         if not self._models:
             raise ValueError("a panel needs one model at least")
-        first = next(iter(self._models.values()))
-        for label, model in self._models.items():
-            if model.spec.extractor.address != first.spec.extractor.address:
-                raise ValueError(f"the model of {label!r} has another language model than the first of the panel")
-            if not model.reading.same_part(first.reading) or model.reading.species != first.reading.species:
-                raise ValueError(f"the model of {label!r} reads {model.reading}, the first one {first.reading}")
+        problem = _difference(self._models)
+        if problem:
+            raise ValueError(problem)
 
     def __getitem__(self, label: str) -> Predictor:
         return self._models[label]
@@ -110,7 +108,11 @@ class Panel(Mapping[str, Predictor]):
         """
         parts = labelled(trainer.spec, data)
         _embed(trainer, data, check)
-        return cls({label: trainer.fit(part, uncertainty=uncertainty, check=check) for label, part in parts.items()})
+        models = {}
+        for label, part in parts.items():
+            with errors_of_label(label):
+                models[label] = trainer.fit(part, uncertainty=uncertainty, check=check)
+        return cls(models)
 
     @staticmethod
     def cross_validate(trainer: Trainer, data: Dataset, *, check: bool = True) -> GridReport:
@@ -122,7 +124,11 @@ class Panel(Mapping[str, Predictor]):
         """
         parts = labelled(trainer.spec, data)
         _embed(trainer, data, check)
-        return GridReport([trainer.cross_validate(part, check=check) for part in parts.values()])
+        reports = []
+        for label, part in parts.items():
+            with errors_of_label(label):
+                reports.append(trainer.cross_validate(part, check=check))
+        return GridReport(reports)
 
     def evaluate(
         self,
@@ -138,15 +144,22 @@ class Panel(Mapping[str, Predictor]):
         Raises
         ------
         DatasetError
-            If the data lack a label of the panel, and as `Predictor.evaluate` does.
+            If the data are no `Dataset` or lack a label of the panel, and as `Predictor.evaluate` does.
         """
-        absent = [label for label in self if label not in data.targets]
+        absent = [label for label in self if label not in as_labelled(data).targets]
         if absent:
             there = ", ".join(data.targets) or "none"
             raise DatasetError(f"the data have no label {', '.join(absent)}; their labels are: {there}")
         parts = {label: data.target(label) for label in self}
+        for label, part in parts.items():  # before any test set is opened
+            with errors_of_label(label):
+                target_of(self[label].spec).labels(part)
         options: dict[str, Any] = {"threshold": threshold, "assay": assay, "check": check, "drop": drop}
-        return GridReport([self[label].evaluate(part, **options) for label, part in parts.items()])
+        reports = []
+        for label, part in parts.items():
+            with errors_of_label(label):
+                reports.append(self[label].evaluate(part, **options))
+        return GridReport(reports)
 
     def predict(
         self,
@@ -222,10 +235,13 @@ class Panel(Mapping[str, Predictor]):
         Raises
         ------
         StoreError
-            If the folder is not a saved panel, was changed, names a folder outside of it, or holds types that no
-            classifier of this package contains. No code of it runs.
+            If the folder is not a saved panel, was changed, names a folder outside of it, holds models that are no
+            panel together, or holds types that no classifier of this package contains. No code of it runs.
         """
         shared, models = as_store(store), load_panel(Path(folder))
+        problem = _difference({label: model for label, (model, _) in models.items()})
+        if problem:
+            raise StoreError(problem, folder)
         extractor = None
         loaded = {}
         for label, (model, place) in models.items():
@@ -245,6 +261,21 @@ class Panel(Mapping[str, Predictor]):
         return cls(loaded)
 
 
+def _difference(models: Mapping[str, Predictor | FittedModel]) -> str:
+    """Return what keeps models from being one panel; empty if nothing does."""
+    first_label, first = next(iter(models.items()))
+    for label, model in models.items():
+        names = f"the model of {label!r}", f"that of {first_label!r}"
+        if model.spec.extractor.address != first.spec.extractor.address:
+            return f"{names[0]} has another language model than {names[1]}"
+        if not model.reading.same_part(first.reading):
+            return f"{names[0]} reads {model.reading}, {names[1]} {first.reading}"
+        if model.reading.species != first.reading.species:
+            mine, other = (", ".join(reading.species) for reading in (model.reading, first.reading))
+            return f"{names[0]} is numbered by {mine}, {names[1]} by {other}"
+    return ""
+
+
 def labelled(spec: TrainSpec, data: Dataset) -> dict[str, Dataset]:
     """Return the data set of each label.
 
@@ -253,7 +284,7 @@ def labelled(spec: TrainSpec, data: Dataset) -> dict[str, Dataset]:
     DatasetError
         If the data have no targets, or if labels do not fit the classifier or regressor; the message lists them all.
     """
-    if not data.targets:
+    if not as_labelled(data).targets:
         raise DatasetError("a panel needs several labels: load_dataset(..., label=['HIC', 'Tm2'])", data.file)
     parts, problems = {}, {}
     for label in data.targets:

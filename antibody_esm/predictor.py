@@ -22,7 +22,7 @@ from antibody_esm.evaluation.thresholds import tuned_here
 from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.features.sources import AnyExtractor, load
 from antibody_esm.model_files import NOT_FITTED, FittedModel, ledger_of, load_model, save_model
-from antibody_esm.model_input import HINT, ModelInput
+from antibody_esm.model_input import DROP, ModelInput, advice
 from antibody_esm.reports.notes import UNCHECKED, unlike_training
 from antibody_esm.reports.report import Report, evaluation_report
 from antibody_esm.serialization import Training
@@ -250,7 +250,7 @@ class Predictor(ModelInput):
         self._target.labels(data)  # before any work
         antibodies = read_antibodies(data, self.reading, check)
         if not drop:
-            data.refuse(antibodies.texts, f"are not what the model reads ({self.reading})", HINT)
+            data.refuse(antibodies.texts, f"are not what the model reads ({self.reading})", advice(antibodies, DROP))
         data, inputs = data.as_read(self.reading, antibodies.texts), antibodies.inputs
         cut = self._target.threshold(threshold, assay)
         predicted = self._target.predict(self.classifier, self.features(inputs), cut)

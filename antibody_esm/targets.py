@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from antibody_esm.classifiers import one_blas_thread
 from antibody_esm.data.dataset import Dataset
+from antibody_esm.data.labels import as_labelled
 from antibody_esm.evaluation.conformal import Uncertainty
 from antibody_esm.evaluation.thresholds import chosen_threshold
 from antibody_esm.specs import TrainSpec
@@ -70,7 +71,7 @@ class ClassTarget:
 
     def labels(self, data: Dataset) -> NDArray[Any]:
         """Return the classes, int64."""
-        return data.binary_labels()
+        return as_labelled(data).binary_labels()
 
     def counts(self, label: NDArray[Any]) -> dict[str, int]:
         """Return the number of positives."""
@@ -121,7 +122,7 @@ class ValueTarget:
 
     def labels(self, data: Dataset) -> NDArray[Any]:
         """Return the values, float64."""
-        return data.continuous_labels()
+        return as_labelled(data).continuous_labels()
 
     def counts(self, label: NDArray[Any]) -> dict[str, int]:
         """Return nothing."""

@@ -282,6 +282,7 @@ class Trainer:
         threshold: float | None = None,
         assay: str | None = None,
         check: bool | None = None,
+        drop: bool = False,
     ) -> Report:
         """Return the scores of the last `fit` on other data, see `Predictor.evaluate`.
 
@@ -294,7 +295,7 @@ class Trainer:
             from sklearn.exceptions import NotFittedError
 
             raise NotFittedError("this Trainer is not fitted yet; call fit(data) before evaluate(data)")
-        return self.predictor_.evaluate(data, threshold=threshold, assay=assay, check=check)
+        return self.predictor_.evaluate(data, threshold=threshold, assay=assay, check=check, drop=drop)
 
     def _for(self, data: Dataset) -> TrainSpec:
         """Return the spec for these data: with the split that suits them, if none was named."""

@@ -1,6 +1,7 @@
 """Columns of a table beside the sequences: learnt within the folds, required and checked at every door."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from antibody_esm import (
 from antibody_esm.cli import app, train
 from antibody_esm.column_encoder import ColumnEncoder
 from antibody_esm.data.column_reading import UNSEEN, ColumnReading, category
+from antibody_esm.data.dataset import Provenance
 from antibody_esm.evaluation.splits import Division
 from antibody_esm.explain import mutational_scan, occlusion, residue_contributions
 from antibody_esm.explain.picture import fragment
@@ -209,10 +211,16 @@ def test_rows_are_refused_or_flagged_by_their_columns(predictor: Predictor, tmp_
     data = load_dataset(odd.assign(label=[0, 1] * 3), columns=["isotype"], drop=True)
     with pytest.raises(DatasetError, match="reads the columns isotype, ph .*; the columns are isotype"):
         predictor.evaluate(data)
-    with pytest.raises(DatasetError, match="2 of 6 antibodies"):
+    with pytest.raises(DatasetError, match="2 of 6 antibodies") as of_test:
         predictor.evaluate(load_dataset(odd.assign(label=[0, 1] * 3), columns=COLUMNS))
+    assert "drop=True (--drop) leaves them out" in str(of_test.value)
+    assert "check=False" not in str(refused.value) + str(of_test.value), "no check reads a missing number"
+    with pytest.raises(DatasetError, match="check=False reads what numbering does not recognise"):
+        predictor.predict(odd.assign(heavy=["MKTAYIAKQR", *odd["heavy"][1:]]))
     report = predictor.evaluate(load_dataset(odd.assign(label=[0, 1] * 3), columns=COLUMNS), drop=True)
     assert len(report.data) == 4
+    assert report.counts == "4 antibodies, 1 positive (25%), 2 left out: no 'ph' (1); 'ph' is no number: 'high' (1)"
+    assert "2 left out: no 'ph'" in str(report)
     assert any("'isotype' IgA was not in training (1)" in note for note in report.notes)
 
 
@@ -307,6 +315,35 @@ def test_a_grid_compares_with_and_without_columns(tmp_path: Path) -> None:
     again = Benchmark.from_specs(specs, DATA, [load_dataset(table(1), columns=COLUMNS)], output=tmp_path)
     assert again.run().reports[2].predictions.equals(grid.reports[2].predictions)
     assert again.computed == 0
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        (load_dataset(TABLE), "lacks what a pipeline reads beside the sequences: isotype, ph"),
+        (changed(DATA, "ph", 3, None), r"1 of 48 antibodies of the test set .* lack what a pipeline reads: .*no 'ph'"),
+    ],
+)
+def test_a_test_set_without_the_columns_is_refused_before_any_computation(
+    test: Dataset, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = replace(test, provenance=Provenance("their table"))
+    monkeypatch.setattr(Trainer, "embed", lambda *_, **__: pytest.fail("computed"))
+    with pytest.raises(DatasetError, match=said) as refused:
+        Benchmark([CHARGES], ["logreg"], DATA, [named], split=SPLIT).run()
+    assert "the test set their table" in str(refused.value)
+
+
+def test_equal_sequences_with_other_columns_are_no_contradiction() -> None:
+    twice = pd.concat([TABLE.head(12), TABLE.head(12).assign(ph=9, id=[f"b{row}" for row in range(12)])])
+    twice["label"] = [0, 1] * 6 + [1, 0] * 6
+    data = load_dataset(twice.reset_index(drop=True), columns=COLUMNS)
+    for use, number in ((True, 0), (False, 12)):
+        report = Trainer(CHARGES, "logreg", SplitSpec(folds=3), use_columns=use).cross_validate(data)
+        assert any(f"(12 sequences, {number} with contradictory labels)" in note for note in report.notes)
+        assert report.audit["contradictory labels"].count == number
+    assert data.audit(numbering=False)["contradictory labels"].count == 0
+    assert replace(data, columns={"ph": data.columns["ph"] * 0}).audit()["contradictory labels"].count == 12
 
 
 def test_a_panel_reads_columns(tmp_path: Path) -> None:

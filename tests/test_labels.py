@@ -120,6 +120,8 @@ def test_directions_of_named_assays_are_known_and_a_user_overrides_them() -> Non
     for sides, message in (({"x": True}, "names 'x'"), ({"HIC": 1}, "True or False"), (True, "there are 2 labels")):
         with pytest.raises(DatasetError, match=message):
             load_dataset(FRAME, label=["HIC", "Tm2"], higher_is_better=sides)  # type: ignore[arg-type]
+    with pytest.raises(DatasetError, match="higher_is_better= must be True or False, .* got 'yes'"):
+        load_dataset(FRAME, label="HIC", higher_is_better="yes")  # type: ignore[arg-type]
 
 
 def test_every_assay_of_jain_but_none_unknown_has_a_direction() -> None:

@@ -25,7 +25,7 @@ def test_the_table_is_that_of_the_function_and_bad_rows_are_apart(tmp_path: Path
     done = run(fasta, "-o", out)
     assert done.stdout.splitlines() == [
         f"2 antibodies, 16 liabilities, 2 of them high, written to {out}",
-        f"1 rows cannot be searched; they and the reasons are in {tmp_path / f'out.rejected.{suffix}'}",
+        f"1 row cannot be searched; it and the reason are in {tmp_path / f'out.rejected.{suffix}'}",
     ]
 
     def read(path: Path) -> pd.DataFrame:

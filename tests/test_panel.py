@@ -12,10 +12,21 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from antibody_esm import Benchmark, Dataset, DatasetError, Panel, Predictor, RidgeSpec, SplitSpec, StoreError, Trainer
+from antibody_esm import (
+    Benchmark,
+    Dataset,
+    DatasetError,
+    DecisionSpec,
+    Panel,
+    Predictor,
+    RidgeSpec,
+    SplitSpec,
+    StoreError,
+    Trainer,
+)
 from antibody_esm.cli import app, train
 from antibody_esm.model_files import manifest_digest
-from antibody_esm.panel_files import folder_names
+from antibody_esm.panel_files import folder_names, save_panel
 from antibody_esm.reports.records import number
 from antibody_esm.specs.training import Run
 from reporting import CHARGES, antibodies
@@ -110,6 +121,29 @@ def test_labels_that_do_not_fit_are_all_named_before_any_computation() -> None:
         Panel.fit(trainer(), data.target("HIC"))
     with pytest.raises(DatasetError, match="several labels .* `Panel` for all"):
         trainer().cross_validate(data)
+
+
+def test_an_error_of_one_label_names_the_label() -> None:
+    rare = np.asarray([1.0, *[0.0] * 39])
+    classes = {**measured(classes=True).measurements, "Tm2": rare}
+    data = replace(measured(classes=True), measurements=classes)
+    with pytest.raises(DatasetError, match="^HIC: .*group"):
+        Panel.cross_validate(trainer(classifier="logreg", split=SplitSpec(by="group", folds=3)), data, check=False)
+    with pytest.raises(DatasetError, match="^Tm2: .*folds"):
+        Panel.cross_validate(trainer(classifier="logreg"), data, check=False)
+    with pytest.raises(DatasetError, match="^Tm2: "):
+        Panel.fit(trainer(classifier="logreg", decision=DecisionSpec(calibration="sigmoid")), data, check=False)
+    constant = replace(measured(), measurements={**measured().measurements, "Tm2": np.ones(40)})
+    with pytest.raises(DatasetError, match="Tm2: a regressor needs labels that differ"):
+        fitted().evaluate(constant, check=False)
+
+
+def test_a_path_where_a_data_set_is_needed_is_said() -> None:
+    for verb in (fitted().evaluate, fitted()["HIC"].evaluate, trainer().cross_validate, trainer().fit):
+        with pytest.raises(DatasetError, match=r"a Dataset .* is needed, got 'ev\.csv'; load_dataset reads"):
+            verb("ev.csv")  # type: ignore[operator]
+    with pytest.raises(DatasetError, match="a Dataset .* is needed, got a DataFrame"):
+        Panel.fit(trainer(), pd.DataFrame())  # type: ignore[arg-type]
 
 
 def test_vectors_of_all_labels_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,11 +255,19 @@ def test_names_of_folders_are_plain_and_distinct() -> None:
     assert all(name.replace("_", "").replace("-", "").isalnum() and name.isascii() for name in names)
 
 
-def test_models_of_a_panel_have_one_language_model_and_read_one_part() -> None:
+def test_models_of_a_panel_have_one_language_model_and_read_one_part(tmp_path: Path) -> None:
     panel = fitted()
     other = Trainer("descriptors", "ridge").fit(measured().target("HIC"), check=False)
     with pytest.raises(ValueError, match="another language model"):
         Panel({**panel, "other": other})
+    numbered = fitted()["HIC"].fitted()
+    numbered = replace(numbered, reading=replace(numbered.reading, species=("mouse",)))
+    of_mice = "is numbered by mouse, that of 'HIC' by "
+    for model, said in ((other.fitted(), "another language model"), (numbered, of_mice)):
+        model = replace(model, data=replace(model.data, label=None))
+        save_panel({"HIC": panel["HIC"].fitted(), "other": model}, tmp_path, training=True)
+        with pytest.raises(StoreError, match=said):
+            Panel.load(tmp_path)
     with pytest.raises(ValueError, match="one model at least"):
         Panel({})
     mixed = Panel({**panel, "flag": fitted(classes=True)["HIC"]})

@@ -170,7 +170,7 @@ def test_the_command_writes_what_the_model_says(
     ran = _predict("in.csv", "--model", model, "-o", f"out{suffix}", "--threshold", "0.3")
     assert ran.exit_code == 0, ran.output
     assert f"2 antibodies, 1 with a warning, written to out{suffix}" in ran.stdout
-    assert f"1 rows cannot be scored; out.rejected{suffix} lists them" in ran.stdout
+    assert f"1 row cannot be scored; out.rejected{suffix} lists it" in ran.stdout
     read = (
         pd.read_parquet
         if suffix == ".parquet"

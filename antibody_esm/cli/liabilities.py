@@ -77,7 +77,9 @@ def liabilities_command(
             f"high, written to {out}"
         )
         if counts["rejected"]:
-            print(f"{counts['rejected']:,} rows cannot be searched; they and the reasons are in {apart}")  # noqa: T201
+            single = counts["rejected"] == 1
+            rows, they = ("row", "it and the reason") if single else ("rows", "they and the reasons")
+            print(f"{counts['rejected']:,} {rows} cannot be searched; {they} are in {apart}")  # noqa: T201
         if not counts["searched"]:
             raise typer.Exit(1)
 

@@ -116,7 +116,9 @@ def predict_command(
             apart.unlink(missing_ok=True)  # of an earlier run
         print(f"{counts['scored']:,} antibodies, {counts['flagged']:,} with a warning, written to {out}")  # noqa: T201
         if counts["rejected"]:
-            print(f"{counts['rejected']:,} rows cannot be scored; {apart} lists them with the reasons")  # noqa: T201
+            single = counts["rejected"] == 1
+            rows, them = ("row", "it with the reason") if single else ("rows", "them with the reasons")
+            print(f"{counts['rejected']:,} {rows} cannot be scored; {apart} lists {them}")  # noqa: T201
         if panel is not None and page is not None:
             with optional(page):
                 write(page, profile_html(pd.concat(first_rows), panel, file.name, counts["scored"]).encode())

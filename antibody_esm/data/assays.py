@@ -94,6 +94,8 @@ def directions(
         if len(labels) != 1:
             raise DatasetError(f"there are {len(labels)} labels; pass {parameter}= by label: {', '.join(labels)}")
         return {labels[0]: sides}
+    if not isinstance(sides, Mapping):
+        raise DatasetError(f"{parameter}= must be True or False, or one of these for each label, got {sides!r}")
     for name, value in sides.items():
         if name not in labels:
             raise DatasetError(f"{parameter}= names {name!r}; the labels are {', '.join(labels)}", column=name)

@@ -2,13 +2,15 @@
 
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.data.column_reading import category
+from antibody_esm.data.columns import ColumnValues
 from antibody_esm.data.identity import cluster, similar_pairs
 from antibody_esm.data.reading import Reading
 from antibody_esm.errors import DatasetError
@@ -97,6 +99,8 @@ class Audited(Protocol):
     @property
     def label(self) -> NDArray[np.float64] | Sequence[float] | None: ...  # noqa: D102
     @property
+    def columns(self) -> Mapping[str, ColumnValues]: ...  # noqa: D102
+    @property
     def groups(self) -> Sequence[str] | None: ...  # noqa: D102
     @property
     def chain(self) -> Chain: ...  # noqa: D102
@@ -144,6 +148,31 @@ def repeats(sequences: Sequence[str]) -> list[list[int]]:
     return [rows for rows in rows_of.values() if len(rows) > 1]
 
 
+def contradictions(
+    repeated: Sequence[Sequence[int]], label: NDArray[np.float64], columns: Iterable[ColumnValues]
+) -> list[list[int]]:
+    """Return the rows of each repeated sequence that have different labels, though equal values of all columns.
+
+    Parameters
+    ----------
+    repeated
+        Rows of each sequence, see `repeats`.
+    label
+        ``(n,)``.
+    columns
+        Columns that are read beside the sequences, ``(n,)`` each.
+    """
+    read = list(columns)
+    every = []
+    for rows in repeated:
+        alike: dict[tuple[str | None, ...], list[int]] = {}
+        for row in rows:
+            alike.setdefault(tuple(category(values[row]) for values in read), []).append(row)
+        unlike = [row for same in alike.values() if len(set(label[same].tolist())) > 1 for row in same]
+        every += [unlike] if unlike else []
+    return every
+
+
 def _repeats(data: Audited, sequences: list[str]) -> list[Finding]:
     repeated = repeats(sequences)
     further = [row for rows in repeated for row in rows[1:]]
@@ -159,7 +188,7 @@ def _repeats(data: Audited, sequences: list[str]) -> list[Finding]:
     ]
     label = np.asarray(data.label if data.label is not None else ())
     if len(label) and set(label.tolist()) <= {0.0, 1.0}:
-        contradictory = [rows for rows in repeated if len(set(label[rows].tolist())) > 1]
+        contradictory = contradictions(repeated, label, data.columns.values())
         concerned = tuple(row for rows in contradictory for row in rows)
         findings.append(
             Finding(

@@ -1,6 +1,7 @@
 """Labels of a data set: one for each antibody, or several with missing values."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,14 @@ from antibody_esm.errors import DatasetError
 
 RESERVED = frozenset({"id", "heavy", "light", "label", "groups"})
 """Names that a measurement, or a column that is read, cannot have."""
+
+
+def as_labelled(data: object) -> "Labelled":
+    """Return a data set. Raises DatasetError for other objects, such as the path of a table."""
+    if not isinstance(data, Labelled):
+        shown = repr(data) if isinstance(data, str | PurePath) else f"a {type(data).__name__}"
+        raise DatasetError(f"a Dataset with labels is needed, got {shown}; load_dataset reads a table or DataFrame")
+    return data
 
 
 class Labelled:

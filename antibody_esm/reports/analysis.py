@@ -1,7 +1,7 @@
 """Analysis of the predictions for one data set: scores, intervals, baselines and differences, as numbers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.data.audit import Audit
+from antibody_esm.data.column_reading import columns_read
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.identity import cluster
 from antibody_esm.deprecation import still_callable
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 _STEPS = (0.6, 0.7, 0.8, 0.9, 1.0)
 """Bounds of the slices by identity to the training set."""
+_REASONS = 3
+"""Most reasons of rows that were left out in the first lines; the page lists all."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -158,14 +161,21 @@ class Analysis:
         n, positives = self.number
         classes = "" if self.spec.is_regression else f", {positives} positive ({positives / n:.0%})"
         label = self.data.label_name
-        unlabelled = self.data.provenance.reasons().get(f"no {label}", 0)
+        reasons = self.data.provenance.reasons()
+        unlabelled = reasons.pop(f"no {label}", 0)
         left_out = f", {unlabelled} without {label} left out" if unlabelled else ""
+        if reasons:
+            shown = [f"{reason} ({count:,})" if len(reasons) > 1 else reason for reason, count in reasons.items()]
+            more = "; ..." if len(shown) > _REASONS else ""
+            left_out += f", {sum(reasons.values()):,} left out: {'; '.join(shown[:_REASONS])}{more}"
         return f"{n} antibodies{classes}{left_out}" + (f", {self.design}" if self.is_cross_validation else "")
 
     @cached_property
     def audit(self) -> Audit:
         """Findings of `Dataset.audit` that need neither numbering nor comparison of sequences."""
-        return self.data.audit(identities=(), numbering=False)
+        names_read = {column.name for column in columns_read(self.spec, self.data.columns)}
+        read = {name: values for name, values in self.data.columns.items() if name in names_read}
+        return replace(self.data, columns=read).audit(identities=(), numbering=False)
 
     @cached_property
     def scored(self) -> ScoredPredictions:

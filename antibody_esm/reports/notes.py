@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from antibody_esm.data.audit import repeats
+from antibody_esm.data.audit import contradictions, repeats
+from antibody_esm.data.column_reading import columns_read
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.evaluation.baselines import BASELINES
 from antibody_esm.evaluation.effective_size import sample
@@ -238,7 +239,8 @@ def repeated(data: Dataset, spec: TrainSpec) -> list[str]:
     rows, label = repeats(data.sequences), np.asarray(data.label)
     if not rows:
         return []
-    contradictory = sum(len(set(label[same].tolist())) > 1 for same in rows)
+    columns = [data.columns[column.name] for column in columns_read(spec, data.columns)]
+    contradictory = len(contradictions(rows, label, columns))
     consequence = "they are tested together" if spec.split.by == "identity" else _OPTIMISTIC
     what = "both sequences" if data.chain in ("both", "paired") else "their sequence"
     return [
