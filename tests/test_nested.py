@@ -191,10 +191,10 @@ def test_nothing_to_choose_from_and_nothing_to_choose_by_are_errors() -> None:
     with pytest.raises(ValueError, match="no candidates"):
         nested_cross_validate({}, Y, OUTER, INNER)
     candidates, split = {"only": Candidate(X[:24], LogisticRegression())}, SplitSpec(by="fold")
-    label, unit = np.array([0, 1, 0, 1]), np.arange(4)
+    label, unit = np.repeat([0, 1, 0, 1], 2), np.repeat(np.arange(4), 2)
     with pytest.raises(DatasetError, match="without fold 2 every label is 1"):
         nested_cross_validate(candidates, label, Division(split, unit), split)
-    label, unit = np.array([0, 1] * 3), np.arange(6)
+    label, unit = np.repeat([0, 1] * 3, 2), np.repeat(np.arange(6), 2)
     with pytest.raises(DatasetError, match="roc_auc is defined on no inner fold"):
         nested_cross_validate(candidates, label, Division(split, unit), split)
 

@@ -334,9 +334,6 @@ def _of_the_data(
         raise DatasetError(
             f"split.by={spec.by} needs at least two of them, and all antibodies are of {names[0]!s}", column="groups"
         )
-    if spec.by != "leave_one_out" and len(names) == len(label):
-        advice = "use split.by=leave_one_out" if continuous else "no fold could be scored"
-        raise DatasetError(f"every {spec.by} of the data has one antibody: {advice}", column="groups")
     divided = [(np.flatnonzero(number != i), np.flatnonzero(number == i)) for i in range(len(names))]
     for name, (train, _) in zip(names, divided, strict=True):
         if len(np.unique(label[train])) < 2:
@@ -346,4 +343,7 @@ def _of_the_data(
                 "model can be fitted on the rest",
                 column="label",
             )
+    if spec.by != "leave_one_out" and len(names) == len(label):
+        advice = "use split.by=leave_one_out" if continuous else "no fold could be scored"
+        raise DatasetError(f"every {spec.by} of the data has one antibody: {advice}", column="groups")
     return divided
