@@ -43,10 +43,10 @@ class ColumnEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         self.categories_ = [
             np.unique(column) if category else np.empty(0) for category, column in zip(is_category, last.T, strict=True)
         ]
-        scale = last.std(axis=0)
-        self.mean_ = np.where(is_category, 0.0, last.mean(axis=0))
-        equal = last.min(axis=0) == last.max(axis=0)  # whose deviation may be rounding, not 0
-        self.scale_ = np.where(is_category | equal, 1.0, scale)
+        variance, mean, rounding = last.var(axis=0), last.mean(axis=0), len(last) * np.finfo(np.float64).eps
+        equal = variance <= rounding * variance + (mean * rounding) ** 2  # as scikit-learn's StandardScaler
+        self.mean_ = np.where(is_category, 0.0, mean)
+        self.scale_ = np.where(is_category | equal, 1.0, np.sqrt(variance))
         self.n_features_in_ = X.shape[1]
         return self
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression
@@ -94,6 +94,8 @@ def changed(data: Dataset, name: str, row: int, value: Any) -> Dataset:
     st.lists(st.tuples(st.integers(0, 3), st.floats(-1e3, 1e3), st.floats(-1, 1)), min_size=2, max_size=12),
     st.lists(st.tuples(st.integers(-1, 6), st.floats(-1e3, 1e3), st.floats(-1, 1)), min_size=1, max_size=6),
 )
+@example([(0, 0.0, 0.0), (0, 4e-303, 0.0)], [(0, 0.0, 0.0)])
+@example([(0, 7.4, 0.0)] * 36, [(0, 7.5, 0.0)])
 @examples(60)
 def test_the_encoder_is_that_of_scikit_learn(rows: list[tuple[int, ...]], others: list[tuple[int, ...]]) -> None:
     X, new = (np.array([[vector, code, number] for code, number, vector in part], float) for part in (rows, others))
