@@ -71,6 +71,8 @@ def reported(kept: str = "") -> Iterator[Kept]:
             raise OSError("standard output is closed")
         with warnings.catch_warnings():
             warnings.simplefilter("always")
+            # of a file that an import left open when Ctrl-C ended it; not the user's matter
+            warnings.simplefilter("ignore", ResourceWarning)
             warnings.showwarning = lambda message, *_, **__: complain(f"warning: {message}")
             with _logged_warnings():
                 yield state
