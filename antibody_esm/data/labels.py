@@ -1,5 +1,6 @@
 """Labels of a data set: one for each antibody, or several with missing values."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 
@@ -22,7 +23,7 @@ def as_labelled(data: object) -> "Labelled":
     return data
 
 
-class Labelled:
+class Labelled(ABC):
     """The part of a `Dataset` that knows of labels, measurements and columns only."""
 
     label: NDArray[np.float64] | Sequence[float] | None
@@ -33,9 +34,9 @@ class Labelled:
     columns: Mapping[str, ColumnValues]
     not_kept: tuple[str, ...]
 
+    @abstractmethod
     def places(self, rows: Iterable[int]) -> dict[int, str]:
         """Return the names of rows for messages, see `Molecules.places`."""
-        raise NotImplementedError
 
     def binary_labels(self) -> NDArray[np.int64]:
         """Return the labels ``(n,)`` as 0 and 1.
