@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,6 +97,35 @@ def test_a_writer_names_its_machine_and_its_own_name_is_no_claim(tmp_path: Path)
     assert one.take([claims._named_host()]) == [True]
     one.close()
     other.close()
+
+
+@pytest.mark.parametrize("looked", [True, False], ids=["the other looked before", "the other looked after"])
+def test_of_two_writers_that_claim_at_the_same_moment_at_most_one_computes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looked: bool
+) -> None:
+    keys = as_bytes(keys_of(["EVQL", "QVQL"]))
+    taken: list[list[bool]] = []
+    for _ in range(8):  # names are random, so each is the first by name in some
+        one, other = Claims(tmp_path), Claims(tmp_path)
+        one.open()
+        other.open()
+        append = one._append
+        with monkeypatch.context() as patch:
+
+            def meanwhile(wanted: list[bytes], other: Claims = other, append: Any = append) -> None:
+                if looked:
+                    taken.append(other.take(keys))
+                    append(wanted)
+                else:
+                    append(wanted)
+                    taken.append(other.take(keys))
+
+            patch.setattr(one, "_append", meanwhile)
+            mine = one.take(keys)
+        assert taken.pop() == [looked] * 2
+        assert mine == [not looked] * 2
+        one.close()
+        other.close()
 
 
 def test_no_short_wait_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,7 +2,8 @@
 
 Each writer appends the keys that it claims to its own file, and reads the files of the others. There is no lock, so
 nothing can block or be left locked: a claim decides only who computes a row, never whether a row is right. If two
-writers claim a sequence at the same moment, or a network folder shows a claim late, both compute it.
+writers claim a sequence at the same moment, both leave it for their next round; if a network folder shows a claim late,
+both compute it.
 """
 
 import errno
@@ -85,9 +86,8 @@ class Claims:
         if not wanted:
             return mine
         self._append(wanted)
-        # A writer that claimed the same key meanwhile sees this claim too: the first of both by name computes it.
-        before = [other for name, other in self._look().items() if name < self._path.name]
-        return [own and free for own, free in zip(mine, _free(keys, before), strict=True)]
+        # A writer that claimed the same key meanwhile may have looked before this claim was there, and compute it.
+        return [own and free for own, free in zip(mine, _free(keys, self._look().values()), strict=True)]
 
     def post(self, keys: Sequence[bytes]) -> None:
         """Claim keys even if another writer has claimed them, so that further writers skip them."""

@@ -347,5 +347,5 @@ class _Patience:
         if now - self._since > _LONG_WAIT and not self._logged:
             self._logged = True
             logger.warning("waiting for %d sequences that %s computes", count, ", ".join(holders) or "another writer")
-        time.sleep(self._pause)
+        time.sleep(random.uniform(0.5, 1) * self._pause)  # noqa: S311  writers that claimed at the same moment part
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
