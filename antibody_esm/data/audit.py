@@ -4,7 +4,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,22 +173,50 @@ def contradictions(
     return every
 
 
-def _repeats(data: Audited, sequences: list[str]) -> list[Finding]:
+class Duplicates(NamedTuple):
+    """Rows that repeat the sequence of an earlier row; audit, report and page all have this count."""
+
+    rows: tuple[int, ...]
+    sequences: int
+    """Number of sequences that occur more than once."""
+    contradictory: list[list[int]]
+    """Rows of each repeated sequence with different labels, see `contradictions`; empty without labels."""
+
+
+def duplicates(
+    sequences: Sequence[str], label: NDArray[np.float64] | None, columns: Iterable[ColumnValues]
+) -> Duplicates:
+    """Return the rows that repeat the sequence of an earlier row.
+
+    Parameters
+    ----------
+    sequences
+        ``n`` sequences that are read.
+    label
+        ``(n,)``; None without labels.
+    columns
+        Columns that are read beside the sequences, ``(n,)`` each.
+    """
     repeated = repeats(sequences)
-    further = [row for rows in repeated for row in rows[1:]]
+    further = tuple(row for rows in repeated for row in rows[1:])
+    contradictory = [] if label is None else contradictions(repeated, label, columns)
+    return Duplicates(further, len(repeated), contradictory)
+
+
+def _repeats(data: Audited, sequences: list[str]) -> list[Finding]:
+    label = None if data.label is None else np.asarray(data.label)
+    rows, number, contradictory = duplicates(sequences, label, data.columns.values())
     findings = [
         Finding(
             "exact duplicates",
-            len(further),
+            len(rows),
             "rows",
-            tuple(further),
-            f"of {len(repeated)} sequences that occur more than once",
+            rows,
+            f"of {number} sequences that occur more than once",
             serious=True,
         )
     ]
-    label = np.asarray(data.label if data.label is not None else ())
-    if len(label) and set(label.tolist()) <= {0.0, 1.0}:
-        contradictory = contradictions(repeated, label, data.columns.values())
+    if label is not None and set(label.tolist()) <= {0.0, 1.0}:
         concerned = tuple(row for rows in contradictory for row in rows)
         findings.append(
             Finding(

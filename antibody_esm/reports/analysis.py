@@ -29,11 +29,11 @@ from antibody_esm.evaluation.overlap import (
     split_by_identity,
 )
 from antibody_esm.evaluation.paired import Comparison, adjust
-from antibody_esm.evaluation.predictions import ContinuousPredictions, Predictions, predictions_of
+from antibody_esm.evaluation.predictions import Predictions, predictions_of
 from antibody_esm.evaluation.scored_predictions import ScoredPredictions
 from antibody_esm.evaluation.slices import Slice, slices
 from antibody_esm.evaluation.ungraded import Ungraded
-from antibody_esm.reports import context, names
+from antibody_esm.reports import context, correlations, names
 from antibody_esm.specs import TrainSpec
 from antibody_esm.unknown import Unknown
 
@@ -173,9 +173,14 @@ class Analysis:
     @cached_property
     def audit(self) -> Audit:
         """Findings of `Dataset.audit` that need neither numbering nor comparison of sequences."""
+        return self.data_as_read.audit(identities=(), numbering=False)
+
+    @property
+    def data_as_read(self) -> Dataset:
+        """The antibodies with the columns that the pipeline reads, and no others."""
         names_read = {column.name for column in columns_read(self.spec, self.data.columns)}
         read = {name: values for name, values in self.data.columns.items() if name in names_read}
-        return replace(self.data, columns=read).audit(identities=(), numbering=False)
+        return replace(self.data, columns=read)
 
     @cached_property
     def scored(self) -> ScoredPredictions:
@@ -266,6 +271,13 @@ class Analysis:
             ]
         )
 
+    @property
+    def verdict(self) -> Comparison | Unknown:
+        """Comparison with the best baseline, which a report opens with; the reason if there is no baseline."""
+        if self.comparisons:
+            return self.comparisons[0]
+        return Unknown("; ".join(dict.fromkeys(self.baselines.absent.values())) or "no baseline was computed")
+
     @cached_property
     def identity(self) -> NDArray[np.float64] | None:
         """Identity of each predicted antibody to the nearest training antibody, 0 to 1.
@@ -348,32 +360,8 @@ class Analysis:
         It is that of all antibodies with a grade, and that of the labelled ones; empty without a grade that is finer
         than the classes. After a cross-validation it is the mean over folds, as for `correlation`.
         """
-        rows, grade, others = self.scored.first, self.data.grade, self.data.ungraded
-        if grade is None or not isinstance(rows, Predictions):
-            return {}
-        of_labelled = {len(rows): self.correlation(grade)}
-        if others is None or self.ungraded is None:
-            return of_labelled
-        parts = (self.data, others)
-        pairs = ContinuousPredictions(
-            target=np.concatenate([each.measurement(grade) for each in parts]),
-            prediction=np.concatenate([rows.probability, self.ungraded.score]),
-            fold=None if self.ungraded.fold is None else np.concatenate([rows.fold, self.ungraded.fold]),
-            clusters=None
-            if rows.clusters is None
-            else cluster([text for each in parts for text in each.identity_sequences], RELATED),
-        )
-        return {len(pairs): ScoredPredictions.of(pairs).intervals["spearman"]} | of_labelled
+        return correlations.graded(self.data, self.scored, self.ungraded)
 
     def correlation(self, name: str) -> Interval:
         """Return Spearman's correlation of predictions with a measurement, for the antibodies that have it."""
-        value = self.data.measurement(name)
-        measured = np.flatnonzero(np.isfinite(value))
-        rows = self.scored.first.subset(measured)
-        predicted, centre = (
-            (rows.probability, None) if isinstance(rows, Predictions) else (rows.prediction, rows.centre)
-        )
-        pairs = ContinuousPredictions(
-            target=value[measured], prediction=predicted, fold=rows.fold, clusters=rows.clusters, centre=centre
-        )
-        return ScoredPredictions.of(pairs).intervals["spearman"]
+        return correlations.correlation(self.data, self.scored, name)

@@ -42,7 +42,7 @@ class Figures:
         self._count = 0
 
     def figure(self, panel: PagePanel, level: int) -> str:
-        """Return the element of a figure, whose title is a heading of this level."""
+        """Return the element of a figure, whose title is a heading of this level; level 0 shows no title."""
         self._count += 1
         description = " ".join([f"{panel.title}.", panel.caption]).strip()
         try:
@@ -52,10 +52,12 @@ class Figures:
             drawn = f"<p class='warn'>This figure could not be drawn: {html.escape(in_one_line(error))}</p>"
         caption = f"<figcaption>{html.escape(panel.caption)}</figcaption>" if panel.caption else ""
         kind = "wide" if panel.size[0] > _WIDE else "narrow"
-        return (
-            f"<figure class='{kind}'><h{level}>{html.escape(panel.title)}</h{level}><div class='scroll'>{drawn}</div>"
-            f"{caption}</figure>"
-        )
+        heading = f"<h{level}>{html.escape(panel.title)}</h{level}>" if level else ""
+        return f"<figure class='{kind}'>{heading}<div class='scroll'>{drawn}</div>{caption}</figure>"
+
+    def bare(self, panels: Iterable[PagePanel]) -> str:
+        """Return the figures of panels without headings, each on a line of its own."""
+        return "".join(self.figure(panel, 0) for panel in panels)
 
     def figures(self, panels: Iterable[PagePanel], level: int = 4) -> str:
         """Return the figures of panels, side by side if there is room."""
@@ -64,6 +66,28 @@ class Figures:
 
 _MEASUREMENTS = 12
 """Most measurements that a page shows; a user's table may have hundreds of columns of numbers."""
+
+
+_PAIRS = 8
+"""Most results whose intervals the first figure of a page shows; a table has all."""
+
+
+def of_verdicts(grid: GridAnalysis) -> list[PagePanel]:
+    """Return the first panels of a page: each result and its best baseline on one axis, one panel for each metric."""
+    panels = []
+    for metric in dict.fromkeys(each.column.first.metric for each in grid.verdicts):
+        pairs = [each for each in grid.verdicts if each.column.first.metric == metric and each.baseline is not None]
+        if not 0 < len(pairs) <= _PAIRS:
+            continue
+        alone = len(grid.reports) == 1
+        draw = partial(plots.verdict, grid.reports[0]) if alone else partial(plots.verdicts, grid, metric)
+        caption = (
+            "Blue: the pipeline. Grey: the best baseline. Both are scored on the same antibodies, so the interval of "
+            "the difference decides, even if these intervals overlap."
+        )
+        title = f"{METRIC[metric].title} with 95 % intervals"
+        panels.append(PagePanel(title, caption, draw, (4.9, 0.65 + 0.36 * 2 * len(pairs))))
+    return panels
 
 
 def of_column(grid: GridAnalysis, column: Column) -> list[PagePanel]:

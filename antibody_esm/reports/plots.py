@@ -76,6 +76,31 @@ def baselines(report: Analysis, ax: "Axes | None" = None) -> "Axes":
     return figures.drawn(ax, figures.forest, entries, report.metric)
 
 
+def verdict(report: Analysis, ax: "Axes | None" = None) -> "Axes":
+    """Draw the score and its interval above that of the best baseline, on one axis."""
+    best = [
+        figures.Entry(report.baseline_title(name), scored.intervals[report.metric], faint=True)
+        for name, scored in report.ranked_baselines[:1]
+    ]
+    entries = [figures.Entry(report.pipeline, report.intervals[report.metric]), *best]
+    return figures.drawn(ax, figures.forest, entries, report.metric)
+
+
+def verdicts(grid: GridAnalysis, metric: str, ax: "Axes | None" = None) -> "Axes":
+    """Draw the scores of a metric in each column, each above that of the best baseline there, on one axis."""
+    several = len({each.row for each in grid.verdicts}) > 1
+    entries = []
+    for each in grid.verdicts:
+        if each.column.first.metric == metric and each.baseline is not None:
+            name = each.label if grid.labels else each.column.title
+            best = each.column.cells[each.baseline].intervals[metric]
+            entries += [
+                figures.Entry(f"{name}: {each.row.name}" if several else name, each.scored.intervals[metric]),
+                figures.Entry(each.baseline.name, best, faint=True),
+            ]
+    return figures.drawn(ax, figures.forest, entries, metric)
+
+
 def comparisons(report: Analysis, ax: "Axes | None" = None) -> "Axes":
     """Draw the differences to the baselines."""
     return figures.drawn(ax, figures.matrix, report.comparisons)

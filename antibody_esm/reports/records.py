@@ -12,7 +12,7 @@ from antibody_esm.evaluation.overlap import Clones, SecondScores
 from antibody_esm.evaluation.paired import Comparison
 from antibody_esm.evaluation.scored_predictions import Pooled
 from antibody_esm.evaluation.slices import Slice
-from antibody_esm.reports import notes, reproduction
+from antibody_esm.reports import notes, reproduction, verdicts
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.grid_analysis import GridAnalysis
 from antibody_esm.unknown import Unknown
@@ -25,6 +25,7 @@ def analysis(report: Analysis) -> dict[str, Any]:
     """Return all of an analysis but the predictions; undefined numbers are None."""
     spec, training = report.spec, report.training
     return summary(report) | {
+        "verdict": verdict(report),
         "notes": list(notes.remarks(report)),
         "label": report.data.label_name,
         "higher_is_better": report.data.higher_is_better,
@@ -56,6 +57,16 @@ def analysis(report: Analysis) -> dict[str, Any]:
         "training_digest": None if training is None else training.digest,
         "versions": reproduction.versions(),
         "reproduce": {"command": reproduction.command(spec, report.data), "python": reproduction.python(report)},
+    }
+
+
+def verdict(report: Analysis) -> dict[str, Any]:
+    """Return the verdict against the best baseline: ``better``, ``worse`` or ``undecided``; None without a baseline."""
+    compared = None if isinstance(report.verdict, Unknown) else report.verdict
+    return {
+        "claim": None if compared is None else compared.verdict,
+        "baseline": None if compared is None else compared.other,
+        "sentence": verdicts.sentence(report),
     }
 
 
@@ -111,11 +122,11 @@ def grid(table: GridAnalysis) -> dict[str, Any]:
         for row in grid_frame(table).to_dict("records")
     ]
     comparisons = {title: [comparison(each) for each in column] for title, column in table.comparisons.items()}
-    each = {"verdicts": verdicts(table)} if table.labels else {}
     return {
+        "verdict": verdicts.of_grid(table),
+        "verdicts": verdict_rows(table),
         "table": rows,
         "comparisons": comparisons,
-        **each,
         "reports": [analysis(report) for report in table.reports],
     }
 
@@ -132,7 +143,7 @@ def predictions(table: GridAnalysis) -> "pd.DataFrame":
     return pd.concat(tables, ignore_index=True)
 
 
-def verdicts(table: GridAnalysis) -> list[dict[str, Any]]:
+def verdict_rows(table: GridAnalysis) -> list[dict[str, Any]]:
     """Return one row for each label and pipeline of a grid: score, best baseline and verdict."""
     return [
         {

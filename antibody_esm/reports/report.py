@@ -166,6 +166,10 @@ class Report(Analysis):
         """Draw the score by identity to the training set. Return the axes."""
         return plots.identity(self, ax)
 
+    def plot_verdict(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the score and its interval, above that of the best baseline. Return the axes."""
+        return plots.verdict(self, ax)
+
     def plot_baselines(self, ax: "Axes | None" = None) -> "Axes":
         """Draw the score and its interval, above those of the baselines. Return the axes."""
         return plots.baselines(self, ax)
