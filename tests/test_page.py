@@ -36,12 +36,12 @@ REPORTS = {
     "grid": lambda: [cross_validated(), cross_validated(extractor=LENGTHS), held_out(OTHER), held_out(FEW)],
 }
 FIGURES = {
-    "cross-validation": 1 + 2 + 2 + 2 + 2 + 1,
-    "few": 1 + 2 + 2 + 2 + 2 + 1,
-    "values": 1 + 2 + 2 + 2,
-    "grid": 1 + 3 * 2 + 4 * 7,
+    "cross-validation": 1 + 2 + 2 + 3 + 2 + 1 + 1,
+    "few": 1 + 2 + 2 + 3 + 2 + 1,
+    "values": 1 + 2 + 2 + 2 + 1,
+    "grid": 1 + 3 * 2 + 4 * 8 + 2,
 }
-"""Verdict, result, ranking, decisions, families and identity, one measurement."""
+"""Verdict, result, ranking, decisions, families and identity, one measurement, map of a cross-validation."""
 
 
 @pytest.fixture(scope="module")

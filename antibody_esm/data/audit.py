@@ -24,6 +24,8 @@ _DOMAIN = 80
 """Fewest residues of a sequence that is expected to be a complete variable domain."""
 _GROUPS = 30
 """Most groups that are listed individually."""
+FEWEST = 10
+"""Fewest antibodies of a group that is listed or drawn: numbers of fewer are mostly chance."""
 _FENCE = 3.0
 """Interquartile ranges beyond the quartiles at which a length is an outlier (Tukey's outer fence)."""
 
@@ -363,9 +365,13 @@ def _balance(data: Audited) -> list[Finding]:
     if data.groups is not None:
         names, group = np.unique(np.array(data.groups), return_inverse=True)
         sizes, positives = np.bincount(group), np.bincount(group, weights=label)
-        for number in np.argsort(-sizes, kind="stable")[:_GROUPS] if len(names) > _GROUPS else range(len(names)):
+        large = np.flatnonzero(sizes >= FEWEST)
+        for number in large[np.argsort(-sizes[large], kind="stable")][:_GROUPS] if len(large) > _GROUPS else large:
             share = f"{positives[number] / sizes[number]:.0%} of {sizes[number]}"
             findings.append(Finding(f"positives in {names[number][:15]}", int(positives[number]), "rows", (), share))
-        if len(names) > _GROUPS:
-            findings.append(Finding("further groups", len(names) - _GROUPS, "groups"))
+        if len(large) > _GROUPS:
+            findings.append(Finding("further groups", len(large) - _GROUPS, "groups"))
+        if len(large) < len(names):
+            held = f"hold {sizes[sizes < FEWEST].sum()} rows together"
+            findings.append(Finding(f"groups of fewer than {FEWEST}", len(names) - len(large), "groups", (), held))
     return findings

@@ -16,6 +16,7 @@ from antibody_esm.data.harvey import harvey
 from antibody_esm.data.jain import jain
 from antibody_esm.data.labelled_tables import read_dataset
 from antibody_esm.data.parts import FRAGMENTS, chains_read
+from antibody_esm.data.recipes import Recipe
 from antibody_esm.data.shehata import shehata
 from antibody_esm.data.spreadsheets import with_sheet
 from antibody_esm.errors import DatasetError
@@ -128,6 +129,7 @@ def load_dataset(
     >>> load_dataset("boughter_flu_cdrs")
     Dataset(358 antibodies, 173 positive)
     """
+    recipe = Recipe.of(locals())
     if fragment is not None and part is not None:
         raise DatasetError(
             "fragment= cuts whole chains, part= declares that sequences are cut already; pass only one of them"
@@ -189,8 +191,9 @@ def load_dataset(
     if species is not None:
         data = replace(data, species=tuple(species))
     if fragment is not None:
-        return data.cut(fragment, chain=chain, species=species, drop=drop)
-    return replace(data, chain=chain or (FRAGMENTS[part].chain if part else data.chain), fragment=part or data.fragment)
+        return data.cut(fragment, chain=chain, species=species, drop=drop).made_by(recipe)
+    which = chain or (FRAGMENTS[part].chain if part else data.chain)
+    return replace(data, chain=which, fragment=part or data.fragment).made_by(recipe)
 
 
 def _complete(data: Dataset, chains: Sequence[str]) -> Dataset:

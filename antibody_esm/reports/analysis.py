@@ -34,6 +34,7 @@ from antibody_esm.evaluation.scored_predictions import ScoredPredictions
 from antibody_esm.evaluation.slices import Slice, slices
 from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.reports import context, correlations, names
+from antibody_esm.reports.embedding_map import EmbeddingMap, HasVectors, embedding_map
 from antibody_esm.specs import TrainSpec
 from antibody_esm.unknown import Unknown
 
@@ -295,6 +296,18 @@ class Analysis:
     def family(self) -> NDArray[np.object_] | None:
         """Family of each antibody of `data`: its group, else its V gene family; None if there is neither."""
         return context.family(self.data)
+
+    @property
+    def family_title(self) -> str:
+        """Name of the families: that of the column of groups, else ``group``; ``V gene family`` without groups."""
+        return "V gene family" if self.data.groups is None else self.data.groups_name or "group"
+
+    @cached_property
+    def embedding_map(self) -> EmbeddingMap | Unknown:
+        """First two principal components of the vectors; the reason if the report was made without vectors."""
+        if not isinstance(self.again, HasVectors):
+            return Unknown("this report was made without vectors")
+        return embedding_map(self.again.vectors)
 
     @cached_property
     def by_family(self) -> dict[str, Slice]:

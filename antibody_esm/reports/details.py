@@ -6,10 +6,14 @@
 import html
 from collections.abc import Callable, Sequence
 
-from antibody_esm.reports import panels, results
+import numpy as np
+
+from antibody_esm.evaluation.interval import compact
+from antibody_esm.reports import elements, panels, results
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.elements import Part
 from antibody_esm.reports.grid_analysis import GridAnalysis
+from antibody_esm.reports.worst_errors import worst_errors
 
 
 def figures_of(report: Analysis, figures: panels.Figures) -> list[Part]:
@@ -21,9 +25,38 @@ def figures_of(report: Analysis, figures: panels.Figures) -> list[Part]:
     ]
 
 
+def errors(report: Analysis, figures: panels.Figures) -> list[Part]:
+    """Return the table of the worst errors, by name."""
+    table = worst_errors(report)
+    if table.empty:
+        return []
+    heads = ["", *(report.family_title if name == "family" else str(name) for name in table.columns[1:])]
+    lines = [("", [html.escape(_cell(value)) for value in row]) for row in table.itertuples(index=False)]
+    what = "largest differences" if report.spec.is_regression else "wrong predictions that are the most confident"
+    caption = (
+        f"The {len(lines)} {what}. A label may be wrong too: measure again before you blame the model. "
+        "Report.worst_errors has more."
+    )
+    return [Part("Worst errors", elements.table(heads, lines, caption, last="errors"))]
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float | np.floating):
+        return "" if np.isnan(value) else compact(float(f"{value:.3g}"))
+    return str(value)
+
+
+def embedding_map(report: Analysis, figures: panels.Figures) -> list[Part]:
+    """Return the map of the vectors, if these are at hand."""
+    shown = panels.of_map(report)
+    return [Part(shown[0].title, figures.bare(shown))] if shown else []
+
+
 PARTS: tuple[Callable[[Analysis, panels.Figures], Sequence[Part]], ...] = (
     results.metrics,
     figures_of,
+    errors,
+    embedding_map,
 )
 """Functions of the parts of a report, in the order of the page; each returns no part if there is nothing to show."""
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import NamedTuple
 
+from antibody_esm.reports.citations import linked
+
 
 class Part(NamedTuple):
     """Part of a page below a heading, with an entry in its table of contents."""
@@ -46,8 +48,8 @@ def contents(parts: Sequence[Part]) -> str:
 
 
 def sentence(text: str) -> str:
-    """Return a sentence as HTML, in which intervals stay on one line."""
-    return re.sub(r"\[[^\]]*\]", r"<span class='nobr'>\g<0></span>", html.escape(text))
+    """Return a sentence as HTML, in which intervals stay on one line, and citations are links."""
+    return re.sub(r"\[[^\]]*\]", r"<span class='nobr'>\g<0></span>", linked(text))
 
 
 def warning(text: str) -> str:
@@ -89,8 +91,8 @@ def table(heads: Sequence[str], lines: Sequence[tuple[str, list[str]]], caption:
 
 
 def facts(values: dict[str, str]) -> str:
-    """Return a list of names and values, without empty values."""
-    lines = (f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in values.items() if value)
+    """Return a list of names and values, without empty values; citations are links."""
+    lines = (f"<dt>{html.escape(name)}</dt><dd>{linked(value)}</dd>" for name, value in values.items() if value)
     return f"<dl>{''.join(lines)}</dl>"
 
 

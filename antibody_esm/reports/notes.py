@@ -231,7 +231,8 @@ def groups(data: Dataset, spec: TrainSpec) -> list[str]:
     """Return the note on groups that were divided between folds, if there are any."""
     if data.groups is None or spec.split.by in ("group", "family"):
         return []
-    return ["Groups were not kept together: antibodies of one group may be in several folds."]
+    name = data.groups_name or "group"
+    return [f"Groups were not kept together: antibodies of one {name} may be in several folds."]
 
 
 def repeated(data: Dataset, spec: TrainSpec) -> list[str]:

@@ -62,6 +62,7 @@ def _verdicts(grid: GridAnalysis) -> str:
     for each in grid.verdicts:
         metric, report = each.column.first.metric, each.column.first
         better = {True: "high is better", False: "low is better", None: ""}[report.data.higher_is_better]
+        better = better if grid.labels else ""
         against, claim = "none", ""
         if each.baseline is not None and each.comparison is not None:
             score = short(each.column.cells[each.baseline].intervals[metric].estimate, 3)
@@ -74,7 +75,8 @@ def _verdicts(grid: GridAnalysis) -> str:
             name + (f"<br><span class='small'>{better}</span>" if better else ""),
             *([html.escape(each.row.name + part)] if several else []),
             f"{report.number[0]:,}",
-            (f"{METRIC[metric].title} " if len(metrics) > 1 else "") + estimate(each.scored, metric),
+            (f"{METRIC[metric].title} " if len(metrics) > 1 else "")
+            + f"<span class='nobr'>{estimate(each.scored, metric)}</span>",
             against,
             claim,
         ]
@@ -84,4 +86,4 @@ def _verdicts(grid: GridAnalysis) -> str:
     family = next((each.comparison.family for each in grid.verdicts if each.comparison), 0)
     caption = "Verdicts are against the best baseline"
     caption += f", with Holm's correction for all {family} comparisons of this page." if family > 1 else "."
-    return elements.table(heads, lines, caption, last="text")
+    return elements.table(heads, lines, caption, last="text verdicts" if several else "text")

@@ -15,6 +15,7 @@ from antibody_esm.evaluation.slices import Slice
 from antibody_esm.reports import notes, reproduction, verdicts
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.grid_analysis import GridAnalysis
+from antibody_esm.reports.worst_errors import worst_errors
 from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def analysis(report: Analysis) -> dict[str, Any]:
         "graded": {str(number): interval(value) for number, value in report.graded.items()},
         "by_family": {name: part(value) for name, value in report.by_family.items()},
         "by_identity": {name: part(value) for name, value in report.by_identity.items()},
+        "worst_errors": errors(report),
         "overlap": None if report.overlap is None else report.overlap._asdict(),
         "clones": None if report.clones is None else clones(report.clones, report.second),
         "openings": report.openings,
@@ -56,7 +58,7 @@ def analysis(report: Analysis) -> dict[str, Any]:
         "data_digest": report.data.digest,
         "training_digest": None if training is None else training.digest,
         "versions": reproduction.versions(),
-        "reproduce": {"command": reproduction.command(spec, report.data), "python": reproduction.python(report)},
+        "reproduce": {"command": reproduction.command_of(report), "python": reproduction.python(report)},
     }
 
 
@@ -68,6 +70,14 @@ def verdict(report: Analysis) -> dict[str, Any]:
         "baseline": None if compared is None else compared.other,
         "sentence": verdicts.sentence(report),
     }
+
+
+def errors(report: Analysis) -> list[dict[str, Any]]:
+    """Return the ten worst errors, one row each; see `Report.worst_errors`."""
+    return [
+        {str(name): value if isinstance(value, str | int) else number(value) for name, value in row.items()}
+        for row in worst_errors(report).to_dict("records")
+    ]
 
 
 def summary(report: Analysis) -> dict[str, Any]:

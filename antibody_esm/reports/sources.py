@@ -74,8 +74,8 @@ def reproduce(grid: GridAnalysis, figures: panels.Figures) -> list[Part]:
     parts = []
     for name, report in grid.named:
         heading = "" if len(grid.reports) == 1 else f"<h3>{html.escape(name)}</h3>"
-        words, python = reproduction.command(report.spec, report.data), reproduction.python(report)
-        command = f"<pre><code>{html.escape(words)} data=...</code></pre>" if words else ""
+        words, python = reproduction.shell(report), reproduction.python(report)
+        command = f"<pre><code>{html.escape(words)}</code></pre>" if words else ""
         spec = json.dumps(json.loads(report.spec.model_dump_json()), indent=2)
         prints = {"fingerprint of the training": report.spec.fingerprint}
         parts.append(
@@ -84,8 +84,11 @@ def reproduce(grid: GridAnalysis, figures: panels.Figures) -> list[Part]:
         )
     text = (
         "With the versions above and the data of these digests, the lines below reproduce the numbers. On another "
-        "machine, the last digits may differ. In the command, <code>data=</code> names the data set or table."
+        "machine, the last digits may differ. Tables are named as they were passed to load_dataset; of an absolute "
+        "path, only the name of the file is written."
     )
+    if any((reproduction.shell(report) or "").endswith("data=...") for report in grid.reports):
+        text += " In the command, <code>data=...</code> stands for the data set or table."
     return [Part("How to reproduce it", f"<p>{text}</p>{''.join(parts)}")]
 
 
