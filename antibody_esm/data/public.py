@@ -20,6 +20,7 @@ from antibody_esm.data.recipes import Recipe
 from antibody_esm.data.shehata import shehata
 from antibody_esm.data.spreadsheets import with_sheet
 from antibody_esm.errors import DatasetError
+from antibody_esm.licences import DATA, refusal
 from antibody_esm.numbering import NANOBODY_SPECIES
 from antibody_esm.sequences import Chain
 
@@ -149,6 +150,8 @@ def load_dataset(
             )
         if labels is not None and not isinstance(labels, str):
             raise DatasetError(f"labels= of {source!r} must be a name, got a {type(labels).__name__}")
+        if reason := refusal(source, DATA[source]):
+            raise DatasetError(reason)
         data = _NAMED[source](*(() if labels is None else (labels,)))
         if label is not None:
             origin = replace(data.provenance, rule="the measured values of each label")
@@ -241,7 +244,7 @@ def _boughter_flu_cdrs(labels: str = "published") -> Dataset:
             source="influenza antibodies, CDR loops 1-3 of each chain joined; package aims-immune 0.9.3",
             rule="0: binds 0 or 1 ligands of the panel, 1: binds 2 or more",
             citation="Boughter et al., eLife 2020, doi:10.7554/eLife.61393",
-            licence="MIT",
+            licence=DATA["boughter_flu_cdrs"].name,
             sha256=digests,
             counts=counts,
         ),

@@ -43,8 +43,8 @@ class Report(Analysis):
     >>> trainer = Trainer(DescriptorSpec(descriptors=("net_charge",)), "logreg", SplitSpec(folds=3))
     >>> report = trainer.cross_validate(load_dataset("boughter_flu_cdrs"))
     >>> report
-    <Report: cross-validation of descriptors (descriptors=('net_charge',)) + logreg, classification of 358 antibodies,
-    ROC AUC ... (mean of 3 folds); print(report) shows all>
+    <Report: cross-validation of descriptors (descriptors=('net_charge',)) + logreg (standardize=True),
+    classification of 358 antibodies, ROC AUC ... (mean of 3 folds); print(report) shows all>
     >>> report.intervals["roc_auc"].claimed
     False
     """

@@ -132,7 +132,7 @@ def overrides(spec: TrainSpec) -> list[str] | None:
     if not spec.use_columns:
         model.append("use_columns=false")
     chosen = spec.classifier.kind
-    learnt = [f"classifier={chosen}", *_fields("classifier", spec.classifier, presets.ESTIMATORS[chosen])]
+    learnt = [f"classifier={chosen}", *_fields("classifier", spec.classifier, presets.classifier(chosen, extractor))]
     others = [
         override
         for field in TrainSpec.model_fields
