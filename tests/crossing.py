@@ -28,6 +28,7 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "classifier": (*CLASSIFIERS, *REGRESSORS),
     "split": ("antibody", "identity", "group", "family", "fold"),
     "decision": ("none", "sigmoid", "threshold"),
+    "tune": ("none", "grid", "pca"),
     "storage": ("float32", "float16", "int8"),
     "pairs": ("apart", "joined"),
     "columns": ("without", "with"),
@@ -49,6 +50,7 @@ class Cell(NamedTuple):
     classifier: str
     split: str
     decision: str
+    tune: str
     storage: str
     pairs: str
     columns: str

@@ -14,7 +14,7 @@ from antibody_esm.data.dataset import Dataset
 from antibody_esm.evaluation.intervals import short
 from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.evaluation.scored_predictions import ScoredPredictions
-from antibody_esm.reports import elements, notes, panels, reproduction
+from antibody_esm.reports import elements, notes, panels, reproduction, tuning_panel
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.context import MANY
 from antibody_esm.reports.grid_analysis import Column, GridAnalysis
@@ -180,6 +180,7 @@ def _detail(report: Analysis, name: str, figures: panels.Figures, *, alone: bool
     """Return the figures and all metrics of one report."""
     parts = [
         "" if alone else _notes(report),
+        tuning_panel.section(report),
         "<h3>Every metric</h3>" + _metrics(report),
         "".join(
             f"<h3>{heading}</h3>{f'<p>{caption}</p>' if caption else ''}{figures.figures(group)}"

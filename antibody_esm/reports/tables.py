@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from antibody_esm.evaluation.intervals import short
 from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.evaluation.scored_predictions import ScoredPredictions
-from antibody_esm.reports import notes
+from antibody_esm.reports import notes, tuning_panel
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.grid_analysis import Column, GridAnalysis, Row, Verdict
 
@@ -34,6 +34,7 @@ def text(report: Analysis) -> str:
         lines += ["", f"{METRIC[report.metric].title} of baselines"]
         lines += [_line(title, scored, report.metric, width) for title, scored in ranked]
         lines += ["", *textwrap.wrap(report.comparisons[0].sentence(subject=False), _LINE)]
+    lines += tuning_panel.lines(report)
     rest = notes.remarks(report)[len(warnings) :]
     return "\n".join([*lines, *("\n" + textwrap.fill(remark, _LINE) for remark in rest)])
 
@@ -52,6 +53,7 @@ def notebook(report: Analysis) -> str:
     return (
         f"<h3>{html.escape(report.title)}</h3><p>{html.escape(report.counts)}</p>{warnings}"
         f"<table><thead><tr>{head}</tr></thead><tbody>{metrics}{between}{baselines}</tbody></table>"
+        + tuning_panel.notebook(report)
         + "".join(f"<p>{html.escape(sentence)}</p>" for sentence in rest)
     )
 
@@ -118,6 +120,7 @@ def _grid_lines(grid: GridAnalysis, columns: Sequence[Column]) -> list[str]:
     lines.append("")
     for column in columns:
         lines += _paragraphs([f"{column.title}: {column.first.counts}.", *notes.sentences(grid, column)])
+        lines += _paragraphs(tuning_panel.of_column(column))
         if not column.first.is_cross_validation:
             lines += _paragraphs(notes.unclaimed({metric: column.first.intervals[metric]}))
     return lines
