@@ -160,7 +160,7 @@ def refused() -> Iterator[None]:
         for problem in error.errors():
             # pydantic's path also names the model and a classifier's kind; an override does not.
             place = ".".join(str(part) for part in problem["loc"] if part != "train" and part not in presets.ESTIMATORS)
-            given = f" (given: {problem['input']})" if place else ""  # the whole tree is no help
-            text = problem["msg"].removeprefix("Value error, ") + given
+            value = f" (given: {problem['input']})" if place else ""  # the whole tree is no help
+            text = problem["msg"].removeprefix("Value error, ") + value
             print(f"error: {place}: {text}" if place else f"error: {text}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from error

@@ -279,14 +279,14 @@ def _difference(models: Mapping[str, Predictor | FittedModel]) -> str:
     return ""
 
 
-def _of_one_model(one: AnyExtractorSpec, other: AnyExtractorSpec) -> bool:
+def _of_one_model(first: AnyExtractorSpec, second: AnyExtractorSpec) -> bool:
     """Return True if two extractors are the same, or views of one language model."""
-    if one.address == other.address:
+    if first.address == second.address:
         return True
-    views = [without_columns(each.pin()) for each in (one, other)]
+    views = [without_columns(each.pin()) for each in (first, second)]
     models = [each.of_one_pass for each in views if isinstance(each, ExtractorSpec)]
     named = [each.model_copy(update={"model": "any", "revision": None}) for each in models]
-    return len(named) == 2 and named[0] == named[1] and columns_of(one) == columns_of(other)
+    return len(named) == 2 and named[0] == named[1] and columns_of(first) == columns_of(second)
 
 
 def labelled(spec: TrainSpec, data: Dataset) -> dict[str, Dataset]:

@@ -18,6 +18,7 @@ from antibody_esm import (
     EmbeddingStore,
     EnsembleSpec,
     ExtractorSpec,
+    KNeighborsSpec,
     LinearSVMSpec,
     Predictor,
     RandomForestSpec,
@@ -58,6 +59,7 @@ LOOPS = ("loop", "loops", "both loops")
 """Kinds of fragments in which no variable domain is recognised."""
 CLASSIFIERS: dict[str, EstimatorSpec] = {
     **presets.ESTIMATORS,
+    "knn": KNeighborsSpec(n_neighbors=3),
     "random_forest": RandomForestSpec(n_estimators=3),
     "linear_svm": LinearSVMSpec(calibration_folds=2),
     "xgboost": XGBoostSpec(n_estimators=3),
@@ -158,7 +160,10 @@ class Bench:
 
     def trainer(self, cell: Cell) -> Trainer:
         extractor, classifier = self.extractor(cell), CLASSIFIERS[cell.classifier]
-        options = {"decision": DECISIONS[cell.decision], "pca": COMPONENTS if cell.tune == "pca" else None}
+        options: dict[str, Any] = {
+            "decision": DECISIONS[cell.decision],
+            "pca": COMPONENTS if cell.tune == "pca" else None,
+        }
         options |= {"tune": self.tune(cell), "store": self.store, "runtime": RUNTIME}
         return Trainer(extractor, classifier, SPLITS[cell.split], **options)
 

@@ -197,7 +197,7 @@ def of_training_by_command(bench: Bench, cell: Cell) -> Numbers:
     ]
     tune = bench.tune(cell)
     if tune is not None:
-        overrides += [f"tune.grid={_override(tune.grid.plain())}", f"tune.folds={tune.folds}"]
+        overrides += [f"tune.grid={_override(tune.model_dump(mode='json')['grid'])}", f"tune.folds={tune.folds}"]
     overrides += [f"pca={COMPONENTS}"] if cell.tune == "pca" else []
     model = ["model=descriptors"] if isinstance(extractor, DescriptorSpec) else []
     data = [f"data={table}", f"data.label={cell.task}", *reading, f"classifier={cell.classifier}"]

@@ -45,17 +45,17 @@ def tried_within(
         study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
     finally:
         optuna.logging.set_verbosity(level)
-    known: dict[int, float] = {}
+    scores: dict[int, float] = {}
     for _ in range(_ASKED * most):
-        if len(known) == most or (known and ends is not None and time.monotonic() >= ends):
+        if len(scores) == most or (scores and ends is not None and time.monotonic() >= ends):
             return
         trial = study.ask()
         number = _proposed(trial, choices)
-        if number not in known:
-            known[number] = goodness(number)
-        study.tell(trial, known[number])
-    rest = [number for number in range(len(choices)) if number not in known]
-    for number in random.Random(seed).sample(rest, most - len(known)):  # noqa: S311  no secret
+        if number not in scores:
+            scores[number] = goodness(number)
+        study.tell(trial, scores[number])
+    rest = [number for number in range(len(choices)) if number not in scores]
+    for number in random.Random(seed).sample(rest, most - len(scores)):  # noqa: S311  no secret
         if ends is not None and time.monotonic() >= ends:
             return
         goodness(number)

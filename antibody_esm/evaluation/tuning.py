@@ -116,18 +116,22 @@ class Procedure:
             If a budget needs Optuna, which is not installed.
         """
         every = [_Part.of(self, rows, division) for rows in parts]
+        from joblib import effective_n_jobs
+
         n, minutes = len(self.candidates), self.spec.minutes
         trials = min(self.spec.trials or n, n)
         with self._working(len(every) * trials) as done:
             if trials < n or minutes is not None:
-                seconds = None if minutes is None else 60 * minutes / len(every)
+                at_once = min(effective_n_jobs(self._workers or -1), len(every))
+                seconds = None if minutes is None else 60 * minutes * at_once / len(every)
                 jobs = [(part, number, done, seconds) for number, part in enumerate(every)]
-                # folds with a limit of time run one after the other, so that each has its share
-                found = in_threads(self._within_budget, jobs, self._workers if minutes is None else 1)
+                scores_of_parts = in_threads(self._within_budget, jobs, self._workers)
             else:
                 scores = in_threads(self._mean, [(part, i, done) for part in every for i in range(n)], self._workers)
-                found = [dict(enumerate(scores[i : i + n])) for i in range(0, len(scores), n)]
-        return [Selection(self.best(each), each, len(part.inner)) for each, part in zip(found, every, strict=True)]
+                scores_of_parts = [dict(enumerate(scores[i : i + n])) for i in range(0, len(scores), n)]
+        return [
+            Selection(self.best(each), each, len(part.inner)) for each, part in zip(scores_of_parts, every, strict=True)
+        ]
 
     def predictions(
         self, numbers: Sequence[int], folds: Sequence[Fold], division: Division, others: Sequence[Any] = ()
@@ -209,7 +213,7 @@ class Procedure:
             "parts": [part.digest(view) for view in sorted(views)],
             "candidates": [candidate.identity for candidate in self.candidates],
             "tune": self.spec.canonical_json,
-            "seconds": seconds,
+            "number": number,
         }
         return {int(candidate): score for candidate, score in self.results.once(identity, compute)}
 
@@ -301,7 +305,7 @@ class _Part:
 
     rows: Indices
     division: Division
-    """Of these rows, by the outer split."""
+    """Division of these rows by the outer split."""
     inner: list[Fold]
     """Indices among all rows."""
     place: Indices
