@@ -139,13 +139,13 @@ class Benchmark:
             raise ValueError(f"tests must be a list, got {tests!r}")
         product_of_lists = (
             TrainSpec(
-                extractor=presets.extractor(extractor),
-                classifier=presets.classifier(classifier),
+                extractor=extractor,
+                classifier=presets.classifier(classifier, extractor),
                 split=split or SplitSpec(),
                 decision=decision or DecisionSpec(),
                 tune=TuneSpec(grid=tune) if isinstance(tune, Mapping) else tune,
             )
-            for extractor, classifier in product(extractors, classifiers)
+            for extractor, classifier in product(map(presets.extractor, extractors), classifiers)
         )
         self.pipelines = tuple(product_of_lists) if pipelines is None else tuple(dict.fromkeys(pipelines))
         self._by_default = by_default or (split is None and pipelines is None)

@@ -4,6 +4,7 @@ Hydra's parser reads an override, presets supply the fields of a group, and pyda
 `Run.compose`. These functions have no state, so that notebooks can call them too.
 """
 
+import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,11 +17,12 @@ import typer
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from antibody_esm import presets
 from antibody_esm.specs.base import Spec
+from antibody_esm.specs.ensembles import AnyExtractorSpec
 from antibody_esm.specs.extractors import ExtractorSpec
 from antibody_esm.specs.tuning import TuneSpec
 
@@ -56,6 +58,8 @@ def applied(overrides: Sequence[str], tree: Mapping[str, Any]) -> dict[str, Any]
         filled["tune"] = {"grid": {}, **defaults}
     for key, value in values:
         _set(filled, key, value)
+    if "classifier.standardize" not in [key for key, _ in values]:
+        filled["classifier"] |= _standardization(chosen["classifier"], filled["extractor"])
     return filled
 
 
@@ -114,6 +118,16 @@ def _presets(chosen: Mapping[str, Any]) -> dict[str, Any]:
             raise invalid(group, chosen[group], f"choose one of {', '.join(choices)}{otherwise}")
         branches[branch] = _tree(choices[chosen[group]])
     return branches
+
+
+def _standardization(classifier: str, extractor: Any) -> dict[str, Any]:
+    """Return the field by which a preset suits the features of an extractor; see `presets.classifier`."""
+    try:
+        spec = TypeAdapter[AnyExtractorSpec](AnyExtractorSpec).validate_json(json.dumps(extractor))
+    except ValidationError:
+        return {}  # `Run.compose` raises the error
+    fields = _tree(presets.classifier(classifier, spec))
+    return {name: fields[name] for name in fields if name == "standardize"}
 
 
 def _tree(spec: Spec) -> dict[str, Any]:

@@ -78,16 +78,42 @@ def one_model(choice: str | Path | AnyExtractorSpec) -> ExtractorSpec:
     return chosen
 
 
-def classifier(choice: str | ClassifierSpec | RegressorSpec) -> ClassifierSpec | RegressorSpec:
+def classifier(
+    choice: str | ClassifierSpec | RegressorSpec, extractor: AnyExtractorSpec | None = None
+) -> ClassifierSpec | RegressorSpec:
     """Return the spec of a classifier or regressor from a preset's name, or a spec as it is.
+
+    Parameters
+    ----------
+    choice
+        Name or spec.
+    extractor
+        Extractor whose features are read. Descriptors have many units, so a preset that depends on the scale of
+        features standardizes them.
 
     Raises
     ------
     ValueError
         If there is no preset of this name; the message lists the presets.
+
+    Examples
+    --------
+    >>> classifier("logreg", DescriptorSpec())
+    LogisticRegressionSpec(standardize=True)
+    >>> classifier(LogisticRegressionSpec(), DescriptorSpec())
+    LogisticRegressionSpec()
     """
-    # Any spec passes here, and TrainSpec refuses others.
-    return _choose(choice, ESTIMATORS, Spec, "classifier", "or a classifier spec")  # type: ignore[return-value]  # see above
+    spec = _choose(choice, ESTIMATORS, Spec, "classifier", "or a classifier spec")
+    unlike = isinstance(choice, str) and extractor is not None and _has_units(extractor)
+    if unlike and getattr(spec, "standardize", None) is False:
+        spec = spec.model_copy(update={"standardize": True})
+    return spec  # type: ignore[return-value]  # any spec passes here, and TrainSpec refuses others
+
+
+def _has_units(spec: AnyExtractorSpec) -> bool:
+    """Return True if a spec has descriptors of several units; counts of k-mers have one."""
+    members = spec.of_sequences if isinstance(spec, EnsembleSpec) else (spec,)
+    return any(isinstance(member, DescriptorSpec) and set(member.descriptors) != {"kmers"} for member in members)
 
 
 def _choose(

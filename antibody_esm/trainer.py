@@ -61,7 +61,8 @@ class Trainer:
         Language model: a preset's name, a local folder, an `ExtractorSpec`, an `EnsembleSpec` of several, or a
         `DescriptorSpec`, which needs none.
     classifier
-        A preset's name or a spec; for continuous labels a regressor, such as ``"ridge"``.
+        A preset's name or a spec; for continuous labels a regressor, such as ``"ridge"``. With descriptors, a preset
+        that depends on the scale of features standardizes them; a spec is taken as it is.
     split
         Folds of the cross-validation; by default ten, stratified and shuffled; five, repeated twenty times, for fewer
         than 45 antibodies with continuous labels.
@@ -117,9 +118,10 @@ class Trainer:
         store: str | Path | Store | None = None,
         runtime: RuntimeSpec | None = None,
     ) -> None:
+        chosen = presets.extractor(extractor)
         self.spec = TrainSpec(
-            extractor=presets.extractor(extractor),
-            classifier=presets.classifier(classifier),
+            extractor=chosen,
+            classifier=presets.classifier(classifier, chosen),
             split=split or SplitSpec(),
             decision=decision or DecisionSpec(),
             use_columns=use_columns,

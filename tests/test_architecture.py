@@ -20,7 +20,7 @@ ROOT = Path(antibody_esm.__file__).parent
 
 # Lowest first; a module imports only from rows above its own, or from its own room.
 LAYERS = [
-    {"choices", "deprecation", "errors", "processes", "threads", "unknown"},
+    {"choices", "deprecation", "errors", "licences", "processes", "threads", "unknown"},
     {"files"},
     {"folders", "limits", "result_cache"},
     {"trusted_types", "ubjson"},

@@ -25,6 +25,7 @@ from antibody_esm import (
     EmbeddingStore,
     EnsembleSpec,
     ExtractorSpec,
+    LogisticRegressionSpec,
     Predictor,
     RidgeSpec,
     RuntimeSpec,
@@ -112,7 +113,7 @@ def test_the_encoder_is_that_of_scikit_learn(rows: list[tuple[int, ...]], others
 
 
 def test_scores_are_those_of_a_pipeline_that_is_written_by_hand() -> None:
-    report = Trainer(CHARGES, "logreg", SPLIT).cross_validate(DATA)
+    report = Trainer(CHARGES, LogisticRegressionSpec(), SPLIT).cross_validate(DATA)
     vectors = embed(DATA.sequences, CHARGES).astype(float)
     X = pd.DataFrame(vectors).assign(isotype=TABLE["isotype"].fillna("absent"), ph=TABLE["ph"])
     X.columns = X.columns.astype(str)

@@ -247,13 +247,15 @@ def _complete(reports: "Report | GridReport") -> tuple[dict[str, Any], str]:
     Metrics of several labels are those of each, ``targets``, and the verdicts corrected for all of them.
     """
     from antibody_esm.reports.grid import GridReport
-    from antibody_esm.reports.records import verdicts
+    from antibody_esm.reports.records import verdict_rows
+    from antibody_esm.reports.verdicts import of_grid
 
     each = reports.reports if isinstance(reports, GridReport) else (reports,)
     try:
         metrics = [report.to_dict() for report in each]
         if isinstance(reports, GridReport):
-            return {"targets": _by_label(each, metrics), "verdicts": verdicts(reports)}, str(reports)
+            facts = {"verdict": of_grid(reports), "verdicts": verdict_rows(reports)}
+            return {"targets": _by_label(each, metrics)} | facts, str(reports)
         return metrics[0], str(reports)
     except RECOVERABLE as error:
         logger.warning("metrics.json holds only scores: %s", in_one_line(error))

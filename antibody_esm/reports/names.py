@@ -51,6 +51,18 @@ _PINNED = ("digest", "layer", "max_length")
 """Fields that pinning an extractor fills in."""
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, as in ``1 data set`` and ``2 data sets``.
+
+    Examples
+    --------
+    >>> counted(1, "pipeline"), counted(1200, "antibody")
+    ('1 pipeline', '1,200 antibodies')
+    """
+    plural = noun.removesuffix("y") + "ies" if noun.endswith("y") else noun + "s"
+    return f"{number:,} {noun if number == 1 else plural}"
+
+
 def baseline_title(name: BaselineName, *, continuous: bool, paired: bool = False) -> str:
     """Return the name of a baseline in tables."""
     if continuous and name == "majority":

@@ -12,6 +12,7 @@ from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.evaluation.tuned import Selection, Tuned, validation_to_dict
 from antibody_esm.reports import elements
 from antibody_esm.reports.analysis import Analysis
+from antibody_esm.reports.elements import Part
 from antibody_esm.reports.grid_analysis import Column
 from antibody_esm.specs.tuning import Choice, described, plain
 
@@ -34,7 +35,7 @@ def lines(report: Analysis) -> list[str]:
         first, *more = textwrap.wrap(choice, _LINE - width) or [""]
         table += [f"{name:<{width}}{first}", *(" " * width + line for line in more)]
     return [
-        *("", "Choices on the training antibodies of each fold"),
+        "Choices on the training antibodies of each fold",
         *table,
         *(line for sentence in sentences(report) for line in ("", *textwrap.wrap(sentence, _LINE))),
     ]
@@ -52,11 +53,11 @@ def notebook(report: Analysis) -> str:
     return table + "".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences(report))
 
 
-def section(report: Analysis) -> str:
-    """Return the part of a page; empty if nothing was tuned."""
+def parts(report: Analysis, figures: object) -> list[Part]:
+    """Return the part of a page; none if nothing was tuned."""
     tuned = report.tuned
     if tuned is None:
-        return ""
+        return []
     rows = [("", [html.escape(cell) for cell in row]) for row in _rows(report, tuned)]
     table = elements.table(
         _heads(report), rows, "Each fold chose on its training antibodies; the test score is that of its choice."
@@ -66,10 +67,8 @@ def section(report: Analysis) -> str:
     every = [("", [html.escape(described(tuned.candidates[number])), short(score, 3)]) for number, score in scores]
     note = "Means of the inner folds of all antibodies, which choose; the best one is optimistic."
     candidates = elements.table(["candidate", metric], every, note)
-    return (
-        f"<h3>Tuning</h3>{elements.bullets(sentences(report))}{table}"
-        f"<details><summary>All candidates on all antibodies</summary>{candidates}</details>"
-    )
+    folded = f"<details><summary>All candidates on all antibodies</summary>{candidates}</details>"
+    return [Part("Tuning", f"{elements.bullets(sentences(report))}{table}{folded}")]
 
 
 def record(report: Analysis) -> dict[str, Any]:
