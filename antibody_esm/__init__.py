@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         SplitSpec,
         SVRSpec,
         TrainSpec,
+        TuneSpec,
         XGBoostRegressorSpec,
         XGBoostSpec,
     )
@@ -84,6 +85,7 @@ _HOME = {
     "StoreError": "errors",
     "TrainSpec": "specs",
     "Trainer": "trainer",
+    "TuneSpec": "specs",
     "XGBoostRegressorSpec": "specs",
     "XGBoostSpec": "specs",
     "compare": "evaluation.paired",
@@ -131,6 +133,7 @@ __all__ = [
     "StoreError",
     "TrainSpec",
     "Trainer",
+    "TuneSpec",
     "XGBoostRegressorSpec",
     "XGBoostSpec",
     "compare",

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from difflib import get_close_matches
 from itertools import product
 from typing import Any
 
@@ -23,6 +24,7 @@ from antibody_esm import presets
 from antibody_esm.specs.base import Spec
 from antibody_esm.specs.ensembles import AnyExtractorSpec
 from antibody_esm.specs.extractors import ExtractorSpec
+from antibody_esm.specs.tuning import TuneSpec
 
 GROUPS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "model": ("extractor", presets.EXTRACTORS),
@@ -51,6 +53,9 @@ def applied(overrides: Sequence[str], tree: Mapping[str, Any]) -> dict[str, Any]
     for key, value in values:
         if key == "extractor.model" and isinstance(value, str) and value:
             filled["extractor"] = _tree(ExtractorSpec(model=value))
+    if filled.get("tune", 0) is None and any(key.startswith("tune.") for key, _ in values):
+        defaults = {name: field.get_default() for name, field in TuneSpec.model_fields.items() if name != "grid"}
+        filled["tune"] = {"grid": {}, **defaults}
     for key, value in values:
         _set(filled, key, value)
     if "classifier.standardize" not in [key for key, _ in values]:
@@ -140,7 +145,10 @@ def _set(tree: dict[str, Any], key: str, value: Any) -> None:
         return
     fields = [name for name in tree[branch] if name not in ("kind", "format")]
     if len(inner) != 1 or inner[0] not in fields:
-        raise invalid(key, value, f"unknown key; choose one of {', '.join(f'{branch}.{name}' for name in fields)}")
+        every = [f"{branch}.{name}" for name in fields]
+        near = get_close_matches(key, every, 1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise invalid(key, value, f"unknown key; choose one of {', '.join(every)}{meant}")
     tree[branch][inner[0]] = value
 
 
@@ -166,5 +174,7 @@ def refused() -> Iterator[None]:
         for problem in error.errors():
             # pydantic's path also names the model and a classifier's kind; an override does not.
             place = ".".join(str(part) for part in problem["loc"] if part != "train" and part not in presets.ESTIMATORS)
-            print(f"error: {place}: {problem['msg']} (given: {problem['input']})", file=sys.stderr)  # noqa: T201
+            value = f" (given: {problem['input']})" if place else ""  # the whole tree is no help
+            text = problem["msg"].removeprefix("Value error, ") + value
+            print(f"error: {place}: {text}" if place else f"error: {text}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from error

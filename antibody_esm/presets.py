@@ -10,22 +10,11 @@ from antibody_esm.choices import DEFAULT_EXTRACTOR as DEFAULT_EXTRACTOR
 from antibody_esm.specs.base import Spec
 from antibody_esm.specs.descriptors import DescriptorSpec
 from antibody_esm.specs.ensembles import AnyExtractorSpec, EnsembleSpec
-from antibody_esm.specs.estimators import (
-    ClassifierSpec,
-    ElasticNetSpec,
-    GaussianProcessRegressorSpec,
-    GaussianProcessSpec,
-    KNeighborsSpec,
-    LinearSVMSpec,
-    LogisticRegressionSpec,
-    RandomForestSpec,
-    RegressorSpec,
-    RidgeSpec,
-    SVRSpec,
-    XGBoostRegressorSpec,
-    XGBoostSpec,
-)
+from antibody_esm.specs.estimators import ClassifierSpec, RegressorSpec
 from antibody_esm.specs.extractors import ExtractorSpec
+from antibody_esm.specs.named import CLASSIFIERS as CLASSIFIERS
+from antibody_esm.specs.named import ESTIMATORS as ESTIMATORS
+from antibody_esm.specs.named import REGRESSORS as REGRESSORS
 
 _ESM1V = "facebook/esm1v_t33_650M_UR90S_{}"  # five checkpoints, alike but for the seed (doi:10.1101/2021.07.09.450648)
 
@@ -57,32 +46,6 @@ EXTRACTORS: MappingProxyType[str, AnyExtractorSpec] = MappingProxyType(
 """Language models by name."""
 TRAINED_ON_PAIRS = frozenset({"Exscientia/IgBert"})
 """Language models that were trained on pairs of chains, among those with a name."""
-
-CLASSIFIERS: MappingProxyType[str, ClassifierSpec] = MappingProxyType(
-    {
-        "logreg": LogisticRegressionSpec(),
-        "xgboost": XGBoostSpec(),
-        "random_forest": RandomForestSpec(),
-        "gaussian_process": GaussianProcessSpec(),
-        "linear_svm": LinearSVMSpec(),
-        "knn": KNeighborsSpec(),
-    }
-)
-"""Classifiers by name; each name is the spec's ``kind``."""
-
-REGRESSORS: MappingProxyType[str, RegressorSpec] = MappingProxyType(
-    {
-        "ridge": RidgeSpec(alpha="cv"),
-        "elastic_net": ElasticNetSpec(alpha="cv"),
-        "xgboost_regressor": XGBoostRegressorSpec(),
-        "svr": SVRSpec(),
-        "gaussian_process_regressor": GaussianProcessRegressorSpec(),
-    }
-)
-"""Regressors of continuous labels by name; each name is the spec's ``kind``. Linear ones choose their penalty."""
-
-ESTIMATORS: MappingProxyType[str, ClassifierSpec | RegressorSpec] = MappingProxyType({**CLASSIFIERS, **REGRESSORS})
-"""Classifiers and regressors by name."""
 
 _S = TypeVar("_S", bound=Spec)
 

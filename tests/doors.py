@@ -34,6 +34,7 @@ from bench import (
     CLOSE,
     COLUMN,
     COLUMNS,
+    COMPONENTS,
     DECISIONS,
     FRAGMENTS,
     LOOPS,
@@ -195,6 +196,10 @@ def of_training_by_command(bench: Bench, cell: Cell) -> Numbers:
         for branch, spec in specs.items()
         for name, value in spec.model_dump(mode="json", exclude_defaults=True, exclude={"kind"}).items()
     ]
+    tune = bench.tune(cell)
+    if tune is not None:
+        overrides += [f"tune.grid={_override(tune.model_dump(mode='json')['grid'])}", f"tune.folds={tune.folds}"]
+    overrides += [f"pca={COMPONENTS}"] if cell.tune == "pca" else []
     model = ["model=descriptors"] if isinstance(extractor, DescriptorSpec) else []
     data = [f"data={table}", f"data.label={cell.task}", *reading, f"classifier={cell.classifier}"]
     written = [f"store={bench.folder / 'store'}", f"output={output}", "runtime.workers=1"]
@@ -255,14 +260,11 @@ def of_csv(bench: Bench, cell: Cell) -> Numbers:
 
 def of_a_benchmark(bench: Bench, cell: Cell) -> Numbers:
     """The grid of one pipeline, which cuts the fragment itself; as text, JSON and CSV too."""
-    grid = Benchmark(
-        [bench.extractor(cell)],
-        [CLASSIFIERS[cell.classifier]],
+    grid = Benchmark.from_specs(
+        [bench.trainer(cell).spec],
         bench.whole(cell.chain, cell.task, TRAINED, cell.columns),
         [bench.whole(cell.chain, cell.task, ASKED, cell.columns)],
         [FRAGMENTS.get((cell.chain, cell.fragment))],
-        split=SPLITS[cell.split],
-        decision=DECISIONS[cell.decision],
         store=bench.store,
         runtime=RUNTIME,
     ).run()
@@ -362,6 +364,10 @@ def _reports(bench: Bench, cell: Cell) -> tuple[Report, Report]:
 def _override(value: Any) -> str:
     if isinstance(value, list):
         return f"[{','.join(map(_override, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{key}:{_override(inner)}' for key, inner in value.items())}}}"
+    if value is None:
+        return "null"
     return str(value)
 
 

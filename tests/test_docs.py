@@ -182,6 +182,16 @@ def test_the_training_guide_runs(ran: Ran) -> None:
     assert shown in ran.printed.splitlines()
 
 
+@runs("docs/tuning.md")
+def test_the_page_on_tuning_runs_and_prints_what_it_shows(ran: Ran) -> None:
+    page = (ROOT / "docs" / "tuning.md").read_text()
+    (shown,) = re.findall(r"^```text\n(.*?)^```", page, flags=re.S | re.M)
+    assert shown in ran.printed
+    report = ran.namespace["report"]
+    assert ran.namespace["predictor"].data.tuned["choice"] == dict(report.tuned.choice)
+    assert "difference +.026 [-.05, .10]" in " ".join(str(report).split())
+
+
 @runs("docs/own-table.md")
 def test_the_page_on_your_own_table_runs(ran: Ran) -> None:
     assert re.search(r"^Tm2 +53 ", ran.printed, re.M)

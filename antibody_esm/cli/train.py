@@ -70,8 +70,11 @@ OVERRIDES are key=value:
                (use_columns=false leaves them out);
                data.check=false also trains on sequences without a
                recognised antibody chain
-  extractor.*  classifier.*  split.*  decision.*  runtime.*
+  extractor.*  classifier.*  split.*  decision.*  runtime.*  pca=
                fields of the specs; --cfg job shows all
+  tune.*       fields that are chosen inside the training folds:
+               'tune.grid={{classifier.C:[0.01,1],extractor.layer:[6,8]}}',
+               tune.trials= or tune.minutes= for a budget
   store=       folder of embeddings, embeddings/ by default
   output=      folder of results, outputs/<date>/<time> by default
 
@@ -213,7 +216,7 @@ def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> tuple
             logger.error("%s", error)
             raise
         between = [] if data.ungraded is None or data.columns else data.ungraded.sequences
-        needed, computed = trainer.extractor.needed([*data.sequences, *between]), trainer.extractor.computed
+        needed, computed = trainer.extractor.needed([*data.sequences, *between]), trainer.source.computed
         logger.info("embeddings: %d needed, %d from the store, %d computed", needed, needed - computed, computed)
         rows = predictions(reports) if isinstance(reports, GridReport) else reports.out_of_fold
         write(new / "out_of_fold.csv", csv_text(rows).encode())

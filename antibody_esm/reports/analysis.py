@@ -32,6 +32,7 @@ from antibody_esm.evaluation.paired import Comparison, adjust
 from antibody_esm.evaluation.predictions import Predictions, predictions_of
 from antibody_esm.evaluation.scored_predictions import ScoredPredictions
 from antibody_esm.evaluation.slices import Slice, slices
+from antibody_esm.evaluation.tuned import Tuned
 from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.reports import context, correlations, names
 from antibody_esm.reports.embedding_map import EmbeddingMap, HasVectors, embedding_map
@@ -83,6 +84,8 @@ class Analysis:
         Number of folds in which the solver reached its largest number of iterations.
     penalties
         Penalty that each fold chose; empty if none was chosen.
+    tuned
+        Choices of a tuned pipeline in a cross-validation; None if nothing was tuned.
     """
 
     spec: TrainSpec
@@ -98,6 +101,7 @@ class Analysis:
     ungraded: Ungraded | None = None
     unconverged: int = 0
     penalties: tuple[float, ...] = ()
+    tuned: Tuned | None = None
 
     @property
     def source(self) -> str:
@@ -278,6 +282,17 @@ class Analysis:
         if self.comparisons:
             return self.comparisons[0]
         return Unknown("; ".join(dict.fromkeys(self.baselines.absent.values())) or "no baseline was computed")
+
+    @cached_property
+    def against_untuned(self) -> Comparison | None:
+        """Difference to the untuned pipeline on the same folds, in the metric that chose; None if nothing was tuned."""
+        if self.tuned is None or self.tuned.untuned is None:
+            return None
+        label = self.data.continuous_labels() if self.spec.is_regression else self.data.binary_labels()
+        untuned = ScoredPredictions.of_folds(self.tuned.untuned, label, higher_is_better=self.best_is_high)
+        names_of = "the tuned pipeline", f"the untuned pipeline ({names.pipeline(self.spec.untuned)})"
+        metric = self.tuned.spec.metric or self.metric
+        return self.scored.compare(untuned.clustered(self.scored.rows.clusters), metric, names_of)
 
     @cached_property
     def identity(self) -> NDArray[np.float64] | None:

@@ -14,6 +14,9 @@ from antibody_esm.reports import names
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.specs.ensembles import columns_of
 
+_OF_A_PIPELINE = ("classifier", "decision", "pca", "tune")
+"""Fields of a pipeline beside its extractor, which may be pinned."""
+
 
 class Row(NamedTuple):
     """A pipeline or baseline that reads one part of the antibodies."""
@@ -228,7 +231,7 @@ class GridAnalysis:
             other.spec
             for other in self.reports
             if names.agree(other.spec.extractor, report.spec.extractor)
-            and (other.spec.classifier, other.spec.decision) == (report.spec.classifier, report.spec.decision)
+            and all(getattr(other.spec, name) == getattr(report.spec, name) for name in _OF_A_PIPELINE)
         ]
         return min((names.pipeline(spec) for spec in alike), key=len)
 

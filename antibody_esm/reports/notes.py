@@ -19,10 +19,8 @@ from antibody_esm.reports import names
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.grid_analysis import Column, GridAnalysis, Row
 from antibody_esm.specs import (
-    DecisionSpec,
     EnsembleSpec,
     ExtractorSpec,
-    LogisticRegressionSpec,
     SplitSpec,
     TrainSpec,
 )
@@ -182,7 +180,7 @@ def nominal(data: Dataset, spec: TrainSpec) -> str:
 
 def _is_simulated(data: Dataset, spec: TrainSpec) -> bool:
     design = SplitSpec(folds=10, random_state=spec.split.random_state)
-    if (spec.classifier, spec.decision, spec.split) != (LogisticRegressionSpec(), DecisionSpec(), design):
+    if spec != TrainSpec(extractor=spec.extractor, split=design, use_columns=spec.use_columns):
         return False
     independent = data.groups is None and not repeats(data.sequences)
     return independent and len(data) in _SIMULATED and 0.4 <= float(np.mean(data.binary_labels())) <= 0.6

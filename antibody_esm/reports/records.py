@@ -12,7 +12,7 @@ from antibody_esm.evaluation.overlap import Clones, SecondScores
 from antibody_esm.evaluation.paired import Comparison
 from antibody_esm.evaluation.scored_predictions import Pooled
 from antibody_esm.evaluation.slices import Slice
-from antibody_esm.reports import notes, reproduction, verdicts
+from antibody_esm.reports import notes, reproduction, tuning_panel, verdicts
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.grid_analysis import GridAnalysis
 from antibody_esm.reports.worst_errors import worst_errors
@@ -34,6 +34,7 @@ def analysis(report: Analysis) -> dict[str, Any]:
         "design": report.design,
         **({"unconverged": report.unconverged} if report.unconverged else {}),
         **({"penalties": list(report.penalties)} if report.penalties else {}),
+        **_tuned(report),
         "intervals": {name: interval(value) for name, value in report.intervals.items()},
         **({} if report.scored.pooled is None else {"pooled": _pooled(report.scored.pooled)}),
         "baselines": {
@@ -94,6 +95,14 @@ def summary(report: Analysis) -> dict[str, Any]:
         "notes": list(notes.of_summary(report)),
         "audit": {finding.check: finding.count for finding in report.audit.findings},
     }
+
+
+def _tuned(report: Analysis) -> dict[str, Any]:
+    """Return the choices of a tuned pipeline and the difference to the untuned one; empty if nothing was tuned."""
+    if report.tuned is None:
+        return {}
+    against = report.against_untuned
+    return {"tuned": tuning_panel.record(report) | {"comparison": None if against is None else comparison(against)}}
 
 
 def _over_folds(values: NDArray[np.float64]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from antibody_esm.evaluation.cross_validation import CrossValidation
 from antibody_esm.evaluation.interval import short
 from antibody_esm.evaluation.metrics import METRIC, score, score_continuous
 from antibody_esm.evaluation.overlap import Again
+from antibody_esm.evaluation.tuned import TunedCrossValidation
 from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.files import csv_text, write
 from antibody_esm.reports import notes, page, plots, records, reproduction, tables
@@ -266,6 +267,7 @@ def cross_validation_report(
         ungraded=ungraded,
         unconverged=validation.unconverged,
         penalties=validation.penalties,
+        tuned=validation.tuned if isinstance(validation, TunedCrossValidation) else None,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from antibody_esm.evaluation.intervals import short
 from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.evaluation.scored_predictions import ScoredPredictions
-from antibody_esm.reports import notes, verdicts
+from antibody_esm.reports import notes, tuning_panel, verdicts
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.grid_analysis import Column, GridAnalysis, Row, Verdict
 from antibody_esm.reports.terminal_axis import axis
@@ -62,7 +62,7 @@ def _remarks(report: Analysis) -> list[str]:
     return "\n\n".join(textwrap.fill(remark, _LINE) for remark in rest).splitlines()
 
 
-PARTS: tuple[Callable[[Analysis], list[str]], ...] = (_verdict, _split, _scores, _remarks)
+PARTS: tuple[Callable[[Analysis], list[str]], ...] = (_verdict, _split, _scores, tuning_panel.lines, _remarks)
 """Functions of the parts of a report's text, in their order; each returns no line if there is nothing to show."""
 
 
@@ -82,6 +82,7 @@ def notebook(report: Analysis) -> str:
     return (
         f"<h3>{html.escape(report.title)}</h3>{verdict}<p>{html.escape(report.counts)}</p>{warnings}"
         f"<table><thead><tr>{head}</tr></thead><tbody>{metrics}{between}{baselines}</tbody></table>"
+        + tuning_panel.notebook(report)
         + "".join(f"<p>{html.escape(sentence)}</p>" for sentence in rest)
     )
 
@@ -153,6 +154,7 @@ def _grid_lines(grid: GridAnalysis, columns: Sequence[Column]) -> list[str]:
     lines.append("")
     for column in columns:
         lines += _paragraphs([f"{column.title}: {column.first.counts}.", *notes.sentences(grid, column)])
+        lines += _paragraphs(tuning_panel.of_column(column))
         if not column.first.is_cross_validation:
             lines += _paragraphs(notes.unclaimed({metric: column.first.intervals[metric]}))
     return lines
