@@ -25,6 +25,7 @@ from antibody_esm.explain import mutational_scan, occlusion, residue_contributio
 from antibody_esm.explain.picture import fragment as picture
 from antibody_esm.profiles import profile_file, profile_html
 from antibody_esm.reports.report import Report
+from antibody_esm.reports.verdicts import sentence
 from antibody_esm.score_tables import Scores, score_file
 from antibody_esm.sequences import BETWEEN
 from bench import (
@@ -220,6 +221,8 @@ def of_text(bench: Bench, cell: Cell) -> Numbers:
     reports = _reports(bench, cell)
     printed = [str(report) for report in reports]
     assert all(report._repr_html_() for report in reports)
+    for report, text in zip(reports, printed, strict=True):
+        assert sentence(report) == " ".join(text.split("\n\n")[1].split()), "a report opens with its verdict"
     title = METRIC[bench.report(cell).metric].title
     folds, test = (re.search(rf"^{title} +(-?\d?\.\d{{3}})", text, re.M) for text in printed)
     assert folds, printed[0]
@@ -232,10 +235,15 @@ def of_html(bench: Bench, cell: Cell) -> Numbers:
     page = bench.tested(cell).to_html(bench.folder / "report.html").read_text(encoding="utf-8")
     test = re.search(r"<p class='hero'><strong>(.*?)</strong>", page)
     assert test, page[:500]
+    assert page.index("class='verdict ") < page.index("<nav") < page.index(test[0]), page[:500]
     return {"test": Rounded(test[1].replace("\N{MINUS SIGN}", "-"))}
 
 
 def of_json(bench: Bench, cell: Cell) -> Numbers:
+    for report in _reports(bench, cell):
+        rows, worst = report.predictions, report.to_dict()["worst_errors"]
+        assert {row["id"] for row in worst} <= set(rows["id"])
+        assert len(worst) <= 10
     folds, test = (
         json.loads(report.to_json(bench.folder / "report.json").read_text())["scores"][report.metric]
         for report in _reports(bench, cell)

@@ -30,8 +30,8 @@ OTHER = antibodies(50, seed=1, source="another lab: its table")
 
 def predicted(strength: float, seed: int) -> Report:
     """Return the test of a model whose probabilities follow the labels, more or less."""
-    label = np.random.default_rng(5).permutation(80) % 2.0  # which no baseline can know
-    data = replace(antibodies(80, seed=2), label=label)
+    label = np.random.default_rng(5).permutation(80) % 2  # which no baseline can know
+    data = replace(antibodies(80, seed=2), label=label.astype(np.float64))
     noise = np.random.default_rng(seed).random(80)
     probability = np.clip(strength * label + (1 - strength) * noise, 0, 1)
     return evaluation_report(SPEC, data, (probability >= 0.5).astype(int), probability, training=antibodies())
