@@ -26,6 +26,7 @@ from antibody_esm import (
     Splitter,
     Trainer,
     TrainSpec,
+    TuneSpec,
 )
 from antibody_esm.errors import AntibodyESMError
 from antibody_esm.evaluation.interval import short
@@ -122,6 +123,7 @@ MADE: dict[str, Callable[[], object]] = {
     "ExtractorSpec": lambda: ExtractorSpec(model="m"),
     "EnsembleSpec": lambda: EnsembleSpec(members=(FIRST, SECOND), combine="concat"),
     "TrainSpec": lambda: TrainSpec(extractor=FIRST),
+    "TuneSpec": lambda: TuneSpec(grid={"classifier.C": (0.1, 1.0)}),
 }
 WITH_DEFAULTS = {
     name: made

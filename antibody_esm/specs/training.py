@@ -82,9 +82,7 @@ class TrainSpec(Spec):
         return every
 
     def _combinations(self, tune: TuneSpec) -> dict[Choice, dict[str, Any]]:
-        extractor = without_columns(self.extractor)
-        model = extractor if isinstance(extractor, ExtractorSpec) else None
-        return combinations(tune, model, self.classifier, self.decision)
+        return combinations(tune, without_columns(self.extractor), self.classifier, self.decision)
 
     @classmethod
     def compose(cls, overrides: Sequence[str] = ()) -> "TrainSpec":
