@@ -12,16 +12,18 @@ from typing import Any, Self
 import numpy as np
 
 from antibody_esm import presets
+from antibody_esm.benchmark_results import plain, plain_scores, prediction_of, validation_of
 from antibody_esm.benchmark_sets import DataSource, Grounds
 from antibody_esm.data.antibodies import read_antibodies
 from antibody_esm.data.column_reading import with_columns_read
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.embedding import as_store
 from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
-from antibody_esm.evaluation.cross_validation import CrossValidation
+from antibody_esm.evaluation.baselines import BaselineName
 from antibody_esm.evaluation.overlap import Again, SecondScores
 from antibody_esm.evaluation.test_set_log import Ledger, Opening
 from antibody_esm.evaluation.ungraded import Ungraded
+from antibody_esm.evaluation.untrained import Untrained
 from antibody_esm.files import digest as file_digest
 from antibody_esm.files import resolved, write
 from antibody_esm.folders import recover, replacing_folder
@@ -86,6 +88,8 @@ class Benchmark:
         Pipelines that are no product of lists; `extractors`, `classifiers`, `split` and `decision` are then ignored.
     by_default
         True if the pipelines' split was not named, and the one that suits the data is to replace it.
+    random_seeds
+        Number of baselines of each pipeline whose language model has random weights, as for `Trainer`.
 
     Attributes
     ----------
@@ -125,6 +129,7 @@ class Benchmark:
         check: bool = True,
         pipelines: Sequence[TrainSpec] | None = None,
         by_default: bool = False,
+        random_seeds: int = 1,
     ) -> None:
         for name, choices in {"extractors": extractors, "classifiers": classifiers, "fragments": fragments}.items():
             if isinstance(choices, str) or not choices:
@@ -148,6 +153,7 @@ class Benchmark:
         self.output = None if output is None else Path(output)
         self.runtime = runtime
         self.check = check
+        self.random_seeds = random_seeds
         self.computed = 0
         self.failed: dict[str, AntibodyESMError | OSError] = {}
         self.missing: dict[str, str] = {}
@@ -201,7 +207,9 @@ class Benchmark:
         reports = []
         for spec, grounds_of_cell, cell in cells:
             again = partial(self._second, results, spec, grounds_of_cell)
-            reports += _reports(spec, grounds_of_cell, cell, ledger, again, () if self.check else (UNCHECKED,))
+            untrained = self._untrained(results, spec, grounds_of_cell)
+            notes = () if self.check else (UNCHECKED,)
+            reports += _reports(spec, grounds_of_cell, cell, ledger, again, notes, untrained)
         grid = GridReport(reports)
         if self.output is not None:
             self._write(grid, self.output)
@@ -251,6 +259,7 @@ class Benchmark:
             "data": [source.identity() for source in (self.data, *self.tests)],
             "fragments": self.fragments,
             "check": self.check,
+            "random seeds": self.random_seeds,
             **({"default split": True} if self._by_default else {}),
         }
         return digest(identity)
@@ -283,12 +292,9 @@ class Benchmark:
             tests.append(output | ({"notes": notes} if notes else {}))
         kept = [name for name in ("fold", "prediction", "probability") if name in report.predictions]
         columns = report.predictions[kept].to_dict("list")
-        scores = {
-            name: [None if np.isnan(value) else float(value) for value in values]
-            for name, values in report.scores.items()
-        }
         fits = {"unconverged": report.unconverged, "penalties": list(report.penalties)}
-        cell = {"predictions": columns, "scores": scores, "tests": tests, "model": predictor.digest} | fits
+        cell = {"predictions": columns, "scores": plain_scores(report.scores), "tests": tests} | fits
+        cell["model"] = predictor.digest
         return cell | ({} if report.ungraded is None else {"ungraded": report.ungraded.to_dict()})
 
     def _second(self, results: ResultFolder, spec: TrainSpec, grounds: Grounds, split: SplitSpec) -> SecondScores:
@@ -301,6 +307,24 @@ class Benchmark:
         pinned = _pinned(spec.model_copy(update={"split": split}))
         identity = {"spec": pinned, "data": grounds.digests[0]} | grounds.sides(spec)
         return SecondScores(**results.once(identity, compute))
+
+    def _untrained(self, results: ResultFolder, spec: TrainSpec, grounds: Grounds) -> list[Mapping[BaselineName, Any]]:
+        """Return the baselines of random weights on the folds and on each test set, kept like other results."""
+        runtime = self.runtime or RuntimeSpec()
+        read = with_columns_read(spec, grounds.data.columns)
+        baselines = Untrained(read, self.store, runtime, self.random_seeds)
+        every: list[Mapping[BaselineName, Any]] = [baselines.cross_validated(grounds.data)]
+        every += [baselines.tested(grounds.data, test) for test in grounds.tests]
+
+        def kept(place: int, name: BaselineName, compute: Callable[[], Any]) -> Any:
+            identity = {"spec": _pinned(spec), "data": grounds.digests, "untrained": [name, place]}
+            values = results.once(identity | grounds.sides(spec), lambda: plain(compute()))
+            return prediction_of(values) if place else validation_of(values, len(grounds.data))
+
+        return [
+            {name: partial(kept, place, name, compute) for name, compute in named.items()}
+            for place, named in enumerate(every)
+        ]
 
 
 def _pinned(spec: TrainSpec) -> dict[str, Any]:
@@ -315,26 +339,16 @@ def _reports(
     ledger: Ledger,
     again: Again,
     notes: tuple[str, ...],
+    untrained: Sequence[Mapping[BaselineName, Any]],
 ) -> list[Report]:
     """Return the report of the cross-validation and those of the test sets."""
-    columns = {name: np.array(values).reshape(-1, len(grounds.data)).T for name, values in cell["predictions"].items()}
-    columns = {name: values[:, 0] if values.shape[1] == 1 else values for name, values in columns.items()}
-    scores = {
-        name: np.array([np.nan if value is None else value for value in values], np.float64)
-        for name, values in cell["scores"].items()
-    }
-    validation = CrossValidation(
-        scores,
-        columns["fold"],
-        columns["prediction"],
-        columns.get("probability"),
-        unconverged=cell.get("unconverged", 0),
-        penalties=tuple(cell.get("penalties", ())),
-    )
+    validation = validation_of(cell, len(grounds.data))
     spec = with_columns_read(spec, grounds.data.columns)
     between = Ungraded.from_dict(cell.get("ungraded"))
-    reports = [cross_validation_report(spec, grounds.data, validation, notes, again=again, ungraded=between)]
-    for data, output in zip(grounds.tests, cell["tests"], strict=True):
+    of_folds, *of_tests = untrained
+    options: dict[str, Any] = {"again": again, "ungraded": between, "untrained": of_folds}
+    reports = [cross_validation_report(spec, grounds.data, validation, notes, **options)]
+    for data, output, of_test in zip(grounds.tests, cell["tests"], of_tests, strict=True):
         probability = None if output["probability"] is None else np.array(output["probability"])
         source = grounds.opened(data)
         reports.append(
@@ -347,6 +361,7 @@ def _reports(
                 training=grounds.data,
                 openings=ledger.count(source),
                 ungraded=Ungraded.from_dict(output.get("ungraded")),
+                untrained=of_test,
             )
         )
     return reports

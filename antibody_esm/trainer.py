@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm import presets
-from antibody_esm.classifiers import build, one_blas_thread
+from antibody_esm.classifiers import one_blas_thread
 from antibody_esm.data.antibodies import Inputs
 from antibody_esm.data.column_reading import ColumnReading, columns_read, with_columns_read
 from antibody_esm.data.dataset import Dataset
@@ -21,6 +21,7 @@ from antibody_esm.evaluation.cross_validation import CrossValidation, cross_vali
 from antibody_esm.evaluation.overlap import SecondScores
 from antibody_esm.evaluation.splits import Division
 from antibody_esm.evaluation.ungraded import Ungraded
+from antibody_esm.evaluation.untrained import Untrained, classifier_of
 from antibody_esm.features.sources import load
 from antibody_esm.model_files import NOT_FITTED
 from antibody_esm.model_input import features
@@ -39,7 +40,7 @@ from antibody_esm.specs import (
     TrainSpec,
     default_split,
 )
-from antibody_esm.specs.ensembles import columns_of, with_columns, without_columns
+from antibody_esm.specs.ensembles import with_columns, without_columns
 from antibody_esm.store.store import Store
 from antibody_esm.targets import target_of
 from antibody_esm.trained_on import TrainedOn
@@ -86,7 +87,7 @@ class SameVectors:
 
         Raises DatasetError if the split does not fit the data.
         """
-        classifier = _classifier(self.spec.model_copy(update={"split": split}), self.features.shape[1])
+        classifier = classifier_of(self.spec.model_copy(update={"split": split}), self.features.shape[1])
         division, best_high = Division.of(split, self.data), self.data.higher_is_better is not False
         return cross_validate(
             classifier,
@@ -129,6 +130,9 @@ class Trainer:
         life of this object.
     runtime
         Device, workers and progress bar, none of which changes a number.
+    random_seeds
+        Number of baselines in reports whose language model has random weights, 0 to 3, each with another seed. Their
+        vectors take as long as those of the language model, once.
 
     Attributes
     ----------
@@ -158,6 +162,7 @@ class Trainer:
         use_columns: bool = True,
         store: str | Path | Store | None = None,
         runtime: RuntimeSpec | None = None,
+        random_seeds: int = 1,
     ) -> None:
         self.spec = TrainSpec(
             extractor=presets.extractor(extractor),
@@ -168,6 +173,7 @@ class Trainer:
         )
         self.store = as_store(store)
         self.extractor = load(without_columns(self.spec.extractor), runtime)
+        self.random_seeds = random_seeds
         self._by_default = split is None
         self._target = target_of(self.spec)
         self._last: Report | None = None
@@ -181,10 +187,12 @@ class Trainer:
         store: str | Path | Store | None = None,
         runtime: RuntimeSpec | None = None,
         default_split: bool = False,
+        random_seeds: int = 1,
     ) -> "Trainer":
         """Return the trainer of a `TrainSpec`, or of its parts but the split if the default one is to suit the data."""
         split = None if default_split else spec.split
         options: dict[str, Any] = {"decision": spec.decision, "use_columns": spec.use_columns}
+        options["random_seeds"] = random_seeds
         return cls(spec.extractor, spec.classifier, split, **options, store=store, runtime=runtime)
 
     def __repr__(self) -> str:
@@ -214,7 +222,10 @@ class Trainer:
         spec = with_columns_read(self._for(data), data.columns)
         validation = again.validation(spec.split, self._ungraded(again))
         ungraded = Ungraded.of_folds(data, spec.split, validation)
-        report = cross_validation_report(spec, data, validation, notes, again=again, ungraded=ungraded)
+        untrained = Untrained(spec, self.store, self.extractor.runtime, self.random_seeds, self.extractor)
+        report = cross_validation_report(
+            spec, data, validation, notes, again=again, ungraded=ungraded, untrained=untrained.cross_validated(data)
+        )
         self._last = self._reports[data.digest] = report
         return report
 
@@ -259,9 +270,9 @@ class Trainer:
         # clusters of many sequences take minutes
         division = Division.of(spec.split, data) if spec.divides_again else Division(SplitSpec())
         with one_blas_thread():
-            classifier = fit(_classifier(spec, X.shape[1]), X, label, division)
+            classifier = fit(classifier_of(spec, X.shape[1]), X, label, division)
         report = self._reports.get(data.digest)
-        unfitted = _classifier(spec, X.shape[1])
+        unfitted = classifier_of(spec, X.shape[1])
         sure = out_of_fold(unfitted, X, label, data, self.spec.split) if uncertainty else NOT_FITTED.uncertainty
         self.predictor_ = Predictor(
             spec,
@@ -295,7 +306,8 @@ class Trainer:
             from sklearn.exceptions import NotFittedError
 
             raise NotFittedError("this Trainer is not fitted yet; call fit(data) before evaluate(data)")
-        return self.predictor_.evaluate(data, threshold=threshold, assay=assay, check=check, drop=drop)
+        options: dict[str, Any] = {"threshold": threshold, "assay": assay, "check": check, "drop": drop}
+        return self.predictor_.evaluate(data, **options, random_seeds=self.random_seeds)
 
     def _for(self, data: Dataset) -> TrainSpec:
         """Return the spec for these data: with the split that suits them, if none was named."""
@@ -317,14 +329,6 @@ class Trainer:
         spec = without_columns(self.spec.extractor).numbered_by(data.species)
         if spec != self.extractor.spec:
             self.extractor = load(spec, self.extractor.runtime)
-
-
-def _classifier(spec: TrainSpec, dim: int) -> Any:
-    """Return the unfitted classifier of a spec for vectors of `dim` numbers."""
-    from antibody_esm.evaluation.calibration import decide  # loads scikit-learn
-
-    columns = [column.values for column in columns_of(spec.extractor)]
-    return decide(build(spec.classifier, dim, columns), spec.decision, spec.split)
 
 
 def _without_columns(data: Dataset) -> Inputs:

@@ -64,6 +64,7 @@ any_extractors = st.builds(
     pairs=st.sampled_from(["apart", "joined"]),
     species=st.sampled_from([None, ("human",), ("alpaca", "human"), ("rabbit",)]),
     engines=st.sampled_from(["anarcism", "auto", "both"]),
+    random_weights=st.none() | seeds,
 )
 extractors = any_extractors.map(
     lambda fields: ExtractorSpec(
@@ -99,6 +100,7 @@ resolved_extractors = st.builds(
     storage=st.sampled_from(["float32", "float16", "int8"]),
     truncate_to=st.none() | positive_ints,
     pairs=st.sampled_from(["apart", "joined"]),
+    random_weights=st.none() | seeds,
 )
 descriptors = st.builds(
     DescriptorSpec,

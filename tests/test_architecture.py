@@ -45,7 +45,7 @@ LAYERS = [
     {"explain"},
     {"design"},
     {"trainer", "score_tables"},
-    {"panel", "benchmark_sets"},
+    {"panel", "benchmark_results", "benchmark_sets"},
     {"benchmark", "scoring", "profiles"},
     {"cli"},
 ]

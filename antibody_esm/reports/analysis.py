@@ -1,7 +1,7 @@
 """Analysis of the predictions for one data set: scores, intervals, baselines and differences, as numbers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -82,6 +82,8 @@ class Analysis:
         Number of folds in which the solver reached its largest number of iterations.
     penalties
         Penalty that each fold chose; empty if none was chosen.
+    untrained
+        Functions that compute the baselines of random weights, by name; each is called once, on first use.
     """
 
     spec: TrainSpec
@@ -97,6 +99,7 @@ class Analysis:
     ungraded: Ungraded | None = None
     unconverged: int = 0
     penalties: tuple[float, ...] = ()
+    untrained: context.UntrainedBaselines = field(default_factory=dict)
 
     @property
     def source(self) -> str:
@@ -209,7 +212,18 @@ class Analysis:
 
     @cached_property
     def baselines(self) -> Results[ScoredPredictions]:
-        """Scores of baselines that need no language model, on the same folds or fitted on the same training set."""
+        """Scores of baselines on the same folds or fitted on the same training set.
+
+        They need no language model; one has a language model with random weights, which is computed once.
+        """
+        label = self.data.continuous_labels() if self.spec.is_regression else self.data.binary_labels()
+        more = context.computed(self.untrained, label, self.scored.rows.clusters, self.best_is_high)
+        shared = self._of_sequences
+        return Results(shared.found | more.found, shared.absent | more.absent)
+
+    @cached_property
+    def _of_sequences(self) -> Results[ScoredPredictions]:
+        """Scores of the baselines that pipelines on the same data share."""
         continuous = self.spec.is_regression
         label = self.data.continuous_labels() if continuous else self.data.binary_labels()
         if self.is_cross_validation:

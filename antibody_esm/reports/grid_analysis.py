@@ -21,6 +21,8 @@ class Row(NamedTuple):
     name: str
     fragment: str
     baseline: bool = False
+    of: str = ""
+    """Name of the only pipeline that has this baseline; empty for a baseline of all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +68,12 @@ class Column:
             Row(report.baseline_title(name), fragment, baseline=True): scored
             for fragment, report in firsts.items()
             for name, scored in report.baselines.found.items()
+            if name not in report.untrained
         }
+        for row, report in self.reports.items():
+            for name in [name for name in report.untrained if name in report.baselines.found]:
+                title = report.baseline_title(name) + (f", {row.name}" if len(self.reports) > 1 else "")
+                baselines[Row(title, row.fragment, True, row.name)] = report.baselines.found[name]
         return falling({row: report.scored for row, report in self.reports.items()}) | falling(baselines)
 
     @property
@@ -75,7 +82,9 @@ class Column:
         return [
             (first, second)
             for first, second in combinations(self.cells, 2)
-            if not first.baseline and _same_rows(self.cells[first], self.cells[second])
+            if not first.baseline
+            and (not second.of or (second.of, second.fragment) == (first.name, first.fragment))
+            and _same_rows(self.cells[first], self.cells[second])
         ]
 
     @cached_property

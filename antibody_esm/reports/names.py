@@ -27,20 +27,21 @@ BASELINE: Mapping[BaselineName, str] = MappingProxyType(
         "composition": "amino acid composition",
         "kmers": "k-mers (k = 1 to 3)",
         "germline": "V gene",
+        "germline_distance": "distance to germline",
+        "positions": "residues by IMGT position",
         "biophysical": "biophysical descriptors",
         "nearest_neighbour": "nearest sequence",
+        "random_weights": "random weights",
+        "random_weights_1": "random weights, seed 1",
+        "random_weights_2": "random weights, seed 2",
         "columns": "columns alone",
     }
 )
 """Names of baselines in tables."""
-_OF_THE_WHOLE = ("majority", "germline", "columns")
+_OF_THE_WHOLE = ("majority", "germline", "random_weights", "random_weights_1", "random_weights_2", "columns")
 """Baselines whose name is not that of a chain."""
 _OF_PAIRS: Mapping[BaselineName, str] = MappingProxyType(
-    {
-        name: f"{title} of each chain"
-        for name, title in BASELINE.items()
-        if name not in ("majority", "germline", "columns")
-    }
+    {name: f"{title} of each chain" for name, title in BASELINE.items() if name not in _OF_THE_WHOLE}
     | {"germline": "V genes of both chains", "nearest_neighbour": "nearest pair"}
 )
 

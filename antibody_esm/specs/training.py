@@ -125,6 +125,8 @@ class Run(Frozen):
     output: Annotated[str, Field(min_length=1)] | None = None
     """Folder of this run's results; null creates one under ``outputs/``, named by date and time."""
     runtime: RuntimeSpec = RuntimeSpec()
+    random_seeds: Annotated[int, Field(ge=0, le=3)] = 1
+    """Number of baselines in the report whose language model has random weights, each with another seed."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the effective configuration as a tree with the keys of overrides."""
