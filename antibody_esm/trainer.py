@@ -24,7 +24,7 @@ from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.evaluation.untrained import Untrained, classifier_of
 from antibody_esm.features.sources import load
 from antibody_esm.model_files import NOT_FITTED
-from antibody_esm.model_input import features
+from antibody_esm.model_input import features, with_widths
 from antibody_esm.predictor import Predictor
 from antibody_esm.reports.notes import UNCHECKED
 from antibody_esm.reports.report import Report, cross_validation_report
@@ -247,6 +247,7 @@ class Trainer:
         X = np.hstack([vectors, read.codes]) if columns else vectors
         extractor = with_columns(self.extractor.pinned, columns.specs)
         spec = self._for(data).model_copy(update={"extractor": extractor})
+        spec = with_widths(spec, data.sequences[0], self.extractor, self.store)
         return SameVectors(spec, data, X, label, columns, self.extractor.runtime.workers)
 
     def fit(self, data: Dataset, *, uncertainty: bool = True, check: bool = True) -> Predictor:

@@ -12,6 +12,8 @@ from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
 from antibody_esm import (
+    AverageRegressorSpec,
+    AverageSpec,
     Dataset,
     DecisionSpec,
     DescriptorSpec,
@@ -19,10 +21,13 @@ from antibody_esm import (
     EnsembleSpec,
     ExtractorSpec,
     LinearSVMSpec,
+    LogisticRegressionSpec,
     Predictor,
     RandomForestSpec,
+    RidgeSpec,
     RuntimeSpec,
     SplitSpec,
+    SVRSpec,
     Trainer,
     XGBoostRegressorSpec,
     XGBoostSpec,
@@ -60,6 +65,8 @@ CLASSIFIERS: dict[str, EstimatorSpec] = {
     "random_forest": RandomForestSpec(n_estimators=3),
     "linear_svm": LinearSVMSpec(calibration_folds=2),
     "xgboost": XGBoostSpec(n_estimators=3),
+    "average": AverageSpec(heads=(LogisticRegressionSpec(), XGBoostSpec(n_estimators=3))),
+    "average_regressor": AverageRegressorSpec(heads=(RidgeSpec(alpha="cv"), SVRSpec())),
     "xgboost_regressor": XGBoostRegressorSpec(n_estimators=3),
 }
 SPLITS = {

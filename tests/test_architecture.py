@@ -30,7 +30,7 @@ LAYERS = [
     {"numbering"},
     {"specs"},
     {"presets", "storage_formats", "batch"},
-    {"overrides", "penalty", "column_encoder"},
+    {"overrides", "average", "penalty", "column_encoder"},
     {"data", "store", "plm", "classifiers", "descriptors"},
     {"features"},
     {"embedding"},

@@ -25,7 +25,7 @@ from antibody_esm.evaluation.cross_validation import CrossValidation, cross_vali
 from antibody_esm.evaluation.metrics import score, score_continuous
 from antibody_esm.evaluation.splits import Division
 from antibody_esm.features.sources import AnyExtractor, Ensemble, load
-from antibody_esm.model_input import features
+from antibody_esm.model_input import features, with_widths
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.pairs import chains
 from antibody_esm.plm.resolution import find
@@ -120,9 +120,9 @@ class Untrained:
 
     def _folds(self, data: Dataset, twin: AnyExtractorSpec) -> CrossValidation:
         label = label_of(data, self.spec.is_regression)
-        X = self._features(data, twin, ColumnReading.of(columns_of(twin), data.columns), data.species)
+        X, spec = self._features(data, twin, ColumnReading.of(columns_of(twin), data.columns), data.species)
         return cross_validate(
-            classifier_of(self.spec, X.shape[1]),
+            classifier_of(spec, X.shape[1]),
             X,
             label,
             Division.of(self.spec.split, data),
@@ -136,10 +136,9 @@ class Untrained:
         continuous = self.spec.is_regression
         label, tested = label_of(training, continuous), label_of(data, continuous)
         own = ColumnReading.of(columns_of(twin), training.columns)
-        X = self._features(training, twin, own, training.species)
-        others = self._features(data, twin, columns or own, training.species)
+        X, spec = self._features(training, twin, own, training.species)
+        others, _ = self._features(data, twin, columns or own, training.species)
         # clusters of many sequences take minutes
-        spec = self.spec
         division = Division.of(spec.split, training) if spec.divides_again else Division(SplitSpec())
         with one_blas_thread():
             fitted = fit(classifier_of(spec, X.shape[1]), X, label, division)
@@ -152,13 +151,17 @@ class Untrained:
 
     def _features(
         self, data: Dataset, twin: AnyExtractorSpec, columns: ColumnReading, species: tuple[str, ...]
-    ) -> NDArray[np.float64]:
-        """Return the features ``(n, dim)`` of a data set; a line is logged before vectors are computed."""
+    ) -> tuple[NDArray[np.float64], TrainSpec]:
+        """Return the features ``(n, dim)`` of a data set, and the spec of the pipeline for them.
+
+        A line is logged before vectors are computed.
+        """
         _refuse_other_files(self.spec.extractor)
         extractor = load(without_columns(twin).numbered_by(species), self.runtime)
         self._announce(extractor, data.sequences)
         codes = columns.read(data.columns, len(data)).codes
-        return features(Inputs(data.sequences, codes, [""] * len(data)), extractor, self.store)
+        X = features(Inputs(data.sequences, codes, [""] * len(data)), extractor, self.store)
+        return X, with_widths(self.spec, data.sequences[0], extractor, self.store)
 
     def _announce(self, extractor: AnyExtractor, sequences: list[str]) -> None:
         lengths: list[int] = []

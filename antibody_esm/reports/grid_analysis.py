@@ -13,6 +13,7 @@ from antibody_esm.evaluation.scored_predictions import ScoredPredictions
 from antibody_esm.reports import names
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.specs.ensembles import columns_of
+from antibody_esm.specs.estimators import without_widths
 
 
 class Row(NamedTuple):
@@ -217,7 +218,8 @@ class GridAnalysis:
             other.spec
             for other in self.reports
             if names.agree(other.spec.extractor, report.spec.extractor)
-            and (other.spec.classifier, other.spec.decision) == (report.spec.classifier, report.spec.decision)
+            and without_widths(other.spec.classifier) == without_widths(report.spec.classifier)
+            and other.spec.decision == report.spec.decision
         ]
         return min((names.pipeline(spec) for spec in alike), key=len)
 

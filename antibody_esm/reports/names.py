@@ -16,6 +16,7 @@ from antibody_esm.specs import (
     TrainSpec,
 )
 from antibody_esm.specs.ensembles import without_columns
+from antibody_esm.specs.estimators import heads_of
 
 BASELINE: Mapping[BaselineName, str] = MappingProxyType(
     {
@@ -58,7 +59,10 @@ def baseline_title(name: BaselineName, *, continuous: bool, paired: bool = False
 
 def pipeline(spec: TrainSpec) -> str:
     """Return the name of a pipeline: model and classifier, with the fields that differ from their defaults."""
-    name = f"{_model(spec.extractor)} + {_named(spec.classifier.kind, spec.classifier, {'kind'})}"
+    heads = [_named(head.kind, head, {"kind"}) for head in heads_of(spec.classifier)]
+    each = ", one for each member" if getattr(spec.classifier, "per_member", False) else ""
+    averaged = heads_of(spec.classifier) != (spec.classifier,)
+    name = f"{_model(spec.extractor)} + {'average of ' * averaged}{', '.join(heads)}{each}"
     return name if spec.decision == DecisionSpec() else f"{name}, {_named('decision', spec.decision, set())}"
 
 

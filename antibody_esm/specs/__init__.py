@@ -10,6 +10,8 @@ from antibody_esm.specs.columns import ColumnSpec
 from antibody_esm.specs.descriptors import Descriptor, DescriptorSpec, HydrophobicityScale, PKSet
 from antibody_esm.specs.ensembles import AnyExtractorSpec, EnsembleSpec, Member
 from antibody_esm.specs.estimators import (
+    AverageRegressorSpec,
+    AverageSpec,
     ClassifierSpec,
     ElasticNetSpec,
     EstimatorSpec,
@@ -33,6 +35,8 @@ from antibody_esm.specs.training import DecisionSpec, TrainSpec
 __all__ = [
     "OF_THE_DATA",
     "AnyExtractorSpec",
+    "AverageRegressorSpec",
+    "AverageSpec",
     "ClassifierSpec",
     "ColumnSpec",
     "DecisionSpec",

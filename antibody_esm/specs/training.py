@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 
 from antibody_esm.sequences import Chain
 from antibody_esm.specs.base import Frozen, Spec
-from antibody_esm.specs.ensembles import AnyExtractorSpec, columns_of
-from antibody_esm.specs.estimators import EstimatorSpec, LogisticRegressionSpec
+from antibody_esm.specs.ensembles import AnyExtractorSpec, EnsembleSpec, columns_of
+from antibody_esm.specs.estimators import EstimatorSpec, LogisticRegressionSpec, heads_of
 from antibody_esm.specs.extractors import ExtractorSpec
 from antibody_esm.specs.runtime import RuntimeSpec
 from antibody_esm.specs.splits import SplitSpec
@@ -60,6 +60,16 @@ class TrainSpec(Spec):
             raise ValueError("a regressor has no probabilities and no threshold; leave decision out")
         return self
 
+    @model_validator(mode="after")
+    def _heads_have_members(self) -> Self:
+        if getattr(self.classifier, "per_member", False):
+            heads, extractor = len(heads_of(self.classifier)), self.extractor
+            if not isinstance(extractor, EnsembleSpec) or extractor.combine != "concat":
+                raise ValueError("per_member=True requires an EnsembleSpec with combine='concat'")
+            if heads != len(extractor.of_sequences):
+                raise ValueError(f"{heads} heads do not fit the {len(extractor.of_sequences)} members of the ensemble")
+        return self
+
     @property
     def is_regression(self) -> bool:
         """True if labels are continuous."""
@@ -68,7 +78,8 @@ class TrainSpec(Spec):
     @property
     def divides_again(self) -> bool:
         """True if a fit divides its rows into folds: for a decision, or for the choice of a penalty."""
-        return self.decision != DecisionSpec() or getattr(self.classifier, "alpha", None) == "cv"
+        chosen = [getattr(head, "alpha", None) == "cv" for head in heads_of(self.classifier)]
+        return self.decision != DecisionSpec() or any(chosen)
 
     @classmethod
     def compose(cls, overrides: Sequence[str] = ()) -> "TrainSpec":
