@@ -112,9 +112,10 @@ def with_widths(spec: TrainSpec, text: str, extractor: AnyExtractor, store: Stor
     extractor, store
         Source and store of the vectors.
     """
-    if not getattr(spec.classifier, "per_member", False) or not isinstance(extractor, Ensemble):
+    if not getattr(spec.classifier, "per_member", False):
         return spec
-    widths = tuple(embed([text], member, store).shape[1] for member in extractor.members)
+    members = extractor.members if isinstance(extractor, Ensemble) else (extractor,)
+    widths = tuple(embed([text], member, store).shape[1] for member in members)
     return spec.model_copy(update={"classifier": spec.classifier.model_copy(update={"widths": widths})})
 
 
