@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         SplitSpec,
         SVRSpec,
         TrainSpec,
+        TuneSpec,
         XGBoostRegressorSpec,
         XGBoostSpec,
     )
@@ -88,6 +89,7 @@ _HOME = {
     "StoreError": "errors",
     "TrainSpec": "specs",
     "Trainer": "trainer",
+    "TuneSpec": "specs",
     "XGBoostRegressorSpec": "specs",
     "XGBoostSpec": "specs",
     "compare": "evaluation.paired",
@@ -137,6 +139,7 @@ __all__ = [
     "StoreError",
     "TrainSpec",
     "Trainer",
+    "TuneSpec",
     "XGBoostRegressorSpec",
     "XGBoostSpec",
     "compare",

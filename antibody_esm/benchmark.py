@@ -22,8 +22,8 @@ from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
 from antibody_esm.evaluation.baselines import BaselineName
 from antibody_esm.evaluation.overlap import Again, SecondScores
 from antibody_esm.evaluation.test_set_log import Ledger, Opening
+from antibody_esm.evaluation.tuned import Tuned, TunedCrossValidation
 from antibody_esm.evaluation.ungraded import Ungraded
-from antibody_esm.evaluation.untrained import Untrained
 from antibody_esm.files import digest as file_digest
 from antibody_esm.files import resolved, write
 from antibody_esm.folders import recover, replacing_folder
@@ -42,10 +42,12 @@ from antibody_esm.specs import (
     RuntimeSpec,
     SplitSpec,
     TrainSpec,
+    TuneSpec,
     default_split,
 )
 from antibody_esm.store.store import Store
-from antibody_esm.trainer import Trainer
+from antibody_esm.trainer import Trainer, validated
+from antibody_esm.untrained import Untrained
 
 logger = logging.getLogger("antibody_esm")
 
@@ -85,11 +87,14 @@ class Benchmark:
     check
         True if numbering checks that each antibody is the molecule that is read, see `Trainer.cross_validate`.
     pipelines
-        Pipelines that are no product of lists; `extractors`, `classifiers`, `split` and `decision` are then ignored.
+        Pipelines that are no product of lists; `extractors`, `classifiers`, `split`, `decision` and `tune` are then
+        ignored.
     by_default
         True if the pipelines' split was not named, and the one that suits the data is to replace it.
     random_seeds
         Number of baselines of each pipeline whose language model has random weights, as for `Trainer`.
+    tune
+        Fields of every pipeline that are chosen inside the training folds, as for `Trainer`.
 
     Attributes
     ----------
@@ -130,6 +135,7 @@ class Benchmark:
         pipelines: Sequence[TrainSpec] | None = None,
         by_default: bool = False,
         random_seeds: int = 1,
+        tune: TuneSpec | Mapping[str, Sequence[Any]] | None = None,
     ) -> None:
         for name, choices in {"extractors": extractors, "classifiers": classifiers, "fragments": fragments}.items():
             if isinstance(choices, str) or not choices:
@@ -138,12 +144,13 @@ class Benchmark:
             raise ValueError(f"tests must be a list, got {tests!r}")
         product_of_lists = (
             TrainSpec(
-                extractor=presets.extractor(extractor),
-                classifier=presets.classifier(classifier),
+                extractor=extractor,
+                classifier=presets.classifier(classifier, extractor),
                 split=split or SplitSpec(),
                 decision=decision or DecisionSpec(),
+                tune=TuneSpec(grid=tune) if isinstance(tune, Mapping) else tune,
             )
-            for extractor, classifier in product(extractors, classifiers)
+            for extractor, classifier in product(map(presets.extractor, extractors), classifiers)
         )
         self.pipelines = tuple(product_of_lists) if pipelines is None else tuple(dict.fromkeys(pipelines))
         self._by_default = by_default or (split is None and pipelines is None)
@@ -289,12 +296,14 @@ class Benchmark:
             ungraded = predictor.ungraded(data)
             output = {"prediction": predictor.predict(data).tolist(), "probability": probability}
             output |= {} if ungraded is None else {"ungraded": ungraded.to_dict()}
+            notes = [*predictor.data.notes, *notes]
             tests.append(output | ({"notes": notes} if notes else {}))
         kept = [name for name in ("fold", "prediction", "probability") if name in report.predictions]
         columns = report.predictions[kept].to_dict("list")
         fits = {"unconverged": report.unconverged, "penalties": list(report.penalties)}
         cell = {"predictions": columns, "scores": plain_scores(report.scores), "tests": tests} | fits
         cell["model"] = predictor.digest
+        cell |= {} if report.tuned is None else {"tuned": report.tuned.to_dict()}
         return cell | ({} if report.ungraded is None else {"ungraded": report.ungraded.to_dict()})
 
     def _second(self, results: ResultFolder, spec: TrainSpec, grounds: Grounds, split: SplitSpec) -> SecondScores:
@@ -312,7 +321,8 @@ class Benchmark:
         """Return the baselines of random weights on the folds and on each test set, kept like other results."""
         runtime = self.runtime or RuntimeSpec()
         read = with_columns_read(spec, grounds.data.columns)
-        baselines = Untrained(read, self.store, runtime, self.random_seeds)
+        validate = partial(validated, store=self.store, runtime=runtime)
+        baselines = Untrained(read, self.store, runtime, self.random_seeds, validate=validate)
         every: list[Mapping[BaselineName, Any]] = [baselines.cross_validated(grounds.data)]
         every += [baselines.tested(grounds.data, test) for test in grounds.tests]
 
@@ -342,7 +352,8 @@ def _reports(
     untrained: Sequence[Mapping[BaselineName, Any]],
 ) -> list[Report]:
     """Return the report of the cross-validation and those of the test sets."""
-    validation = validation_of(cell, len(grounds.data))
+    tuned = Tuned.from_dict(spec.tune, cell["tuned"]) if spec.tune is not None else None
+    validation = TunedCrossValidation(**vars(validation_of(cell, len(grounds.data))), tuned=tuned)
     spec = with_columns_read(spec, grounds.data.columns)
     between = Ungraded.from_dict(cell.get("ungraded"))
     of_folds, *of_tests = untrained

@@ -20,7 +20,6 @@ from antibody_esm.evaluation.conformal import CONFIDENCE, Uncertainty
 from antibody_esm.evaluation.test_set_log import Ledger, Opening
 from antibody_esm.evaluation.thresholds import tuned_here
 from antibody_esm.evaluation.ungraded import Ungraded
-from antibody_esm.evaluation.untrained import Untrained
 from antibody_esm.features.sources import AnyExtractor, load
 from antibody_esm.model_files import NOT_FITTED, FittedModel, ledger_of, load_model, save_model
 from antibody_esm.model_input import DROP, ModelInput, advice
@@ -32,6 +31,7 @@ from antibody_esm.specs.ensembles import without_columns
 from antibody_esm.store.store import Store
 from antibody_esm.targets import ClassifierMethod, target_of
 from antibody_esm.trained_on import TrainedOn
+from antibody_esm.untrained import Untrained
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -263,7 +263,7 @@ class Predictor(ModelInput):
             data,
             predicted.prediction,
             predicted.positive,
-            (*notes, *unlike_training(inputs.warnings)),
+            (*notes, *self.data.notes, *unlike_training(inputs.warnings)),
             training=self.training,
             **facts,
             ungraded=self.ungraded(data),

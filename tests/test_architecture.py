@@ -20,7 +20,7 @@ ROOT = Path(antibody_esm.__file__).parent
 
 # Lowest first; a module imports only from rows above its own, or from its own room.
 LAYERS = [
-    {"choices", "deprecation", "errors", "processes", "threads", "unknown"},
+    {"choices", "deprecation", "errors", "licences", "processes", "threads", "unknown"},
     {"files"},
     {"folders", "limits", "result_cache"},
     {"trusted_types", "ubjson"},
@@ -30,15 +30,15 @@ LAYERS = [
     {"numbering"},
     {"specs"},
     {"presets", "storage_formats", "batch"},
-    {"overrides", "average", "penalty", "column_encoder"},
+    {"overrides", "average", "penalty", "column_encoder", "reduction"},
     {"data", "store", "plm", "classifiers", "descriptors"},
     {"features"},
     {"embedding"},
     {"model_input"},
     {"evaluation"},
     {"trained_on"},
-    {"serialization", "targets"},
-    {"model_files"},
+    {"serialization", "targets", "same_vectors"},
+    {"model_files", "untrained"},
     {"panel_files"},
     {"reports"},
     {"predictor"},

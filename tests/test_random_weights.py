@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 import strategies
 from antibody_esm import CheckpointError, EmbeddingStore, EnsembleSpec, Extractor, ExtractorSpec, embed, embed_views
 from antibody_esm.choices import Pooling
-from antibody_esm.evaluation.untrained import untrained
 from antibody_esm.plm.checkpoints import locate
 from antibody_esm.plm.families import family_of
 from antibody_esm.plm.initialisation import initialised
 from antibody_esm.plm.masked import NoHead, masked_log_probabilities
 from antibody_esm.specs import ResolvedExtractorSpec
 from antibody_esm.testing import Kind, tiny_checkpoint
+from antibody_esm.untrained import untrained
 from effort import examples
 
 SEQUENCES = ["EVQLVESGGGLVQPGG", "QVQLQ"]

@@ -29,6 +29,7 @@ from antibody_esm import (
     SplitSpec,
     SVRSpec,
     TrainSpec,
+    TuneSpec,
     XGBoostRegressorSpec,
     XGBoostSpec,
 )
@@ -238,6 +239,18 @@ GOLDEN_FINGERPRINTS = [
         "1d6f78d64873acc8c6fd5ae23c0a7dddf8395dfd9d5e088f46fc06a2253633ed",
     ),
     (SplitSpec(), "46344382cbc98035ca93473cf4c79cf571a0757687cbfbc377126fbdc5408980"),
+    (
+        TuneSpec(grid={"extractor.layer": (6, 8), "classifier.C": (0.01, 1)}),
+        "cb186ea2dd476d3cfc1191b812640261c1a1e12875456452978f06d9d41d5ffd",
+    ),
+    (
+        TrainSpec(
+            extractor=ExtractorSpec(model="antiberty", revision="0.1.3"),
+            pca=20,
+            tune=TuneSpec(grid={"extractor.layer": (6, 8), "classifier.C": (0.01, 1)}),
+        ),
+        "fc963029260d100873ed91f95679afe25c58561887c823c3e6d1bb2746ef7b30",
+    ),
     (DecisionSpec(), "8dae880f9ef5a517fb9bd9adbb9869d73f381a8152161b41bdcf547c0a1331f6"),
     (
         TrainSpec(extractor=ExtractorSpec(model="antiberty", revision="0.1.3")),

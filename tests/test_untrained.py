@@ -23,9 +23,9 @@ from antibody_esm import (
 from antibody_esm.cli import app, train
 from antibody_esm.evaluation.predictions import Predictions
 from antibody_esm.evaluation.scored_predictions import ScoredPredictions
-from antibody_esm.evaluation.untrained import NAMES, untrained
 from antibody_esm.reports.report import Report
 from antibody_esm.testing import tiny_checkpoint
+from antibody_esm.untrained import NAMES, untrained
 from bench import Bench
 from chains import HEAVY, mutants
 from crossing import Cell
@@ -72,7 +72,10 @@ def test_it_is_the_pipeline_with_random_weights_on_the_same_folds(bench: Bench, 
     assert np.array_equal(scored.rows.fold, report.scored.rows.fold)
     for metric in report.scores:
         assert np.array_equal(scored.scores[metric], expected.scores[metric], equal_nan=True), metric
-    test, right = trainer.fit(trained).evaluate(asked), twin.fit(trained).evaluate(asked)
+    predictor = trainer.fit(trained, uncertainty=False)
+    chosen = predictor.spec.model_copy(update={"extractor": untrained(predictor.spec.extractor)})  # if it is tuned
+    fitted = Trainer.from_spec(chosen, store=bench.store, runtime=RUNTIME).fit(trained, uncertainty=False)
+    test, right = predictor.evaluate(asked), fitted.evaluate(asked)
     of_test = test.baselines.found["random_weights"]
     for metric in right.scores:
         assert np.allclose(of_test.scores[metric], right.scores[metric], equal_nan=True), metric

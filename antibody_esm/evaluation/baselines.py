@@ -5,7 +5,7 @@ sequence, and logistic regression. Logistic regression reads one number (length,
 7.4, hydrophobicity of Kyte and Doolittle), the amino acid composition, k-mers of one to three residues, the V gene, the
 distance to germline genes, the residue at each IMGT position, or published biophysical descriptors. For continuous
 labels, the mean replaces the majority class, and ridge regression replaces logistic regression. The baseline of random
-weights belongs to a pipeline: `antibody_esm.evaluation.untrained`.
+weights belongs to a pipeline: `antibody_esm.untrained`.
 
 Pairs have the features of both chains side by side: two lengths, two net charges, the k-mers of each chain, the V gene
 of each chain. The nearest pair is that of the highest identity over both chains.

@@ -14,7 +14,7 @@ from antibody_esm.data.column_reading import columns_read
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.identity import cluster
 from antibody_esm.deprecation import still_callable
-from antibody_esm.errors import AntibodyESMError, DatasetError
+from antibody_esm.errors import AntibodyESMError
 from antibody_esm.evaluation.baselines import BASELINES, BaselineName, Results
 from antibody_esm.evaluation.intervals import Interval, few_positives
 from antibody_esm.evaluation.metrics import title
@@ -29,11 +29,13 @@ from antibody_esm.evaluation.overlap import (
     split_by_identity,
 )
 from antibody_esm.evaluation.paired import Comparison, adjust
-from antibody_esm.evaluation.predictions import ContinuousPredictions, Predictions, predictions_of
+from antibody_esm.evaluation.predictions import Predictions, predictions_of
 from antibody_esm.evaluation.scored_predictions import ScoredPredictions
 from antibody_esm.evaluation.slices import Slice, slices
+from antibody_esm.evaluation.tuned import Tuned
 from antibody_esm.evaluation.ungraded import Ungraded
-from antibody_esm.reports import context, names
+from antibody_esm.reports import context, correlations, names
+from antibody_esm.reports.embedding_map import EmbeddingMap, HasVectors, embedding_map
 from antibody_esm.specs import TrainSpec
 from antibody_esm.unknown import Unknown
 
@@ -84,6 +86,8 @@ class Analysis:
         Penalty that each fold chose; empty if none was chosen.
     untrained
         Functions that compute the baselines of random weights, by name; each is called once, on first use.
+    tuned
+        Choices of a tuned pipeline in a cross-validation; None if nothing was tuned.
     """
 
     spec: TrainSpec
@@ -100,6 +104,7 @@ class Analysis:
     unconverged: int = 0
     penalties: tuple[float, ...] = ()
     untrained: context.UntrainedBaselines = field(default_factory=dict)
+    tuned: Tuned | None = None
 
     @property
     def source(self) -> str:
@@ -176,9 +181,14 @@ class Analysis:
     @cached_property
     def audit(self) -> Audit:
         """Findings of `Dataset.audit` that need neither numbering nor comparison of sequences."""
+        return self.data_as_read.audit(identities=(), numbering=False)
+
+    @property
+    def data_as_read(self) -> Dataset:
+        """The antibodies with the columns that the pipeline reads, and no others."""
         names_read = {column.name for column in columns_read(self.spec, self.data.columns)}
         read = {name: values for name, values in self.data.columns.items() if name in names_read}
-        return replace(self.data, columns=read).audit(identities=(), numbering=False)
+        return replace(self.data, columns=read)
 
     @cached_property
     def scored(self) -> ScoredPredictions:
@@ -216,42 +226,14 @@ class Analysis:
 
         They need no language model; one has a language model with random weights, which is computed once.
         """
+        clusters, best_is_high = self.scored.rows.clusters, self.best_is_high
         label = self.data.continuous_labels() if self.spec.is_regression else self.data.binary_labels()
-        more = context.computed(self.untrained, label, self.scored.rows.clusters, self.best_is_high)
-        shared = self._of_sequences
+        more = context.computed(self.untrained, label, clusters, best_is_high)
+        if not self.is_cross_validation and (self.training is None or self.training.label is None):
+            return Results(more.found, dict.fromkeys(BASELINES, self.unknown_training.reason) | more.absent)
+        training = None if self.is_cross_validation else self.training
+        shared = context.of_sequences(self.data, training, self.spec, label, clusters, best_is_high)
         return Results(shared.found | more.found, shared.absent | more.absent)
-
-    @cached_property
-    def _of_sequences(self) -> Results[ScoredPredictions]:
-        """Scores of the baselines that pipelines on the same data share."""
-        continuous = self.spec.is_regression
-        label = self.data.continuous_labels() if continuous else self.data.binary_labels()
-        if self.is_cross_validation:
-            folds = context.cross_validated_baselines(self.data, self.spec)
-            clusters = self.scored.rows.clusters
-            return Results(
-                {
-                    name: ScoredPredictions.of_folds(each, label, higher_is_better=self.best_is_high).clustered(
-                        clusters
-                    )
-                    for name, each in folds.found.items()
-                },
-                folds.absent,
-            )
-        if self.training is None or self.training.label is None:
-            return Results({}, dict.fromkeys(BASELINES, self.unknown_training.reason))
-        try:
-            tests = context.tested_baselines(self.training, self.data, self.spec)
-        except DatasetError as error:
-            return Results({}, dict.fromkeys(BASELINES, str(error)))
-        clusters = self.scored.rows.clusters
-        return Results(
-            {
-                name: ScoredPredictions.of_test(each, label, clusters, higher_is_better=self.best_is_high)
-                for name, each in tests.found.items()
-            },
-            tests.absent,
-        )
 
     @property
     def unknown_training(self) -> Unknown:
@@ -280,6 +262,24 @@ class Analysis:
             ]
         )
 
+    @property
+    def verdict(self) -> Comparison | Unknown:
+        """Comparison with the best baseline, which a report opens with; the reason if there is no baseline."""
+        if self.comparisons:
+            return self.comparisons[0]
+        return Unknown("; ".join(dict.fromkeys(self.baselines.absent.values())) or "no baseline was computed")
+
+    @cached_property
+    def against_untuned(self) -> Comparison | None:
+        """Difference to the untuned pipeline on the same folds, in the metric that chose; None if nothing was tuned."""
+        if self.tuned is None or self.tuned.untuned is None:
+            return None
+        label = self.data.continuous_labels() if self.spec.is_regression else self.data.binary_labels()
+        untuned = ScoredPredictions.of_folds(self.tuned.untuned, label, higher_is_better=self.best_is_high)
+        names_of = "the tuned pipeline", f"the untuned pipeline ({names.pipeline(self.spec.untuned)})"
+        metric = self.tuned.spec.metric or self.metric
+        return self.scored.compare(untuned.clustered(self.scored.rows.clusters), metric, names_of)
+
     @cached_property
     def identity(self) -> NDArray[np.float64] | None:
         """Identity of each predicted antibody to the nearest training antibody, 0 to 1.
@@ -297,6 +297,18 @@ class Analysis:
     def family(self) -> NDArray[np.object_] | None:
         """Family of each antibody of `data`: its group, else its V gene family; None if there is neither."""
         return context.family(self.data)
+
+    @property
+    def family_title(self) -> str:
+        """Name of the families: that of the column of groups, else ``group``; ``V gene family`` without groups."""
+        return "V gene family" if self.data.groups is None else self.data.groups_name or "group"
+
+    @cached_property
+    def embedding_map(self) -> EmbeddingMap | Unknown:
+        """First two principal components of the vectors; the reason if the report was made without vectors."""
+        if not isinstance(self.again, HasVectors):
+            return Unknown("this report was made without vectors")
+        return embedding_map(self.again.vectors)
 
     @cached_property
     def by_family(self) -> dict[str, Slice]:
@@ -362,32 +374,8 @@ class Analysis:
         It is that of all antibodies with a grade, and that of the labelled ones; empty without a grade that is finer
         than the classes. After a cross-validation it is the mean over folds, as for `correlation`.
         """
-        rows, grade, others = self.scored.first, self.data.grade, self.data.ungraded
-        if grade is None or not isinstance(rows, Predictions):
-            return {}
-        of_labelled = {len(rows): self.correlation(grade)}
-        if others is None or self.ungraded is None:
-            return of_labelled
-        parts = (self.data, others)
-        pairs = ContinuousPredictions(
-            target=np.concatenate([each.measurement(grade) for each in parts]),
-            prediction=np.concatenate([rows.probability, self.ungraded.score]),
-            fold=None if self.ungraded.fold is None else np.concatenate([rows.fold, self.ungraded.fold]),
-            clusters=None
-            if rows.clusters is None
-            else cluster([text for each in parts for text in each.identity_sequences], RELATED),
-        )
-        return {len(pairs): ScoredPredictions.of(pairs).intervals["spearman"]} | of_labelled
+        return correlations.graded(self.data, self.scored, self.ungraded)
 
     def correlation(self, name: str) -> Interval:
         """Return Spearman's correlation of predictions with a measurement, for the antibodies that have it."""
-        value = self.data.measurement(name)
-        measured = np.flatnonzero(np.isfinite(value))
-        rows = self.scored.first.subset(measured)
-        predicted, centre = (
-            (rows.probability, None) if isinstance(rows, Predictions) else (rows.prediction, rows.centre)
-        )
-        pairs = ContinuousPredictions(
-            target=value[measured], prediction=predicted, fold=rows.fold, clusters=rows.clusters, centre=centre
-        )
-        return ScoredPredictions.of(pairs).intervals["spearman"]
+        return correlations.correlation(self.data, self.scored, name)

@@ -19,7 +19,7 @@ from antibody_esm.data.columns import plain
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.identity import identities
 from antibody_esm.descriptors import UNKNOWN, germline_genes
-from antibody_esm.errors import RECOVERABLE, in_one_line
+from antibody_esm.errors import RECOVERABLE, DatasetError, in_one_line
 from antibody_esm.evaluation.baselines import (
     BASELINES,
     BaselineName,
@@ -102,6 +102,33 @@ def tested_baselines(training: Dataset, data: Dataset, spec: TrainSpec) -> Resul
 
     key = _digest(_content(training), _content(data), continuous, names, _fingerprints(columns))
     return _TESTED.once(key, compute)
+
+
+def of_sequences(
+    data: Dataset,
+    training: Dataset | None,
+    spec: TrainSpec,
+    label: NDArray[Any],
+    clusters: NDArray[np.int64] | None,
+    best_is_high: bool,
+) -> Results[ScoredPredictions]:
+    """Return the baselines that pipelines on the same data share, without a training set those on the same folds."""
+    if training is None:
+        folds = cross_validated_baselines(data, spec)
+        of_folds = {
+            name: ScoredPredictions.of_folds(each, label, higher_is_better=best_is_high).clustered(clusters)
+            for name, each in folds.found.items()
+        }
+        return Results(of_folds, folds.absent)
+    try:
+        tests = tested_baselines(training, data, spec)
+    except DatasetError as error:
+        return Results({}, dict.fromkeys(BASELINES, str(error)))
+    of_tests = {
+        name: ScoredPredictions.of_test(each, label, clusters, higher_is_better=best_is_high)
+        for name, each in tests.found.items()
+    }
+    return Results(of_tests, tests.absent)
 
 
 def computed(

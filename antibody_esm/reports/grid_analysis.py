@@ -15,6 +15,9 @@ from antibody_esm.reports.analysis import Analysis
 from antibody_esm.specs.ensembles import columns_of
 from antibody_esm.specs.estimators import without_widths
 
+_OF_A_PIPELINE = ("decision", "pca", "tune")
+"""Fields of a pipeline beside its extractor and classifier, which may be pinned."""
+
 
 class Row(NamedTuple):
     """A pipeline or baseline that reads one part of the antibodies."""
@@ -198,6 +201,26 @@ class GridAnalysis:
             verdicts += [Verdict(column, row, *best.get(row, (None, None))) for row in column.reports]
         return tuple(verdicts)
 
+    @property
+    def named(self) -> list[tuple[str, Analysis]]:
+        """Every analysis with a distinct name."""
+        fragments = len({row.fragment for row in self.rows}) > 1
+        return [
+            (f"{row.name}{f', {row.fragment}' if fragments else ''}: {column.title}", report)
+            for column in self.columns
+            for row, report in column.reports.items()
+        ]
+
+    @property
+    def title(self) -> str:
+        """Numbers of pipelines and of data sets or labels, in words."""
+        pipelines = dict.fromkeys(row.name for row in self.rows if not row.baseline)
+        parts = {row.fragment for row in self.rows if not row.baseline}
+        name = names.counted(len(pipelines), "pipeline") + (f" and {len(parts)} parts" if len(parts) > 1 else "")
+        if self.labels:
+            return f"{next(iter(pipelines)) if len(pipelines) == 1 else name} on {len(self.labels)} labels"
+        return f"{name} on {names.counted(len({report.source for report in self.reports}), 'data set')}"
+
     def column(self, title: str | None = None) -> Column:
         """Return a column by its title; the first one by default.
 
@@ -219,7 +242,7 @@ class GridAnalysis:
             for other in self.reports
             if names.agree(other.spec.extractor, report.spec.extractor)
             and without_widths(other.spec.classifier) == without_widths(report.spec.classifier)
-            and other.spec.decision == report.spec.decision
+            and all(getattr(other.spec, name) == getattr(report.spec, name) for name in _OF_A_PIPELINE)
         ]
         return min((names.pipeline(spec) for spec in alike), key=len)
 

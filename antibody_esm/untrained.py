@@ -11,17 +11,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.classifiers import build, one_blas_thread
+from antibody_esm.classifiers import one_blas_thread
 from antibody_esm.data.antibodies import Inputs
 from antibody_esm.data.column_reading import ColumnReading
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.evaluation.baselines import BaselineName, Prediction, label_of
-from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate, fit
+from antibody_esm.evaluation.cross_validation import CrossValidation, fit
 from antibody_esm.evaluation.metrics import score, score_continuous
 from antibody_esm.evaluation.splits import Division
 from antibody_esm.features.sources import AnyExtractor, Ensemble, load
@@ -30,6 +30,7 @@ from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.pairs import chains
 from antibody_esm.plm.resolution import find
 from antibody_esm.plm.schedule import is_watched
+from antibody_esm.same_vectors import classifier_of
 from antibody_esm.specs import AnyExtractorSpec, EnsembleSpec, ExtractorSpec, RuntimeSpec, SplitSpec, TrainSpec
 from antibody_esm.specs.ensembles import columns_of, without_columns
 from antibody_esm.store.store import Store
@@ -84,6 +85,8 @@ class Untrained:
         Number of baselines, each with another seed; 0 to 3.
     trained
         Extractor of the pipeline, from whose pace the duration is estimated; None for no estimate.
+    validate
+        Function that cross-validates a pipeline, tuned or not, as the trained one was; None for tests alone.
     """
 
     spec: TrainSpec
@@ -91,6 +94,7 @@ class Untrained:
     runtime: RuntimeSpec
     seeds: int = 1
     trained: AnyExtractor | None = None
+    validate: Callable[[TrainSpec, Dataset], CrossValidation] | None = None
 
     def cross_validated(self, data: Dataset) -> Mapping[BaselineName, Callable[[], CrossValidation]]:
         """Return functions that compute the cross-validation of each baseline, on the folds of the pipeline."""
@@ -119,16 +123,9 @@ class Untrained:
         return {name: partial(compute, twin) for name, twin in twins if twin is not None}
 
     def _folds(self, data: Dataset, twin: AnyExtractorSpec) -> CrossValidation:
-        label = label_of(data, self.spec.is_regression)
-        X, spec = self._features(data, twin, ColumnReading.of(columns_of(twin), data.columns), data.species)
-        return cross_validate(
-            classifier_of(spec, X.shape[1]),
-            X,
-            label,
-            Division.of(self.spec.split, data),
-            self.runtime.workers,
-            higher_is_better=data.higher_is_better is not False,
-        )
+        assert self.validate is not None  # noqa: S101  as the caller knows
+        self._announce(self._loaded(twin, data.species), data.sequences)
+        return self.validate(self.spec.model_copy(update={"extractor": twin}), data)
 
     def _test(
         self, training: Dataset, data: Dataset, columns: ColumnReading | None, twin: AnyExtractorSpec
@@ -152,16 +149,16 @@ class Untrained:
     def _features(
         self, data: Dataset, twin: AnyExtractorSpec, columns: ColumnReading, species: tuple[str, ...]
     ) -> tuple[NDArray[np.float64], TrainSpec]:
-        """Return the features ``(n, dim)`` of a data set, and the spec of the pipeline for them.
-
-        A line is logged before vectors are computed.
-        """
-        _refuse_other_files(self.spec.extractor)
-        extractor = load(without_columns(twin).numbered_by(species), self.runtime)
+        """Return the features ``(n, dim)`` of a data set, and the spec of the pipeline for them."""
+        extractor = self._loaded(twin, species)
         self._announce(extractor, data.sequences)
         codes = columns.read(data.columns, len(data)).codes
         X = features(Inputs(data.sequences, codes, [""] * len(data)), extractor, self.store)
         return X, with_widths(self.spec, data.sequences[0], extractor, self.store)
+
+    def _loaded(self, twin: AnyExtractorSpec, species: tuple[str, ...]) -> AnyExtractor:
+        _refuse_other_files(self.spec.extractor)
+        return load(without_columns(twin).numbered_by(species), self.runtime)
 
     def _announce(self, extractor: AnyExtractor, sequences: list[str]) -> None:
         lengths: list[int] = []
@@ -187,11 +184,3 @@ def _refuse_other_files(spec: AnyExtractorSpec) -> None:
     for member in spec.members if isinstance(spec, EnsembleSpec) else (spec,):
         if isinstance(member, ExtractorSpec) and member.digest is not None and Path(member.model).expanduser().is_dir():
             find(member)
-
-
-def classifier_of(spec: TrainSpec, dim: int) -> Any:
-    """Return the unfitted classifier of a pipeline for vectors of `dim` numbers, with its decision."""
-    from antibody_esm.evaluation.calibration import decide  # loads scikit-learn
-
-    columns = [column.values for column in columns_of(spec.extractor)]
-    return decide(build(spec.classifier, dim, columns), spec.decision, spec.split)
