@@ -78,8 +78,10 @@ def loads(content: bytes, path: Path, *, regression: bool, unpacked: int = UNPAC
     from sklearn.pipeline import Pipeline
     from sklearn.utils.validation import check_is_fitted
 
+    from antibody_esm.average import AverageClassifier, AverageRegressor
     from antibody_esm.evaluation.calibration import CalibratedClassifier
 
+    kinds = (Pipeline, CalibratedClassifier, AverageClassifier, AverageRegressor)
     skops = skops_io()
     try:
         content = checked(content, unpacked)
@@ -88,7 +90,7 @@ def loads(content: bytes, path: Path, *, regression: bool, unpacked: int = UNPAC
             raise StoreError(f"holds types that are not trusted: {_shortened(', '.join(unknown))}", path)
         check_loaders(content)
         estimator = skops.loads(content, trusted=sorted(TRUSTED))
-        if not isinstance(estimator, Pipeline | CalibratedClassifier) or is_regressor(estimator) != regression:
+        if not isinstance(estimator, kinds) or is_regressor(estimator) != regression:
             raise StoreError(f"not a pipeline of a {'regressor' if regression else 'classifier'}", path)
         check_is_fitted(estimator)
         if not regression and list(getattr(estimator, "classes_", [])) != [0, 1]:

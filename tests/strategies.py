@@ -6,6 +6,8 @@ from typing import get_args
 from hypothesis import strategies as st
 
 from antibody_esm import (
+    AverageRegressorSpec,
+    AverageSpec,
     ColumnSpec,
     DecisionSpec,
     ElasticNetSpec,
@@ -65,6 +67,7 @@ any_extractors = st.builds(
     pairs=st.sampled_from(["apart", "joined"]),
     species=st.sampled_from([None, ("human",), ("alpaca", "human"), ("rabbit",)]),
     engines=st.sampled_from(["anarcism", "auto", "both"]),
+    random_weights=st.none() | seeds,
 )
 extractors = any_extractors.map(
     lambda fields: ExtractorSpec(
@@ -100,6 +103,7 @@ resolved_extractors = st.builds(
     storage=st.sampled_from(["float32", "float16", "int8"]),
     truncate_to=st.none() | positive_ints,
     pairs=st.sampled_from(["apart", "joined"]),
+    random_weights=st.none() | seeds,
 )
 descriptors = st.builds(
     DescriptorSpec,
@@ -217,6 +221,18 @@ by_row_or_group = st.builds(
 of_the_data = st.builds(SplitSpec, by=st.sampled_from(["family", "fold"]))
 # Half of them by identity, so that two seldom agree in a field.
 splits = st.sampled_from([by_identity] * 3 + [by_row_or_group] * 2 + [of_the_data]).flatmap(lambda one: one)
+averages = st.builds(
+    AverageSpec,
+    heads=st.lists(classifiers, min_size=1, max_size=3).map(tuple),
+    per_member=st.booleans(),
+    widths=st.none() | st.lists(positive_ints, min_size=1, max_size=3).map(tuple),
+)
+average_regressors = st.builds(
+    AverageRegressorSpec,
+    heads=st.lists(ridges | svrs, min_size=1, max_size=3).map(tuple),
+    per_member=st.booleans(),
+    widths=st.none() | st.lists(positive_ints, min_size=1, max_size=3).map(tuple),
+)
 decisions = st.builds(
     DecisionSpec,
     calibration=st.sampled_from([None, "sigmoid", "isotonic"]),
@@ -294,6 +310,8 @@ by_type = {
     "XGBoostRegressorSpec": xgboost_regressors,
     "SVRSpec": svrs,
     "GaussianProcessRegressorSpec": gaussian_process_regressors,
+    "AverageSpec": averages,
+    "AverageRegressorSpec": average_regressors,
     "SplitSpec": splits,
     "DecisionSpec": decisions,
     "TrainSpec": trains,

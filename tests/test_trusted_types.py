@@ -92,6 +92,7 @@ def test_skops_itself_trusts_all_that_it_trusts_here_without_being_told() -> Non
 def test_of_the_trusted_types_these_were_reviewed_here_and_all_others_by_skops() -> None:
     by_skops = {name for names in LISTS for name in getattr(of_skops, names)}
     assert {name.rpartition(".")[2] for name in TRUSTED - by_skops} == {
+        *("AverageClassifier", "AverageRegressor"),
         *("CalibratedClassifier", "ColumnEncoder", "Reduction", "_CalibratedClassifier", "_SigmoidCalibration"),
         *("_BinaryGaussianProcessClassifierLaplace", "ConstantKernel", "Product", "RBF", "Sum", "WhiteKernel"),
         *("EuclideanDistance64", "ManhattanDistance64", "KDTree", "Tree"),

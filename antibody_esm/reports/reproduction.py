@@ -169,5 +169,7 @@ def _value(value: Any) -> str:
     """Return a value as overrides spell it, nearly as JSON."""
     if isinstance(value, list):
         return f"[{','.join(map(_value, value))}]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{name}:{_value(inner)}" for name, inner in value.items() if name != "format") + "}"
     plain = isinstance(value, str) and re.fullmatch(r"[a-z]\w*", value) and value not in _KEYWORDS
     return value if plain else json.dumps(value, ensure_ascii=False)

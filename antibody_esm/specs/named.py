@@ -5,6 +5,8 @@ from types import MappingProxyType
 from antibody_esm.specs.descriptors import DescriptorSpec
 from antibody_esm.specs.ensembles import AnyExtractorSpec, EnsembleSpec
 from antibody_esm.specs.estimators import (
+    AverageRegressorSpec,
+    AverageSpec,
     ClassifierSpec,
     ElasticNetSpec,
     GaussianProcessRegressorSpec,
@@ -28,6 +30,7 @@ CLASSIFIERS: MappingProxyType[str, ClassifierSpec] = MappingProxyType(
         "gaussian_process": GaussianProcessSpec(),
         "linear_svm": LinearSVMSpec(),
         "knn": KNeighborsSpec(),
+        "average": AverageSpec(heads=(LogisticRegressionSpec(), XGBoostSpec())),
     }
 )
 """Classifiers by name; each name is the spec's ``kind``."""
@@ -39,6 +42,7 @@ REGRESSORS: MappingProxyType[str, RegressorSpec] = MappingProxyType(
         "xgboost_regressor": XGBoostRegressorSpec(),
         "svr": SVRSpec(),
         "gaussian_process_regressor": GaussianProcessRegressorSpec(),
+        "average_regressor": AverageRegressorSpec(heads=(RidgeSpec(alpha="cv"), XGBoostRegressorSpec())),
     }
 )
 """Regressors of continuous labels by name; each name is the spec's ``kind``. Linear ones choose their penalty."""
