@@ -126,6 +126,7 @@ MADE: dict[str, Callable[[], object]] = {
     "RuntimeSpec": RuntimeSpec,
     "AverageSpec": lambda: AverageSpec(heads=(LogisticRegressionSpec(), XGBoostSpec())),
     "AverageRegressorSpec": lambda: AverageRegressorSpec(heads=(RidgeSpec(),)),
+    "TuneSpec": lambda: TuneSpec(grid={"classifier.C": (0.1, 1.0)}),
     "ColumnSpec": lambda: ColumnSpec(name="a"),
     "ExtractorSpec": lambda: ExtractorSpec(model="m"),
     "EnsembleSpec": lambda: EnsembleSpec(members=(FIRST, SECOND), combine="concat"),
