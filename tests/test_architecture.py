@@ -303,6 +303,7 @@ with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
 HELPS = [
     *(("app", *words, "--help") for words in ((), ("embed",), ("predict",), ("evaluate",), ("explain",), ("scan",))),
     ("app", "liabilities", "--help"),
+    ("app", "curve", "--help"),
     *(("app", *words, "--help") for words in (("app",), ("data",), ("data", "number"), ("data", "audit"))),
     *(("app", "store", *words, "--help") for words in ((), ("stats",), ("verify",), ("explain",), ("gc",))),
     *(("app", "store", *words, "--help") for words in (("merge",), ("export",), ("import",))),

@@ -3,6 +3,7 @@
 import typer
 
 from antibody_esm.cli import data, store
+from antibody_esm.cli.curve import curve_command
 from antibody_esm.cli.embed import embed_command
 from antibody_esm.cli.errors import run
 from antibody_esm.cli.evaluate import evaluate_command
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.command("embed")(embed_command)
 app.command("predict")(predict_command)
 app.command("evaluate")(evaluate_command)
+app.command("curve")(curve_command)
 app.command("explain")(explain_command)
 app.command("scan")(scan_command)
 app.command("liabilities")(liabilities_command)

@@ -17,6 +17,7 @@ from antibody_esm.deprecation import still_callable
 from antibody_esm.errors import AntibodyESMError, DatasetError
 from antibody_esm.evaluation.baselines import BASELINES, BaselineName, Results
 from antibody_esm.evaluation.intervals import Interval, few_positives
+from antibody_esm.evaluation.learning_curve import MeasuredCurve
 from antibody_esm.evaluation.metrics import title
 from antibody_esm.evaluation.overlap import (
     RELATED,
@@ -82,6 +83,8 @@ class Analysis:
         Number of folds in which the solver reached its largest number of iterations.
     penalties
         Penalty that each fold chose; empty if none was chosen.
+    curve
+        Learning curve on the same data, see `Report.with_curve`; None if there is none.
     """
 
     spec: TrainSpec
@@ -97,6 +100,7 @@ class Analysis:
     ungraded: Ungraded | None = None
     unconverged: int = 0
     penalties: tuple[float, ...] = ()
+    curve: MeasuredCurve | None = None
 
     @property
     def source(self) -> str:

@@ -14,7 +14,7 @@ from antibody_esm.data.dataset import Dataset
 from antibody_esm.evaluation.intervals import short
 from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.evaluation.scored_predictions import ScoredPredictions
-from antibody_esm.reports import elements, notes, panels, reproduction
+from antibody_esm.reports import elements, learning_curve, notes, panels, reproduction
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.context import MANY
 from antibody_esm.reports.grid_analysis import Column, GridAnalysis
@@ -32,6 +32,7 @@ def page(grid: GridAnalysis) -> str:
     body += [_overview(grid)] if len(grid.columns) > 1 else []
     body += [_result(grid, column, figures) for column in grid.columns]
     body += [_detail(report, name, figures, alone=alone is not None) for name, report in _named(grid)]
+    body += learning_curve.sections(grid, figures)
     body += [_data(grid), _provenance(grid), _reproduce(grid)]
     return elements.document(title, body)
 

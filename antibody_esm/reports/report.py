@@ -1,6 +1,7 @@
 """Report of a cross-validation or of a test: an analysis that is shown as text, figures, files and a page."""
 
 import json
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,10 @@ from antibody_esm.evaluation.metrics import METRIC, score, score_continuous
 from antibody_esm.evaluation.overlap import Again
 from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.files import csv_text, write
-from antibody_esm.reports import notes, page, plots, records, reproduction, tables
+from antibody_esm.reports import names, notes, page, plots, records, reproduction, tables
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.grid_analysis import GridAnalysis
+from antibody_esm.reports.learning_curve import LearningCurve
 from antibody_esm.specs import TrainSpec
 
 if TYPE_CHECKING:
@@ -94,6 +96,20 @@ class Report(Analysis):
     def python(self) -> str:
         """Lines of Python that reproduce the numbers from the data."""
         return reproduction.python(self)
+
+    def with_curve(self, curve: LearningCurve) -> "Report":
+        """Return the report with a learning curve, which text, JSON and page then show.
+
+        Raises
+        ------
+        ValueError
+            If the curve is of other data or of another pipeline.
+        """
+        if curve.data.digest != self.data.digest:
+            raise ValueError("the learning curve is of other data than the report")
+        if curve.spec.classifier != self.spec.classifier or not names.agree(curve.spec.extractor, self.spec.extractor):
+            raise ValueError(f"the learning curve is of {names.pipeline(curve.spec)}, the report of {self.pipeline}")
+        return replace(self, curve=curve)
 
     def to_frame(self) -> "pd.DataFrame":
         """Return the scores with one row a metric: one column a fold, then ``mean`` and ``sd``; or ``score``.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from antibody_esm.evaluation.intervals import short
 from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.evaluation.scored_predictions import ScoredPredictions
-from antibody_esm.reports import notes
+from antibody_esm.reports import learning_curve, notes
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.grid_analysis import Column, GridAnalysis, Row, Verdict
 
@@ -34,7 +34,7 @@ def text(report: Analysis) -> str:
         lines += ["", f"{METRIC[report.metric].title} of baselines"]
         lines += [_line(title, scored, report.metric, width) for title, scored in ranked]
         lines += ["", *textwrap.wrap(report.comparisons[0].sentence(subject=False), _LINE)]
-    rest = notes.remarks(report)[len(warnings) :]
+    rest = [*notes.remarks(report)[len(warnings) :], *learning_curve.sentences(report)]
     return "\n".join([*lines, *("\n" + textwrap.fill(remark, _LINE) for remark in rest)])
 
 
@@ -48,7 +48,7 @@ def notebook(report: Analysis) -> str:
     first = notes.warnings(report)
     warnings = "".join(f"<p>{html.escape(warning)}</p>" for warning in first)
     claims = [comparison.sentence(subject=False) for comparison in report.comparisons[:1]]
-    rest = [*claims, *notes.remarks(report)[len(first) :]]
+    rest = [*claims, *notes.remarks(report)[len(first) :], *learning_curve.sentences(report)]
     return (
         f"<h3>{html.escape(report.title)}</h3><p>{html.escape(report.counts)}</p>{warnings}"
         f"<table><thead><tr>{head}</tr></thead><tbody>{metrics}{between}{baselines}</tbody></table>"

@@ -124,6 +124,8 @@ class Run(Frozen):
     """Folder of the `EmbeddingStore`; null keeps vectors in memory."""
     output: Annotated[str, Field(min_length=1)] | None = None
     """Folder of this run's results; null creates one under ``outputs/``, named by date and time."""
+    curve: bool = False
+    """True adds the learning curve to the report, see `antibody_esm.Trainer.learning_curve`."""
     runtime: RuntimeSpec = RuntimeSpec()
 
     def to_dict(self) -> dict[str, Any]:
