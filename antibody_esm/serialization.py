@@ -79,6 +79,7 @@ def loads(content: bytes, path: Path, *, regression: bool, unpacked: int = UNPAC
     from sklearn.utils.validation import check_is_fitted
 
     from antibody_esm.evaluation.calibration import CalibratedClassifier
+    from antibody_esm.evaluation.recalibration import as_trained, check_recalibrated
 
     skops = skops_io()
     try:
@@ -88,9 +89,14 @@ def loads(content: bytes, path: Path, *, regression: bool, unpacked: int = UNPAC
             raise StoreError(f"holds types that are not trusted: {_shortened(', '.join(unknown))}", path)
         check_loaders(content)
         estimator = skops.loads(content, trusted=sorted(TRUSTED))
-        if not isinstance(estimator, Pipeline | CalibratedClassifier) or is_regressor(estimator) != regression:
+        check_recalibrated(estimator)
+        trained = as_trained(estimator)
+        if not isinstance(trained, Pipeline | CalibratedClassifier) or {
+            is_regressor(trained),
+            is_regressor(estimator),
+        } != {regression}:
             raise StoreError(f"not a pipeline of a {'regressor' if regression else 'classifier'}", path)
-        check_is_fitted(estimator)
+        check_is_fitted(trained)
         if not regression and list(getattr(estimator, "classes_", [])) != [0, 1]:
             raise StoreError("not a fitted pipeline with the classes 0 and 1", path)
     except StoreError:

@@ -2,11 +2,64 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from antibody_esm.data.dataset import Dataset
+from antibody_esm.evaluation.recalibration_curve import RecalibrationCurve
 from antibody_esm.sequences import Chain
+from antibody_esm.unknown import Unknown
+
+
+@dataclass(frozen=True)
+class Recalibration:
+    """Description of the antibodies of another assay that a model was recalibrated on; ``str()`` is a clause."""
+
+    source: str
+    """Source in the provenance of the data set."""
+    digest: str
+    """`Dataset.digest`."""
+    antibodies: int
+    """Number of antibodies."""
+    slope: float
+    intercept: float
+    threshold: float | None = None
+    """Smallest probability at which class 1 is predicted; None for continuous labels."""
+    positives: int | None = None
+    """Number of antibodies of class 1; None for continuous labels."""
+    label: str | None = None
+    """Name of the label; None if it has none."""
+    curve: RecalibrationCurve | Unknown = field(default_factory=lambda: Unknown("not computed"))
+    """Errors by the number of antibodies."""
+
+    @classmethod
+    def from_dict(cls, facts: Any) -> "Recalibration":
+        """Return the description in a manifest. Raises TypeError, ValueError or KeyError for other content."""
+        texts, numbers = (facts["source"], facts["digest"]), (facts["slope"], facts["intercept"])
+        threshold, positives, label = facts.get("threshold"), facts.get("positives"), facts.get("label")
+        if not (
+            all(isinstance(text, str) for text in texts)
+            and all(isinstance(number, float) for number in numbers)
+            and isinstance(facts["antibodies"], int)
+            and isinstance(threshold, float | None)
+            and isinstance(positives, int | None)
+            and isinstance(label, str | None)
+        ):
+            raise TypeError("the recalibration has fields of other types")
+        curve = facts["curve"]
+        read = Unknown(curve) if isinstance(curve, str) else RecalibrationCurve.from_dict(curve)
+        return cls(*texts, facts["antibodies"], *numbers, threshold, positives, label, read)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields of a manifest."""
+        facts = {each.name: getattr(self, each.name) for each in fields(self)}
+        curve = str(self.curve) if isinstance(self.curve, Unknown) else self.curve.to_dict()
+        return {name: fact for name, fact in facts.items() if fact is not None} | {"curve": curve}
+
+    def __str__(self) -> str:
+        positives = "" if self.positives is None else f" ({self.positives} positive)"
+        label = f", label {self.label}" if self.label else ""
+        return f"recalibrated on {self.antibodies:,} antibodies{positives} of {self.source}{label}"
 
 
 @dataclass(frozen=True)
@@ -38,6 +91,8 @@ class TrainedOn:
     """Name of the label, see `Dataset`; None if it has none."""
     higher_is_better: bool | None = None
     """True if high labels are better, False if low ones are; None if that is not known."""
+    recalibration: Recalibration | None = None
+    """Antibodies of another assay that the model was recalibrated on; None if it is as it was trained."""
 
     @classmethod
     def of(cls, data: Dataset, counts: Mapping[str, int]) -> "TrainedOn":
@@ -72,6 +127,7 @@ class TrainedOn:
         label, better = facts.get("label"), facts.get("higher_is_better")
         if not isinstance(label, str | None) or not isinstance(better, bool | None):
             raise TypeError("the label must be a text, and higher_is_better true or false")
+        again = facts.get("recalibration")
         return cls(
             facts["source"],
             facts["digest"],
@@ -81,6 +137,7 @@ class TrainedOn:
             facts.get("positives"),
             label,
             better,
+            None if again is None else Recalibration.from_dict(again),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -95,6 +152,7 @@ class TrainedOn:
             "chain": self.chain,
             "fragment": self.fragment,
             **{name: fact for name, fact in facts.items() if fact is not None},
+            **({} if self.recalibration is None else {"recalibration": self.recalibration.to_dict()}),
         }
 
     def __getitem__(self, name: str) -> Any:

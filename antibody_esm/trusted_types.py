@@ -17,6 +17,8 @@ TRUSTED = frozenset(
     {
         "antibody_esm.column_encoder.ColumnEncoder",
         "antibody_esm.evaluation.calibration.CalibratedClassifier",
+        "antibody_esm.evaluation.recalibration.RecalibratedClassifier",
+        "antibody_esm.evaluation.recalibration.RecalibratedRegressor",
         "numpy.bool",
         "numpy.float32",
         "numpy.float64",

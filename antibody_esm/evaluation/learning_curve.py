@@ -64,7 +64,8 @@ class Line:
     @property
     def scores(self) -> NDArray[np.float64]:
         """Mean score of each size, ``(sizes,)``."""
-        return self.resampled[0]
+        scores: NDArray[np.float64] = self.resampled[0]
+        return scores
 
     def ends(self, level: float) -> NDArray[np.float64]:
         """Return the ends ``(2, sizes)`` of the intervals of the mean scores."""
