@@ -55,6 +55,6 @@ $(VENV)/.quickstart: $(BIN)/python $(DEPENDENCIES)
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.quickstart
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[quickstart,cluster,explain,app,dev,docs]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[quickstart,cluster,explain,app,tune,dev,docs]"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps sapiens==1.0.2  # for its weights alone
 	touch $@

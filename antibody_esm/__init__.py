@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         SplitSpec,
         SVRSpec,
         TrainSpec,
+        TuneSpec,
         XGBoostRegressorSpec,
         XGBoostSpec,
     )
@@ -86,6 +87,7 @@ _HOME = {
     "StoreError": "errors",
     "TrainSpec": "specs",
     "Trainer": "trainer",
+    "TuneSpec": "specs",
     "XGBoostRegressorSpec": "specs",
     "XGBoostSpec": "specs",
     "compare": "evaluation.paired",
@@ -134,6 +136,7 @@ __all__ = [
     "StoreError",
     "TrainSpec",
     "Trainer",
+    "TuneSpec",
     "XGBoostRegressorSpec",
     "XGBoostSpec",
     "compare",

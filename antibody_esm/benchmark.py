@@ -21,6 +21,7 @@ from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
 from antibody_esm.evaluation.cross_validation import CrossValidation
 from antibody_esm.evaluation.overlap import Again, SecondScores
 from antibody_esm.evaluation.test_set_log import Ledger, Opening
+from antibody_esm.evaluation.tuned import Tuned, TunedCrossValidation
 from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.files import digest as file_digest
 from antibody_esm.files import resolved, write
@@ -40,6 +41,7 @@ from antibody_esm.specs import (
     RuntimeSpec,
     SplitSpec,
     TrainSpec,
+    TuneSpec,
     default_split,
 )
 from antibody_esm.store.store import Store
@@ -83,9 +85,12 @@ class Benchmark:
     check
         True if numbering checks that each antibody is the molecule that is read, see `Trainer.cross_validate`.
     pipelines
-        Pipelines that are no product of lists; `extractors`, `classifiers`, `split` and `decision` are then ignored.
+        Pipelines that are no product of lists; `extractors`, `classifiers`, `split`, `decision` and `tune` are then
+        ignored.
     by_default
         True if the pipelines' split was not named, and the one that suits the data is to replace it.
+    tune
+        Fields of every pipeline that are chosen inside the training folds, as for `Trainer`.
 
     Attributes
     ----------
@@ -125,6 +130,7 @@ class Benchmark:
         check: bool = True,
         pipelines: Sequence[TrainSpec] | None = None,
         by_default: bool = False,
+        tune: TuneSpec | Mapping[str, Sequence[Any]] | None = None,
     ) -> None:
         for name, choices in {"extractors": extractors, "classifiers": classifiers, "fragments": fragments}.items():
             if isinstance(choices, str) or not choices:
@@ -133,12 +139,13 @@ class Benchmark:
             raise ValueError(f"tests must be a list, got {tests!r}")
         product_of_lists = (
             TrainSpec(
-                extractor=presets.extractor(extractor),
-                classifier=presets.classifier(classifier),
+                extractor=extractor,
+                classifier=presets.classifier(classifier, extractor),
                 split=split or SplitSpec(),
                 decision=decision or DecisionSpec(),
+                tune=TuneSpec(grid=tune) if isinstance(tune, Mapping) else tune,
             )
-            for extractor, classifier in product(extractors, classifiers)
+            for extractor, classifier in product(map(presets.extractor, extractors), classifiers)
         )
         self.pipelines = tuple(product_of_lists) if pipelines is None else tuple(dict.fromkeys(pipelines))
         self._by_default = by_default or (split is None and pipelines is None)
@@ -280,6 +287,7 @@ class Benchmark:
             ungraded = predictor.ungraded(data)
             output = {"prediction": predictor.predict(data).tolist(), "probability": probability}
             output |= {} if ungraded is None else {"ungraded": ungraded.to_dict()}
+            notes = [*predictor.data.notes, *notes]
             tests.append(output | ({"notes": notes} if notes else {}))
         kept = [name for name in ("fold", "prediction", "probability") if name in report.predictions]
         columns = report.predictions[kept].to_dict("list")
@@ -289,6 +297,7 @@ class Benchmark:
         }
         fits = {"unconverged": report.unconverged, "penalties": list(report.penalties)}
         cell = {"predictions": columns, "scores": scores, "tests": tests, "model": predictor.digest} | fits
+        cell |= {} if report.tuned is None else {"tuned": report.tuned.to_dict()}
         return cell | ({} if report.ungraded is None else {"ungraded": report.ungraded.to_dict()})
 
     def _second(self, results: ResultFolder, spec: TrainSpec, grounds: Grounds, split: SplitSpec) -> SecondScores:
@@ -323,13 +332,14 @@ def _reports(
         name: np.array([np.nan if value is None else value for value in values], np.float64)
         for name, values in cell["scores"].items()
     }
-    validation = CrossValidation(
+    validation: CrossValidation = TunedCrossValidation(
         scores,
         columns["fold"],
         columns["prediction"],
         columns.get("probability"),
         unconverged=cell.get("unconverged", 0),
         penalties=tuple(cell.get("penalties", ())),
+        tuned=Tuned.from_dict(spec.tune, cell["tuned"]) if spec.tune is not None else None,
     )
     spec = with_columns_read(spec, grounds.data.columns)
     between = Ungraded.from_dict(cell.get("ungraded"))

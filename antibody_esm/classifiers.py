@@ -41,10 +41,16 @@ def one_blas_thread() -> Any:
     return threadpool_limits(limits=1, user_api="blas")
 
 
-def build(spec: ClassifierSpec | RegressorSpec, dim: int, columns: Sequence[Literal["category", "number"]] = ()) -> Any:
-    """Return an unfitted pipeline of ``columns``, ``scale`` and ``classify`` or ``regress``.
+def build(
+    spec: ClassifierSpec | RegressorSpec,
+    dim: int,
+    columns: Sequence[Literal["category", "number"]] = (),
+    pca: int | None = None,
+) -> Any:
+    """Return an unfitted pipeline of ``columns``, ``scale``, ``reduce`` and ``classify`` or ``regress``.
 
-    The first step is left out if there are no columns, the second if the spec does not standardize.
+    The first step is left out if there are no columns, the second if the spec does not standardize, the third without
+    `pca`.
 
     If the penalty is chosen (``alpha="cv"``), it is a `PenaltySearch` of such pipelines.
 
@@ -56,6 +62,8 @@ def build(spec: ClassifierSpec | RegressorSpec, dim: int, columns: Sequence[Lite
         Number of features, on which the starting point of a Gaussian process depends.
     columns
         Kind of each of the last features that are columns of a table.
+    pca
+        Number of principal components in place of the other features; None leaves them.
     """
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
@@ -63,10 +71,14 @@ def build(spec: ClassifierSpec | RegressorSpec, dim: int, columns: Sequence[Lite
     if getattr(spec, "alpha", None) == "cv":
         from antibody_esm.penalty import PenaltySearch
 
-        pipeline = build(spec.model_copy(update={"alpha": 1.0}), dim, columns)
+        pipeline = build(spec.model_copy(update={"alpha": 1.0}), dim, columns, pca)
         return PenaltySearch(pipeline, *_PENALTIES[spec.kind])
     name = "regress" if spec.is_regressor else "classify"
-    steps: list[tuple[str, Any]] = [(name, _estimator(spec, dim))]
+    steps: list[tuple[str, Any]] = [(name, _estimator(spec, dim if pca is None else pca + len(columns)))]
+    if pca is not None:
+        from antibody_esm.reduction import Reduction
+
+        steps.insert(0, ("reduce", Reduction(pca, dim - len(columns))))
     if getattr(spec, "standardize", False):
         steps.insert(0, ("scale", StandardScaler()))
     if columns:

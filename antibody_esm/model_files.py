@@ -20,12 +20,13 @@ from antibody_esm.errors import StoreError
 from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.files import write
 from antibody_esm.folders import replacing_folder
+from antibody_esm.licences import WEIGHTS
 from antibody_esm.limits import LimitError, parse_json, read_regular, unpacked_limit
 from antibody_esm.numbering import engines_of, method
 from antibody_esm.sequences import ModelText
 from antibody_esm.serialization import UNPACKED, WITHOUT, Training, dump_training, dumps, load_training, loads
 from antibody_esm.specs import TrainSpec
-from antibody_esm.specs.ensembles import columns_of
+from antibody_esm.specs.ensembles import columns_of, models_of
 from antibody_esm.trained_on import TrainedOn
 from antibody_esm.unknown import Unknown
 
@@ -115,6 +116,7 @@ def save_model(model: FittedModel, folder: Path, *, training: bool) -> str:
         "data": model.data.to_dict(),
         "reading": model.reading.to_dict(),
         "metrics": model.metrics,
+        "licences": {name: _licence(name) for name in models_of(model.spec.extractor)},
         "versions": {"python": platform.python_version()} | {name: version(name) for name in _RECORDED},
     }
     manifest["sha256"] = manifest_digest(manifest)
@@ -123,6 +125,11 @@ def save_model(model: FittedModel, folder: Path, *, training: bool) -> str:
         write(new / _TRAINING, training_bytes)
         write(new / _MANIFEST, json.dumps(manifest, indent=2, allow_nan=False).encode())
     return _with_or_without(model, training)
+
+
+def _licence(model: str) -> dict[str, str | bool] | None:
+    """Return the licence of a language model's weights; None if it is not known here."""
+    return WEIGHTS[model].to_dict() if model in WEIGHTS else None
 
 
 def _with_or_without(model: FittedModel, training: bool) -> str:

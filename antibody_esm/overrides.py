@@ -4,10 +4,12 @@ Hydra's parser reads an override, presets supply the fields of a group, and pyda
 `Run.compose`. These functions have no state, so that notebooks can call them too.
 """
 
+import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from difflib import get_close_matches
 from itertools import product
 from typing import Any
 
@@ -15,12 +17,14 @@ import typer
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from antibody_esm import presets
 from antibody_esm.specs.base import Spec
+from antibody_esm.specs.ensembles import AnyExtractorSpec
 from antibody_esm.specs.extractors import ExtractorSpec
+from antibody_esm.specs.tuning import TuneSpec
 
 GROUPS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "model": ("extractor", presets.EXTRACTORS),
@@ -49,8 +53,13 @@ def applied(overrides: Sequence[str], tree: Mapping[str, Any]) -> dict[str, Any]
     for key, value in values:
         if key == "extractor.model" and isinstance(value, str) and value:
             filled["extractor"] = _tree(ExtractorSpec(model=value))
+    if filled.get("tune", 0) is None and any(key.startswith("tune.") for key, _ in values):
+        defaults = {name: field.get_default() for name, field in TuneSpec.model_fields.items() if name != "grid"}
+        filled["tune"] = {"grid": {}, **defaults}
     for key, value in values:
         _set(filled, key, value)
+    if "classifier.standardize" not in [key for key, _ in values]:
+        filled["classifier"] |= _standardization(chosen["classifier"], filled["extractor"])
     return filled
 
 
@@ -111,6 +120,16 @@ def _presets(chosen: Mapping[str, Any]) -> dict[str, Any]:
     return branches
 
 
+def _standardization(classifier: str, extractor: Any) -> dict[str, Any]:
+    """Return the field by which a preset suits the features of an extractor; see `presets.classifier`."""
+    try:
+        spec = TypeAdapter[AnyExtractorSpec](AnyExtractorSpec).validate_json(json.dumps(extractor))
+    except ValidationError:
+        return {}  # `Run.compose` raises the error
+    fields = _tree(presets.classifier(classifier, spec))
+    return {name: fields[name] for name in fields if name == "standardize"}
+
+
 def _tree(spec: Spec) -> dict[str, Any]:
     return spec.model_dump(mode="json")
 
@@ -126,7 +145,10 @@ def _set(tree: dict[str, Any], key: str, value: Any) -> None:
         return
     fields = [name for name in tree[branch] if name not in ("kind", "format")]
     if len(inner) != 1 or inner[0] not in fields:
-        raise invalid(key, value, f"unknown key; choose one of {', '.join(f'{branch}.{name}' for name in fields)}")
+        every = [f"{branch}.{name}" for name in fields]
+        near = get_close_matches(key, every, 1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise invalid(key, value, f"unknown key; choose one of {', '.join(every)}{meant}")
     tree[branch][inner[0]] = value
 
 
@@ -152,5 +174,7 @@ def refused() -> Iterator[None]:
         for problem in error.errors():
             # pydantic's path also names the model and a classifier's kind; an override does not.
             place = ".".join(str(part) for part in problem["loc"] if part != "train" and part not in presets.ESTIMATORS)
-            print(f"error: {place}: {problem['msg']} (given: {problem['input']})", file=sys.stderr)  # noqa: T201
+            value = f" (given: {problem['input']})" if place else ""  # the whole tree is no help
+            text = problem["msg"].removeprefix("Value error, ") + value
+            print(f"error: {place}: {text}" if place else f"error: {text}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from error

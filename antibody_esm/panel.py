@@ -12,13 +12,13 @@ from antibody_esm.embedding import as_store
 from antibody_esm.errors import DatasetError, StoreError, errors_of_label
 from antibody_esm.evaluation.conformal import CONFIDENCE
 from antibody_esm.evaluation.test_set_log import Ledger
-from antibody_esm.features.sources import load
+from antibody_esm.features.sources import AnyExtractor, load
 from antibody_esm.model_files import FittedModel, ledger_of
 from antibody_esm.panel_files import folder_names, load_panel, save_panel
 from antibody_esm.predictor import Predictor
 from antibody_esm.reports.grid import GridReport
-from antibody_esm.specs import RuntimeSpec, TrainSpec
-from antibody_esm.specs.ensembles import without_columns
+from antibody_esm.specs import AnyExtractorSpec, ExtractorSpec, RuntimeSpec, TrainSpec
+from antibody_esm.specs.ensembles import columns_of, without_columns
 from antibody_esm.store.store import Store
 from antibody_esm.targets import target_of
 from antibody_esm.trainer import Trainer
@@ -37,7 +37,8 @@ class Panel(Mapping[str, Predictor]):
     Parameters
     ----------
     models
-        A model for each label. All have one language model, and read the same part of an antibody.
+        A model for each label. All have one language model, of which tuned ones may read different views (layer,
+        pooling, region), and read the same part of an antibody.
 
     Raises
     ------
@@ -223,7 +224,7 @@ class Panel(Mapping[str, Predictor]):
     def load(
         cls, folder: str | Path, *, store: str | Path | Store | None = None, runtime: RuntimeSpec | None = None
     ) -> "Panel":
-        """Read a saved panel. The language model is loaded once, when a sequence needs it.
+        """Read a saved panel. The language model is loaded when a sequence needs it, once for each view of it.
 
         Parameters
         ----------
@@ -242,17 +243,19 @@ class Panel(Mapping[str, Predictor]):
         problem = _difference({label: model for label, (model, _) in models.items()})
         if problem:
             raise StoreError(problem, folder)
-        extractor = None
+        extractors: dict[str, AnyExtractor] = {}
         loaded = {}
         for label, (model, place) in models.items():
-            extractor = extractor or load(without_columns(model.spec.extractor), runtime)
+            address = model.spec.extractor.address
+            if address not in extractors:
+                extractors[address] = load(without_columns(model.spec.extractor), runtime)
             loaded[label] = Predictor(
                 model.spec,
                 model.classifier,
                 model.data,
                 model.metrics,
                 store=shared,
-                extractor=extractor,
+                extractor=extractors[address],
                 reading=model.reading,
                 training=model.training,
                 ledger=Ledger(ledger_of(place)),
@@ -266,7 +269,7 @@ def _difference(models: Mapping[str, Predictor | FittedModel]) -> str:
     first_label, first = next(iter(models.items()))
     for label, model in models.items():
         names = f"the model of {label!r}", f"that of {first_label!r}"
-        if model.spec.extractor.address != first.spec.extractor.address:
+        if not _of_one_model(model.spec.extractor, first.spec.extractor):
             return f"{names[0]} has another language model than {names[1]}"
         if not model.reading.same_part(first.reading):
             return f"{names[0]} reads {model.reading}, {names[1]} {first.reading}"
@@ -274,6 +277,16 @@ def _difference(models: Mapping[str, Predictor | FittedModel]) -> str:
             mine, other = (", ".join(reading.species) for reading in (model.reading, first.reading))
             return f"{names[0]} is numbered by {mine}, {names[1]} by {other}"
     return ""
+
+
+def _of_one_model(first: AnyExtractorSpec, second: AnyExtractorSpec) -> bool:
+    """Return True if two extractors are the same, or views of one language model."""
+    if first.address == second.address:
+        return True
+    views = [without_columns(each.pin()) for each in (first, second)]
+    models = [each.of_one_pass for each in views if isinstance(each, ExtractorSpec)]
+    named = [each.model_copy(update={"model": "any", "revision": None}) for each in models]
+    return len(named) == 2 and named[0] == named[1] and columns_of(first) == columns_of(second)
 
 
 def labelled(spec: TrainSpec, data: Dataset) -> dict[str, Dataset]:

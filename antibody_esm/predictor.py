@@ -260,7 +260,7 @@ class Predictor(Recalibrates):
             data,
             predicted.prediction,
             predicted.positive,
-            (*notes, *unlike_training(inputs.warnings)),
+            (*notes, *self.data.notes, *unlike_training(inputs.warnings)),
             training=self.training,
             openings=openings,
             threshold=cut,

@@ -10,22 +10,11 @@ from antibody_esm.choices import DEFAULT_EXTRACTOR as DEFAULT_EXTRACTOR
 from antibody_esm.specs.base import Spec
 from antibody_esm.specs.descriptors import DescriptorSpec
 from antibody_esm.specs.ensembles import AnyExtractorSpec, EnsembleSpec
-from antibody_esm.specs.estimators import (
-    ClassifierSpec,
-    ElasticNetSpec,
-    GaussianProcessRegressorSpec,
-    GaussianProcessSpec,
-    KNeighborsSpec,
-    LinearSVMSpec,
-    LogisticRegressionSpec,
-    RandomForestSpec,
-    RegressorSpec,
-    RidgeSpec,
-    SVRSpec,
-    XGBoostRegressorSpec,
-    XGBoostSpec,
-)
+from antibody_esm.specs.estimators import ClassifierSpec, RegressorSpec
 from antibody_esm.specs.extractors import ExtractorSpec
+from antibody_esm.specs.named import CLASSIFIERS as CLASSIFIERS
+from antibody_esm.specs.named import ESTIMATORS as ESTIMATORS
+from antibody_esm.specs.named import REGRESSORS as REGRESSORS
 
 _ESM1V = "facebook/esm1v_t33_650M_UR90S_{}"  # five checkpoints, alike but for the seed (doi:10.1101/2021.07.09.450648)
 
@@ -58,32 +47,6 @@ EXTRACTORS: MappingProxyType[str, AnyExtractorSpec] = MappingProxyType(
 TRAINED_ON_PAIRS = frozenset({"Exscientia/IgBert"})
 """Language models that were trained on pairs of chains, among those with a name."""
 
-CLASSIFIERS: MappingProxyType[str, ClassifierSpec] = MappingProxyType(
-    {
-        "logreg": LogisticRegressionSpec(),
-        "xgboost": XGBoostSpec(),
-        "random_forest": RandomForestSpec(),
-        "gaussian_process": GaussianProcessSpec(),
-        "linear_svm": LinearSVMSpec(),
-        "knn": KNeighborsSpec(),
-    }
-)
-"""Classifiers by name; each name is the spec's ``kind``."""
-
-REGRESSORS: MappingProxyType[str, RegressorSpec] = MappingProxyType(
-    {
-        "ridge": RidgeSpec(alpha="cv"),
-        "elastic_net": ElasticNetSpec(alpha="cv"),
-        "xgboost_regressor": XGBoostRegressorSpec(),
-        "svr": SVRSpec(),
-        "gaussian_process_regressor": GaussianProcessRegressorSpec(),
-    }
-)
-"""Regressors of continuous labels by name; each name is the spec's ``kind``. Linear ones choose their penalty."""
-
-ESTIMATORS: MappingProxyType[str, ClassifierSpec | RegressorSpec] = MappingProxyType({**CLASSIFIERS, **REGRESSORS})
-"""Classifiers and regressors by name."""
-
 _S = TypeVar("_S", bound=Spec)
 
 
@@ -115,16 +78,42 @@ def one_model(choice: str | Path | AnyExtractorSpec) -> ExtractorSpec:
     return chosen
 
 
-def classifier(choice: str | ClassifierSpec | RegressorSpec) -> ClassifierSpec | RegressorSpec:
+def classifier(
+    choice: str | ClassifierSpec | RegressorSpec, extractor: AnyExtractorSpec | None = None
+) -> ClassifierSpec | RegressorSpec:
     """Return the spec of a classifier or regressor from a preset's name, or a spec as it is.
+
+    Parameters
+    ----------
+    choice
+        Name or spec.
+    extractor
+        Extractor whose features are read. Descriptors have many units, so a preset that depends on the scale of
+        features standardizes them.
 
     Raises
     ------
     ValueError
         If there is no preset of this name; the message lists the presets.
+
+    Examples
+    --------
+    >>> classifier("logreg", DescriptorSpec())
+    LogisticRegressionSpec(standardize=True)
+    >>> classifier(LogisticRegressionSpec(), DescriptorSpec())
+    LogisticRegressionSpec()
     """
-    # Any spec passes here, and TrainSpec refuses others.
-    return _choose(choice, ESTIMATORS, Spec, "classifier", "or a classifier spec")  # type: ignore[return-value]  # see above
+    spec = _choose(choice, ESTIMATORS, Spec, "classifier", "or a classifier spec")
+    unlike = isinstance(choice, str) and extractor is not None and _has_units(extractor)
+    if unlike and getattr(spec, "standardize", None) is False:
+        spec = spec.model_copy(update={"standardize": True})
+    return spec  # type: ignore[return-value]  # any spec passes here, and TrainSpec refuses others
+
+
+def _has_units(spec: AnyExtractorSpec) -> bool:
+    """Return True if a spec has descriptors of several units; counts of k-mers have one."""
+    members = spec.of_sequences if isinstance(spec, EnsembleSpec) else (spec,)
+    return any(isinstance(member, DescriptorSpec) and set(member.descriptors) != {"kmers"} for member in members)
 
 
 def _choose(

@@ -91,11 +91,14 @@ class TrainedOn:
     """Name of the label, see `Dataset`; None if it has none."""
     higher_is_better: bool | None = None
     """True if high labels are better, False if low ones are; None if that is not known."""
+    tuned: Mapping[str, Any] | None = field(default=None, hash=False)
+    """Choice of a tuned pipeline: ``spec`` (`TuneSpec`), ``choice`` by key, ``scores`` of the candidates that were
+    tried on ``folds`` folds of the training antibodies. None if nothing was tuned."""
     recalibration: Recalibration | None = None
     """Antibodies of another assay that the model was recalibrated on; None if it is as it was trained."""
 
     @classmethod
-    def of(cls, data: Dataset, counts: Mapping[str, int]) -> "TrainedOn":
+    def of(cls, data: Dataset, counts: Mapping[str, int], tuned: Mapping[str, Any] | None = None) -> "TrainedOn":
         """Return the description of a data set; `counts` has the number of positives, if labels are classes."""
         return cls(
             data.provenance.source,
@@ -106,7 +109,16 @@ class TrainedOn:
             counts.get("positives"),
             data.label_name,
             data.higher_is_better,
+            tuned,
         )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Note of reports on the choice of a tuned pipeline; empty if nothing was tuned."""
+        if self.tuned is None:
+            return ()
+        names = ", ".join(f"{key}={_worded(value)}" for key, value in self.tuned.get("choice", {}).items())
+        return (f"The pipeline was tuned on its training antibodies, on which the choice is {names}.",)
 
     @classmethod
     def from_dict(cls, facts: Any) -> "TrainedOn":
@@ -124,9 +136,11 @@ class TrainedOn:
         numbers = facts.get("antibodies"), facts.get("positives", 0)
         if not all(isinstance(number, int) for number in numbers):
             raise TypeError("numbers of antibodies and of positives must be integers")
-        label, better = facts.get("label"), facts.get("higher_is_better")
+        label, better, tuned = facts.get("label"), facts.get("higher_is_better"), facts.get("tuned")
         if not isinstance(label, str | None) or not isinstance(better, bool | None):
             raise TypeError("the label must be a text, and higher_is_better true or false")
+        if not isinstance(tuned, dict | None) or not isinstance((tuned or {}).get("choice", {}), dict):
+            raise TypeError("the choice of a tuned pipeline must be an object")
         again = facts.get("recalibration")
         return cls(
             facts["source"],
@@ -137,13 +151,14 @@ class TrainedOn:
             facts.get("positives"),
             label,
             better,
+            tuned,
             None if again is None else Recalibration.from_dict(again),
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields of a manifest, without positives of a regressor and unknown facts of the label."""
         positives = {} if self.positives is None else {"positives": self.positives}
-        facts = {"label": self.label, "higher_is_better": self.higher_is_better}
+        facts = {"label": self.label, "higher_is_better": self.higher_is_better, "tuned": self.tuned}
         return {
             "source": self.source,
             "digest": self.digest,
@@ -159,3 +174,8 @@ class TrainedOn:
         """Return a field by its name, like the earlier dictionary, with a DeprecationWarning."""
         warnings.warn(f"use the attribute .{name} of the training data", DeprecationWarning, stacklevel=2)
         return self.to_dict()[name]
+
+
+def _worded(value: Any) -> str:
+    """Return a value in words; of a classifier its name, whose other fields are in the spec of the model."""
+    return str(value.get("kind", "")) if isinstance(value, dict) else str(value)

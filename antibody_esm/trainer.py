@@ -1,6 +1,7 @@
 """Training and cross-validation of a classifier or regressor on vectors of a language model."""
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm import presets
-from antibody_esm.classifiers import build, one_blas_thread
+from antibody_esm.classifiers import one_blas_thread
 from antibody_esm.data.antibodies import Inputs
 from antibody_esm.data.column_reading import ColumnReading, columns_read, with_columns_read
 from antibody_esm.data.dataset import Dataset
@@ -18,13 +19,12 @@ from antibody_esm.embedding import as_store
 from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.evaluation.baselines import baseline_candidates
 from antibody_esm.evaluation.conformal import out_of_fold
-from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate, fit
+from antibody_esm.evaluation.cross_validation import fit
 from antibody_esm.evaluation.learning_curve import DRAWS, MORE, learning_curve
 from antibody_esm.evaluation.nested import Candidate
-from antibody_esm.evaluation.overlap import SecondScores
 from antibody_esm.evaluation.splits import Division
 from antibody_esm.evaluation.ungraded import Ungraded
-from antibody_esm.features.sources import load
+from antibody_esm.features.sources import AnyExtractor, Ensemble, load
 from antibody_esm.model_files import NOT_FITTED
 from antibody_esm.model_input import features
 from antibody_esm.predictor import Predictor
@@ -32,16 +32,19 @@ from antibody_esm.reports.context import quick_baselines
 from antibody_esm.reports.learning_curve import LearningCurve
 from antibody_esm.reports.notes import UNCHECKED
 from antibody_esm.reports.report import Report, cross_validation_report
-from antibody_esm.result_cache import ResultFolder
+from antibody_esm.same_vectors import SameVectors as SameVectors
+from antibody_esm.same_vectors import classifier_of, tuning_results
 from antibody_esm.serialization import Training
 from antibody_esm.specs import (
     AnyExtractorSpec,
     ClassifierSpec,
     DecisionSpec,
+    EnsembleSpec,
     RegressorSpec,
     RuntimeSpec,
     SplitSpec,
     TrainSpec,
+    TuneSpec,
     default_split,
 )
 from antibody_esm.specs.ensembles import columns_of, with_columns, without_columns
@@ -52,62 +55,6 @@ from antibody_esm.trained_on import TrainedOn
 _HINT = ". Declare parts of chains with part='H-CDRs' (data.part=H-CDRs); check=False (data.check=false) trains on all"
 _LACK = "lack what the model reads"
 _DROP = ". load_dataset(..., drop=True) leaves them out; use_columns=False leaves the columns out"
-_SECOND = ResultFolder(None)
-"""Cache of second cross-validations' scores, by digests of data and spec."""
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class SameVectors:
-    """Vectors and labels of a data set, for cross-validation with any split.
-
-    Attributes
-    ----------
-    spec
-        Spec with the language model pinned, and with the columns of the data that are read.
-    features
-        ``(n, dim)``, the columns last.
-    label
-        ``(n,)``.
-    columns
-        The columns that are read.
-    workers
-        Number of concurrent folds; None is one per usable core.
-    """
-
-    spec: TrainSpec
-    data: Dataset
-    features: NDArray[np.float64]
-    label: NDArray[Any]
-    columns: ColumnReading
-    workers: int | None
-
-    @property
-    def vectors(self) -> NDArray[np.float64]:
-        """The features without columns."""
-        return self.features[:, : self.features.shape[1] - len(self.columns)]
-
-    def validation(self, split: SplitSpec, others: NDArray[np.float64] | None = None) -> CrossValidation:
-        """Return the cross-validation of a split, with predictions for the features of other rows, ``(m, dim)``.
-
-        Raises DatasetError if the split does not fit the data.
-        """
-        classifier = _classifier(self.spec.model_copy(update={"split": split}), self.features.shape[1])
-        division, best_high = Division.of(split, self.data), self.data.higher_is_better is not False
-        return cross_validate(
-            classifier,
-            self.features,
-            self.label,
-            division,
-            self.workers,
-            higher_is_better=best_high,
-            others=others,
-        )
-
-    def __call__(self, split: SplitSpec) -> SecondScores:
-        """Return the scores of a split, computed once per data set and spec."""
-        spec = self.spec.model_copy(update={"split": split})
-        identity = {"data": self.data.digest, "spec": spec.fingerprint, "higher_is_better": self.data.higher_is_better}
-        return SecondScores(**_SECOND.once(identity, lambda: asdict(SecondScores.of(self.validation(split)))))
 
 
 class Trainer:
@@ -119,7 +66,8 @@ class Trainer:
         Language model: a preset's name, a local folder, an `ExtractorSpec`, an `EnsembleSpec` of several, or a
         `DescriptorSpec`, which needs none.
     classifier
-        A preset's name or a spec; for continuous labels a regressor, such as ``"ridge"``.
+        A preset's name or a spec; for continuous labels a regressor, such as ``"ridge"``. With descriptors, a preset
+        that depends on the scale of features standardizes them; a spec is taken as it is.
     split
         Folds of the cross-validation; by default ten, stratified and shuffled; five, repeated twenty times, for fewer
         than 45 antibodies with continuous labels.
@@ -129,6 +77,11 @@ class Trainer:
     use_columns
         True adds the columns of the data (`Dataset.columns`) to the extractor, unless it names columns itself
         (`ColumnSpec`).
+    pca
+        Number of principal components of the training rows in place of the vectors; None for the vectors.
+    tune
+        Fields that are chosen inside the training folds: a `TuneSpec`, or its grid. Finished results are kept in a
+        folder beside the store, such as ``embeddings.tuning/``, so that a run that was stopped continues from there.
     store
         An `EmbeddingStore` or its folder, so that no vector is computed twice; None keeps vectors in memory for the
         life of this object.
@@ -139,6 +92,10 @@ class Trainer:
     ----------
     spec
         The specs in one; its fingerprint and the data identify the run.
+    extractor
+        Source of the vectors of the spec.
+    source
+        Source of all vectors that are needed: `extractor`, or the views of a tuned language model, from one pass.
     predictor_
         Result of the last `fit`.
 
@@ -161,18 +118,24 @@ class Trainer:
         *,
         decision: DecisionSpec | None = None,
         use_columns: bool = True,
+        pca: int | None = None,
+        tune: TuneSpec | Mapping[str, Sequence[Any]] | None = None,
         store: str | Path | Store | None = None,
         runtime: RuntimeSpec | None = None,
     ) -> None:
+        chosen = presets.extractor(extractor)
         self.spec = TrainSpec(
-            extractor=presets.extractor(extractor),
-            classifier=presets.classifier(classifier),
+            extractor=chosen,
+            classifier=presets.classifier(classifier, chosen),
             split=split or SplitSpec(),
             decision=decision or DecisionSpec(),
             use_columns=use_columns,
+            pca=pca,
+            tune=TuneSpec(grid=tune) if isinstance(tune, Mapping) else tune,
         )
         self.store = as_store(store)
-        self.extractor = load(without_columns(self.spec.extractor), runtime)
+        self._load(_views(self.spec), runtime)
+        self._results = tuning_results(self.store)
         self._by_default = split is None
         self._target = target_of(self.spec)
         self._last: Report | None = None
@@ -190,6 +153,7 @@ class Trainer:
         """Return the trainer of a `TrainSpec`, or of its parts but the split if the default one is to suit the data."""
         split = None if default_split else spec.split
         options: dict[str, Any] = {"decision": spec.decision, "use_columns": spec.use_columns}
+        options |= {"pca": spec.pca, "tune": spec.tune}
         return cls(spec.extractor, spec.classifier, split, **options, store=store, runtime=runtime)
 
     def __repr__(self) -> str:
@@ -197,6 +161,9 @@ class Trainer:
 
     def cross_validate(self, data: Dataset, *, check: bool = True) -> Report:
         """Return scores on every fold and the out-of-fold predictions.
+
+        Scores of a tuned pipeline are those of the procedure, which chooses on the training rows of each fold; see
+        `Report.tuned`.
 
         Parameters
         ----------
@@ -210,14 +177,17 @@ class Trainer:
         ------
         DatasetError
             If an antibody is another molecule, or lacks a number of a column that is read; if a classifier's labels are
-            not 0 and 1, or a regressor's are all equal; if a class has fewer antibodies than there are folds.
+            not 0 and 1, or a regressor's are all equal; if a class has fewer antibodies than there are folds; if
+            training rows of a tuned pipeline cannot be divided without dividing units.
+        ImportError
+            If a budget needs Optuna, which is not installed.
         SequenceError, CheckpointError, StoreError
             As `antibody_esm.embed` does.
         """
         again = self.same_vectors(data, check=check)
         notes = () if check else (UNCHECKED,)
         spec = with_columns_read(self._for(data), data.columns)
-        validation = again.validation(spec.split, self._ungraded(again))
+        validation = again.validation(spec.split, self._ungraded(again), beside=True)
         ungraded = Ungraded.of_folds(data, spec.split, validation)
         report = cross_validation_report(spec, data, validation, notes, again=again, ungraded=ungraded)
         self._last = self._reports[data.digest] = report
@@ -246,7 +216,11 @@ class Trainer:
         ------
         DatasetError
             As `cross_validate` does; or if there are too few antibodies, or units, for training sets of three sizes.
+        ValueError
+            If the pipeline is tuned: the choice would have to be made anew in every training set.
         """
+        if self.spec.tune is not None:
+            raise ValueError("a tuned pipeline has no learning curve; name its choice, without tune")
         vectors = self.same_vectors(data, check=check)
         spec, X, columns = vectors.spec, vectors.features, columns_of(vectors.spec.extractor)
         baselines = baseline_candidates(
@@ -256,7 +230,7 @@ class Trainer:
             continuous=spec.is_regression,
         )
         measured = learning_curve(
-            Candidate(X, build(spec.classifier, X.shape[1], [column.values for column in columns])),
+            Candidate(X, classifier_of(spec.model_copy(update={"decision": DecisionSpec()}), X.shape[1])),
             vectors.label,
             Division.of(spec.split, data),
             baselines.found,
@@ -270,25 +244,46 @@ class Trainer:
     def embed(self, data: Dataset, *, check: bool = True) -> NDArray[np.float64]:
         """Return the vectors ``(n, dim)`` of a data set, which needs no labels; they are kept in the store.
 
-        Raises DatasetError if an antibody is another molecule, and as `antibody_esm.embed` does.
+        So are all views of a tuned language model. Raises DatasetError if an antibody is another molecule, and as
+        `antibody_esm.embed` does.
         """
-        self._prepare(data, check)
-        return features(_without_columns(data), self.extractor, self.store)
+        return self._of_all_views(data, check)[0]
 
     def same_vectors(self, data: Dataset, *, check: bool = True) -> SameVectors:
         """Return the vectors and labels of a data set, for any split; input and errors are as in `cross_validate`."""
         label = self._target.labels(data)
-        vectors = self.embed(data, check=check)
+        arrays = [self.embed(data, check=check)] if len(self._members) == 1 else self._of_all_views(data, check)
         columns = ColumnReading.of(columns_read(self.spec, data.columns), data.columns)
         read = columns.read(data.columns, len(data))
         data.refuse(Texts([()] * len(data), {}).without(read.reasons), _LACK, _DROP)
-        X = np.hstack([vectors, read.codes]) if columns else vectors
-        extractor = with_columns(self.extractor.pinned, columns.specs)
-        spec = self._for(data).model_copy(update={"extractor": extractor})
-        return SameVectors(spec, data, X, label, columns, self.extractor.runtime.workers)
+        every = [np.hstack([vectors, read.codes]) if columns else vectors for vectors in arrays]
+        pinned = [with_columns(member.pinned, columns.specs) for member in self._members]
+        of_view = dict(zip(_views(self.spec), pinned, strict=True))
+        spec = self._for(data).model_copy(update={"extractor": pinned[0]})
+        candidates = {} if spec.tune is None else self.spec.candidates
+        return SameVectors(
+            spec,
+            data,
+            every[0],
+            label,
+            columns,
+            self.extractor.runtime.workers,
+            {
+                choice: each.model_copy(
+                    update={"extractor": of_view[without_columns(each.extractor)], "split": spec.split}
+                )
+                for choice, each in candidates.items()
+            },
+            dict(zip(pinned, every, strict=True)),
+            self._results,
+            self.extractor.runtime.progress,
+        )
 
     def fit(self, data: Dataset, *, uncertainty: bool = True, check: bool = True) -> Predictor:
         """Fit on all of the data, and return the predictor, which is also ``predictor_``.
+
+        The predictor of a tuned pipeline is that of its choice on all of the data: `Predictor.spec` is the chosen one,
+        and `Predictor.data` records the choice.
 
         If `cross_validate` was run on the same data, and its report is the last one or still in use, its scores are
         saved with the model. Raises as `cross_validate`
@@ -299,28 +294,34 @@ class Trainer:
         data
             Labelled antibodies.
         uncertainty
-            True fits five more times, out of fold, for the uncertainty in `Predictor.score_table`.
+            True fits five more times, out of fold, for the uncertainty in `Predictor.score_table`; a tuned pipeline
+            chooses again each time.
         check
             As for `cross_validate`; it also applies to the model's predictions.
         """
         training = self.same_vectors(data, check=check)
-        spec, X, label = training.spec, training.features, training.label
+        chosen, tuned = training.chosen()
+        spec, X, label = chosen.spec, chosen.features, chosen.label
         # clusters of many sequences take minutes
         division = Division.of(spec.split, data) if spec.divides_again else Division(SplitSpec())
         with one_blas_thread():
-            classifier = fit(_classifier(spec, X.shape[1]), X, label, division)
+            classifier = fit(classifier_of(spec, X.shape[1]), X, label, division)
         report = self._reports.get(data.digest)
-        unfitted = _classifier(spec, X.shape[1])
-        sure = out_of_fold(unfitted, X, label, data, self.spec.split) if uncertainty else NOT_FITTED.uncertainty
+        unfitted = classifier_of(spec, X.shape[1])
+        again = None if tuned is None else training.tuned_validation  # whose choice has no part in the uncertainty
+        sure = out_of_fold(unfitted, X, label, data, self.spec.split, again) if uncertainty else NOT_FITTED.uncertainty
+        extractor = next(
+            each for each in self._members if spec.extractor == with_columns(each.pinned, training.columns.specs)
+        )
         self.predictor_ = Predictor(
             spec,
             classifier,
-            TrainedOn.of(data, self._target.counts(label)),
+            TrainedOn.of(data, self._target.counts(label), None if tuned is None else tuned.record()),
             None if report is None else dict(report.summary),
             store=self.store,
-            extractor=self.extractor,
+            extractor=extractor,
             reading=replace(data.reading, check=check, columns=training.columns).with_lengths(data.sequences),
-            training=Training(sure, Applicability.of(data.sequences, training.vectors), data),
+            training=Training(sure, Applicability.of(data.sequences, chosen.vectors), data),
         )
         return self.predictor_
 
@@ -351,30 +352,40 @@ class Trainer:
         split = default_split(len(data), continuous=self.spec.is_regression)
         return self.spec.model_copy(update={"split": split}) if self._by_default else self.spec
 
-    def _ungraded(self, training: SameVectors) -> NDArray[np.float64] | None:
-        """Return the features of antibodies between the classes; None without them, or if they lack columns."""
+    def _of_all_views(self, data: Dataset, check: bool) -> list[NDArray[np.float64]]:
+        self._prepare(data, check)
+        return self._of_views(data)
+
+    def _ungraded(self, training: SameVectors) -> list[NDArray[np.float64]]:
+        """Return the features of antibodies between the classes, by view; none if there are none."""
         others = training.data.ungraded
-        if others is None or training.columns:
-            return None
-        return features(_without_columns(others), self.extractor, self.store)
+        return [] if others is None or training.columns else self._of_views(others)
 
     def _prepare(self, data: Dataset, check: bool) -> None:
         """Raise DatasetError for molecules other than the data set declares, and number regions by its species."""
         if check:
             texts = data.reading.verify(data.chains)
             data.refuse(texts, f"are not what the data set declares ({data.reading})", _HINT)
-        spec = without_columns(self.spec.extractor).numbered_by(data.species)
-        if spec != self.extractor.spec:
-            self.extractor = load(spec, self.extractor.runtime)
+        specs = [spec.numbered_by(data.species) for spec in _views(self.spec)]
+        if specs != [member.spec for member in self._members]:
+            self._load(specs, self.extractor.runtime)
+
+    def _load(self, specs: Sequence[AnyExtractorSpec], runtime: RuntimeSpec | None) -> None:
+        """Set the sources of vectors; several specs are views of one language model."""
+        if len(specs) == 1:
+            self.source: AnyExtractor = load(specs[0], runtime)
+            self._members: tuple[AnyExtractor, ...] = (self.source,)
+        else:
+            views = Ensemble(EnsembleSpec.model_validate({"members": tuple(specs), "combine": "concat"}), runtime)
+            self.source, self._members = views, views.members
+        self.extractor = self._members[0]
+
+    def _of_views(self, data: Dataset) -> list[NDArray[np.float64]]:
+        """Return the vectors ``(n, dim)`` of each view of the language model, from one pass."""
+        vectors = features(Inputs(data.sequences, np.empty((len(data), 0)), [""] * len(data)), self.source, self.store)
+        return [np.ascontiguousarray(view) for view in np.split(vectors, len(self._members), axis=1)]
 
 
-def _classifier(spec: TrainSpec, dim: int) -> Any:
-    """Return the unfitted classifier of a spec for vectors of `dim` numbers."""
-    from antibody_esm.evaluation.calibration import decide  # loads scikit-learn
-
-    columns = [column.values for column in columns_of(spec.extractor)]
-    return decide(build(spec.classifier, dim, columns), spec.decision, spec.split)
-
-
-def _without_columns(data: Dataset) -> Inputs:
-    return Inputs(data.sequences, np.empty((len(data), 0)), [""] * len(data))
+def _views(spec: TrainSpec) -> list[AnyExtractorSpec]:
+    """Return the extractors of a spec and of all its candidates, without columns; its own is the first."""
+    return list(dict.fromkeys(without_columns(each.extractor) for each in (spec, *spec.candidates.values())))

@@ -19,6 +19,7 @@ TRUSTED = frozenset(
         "antibody_esm.evaluation.calibration.CalibratedClassifier",
         "antibody_esm.evaluation.recalibration.RecalibratedClassifier",
         "antibody_esm.evaluation.recalibration.RecalibratedRegressor",
+        "antibody_esm.reduction.Reduction",
         "numpy.bool",
         "numpy.float32",
         "numpy.float64",

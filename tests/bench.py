@@ -18,12 +18,14 @@ from antibody_esm import (
     EmbeddingStore,
     EnsembleSpec,
     ExtractorSpec,
+    KNeighborsSpec,
     LinearSVMSpec,
     Predictor,
     RandomForestSpec,
     RuntimeSpec,
     SplitSpec,
     Trainer,
+    TuneSpec,
     XGBoostRegressorSpec,
     XGBoostSpec,
     load_dataset,
@@ -57,6 +59,7 @@ LOOPS = ("loop", "loops", "both loops")
 """Kinds of fragments in which no variable domain is recognised."""
 CLASSIFIERS: dict[str, EstimatorSpec] = {
     **presets.ESTIMATORS,
+    "knn": KNeighborsSpec(n_neighbors=3),
     "random_forest": RandomForestSpec(n_estimators=3),
     "linear_svm": LinearSVMSpec(calibration_folds=2),
     "xgboost": XGBoostSpec(n_estimators=3),
@@ -71,12 +74,16 @@ DECISIONS = {
     "sigmoid": DecisionSpec(calibration="sigmoid", folds=2),
     "threshold": DecisionSpec(threshold="balanced_accuracy", folds=2),
 }
+COMPONENTS = 2
+"""Principal components, if a model reads these."""
 DESCRIPTORS = DescriptorSpec(descriptors=("net_charge", "isoelectric_point", "composition"))
 
 RUNTIME = RuntimeSpec(workers=1)
 CLOSE = {"rtol": 1e-9, "atol": 1e-12}
 SINGLE = {"rtol": 1e-6, "atol": 1e-6}
 """Of log-odds, which XGBoost has in float32."""
+VIEWED = ("model", "region")
+"""Extractors of one language model, which has views."""
 VOTES = ("random_forest", "knn")
 """Classifiers that are explained by the share of votes."""
 COLUMN = {"classes": "probability", "numbers": "prediction"}
@@ -153,8 +160,19 @@ class Bench:
 
     def trainer(self, cell: Cell) -> Trainer:
         extractor, classifier = self.extractor(cell), CLASSIFIERS[cell.classifier]
-        split, decision = SPLITS[cell.split], DECISIONS[cell.decision]
-        return Trainer(extractor, classifier, split, decision=decision, store=self.store, runtime=RUNTIME)
+        options: dict[str, Any] = {
+            "decision": DECISIONS[cell.decision],
+            "pca": COMPONENTS if cell.tune == "pca" else None,
+        }
+        options |= {"tune": self.tune(cell), "store": self.store, "runtime": RUNTIME}
+        return Trainer(extractor, classifier, SPLITS[cell.split], **options)
+
+    def tune(self, cell: Cell) -> TuneSpec | None:
+        """Return what is tuned: the layer of a language model, or the number of components of other vectors."""
+        if cell.tune != "grid":
+            return None
+        grid: dict[str, Any] = {"extractor.layer": (0, 1)} if cell.extractor in VIEWED else {"pca": (COMPONENTS, None)}
+        return TuneSpec(grid=grid, folds=2)
 
     def report(self, cell: Cell) -> Report:
         return self.trainer(cell.model).cross_validate(self.trained(cell))

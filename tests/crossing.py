@@ -28,6 +28,7 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "classifier": (*CLASSIFIERS, *REGRESSORS),
     "split": ("antibody", "identity", "group", "family", "fold"),
     "decision": ("none", "sigmoid", "threshold"),
+    "tune": ("grid", "pca", "none"),
     "storage": ("float32", "float16", "int8"),
     "pairs": ("apart", "joined"),
     "columns": ("without", "with"),
@@ -49,6 +50,7 @@ class Cell(NamedTuple):
     classifier: str
     split: str
     decision: str
+    tune: str
     storage: str
     pairs: str
     columns: str
@@ -78,6 +80,8 @@ def conflict(cell: Mapping[str, str]) -> str | None:
         return "classifiers learn classes, and regressors numbers"
     if decision != "none" and (task == "numbers" or classifier in REGRESSORS):
         return "numbers need no decision"
+    if decision != "none" and cell.get("tune") == "grid" and cell.get("split") in ("group", "fold"):
+        return "four groups and three folds are too few for a decision inside of folds inside of folds"
     extractor, route = cell.get("extractor"), cell.get("route")
     if extractor == "descriptors" and (cell.get("storage", "float32") != "float32" or cell.get("pairs") == "joined"):
         return "descriptors have neither storage nor pairs"

@@ -25,6 +25,7 @@ from antibody_esm.explain import mutational_scan, occlusion, residue_contributio
 from antibody_esm.explain.picture import fragment as picture
 from antibody_esm.profiles import profile_file, profile_html
 from antibody_esm.reports.report import Report
+from antibody_esm.reports.verdicts import sentence
 from antibody_esm.score_tables import Scores, score_file
 from antibody_esm.sequences import BETWEEN
 from bench import (
@@ -33,6 +34,7 @@ from bench import (
     CLOSE,
     COLUMN,
     COLUMNS,
+    COMPONENTS,
     DECISIONS,
     FRAGMENTS,
     LOOPS,
@@ -210,6 +212,10 @@ def of_training_by_command(bench: Bench, cell: Cell) -> Numbers:
         for branch, spec in specs.items()
         for name, value in spec.model_dump(mode="json", exclude_defaults=True, exclude={"kind"}).items()
     ]
+    tune = bench.tune(cell)
+    if tune is not None:
+        overrides += [f"tune.grid={_override(tune.model_dump(mode='json')['grid'])}", f"tune.folds={tune.folds}"]
+    overrides += [f"pca={COMPONENTS}"] if cell.tune == "pca" else []
     model = ["model=descriptors"] if isinstance(extractor, DescriptorSpec) else []
     data = [f"data={table}", f"data.label={cell.task}", *reading, f"classifier={cell.classifier}"]
     written = [f"store={bench.folder / 'store'}", f"output={output}", "runtime.workers=1"]
@@ -231,6 +237,8 @@ def of_text(bench: Bench, cell: Cell) -> Numbers:
     reports = _reports(bench, cell)
     printed = [str(report) for report in reports]
     assert all(report._repr_html_() for report in reports)
+    for report, text in zip(reports, printed, strict=True):
+        assert sentence(report) == " ".join(text.split("\n\n")[1].split()), "a report opens with its verdict"
     title = METRIC[bench.report(cell).metric].title
     folds, test = (re.search(rf"^{title} +(-?\d?\.\d{{3}})", text, re.M) for text in printed)
     assert folds, printed[0]
@@ -243,10 +251,15 @@ def of_html(bench: Bench, cell: Cell) -> Numbers:
     page = bench.tested(cell).to_html(bench.folder / "report.html").read_text(encoding="utf-8")
     test = re.search(r"<p class='hero'><strong>(.*?)</strong>", page)
     assert test, page[:500]
+    assert page.index("class='verdict ") < page.index("<nav") < page.index(test[0]), page[:500]
     return {"test": Rounded(test[1].replace("\N{MINUS SIGN}", "-"))}
 
 
 def of_json(bench: Bench, cell: Cell) -> Numbers:
+    for report in _reports(bench, cell):
+        rows, worst = report.predictions, report.to_dict()["worst_errors"]
+        assert {row["id"] for row in worst} <= set(rows["id"])
+        assert len(worst) <= 10
     folds, test = (
         json.loads(report.to_json(bench.folder / "report.json").read_text())["scores"][report.metric]
         for report in _reports(bench, cell)
@@ -263,14 +276,11 @@ def of_csv(bench: Bench, cell: Cell) -> Numbers:
 
 def of_a_benchmark(bench: Bench, cell: Cell) -> Numbers:
     """The grid of one pipeline, which cuts the fragment itself; as text, JSON and CSV too."""
-    grid = Benchmark(
-        [bench.extractor(cell)],
-        [CLASSIFIERS[cell.classifier]],
+    grid = Benchmark.from_specs(
+        [bench.trainer(cell).spec],
         bench.whole(cell.chain, cell.task, TRAINED, cell.columns),
         [bench.whole(cell.chain, cell.task, ASKED, cell.columns)],
         [FRAGMENTS.get((cell.chain, cell.fragment))],
-        split=SPLITS[cell.split],
-        decision=DECISIONS[cell.decision],
         store=bench.store,
         runtime=RUNTIME,
     ).run()
@@ -371,6 +381,10 @@ def _reports(bench: Bench, cell: Cell) -> tuple[Report, Report]:
 def _override(value: Any) -> str:
     if isinstance(value, list):
         return f"[{','.join(map(_override, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{key}:{_override(inner)}' for key, inner in value.items())}}}"
+    if value is None:
+        return "null"
     return str(value)
 
 

@@ -22,8 +22,10 @@ from antibody_esm import (
     SplitSpec,
     SVRSpec,
     TrainSpec,
+    TuneSpec,
     XGBoostRegressorSpec,
     XGBoostSpec,
+    presets,
 )
 from antibody_esm.sequences import ALPHABET, is_nucleic
 from antibody_esm.specs import Descriptor, DescriptorSpec, ResolvedExtractorSpec
@@ -223,6 +225,51 @@ decisions = st.builds(
     folds=st.integers(2, 1000),
 )
 use = st.booleans()
+GRIDS = {
+    "classifier": st.sampled_from(["logreg", "knn"]) | classifiers,
+    "classifier.C": positive_floats,
+    "classifier.n_neighbors": positive_ints,
+    "classifier.standardize": st.booleans(),
+    "classifier.max_depth": st.none() | positive_ints,
+    "decision.threshold": st.none() | st.floats(0, 1),
+    "extractor.layer": st.none() | st.integers(-40, 40),
+    "extractor.pooling": st.sampled_from(["mean", "max", "std"]),
+    "pca": st.none() | positive_ints,
+}
+"""Values of some keys of a grid."""
+
+
+@st.composite
+def drawn_grids(draw: st.DrawFn, keys: tuple[str, ...] = tuple(GRIDS), most: int = 3) -> dict[str, tuple[object, ...]]:
+    chosen = draw(st.lists(st.sampled_from(keys), min_size=1, max_size=3, unique=True))
+    grid = {}
+    for key in chosen:
+        values = draw(st.lists(GRIDS[key], min_size=1, max_size=most))
+        distinct = {repr(value): value for value in values}
+        named = [value for value in distinct.values() if not (isinstance(value, str) and presets_equal(value, values))]
+        grid[key] = tuple(named) or (values[0],)
+    return grid
+
+
+def presets_equal(name: str, values: list[object]) -> bool:
+    """Return True if a spec among these values is that of the name, which may then stand there only once."""
+    return any(presets.CLASSIFIERS.get(name) == value for value in values)
+
+
+def tunes(*keys: str) -> st.SearchStrategy[TuneSpec]:
+    return st.builds(
+        TuneSpec,
+        grid=drawn_grids(keys or tuple(GRIDS)),
+        trials=st.none() | positive_ints,
+        minutes=st.none() | positive_floats,
+        metric=st.sampled_from([None, "balanced_accuracy", "mcc"]),
+        folds=st.integers(2, 1000),
+        random_state=seeds,
+    )
+
+
+# Grids that fit some logistic regression on one language model.
+fitting = tunes("classifier.C", "classifier.standardize", "extractor.layer", "pca")
 trains = (
     st.builds(
         TrainSpec,
@@ -231,7 +278,9 @@ trains = (
         split=splits,
         decision=decisions,
         use_columns=use,
+        pca=st.none() | positive_ints,
     )
+    | st.builds(TrainSpec, extractor=extractors, classifier=logistic_regressions, split=splits, tune=fitting)
     | st.builds(TrainSpec, extractor=extractors | ensembles, classifier=regressors, split=splits, use_columns=use)
     | st.builds(TrainSpec, extractor=beside_columns, classifier=regressors, split=splits)
 )
@@ -256,6 +305,7 @@ by_type = {
     "SplitSpec": splits,
     "DecisionSpec": decisions,
     "TrainSpec": trains,
+    "TuneSpec": tunes(),
 }
 """Every type of spec by its name."""
 

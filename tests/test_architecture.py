@@ -20,7 +20,7 @@ ROOT = Path(antibody_esm.__file__).parent
 
 # Lowest first; a module imports only from rows above its own, or from its own room.
 LAYERS = [
-    {"choices", "deprecation", "errors", "processes", "threads", "unknown"},
+    {"choices", "deprecation", "errors", "licences", "processes", "threads", "unknown"},
     {"files"},
     {"folders", "limits", "result_cache"},
     {"trusted_types", "ubjson"},
@@ -30,14 +30,14 @@ LAYERS = [
     {"numbering"},
     {"specs"},
     {"presets", "storage_formats", "batch"},
-    {"overrides", "penalty", "column_encoder"},
+    {"overrides", "penalty", "column_encoder", "reduction"},
     {"data", "store", "plm", "classifiers", "descriptors"},
     {"features"},
     {"embedding"},
     {"model_input"},
     {"evaluation"},
     {"trained_on"},
-    {"serialization", "targets"},
+    {"serialization", "targets", "same_vectors"},
     {"model_files"},
     {"panel_files"},
     {"reports", "recalibration"},

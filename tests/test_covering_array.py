@@ -95,7 +95,14 @@ def test_settings_that_cannot_meet_are_refused_with_the_reason(bench: Bench, nam
     settings, error, reason = REFUSED[name]
     cell = Cell(
         **{"chain": "heavy", "fragment": "none", "task": "classes", "extractor": "model", "classifier": "logreg"}
-        | {"split": "antibody", "decision": "none", "storage": "float32", "pairs": "apart", "columns": "without"}
+        | {
+            "split": "antibody",
+            "decision": "none",
+            "tune": "none",
+            "storage": "float32",
+            "pairs": "apart",
+            "columns": "without",
+        }
         | {"route": "tables"}
         | settings
     )
@@ -146,7 +153,12 @@ def test_nanobodies_have_the_numbers_of_their_training_rows_at_every_door(
 ) -> None:
     fragment, extractor, task = settings
     cell = Cell(
-        "heavy", "none", task, extractor, NANOBODIES[settings], *("antibody", "none", "float32", "apart", "without", "")
+        "heavy",
+        "none",
+        task,
+        extractor,
+        NANOBODIES[settings],
+        *("antibody", "none", "none", "float32", "apart", "without", ""),
     )
     labels = "psr" if task == "numbers" else "moderate"
     whole, data = load_dataset("harvey", labels=labels), load_dataset("harvey", labels=labels, fragment=fragment)

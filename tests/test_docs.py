@@ -58,7 +58,12 @@ def test_the_first_five_lines_of_the_readme_run_and_save_a_model(first_run: tupl
 
 def test_the_first_screen_of_the_readme_names_the_two_commands() -> None:
     screen = "\n".join((ROOT / "README.md").read_text().splitlines()[:40])
-    assert screen.index("make run") < screen.index("make test") < screen.index("```python") < screen.index("accuracy")
+    assert (
+        screen.index("make run")
+        < screen.index("make test")
+        < screen.index("```python")
+        < screen.index("No better than")
+    )
 
 
 class Ran(NamedTuple):
@@ -175,6 +180,16 @@ def test_the_training_guide_runs(ran: Ran) -> None:
     assert "Spearman" in ran.printed
     (shown,) = re.findall(r"^ExtractorSpec\(.*$", (ROOT / "docs" / "training.md").read_text(), flags=re.M)
     assert shown in ran.printed.splitlines()
+
+
+@runs("docs/tuning.md")
+def test_the_page_on_tuning_runs_and_prints_what_it_shows(ran: Ran) -> None:
+    page = (ROOT / "docs" / "tuning.md").read_text()
+    (shown,) = re.findall(r"^```text\n(.*?)^```", page, flags=re.S | re.M)
+    assert shown in ran.printed
+    report = ran.namespace["report"]
+    assert ran.namespace["predictor"].data.tuned["choice"] == dict(report.tuned.choice)
+    assert "difference +.026 [-.05, .10]" in " ".join(str(report).split())
 
 
 @runs("docs/own-table.md")

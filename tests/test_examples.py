@@ -8,7 +8,8 @@ from nbclient import NotebookClient
 from effort import PATIENCE
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-SCRIPTS = sorted(EXAMPLES.glob("*.py"))
+LONG = EXAMPLES / "reproduce_published_table.py"
+SCRIPTS = sorted(set(EXAMPLES.glob("*.py")) - {LONG})
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
@@ -22,8 +23,20 @@ def test_a_script_runs_without_a_warning(
     assert output.out
 
 
-def test_there_are_three_scripts_and_a_notebook() -> None:
+@pytest.mark.usefixtures("published")
+def test_a_cell_of_the_published_table_is_reproduced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table = runpy.run_path(str(LONG))["main"](["L-CDR2"], ["LR"])
+    assert list(table["published"]) == [0.592]
+    assert abs(table["difference"].item()) <= 0.04
+    assert "1 of 1 within .04" in capsys.readouterr().out
+
+
+def test_there_are_four_scripts_and_a_notebook() -> None:
     assert len(SCRIPTS) == 3
+    assert LONG.is_file()
     assert len(list(EXAMPLES.glob("*.ipynb"))) == 1
 
 

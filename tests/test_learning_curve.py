@@ -183,7 +183,7 @@ def test_a_report_shows_a_curve_of_its_own_and_refuses_another(tmp_path: Path) -
     with pytest.raises(ValueError, match="other data"):
         Trainer(CHARGES, LOGREG, FOLDS).cross_validate(antibodies(60)).with_curve(curve_of())
     with pytest.raises(ValueError, match="of descriptors"):
-        Trainer(CHARGES, "logreg", FOLDS).cross_validate(data).with_curve(curve_of())
+        Trainer(CHARGES, "knn", FOLDS).cross_validate(data).with_curve(curve_of())
 
 
 def grouped(**changes: Any) -> Dataset:
@@ -255,7 +255,6 @@ def test_the_command_writes_what_python_gives(tmp_path: Path, monkeypatch: pytes
         "t.csv",
         "--model",
         "descriptors",
-        "--standardize",
         "--folds",
         "4",
         "--draws",
@@ -266,7 +265,7 @@ def test_the_command_writes_what_python_gives(tmp_path: Path, monkeypatch: pytes
     done = CliRunner().invoke(app.app, [*words, "-o", "c.json", "-o", "c.html"])
     assert done.exit_code == 0, done.output
     written = json.loads(Path("c.json").read_text())
-    curve = Trainer("descriptors", LOGREG, FOLDS).learning_curve(data, draws=4, more=50)
+    curve = Trainer("descriptors", "logreg", FOLDS).learning_curve(data, draws=4, more=50)
     np.testing.assert_allclose(written["scores"], curve.scores)
     assert written["gain"]["more"] == 50
     assert "50 antibodies more" in done.stdout
@@ -312,6 +311,12 @@ def test_labels_of_a_panel_have_a_curve_each() -> None:
     curves = [trainer.learning_curve(report.data, draws=3) for report in grid.reports]
     shown = GridReport([report.with_curve(curve) for report, curve in zip(grid.reports, curves, strict=True)])
     assert [each["learning_curve"]["label"] for each in shown.to_dict()["reports"]] == ["K", "D"]
+
+
+def test_a_tuned_pipeline_is_refused() -> None:
+    tuned = Trainer(CHARGES, "logreg", FOLDS, tune={"classifier.C": (0.1, 1.0)})
+    with pytest.raises(ValueError, match="tuned pipeline has no learning curve"):
+        tuned.learning_curve(grouped())
 
 
 def test_columns_named_by_the_extractor_are_read() -> None:

@@ -35,8 +35,13 @@ REPORTS = {
     "values": lambda: [cross_validated(antibodies(continuous=True), "ridge")],
     "grid": lambda: [cross_validated(), cross_validated(extractor=LENGTHS), held_out(OTHER), held_out(FEW)],
 }
-FIGURES = {"cross-validation": 2 + 2 + 2 + 2 + 1, "few": 2 + 2 + 2 + 2 + 1, "values": 2 + 2 + 2, "grid": 3 * 2 + 4 * 7}
-"""Result, ranking, decisions, families and identity, one measurement."""
+FIGURES = {
+    "cross-validation": 1 + 2 + 2 + 3 + 2 + 1 + 1,
+    "few": 1 + 2 + 2 + 3 + 2 + 1,
+    "values": 1 + 2 + 2 + 2 + 1,
+    "grid": 1 + 3 * 2 + 4 * 8 + 2,
+}
+"""Verdict, result, ranking, decisions, families and identity, one measurement, map of a cross-validation."""
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +213,9 @@ def test_the_numbers_of_the_page_are_those_of_the_report(name: str, browser: Bro
     for title, one in ((report.baseline_title(key), one) for key, one in report.baselines.found.items()):
         assert table[title][0].split()[0] == short(one.intervals[report.metric].estimate, 3)
     said = visit.page.inner_text("body")
-    assert str(report.comparisons[0]) in said
+    verdict = report.comparisons[0]
+    assert verdict.sentence(subject=False, test=False) == visit.page.inner_text(".verdict")
+    assert verdict.test[1:] in said
     for one in report.remarks:
         assert one in said
 
@@ -295,7 +302,7 @@ def test_names_of_users_are_text_and_nothing_else(harmless: Tags, word: str) -> 
     assert found.tags <= harmless.tags | {("details", ()), ("summary", ())}
     assert "<script" not in text
     repr_html = Tags(hostile(word)._repr_html_())
-    assert {tag for tag, _ in repr_html.tags} <= {"h3", "p", "table", "thead", "tbody", "tr", "th", "td"}
+    assert {tag for tag, _ in repr_html.tags} <= {"h3", "p", "strong", "table", "thead", "tbody", "tr", "th", "td"}
 
 
 def test_names_of_users_are_shown_as_they_are(browser: Browser, tmp_path: Path) -> None:
@@ -322,3 +329,25 @@ def test_two_fragments_are_named_in_the_tables() -> None:
     text = page(GridReport([cross_validated(one, LOGREG, SplitSpec(folds=4), CHARGES) for one in parts]))
     assert "<td>H-CDR1</td>" in text
     assert "<td>H-CDR3</td>" in text
+
+
+@every
+def test_a_page_opens_with_the_verdict_then_the_split_then_contents_that_a_keyboard_reaches(
+    name: str, browser: Browser, folder: Path
+) -> None:
+    visit = Visit(browser, written(name, folder))
+    said = visit.page.inner_text("body")
+    grid = GridReport(REPORTS[name]())
+    verdict = visit.page.inner_text(".verdict")
+    places = [said.index(part) for part in (verdict, grid.columns[0].first.counts, "CONTENTS")]
+    assert places == sorted(places)
+    top = "document.querySelector('%s').getBoundingClientRect().top"
+    assert visit.page.evaluate(top % "svg") < visit.page.evaluate(top % "nav")
+    links = visit.page.locator("nav a")
+    assert links.count() >= 5
+    for number in range(links.count()):
+        links.nth(number).focus()
+        visit.page.keyboard.press("Enter")
+        heading = visit.page.locator(":target").locator(":is(h2, h3)").first
+        assert heading.inner_text() == links.nth(number).inner_text()
+    assert visit.said == []

@@ -2,7 +2,18 @@ from pathlib import Path
 
 import pytest
 
-from antibody_esm import ExtractorSpec, LogisticRegressionSpec, XGBoostSpec, choices, presets
+from antibody_esm import (
+    Benchmark,
+    DescriptorSpec,
+    EnsembleSpec,
+    ExtractorSpec,
+    LogisticRegressionSpec,
+    Trainer,
+    TrainSpec,
+    XGBoostSpec,
+    choices,
+    presets,
+)
 
 
 def test_the_names_in_texts_of_help_are_those_of_the_presets() -> None:
@@ -31,6 +42,30 @@ def test_esm1v_is_the_first_of_five_different_checkpoints() -> None:
 def test_a_classifier_preset_is_named_by_its_kind() -> None:
     assert all(spec.kind == name for name, spec in presets.CLASSIFIERS.items())
     assert presets.classifier("xgboost") == XGBoostSpec()
+
+
+@pytest.mark.parametrize("classifier", list(presets.ESTIMATORS))
+def test_a_preset_standardizes_descriptors_in_python_and_in_the_command(classifier: str) -> None:
+    chosen = presets.ESTIMATORS[classifier]
+    descriptors, kmers = DescriptorSpec(), DescriptorSpec(descriptors=("kmers",))
+    both = EnsembleSpec(members=(ExtractorSpec(model="m"), descriptors), combine="concat")
+    for extractor in (descriptors, both):
+        suited = presets.classifier(classifier, extractor)
+        assert getattr(suited, "standardize", True)
+        assert suited == chosen or suited == chosen.model_copy(update={"standardize": True})
+        assert presets.classifier(chosen, extractor) is chosen, "a spec is taken as it is"
+        assert Trainer(extractor, classifier).spec.classifier == suited
+        assert Benchmark([extractor], [classifier], "boughter_flu_cdrs").pipelines[0].classifier == suited
+    for plain in (kmers, ExtractorSpec(model="m")):
+        assert presets.classifier(classifier, plain) is chosen
+    words = ["model=descriptors", f"classifier={classifier}"]
+    assert TrainSpec.compose(words).classifier == presets.classifier(classifier, descriptors)
+    assert TrainSpec.compose([*words, "extractor.descriptors=[kmers]"]).classifier == chosen
+    assert TrainSpec.compose([f"classifier={classifier}"]).classifier == chosen
+    if hasattr(chosen, "standardize"):
+        for value in ("true", "false"):
+            spec = TrainSpec.compose([f"classifier.standardize={value}", *words]).classifier
+            assert vars(spec)["standardize"] == (value == "true")
 
 
 def test_specs_and_folders_are_choices_too(tmp_path: Path) -> None:

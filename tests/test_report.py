@@ -102,7 +102,9 @@ def test_baselines_come_best_first_and_the_sentence_is_of_the_best(report: Repor
     expected = corrected_resampled_t_test(report.scores["roc_auc"], scored.scores["roc_auc"], 1 / 3, "roc_auc")
     assert first.p_value == pytest.approx(expected.p_value)
     assert first.adjusted >= first.p_value
-    assert first.sentence(subject=False) in " ".join(str(report).split())
+    said = " ".join(str(report).split())
+    assert first.sentence(subject=False, test=False) in said
+    assert first.test[1:] in said
 
 
 def test_intervals_of_cross_validation_are_said_to_be_nominal(report: Report) -> None:
@@ -352,7 +354,7 @@ def test_repeated_and_contradictory_sequences_are_said() -> None:
         fragment="H-CDRs",
     )
     said = " ".join(str(cross_validated(data)).split())
-    assert "2 antibodies share their sequence with another one (1 sequences, 1 with contradictory labels)" in said
+    assert "1 exact duplicate of 1 sequence that occurs more than once, 1 with contradictory labels; if" in said
     assert "scores are optimistic" in said
     together = " ".join(str(cross_validated(data, split=SplitSpec(by="identity", identity=0.8, folds=4))).split())
     assert "4 folds of clusters at 80% identity" in together
@@ -451,9 +453,10 @@ def test_presets_are_reproduced_by_name() -> None:
         assert found is not None
         assert presets.EXTRACTORS[found[0].removeprefix("model=")] == extractor, name
     spec = TrainSpec(extractor=DescriptorSpec(descriptors=("length",)), split=SplitSpec(folds=5))
-    assert reproduction.command(spec) == (
-        "antibody-train model=descriptors 'extractor.descriptors=[length]' classifier=logreg split.folds=5"
-    )
+    words = "antibody-train model=descriptors 'extractor.descriptors=[length]' classifier=logreg"
+    assert reproduction.command(spec) == f"{words} classifier.standardize=false split.folds=5"
+    suited = spec.model_copy(update={"classifier": presets.classifier("logreg", spec.extractor)})
+    assert reproduction.command(suited) == f"{words} split.folds=5"
 
 
 @given(st.sampled_from(sorted(presets.EXTRACTORS)), st.integers(0, 5))

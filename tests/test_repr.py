@@ -164,8 +164,9 @@ def test_the_files_that_are_opened_are_seen(tmp_path: Path) -> None:
 def test_repr_of_a_report_has_task_rows_score_and_the_way_to_more() -> None:
     made = report()
     assert repr(made) == (
-        "<Report: cross-validation of descriptors (descriptors=('net_charge', 'length')) + logreg, classification of "
-        f"40 antibodies, ROC AUC {short(made.scores['roc_auc'].mean(), 3)} (mean of 2 folds); print(report) shows all>"
+        "<Report: cross-validation of descriptors (descriptors=('net_charge', 'length')) + logreg "
+        "(standardize=True), classification of 40 antibodies, "
+        f"ROC AUC {short(made.scores['roc_auc'].mean(), 3)} (mean of 2 folds); print(report) shows all>"
     )
     assert "regression of 40 antibodies, Spearman " in repr(report(continuous=True))
     assert "<Report: test of" in repr(held_out_report())

@@ -27,6 +27,7 @@ from antibody_esm import (
     SplitSpec,
     SVRSpec,
     TrainSpec,
+    TuneSpec,
     XGBoostRegressorSpec,
     XGBoostSpec,
 )
@@ -228,6 +229,18 @@ GOLDEN_FINGERPRINTS = [
     (SVRSpec(), "a798171dd5b8ec7d13e63cb3de13a0ff29c73344f454f6b76a9309dad3d24964"),
     (GaussianProcessRegressorSpec(), "3cf224c7bd6f8287969ed7dc0c805cdb04eb76b28c7e4b25791155210b8ab2a3"),
     (SplitSpec(), "46344382cbc98035ca93473cf4c79cf571a0757687cbfbc377126fbdc5408980"),
+    (
+        TuneSpec(grid={"extractor.layer": (6, 8), "classifier.C": (0.01, 1)}),
+        "cb186ea2dd476d3cfc1191b812640261c1a1e12875456452978f06d9d41d5ffd",
+    ),
+    (
+        TrainSpec(
+            extractor=ExtractorSpec(model="antiberty", revision="0.1.3"),
+            pca=20,
+            tune=TuneSpec(grid={"extractor.layer": (6, 8), "classifier.C": (0.01, 1)}),
+        ),
+        "fc963029260d100873ed91f95679afe25c58561887c823c3e6d1bb2746ef7b30",
+    ),
     (DecisionSpec(), "8dae880f9ef5a517fb9bd9adbb9869d73f381a8152161b41bdcf547c0a1331f6"),
     (
         TrainSpec(extractor=ExtractorSpec(model="antiberty", revision="0.1.3")),

@@ -45,8 +45,10 @@ OVERRIDES are key=value, or key=value,value for the grid:
                data.chain=heavy, light, paired or both
   test.*       columns of test sets that have others than the training set:
                test.heavy= and so on; one for all, or one for each
-  extractor.*  classifier.*  split.*  decision.*  runtime.*
+  extractor.*  classifier.*  split.*  decision.*  runtime.*  pca=
                fields of the specs; --cfg grid shows all
+  tune.*       fields that are chosen inside the training folds:
+               'tune.grid={{classifier.C:[0.01,1],extractor.layer:[6,8]}}'
   store=       folder of embeddings, embeddings/ by default
   output=      folder of results, benchmark/ by default
 

@@ -20,9 +20,6 @@ def curve_command(
         str, typer.Option("--model", "-m", help=f"{', '.join(choices.MODELS)}, or a folder of weights.")
     ] = "antiberty",
     classifier: Annotated[str, typer.Option(help=", ".join(choices.CLASSIFIERS) + ".")] = "logreg",
-    standardize: Annotated[
-        bool, typer.Option("--standardize", help="Scale every feature to mean 0 and variance 1.")
-    ] = False,
     more: Annotated[int, typer.Option(min=0, help="Further antibodies whose gain is printed.")] = 96,
     draws: Annotated[int, typer.Option(min=2, help="Fewest draws of training sets.")] = 30,
     by: Annotated[
@@ -62,7 +59,6 @@ def curve_command(
     """
     with reported(f"finished vectors are in {store}; the same command continues from there"):
         from antibody_esm.data.public import load_dataset
-        from antibody_esm.presets import classifier as classifier_of
         from antibody_esm.specs import RuntimeSpec, SplitSpec
         from antibody_esm.trainer import Trainer
 
@@ -71,11 +67,6 @@ def curve_command(
         check_outputs(out or (), [data, labels], store=store)
         chosen = {"by": by, "identity": identity, "folds": folds}
         split = SplitSpec.model_validate({name: value for name, value in chosen.items() if value is not None})
-        estimator = classifier_of(classifier)
-        if standardize:
-            if "standardize" not in type(estimator).model_fields:
-                raise ValueError(f"{classifier} has no option to standardize features")
-            estimator = estimator.model_copy(update={"standardize": True})
         antibodies = load_dataset(
             data,
             id=id_column,
@@ -92,7 +83,7 @@ def curve_command(
         )
         by_default = split == SplitSpec()
         trainer = Trainer(
-            model, estimator, None if by_default else split, store=store, runtime=RuntimeSpec(workers=workers)
+            model, classifier, None if by_default else split, store=store, runtime=RuntimeSpec(workers=workers)
         )
         curve = trainer.learning_curve(antibodies, more=more, draws=draws, check=not no_check)
         lines = []

@@ -71,8 +71,11 @@ OVERRIDES are key=value:
                (use_columns=false leaves them out);
                data.check=false also trains on sequences without a
                recognised antibody chain
-  extractor.*  classifier.*  split.*  decision.*  runtime.*
+  extractor.*  classifier.*  split.*  decision.*  runtime.*  pca=
                fields of the specs; --cfg job shows all
+  tune.*       fields that are chosen inside the training folds:
+               'tune.grid={{classifier.C:[0.01,1],extractor.layer:[6,8]}}',
+               tune.trials= or tune.minutes= for a budget
   store=       folder of embeddings, embeddings/ by default
   output=      folder of results, outputs/<date>/<time> by default
   curve=true   adds the learning curve: scores by the number of antibodies
@@ -217,7 +220,7 @@ def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> tuple
             logger.error("%s", error)
             raise
         between = [] if data.ungraded is None or data.columns else data.ungraded.sequences
-        needed, computed = trainer.extractor.needed([*data.sequences, *between]), trainer.extractor.computed
+        needed, computed = trainer.extractor.needed([*data.sequences, *between]), trainer.source.computed
         logger.info("embeddings: %d needed, %d from the store, %d computed", needed, needed - computed, computed)
         rows = predictions(reports) if isinstance(reports, GridReport) else reports.out_of_fold
         write(new / "out_of_fold.csv", csv_text(rows).encode())
@@ -262,13 +265,15 @@ def _complete(reports: "Report | GridReport") -> tuple[dict[str, Any], str]:
     Metrics of several labels are those of each, ``targets``, and the verdicts corrected for all of them.
     """
     from antibody_esm.reports.grid import GridReport
-    from antibody_esm.reports.records import verdicts
+    from antibody_esm.reports.records import verdict_rows
+    from antibody_esm.reports.verdicts import of_grid
 
     each = reports.reports if isinstance(reports, GridReport) else (reports,)
     try:
         metrics = [report.to_dict() for report in each]
         if isinstance(reports, GridReport):
-            return {"targets": _by_label(each, metrics), "verdicts": verdicts(reports)}, str(reports)
+            facts = {"verdict": of_grid(reports), "verdicts": verdict_rows(reports)}
+            return {"targets": _by_label(each, metrics)} | facts, str(reports)
         return metrics[0], str(reports)
     except RECOVERABLE as error:
         logger.warning("metrics.json holds only scores: %s", in_one_line(error))

@@ -4,7 +4,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ _DOMAIN = 80
 """Fewest residues of a sequence that is expected to be a complete variable domain."""
 _GROUPS = 30
 """Most groups that are listed individually."""
+FEWEST = 10
+"""Fewest antibodies of a group that is listed or drawn: numbers of fewer are mostly chance."""
 _FENCE = 3.0
 """Interquartile ranges beyond the quartiles at which a length is an outlier (Tukey's outer fence)."""
 
@@ -173,22 +175,50 @@ def contradictions(
     return every
 
 
-def _repeats(data: Audited, sequences: list[str]) -> list[Finding]:
+class Duplicates(NamedTuple):
+    """Rows that repeat the sequence of an earlier row; audit, report and page all have this count."""
+
+    rows: tuple[int, ...]
+    sequences: int
+    """Number of sequences that occur more than once."""
+    contradictory: list[list[int]]
+    """Rows of each repeated sequence with different labels, see `contradictions`; empty without labels."""
+
+
+def duplicates(
+    sequences: Sequence[str], label: NDArray[np.float64] | None, columns: Iterable[ColumnValues]
+) -> Duplicates:
+    """Return the rows that repeat the sequence of an earlier row.
+
+    Parameters
+    ----------
+    sequences
+        ``n`` sequences that are read.
+    label
+        ``(n,)``; None without labels.
+    columns
+        Columns that are read beside the sequences, ``(n,)`` each.
+    """
     repeated = repeats(sequences)
-    further = [row for rows in repeated for row in rows[1:]]
+    further = tuple(row for rows in repeated for row in rows[1:])
+    contradictory = [] if label is None else contradictions(repeated, label, columns)
+    return Duplicates(further, len(repeated), contradictory)
+
+
+def _repeats(data: Audited, sequences: list[str]) -> list[Finding]:
+    label = None if data.label is None else np.asarray(data.label)
+    rows, number, contradictory = duplicates(sequences, label, data.columns.values())
     findings = [
         Finding(
             "exact duplicates",
-            len(further),
+            len(rows),
             "rows",
-            tuple(further),
-            f"of {len(repeated)} sequences that occur more than once",
+            rows,
+            f"of {number} sequences that occur more than once",
             serious=True,
         )
     ]
-    label = np.asarray(data.label if data.label is not None else ())
-    if len(label) and set(label.tolist()) <= {0.0, 1.0}:
-        contradictory = contradictions(repeated, label, data.columns.values())
+    if label is not None and set(label.tolist()) <= {0.0, 1.0}:
         concerned = tuple(row for rows in contradictory for row in rows)
         findings.append(
             Finding(
@@ -335,9 +365,13 @@ def _balance(data: Audited) -> list[Finding]:
     if data.groups is not None:
         names, group = np.unique(np.array(data.groups), return_inverse=True)
         sizes, positives = np.bincount(group), np.bincount(group, weights=label)
-        for number in np.argsort(-sizes, kind="stable")[:_GROUPS] if len(names) > _GROUPS else range(len(names)):
+        large = np.flatnonzero(sizes >= FEWEST)
+        for number in large[np.argsort(-sizes[large], kind="stable")][:_GROUPS] if len(large) > _GROUPS else large:
             share = f"{positives[number] / sizes[number]:.0%} of {sizes[number]}"
             findings.append(Finding(f"positives in {names[number][:15]}", int(positives[number]), "rows", (), share))
-        if len(names) > _GROUPS:
-            findings.append(Finding("further groups", len(names) - _GROUPS, "groups"))
+        if len(large) > _GROUPS:
+            findings.append(Finding("further groups", len(large) - _GROUPS, "groups"))
+        if len(large) < len(names):
+            held = f"hold {sizes[sizes < FEWEST].sum()} rows together"
+            findings.append(Finding(f"groups of fewer than {FEWEST}", len(names) - len(large), "groups", (), held))
     return findings

@@ -104,6 +104,7 @@ def _of_counted(rows: "list[Counted]", origin: Provenance) -> Dataset:
         heavy=[heavy.residues for _, heavy, *_ in rows],
         light=[light.residues for _, _, light, _ in rows],
         groups=[STUDIES[record.study].family for record, *_ in rows],
+        groups_name="study",
         measurements={_GRADE: [ligands for *_, ligands in rows]},
         grade=_GRADE,
         provenance=origin,

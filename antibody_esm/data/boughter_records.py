@@ -6,6 +6,7 @@ from antibody_esm.data.downloads import RawFile, fetch
 from antibody_esm.data.provenance import Provenance
 from antibody_esm.data.translation import read_dna
 from antibody_esm.errors import DatasetError
+from antibody_esm.licences import DATA
 
 MANY = 4
 """Fewest ligands of a polyreactive antibody. Antibodies without ligands are negative; those between are left out."""
@@ -69,7 +70,7 @@ def provenance(rule: str, files: list[RawFile], counts: dict[str, int], dropped:
         source="boughter: DNA of six studies, AIMS_manuscripts at 2772b8ec",
         rule=rule,
         citation="Boughter et al., eLife 2020, doi:10.7554/eLife.61393",
-        licence="MIT (the files), CC BY 4.0 (the article)",
+        licence=DATA["boughter"].name,
         sha256={f"{file.path.parent.name}/{file.path.name}": file.sha256 for file in files},
         counts=counts,
         dropped=dropped,

@@ -26,6 +26,7 @@ from antibody_esm.data.molecules import Molecules
 from antibody_esm.data.parts import FRAGMENTS
 from antibody_esm.data.provenance import Provenance
 from antibody_esm.data.reading import Reading, Texts
+from antibody_esm.data.recipes import Reproducible, stepped
 from antibody_esm.errors import DatasetError
 from antibody_esm.numbering import NANOBODY_SPECIES, SPECIES
 from antibody_esm.sequences import Chain
@@ -39,7 +40,7 @@ _IN_PYTHON = Provenance("given in Python")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Dataset(Molecules, Labelled):
+class Dataset(Molecules, Labelled, Reproducible):
     """Antibodies with a measured property.
 
     The constructor brings sequences into normal form (upper case, no outer white space).
@@ -109,6 +110,8 @@ class Dataset(Molecules, Labelled):
     label_name: str | None = field(default=None, kw_only=True)
     directions: Mapping[str, bool] = field(default_factory=dict, kw_only=True)
     columns: Mapping[str, ColumnValues] = field(default_factory=dict, kw_only=True)
+    groups_name: str | None = field(default=None, kw_only=True)
+    """Name of the groups, such as that of their column; no part of the digest. None if they have none."""
     file: Path | None = field(default=None, kw_only=True)
     """The file whose i-th row is antibody i; None if there is none."""
     not_kept: tuple[str, ...] = field(default=(), kw_only=True)
@@ -217,7 +220,8 @@ class Dataset(Molecules, Labelled):
         measurements = dict(self.measurements)
         values = measurements.pop(name)
         directions = {other: side for other, side in self.directions.items() if other == name}
-        return replace(self, targets=(), measurements=measurements, directions=directions).with_label(name, values)
+        plain = replace(self, targets=(), measurements=measurements, directions=directions)
+        return stepped(self, plain.with_label(name, values), "target", name)
 
     def with_label(self, name: str, values: NDArray[np.float64] | Sequence[float]) -> "Dataset":
         """Return the antibodies that have a value, with these values as their label of this name; see `target`.
@@ -319,7 +323,7 @@ class Dataset(Molecules, Labelled):
         if not drop:
             hint = ". drop=True leaves these antibodies out"
             self.refuse(texts, f"have no whole {fragment}", hint, column=reading.chain)
-        return self.as_read(reading, texts)
+        return stepped(self, self.as_read(reading, texts), "cut", fragment, chain=chain, species=species, drop=drop)
 
     def as_read(self, reading: Reading, texts: Texts) -> "Dataset":
         """Return the rows that are not refused; their chains are the texts.

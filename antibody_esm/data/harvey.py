@@ -12,6 +12,7 @@ import numpy as np
 from antibody_esm.data.dataset import Dataset, Provenance
 from antibody_esm.data.downloads import RawFile, download, fetch
 from antibody_esm.errors import DatasetError, place
+from antibody_esm.licences import DATA
 from antibody_esm.numbering import NANOBODY_SPECIES
 
 MODERATE, HIGH = 6.236923, 60.022029
@@ -120,5 +121,5 @@ def _sequence(row: dict[str, str], path: Path | None = None, number: int | None 
 _PROVENANCE = Provenance(
     source="harvey: nanobodies measured one by one",
     citation="Harvey et al., Nat Commun 2022, 13:7554, doi:10.1038/s41467-022-35276-4",
-    licence="MIT (the files), CC BY 4.0 (the article)",
+    licence=DATA["harvey"].name,
 )

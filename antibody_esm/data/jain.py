@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from antibody_esm.data.dataset import Dataset, Provenance
 from antibody_esm.data.downloads import RawFile, fetch
 from antibody_esm.errors import DatasetError
+from antibody_esm.licences import DATA
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def jain(labels: str = "flags") -> Dataset:
             source="jain: supporting tables 2 and 3 of the paper",
             rule=rule,
             citation="Jain et al., PNAS 2017, 114:944-949, doi:10.1073/pnas.1616408114",
-            licence="none stated for the tables; the article is open access",
+            licence=DATA["jain"].name,
             sha256={file.path.name: file.sha256 for file in files},
             counts={"antibodies": len(sequences)},
         ),

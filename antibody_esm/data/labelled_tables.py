@@ -143,6 +143,7 @@ def read_dataset(
         heavy=_sequences(heavy_chains, "heavy", frame, rows, required=required and chain != "light"),
         light=_sequences(light_chains, "light", frame, rows, required=required and chain != "heavy"),
         groups=None if group_column is None else _names(group_column, rows),
+        groups_name=None if group_column is None or group_column.name == "groups" else str(group_column.name),
         provenance=_provenance(path, len(frame), recognised, refused),
         chain=chain,
         measurements=(measured if several else {}) | others.measurements | folds,

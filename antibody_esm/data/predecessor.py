@@ -50,6 +50,7 @@ def predecessor() -> Dataset:
         light=[other.residues for _, _, other, _ in rows],
         label=[float(count >= MANY) for *_, count in rows],
         groups=[STUDIES[record.study].family for record, *_ in rows],
+        groups_name="study",
         provenance=provenance(
             "0: no ligand or N, 1: four or more ligands or Y. N can be one ligand, Y two or three: of 514 rows that "
             "rest on N or Y, 167 are known to break the rule, and 73 cannot be checked",

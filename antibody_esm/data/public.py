@@ -16,9 +16,11 @@ from antibody_esm.data.harvey import harvey
 from antibody_esm.data.jain import jain
 from antibody_esm.data.labelled_tables import read_dataset
 from antibody_esm.data.parts import FRAGMENTS, chains_read
+from antibody_esm.data.recipes import Recipe
 from antibody_esm.data.shehata import shehata
 from antibody_esm.data.spreadsheets import with_sheet
 from antibody_esm.errors import DatasetError
+from antibody_esm.licences import DATA, refusal
 from antibody_esm.numbering import NANOBODY_SPECIES
 from antibody_esm.sequences import Chain
 
@@ -127,6 +129,7 @@ def load_dataset(
     >>> load_dataset("boughter_flu_cdrs")
     Dataset(358 antibodies, 173 positive)
     """
+    recipe = Recipe.of(locals())
     if fragment is not None and part is not None:
         raise DatasetError(
             "fragment= cuts whole chains, part= declares that sequences are cut already; pass only one of them"
@@ -147,6 +150,8 @@ def load_dataset(
             )
         if labels is not None and not isinstance(labels, str):
             raise DatasetError(f"labels= of {source!r} must be a name, got a {type(labels).__name__}")
+        if reason := refusal(source, DATA[source]):
+            raise DatasetError(reason)
         data = _NAMED[source](*(() if labels is None else (labels,)))
         if label is not None:
             origin = replace(data.provenance, rule="the measured values of each label")
@@ -186,8 +191,9 @@ def load_dataset(
     if species is not None:
         data = replace(data, species=tuple(species))
     if fragment is not None:
-        return data.cut(fragment, chain=chain, species=species, drop=drop)
-    return replace(data, chain=chain or (FRAGMENTS[part].chain if part else data.chain), fragment=part or data.fragment)
+        return data.cut(fragment, chain=chain, species=species, drop=drop).made_by(recipe)
+    which = chain or (FRAGMENTS[part].chain if part else data.chain)
+    return replace(data, chain=which, fragment=part or data.fragment).made_by(recipe)
 
 
 def _complete(data: Dataset, chains: Sequence[str]) -> Dataset:
@@ -238,7 +244,7 @@ def _boughter_flu_cdrs(labels: str = "published") -> Dataset:
             source="influenza antibodies, CDR loops 1-3 of each chain joined; package aims-immune 0.9.3",
             rule="0: binds 0 or 1 ligands of the panel, 1: binds 2 or more",
             citation="Boughter et al., eLife 2020, doi:10.7554/eLife.61393",
-            licence="MIT",
+            licence=DATA["boughter_flu_cdrs"].name,
             sha256=digests,
             counts=counts,
         ),

@@ -8,6 +8,7 @@ import numpy as np
 from antibody_esm.data.dataset import Dataset, Provenance
 from antibody_esm.data.downloads import fetch
 from antibody_esm.errors import DatasetError
+from antibody_esm.licences import DATA
 
 
 def shehata(labels: str = "published") -> Dataset:
@@ -38,7 +39,7 @@ def shehata(labels: str = "published") -> Dataset:
             source="shehata: antibodies of human B cells, as the predecessor of this package repackaged them",
             rule=rules[labels],
             citation="Shehata et al., Cell Reports 2019, 28:3300-3308, doi:10.1016/j.celrep.2019.08.056",
-            licence="CC BY 4.0, as the repackaged file says",
+            licence=DATA["shehata"].name,
             sha256={file.path.name: file.sha256},
             counts={"antibodies": len(rows), "published as polyspecific": sum(row["label"] == "1" for row in rows)},
         ),

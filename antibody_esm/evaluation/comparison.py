@@ -85,8 +85,16 @@ class Comparison:
     def __str__(self) -> str:
         return self.sentence()
 
-    def sentence(self, *, subject: bool = True) -> str:
-        """Return the sentence to publish; without a subject it begins with the verdict, like "No better than ..."."""
+    def sentence(self, *, subject: bool = True, test: bool = True) -> str:
+        """Return the sentence to publish.
+
+        Parameters
+        ----------
+        subject
+            False begins with the verdict, like "No better than ...".
+        test
+            False leaves out the test, which `test` describes.
+        """
         title, interval = METRIC[self.metric].title, self.difference
         start = f"{self.one} is " if subject else ""
         if np.isnan(interval.estimate):
@@ -94,7 +102,8 @@ class Comparison:
                 f"{start}not comparable with {self.other}: the difference of {title} is undefined.", subject
             )
         against = f"{short(self.scores[0], 3)} against {short(self.scores[1], 3)}, " if self.scores else ""
-        numbers = f"{self.other}: {title} {against}difference {signed(interval)} ({self._test})"
+        by = f" ({self.test})" if test else ""
+        numbers = f"{self.other}: {title} {against}difference {signed(interval)}{by}"
         if self.caveat:
             return f"Nothing is claimed {f'of {self.one} ' if subject else ''}against {numbers}, {self.caveat}."
         return _capital(f"{start}{self._verdict_in_words} {numbers}.", subject)
@@ -107,7 +116,8 @@ class Comparison:
         return "not shown to be better than" if ahead else "no better than"
 
     @property
-    def _test(self) -> str:
+    def test(self) -> str:
+        """Test, p value and correction in words, without a full stop."""
         parts = [self.difference.method, p_text(self.adjusted)]
         if self.family > 1:
             parts.append(f"interval and p with Holm's correction for {self.family} comparisons")

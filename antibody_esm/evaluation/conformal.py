@@ -7,6 +7,7 @@ another laboratory, only a test shows the coverage.
 """
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.errors import DatasetError
-from antibody_esm.evaluation.cross_validation import cross_validate
+from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate
 from antibody_esm.evaluation.splits import Division
 from antibody_esm.specs import SplitBy, SplitSpec
 from antibody_esm.unknown import Unknown
@@ -123,7 +124,12 @@ class Uncertainty:
 
 
 def out_of_fold(
-    classifier: Any, features: NDArray[np.float64], label: NDArray[Any], data: "Dataset", split: SplitSpec
+    classifier: Any,
+    features: NDArray[np.float64],
+    label: NDArray[Any],
+    data: "Dataset",
+    split: SplitSpec,
+    validate: Callable[[Division], CrossValidation] | None = None,
 ) -> Uncertainty | Unknown:
     """Return out-of-fold predictions for training antibodies, or the reason why there are none.
 
@@ -140,6 +146,9 @@ def out_of_fold(
     split
         Split of the spec. Its groups or families are kept together, else clusters of sequences at 90 % identity. More
         than 20,000 antibodies are clustered only if the split does so.
+    validate
+        Function that cross-validates a procedure, such as one that chooses the classifier, with a division of the
+        training antibodies; None cross-validates the classifier.
     """
     if split.by in ("group", "family", "fold"):
         within = SplitSpec(folds=_FOLDS, by="group") if split.by == "group" else SplitSpec(by=split.by)
@@ -152,7 +161,8 @@ def out_of_fold(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the fit to all antibodies has this warning
-            validation = cross_validate(classifier, features, label, Division.of(within, data))
+            division = Division.of(within, data)
+            validation = validate(division) if validate else cross_validate(classifier, features, label, division)
     except DatasetError as error:
         return Unknown(str(error))
     if validation.probability is None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from antibody_esm.data.audit import FEWEST
 from antibody_esm.evaluation.effective_size import FOLDS
 from antibody_esm.evaluation.intervals import Interval
 from antibody_esm.evaluation.predictions import AnyPredictions, Predictions
@@ -19,6 +20,11 @@ class Slice(NamedTuple):
     positives: int | None
     """Number of antibodies of class 1; None for continuous labels."""
     interval: Interval
+
+    @property
+    def shown(self) -> bool:
+        """True if the score is defined, and is that of `antibody_esm.data.audit.FEWEST` antibodies at least."""
+        return self.defined and self.antibodies >= FEWEST
 
     @property
     def defined(self) -> bool:

@@ -83,6 +83,11 @@ def linear(predictor: Predictor) -> LinearScore | None:
         return None
     weights = np.ravel(estimator.coef_).astype(np.float64)
     intercept = float(np.ravel(estimator.intercept_)[0])
+    if "reduce" in pipeline.named_steps:
+        reduction = pipeline.named_steps["reduce"]
+        of_vectors = weights[: reduction.components] @ reduction.components_
+        intercept -= float(reduction.mean_ @ of_vectors)
+        weights = np.concatenate([of_vectors, weights[reduction.components :]])
     if "scale" in pipeline.named_steps:
         scaler = pipeline.named_steps["scale"]
         weights = weights / scaler.scale_

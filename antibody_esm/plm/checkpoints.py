@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from antibody_esm.errors import CRAFTED, CheckpointError
 from antibody_esm.files import digest, write
+from antibody_esm.licences import WEIGHTS, refusal, state
 from antibody_esm.limits import parse_json, read_regular
 from antibody_esm.plm.sapiens import Converter
 
@@ -212,14 +213,20 @@ def locate(model: str, revision: str | None = None) -> Checkpoint:
     Raises
     ------
     CheckpointError
-        If the model is neither on disk nor reachable; the message gives the command that downloads it.
+        If the model is neither on disk nor reachable; the message gives the command that downloads it. Or if
+        ``ANTIBODY_ESM_LICENCE`` forbids its licence; a local folder is taken as it is.
     """
+    folder = Path(model).expanduser()
+    local = model not in _PACKAGED and folder.is_dir()
+    licence = None if local else WEIGHTS.get(model)
+    if not local and (reason := refusal(model, licence)):
+        raise CheckpointError(reason, model, revision)
+    state(model, licence)
     if model in _PACKAGED:
         return _packaged(model, revision)
     if model.lower() in _ELSEWHERE:
         raise CheckpointError(f"{model!r} cannot be loaded: {_ELSEWHERE[model.lower()]}", model, revision)
-    folder = Path(model).expanduser()
-    if folder.is_dir():
+    if local:
         if revision is not None:
             raise CheckpointError(f"{model!r} is a local folder and has no revision {revision!r}", model, revision)
         return _in_folder(folder, model, None)

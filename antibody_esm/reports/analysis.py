@@ -30,11 +30,13 @@ from antibody_esm.evaluation.overlap import (
     split_by_identity,
 )
 from antibody_esm.evaluation.paired import Comparison, adjust
-from antibody_esm.evaluation.predictions import ContinuousPredictions, Predictions, predictions_of
+from antibody_esm.evaluation.predictions import Predictions, predictions_of
 from antibody_esm.evaluation.scored_predictions import ScoredPredictions
 from antibody_esm.evaluation.slices import Slice, slices
+from antibody_esm.evaluation.tuned import Tuned
 from antibody_esm.evaluation.ungraded import Ungraded
-from antibody_esm.reports import context, names
+from antibody_esm.reports import context, correlations, names
+from antibody_esm.reports.embedding_map import EmbeddingMap, HasVectors, embedding_map
 from antibody_esm.specs import TrainSpec
 from antibody_esm.unknown import Unknown
 
@@ -83,6 +85,8 @@ class Analysis:
         Number of folds in which the solver reached its largest number of iterations.
     penalties
         Penalty that each fold chose; empty if none was chosen.
+    tuned
+        Choices of a tuned pipeline in a cross-validation; None if nothing was tuned.
     curve
         Learning curve on the same data, see `Report.with_curve`; None if there is none.
     """
@@ -100,6 +104,7 @@ class Analysis:
     ungraded: Ungraded | None = None
     unconverged: int = 0
     penalties: tuple[float, ...] = ()
+    tuned: Tuned | None = None
     curve: MeasuredCurve | None = None
 
     @property
@@ -177,9 +182,14 @@ class Analysis:
     @cached_property
     def audit(self) -> Audit:
         """Findings of `Dataset.audit` that need neither numbering nor comparison of sequences."""
+        return self.data_as_read.audit(identities=(), numbering=False)
+
+    @property
+    def data_as_read(self) -> Dataset:
+        """The antibodies with the columns that the pipeline reads, and no others."""
         names_read = {column.name for column in columns_read(self.spec, self.data.columns)}
         read = {name: values for name, values in self.data.columns.items() if name in names_read}
-        return replace(self.data, columns=read).audit(identities=(), numbering=False)
+        return replace(self.data, columns=read)
 
     @cached_property
     def scored(self) -> ScoredPredictions:
@@ -270,6 +280,24 @@ class Analysis:
             ]
         )
 
+    @property
+    def verdict(self) -> Comparison | Unknown:
+        """Comparison with the best baseline, which a report opens with; the reason if there is no baseline."""
+        if self.comparisons:
+            return self.comparisons[0]
+        return Unknown("; ".join(dict.fromkeys(self.baselines.absent.values())) or "no baseline was computed")
+
+    @cached_property
+    def against_untuned(self) -> Comparison | None:
+        """Difference to the untuned pipeline on the same folds, in the metric that chose; None if nothing was tuned."""
+        if self.tuned is None or self.tuned.untuned is None:
+            return None
+        label = self.data.continuous_labels() if self.spec.is_regression else self.data.binary_labels()
+        untuned = ScoredPredictions.of_folds(self.tuned.untuned, label, higher_is_better=self.best_is_high)
+        names_of = "the tuned pipeline", f"the untuned pipeline ({names.pipeline(self.spec.untuned)})"
+        metric = self.tuned.spec.metric or self.metric
+        return self.scored.compare(untuned.clustered(self.scored.rows.clusters), metric, names_of)
+
     @cached_property
     def identity(self) -> NDArray[np.float64] | None:
         """Identity of each predicted antibody to the nearest training antibody, 0 to 1.
@@ -287,6 +315,18 @@ class Analysis:
     def family(self) -> NDArray[np.object_] | None:
         """Family of each antibody of `data`: its group, else its V gene family; None if there is neither."""
         return context.family(self.data)
+
+    @property
+    def family_title(self) -> str:
+        """Name of the families: that of the column of groups, else ``group``; ``V gene family`` without groups."""
+        return "V gene family" if self.data.groups is None else self.data.groups_name or "group"
+
+    @cached_property
+    def embedding_map(self) -> EmbeddingMap | Unknown:
+        """First two principal components of the vectors; the reason if the report was made without vectors."""
+        if not isinstance(self.again, HasVectors):
+            return Unknown("this report was made without vectors")
+        return embedding_map(self.again.vectors)
 
     @cached_property
     def by_family(self) -> dict[str, Slice]:
@@ -352,32 +392,8 @@ class Analysis:
         It is that of all antibodies with a grade, and that of the labelled ones; empty without a grade that is finer
         than the classes. After a cross-validation it is the mean over folds, as for `correlation`.
         """
-        rows, grade, others = self.scored.first, self.data.grade, self.data.ungraded
-        if grade is None or not isinstance(rows, Predictions):
-            return {}
-        of_labelled = {len(rows): self.correlation(grade)}
-        if others is None or self.ungraded is None:
-            return of_labelled
-        parts = (self.data, others)
-        pairs = ContinuousPredictions(
-            target=np.concatenate([each.measurement(grade) for each in parts]),
-            prediction=np.concatenate([rows.probability, self.ungraded.score]),
-            fold=None if self.ungraded.fold is None else np.concatenate([rows.fold, self.ungraded.fold]),
-            clusters=None
-            if rows.clusters is None
-            else cluster([text for each in parts for text in each.identity_sequences], RELATED),
-        )
-        return {len(pairs): ScoredPredictions.of(pairs).intervals["spearman"]} | of_labelled
+        return correlations.graded(self.data, self.scored, self.ungraded)
 
     def correlation(self, name: str) -> Interval:
         """Return Spearman's correlation of predictions with a measurement, for the antibodies that have it."""
-        value = self.data.measurement(name)
-        measured = np.flatnonzero(np.isfinite(value))
-        rows = self.scored.first.subset(measured)
-        predicted, centre = (
-            (rows.probability, None) if isinstance(rows, Predictions) else (rows.prediction, rows.centre)
-        )
-        pairs = ContinuousPredictions(
-            target=value[measured], prediction=predicted, fold=rows.fold, clusters=rows.clusters, centre=centre
-        )
-        return ScoredPredictions.of(pairs).intervals["spearman"]
+        return correlations.correlation(self.data, self.scored, name)

@@ -4,11 +4,52 @@ import html
 import re
 from collections.abc import Sequence
 from importlib.resources import files
+from typing import NamedTuple
+
+from antibody_esm.reports.citations import linked
+
+
+class Part(NamedTuple):
+    """Part of a page below a heading, with an entry in its table of contents."""
+
+    title: str
+    body: str
+    parts: tuple["Part", ...] = ()
+    folded: bool = False
+    """True hides all but the heading until a reader opens it."""
+
+
+def rendered(parts: Sequence[Part]) -> list[str]:
+    """Return the sections of a page; `contents` links to them."""
+    return [_section(part, f"s{number}") for number, part in enumerate(parts, 1)]
+
+
+def _section(part: Part, anchor: str) -> str:
+    inner = "".join(
+        f'<div class="part" id="{anchor}-{number}"><h3>{html.escape(inner.title)}</h3>{inner.body}</div>'
+        for number, inner in enumerate(part.parts, 1)
+    )
+    heading, body = f"<h2>{html.escape(part.title)}</h2>", part.body + inner
+    if part.folded:
+        return f'<section id="{anchor}"><details><summary>{heading}</summary>{body}</details></section>'
+    return f'<section id="{anchor}">{heading}{body}</section>'
+
+
+def contents(parts: Sequence[Part]) -> str:
+    """Return the table of contents of sections and their parts, as links that a keyboard reaches."""
+
+    def entry(part: Part, anchor: str) -> str:
+        inner = "".join(entry(each, f"{anchor}-{number}") for number, each in enumerate(part.parts, 1))
+        link = f'<a href="#{anchor}">{html.escape(part.title)}</a>'
+        return f"<li>{link}{f'<ul>{inner}</ul>' if inner else ''}</li>"
+
+    entries = "".join(entry(part, f"s{number}") for number, part in enumerate(parts, 1))
+    return f"<nav aria-label='Contents'><h2>Contents</h2><ol>{entries}</ol></nav>"
 
 
 def sentence(text: str) -> str:
-    """Return a sentence as HTML, in which intervals stay on one line."""
-    return re.sub(r"\[[^\]]*\]", r"<span class='nobr'>\g<0></span>", html.escape(text))
+    """Return a sentence as HTML, in which intervals stay on one line, and citations are links."""
+    return re.sub(r"\[[^\]]*\]", r"<span class='nobr'>\g<0></span>", linked(text))
 
 
 def warning(text: str) -> str:
@@ -50,8 +91,8 @@ def table(heads: Sequence[str], lines: Sequence[tuple[str, list[str]]], caption:
 
 
 def facts(values: dict[str, str]) -> str:
-    """Return a list of names and values, without empty values."""
-    lines = (f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in values.items() if value)
+    """Return a list of names and values, without empty values; citations are links."""
+    lines = (f"<dt>{html.escape(name)}</dt><dd>{linked(value)}</dd>" for name, value in values.items() if value)
     return f"<dl>{''.join(lines)}</dl>"
 
 

@@ -205,7 +205,7 @@ def score_by_value(
     ax.set(xlabel=_literal(name), ylabel="predicted probability", ylim=(-0.03, 1.03))
     ax.set_title("" if correlation is None else f"Spearman {correlation}", loc="left", color=_MUTED)
     ax.grid(visible=True)
-    _short_ticks(ax.xaxis, ax.yaxis)
+    short_ticks(ax.xaxis, ax.yaxis)
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0, handletextpad=0.1, columnspacing=0.8)
 
 
@@ -233,7 +233,7 @@ def forest(ax: "Axes", entries: Sequence[Entry], metric: str) -> None:
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     ax.grid(visible=True, axis="x")
-    _short_ticks(ax.xaxis)
+    short_ticks(ax.xaxis)
     ax.set_xlabel(METRIC[metric].title + ("" if METRIC[metric].higher_is_better else " (less is better)"))
 
 
@@ -287,7 +287,7 @@ def predicted_by_measured(ax: "Axes", rows: ContinuousPredictions) -> None:
     ax.scatter(rows.target[shown], rows.prediction[shown], s=14, color=_BLUE, alpha=0.6, linewidth=0)
     ax.set(xlabel="measured", ylabel="predicted")
     ax.grid(visible=True)
-    _short_ticks(ax.xaxis, ax.yaxis)
+    short_ticks(ax.xaxis, ax.yaxis)
 
 
 def residuals(ax: "Axes", rows: ContinuousPredictions) -> None:
@@ -298,7 +298,7 @@ def residuals(ax: "Axes", rows: ContinuousPredictions) -> None:
     ax.scatter(rows.prediction[shown], apart[shown], s=14, color=_BLUE, alpha=0.6, linewidth=0)
     ax.set(xlabel="predicted", ylabel="predicted less measured")
     ax.grid(visible=True)
-    _short_ticks(ax.xaxis, ax.yaxis)
+    short_ticks(ax.xaxis, ax.yaxis)
 
 
 def _models(rows: Predictions) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
@@ -317,10 +317,10 @@ def _unit_square(ax: "Axes", x: str, y: str) -> None:
     ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), xlabel=x, ylabel=y)
     ax.set_aspect("equal")
     ax.grid(visible=True)
-    _short_ticks(ax.xaxis, ax.yaxis)
+    short_ticks(ax.xaxis, ax.yaxis)
 
 
-def _short_ticks(*axes: "Axis") -> None:
+def short_ticks(*axes: "Axis") -> None:
     """Label ticks as reports print numbers: without the zero before the point."""
     from matplotlib.ticker import ScalarFormatter
 

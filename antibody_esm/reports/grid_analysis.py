@@ -14,6 +14,9 @@ from antibody_esm.reports import names
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.specs.ensembles import columns_of
 
+_OF_A_PIPELINE = ("classifier", "decision", "pca", "tune")
+"""Fields of a pipeline beside its extractor, which may be pinned."""
+
 
 class Row(NamedTuple):
     """A pipeline or baseline that reads one part of the antibodies."""
@@ -188,6 +191,26 @@ class GridAnalysis:
             verdicts += [Verdict(column, row, *best.get(row, (None, None))) for row in column.reports]
         return tuple(verdicts)
 
+    @property
+    def named(self) -> list[tuple[str, Analysis]]:
+        """Every analysis with a distinct name."""
+        fragments = len({row.fragment for row in self.rows}) > 1
+        return [
+            (f"{row.name}{f', {row.fragment}' if fragments else ''}: {column.title}", report)
+            for column in self.columns
+            for row, report in column.reports.items()
+        ]
+
+    @property
+    def title(self) -> str:
+        """Numbers of pipelines and of data sets or labels, in words."""
+        pipelines = dict.fromkeys(row.name for row in self.rows if not row.baseline)
+        parts = {row.fragment for row in self.rows if not row.baseline}
+        name = names.counted(len(pipelines), "pipeline") + (f" and {len(parts)} parts" if len(parts) > 1 else "")
+        if self.labels:
+            return f"{next(iter(pipelines)) if len(pipelines) == 1 else name} on {len(self.labels)} labels"
+        return f"{name} on {names.counted(len({report.source for report in self.reports}), 'data set')}"
+
     def column(self, title: str | None = None) -> Column:
         """Return a column by its title; the first one by default.
 
@@ -208,7 +231,7 @@ class GridAnalysis:
             other.spec
             for other in self.reports
             if names.agree(other.spec.extractor, report.spec.extractor)
-            and (other.spec.classifier, other.spec.decision) == (report.spec.classifier, report.spec.decision)
+            and all(getattr(other.spec, name) == getattr(report.spec, name) for name in _OF_A_PIPELINE)
         ]
         return min((names.pipeline(spec) for spec in alike), key=len)
 

@@ -17,6 +17,7 @@ from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.files import write
 from antibody_esm.reports import elements, figures, names
 from antibody_esm.reports.analysis import Analysis
+from antibody_esm.reports.elements import Part
 from antibody_esm.reports.grid_analysis import GridAnalysis
 from antibody_esm.reports.panels import Figures, PagePanel
 from antibody_esm.specs import TrainSpec
@@ -191,7 +192,7 @@ class LearningCurve(MeasuredCurve):
             f"<header><p class='kind'>antibody_esm learning curve</p><h1>{html.escape(self.title)}</h1>"
             f"<p class='lead'>{html.escape(self.design)}</p><p>{source}</p></header>"
         )
-        write(path, elements.document(self.title, [header, section(self, Figures())]).encode())
+        write(path, elements.document(self.title, [header, *elements.rendered([section(self, Figures())])]).encode())
         return path
 
     def __repr__(self) -> str:
@@ -247,13 +248,13 @@ def sentences(report: Analysis) -> list[str]:
     return report.curve.sentences if isinstance(report.curve, LearningCurve) else []
 
 
-def sections(grid: GridAnalysis, drawn: Figures) -> list[str]:
+def sections(grid: GridAnalysis, drawn: Figures) -> list[Part]:
     """Return the section of each report of a page that has a learning curve."""
     curves = [report.curve for report in grid.reports if isinstance(report.curve, LearningCurve)]
     return [section(curve, drawn, named=len(grid.reports) > 1) for curve in curves]
 
 
-def section(curve: LearningCurve, drawn: Figures, *, named: bool = False) -> str:
+def section(curve: LearningCurve, drawn: Figures, *, named: bool = False) -> Part:
     """Return the section of a page with figure, table and sentences."""
     panel = PagePanel(
         f"{METRIC[curve.metric].title} by training antibodies",
@@ -267,13 +268,12 @@ def section(curve: LearningCurve, drawn: Figures, *, named: bool = False) -> str
     claim, *others = curve.sentences
     label = f", {curve.data.label_name}" if curve.data.label_name else ""
     name = f" of {names.pipeline(curve.spec)}: {curve.data.provenance.source}{label}" if named else ""
-    return (
-        f"<section><h2>Learning curve{html.escape(name)}</h2><p class='lead'>{html.escape(curve.design)}</p>"
-        f"<p class='claim'>{elements.sentence(claim)}</p>{elements.bullets([*others, *curve.remarks])}"
-        f"{drawn.figures([panel], level=3)}"
+    body = (
+        f"<p class='lead'>{html.escape(curve.design)}</p><p class='claim'>{elements.sentence(claim)}</p>"
+        f"{elements.bullets([*others, *curve.remarks])}{drawn.figures([panel], level=3)}"
         + elements.table(curve._heads(), lines, f"Scores with {LEVEL:.0%} intervals.")
-        + "</section>"
     )
+    return Part(f"Learning curve{name}", body)
 
 
 def _draw(ax: "Axes", curve: LearningCurve) -> None:

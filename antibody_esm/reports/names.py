@@ -16,6 +16,7 @@ from antibody_esm.specs import (
     TrainSpec,
 )
 from antibody_esm.specs.ensembles import without_columns
+from antibody_esm.specs.tuning import TuneSpec, worded
 
 BASELINE: Mapping[BaselineName, str] = MappingProxyType(
     {
@@ -44,8 +45,22 @@ _OF_PAIRS: Mapping[BaselineName, str] = MappingProxyType(
     | {"germline": "V genes of both chains", "nearest_neighbour": "nearest pair"}
 )
 
+_VALUES = 4
+"""Most values of a tuned field that a name lists."""
 _PINNED = ("digest", "layer", "max_length")
 """Fields that pinning an extractor fills in."""
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, as in ``1 data set`` and ``2 data sets``.
+
+    Examples
+    --------
+    >>> counted(1, "pipeline"), counted(1200, "antibody")
+    ('1 pipeline', '1,200 antibodies')
+    """
+    plural = noun.removesuffix("y") + "ies" if noun.endswith("y") else noun + "s"
+    return f"{number:,} {noun if number == 1 else plural}"
 
 
 def baseline_title(name: BaselineName, *, continuous: bool, paired: bool = False) -> str:
@@ -58,7 +73,22 @@ def baseline_title(name: BaselineName, *, continuous: bool, paired: bool = False
 def pipeline(spec: TrainSpec) -> str:
     """Return the name of a pipeline: model and classifier, with the fields that differ from their defaults."""
     name = f"{_model(spec.extractor)} + {_named(spec.classifier.kind, spec.classifier, {'kind'})}"
-    return name if spec.decision == DecisionSpec() else f"{name}, {_named('decision', spec.decision, set())}"
+    parts = [] if spec.decision == DecisionSpec() else [_named("decision", spec.decision, set())]
+    parts += [] if spec.pca is None else [f"{spec.pca} principal components"]
+    parts += [] if spec.tune is None else [_tuned(spec.tune)]
+    return ", ".join([name, *parts])
+
+
+def _tuned(tune: TuneSpec) -> str:
+    """Return the name of a choice: keys with their values, of many the first and the last one, and other fields."""
+    grids = []
+    for key, values in tune.grid.items():
+        words = [worded(value) for value in values]
+        grids.append(
+            f"{key} {', '.join(words) if len(words) <= _VALUES else f'{words[0]} to {words[-1]} ({len(words)})'}"
+        )
+    others = [f"{name}={value!r}" for name, value in tune.__repr_args__() if name != "grid"]
+    return f"tuned over {'; '.join([*grids, *others])}"
 
 
 def folds(spec: TrainSpec, number: int, data: Dataset) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from antibody_esm.data.audit import contradictions, repeats
+from antibody_esm.data.audit import duplicates, repeats
 from antibody_esm.data.column_reading import columns_read
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.evaluation.baselines import BASELINES
@@ -19,10 +19,8 @@ from antibody_esm.reports import names
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.grid_analysis import Column, GridAnalysis, Row
 from antibody_esm.specs import (
-    DecisionSpec,
     EnsembleSpec,
     ExtractorSpec,
-    LogisticRegressionSpec,
     SplitSpec,
     TrainSpec,
 )
@@ -182,7 +180,7 @@ def nominal(data: Dataset, spec: TrainSpec) -> str:
 
 def _is_simulated(data: Dataset, spec: TrainSpec) -> bool:
     design = SplitSpec(folds=10, random_state=spec.split.random_state)
-    if (spec.classifier, spec.decision, spec.split) != (LogisticRegressionSpec(), DecisionSpec(), design):
+    if spec != TrainSpec(extractor=spec.extractor, split=design, use_columns=spec.use_columns):
         return False
     independent = data.groups is None and not repeats(data.sequences)
     return independent and len(data) in _SIMULATED and 0.4 <= float(np.mean(data.binary_labels())) <= 0.6
@@ -231,21 +229,22 @@ def groups(data: Dataset, spec: TrainSpec) -> list[str]:
     """Return the note on groups that were divided between folds, if there are any."""
     if data.groups is None or spec.split.by in ("group", "family"):
         return []
-    return ["Groups were not kept together: antibodies of one group may be in several folds."]
+    name = data.groups_name or "group"
+    return [f"Groups were not kept together: antibodies of one {name} may be in several folds."]
 
 
 def repeated(data: Dataset, spec: TrainSpec) -> list[str]:
-    """Return the note on sequences that several antibodies share; folds may then test on training sequences."""
-    rows, label = repeats(data.sequences), np.asarray(data.label)
+    """Return the note on exact duplicates; folds may then test on training sequences."""
+    columns = [data.columns[column.name] for column in columns_read(spec, data.columns)]
+    rows, sequences, contradictory = duplicates(data.sequences, np.asarray(data.label), columns)
     if not rows:
         return []
-    columns = [data.columns[column.name] for column in columns_read(spec, data.columns)]
-    contradictory = len(contradictions(rows, label, columns))
     consequence = "they are tested together" if spec.split.by == "identity" else _OPTIMISTIC
-    what = "both sequences" if data.chain in ("both", "paired") else "their sequence"
+    number = names.counted(len(rows), "exact duplicate")
+    what = names.counted(sequences, "pair" if data.chain in ("both", "paired") else "sequence")
     return [
-        f"{sum(map(len, rows))} antibodies share {what} with another one ({len(rows)} sequences, "
-        f"{contradictory} with {'different' if spec.is_regression else 'contradictory'} labels); {consequence}."
+        f"{number} of {what} that {'occurs' if sequences == 1 else 'occur'} more than once, {len(contradictory)} with "
+        f"{'different' if spec.is_regression else 'contradictory'} labels; {consequence}."
     ]
 
 

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from antibody_esm.data.audit import FEWEST
 from antibody_esm.errors import RECOVERABLE, in_one_line
 from antibody_esm.evaluation.interval import compact
 from antibody_esm.evaluation.metrics import METRIC
+from antibody_esm.evaluation.slices import Slice
 from antibody_esm.reports import names, plots
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.grid_analysis import Column, GridAnalysis
 from antibody_esm.reports.svg import svg
+from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +45,7 @@ class Figures:
         self._count = 0
 
     def figure(self, panel: PagePanel, level: int) -> str:
-        """Return the element of a figure, whose title is a heading of this level."""
+        """Return the element of a figure, whose title is a heading of this level; level 0 shows no title."""
         self._count += 1
         description = " ".join([f"{panel.title}.", panel.caption]).strip()
         try:
@@ -51,11 +54,13 @@ class Figures:
             logger.warning("the figure %r could not be drawn: %s", panel.title, in_one_line(error))
             drawn = f"<p class='warn'>This figure could not be drawn: {html.escape(in_one_line(error))}</p>"
         caption = f"<figcaption>{html.escape(panel.caption)}</figcaption>" if panel.caption else ""
-        kind = "wide" if panel.size[0] > _WIDE else "narrow"
-        return (
-            f"<figure class='{kind}'><h{level}>{html.escape(panel.title)}</h{level}><div class='scroll'>{drawn}</div>"
-            f"{caption}</figure>"
-        )
+        kind = ("wide" if panel.size[0] > _WIDE else "narrow") + ("" if level else " bare")
+        heading = f"<h{level}>{html.escape(panel.title)}</h{level}>" if level else ""
+        return f"<figure class='{kind}'>{heading}<div class='scroll'>{drawn}</div>{caption}</figure>"
+
+    def bare(self, panels: Iterable[PagePanel]) -> str:
+        """Return the figures of panels without headings, each on a line of its own."""
+        return "".join(self.figure(panel, 0) for panel in panels)
 
     def figures(self, panels: Iterable[PagePanel], level: int = 4) -> str:
         """Return the figures of panels, side by side if there is room."""
@@ -64,6 +69,28 @@ class Figures:
 
 _MEASUREMENTS = 12
 """Most measurements that a page shows; a user's table may have hundreds of columns of numbers."""
+
+
+_PAIRS = 8
+"""Most results whose intervals the first figure of a page shows; a table has all."""
+
+
+def of_verdicts(grid: GridAnalysis) -> list[PagePanel]:
+    """Return the first panels of a page: each result and its best baseline on one axis, one panel for each metric."""
+    panels = []
+    for metric in dict.fromkeys(each.column.first.metric for each in grid.verdicts):
+        pairs = [each for each in grid.verdicts if each.column.first.metric == metric and each.baseline is not None]
+        if not 0 < len(pairs) <= _PAIRS:
+            continue
+        alone = len(grid.reports) == 1
+        draw = partial(plots.verdict, grid.reports[0]) if alone else partial(plots.verdicts, grid, metric)
+        caption = (
+            "Blue: the pipeline. Grey: the best baseline. Both are scored on the same antibodies, so the interval of "
+            "the difference decides, even if these intervals overlap."
+        )
+        title = f"{METRIC[metric].title} with 95 % intervals"
+        panels.append(PagePanel(title, caption, draw, (4.9, 0.65 + 0.36 * 2 * len(pairs))))
+    return panels
 
 
 def of_column(grid: GridAnalysis, column: Column) -> list[PagePanel]:
@@ -119,14 +146,25 @@ def of_report(report: Analysis) -> list[tuple[str, str, list[PagePanel]]]:
             partial(plots.precision_recall, report),
         ),
     ]
+    cuts = plots.cuts(report)
+    line = (
+        f"The dashed line is the threshold, {compact(round(cuts[0], 3))}."
+        if len(cuts) == 1
+        else "Dashed lines: each model's threshold."
+    )
     decisions = [
+        PagePanel(
+            "Scores by class",
+            f"Numbers of antibodies: positives upwards, negatives downwards. {line if cuts else ''}".strip(),
+            partial(plots.scores, report),
+        ),
+        PagePanel("Confusion", f"At {decided}. Percentages are of the true class.", partial(plots.confusion, report)),
         PagePanel(
             "Calibration",
             "On the dashed line, probabilities are calibrated; below it, they are too high. Bars are 95 % intervals; "
             "grey columns are numbers of antibodies.",
             partial(plots.calibration, report),
         ),
-        PagePanel("Confusion", f"At {decided}. Percentages are of the true class.", partial(plots.confusion, report)),
     ]
     named = [name for name, value in report.data.measurements.items() if _continuous(name, value)]
     values = [_value(report, name) for name in named[:_MEASUREMENTS]]
@@ -159,7 +197,7 @@ def _subsets(report: Analysis) -> list[PagePanel]:
     name = name[0].upper() + name[1:]
     panels: list[PagePanel] = []
     for title, make in (
-        (f"{name} by family", _families),
+        (f"{name} by {report.family_title}", _families),
         (f"{name} by identity to the training set", _identities),
     ):
         try:
@@ -174,27 +212,59 @@ def _fail(error: Exception, ax: "Axes") -> None:
 
 
 def _families(report: Analysis, title: str) -> list[PagePanel]:
-    families = [name for name, part in report.by_family.items() if part.defined]
+    families = [name for name, part in report.by_family.items() if part.shown]
     if not families:
         return []
-    left = len(report.by_family) - len(families[: plots.FAMILIES])
-    rest = f"{left} more are small or have one class only. " if left else ""
-    kind = "group" if report.data.groups is not None else "V gene family"
+    more = len(families) - plots.FAMILIES
+    rest = f"{more} more are smaller than these {plots.FAMILIES}. " if more > 0 else ""
     size = 4.6, 0.9 + 0.42 * len(families[: plots.FAMILIES])
-    return [PagePanel(title, f"By {kind}. {rest}{_nominal(report)}".strip(), partial(plots.families, report), size)]
+    caption = f"{rest}{_left_out(report.by_family.values(), report.family_title)}{_nominal(report)}"
+    return [PagePanel(title, caption.strip(), partial(plots.families, report), size)]
 
 
 def _identities(report: Analysis, title: str) -> list[PagePanel]:
-    if not report.by_identity:
+    shown = [name for name, part in report.by_identity.items() if part.shown]
+    if not shown:
         return []
     what = names.identity(report.data).capitalize()
     caption = (
         f"{what} to the nearest antibody the model was trained on. High scores for near antibodies only may come "
-        f"from memorised sequences; new antibodies are more likely far. {_nominal(report)}"
+        "from memorised sequences; new antibodies are more likely far. "
+        f"{_left_out(report.by_identity.values(), 'range')}{_nominal(report)}"
     )
-    size = 4.6, 0.9 + 0.42 * len(report.by_identity)
+    size = 4.6, 0.9 + 0.42 * len(shown)
     return [PagePanel(title, caption.strip(), partial(plots.identity, report), size)]
+
+
+def _left_out(parts: Iterable[Slice], noun: str) -> str:
+    """Return the sentences on slices that are not shown: those of few antibodies, and those without a score."""
+    parts = list(parts)
+    small = [part.antibodies for part in parts if part.antibodies < FEWEST]
+    undefined = [part.antibodies for part in parts if part.antibodies >= FEWEST and not part.defined]
+    reasons = {f"of fewer than {FEWEST} antibodies": small, "with one class only": undefined}
+    return "".join(
+        f"Left out: {names.counted(len(sizes), noun)} {reason}, {sum(sizes):,} in all. "
+        for reason, sizes in reasons.items()
+        if sizes
+    )
 
 
 def _nominal(report: Analysis) -> str:
     return "Intervals are nominal." if report.is_cross_validation else ""
+
+
+def of_map(report: Analysis) -> list[PagePanel]:
+    """Return the panel of the map of embeddings; none if the report was made without vectors."""
+    mapped = report.embedding_map
+    if isinstance(mapped, Unknown):
+        return []
+    shown = f" {len(mapped.rows):,} of {len(report.data):,} antibodies are shown." * (
+        len(mapped.rows) < len(report.data)
+    )
+    caption = (
+        f"The first two principal components of the vectors explain {mapped.explained[0]:.0%} and "
+        f"{mapped.explained[1]:.0%} of their variance, each number scaled to unit variance. The labels have no part in "
+        f"it.{shown} {'Values' if report.spec.is_regression else 'Classes'} that mix here may still differ in other "
+        "directions."
+    )
+    return [PagePanel("Map of the embeddings", caption, partial(plots.embedding_map, report))]

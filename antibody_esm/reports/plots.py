@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from antibody_esm.evaluation.predictions import AnyPredictions, ContinuousPredictions, Predictions
 from antibody_esm.evaluation.slices import Slice
-from antibody_esm.reports import figures
+from antibody_esm.reports import antibody_figures, figures
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.grid_analysis import GridAnalysis
+from antibody_esm.reports.thresholds import thresholds
+from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,6 +40,25 @@ def confusion(report: Analysis, ax: "Axes | None" = None) -> "Axes":
     return figures.drawn(ax, figures.confusion, _classes(report.scored.first))
 
 
+def scores(report: Analysis, ax: "Axes | None" = None) -> "Axes":
+    """Draw the numbers of antibodies of each class by predicted probability, with the threshold."""
+    return figures.drawn(ax, antibody_figures.scores_by_class, _classes(report.scored.first), cuts(report))
+
+
+def cuts(report: Analysis) -> list[float]:
+    """Return the thresholds at which a report's classes were decided, each number once."""
+    return thresholds(_classes(report.scored.first)) if report.threshold is None else [report.threshold]
+
+
+def embedding_map(report: Analysis, ax: "Axes | None" = None) -> "Axes":
+    """Draw the first two principal components of the vectors, by class or by third of the values."""
+    mapped = report.embedding_map
+    if isinstance(mapped, Unknown):
+        raise AttributeError(f"there is no map: {mapped}")
+    label = report.scored.first.truth[mapped.rows]
+    return figures.drawn(ax, antibody_figures.plane, mapped.places, label, mapped.explained, report.spec.is_regression)
+
+
 def values(report: Analysis, name: str, ax: "Axes | None" = None) -> "Axes":
     """Draw the predicted probability over a measurement of the data."""
     rows, value = _classes(report.scored.first), report.data.measurement(name)
@@ -56,15 +77,16 @@ def residuals(report: Analysis, ax: "Axes | None" = None) -> "Axes":
 
 
 def families(report: Analysis, ax: "Axes | None" = None) -> "Axes":
-    """Draw the score of each family that has one, of the twelve largest at most."""
-    defined = {name: part for name, part in report.by_family.items() if part.defined}
-    largest = dict(list(defined.items())[:FAMILIES])
+    """Draw the score of each family of ten antibodies or more, of the twelve largest at most."""
+    shown = {name: part for name, part in report.by_family.items() if part.shown}
+    largest = dict(list(shown.items())[:FAMILIES])
     return figures.drawn(ax, figures.forest, _entries(largest), report.slice_metric)
 
 
 def identity(report: Analysis, ax: "Axes | None" = None) -> "Axes":
-    """Draw the score by identity to the training set."""
-    return figures.drawn(ax, figures.forest, _entries(report.by_identity), report.slice_metric)
+    """Draw the score by identity to the training set, for ten antibodies or more."""
+    shown = {name: part for name, part in report.by_identity.items() if part.shown}
+    return figures.drawn(ax, figures.forest, _entries(shown), report.slice_metric)
 
 
 def baselines(report: Analysis, ax: "Axes | None" = None) -> "Axes":
@@ -74,6 +96,31 @@ def baselines(report: Analysis, ax: "Axes | None" = None) -> "Axes":
         for name, scored in report.ranked_baselines
     ]
     return figures.drawn(ax, figures.forest, entries, report.metric)
+
+
+def verdict(report: Analysis, ax: "Axes | None" = None) -> "Axes":
+    """Draw the score and its interval above that of the best baseline, on one axis."""
+    best = [
+        figures.Entry(report.baseline_title(name), scored.intervals[report.metric], faint=True)
+        for name, scored in report.ranked_baselines[:1]
+    ]
+    entries = [figures.Entry(report.pipeline, report.intervals[report.metric]), *best]
+    return figures.drawn(ax, figures.forest, entries, report.metric)
+
+
+def verdicts(grid: GridAnalysis, metric: str, ax: "Axes | None" = None) -> "Axes":
+    """Draw the scores of a metric in each column, each above that of the best baseline there, on one axis."""
+    several = len({each.row for each in grid.verdicts}) > 1
+    entries = []
+    for each in grid.verdicts:
+        if each.column.first.metric == metric and each.baseline is not None:
+            name = each.label if grid.labels else each.column.title
+            best = each.column.cells[each.baseline].intervals[metric]
+            entries += [
+                figures.Entry(f"{name}: {each.row.name}" if several else name, each.scored.intervals[metric]),
+                figures.Entry(each.baseline.name, best, faint=True),
+            ]
+    return figures.drawn(ax, figures.forest, entries, metric)
 
 
 def comparisons(report: Analysis, ax: "Axes | None" = None) -> "Axes":

@@ -12,9 +12,10 @@ from antibody_esm.evaluation.overlap import Clones, SecondScores
 from antibody_esm.evaluation.paired import Comparison
 from antibody_esm.evaluation.scored_predictions import Pooled
 from antibody_esm.evaluation.slices import Slice
-from antibody_esm.reports import learning_curve, notes, reproduction
+from antibody_esm.reports import learning_curve, notes, reproduction, tuning_panel, verdicts
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.grid_analysis import GridAnalysis
+from antibody_esm.reports.worst_errors import worst_errors
 from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def analysis(report: Analysis) -> dict[str, Any]:
     """Return all of an analysis but the predictions; undefined numbers are None."""
     spec, training = report.spec, report.training
     return summary(report) | {
+        "verdict": verdict(report),
         "notes": list(notes.remarks(report)),
         "label": report.data.label_name,
         "higher_is_better": report.data.higher_is_better,
@@ -33,6 +35,7 @@ def analysis(report: Analysis) -> dict[str, Any]:
         **({"unconverged": report.unconverged} if report.unconverged else {}),
         **({"penalties": list(report.penalties)} if report.penalties else {}),
         **learning_curve.record(report),
+        **_tuned(report),
         "intervals": {name: interval(value) for name, value in report.intervals.items()},
         **({} if report.scored.pooled is None else {"pooled": _pooled(report.scored.pooled)}),
         "baselines": {
@@ -44,6 +47,7 @@ def analysis(report: Analysis) -> dict[str, Any]:
         "graded": {str(number): interval(value) for number, value in report.graded.items()},
         "by_family": {name: part(value) for name, value in report.by_family.items()},
         "by_identity": {name: part(value) for name, value in report.by_identity.items()},
+        "worst_errors": errors(report),
         "overlap": None if report.overlap is None else report.overlap._asdict(),
         "clones": None if report.clones is None else clones(report.clones, report.second),
         "openings": report.openings,
@@ -56,8 +60,26 @@ def analysis(report: Analysis) -> dict[str, Any]:
         "data_digest": report.data.digest,
         "training_digest": None if training is None else training.digest,
         "versions": reproduction.versions(),
-        "reproduce": {"command": reproduction.command(spec, report.data), "python": reproduction.python(report)},
+        "reproduce": {"command": reproduction.command_of(report), "python": reproduction.python(report)},
     }
+
+
+def verdict(report: Analysis) -> dict[str, Any]:
+    """Return the verdict against the best baseline: ``better``, ``worse`` or ``undecided``; None without a baseline."""
+    compared = None if isinstance(report.verdict, Unknown) else report.verdict
+    return {
+        "claim": None if compared is None else compared.verdict,
+        "baseline": None if compared is None else compared.other,
+        "sentence": verdicts.sentence(report),
+    }
+
+
+def errors(report: Analysis) -> list[dict[str, Any]]:
+    """Return the ten worst errors, one row each; see `Report.worst_errors`."""
+    return [
+        {str(name): value if isinstance(value, str | int) else number(value) for name, value in row.items()}
+        for row in worst_errors(report).to_dict("records")
+    ]
 
 
 def summary(report: Analysis) -> dict[str, Any]:
@@ -74,6 +96,14 @@ def summary(report: Analysis) -> dict[str, Any]:
         "notes": list(notes.of_summary(report)),
         "audit": {finding.check: finding.count for finding in report.audit.findings},
     }
+
+
+def _tuned(report: Analysis) -> dict[str, Any]:
+    """Return the choices of a tuned pipeline and the difference to the untuned one; empty if nothing was tuned."""
+    if report.tuned is None:
+        return {}
+    against = report.against_untuned
+    return {"tuned": tuning_panel.record(report) | {"comparison": None if against is None else comparison(against)}}
 
 
 def _over_folds(values: NDArray[np.float64]) -> dict[str, Any]:
@@ -112,11 +142,11 @@ def grid(table: GridAnalysis) -> dict[str, Any]:
         for row in grid_frame(table).to_dict("records")
     ]
     comparisons = {title: [comparison(each) for each in column] for title, column in table.comparisons.items()}
-    each = {"verdicts": verdicts(table)} if table.labels else {}
     return {
+        "verdict": verdicts.of_grid(table),
+        "verdicts": verdict_rows(table),
         "table": rows,
         "comparisons": comparisons,
-        **each,
         "reports": [analysis(report) for report in table.reports],
     }
 
@@ -133,7 +163,7 @@ def predictions(table: GridAnalysis) -> "pd.DataFrame":
     return pd.concat(tables, ignore_index=True)
 
 
-def verdicts(table: GridAnalysis) -> list[dict[str, Any]]:
+def verdict_rows(table: GridAnalysis) -> list[dict[str, Any]]:
     """Return one row for each label and pipeline of a grid: score, best baseline and verdict."""
     return [
         {

@@ -15,12 +15,14 @@ from antibody_esm.evaluation.cross_validation import CrossValidation
 from antibody_esm.evaluation.interval import short
 from antibody_esm.evaluation.metrics import METRIC, score, score_continuous
 from antibody_esm.evaluation.overlap import Again
+from antibody_esm.evaluation.tuned import TunedCrossValidation
 from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.files import csv_text, write
 from antibody_esm.reports import names, notes, page, plots, records, reproduction, tables
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.grid_analysis import GridAnalysis
 from antibody_esm.reports.learning_curve import LearningCurve
+from antibody_esm.reports.worst_errors import worst_errors
 from antibody_esm.specs import TrainSpec
 
 if TYPE_CHECKING:
@@ -44,8 +46,8 @@ class Report(Analysis):
     >>> trainer = Trainer(DescriptorSpec(descriptors=("net_charge",)), "logreg", SplitSpec(folds=3))
     >>> report = trainer.cross_validate(load_dataset("boughter_flu_cdrs"))
     >>> report
-    <Report: cross-validation of descriptors (descriptors=('net_charge',)) + logreg, classification of 358 antibodies,
-    ROC AUC ... (mean of 3 folds); print(report) shows all>
+    <Report: cross-validation of descriptors (descriptors=('net_charge',)) + logreg (standardize=True),
+    classification of 358 antibodies, ROC AUC ... (mean of 3 folds); print(report) shows all>
     >>> report.intervals["roc_auc"].claimed
     False
     """
@@ -89,8 +91,11 @@ class Report(Analysis):
 
     @property
     def command(self) -> str | None:
-        """Command that cross-validates the same pipeline, without the data; None if overrides cannot express it."""
-        return reproduction.command(self.spec, self.data)
+        """Command that cross-validates the same pipeline; None if overrides cannot express it.
+
+        It loads the data too, unless these were changed after `load_dataset`, or are a DataFrame.
+        """
+        return reproduction.command_of(self)
 
     @property
     def python(self) -> str:
@@ -110,6 +115,22 @@ class Report(Analysis):
         if curve.spec.classifier != self.spec.classifier or not names.agree(curve.spec.extractor, self.spec.extractor):
             raise ValueError(f"the learning curve is of {names.pipeline(curve.spec)}, the report of {self.pipeline}")
         return replace(self, curve=curve)
+
+    def worst_errors(self, n: int = 10) -> "pd.DataFrame":
+        """Return the antibodies with the largest errors, at most `n`, largest first.
+
+        For classes, these are wrong predictions by falling distance of the probability from the label, 0 or 1; for
+        values, all predictions by falling size of the difference. Repeats are averaged.
+
+        Columns: id, label, prediction, probability (classes only), error, identity to the nearest training antibody,
+        family, and three measurements at most, the grade of the labels first.
+
+        Raises
+        ------
+        ValueError
+            If `n` is less than 1.
+        """
+        return worst_errors(self, n)
 
     def to_frame(self) -> "pd.DataFrame":
         """Return the scores with one row a metric: one column a fold, then ``mean`` and ``sd``; or ``score``.
@@ -162,6 +183,14 @@ class Report(Analysis):
         """Draw the number of antibodies of each class by predicted class. Return the axes."""
         return plots.confusion(self, ax)
 
+    def plot_scores(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the number of antibodies of each class by predicted probability, with the threshold. Return the axes."""
+        return plots.scores(self, ax)
+
+    def plot_map(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the first two principal components of the vectors, see `embedding_map`. Return the axes."""
+        return plots.embedding_map(self, ax)
+
     def plot_values(self, name: str, ax: "Axes | None" = None) -> "Axes":
         """Draw the predicted probability over a measurement of the data, such as ``"psr"``. Return the axes."""
         return plots.values(self, name, ax)
@@ -175,12 +204,16 @@ class Report(Analysis):
         return plots.residuals(self, ax)
 
     def plot_families(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw the score of each family that has one, of the twelve largest at most. Return the axes."""
+        """Draw the score of each family of ten antibodies or more, of the twelve largest at most. Return the axes."""
         return plots.families(self, ax)
 
     def plot_identity(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw the score by identity to the training set. Return the axes."""
+        """Draw the score by identity to the training set, for ten antibodies or more. Return the axes."""
         return plots.identity(self, ax)
+
+    def plot_verdict(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the score and its interval, above that of the best baseline. Return the axes."""
+        return plots.verdict(self, ax)
 
     def plot_baselines(self, ax: "Axes | None" = None) -> "Axes":
         """Draw the score and its interval, above those of the baselines. Return the axes."""
@@ -250,6 +283,7 @@ def cross_validation_report(
         ungraded=ungraded,
         unconverged=validation.unconverged,
         penalties=validation.penalties,
+        tuned=validation.tuned if isinstance(validation, TunedCrossValidation) else None,
     )
 
 

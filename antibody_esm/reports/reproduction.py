@@ -4,6 +4,7 @@ import json
 import platform
 import re
 import shlex
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -12,9 +13,12 @@ from antibody_esm.data.column_reading import columns_read
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.reports import names
 from antibody_esm.reports.analysis import Analysis
-from antibody_esm.specs import DescriptorSpec, ExtractorSpec, Spec, TrainSpec
+from antibody_esm.specs import DescriptorSpec, ExtractorSpec, Spec, TrainSpec, TuneSpec
 from antibody_esm.specs.ensembles import columns_of, without_columns
+from antibody_esm.specs.tuning import Value
 
+_KEYWORDS = ("null", "true", "false", "nan", "inf")
+"""Words that overrides do not read as text."""
 _VERSIONS = ("antibody_esm", "numpy", "scikit-learn", "scipy", "torch", "transformers", "xgboost")
 
 
@@ -25,29 +29,53 @@ def versions() -> dict[str, str]:
 
 def python(report: Analysis) -> str:
     """Return the lines of Python that reproduce the numbers from the data."""
-    scored = ("data", report.source, report.data.digest)
+    scored = ("data", report.data)
     if report.is_cross_validation:
         return _python(report.spec, [scored], "report = trainer.cross_validate(data)")
-    training = report.training
-    fitted = ("training", *(("", "") if training is None else (training.provenance.source, training.digest)))
+    fitted = ("training", report.training)
     cut = "" if report.threshold is None else f", threshold={report.threshold!r}"
     return _python(report.spec, [fitted, scored], f"report = trainer.fit(training).evaluate(data{cut})")
 
 
-def _python(spec: TrainSpec, sets: list[tuple[str, str, str]], last: str) -> str:
+def _python(spec: TrainSpec, sets: list[tuple[str, Dataset | None]], last: str) -> str:
     imported = sorted({"TrainSpec", "Trainer", "load_dataset", *re.findall(r"\b(\w+Spec)\(", repr(spec))})
     lines = [f"from antibody_esm import {', '.join(imported)}", ""]
-    for name, source, digest in sets:
-        lines.append(f"{name} = load_dataset(...)" + (f"  # {' '.join(source.split())}" if source else ""))
-        lines += [f'assert {name}.digest == "{digest}"'] if digest else []
+    for name, data in sets:
+        lines += [f"{name} = {_loaded(data)}", *([f'assert {name}.digest == "{data.digest}"'] if data else [])]
     lines.append(f'trainer = Trainer.from_spec({spec!r}, store="embeddings/")')
     return "\n".join([*lines, last])
+
+
+def _loaded(data: Dataset | None) -> str:
+    """Return the call that loads a data set, as it was made; one to complete if it is not known."""
+    if data is None:
+        return "load_dataset(...)"
+    if data.recipe is None:
+        return f"load_dataset(...)  # {' '.join(data.provenance.source.split())}"
+    named = ", ".join(data.recipe.placeholders)
+    return data.recipe.python + (f"  # {named}: as passed to load_dataset" if named else "")
+
+
+def command_of(report: Analysis) -> str | None:
+    """Return the command that trains the pipeline of a report, on the training set of a test; see `command`."""
+    return command(report.spec, _trained_on(report))
+
+
+def shell(report: Analysis) -> str | None:
+    """Return `command_of` with ``data=...`` for data that it does not load."""
+    words = command_of(report)
+    return f"{words} data=..." if words and not data_overrides(_trained_on(report)) else words
+
+
+def _trained_on(report: Analysis) -> Dataset:
+    return report.training if not report.is_cross_validation and report.training is not None else report.data
 
 
 def command(spec: TrainSpec, data: Dataset | None = None) -> str | None:
     """Return the command that trains the same pipeline; None if overrides cannot express it.
 
-    Columns are those of the data, which ``data.columns`` names.
+    If the data have a recipe that overrides can express, the command loads them too. Else ``data=`` is left to the
+    reader, and ``data.columns`` names the columns that are read.
     """
     columns = columns_of(spec.extractor)
     plain = spec.model_copy(update={"extractor": without_columns(spec.extractor)})
@@ -57,7 +85,37 @@ def command(spec: TrainSpec, data: Dataset | None = None) -> str | None:
     named = [column.name for column in columns]
     if not all(map(_is_plain, named)):
         return None
-    return shlex.join(["antibody-train", *words, *([f"data.columns={_value(named)}"] if named else [])])
+    loaded = [f"data.columns={_value(named)}"] if named else []
+    return shlex.join(["antibody-train", *(data_overrides(data) or loaded), *words])
+
+
+def data_overrides(data: Dataset | None) -> list[str]:
+    """Return the overrides of ``antibody-train`` that load a data set; none if its recipe cannot be expressed."""
+    settings = None if data is None or data.recipe is None else data.recipe.settings
+    if settings is None or not all(map(_is_plain, _texts(settings))):
+        return []
+    source, *others = settings.items()
+    return [f"data={_word(source[1])}", *(f"data.{name}={_word(value)}" for name, value in others)]
+
+
+def _texts(value: Any) -> list[str]:
+    """Return all texts in a setting."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping):
+        return [text for name, each in value.items() for text in (name, *_texts(each))]
+    return [text for each in value for text in _texts(each)] if isinstance(value, list) else []
+
+
+def _word(value: Any) -> str:
+    """Return a setting of the data as overrides spell it; plain names of files and columns need no quotes."""
+    if isinstance(value, list):
+        return f"[{','.join(map(_word, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{_word(name)}:{_word(each)}' for name, each in value.items())}}}"
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w./-]*", value) and value.lower() not in _KEYWORDS:
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
 def overrides(spec: TrainSpec) -> list[str] | None:
@@ -75,14 +133,31 @@ def overrides(spec: TrainSpec) -> list[str] | None:
     if not spec.use_columns:
         model.append("use_columns=false")
     chosen = spec.classifier.kind
-    learnt = [f"classifier={chosen}", *_fields("classifier", spec.classifier, presets.ESTIMATORS[chosen])]
+    learnt = [f"classifier={chosen}", *_fields("classifier", spec.classifier, presets.classifier(chosen, extractor))]
     others = [
         override
         for field in TrainSpec.model_fields
-        if field not in ("extractor", "classifier", "use_columns", "format")
+        if field not in ("extractor", "classifier", "use_columns", "pca", "tune", "format")
         for override in _fields(field, getattr(spec, field), type(getattr(spec, field))())
     ]
-    return [*model, *learnt, *others]
+    others += [] if spec.pca is None else [f"pca={spec.pca}"]
+    tuned = [] if spec.tune is None else _tuned(spec.tune)
+    return None if tuned is None else [*model, *learnt, *others, *tuned]
+
+
+def _tuned(tune: TuneSpec) -> list[str] | None:
+    """Return the overrides of a choice; None if they cannot express it, as of a classifier that has no name."""
+    grid = {key: [_named(value) for value in values] for key, values in tune.grid.items()}
+    if any(isinstance(value, Spec) for values in grid.values() for value in values):
+        return None
+    words = ",".join(f"{key}:{_value(values)}" for key, values in grid.items())
+    others = [(name, value) for name, value in tune.__repr_args__() if name != "grid"]
+    return [f"tune.grid={{{words}}}", *(f"tune.{name}={_value(value)}" for name, value in others)]
+
+
+def _named(value: Value) -> Value:
+    """Return the name of a classifier or regressor, if it has one; other values as they are."""
+    return next((name for name, preset in presets.ESTIMATORS.items() if preset == value), value)
 
 
 def _is_plain(text: str) -> bool:
@@ -100,9 +175,5 @@ def _value(value: Any) -> str:
     """Return a value as overrides spell it, nearly as JSON."""
     if isinstance(value, list):
         return f"[{','.join(map(_value, value))}]"
-    plain = (
-        isinstance(value, str)
-        and re.fullmatch(r"[a-z]\w*", value)
-        and value not in ("null", "true", "false", "nan", "inf")
-    )
+    plain = isinstance(value, str) and re.fullmatch(r"[a-z]\w*", value) and value not in _KEYWORDS
     return value if plain else json.dumps(value, ensure_ascii=False)

@@ -2,14 +2,15 @@
 
 import html
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from antibody_esm.evaluation.intervals import short
 from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.evaluation.scored_predictions import ScoredPredictions
-from antibody_esm.reports import learning_curve, notes
+from antibody_esm.reports import learning_curve, notes, tuning_panel, verdicts
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.grid_analysis import Column, GridAnalysis, Row, Verdict
+from antibody_esm.reports.terminal_axis import axis
 
 _LINE = 80
 """Width of a terminal."""
@@ -20,22 +21,49 @@ _COLUMN = 20
 
 
 def text(report: Analysis) -> str:
-    """Return the table of a report in lines of a terminal."""
+    """Return a report in lines of a terminal: verdict, split and warnings, numbers, notes."""
+    return "\n\n".join("\n".join(lines) for make in PARTS for lines in [make(report)] if lines)
+
+
+def _verdict(report: Analysis) -> list[str]:
+    """Return title and verdict, with the intervals of pipeline and best baseline on one axis."""
+    lines = [*textwrap.wrap(report.title, _LINE), "", *textwrap.wrap(verdicts.sentence(report), _LINE)]
+    best = [(report.baseline_title(name), scored) for name, scored in report.ranked_baselines[:1]]
+    drawn = axis(
+        [(title, scored.intervals[report.metric]) for title, scored in [(report.pipeline, report.scored), *best]]
+    )
+    test = verdicts.test(report)
+    return [*lines, *(["", *drawn] if best and drawn else []), *(["", *textwrap.wrap(test, _LINE)] if test else [])]
+
+
+def _split(report: Analysis) -> list[str]:
+    """Return the number of antibodies, the split, and the warnings."""
+    lines = textwrap.wrap(report.counts, _LINE)
+    return [*lines, *(line for warning in notes.warnings(report) for line in ("", *textwrap.wrap(warning, _LINE)))]
+
+
+def _scores(report: Analysis) -> list[str]:
+    """Return the table of all metrics, and of the baselines."""
     titles = {name: report.metric_title(name) for name in report.shown}
     ranked = [(report.baseline_title(name), scored) for name, scored in report.ranked_baselines]
     width = max(map(len, [*titles.values(), *(title for title, _ in ranked)])) + 2
     head = "".join(f"{name:>{_NUMBER}}" for name in _heads(report))
-    warnings = notes.warnings(report)
-    lines = [*textwrap.wrap(report.title, _LINE), *textwrap.wrap(report.counts, _LINE)]
-    lines += [line for warning in warnings for line in ("", *textwrap.wrap(warning, _LINE))]
-    lines += ["", f"{'':<{width}}{head}   95 % interval"]
+    lines = [f"{'':<{width}}{head}   95 % interval"]
     lines += [_line(title, report.scored, name, width) for name, title in titles.items()]
     if ranked:
         lines += ["", f"{METRIC[report.metric].title} of baselines"]
         lines += [_line(title, scored, report.metric, width) for title, scored in ranked]
-        lines += ["", *textwrap.wrap(report.comparisons[0].sentence(subject=False), _LINE)]
-    rest = [*notes.remarks(report)[len(warnings) :], *learning_curve.sentences(report)]
-    return "\n".join([*lines, *("\n" + textwrap.fill(remark, _LINE) for remark in rest)])
+    return lines
+
+
+def _remarks(report: Analysis) -> list[str]:
+    """Return the notes that are no warnings."""
+    rest = [*notes.remarks(report)[len(notes.warnings(report)) :], *learning_curve.sentences(report)]
+    return "\n\n".join(textwrap.fill(remark, _LINE) for remark in rest).splitlines()
+
+
+PARTS: tuple[Callable[[Analysis], list[str]], ...] = (_verdict, _split, _scores, tuning_panel.lines, _remarks)
+"""Functions of the parts of a report's text, in their order; each returns no line if there is nothing to show."""
 
 
 def notebook(report: Analysis) -> str:
@@ -47,18 +75,23 @@ def notebook(report: Analysis) -> str:
     between = f"<tr><th colspan='4'>{METRIC[report.metric].title} of baselines</th></tr>" if ranked else ""
     first = notes.warnings(report)
     warnings = "".join(f"<p>{html.escape(warning)}</p>" for warning in first)
-    claims = [comparison.sentence(subject=False) for comparison in report.comparisons[:1]]
-    rest = [*claims, *notes.remarks(report)[len(first) :], *learning_curve.sentences(report)]
+    rest = [*notes.remarks(report)[len(first) :], *learning_curve.sentences(report)]
+    test = verdicts.test(report)
+    verdict = f"<p><strong>{html.escape(verdicts.sentence(report))}</strong></p>" + (
+        f"<p>{html.escape(test)}</p>" if test else ""
+    )
     return (
-        f"<h3>{html.escape(report.title)}</h3><p>{html.escape(report.counts)}</p>{warnings}"
+        f"<h3>{html.escape(report.title)}</h3>{verdict}<p>{html.escape(report.counts)}</p>{warnings}"
         f"<table><thead><tr>{head}</tr></thead><tbody>{metrics}{between}{baselines}</tbody></table>"
+        + tuning_panel.notebook(report)
         + "".join(f"<p>{html.escape(sentence)}</p>" for sentence in rest)
     )
 
 
 def grid_text(grid: GridAnalysis) -> str:
-    """Return the tables of a grid, classes and continuous labels apart, in lines of a terminal."""
-    tables = [verdicts(grid)] if grid.labels else []
+    """Return a grid in lines of a terminal: verdicts, then tables of classes and of continuous labels apart."""
+    first = [*textwrap.wrap(grid.title, _LINE), "", *textwrap.wrap(verdicts.of_grid(grid), _LINE)]
+    tables = ["\n".join(first), verdict_table(grid)]
     for continuous in sorted({column.first.spec.is_regression for column in grid.columns}):
         alike = [column for column in grid.columns if column.first.spec.is_regression == continuous]
         lines = [line for i in range(0, len(alike), 3) for line in _grid_lines(grid, alike[i : i + 3])]
@@ -66,8 +99,8 @@ def grid_text(grid: GridAnalysis) -> str:
     return "\n\n".join(tables)
 
 
-def verdicts(grid: GridAnalysis) -> str:
-    """Return two lines for each label: antibodies, score, verdict and best baseline; pipelines apart."""
+def verdict_table(grid: GridAnalysis) -> str:
+    """Return two lines for each data set or label: antibodies, score, verdict and best baseline; pipelines apart."""
     blocks = []
     metrics = dict.fromkeys(each.column.first.metric for each in grid.verdicts)
     for row in dict.fromkeys(each.row for each in grid.verdicts):
@@ -75,23 +108,27 @@ def verdicts(grid: GridAnalysis) -> str:
         lines = textwrap.wrap(name, _LINE)
         for metric in metrics:
             chosen = [each for each in grid.verdicts if (each.row, each.column.first.metric) == (row, metric)]
-            lines += ["", *_verdict_lines(chosen, METRIC[metric].title)] if chosen else []
+            lines += ["", *_verdict_lines(grid, chosen, METRIC[metric].title)] if chosen else []
         blocks.append("\n".join(lines))
     family = next((each.comparison.family for each in grid.verdicts if each.comparison), 0)
-    note = f"Verdicts are against the best baseline, with Holm's correction for all {family} comparisons."
+    note = "Verdicts are against the best baseline"
+    note += f", with Holm's correction for all {family} comparisons." if family > 1 else "."
     return "\n\n".join([*blocks, *([textwrap.fill(note, _LINE)] if family else [])])
 
 
-def _verdict_lines(verdicts: Sequence[Verdict], title: str) -> list[str]:
-    """Return the lines of the labels of a pipeline, below a heading."""
-    several = len({each.column.first.is_cross_validation for each in verdicts}) > 1
+def _verdict_lines(grid: GridAnalysis, chosen: Sequence[Verdict], title: str) -> list[str]:
+    """Return the lines of the data sets or labels of a pipeline, below a heading."""
+    several = len({each.column.first.is_cross_validation for each in chosen}) > 1
     names = [
-        each.label + (", test" if several and not each.column.first.is_cross_validation else "") for each in verdicts
+        each.label + (", test" if several and not each.column.first.is_cross_validation else "")
+        if grid.labels
+        else each.column.title
+        for each in chosen
     ]
     width = min(max(5, *map(len, names)), 18)
     left = width + 28
-    lines = [f"{'label':<{width}}{'n':>7}  {title:<19}against the best baseline"]
-    for name, each in zip(names, verdicts, strict=True):
+    lines = [f"{'label' if grid.labels else 'data':<{width}}{'n':>7}  {title:<19}against the best baseline"]
+    for name, each in zip(names, chosen, strict=True):
         *above, last = textwrap.wrap(name, width) or [""]
         metric, comparison = each.column.first.metric, each.comparison
         score, claim = str(each.scored.intervals[metric]), "there is none" if comparison is None else comparison.claim
@@ -118,6 +155,7 @@ def _grid_lines(grid: GridAnalysis, columns: Sequence[Column]) -> list[str]:
     lines.append("")
     for column in columns:
         lines += _paragraphs([f"{column.title}: {column.first.counts}.", *notes.sentences(grid, column)])
+        lines += _paragraphs(tuning_panel.of_column(column))
         if not column.first.is_cross_validation:
             lines += _paragraphs(notes.unclaimed({metric: column.first.intervals[metric]}))
     return lines

@@ -7,6 +7,7 @@ from antibody_esm.choices import Pooling, Region
 from antibody_esm.specs.address import Digest, Pairs, Precision, ResolvedExtractorSpec, Storage
 from antibody_esm.specs.base import Spec
 from antibody_esm.specs.columns import ColumnSpec
+from antibody_esm.specs.decisions import DecisionSpec
 from antibody_esm.specs.descriptors import Descriptor, DescriptorSpec, HydrophobicityScale, PKSet
 from antibody_esm.specs.ensembles import AnyExtractorSpec, EnsembleSpec, Member
 from antibody_esm.specs.estimators import (
@@ -28,7 +29,8 @@ from antibody_esm.specs.estimators import (
 from antibody_esm.specs.extractors import ExtractorSpec
 from antibody_esm.specs.runtime import RuntimeSpec
 from antibody_esm.specs.splits import OF_THE_DATA, SplitBy, SplitSpec, default_split
-from antibody_esm.specs.training import DecisionSpec, TrainSpec
+from antibody_esm.specs.training import TrainSpec
+from antibody_esm.specs.tuning import TuneSpec
 
 __all__ = [
     "OF_THE_DATA",
@@ -66,6 +68,7 @@ __all__ = [
     "SplitSpec",
     "Storage",
     "TrainSpec",
+    "TuneSpec",
     "XGBoostRegressorSpec",
     "XGBoostSpec",
     "default_split",

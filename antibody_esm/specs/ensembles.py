@@ -93,6 +93,12 @@ AnyExtractorSpec = Annotated[
 """Spec of one language model, of descriptors, or of an ensemble."""
 
 
+def models_of(spec: AnyExtractorSpec) -> tuple[str, ...]:
+    """Return the names of the language models of a spec, each once."""
+    members = spec.members if isinstance(spec, EnsembleSpec) else (spec,)
+    return tuple(dict.fromkeys(member.model for member in members if isinstance(member, ExtractorSpec)))
+
+
 def columns_of(spec: AnyExtractorSpec) -> tuple[ColumnSpec, ...]:
     """Return the columns of a table that a spec names."""
     return spec.columns if isinstance(spec, EnsembleSpec) else ()

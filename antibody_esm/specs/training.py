@@ -2,37 +2,19 @@
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from antibody_esm.sequences import Chain
 from antibody_esm.specs.base import Frozen, Spec
-from antibody_esm.specs.ensembles import AnyExtractorSpec, columns_of
+from antibody_esm.specs.decisions import DecisionSpec
+from antibody_esm.specs.ensembles import AnyExtractorSpec, columns_of, with_columns, without_columns
 from antibody_esm.specs.estimators import EstimatorSpec, LogisticRegressionSpec
 from antibody_esm.specs.extractors import ExtractorSpec
 from antibody_esm.specs.runtime import RuntimeSpec
 from antibody_esm.specs.splits import SplitSpec
-
-
-class DecisionSpec(Spec):
-    """Calibration of a classifier's probabilities and threshold of its classes, fitted on folds of its training rows.
-
-    By default both are the classifier's own.
-
-    Examples
-    --------
-    >>> DecisionSpec(calibration="sigmoid", threshold="balanced_accuracy")
-    DecisionSpec(calibration='sigmoid', threshold='balanced_accuracy')
-    """
-
-    calibration: Literal["sigmoid", "isotonic"] | None = None
-    """``sigmoid``: Platt scaling; ``isotonic``: any rising step function, for hundreds of antibodies or more."""
-    threshold: Annotated[float, Field(ge=0, le=1)] | Literal["balanced_accuracy"] | None = None
-    """Lowest probability of class 1; ``balanced_accuracy`` maximizes the balanced accuracy out of fold."""
-    folds: Annotated[int, Field(ge=2)] = 5
-    """Number of folds of the training rows, which keep the units of `SplitSpec` together. If `SplitSpec.by` is family
-    or fold, the folds are those of the data."""
+from antibody_esm.specs.tuning import Choice, TuneSpec, combinations
 
 
 class TrainSpec(Spec):
@@ -45,8 +27,13 @@ class TrainSpec(Spec):
     decision: DecisionSpec = DecisionSpec()
     use_columns: bool = True
     """True adds the columns of the data (`Dataset.columns`) to the extractor, unless it names columns itself."""
+    pca: PositiveInt | None = None
+    """Number of principal components of the training rows that the classifier reads in place of the vectors, after
+    their scaling; None for the vectors. Columns stay as they are."""
+    tune: TuneSpec | None = None
+    """Fields that are chosen inside the training folds; None fits the other fields as they are."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"use_columns"})
+    later: ClassVar[frozenset[str]] = frozenset({"use_columns", "pca", "tune"})
 
     @model_validator(mode="after")
     def _columns_are_used(self) -> Self:
@@ -60,6 +47,12 @@ class TrainSpec(Spec):
             raise ValueError("a regressor has no probabilities and no threshold; leave decision out")
         return self
 
+    @model_validator(mode="after")
+    def _grid_fits(self) -> Self:
+        if self.tune is not None:
+            self._combinations(self.tune)
+        return self
+
     @property
     def is_regression(self) -> bool:
         """True if labels are continuous."""
@@ -69,6 +62,29 @@ class TrainSpec(Spec):
     def divides_again(self) -> bool:
         """True if a fit divides its rows into folds: for a decision, or for the choice of a penalty."""
         return self.decision != DecisionSpec() or getattr(self.classifier, "alpha", None) == "cv"
+
+    @property
+    def untuned(self) -> "TrainSpec":
+        """The spec without `tune`, whose fields are as they are."""
+        return self.model_copy(update={"tune": None})
+
+    @property
+    def candidates(self) -> "dict[Choice, TrainSpec]":
+        """The spec of each combination of the grid, without `tune`; the spec itself if it has no grid."""
+        if self.tune is None:
+            return {(): self}
+        columns = columns_of(self.extractor)
+        every = {}
+        for choice, fields in self._combinations(self.tune).items():
+            if columns and "extractor" in fields:
+                fields = {**fields, "extractor": with_columns(fields["extractor"], columns)}
+            every[choice] = self.untuned.model_copy(update=fields)
+        return every
+
+    def _combinations(self, tune: TuneSpec) -> dict[Choice, dict[str, Any]]:
+        extractor = without_columns(self.extractor)
+        model = extractor if isinstance(extractor, ExtractorSpec) else None
+        return combinations(tune, model, self.classifier, self.decision)
 
     @classmethod
     def compose(cls, overrides: Sequence[str] = ()) -> "TrainSpec":

@@ -1,0 +1,116 @@
+"""Licences of language models and of public data sets, and whether they allow commercial use.
+
+``ANTIBODY_ESM_LICENCE=commercial`` refuses all others before anything is downloaded. These lines report what authors
+publish; they are no legal advice.
+"""
+
+import logging
+import os
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+logger = logging.getLogger("antibody_esm")
+
+VARIABLE = "ANTIBODY_ESM_LICENCE"
+"""Environment variable; ``commercial`` allows only licences that allow commercial use."""
+
+
+class Licence(NamedTuple):
+    """Licence as its owners publish it."""
+
+    name: str
+    commercial: bool
+    """True if it allows commercial use; False if it forbids that, or if no licence is stated."""
+    source: str
+    """Page that states it."""
+    limits: str = ""
+    """Further uses that it forbids."""
+
+    def __str__(self) -> str:
+        use = "" if self.commercial else f"; not for commercial use{self.limits and f', nor {self.limits}'}"
+        return f"{self.name}{use} ({self.source})"
+
+    def to_dict(self) -> dict[str, str | bool]:
+        """Return the fields as JSON values."""
+        return {"name": self.name, "commercial": self.commercial, "source": self.source, "limits": self.limits}
+
+
+_ESM = Licence("MIT", True, "https://github.com/facebookresearch/esm")
+_SAPIENS = Licence("MIT", True, "https://pypi.org/project/sapiens/1.0.2")
+_PROTTRANS = Licence("AFL-3.0", True, "https://github.com/agemagician/ProtTrans")
+_ANKH = Licence("CC BY-NC-SA 4.0", False, "https://github.com/agemagician/Ankh")
+
+WEIGHTS: Mapping[str, Licence] = MappingProxyType(
+    {
+        **{f"facebook/esm1v_t33_650M_UR90S_{seed}": _ESM for seed in range(1, 6)},
+        **{f"facebook/esm2_{size}_UR50D": _ESM for size in ("t6_8M", "t12_35M", "t30_150M", "t33_650M", "t36_3B")},
+        "facebook/esm1b_t33_650M_UR50S": _ESM,
+        "antiberty": Licence("MIT", True, "https://pypi.org/project/antiberty/0.1.3"),
+        "sapiens_vh": _SAPIENS,
+        "sapiens_vl": _SAPIENS,
+        "alchemab/antiberta2": Licence(
+            "AntiBERTa2's own",
+            False,
+            "https://huggingface.co/alchemab/antiberta2",
+            "for making therapeutic antibodies",
+        ),
+        "Exscientia/IgBert": Licence("MIT", True, "https://huggingface.co/Exscientia/IgBert"),
+        "Rostlab/prot_bert": _PROTTRANS,
+        "Rostlab/prot_t5_xl_half_uniref50-enc": _PROTTRANS,
+        "ElnaggarLab/ankh-base": _ANKH,
+        "ElnaggarLab/ankh-large": _ANKH,
+    }
+)
+"""Licences of the weights of all presets, by the model's name."""
+
+_ARTICLE = "MIT (the files), CC BY 4.0 (the article)"
+DATA: Mapping[str, Licence] = MappingProxyType(
+    {
+        "boughter": Licence(_ARTICLE, True, "https://github.com/ctboughter/AIMS_manuscripts"),
+        "boughter_flu_cdrs": Licence("MIT", True, "https://pypi.org/project/aims-immune/0.9.3"),
+        "harvey": Licence(_ARTICLE, True, "https://doi.org/10.1038/s41467-022-35276-4"),
+        "jain": Licence(
+            "none stated for the tables; the article is open access",
+            False,
+            "https://doi.org/10.1073/pnas.1616408114",
+        ),
+        "shehata": Licence(
+            "CC BY 4.0, as the repackaged file says", True, "https://doi.org/10.1016/j.celrep.2019.08.056"
+        ),
+    }
+)
+"""Licences of the public data sets, by name."""
+
+_stated: set[str] = set()
+
+
+def refusal(name: str, licence: Licence | None) -> str:
+    """Return the reason why ``ANTIBODY_ESM_LICENCE`` forbids weights or data; empty text if it does not.
+
+    Parameters
+    ----------
+    name
+        Model or data set.
+    licence
+        Its licence; None if it is not known here.
+    """
+    value = os.environ.get(VARIABLE, "")
+    if not value:
+        return ""
+    if value != "commercial":
+        return f"{VARIABLE} is {value!r}; the only value is commercial"
+    if licence is None:
+        return (
+            f"{VARIABLE}=commercial refuses {name!r}, whose licence is not known here; read its page, and give a local "
+            "folder if it allows your use"
+        )
+    return "" if licence.commercial else f"{VARIABLE}=commercial refuses {name!r}: its licence is {licence}"
+
+
+def state(name: str, licence: Licence | None) -> None:
+    """Log the licence of weights when they are first used: a warning if it does not allow commercial use."""
+    if name in _stated or licence is None:
+        return
+    _stated.add(name)
+    logger.log(logging.INFO if licence.commercial else logging.WARNING, "the licence of %s is %s", name, licence)

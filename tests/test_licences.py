@@ -1,0 +1,116 @@
+"""Licences of weights and data: of every preset, said once, and refused before anything is downloaded."""
+
+import json
+import logging
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+
+from antibody_esm import CheckpointError, DatasetError, ExtractorSpec, Trainer, licences, load_dataset, presets
+from antibody_esm.data import downloads, public
+from antibody_esm.plm.checkpoints import locate
+from antibody_esm.specs.ensembles import models_of
+
+README = Path(__file__).parent.parent / "README.md"
+FORBIDDEN = sorted(name for name, licence in licences.WEIGHTS.items() if not licence.commercial)
+
+
+@pytest.fixture
+def fetched(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Downloads that were begun; each ends as without a network."""
+    begun: list[object] = []
+
+    def fetch(*names: object, **_: object) -> str:
+        begun.append(names)
+        raise OSError("no network")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
+    monkeypatch.setattr(downloads, "_downloaded", fetch)
+    monkeypatch.delenv(downloads.VARIABLE, raising=False)
+    return begun
+
+
+def test_every_preset_has_a_licence_which_the_readme_has_beside_it() -> None:
+    rows = [line.split("|") for line in README.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    for name, spec in presets.EXTRACTORS.items():
+        (row,) = [
+            cells for cells in rows if f"`{name}`" in cells[1] or (name.startswith("esm1v_") and "`esm1v`" in cells[1])
+        ]
+        for model in models_of(spec):
+            licence = licences.WEIGHTS[model]
+            assert licence.source.startswith("https://")
+            assert licence.name.replace("AntiBERTa2's own", "its own") in row[3]
+            assert ("no commercial use" in row[3]) == (not licence.commercial)
+    assert {model for spec in presets.EXTRACTORS.values() for model in models_of(spec)} == set(licences.WEIGHTS)
+
+
+def test_every_public_data_set_has_a_licence() -> None:
+    assert set(licences.DATA) == set(public._NAMED)
+    assert load_dataset("boughter_flu_cdrs").provenance.licence == licences.DATA["boughter_flu_cdrs"].name
+
+
+@pytest.mark.parametrize("model", [*FORBIDDEN, "someone/else"])
+def test_weights_that_forbid_commercial_use_or_have_no_known_licence_are_refused_before_a_download(
+    model: str, fetched: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(CheckpointError, match="neither on disk nor can it be downloaded"):
+        locate(model)
+    assert fetched
+    fetched.clear()
+    monkeypatch.setenv(licences.VARIABLE, "commercial")
+    with pytest.raises(CheckpointError, match=f"ANTIBODY_ESM_LICENCE=commercial refuses '{model}'"):
+        Trainer(ExtractorSpec(model=model)).extractor.pinned  # noqa: B018  reads the files
+    assert not fetched
+
+
+def test_weights_that_allow_commercial_use_and_local_folders_are_read(
+    tiny: ExtractorSpec, fetched: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(licences.VARIABLE, "commercial")
+    assert locate(tiny.model).digest
+    assert locate("antiberty").digest
+    with pytest.raises(CheckpointError, match="downloaded"):
+        locate("facebook/esm2_t6_8M_UR50D")
+    assert fetched
+    monkeypatch.setenv(licences.VARIABLE, "academic")
+    with pytest.raises(CheckpointError, match="the only value is commercial"):
+        locate("antiberty")
+
+
+def test_a_data_set_without_a_licence_is_refused_before_a_download(
+    fetched: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(licences.VARIABLE, "commercial")
+    assert len(load_dataset("boughter_flu_cdrs"))
+    with pytest.raises(DatasetError, match="refuses 'jain': its licence is none stated"):
+        load_dataset("jain")
+    assert not fetched
+
+
+def test_a_licence_is_logged_once_and_as_a_warning_if_it_forbids_commercial_use(
+    fetched: list[object], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(licences, "_stated", set())
+    with caplog.at_level(logging.INFO, "antibody_esm"):
+        for _ in range(2):
+            locate("antiberty")
+            with pytest.raises(CheckpointError):
+                locate("alchemab/antiberta2")
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("INFO", "the licence of antiberty is MIT (https://pypi.org/project/antiberty/0.1.3)"),
+        (
+            "WARNING",
+            "the licence of alchemab/antiberta2 is AntiBERTa2's own; not for commercial use, nor for making "
+            "therapeutic antibodies (https://huggingface.co/alchemab/antiberta2)",
+        ),
+    ]
+
+
+def test_a_saved_model_names_the_licence_of_its_weights(tiny: ExtractorSpec, tmp_path: Path) -> None:
+    data = load_dataset("boughter_flu_cdrs").subset(range(0, 358, 9))
+    for extractor in (ExtractorSpec(model="antiberty", revision="0.1.3"), tiny):
+        Trainer(extractor).fit(data, uncertainty=False).save(tmp_path)
+        named = json.loads((tmp_path / "manifest.json").read_text())["licences"]
+        known = licences.WEIGHTS.get(extractor.model)
+        assert named == {extractor.model: None if known is None else known.to_dict()}
