@@ -131,7 +131,6 @@ MADE: dict[str, Callable[[], object]] = {
     "ExtractorSpec": lambda: ExtractorSpec(model="m"),
     "EnsembleSpec": lambda: EnsembleSpec(members=(FIRST, SECOND), combine="concat"),
     "TrainSpec": lambda: TrainSpec(extractor=FIRST),
-    "TuneSpec": lambda: TuneSpec(grid={"classifier.C": (0.1, 1.0)}),
 }
 WITH_DEFAULTS = {
     name: made
