@@ -104,7 +104,7 @@ def test_the_curve_reads_no_label_of_a_held_out_antibody_before_its_error(monkey
         fitted.append(set(score))
         return fit_scaling(score, label, continuous=continuous)
 
-    monkeypatch.setattr("antibody_esm.evaluation.recalibration_curve.fit_scaling", recorded)
+    monkeypatch.setattr("antibody_esm.evaluation.recalibration.fit_scaling", recorded)
     score = np.arange(60.0)
     curve = recalibration_curve(score, (score > 40).astype(int))
     assert isinstance(curve, RecalibrationCurve)
