@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from antibody_esm.panel import Panel
     from antibody_esm.plm.extractor import Extractor
     from antibody_esm.predictor import Predictor
+    from antibody_esm.reports.learning_curve import LearningCurve
     from antibody_esm.reports.report import Report
     from antibody_esm.sequences import Antibody
     from antibody_esm.specs import (
@@ -74,6 +75,7 @@ _HOME = {
     "GaussianProcessRegressorSpec": "specs",
     "GaussianProcessSpec": "specs",
     "KNeighborsSpec": "specs",
+    "LearningCurve": "reports.learning_curve",
     "LinearSVMSpec": "specs",
     "LogisticRegressionSpec": "specs",
     "Panel": "panel",
@@ -124,6 +126,7 @@ __all__ = [
     "GaussianProcessRegressorSpec",
     "GaussianProcessSpec",
     "KNeighborsSpec",
+    "LearningCurve",
     "LinearSVMSpec",
     "LogisticRegressionSpec",
     "Panel",

@@ -22,7 +22,8 @@ from antibody_esm.evaluation.thresholds import tuned_here
 from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.features.sources import AnyExtractor, load
 from antibody_esm.model_files import NOT_FITTED, FittedModel, ledger_of, load_model, save_model
-from antibody_esm.model_input import DROP, ModelInput, advice
+from antibody_esm.model_input import DROP, advice
+from antibody_esm.recalibration import Recalibrates
 from antibody_esm.reports.notes import UNCHECKED, unlike_training
 from antibody_esm.reports.report import Report, evaluation_report
 from antibody_esm.serialization import Training
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from antibody_esm.data.antibodies import Antibodies
 
 
-class Predictor(ModelInput):
+class Predictor(Recalibrates):
     """A fitted classifier or regressor with the spec of its language model; `Trainer.fit` and `load` return it.
 
     Attributes
@@ -174,12 +175,11 @@ class Predictor(ModelInput):
 
         Returns
         -------
-        ``id`` (or the row's number). A classifier has ``prediction``, ``probability``, ``calibrated`` with the ends of
-        its Venn-Abers interval ``calibrated_low`` and ``calibrated_high``, and ``conformal_set`` (``0``, ``1``, ``0 or
-        1``, ``neither``). A regressor has ``prediction``, ``low`` and ``high``. Both have ``distance`` to the training
-        antibodies (the fraction of them that are nearer to their own neighbours), ``identity`` to the nearest one (for
-        pairs, that of the heavy chains), and ``warning``, which may be empty. Unknown values are missing; if the
-        identity is unknown, the warning has the reason.
+        ``id`` (or the row's number). A classifier has ``prediction``, ``probability``, ``calibrated`` with its
+        Venn-Abers interval ``calibrated_low`` and ``calibrated_high``, and ``conformal_set`` (``0``, ``1``, ``0 or
+        1``, ``neither``); a regressor ``prediction``, ``low`` and ``high``. Both have ``distance`` to the training
+        antibodies (the share of them nearer to their own neighbours), ``identity`` to the nearest one (of heavy
+        chains), ``warning``, and ``recalibrated`` after `recalibrate`. A warning has the reason of an unknown identity.
 
         Raises
         ------
@@ -216,7 +216,7 @@ class Predictor(ModelInput):
         columns = self._target.columns(predicted, uncertainty, confidence)
         vectors = X[:, : X.shape[1] - len(self.reading.columns)]
         familiar = familiarity(self.applicability, inputs.texts, vectors, self.unknown, inputs.warnings)
-        return pd.DataFrame(columns | familiar)
+        return pd.DataFrame(columns | familiar | self.recalibration_column)
 
     def evaluate(
         self,
@@ -285,7 +285,7 @@ class Predictor(ModelInput):
         warning = tuned_here(cut, data)
         if warning is not None:
             warnings.warn(warning, UserWarning, stacklevel=3)
-        notes = [*filter(None, [warning]), *([] if checked else [UNCHECKED])]
+        notes = [*self.recalibration_notes(data), *filter(None, [warning]), *([] if checked else [UNCHECKED])]
         if data.digest == self.data.digest:
             notes.append("These are the data that the model was trained on; the scores do not apply to other data.")
         return (*notes, self.ledger.note(source)), self.ledger.count(source)

@@ -80,6 +80,7 @@ def loads(content: bytes, path: Path, *, regression: bool, unpacked: int = UNPAC
 
     from antibody_esm.average import AverageClassifier, AverageRegressor
     from antibody_esm.evaluation.calibration import CalibratedClassifier
+    from antibody_esm.evaluation.recalibration import as_trained, check_recalibrated
 
     kinds = (Pipeline, CalibratedClassifier, AverageClassifier, AverageRegressor)
     skops = skops_io()
@@ -90,9 +91,12 @@ def loads(content: bytes, path: Path, *, regression: bool, unpacked: int = UNPAC
             raise StoreError(f"holds types that are not trusted: {_shortened(', '.join(unknown))}", path)
         check_loaders(content)
         estimator = skops.loads(content, trusted=sorted(TRUSTED))
-        if not isinstance(estimator, kinds) or is_regressor(estimator) != regression:
+        check_recalibrated(estimator)
+        trained = as_trained(estimator)
+        regressors = {is_regressor(trained), is_regressor(estimator)}
+        if not isinstance(trained, kinds) or regressors != {regression}:
             raise StoreError(f"not a pipeline of a {'regressor' if regression else 'classifier'}", path)
-        check_is_fitted(estimator)
+        check_is_fitted(trained)
         if not regression and list(getattr(estimator, "classes_", [])) != [0, 1]:
             raise StoreError("not a fitted pipeline with the classes 0 and 1", path)
     except StoreError:

@@ -2,11 +2,64 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from antibody_esm.data.dataset import Dataset
+from antibody_esm.evaluation.recalibration_curve import RecalibrationCurve
 from antibody_esm.sequences import Chain
+from antibody_esm.unknown import Unknown
+
+
+@dataclass(frozen=True)
+class Recalibration:
+    """Description of the antibodies of another assay that a model was recalibrated on; ``str()`` is a clause."""
+
+    source: str
+    """Source in the provenance of the data set."""
+    digest: str
+    """`Dataset.digest`."""
+    antibodies: int
+    """Number of antibodies."""
+    slope: float
+    intercept: float
+    threshold: float | None = None
+    """Smallest probability at which class 1 is predicted; None for continuous labels."""
+    positives: int | None = None
+    """Number of antibodies of class 1; None for continuous labels."""
+    label: str | None = None
+    """Name of the label; None if it has none."""
+    curve: RecalibrationCurve | Unknown = field(default_factory=lambda: Unknown("not computed"))
+    """Errors by the number of antibodies."""
+
+    @classmethod
+    def from_dict(cls, facts: Any) -> "Recalibration":
+        """Return the description in a manifest. Raises TypeError, ValueError or KeyError for other content."""
+        texts, numbers = (facts["source"], facts["digest"]), (facts["slope"], facts["intercept"])
+        threshold, positives, label = facts.get("threshold"), facts.get("positives"), facts.get("label")
+        if not (
+            all(isinstance(text, str) for text in texts)
+            and all(isinstance(number, float) for number in numbers)
+            and isinstance(facts["antibodies"], int)
+            and isinstance(threshold, float | None)
+            and isinstance(positives, int | None)
+            and isinstance(label, str | None)
+        ):
+            raise TypeError("the recalibration has fields of other types")
+        curve = facts["curve"]
+        read = Unknown(curve) if isinstance(curve, str) else RecalibrationCurve.from_dict(curve)
+        return cls(*texts, facts["antibodies"], *numbers, threshold, positives, label, read)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields of a manifest."""
+        facts = {each.name: getattr(self, each.name) for each in fields(self)}
+        curve = str(self.curve) if isinstance(self.curve, Unknown) else self.curve.to_dict()
+        return {name: fact for name, fact in facts.items() if fact is not None} | {"curve": curve}
+
+    def __str__(self) -> str:
+        positives = "" if self.positives is None else f" ({self.positives} positive)"
+        label = f", label {self.label}" if self.label else ""
+        return f"recalibrated on {self.antibodies:,} antibodies{positives} of {self.source}{label}"
 
 
 @dataclass(frozen=True)
@@ -41,6 +94,8 @@ class TrainedOn:
     tuned: Mapping[str, Any] | None = field(default=None, hash=False)
     """Choice of a tuned pipeline: ``spec`` (`TuneSpec`), ``choice`` by key, ``scores`` of the candidates that were
     tried on ``folds`` folds of the training antibodies. None if nothing was tuned."""
+    recalibration: Recalibration | None = None
+    """Antibodies of another assay that the model was recalibrated on; None if it is as it was trained."""
 
     @classmethod
     def of(cls, data: Dataset, counts: Mapping[str, int], tuned: Mapping[str, Any] | None = None) -> "TrainedOn":
@@ -86,6 +141,7 @@ class TrainedOn:
             raise TypeError("the label must be a text, and higher_is_better true or false")
         if not isinstance(tuned, dict | None) or not isinstance((tuned or {}).get("choice", {}), dict):
             raise TypeError("the choice of a tuned pipeline must be an object")
+        again = facts.get("recalibration")
         return cls(
             facts["source"],
             facts["digest"],
@@ -96,6 +152,7 @@ class TrainedOn:
             label,
             better,
             tuned,
+            None if again is None else Recalibration.from_dict(again),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -110,6 +167,7 @@ class TrainedOn:
             "chain": self.chain,
             "fragment": self.fragment,
             **{name: fact for name, fact in facts.items() if fact is not None},
+            **({} if self.recalibration is None else {"recalibration": self.recalibration.to_dict()}),
         }
 
     def __getitem__(self, name: str) -> Any:

@@ -20,12 +20,14 @@ from antibody_esm.embedding import as_store
 from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.evaluation.conformal import out_of_fold
 from antibody_esm.evaluation.cross_validation import CrossValidation, fit
+from antibody_esm.evaluation.learning_curve import DRAWS, MORE
 from antibody_esm.evaluation.splits import Division
 from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.features.sources import AnyExtractor, Ensemble, load
 from antibody_esm.model_files import NOT_FITTED
 from antibody_esm.model_input import features, with_widths
 from antibody_esm.predictor import Predictor
+from antibody_esm.reports.learning_curve import LearningCurve, learning_curve_of
 from antibody_esm.reports.notes import UNCHECKED
 from antibody_esm.reports.report import Report, cross_validation_report
 from antibody_esm.same_vectors import SameVectors as SameVectors
@@ -201,6 +203,36 @@ class Trainer:
         )
         self._last = self._reports[data.digest] = report
         return report
+
+    def learning_curve(
+        self, data: Dataset, *, more: int = MORE, draws: int = DRAWS, check: bool = True
+    ) -> LearningCurve:
+        """Return the scores by the number of training antibodies, with the expected gain of more of them.
+
+        Training sets are nested subsamples of whole units of the split; a fifth of the antibodies is held out. All
+        share one matrix of vectors, which are computed once. A decision is left out, because it changes no rank.
+
+        Parameters
+        ----------
+        data
+            Labelled antibodies.
+        more
+            Further antibodies that the result's sentences and files state the gain of.
+        draws
+            Fewest draws; there are as many as whole repeats of the split have.
+        check
+            As for `cross_validate`.
+
+        Raises
+        ------
+        DatasetError
+            As `cross_validate` does; or if there are too few antibodies, or units, for training sets of three sizes.
+        ValueError
+            If the pipeline is tuned: the choice would have to be made anew in every training set.
+        """
+        if self.spec.tune is not None:
+            raise ValueError("a tuned pipeline has no learning curve; name its choice, without tune")
+        return learning_curve_of(self.same_vectors(data, check=check), more, draws)
 
     def embed(self, data: Dataset, *, check: bool = True) -> NDArray[np.float64]:
         """Return the vectors ``(n, dim)`` of a data set, which needs no labels; they are kept in the store.

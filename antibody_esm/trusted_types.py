@@ -19,6 +19,8 @@ TRUSTED = frozenset(
         "antibody_esm.average.AverageRegressor",
         "antibody_esm.column_encoder.ColumnEncoder",
         "antibody_esm.evaluation.calibration.CalibratedClassifier",
+        "antibody_esm.evaluation.recalibration.RecalibratedClassifier",
+        "antibody_esm.evaluation.recalibration.RecalibratedRegressor",
         "antibody_esm.reduction.Reduction",
         "numpy.bool",
         "numpy.float32",

@@ -16,7 +16,7 @@ ROUTES = {
     "tables": ("list", "frame", "file", "saved", "panel"),
     "reports": ("text", "json", "csv"),
     "explanations": ("contributions", "scan"),
-    **{door: (door,) for door in ("page", "benchmark", "web", "command", "train", "occlusion")},
+    **{door: (door,) for door in ("page", "benchmark", "web", "command", "train", "occlusion", "other assay")},
 }
 """Ways to the numbers of a model, and the doors on each; doors that cost little are on one way together."""
 

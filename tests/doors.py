@@ -105,6 +105,22 @@ def of_a_panel(bench: Bench, cell: Cell) -> Numbers:
     return scored([profile._replace(table=plain)])
 
 
+def of_another_assay(bench: Bench, cell: Cell) -> Numbers:
+    """A model that was recalibrated, saved and loaded: without its scaling it says what it said before."""
+    again = bench.predictor(cell).recalibrate(bench.asked(cell))
+    folder = again.save(bench.folder / "recalibrated" / str(cell))
+    loaded = Predictor.load(folder, store=bench.store, runtime=RUNTIME)
+    facts = loaded.recalibration
+    assert facts is not None
+    assert facts.antibodies == len(ASKED)
+    assert set(loaded.score_table(bench.asked(cell))["recalibrated"]) == {str(facts)}
+    number = number_of(loaded, bench.asked(cell))
+    if cell.task == "numbers":
+        return {"number": (number - facts.intercept) / facts.slope}
+    before = (np.log(number) - np.log1p(-number) - facts.intercept) / facts.slope
+    return {"number": 1 / (1 + np.exp(-before))}
+
+
 def of_contributions(bench: Bench, cell: Cell) -> Numbers:
     explained = residue_contributions(bench.of_first(cell), bench.antibodies(cell)[0])
     if explained.intercept is not None:
@@ -299,6 +315,7 @@ DOORS: dict[str, Callable[[Bench, Cell], Numbers]] = {
     "file": of_a_file,
     "saved": of_a_saved_model,
     "panel": of_a_panel,
+    "other assay": of_another_assay,
     "web": of_the_page,
     "command": of_commands,
     "train": of_training_by_command,

@@ -27,7 +27,6 @@ from antibody_esm import (
     TuneSpec,
     XGBoostRegressorSpec,
     XGBoostSpec,
-    presets,
 )
 from antibody_esm.sequences import ALPHABET, is_nucleic
 from antibody_esm.specs import Descriptor, DescriptorSpec, ResolvedExtractorSpec
@@ -261,15 +260,8 @@ def drawn_grids(draw: st.DrawFn, keys: tuple[str, ...] = tuple(GRIDS), most: int
     grid = {}
     for key in chosen:
         values = draw(st.lists(GRIDS[key], min_size=1, max_size=most))
-        distinct = {repr(value): value for value in values}
-        named = [value for value in distinct.values() if not (isinstance(value, str) and presets_equal(value, values))]
-        grid[key] = tuple(named) or (values[0],)
+        grid[key] = tuple({repr(value): value for value in values}.values())
     return grid
-
-
-def presets_equal(name: str, values: list[object]) -> bool:
-    """Return True if a spec among these values is that of the name, which may then stand there only once."""
-    return any(presets.CLASSIFIERS.get(name) == value for value in values)
 
 
 def tunes(*keys: str) -> st.SearchStrategy[TuneSpec]:

@@ -40,7 +40,7 @@ LAYERS = [
     {"serialization", "targets", "same_vectors"},
     {"model_files", "untrained"},
     {"panel_files"},
-    {"reports"},
+    {"reports", "recalibration"},
     {"predictor"},
     {"explain"},
     {"design"},
@@ -303,6 +303,8 @@ with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
 HELPS = [
     *(("app", *words, "--help") for words in ((), ("embed",), ("predict",), ("evaluate",), ("explain",), ("scan",))),
     ("app", "liabilities", "--help"),
+    ("app", "curve", "--help"),
+    ("app", "recalibrate", "--help"),
     *(("app", *words, "--help") for words in (("app",), ("data",), ("data", "number"), ("data", "audit"))),
     *(("app", "store", *words, "--help") for words in ((), ("stats",), ("verify",), ("explain",), ("gc",))),
     *(("app", "store", *words, "--help") for words in (("merge",), ("export",), ("import",))),

@@ -260,6 +260,12 @@ def test_the_page_on_reports_runs(ran: Ran) -> None:
     assert {one.name for one in ran.folder.iterdir()} >= {"report.html", "report.json", "predictions.csv", "grid.csv"}
 
 
+@runs("docs/how-many.md")
+def test_the_page_on_learning_curves_runs(ran: Ran) -> None:
+    assert "96 antibodies more" in ran.printed
+    assert "Learning curve" in (ran.folder / "report.html").read_text()
+
+
 @runs("docs/benchmark.md")
 def test_the_page_on_comparing_runs(ran: Ran) -> None:
     assert (ran.folder / "benchmark" / "report.html").is_file()

@@ -147,7 +147,9 @@ def test_a_report_of_pairs_has_text_page_json_table_baselines_families_and_ident
     assert sum(part.antibodies for part in report.by_identity.values()) == len(report.data)
     html = report.to_html(tmp_path / "report.html").read_text(encoding="utf-8")
     assert "could not be drawn" not in html
-    assert "Identity of heavy chains to the nearest antibody" in html
+    drawn = any(part.shown for part in report.by_identity.values())
+    assert drawn or kind == "test", "a test of eight antibodies has no group of ten"
+    assert ("Identity of heavy chains to the nearest antibody" in html) == drawn
     found = json.loads(report.to_json(tmp_path / "report.json").read_text(encoding="utf-8"))
     assert set(found["baselines"]) == set(BASELINES) | random
     table = pd.read_csv(report.to_csv(tmp_path / "rows.csv"))

@@ -3,12 +3,14 @@
 import typer
 
 from antibody_esm.cli import data, store
+from antibody_esm.cli.curve import curve_command
 from antibody_esm.cli.embed import embed_command
 from antibody_esm.cli.errors import run
 from antibody_esm.cli.evaluate import evaluate_command
 from antibody_esm.cli.explain import explain_command
 from antibody_esm.cli.liabilities import liabilities_command
 from antibody_esm.cli.predict import predict_command
+from antibody_esm.cli.recalibrate import recalibrate_command
 from antibody_esm.cli.scan import scan_command
 from antibody_esm.cli.web_server import app_command
 
@@ -22,6 +24,8 @@ app = typer.Typer(
 app.command("embed")(embed_command)
 app.command("predict")(predict_command)
 app.command("evaluate")(evaluate_command)
+app.command("curve")(curve_command)
+app.command("recalibrate")(recalibrate_command)
 app.command("explain")(explain_command)
 app.command("scan")(scan_command)
 app.command("liabilities")(liabilities_command)

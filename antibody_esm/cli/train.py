@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from antibody_esm.reports.grid import GridReport
     from antibody_esm.reports.report import Report
     from antibody_esm.specs.training import Run
+    from antibody_esm.trainer import Trainer
 
 logger = logging.getLogger("antibody_esm")
 
@@ -79,6 +80,7 @@ OVERRIDES are key=value:
                model, 1 by default; each takes an embedding's time, once
   store=       folder of embeddings, embeddings/ by default
   output=      folder of results, outputs/<date>/<time> by default
+  curve=true   adds the learning curve: scores by the number of antibodies
 
 \b
 Examples:
@@ -215,6 +217,8 @@ def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> tuple
             else:
                 reports = trainer.cross_validate(data, check=run.data.check)
                 model = trainer.fit(data, check=run.data.check)
+            if run.curve:
+                reports = _with_curves(reports, trainer, run.data.check)
         except (AntibodyESMError, OSError) as error:
             logger.error("%s", error)
             raise
@@ -236,6 +240,20 @@ def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> tuple
         logger.info("saved to %s", folder)
     what = "The models are saved:" if data.targets else "The model is saved"
     return metrics, f"{text}\n\n{what} {saved}.\nEmbeddings: {needed} needed, {computed} computed."
+
+
+def _with_curves(reports: "Report | GridReport", trainer: "Trainer", check: bool) -> "Report | GridReport":
+    """Return reports with the learning curve of each label."""
+    from antibody_esm.errors import errors_of_label
+    from antibody_esm.reports.grid import GridReport
+
+    if not isinstance(reports, GridReport):
+        return reports.with_curve(trainer.learning_curve(reports.data, check=check))
+    each = []
+    for report in reports.reports:
+        with errors_of_label(str(report.data.label_name)):
+            each.append(report.with_curve(trainer.learning_curve(report.data, check=check)))
+    return GridReport(each)
 
 
 def _facts(run: "Run", digest: str, needed: int, computed: int) -> dict[str, Any]:

@@ -207,6 +207,7 @@ def _about(predictor: "Predictor") -> str:
     pair = f", written heavy{BETWEEN}light or in columns heavy and light" if both else ""
     columns = f", and the columns {predictor.reading.columns} of a table" if predictor.reading.columns else ""
     source = f"It was trained on {data.antibodies:,} antibodies: {data.source}."
+    source += f" It was {data.recalibration}." if data.recalibration else ""
     uncertainty = predictor.uncertainty
     intervals = f" There are no intervals: {uncertainty}." if isinstance(uncertainty, Unknown) else ""
     return f"This model reads {reads} sequences{pair}{columns}. {source}{intervals}"

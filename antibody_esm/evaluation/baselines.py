@@ -27,6 +27,7 @@ from antibody_esm.errors import RECOVERABLE, DatasetError, in_one_line
 from antibody_esm.evaluation.by_position import germline_distance, residues_by_position
 from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate
 from antibody_esm.evaluation.metrics import score, score_continuous
+from antibody_esm.evaluation.nested import Candidate
 from antibody_esm.evaluation.splits import Division
 from antibody_esm.numbering import SPECIES
 from antibody_esm.specs import ColumnSpec, Descriptor, DescriptorSpec, LogisticRegressionSpec, RidgeSpec, SplitSpec
@@ -293,6 +294,17 @@ def fit_baselines(
 
     results = _each(_baselines(data, names, columns, continuous), fitted)
     return FittedBaselines(results.found, results.absent, data.reading, continuous)
+
+
+def baseline_candidates(
+    data: Dataset, names: Sequence[BaselineName], *, columns: Sequence[ColumnSpec] = (), continuous: bool = False
+) -> Results[Candidate]:
+    """Return the features of a data set and the unfitted classifier of each baseline.
+
+    A feature depends on its own antibody only, so any rows may be training rows.
+    """
+    every = _baselines(data, names, columns, continuous)
+    return _each(every, lambda made: Candidate(_features(made, data), made.classifier))
 
 
 def _baselines(

@@ -36,7 +36,8 @@ def unit(predictor: Predictor) -> Unit:
 def scores(predictor: Predictor, sequences: list[str]) -> NDArray[np.float64]:
     """Return the score ``(n,)`` of each sequence, in `unit`; their vectors come from the predictor's store.
 
-    For a classifier whose probabilities are calibrated, it is the score before calibration.
+    For a classifier whose probabilities are calibrated or recalibrated, it is the score before that. A regressor's
+    values are those that it predicts.
 
     Raises
     ------
@@ -47,7 +48,7 @@ def scores(predictor: Predictor, sequences: list[str]) -> NDArray[np.float64]:
     pipeline = fitted(predictor)
     with one_blas_thread():
         if predictor.spec.is_regression:
-            return np.asarray(pipeline.predict(X), np.float64)
+            return np.asarray(predictor.classifier.predict(X), np.float64)
         if hasattr(pipeline, "decision_function"):
             return np.asarray(pipeline.decision_function(X), np.float64)
         probability = np.asarray(pipeline.predict_proba(X), np.float64)
@@ -59,10 +60,11 @@ def scores(predictor: Predictor, sequences: list[str]) -> NDArray[np.float64]:
 
 
 def fitted(predictor: Predictor) -> Any:
-    """Return the fitted pipeline, without calibration and threshold."""
+    """Return the fitted pipeline, without calibration, recalibration and threshold."""
     from antibody_esm.evaluation.calibration import CalibratedClassifier
+    from antibody_esm.evaluation.recalibration import as_trained
 
-    classifier = predictor.classifier
+    classifier = as_trained(predictor.classifier)
     return classifier.classifier_ if isinstance(classifier, CalibratedClassifier) else classifier
 
 
@@ -112,4 +114,7 @@ def _of_head(predictor: Predictor, pipeline: Any, kind: str) -> LinearScore | No
         weights, intercept = weights[:dim], intercept + float(encoded @ weights)
     if labels is not None:
         weights, intercept = weights * labels.scale_[0], intercept * float(labels.scale_[0]) + float(labels.mean_[0])
+    if predictor.spec.is_regression and hasattr(predictor.classifier, "scaling"):
+        scaling = predictor.classifier.scaling
+        weights, intercept = weights * scaling.slope, scaling.intercept + scaling.slope * intercept
     return LinearScore(weights, intercept)

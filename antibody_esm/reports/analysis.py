@@ -17,6 +17,7 @@ from antibody_esm.deprecation import still_callable
 from antibody_esm.errors import AntibodyESMError
 from antibody_esm.evaluation.baselines import BASELINES, BaselineName, Results
 from antibody_esm.evaluation.intervals import Interval, few_positives
+from antibody_esm.evaluation.learning_curve import MeasuredCurve
 from antibody_esm.evaluation.metrics import title
 from antibody_esm.evaluation.overlap import (
     RELATED,
@@ -88,6 +89,8 @@ class Analysis:
         Functions that compute the baselines of random weights, by name; each is called once, on first use.
     tuned
         Choices of a tuned pipeline in a cross-validation; None if nothing was tuned.
+    curve
+        Learning curve on the same data, see `Report.with_curve`; None if there is none.
     """
 
     spec: TrainSpec
@@ -105,6 +108,7 @@ class Analysis:
     penalties: tuple[float, ...] = ()
     untrained: context.UntrainedBaselines = field(default_factory=dict)
     tuned: Tuned | None = None
+    curve: MeasuredCurve | None = None
 
     @property
     def source(self) -> str:

@@ -75,7 +75,7 @@ _TESTED: _Recent[Results[Prediction]] = _Recent()
 def cross_validated_baselines(data: Dataset, spec: TrainSpec) -> Results[CrossValidation]:
     """Return baselines on the folds of a pipeline."""
     split, continuous, columns = spec.split, spec.is_regression, columns_of(spec.extractor)
-    names = _quick(data)
+    names = quick_baselines(data)
 
     def compute() -> Results[CrossValidation]:
         results = cross_validate_baselines(data, split, names, columns=columns, continuous=continuous)
@@ -94,7 +94,7 @@ def tested_baselines(training: Dataset, data: Dataset, spec: TrainSpec) -> Resul
         If the two are of different chains or fragments.
     """
     continuous, columns = spec.is_regression, columns_of(spec.extractor)
-    names = [name for name in _quick(training) if name in _quick(data)]
+    names = [name for name in quick_baselines(training) if name in quick_baselines(data)]
 
     def compute() -> Results[Prediction]:
         results = fit_baselines(training, names, columns=columns, continuous=continuous).score(data)
@@ -154,7 +154,8 @@ def computed(
     return Results(scored, absent)
 
 
-def _quick(data: Dataset) -> list[BaselineName]:
+def quick_baselines(data: Dataset) -> list[BaselineName]:
+    """Return the names of the baselines that do not take hours on so many antibodies."""
     return [name for name in BASELINES if len(data) <= MANY or name not in _SLOW]
 
 

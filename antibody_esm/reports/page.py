@@ -6,7 +6,7 @@ opens with the verdict; `SECTIONS` is the order of all that follows, and `detail
 
 from collections.abc import Callable, Sequence
 
-from antibody_esm.reports import details, elements, opening, panels, results, sources
+from antibody_esm.reports import details, elements, learning_curve, opening, panels, results, sources
 from antibody_esm.reports.elements import Part
 from antibody_esm.reports.grid_analysis import GridAnalysis
 
@@ -14,6 +14,7 @@ SECTIONS: tuple[Callable[[GridAnalysis, panels.Figures], Sequence[Part]], ...] =
     results.overview,
     results.results,
     details.details,
+    learning_curve.sections,
     sources.data,
     sources.provenance,
     sources.reproduce,

@@ -1,6 +1,7 @@
 """Report of a cross-validation or of a test: an analysis that is shown as text, figures, files and a page."""
 
 import json
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +18,11 @@ from antibody_esm.evaluation.overlap import Again
 from antibody_esm.evaluation.tuned import TunedCrossValidation
 from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.files import csv_text, write
-from antibody_esm.reports import notes, page, plots, records, reproduction, tables
+from antibody_esm.reports import names, notes, page, plots, records, reproduction, tables
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.context import NONE, UntrainedBaselines
 from antibody_esm.reports.grid_analysis import GridAnalysis
+from antibody_esm.reports.learning_curve import LearningCurve
 from antibody_esm.reports.worst_errors import worst_errors
 from antibody_esm.specs import TrainSpec
 
@@ -100,6 +102,20 @@ class Report(Analysis):
     def python(self) -> str:
         """Lines of Python that reproduce the numbers from the data."""
         return reproduction.python(self)
+
+    def with_curve(self, curve: LearningCurve) -> "Report":
+        """Return the report with a learning curve, which text, JSON and page then show.
+
+        Raises
+        ------
+        ValueError
+            If the curve is of other data or of another pipeline.
+        """
+        if curve.data.digest != self.data.digest:
+            raise ValueError("the learning curve is of other data than the report")
+        if curve.spec.classifier != self.spec.classifier or not names.agree(curve.spec.extractor, self.spec.extractor):
+            raise ValueError(f"the learning curve is of {names.pipeline(curve.spec)}, the report of {self.pipeline}")
+        return replace(self, curve=curve)
 
     def worst_errors(self, n: int = 10) -> "pd.DataFrame":
         """Return the antibodies with the largest errors, at most `n`, largest first.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from antibody_esm.evaluation.intervals import short
 from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.evaluation.scored_predictions import ScoredPredictions
-from antibody_esm.reports import notes, tuning_panel, verdicts
+from antibody_esm.reports import learning_curve, notes, tuning_panel, verdicts
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.grid_analysis import Column, GridAnalysis, Row, Verdict
 from antibody_esm.reports.terminal_axis import axis
@@ -58,7 +58,7 @@ def _scores(report: Analysis) -> list[str]:
 
 def _remarks(report: Analysis) -> list[str]:
     """Return the notes that are no warnings."""
-    rest = notes.remarks(report)[len(notes.warnings(report)) :]
+    rest = [*notes.remarks(report)[len(notes.warnings(report)) :], *learning_curve.sentences(report)]
     return "\n\n".join(textwrap.fill(remark, _LINE) for remark in rest).splitlines()
 
 
@@ -75,7 +75,8 @@ def notebook(report: Analysis) -> str:
     between = f"<tr><th colspan='4'>{METRIC[report.metric].title} of baselines</th></tr>" if ranked else ""
     first = notes.warnings(report)
     warnings = "".join(f"<p>{html.escape(warning)}</p>" for warning in first)
-    rest, test = notes.remarks(report)[len(first) :], verdicts.test(report)
+    rest = [*notes.remarks(report)[len(first) :], *learning_curve.sentences(report)]
+    test = verdicts.test(report)
     verdict = f"<p><strong>{html.escape(verdicts.sentence(report))}</strong></p>" + (
         f"<p>{html.escape(test)}</p>" if test else ""
     )

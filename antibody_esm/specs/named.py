@@ -2,6 +2,8 @@
 
 from types import MappingProxyType
 
+from antibody_esm.specs.descriptors import DescriptorSpec
+from antibody_esm.specs.ensembles import AnyExtractorSpec, EnsembleSpec
 from antibody_esm.specs.estimators import (
     AverageRegressorSpec,
     AverageSpec,
@@ -47,3 +49,21 @@ REGRESSORS: MappingProxyType[str, RegressorSpec] = MappingProxyType(
 
 ESTIMATORS: MappingProxyType[str, ClassifierSpec | RegressorSpec] = MappingProxyType({**CLASSIFIERS, **REGRESSORS})
 """Classifiers and regressors by name."""
+
+
+def estimator(name: str, extractor: AnyExtractorSpec | None = None) -> ClassifierSpec | RegressorSpec:
+    """Return the spec of a name for the features of an extractor.
+
+    Descriptors have many units, so a spec that depends on the scale of features standardizes them. Raises KeyError for
+    an unknown name.
+    """
+    spec = ESTIMATORS[name]
+    if extractor is not None and _has_units(extractor) and getattr(spec, "standardize", None) is False:
+        return spec.model_copy(update={"standardize": True})
+    return spec
+
+
+def _has_units(spec: AnyExtractorSpec) -> bool:
+    """Return True if a spec has descriptors of several units; counts of k-mers have one."""
+    members = spec.of_sequences if isinstance(spec, EnsembleSpec) else (spec,)
+    return any(isinstance(member, DescriptorSpec) and set(member.descriptors) != {"kmers"} for member in members)

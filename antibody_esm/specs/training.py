@@ -93,9 +93,7 @@ class TrainSpec(Spec):
         return every
 
     def _combinations(self, tune: TuneSpec) -> dict[Choice, dict[str, Any]]:
-        extractor = without_columns(self.extractor)
-        model = extractor if isinstance(extractor, ExtractorSpec) else None
-        return combinations(tune, model, self.classifier, self.decision)
+        return combinations(tune, without_columns(self.extractor), self.classifier, self.decision)
 
     @classmethod
     def compose(cls, overrides: Sequence[str] = ()) -> "TrainSpec":
@@ -151,6 +149,8 @@ class Run(Frozen):
     """Folder of the `EmbeddingStore`; null keeps vectors in memory."""
     output: Annotated[str, Field(min_length=1)] | None = None
     """Folder of this run's results; null creates one under ``outputs/``, named by date and time."""
+    curve: bool = False
+    """True adds the learning curve to the report, see `antibody_esm.Trainer.learning_curve`."""
     runtime: RuntimeSpec = RuntimeSpec()
     random_seeds: Annotated[int, Field(ge=0, le=3)] = 1
     """Number of baselines in the report whose language model has random weights, each with another seed."""
