@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.evaluation.interval import short
-from antibody_esm.evaluation.recalibration import Threshold, fit_scaling, threshold_of
+from antibody_esm.evaluation.scaling import Threshold, fit_scaling, threshold_of
 from antibody_esm.unknown import Unknown
 
 SIZES = (0, 5, 10, 20, 40)
