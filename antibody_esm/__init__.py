@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from antibody_esm.reports.report import Report
     from antibody_esm.sequences import Antibody
     from antibody_esm.specs import (
+        AverageRegressorSpec,
+        AverageSpec,
         ColumnSpec,
         DecisionSpec,
         DescriptorSpec,
@@ -55,6 +57,8 @@ __version__ = "0.1.0"
 _HOME = {
     "Antibody": "sequences",
     "AntibodyESMError": "errors",
+    "AverageRegressorSpec": "specs",
+    "AverageSpec": "specs",
     "Benchmark": "benchmark",
     "CheckpointError": "errors",
     "ColumnSpec": "specs",
@@ -104,6 +108,8 @@ _HOME = {
 __all__ = [
     "Antibody",
     "AntibodyESMError",
+    "AverageRegressorSpec",
+    "AverageSpec",
     "Benchmark",
     "CheckpointError",
     "ColumnSpec",

@@ -12,13 +12,14 @@ from typing import Any, Self
 import numpy as np
 
 from antibody_esm import presets
+from antibody_esm.benchmark_results import plain, plain_scores, prediction_of, validation_of
 from antibody_esm.benchmark_sets import DataSource, Grounds
 from antibody_esm.data.antibodies import read_antibodies
 from antibody_esm.data.column_reading import with_columns_read
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.embedding import as_store
 from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
-from antibody_esm.evaluation.cross_validation import CrossValidation
+from antibody_esm.evaluation.baselines import BaselineName
 from antibody_esm.evaluation.overlap import Again, SecondScores
 from antibody_esm.evaluation.test_set_log import Ledger, Opening
 from antibody_esm.evaluation.tuned import Tuned, TunedCrossValidation
@@ -45,7 +46,8 @@ from antibody_esm.specs import (
     default_split,
 )
 from antibody_esm.store.store import Store
-from antibody_esm.trainer import Trainer
+from antibody_esm.trainer import Trainer, validated
+from antibody_esm.untrained import Untrained
 
 logger = logging.getLogger("antibody_esm")
 
@@ -89,6 +91,8 @@ class Benchmark:
         ignored.
     by_default
         True if the pipelines' split was not named, and the one that suits the data is to replace it.
+    random_seeds
+        Number of baselines of each pipeline whose language model has random weights, as for `Trainer`.
     tune
         Fields of every pipeline that are chosen inside the training folds, as for `Trainer`.
 
@@ -130,6 +134,7 @@ class Benchmark:
         check: bool = True,
         pipelines: Sequence[TrainSpec] | None = None,
         by_default: bool = False,
+        random_seeds: int = 1,
         tune: TuneSpec | Mapping[str, Sequence[Any]] | None = None,
     ) -> None:
         for name, choices in {"extractors": extractors, "classifiers": classifiers, "fragments": fragments}.items():
@@ -155,6 +160,7 @@ class Benchmark:
         self.output = None if output is None else Path(output)
         self.runtime = runtime
         self.check = check
+        self.random_seeds = random_seeds
         self.computed = 0
         self.failed: dict[str, AntibodyESMError | OSError] = {}
         self.missing: dict[str, str] = {}
@@ -208,7 +214,9 @@ class Benchmark:
         reports = []
         for spec, grounds_of_cell, cell in cells:
             again = partial(self._second, results, spec, grounds_of_cell)
-            reports += _reports(spec, grounds_of_cell, cell, ledger, again, () if self.check else (UNCHECKED,))
+            untrained = self._untrained(results, spec, grounds_of_cell)
+            notes = () if self.check else (UNCHECKED,)
+            reports += _reports(spec, grounds_of_cell, cell, ledger, again, notes, untrained)
         grid = GridReport(reports)
         if self.output is not None:
             self._write(grid, self.output)
@@ -258,6 +266,7 @@ class Benchmark:
             "data": [source.identity() for source in (self.data, *self.tests)],
             "fragments": self.fragments,
             "check": self.check,
+            "random seeds": self.random_seeds,
             **({"default split": True} if self._by_default else {}),
         }
         return digest(identity)
@@ -291,12 +300,9 @@ class Benchmark:
             tests.append(output | ({"notes": notes} if notes else {}))
         kept = [name for name in ("fold", "prediction", "probability") if name in report.predictions]
         columns = report.predictions[kept].to_dict("list")
-        scores = {
-            name: [None if np.isnan(value) else float(value) for value in values]
-            for name, values in report.scores.items()
-        }
         fits = {"unconverged": report.unconverged, "penalties": list(report.penalties)}
-        cell = {"predictions": columns, "scores": scores, "tests": tests, "model": predictor.digest} | fits
+        cell = {"predictions": columns, "scores": plain_scores(report.scores), "tests": tests} | fits
+        cell["model"] = predictor.digest
         cell |= {} if report.tuned is None else {"tuned": report.tuned.to_dict()}
         return cell | ({} if report.ungraded is None else {"ungraded": report.ungraded.to_dict()})
 
@@ -311,6 +317,25 @@ class Benchmark:
         identity = {"spec": pinned, "data": grounds.digests[0]} | grounds.sides(spec)
         return SecondScores(**results.once(identity, compute))
 
+    def _untrained(self, results: ResultFolder, spec: TrainSpec, grounds: Grounds) -> list[Mapping[BaselineName, Any]]:
+        """Return the baselines of random weights on the folds and on each test set, kept like other results."""
+        runtime = self.runtime or RuntimeSpec()
+        read = with_columns_read(spec, grounds.data.columns)
+        validate = partial(validated, store=self.store, runtime=runtime)
+        baselines = Untrained(read, self.store, runtime, self.random_seeds, validate=validate)
+        every: list[Mapping[BaselineName, Any]] = [baselines.cross_validated(grounds.data)]
+        every += [baselines.tested(grounds.data, test) for test in grounds.tests]
+
+        def kept(place: int, name: BaselineName, compute: Callable[[], Any]) -> Any:
+            identity = {"spec": _pinned(spec), "data": grounds.digests, "untrained": [name, place]}
+            values = results.once(identity | grounds.sides(spec), lambda: plain(compute()))
+            return prediction_of(values) if place else validation_of(values, len(grounds.data))
+
+        return [
+            {name: partial(kept, place, name, compute) for name, compute in named.items()}
+            for place, named in enumerate(every)
+        ]
+
 
 def _pinned(spec: TrainSpec) -> dict[str, Any]:
     pinned = spec.model_copy(update={"extractor": spec.extractor.pin()})
@@ -324,27 +349,17 @@ def _reports(
     ledger: Ledger,
     again: Again,
     notes: tuple[str, ...],
+    untrained: Sequence[Mapping[BaselineName, Any]],
 ) -> list[Report]:
     """Return the report of the cross-validation and those of the test sets."""
-    columns = {name: np.array(values).reshape(-1, len(grounds.data)).T for name, values in cell["predictions"].items()}
-    columns = {name: values[:, 0] if values.shape[1] == 1 else values for name, values in columns.items()}
-    scores = {
-        name: np.array([np.nan if value is None else value for value in values], np.float64)
-        for name, values in cell["scores"].items()
-    }
-    validation: CrossValidation = TunedCrossValidation(
-        scores,
-        columns["fold"],
-        columns["prediction"],
-        columns.get("probability"),
-        unconverged=cell.get("unconverged", 0),
-        penalties=tuple(cell.get("penalties", ())),
-        tuned=Tuned.from_dict(spec.tune, cell["tuned"]) if spec.tune is not None else None,
-    )
+    tuned = Tuned.from_dict(spec.tune, cell["tuned"]) if spec.tune is not None else None
+    validation = TunedCrossValidation(**vars(validation_of(cell, len(grounds.data))), tuned=tuned)
     spec = with_columns_read(spec, grounds.data.columns)
     between = Ungraded.from_dict(cell.get("ungraded"))
-    reports = [cross_validation_report(spec, grounds.data, validation, notes, again=again, ungraded=between)]
-    for data, output in zip(grounds.tests, cell["tests"], strict=True):
+    of_folds, *of_tests = untrained
+    options: dict[str, Any] = {"again": again, "ungraded": between, "untrained": of_folds}
+    reports = [cross_validation_report(spec, grounds.data, validation, notes, **options)]
+    for data, output, of_test in zip(grounds.tests, cell["tests"], of_tests, strict=True):
         probability = None if output["probability"] is None else np.array(output["probability"])
         source = grounds.opened(data)
         reports.append(
@@ -357,6 +372,7 @@ def _reports(
                 training=grounds.data,
                 openings=ledger.count(source),
                 ungraded=Ungraded.from_dict(output.get("ungraded")),
+                untrained=of_test,
             )
         )
     return reports

@@ -11,8 +11,8 @@ MODELS = (
 """Language models: the keys of `presets.EXTRACTORS`."""
 
 CLASSIFIERS = (
-    *("logreg", "xgboost", "random_forest", "gaussian_process", "linear_svm", "knn"),
-    *("ridge", "elastic_net", "xgboost_regressor", "svr", "gaussian_process_regressor"),
+    *("logreg", "xgboost", "random_forest", "gaussian_process", "linear_svm", "knn", "average"),
+    *("ridge", "elastic_net", "xgboost_regressor", "svr", "gaussian_process_regressor", "average_regressor"),
 )
 """Classifiers and regressors: the keys of `presets.ESTIMATORS`."""
 

@@ -8,6 +8,8 @@ from math import sqrt
 from typing import Any, Literal
 
 from antibody_esm.specs import (
+    AverageRegressorSpec,
+    AverageSpec,
     ClassifierSpec,
     ElasticNetSpec,
     GaussianProcessRegressorSpec,
@@ -52,7 +54,7 @@ def build(
     The first step is left out if there are no columns, the second if the spec does not standardize, the third without
     `pca`.
 
-    If the penalty is chosen (``alpha="cv"``), it is a `PenaltySearch` of such pipelines.
+    If the penalty is chosen (``alpha="cv"``), it is a `PenaltySearch` of such pipelines; an average is one of several.
 
     Parameters
     ----------
@@ -68,6 +70,16 @@ def build(
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
 
+    if isinstance(spec, AverageSpec | AverageRegressorSpec):
+        from antibody_esm.average import AverageClassifier, AverageRegressor
+
+        if spec.per_member and spec.widths is None:
+            raise ValueError("the features of each member are unknown: AverageSpec.widths is not filled in")
+        widths = spec.widths if spec.per_member else None
+        of_head = [dim] * len(spec.heads) if widths is None else [width + len(columns) for width in widths]
+        heads = tuple(build(head, size, columns, pca) for head, size in zip(spec.heads, of_head, strict=True))
+        average = AverageRegressor if spec.is_regressor else AverageClassifier
+        return average(heads, widths, 0 if widths is None else len(columns))
     if getattr(spec, "alpha", None) == "cv":
         from antibody_esm.penalty import PenaltySearch
 
@@ -158,5 +170,11 @@ def workers_of(classifier: Any, workers: int | None) -> int | None:
     LinearSVC draws from a random generator that all threads share, so concurrent fits would change each other's last
     digits.
     """
-    parts = [classifier, *classifier.get_params(deep=True).values()]
-    return 1 if any(type(part).__name__ == "LinearSVC" for part in parts) else workers
+    return 1 if any(type(part).__name__ == "LinearSVC" for part in _parts(classifier)) else workers
+
+
+def _parts(estimator: Any) -> list[Any]:
+    """Return an estimator and all of its parts, heads of an average included."""
+    parts = [estimator, *estimator.get_params(deep=True).values()]
+    heads = [head for part in parts for head in (part if isinstance(part, tuple) else ()) if hasattr(head, "fit")]
+    return [*parts, *(part for head in heads for part in _parts(head))]

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.errors import BadResidue, SequenceError
-from antibody_esm.numbering import SPECIES, best, number
+from antibody_esm.numbering import SPECIES
+from antibody_esm.numbering.heavy_light import heavy_and_light
 from antibody_esm.sequences import ALPHABET, AMINO_ACIDS, any_pair, chains_of, normalise
 from antibody_esm.specs import DescriptorSpec, HydrophobicityScale, PKSet
 
@@ -285,14 +286,10 @@ def germline_genes(
     >>> germline_genes([vh + "SRWGGDGFYAMDYWGQGTLVTVSS", "GFNIKDTY"]).tolist()
     [['human IGHV3-66', 'unknown'], ['unknown', 'unknown']]
     """
-    normal = normalise(sequences, pairs=True)
-    if any_pair(normal):
-        heavy, light = (germline_genes(chains, species=species, workers=workers) for chains in chains_of(normal))
-        return np.stack([heavy[:, 0], light[:, 1]], axis=1)
-    genes = np.full((len(normal), 2), UNKNOWN, object)
-    for i, domains in enumerate(number(normal, species=species, workers=workers)):
-        for j, chain in enumerate(("heavy", "light")):
-            domain = best(domains, chain)  # type: ignore[arg-type]  # one of the two
+    antibodies = heavy_and_light(sequences, species=species, workers=workers)
+    genes = np.full((len(antibodies), 2), UNKNOWN, object)
+    for i, domains in enumerate(antibodies):
+        for j, domain in enumerate(domains):
             if domain is not None and domain.v_gene is not None:
                 genes[i, j] = f"{domain.species} {re.sub(r'[*].*', '', domain.v_gene)}"
     return genes

@@ -27,6 +27,7 @@ from antibody_esm.sequences import ModelText
 from antibody_esm.serialization import UNPACKED, WITHOUT, Training, dump_training, dumps, load_training, loads
 from antibody_esm.specs import TrainSpec
 from antibody_esm.specs.ensembles import columns_of, models_of
+from antibody_esm.specs.estimators import heads_of
 from antibody_esm.trained_on import TrainedOn
 from antibody_esm.unknown import Unknown
 
@@ -134,8 +135,9 @@ def _licence(model: str) -> dict[str, str | bool] | None:
 
 def _with_or_without(model: FittedModel, training: bool) -> str:
     """Return a description of the saved training data."""
-    kind, antibodies = model.spec.classifier.kind, model.training.antibodies
-    inside = f"; but {kind} itself consists of vectors and labels of them" if kind in _OF_TRAINING_ROWS else ""
+    heads, antibodies = heads_of(model.spec.classifier), model.training.antibodies
+    kinds = ", ".join(dict.fromkeys(head.kind for head in heads if head.kind in _OF_TRAINING_ROWS))
+    inside = f"; but {kinds} itself consists of vectors and labels of them" if kinds else ""
     if not training or (antibodies is None and model.training.applicability is None):
         return f"without its training antibodies{inside}"
     if antibodies is None or antibodies.label is None:

@@ -10,7 +10,8 @@ from antibody_esm.data.antibodies import Inputs, Read, read_antibodies
 from antibody_esm.data.reading import Reading, Texts, refuse
 from antibody_esm.embedding import embed
 from antibody_esm.errors import DatasetError
-from antibody_esm.features.sources import AnyExtractor
+from antibody_esm.features.sources import AnyExtractor, Ensemble
+from antibody_esm.specs import TrainSpec
 from antibody_esm.store.store import Store
 
 if TYPE_CHECKING:
@@ -99,6 +100,23 @@ def advice(antibodies: Read, others: str) -> str:
     of_columns, reasons = antibodies.columns.reasons, antibodies.texts.reasons
     molecules = any(reason != of_columns.get(row) for row, reason in reasons.items())
     return f". {others}" + ("; check=False reads what numbering does not recognise" if molecules else "")
+
+
+def with_widths(spec: TrainSpec, text: str, extractor: AnyExtractor, store: Store) -> TrainSpec:
+    """Return a spec whose heads, if each reads one member of an ensemble, have the numbers of these features.
+
+    Parameters
+    ----------
+    text
+        A sequence, or the text of a pair, whose vectors the store holds.
+    extractor, store
+        Source and store of the vectors.
+    """
+    if not getattr(spec.classifier, "per_member", False):
+        return spec
+    members = extractor.members if isinstance(extractor, Ensemble) else (extractor,)
+    widths = tuple(embed([text], member, store).shape[1] for member in members)
+    return spec.model_copy(update={"classifier": spec.classifier.model_copy(update={"widths": widths})})
 
 
 def features(inputs: Inputs, extractor: AnyExtractor, store: Store) -> NDArray[np.float64]:

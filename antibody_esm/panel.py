@@ -139,6 +139,7 @@ class Panel(Mapping[str, Predictor]):
         assay: str | None = None,
         check: bool | None = None,
         drop: bool = False,
+        random_seeds: int = 1,
     ) -> GridReport:
         """Return the scores of all models on held-out data with the same labels; see `Predictor.evaluate`.
 
@@ -156,6 +157,7 @@ class Panel(Mapping[str, Predictor]):
             with errors_of_label(label):
                 target_of(self[label].spec).labels(part)
         options: dict[str, Any] = {"threshold": threshold, "assay": assay, "check": check, "drop": drop}
+        options["random_seeds"] = random_seeds
         reports = []
         for label, part in parts.items():
             with errors_of_label(label):

@@ -32,6 +32,7 @@ from antibody_esm.specs.ensembles import without_columns
 from antibody_esm.store.store import Store
 from antibody_esm.targets import ClassifierMethod, target_of
 from antibody_esm.trained_on import TrainedOn
+from antibody_esm.untrained import Untrained
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -225,6 +226,7 @@ class Predictor(Recalibrates):
         assay: str | None = None,
         check: bool | None = None,
         drop: bool = False,
+        random_seeds: int = 1,
     ) -> Report:
         """Return the scores on held-out labelled data.
 
@@ -235,11 +237,10 @@ class Predictor(Recalibrates):
         ----------
         data
             Labelled antibodies.
-        threshold, assay, check
-            As for `predict`.
+        threshold, assay, check, random_seeds
+            As for `predict` and `Trainer`.
         drop
-            Leave out antibodies that the model does not read, and record the reasons in the provenance, instead of
-            raising an error.
+            Leave out what the model does not read, with the reasons in the provenance, instead of raising an error.
 
         Raises
         ------
@@ -255,6 +256,8 @@ class Predictor(Recalibrates):
         cut = self._target.threshold(threshold, assay)
         predicted = self._target.predict(self.classifier, self.features(inputs), cut)
         notes, openings = self._opened(data, cut, self.reading.check if check is None else check)
+        facts: dict[str, Any] = {"openings": openings, "threshold": cut, "unknown": self.unknown}
+        untrained = Untrained(self.spec, self.store, self.extractor.runtime, random_seeds, self.extractor)
         return evaluation_report(
             self.spec,
             data,
@@ -262,10 +265,9 @@ class Predictor(Recalibrates):
             predicted.positive,
             (*notes, *self.data.notes, *unlike_training(inputs.warnings)),
             training=self.training,
-            openings=openings,
-            threshold=cut,
-            unknown=self.unknown,
+            **facts,
             ungraded=self.ungraded(data),
+            untrained=untrained.tested(self.training, data, self.reading.columns),
         )
 
     def ungraded(self, data: Dataset) -> Ungraded | None:
@@ -283,9 +285,7 @@ class Predictor(Recalibrates):
         warning = tuned_here(cut, data)
         if warning is not None:
             warnings.warn(warning, UserWarning, stacklevel=3)
-        notes = [*self.recalibration_notes(data), *([warning] if warning else [])]
-        if not checked:
-            notes.append(UNCHECKED)
+        notes = [*self.recalibration_notes(data), *filter(None, [warning]), *([] if checked else [UNCHECKED])]
         if data.digest == self.data.digest:
             notes.append("These are the data that the model was trained on; the scores do not apply to other data.")
         return (*notes, self.ledger.note(source)), self.ledger.count(source)

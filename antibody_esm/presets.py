@@ -15,6 +15,7 @@ from antibody_esm.specs.extractors import ExtractorSpec
 from antibody_esm.specs.named import CLASSIFIERS as CLASSIFIERS
 from antibody_esm.specs.named import ESTIMATORS as ESTIMATORS
 from antibody_esm.specs.named import REGRESSORS as REGRESSORS
+from antibody_esm.specs.named import estimator
 
 _ESM1V = "facebook/esm1v_t33_650M_UR90S_{}"  # five checkpoints, alike but for the seed (doi:10.1101/2021.07.09.450648)
 
@@ -104,16 +105,9 @@ def classifier(
     LogisticRegressionSpec()
     """
     spec = _choose(choice, ESTIMATORS, Spec, "classifier", "or a classifier spec")
-    unlike = isinstance(choice, str) and extractor is not None and _has_units(extractor)
-    if unlike and getattr(spec, "standardize", None) is False:
-        spec = spec.model_copy(update={"standardize": True})
+    if isinstance(choice, str):
+        return estimator(choice, extractor)
     return spec  # type: ignore[return-value]  # any spec passes here, and TrainSpec refuses others
-
-
-def _has_units(spec: AnyExtractorSpec) -> bool:
-    """Return True if a spec has descriptors of several units; counts of k-mers have one."""
-    members = spec.of_sequences if isinstance(spec, EnsembleSpec) else (spec,)
-    return any(isinstance(member, DescriptorSpec) and set(member.descriptors) != {"kmers"} for member in members)
 
 
 def _choose(

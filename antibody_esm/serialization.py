@@ -78,9 +78,11 @@ def loads(content: bytes, path: Path, *, regression: bool, unpacked: int = UNPAC
     from sklearn.pipeline import Pipeline
     from sklearn.utils.validation import check_is_fitted
 
+    from antibody_esm.average import AverageClassifier, AverageRegressor
     from antibody_esm.evaluation.calibration import CalibratedClassifier
     from antibody_esm.evaluation.recalibration import as_trained, check_recalibrated
 
+    kinds = (Pipeline, CalibratedClassifier, AverageClassifier, AverageRegressor)
     skops = skops_io()
     try:
         content = checked(content, unpacked)
@@ -91,10 +93,8 @@ def loads(content: bytes, path: Path, *, regression: bool, unpacked: int = UNPAC
         estimator = skops.loads(content, trusted=sorted(TRUSTED))
         check_recalibrated(estimator)
         trained = as_trained(estimator)
-        if not isinstance(trained, Pipeline | CalibratedClassifier) or {
-            is_regressor(trained),
-            is_regressor(estimator),
-        } != {regression}:
+        regressors = {is_regressor(trained), is_regressor(estimator)}
+        if not isinstance(trained, kinds) or regressors != {regression}:
             raise StoreError(f"not a pipeline of a {'regressor' if regression else 'classifier'}", path)
         check_is_fitted(trained)
         if not regression and list(getattr(estimator, "classes_", [])) != [0, 1]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -17,19 +18,16 @@ from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.reading import Texts
 from antibody_esm.embedding import as_store
 from antibody_esm.evaluation.applicability import Applicability
-from antibody_esm.evaluation.baselines import baseline_candidates
 from antibody_esm.evaluation.conformal import out_of_fold
-from antibody_esm.evaluation.cross_validation import fit
-from antibody_esm.evaluation.learning_curve import DRAWS, MORE, learning_curve
-from antibody_esm.evaluation.nested import Candidate
+from antibody_esm.evaluation.cross_validation import CrossValidation, fit
+from antibody_esm.evaluation.learning_curve import DRAWS, MORE
 from antibody_esm.evaluation.splits import Division
 from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.features.sources import AnyExtractor, Ensemble, load
 from antibody_esm.model_files import NOT_FITTED
-from antibody_esm.model_input import features
+from antibody_esm.model_input import features, with_widths
 from antibody_esm.predictor import Predictor
-from antibody_esm.reports.context import quick_baselines
-from antibody_esm.reports.learning_curve import LearningCurve
+from antibody_esm.reports.learning_curve import LearningCurve, learning_curve_of
 from antibody_esm.reports.notes import UNCHECKED
 from antibody_esm.reports.report import Report, cross_validation_report
 from antibody_esm.same_vectors import SameVectors as SameVectors
@@ -47,10 +45,11 @@ from antibody_esm.specs import (
     TuneSpec,
     default_split,
 )
-from antibody_esm.specs.ensembles import columns_of, with_columns, without_columns
+from antibody_esm.specs.ensembles import with_columns, without_columns
 from antibody_esm.store.store import Store
 from antibody_esm.targets import target_of
 from antibody_esm.trained_on import TrainedOn
+from antibody_esm.untrained import Untrained
 
 _HINT = ". Declare parts of chains with part='H-CDRs' (data.part=H-CDRs); check=False (data.check=false) trains on all"
 _LACK = "lack what the model reads"
@@ -87,6 +86,9 @@ class Trainer:
         life of this object.
     runtime
         Device, workers and progress bar, none of which changes a number.
+    random_seeds
+        Number of baselines in reports whose language model has random weights, 0 to 3, each with another seed. Their
+        vectors take as long as those of the language model, once.
 
     Attributes
     ----------
@@ -122,6 +124,7 @@ class Trainer:
         tune: TuneSpec | Mapping[str, Sequence[Any]] | None = None,
         store: str | Path | Store | None = None,
         runtime: RuntimeSpec | None = None,
+        random_seeds: int = 1,
     ) -> None:
         chosen = presets.extractor(extractor)
         self.spec = TrainSpec(
@@ -136,6 +139,7 @@ class Trainer:
         self.store = as_store(store)
         self._load(_views(self.spec), runtime)
         self._results = tuning_results(self.store)
+        self.random_seeds = random_seeds
         self._by_default = split is None
         self._target = target_of(self.spec)
         self._last: Report | None = None
@@ -149,10 +153,12 @@ class Trainer:
         store: str | Path | Store | None = None,
         runtime: RuntimeSpec | None = None,
         default_split: bool = False,
+        random_seeds: int = 1,
     ) -> "Trainer":
         """Return the trainer of a `TrainSpec`, or of its parts but the split if the default one is to suit the data."""
         split = None if default_split else spec.split
         options: dict[str, Any] = {"decision": spec.decision, "use_columns": spec.use_columns}
+        options["random_seeds"] = random_seeds
         options |= {"pca": spec.pca, "tune": spec.tune}
         return cls(spec.extractor, spec.classifier, split, **options, store=store, runtime=runtime)
 
@@ -189,7 +195,12 @@ class Trainer:
         spec = with_columns_read(self._for(data), data.columns)
         validation = again.validation(spec.split, self._ungraded(again), beside=True)
         ungraded = Ungraded.of_folds(data, spec.split, validation)
-        report = cross_validation_report(spec, data, validation, notes, again=again, ungraded=ungraded)
+        run = self.extractor.runtime
+        validate = partial(validated, store=self.store, runtime=run)
+        untrained = Untrained(spec, self.store, run, self.random_seeds, self.extractor, validate)
+        report = cross_validation_report(
+            spec, data, validation, notes, again=again, ungraded=ungraded, untrained=untrained.cross_validated(data)
+        )
         self._last = self._reports[data.digest] = report
         return report
 
@@ -221,25 +232,7 @@ class Trainer:
         """
         if self.spec.tune is not None:
             raise ValueError("a tuned pipeline has no learning curve; name its choice, without tune")
-        vectors = self.same_vectors(data, check=check)
-        spec, X, columns = vectors.spec, vectors.features, columns_of(vectors.spec.extractor)
-        baselines = baseline_candidates(
-            data,
-            [name for name in quick_baselines(data) if name != "majority"],  # which ranks nothing
-            columns=columns,
-            continuous=spec.is_regression,
-        )
-        measured = learning_curve(
-            Candidate(X, classifier_of(spec.model_copy(update={"decision": DecisionSpec()}), X.shape[1])),
-            vectors.label,
-            Division.of(spec.split, data),
-            baselines.found,
-            baselines.absent,
-            more=more,
-            number=draws,
-            workers=vectors.workers,
-        )
-        return LearningCurve.of(measured, spec, data)
+        return learning_curve_of(self.same_vectors(data, check=check), more, draws)
 
     def embed(self, data: Dataset, *, check: bool = True) -> NDArray[np.float64]:
         """Return the vectors ``(n, dim)`` of a data set, which needs no labels; they are kept in the store.
@@ -260,6 +253,7 @@ class Trainer:
         pinned = [with_columns(member.pinned, columns.specs) for member in self._members]
         of_view = dict(zip(_views(self.spec), pinned, strict=True))
         spec = self._for(data).model_copy(update={"extractor": pinned[0]})
+        spec = with_widths(spec, data.sequences[0], self.extractor, self.store)
         candidates = {} if spec.tune is None else self.spec.candidates
         return SameVectors(
             spec,
@@ -270,7 +264,11 @@ class Trainer:
             self.extractor.runtime.workers,
             {
                 choice: each.model_copy(
-                    update={"extractor": of_view[without_columns(each.extractor)], "split": spec.split}
+                    update={
+                        "extractor": of_view[without_columns(each.extractor)],
+                        "split": spec.split,
+                        "classifier": with_widths(each, data.sequences[0], self.extractor, self.store).classifier,
+                    }
                 )
                 for choice, each in candidates.items()
             },
@@ -345,7 +343,8 @@ class Trainer:
             from sklearn.exceptions import NotFittedError
 
             raise NotFittedError("this Trainer is not fitted yet; call fit(data) before evaluate(data)")
-        return self.predictor_.evaluate(data, threshold=threshold, assay=assay, check=check, drop=drop)
+        options: dict[str, Any] = {"threshold": threshold, "assay": assay, "check": check, "drop": drop}
+        return self.predictor_.evaluate(data, **options, random_seeds=self.random_seeds)
 
     def _for(self, data: Dataset) -> TrainSpec:
         """Return the spec for these data: with the split that suits them, if none was named."""
@@ -384,6 +383,13 @@ class Trainer:
         """Return the vectors ``(n, dim)`` of each view of the language model, from one pass."""
         vectors = features(Inputs(data.sequences, np.empty((len(data), 0)), [""] * len(data)), self.source, self.store)
         return [np.ascontiguousarray(view) for view in np.split(vectors, len(self._members), axis=1)]
+
+
+def validated(
+    spec: TrainSpec, data: Dataset, store: str | Path | Store | None = None, runtime: RuntimeSpec | None = None
+) -> CrossValidation:
+    """Return the cross-validation of a pipeline on data that were checked before; raises as `Trainer` does."""
+    return Trainer.from_spec(spec, store=store, runtime=runtime).same_vectors(data, check=False).validation(spec.split)
 
 
 def _views(spec: TrainSpec) -> list[AnyExtractorSpec]:

@@ -15,6 +15,8 @@ from typing import Any
 
 TRUSTED = frozenset(
     {
+        "antibody_esm.average.AverageClassifier",
+        "antibody_esm.average.AverageRegressor",
         "antibody_esm.column_encoder.ColumnEncoder",
         "antibody_esm.evaluation.calibration.CalibratedClassifier",
         "antibody_esm.evaluation.recalibration.RecalibratedClassifier",

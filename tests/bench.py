@@ -12,6 +12,8 @@ from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
 from antibody_esm import (
+    AverageRegressorSpec,
+    AverageSpec,
     Dataset,
     DecisionSpec,
     DescriptorSpec,
@@ -20,10 +22,13 @@ from antibody_esm import (
     ExtractorSpec,
     KNeighborsSpec,
     LinearSVMSpec,
+    LogisticRegressionSpec,
     Predictor,
     RandomForestSpec,
+    RidgeSpec,
     RuntimeSpec,
     SplitSpec,
+    SVRSpec,
     Trainer,
     TuneSpec,
     XGBoostRegressorSpec,
@@ -63,6 +68,8 @@ CLASSIFIERS: dict[str, EstimatorSpec] = {
     "random_forest": RandomForestSpec(n_estimators=3),
     "linear_svm": LinearSVMSpec(calibration_folds=2),
     "xgboost": XGBoostSpec(n_estimators=3),
+    "average": AverageSpec(heads=(LogisticRegressionSpec(), XGBoostSpec(n_estimators=3))),
+    "average_regressor": AverageRegressorSpec(heads=(RidgeSpec(alpha="cv"), SVRSpec())),
     "xgboost_regressor": XGBoostRegressorSpec(n_estimators=3),
 }
 SPLITS = {

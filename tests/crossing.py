@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from allpairspy import AllPairs
 
-CLASSIFIERS = ("logreg", "knn", "random_forest", "linear_svm", "xgboost", "gaussian_process")
-REGRESSORS = ("ridge", "elastic_net", "svr", "xgboost_regressor", "gaussian_process_regressor")
+CLASSIFIERS = ("logreg", "knn", "random_forest", "linear_svm", "xgboost", "gaussian_process", "average")
+REGRESSORS = ("ridge", "elastic_net", "svr", "xgboost_regressor", "gaussian_process_regressor", "average_regressor")
 
 ROUTES = {
     "tables": ("list", "frame", "file", "saved", "panel"),

@@ -14,16 +14,20 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from antibody_esm import (
+    AverageRegressorSpec,
+    AverageSpec,
     Benchmark,
     DescriptorSpec,
     Panel,
     Predictor,
+    TrainSpec,
 )
 from antibody_esm.cli import app, train
 from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.explain import mutational_scan, occlusion, residue_contributions
 from antibody_esm.explain.picture import fragment as picture
 from antibody_esm.profiles import profile_file, profile_html
+from antibody_esm.reports import reproduction
 from antibody_esm.reports.report import Report
 from antibody_esm.reports.verdicts import sentence
 from antibody_esm.score_tables import Scores, score_file
@@ -210,8 +214,14 @@ def of_training_by_command(bench: Bench, cell: Cell) -> Numbers:
     overrides = [
         f"{branch}.{name}={_override(value)}"
         for branch, spec in specs.items()
-        for name, value in spec.model_dump(mode="json", exclude_defaults=True, exclude={"kind"}).items()
+        for name, value in spec.model_dump(mode="json", exclude_defaults=True, exclude={"kind", "heads"}).items()
     ]
+    if isinstance(heads := CLASSIFIERS[cell.classifier], AverageSpec | AverageRegressorSpec):
+        overrides += [
+            word
+            for word in reproduction.overrides(TrainSpec(extractor=DescriptorSpec(), classifier=heads)) or []
+            if ".heads=" in word
+        ]
     tune = bench.tune(cell)
     if tune is not None:
         overrides += [f"tune.grid={_override(tune.model_dump(mode='json')['grid'])}", f"tune.folds={tune.folds}"]
@@ -373,8 +383,10 @@ def of_table(table: pd.DataFrame) -> dict[str, Any]:
 def _reports(bench: Bench, cell: Cell) -> tuple[Report, Report]:
     """Return both reports of a cell, with every baseline that its antibodies can have."""
     both = bench.report(cell), bench.tested(cell)
-    for report in both:  # no germline gene is known of loops
-        assert set(report.baselines.absent) <= ({"germline"} if cell.fragment in LOOPS else set())
+    of_domains = {"germline", "germline_distance", "positions"}
+    for report in both:  # loops have no germline gene and no numbered residue
+        assert set(report.baselines.absent) <= (of_domains if cell.fragment in LOOPS else set())
+        assert ("random_weights" in report.baselines.found) == (cell.extractor != "descriptors")
     return both
 
 

@@ -6,6 +6,8 @@ from typing import get_args
 from hypothesis import strategies as st
 
 from antibody_esm import (
+    AverageRegressorSpec,
+    AverageSpec,
     ColumnSpec,
     DecisionSpec,
     ElasticNetSpec,
@@ -25,7 +27,6 @@ from antibody_esm import (
     TuneSpec,
     XGBoostRegressorSpec,
     XGBoostSpec,
-    presets,
 )
 from antibody_esm.sequences import ALPHABET, is_nucleic
 from antibody_esm.specs import Descriptor, DescriptorSpec, ResolvedExtractorSpec
@@ -66,6 +67,7 @@ any_extractors = st.builds(
     pairs=st.sampled_from(["apart", "joined"]),
     species=st.sampled_from([None, ("human",), ("alpaca", "human"), ("rabbit",)]),
     engines=st.sampled_from(["anarcism", "auto", "both"]),
+    random_weights=st.none() | seeds,
 )
 extractors = any_extractors.map(
     lambda fields: ExtractorSpec(
@@ -101,6 +103,7 @@ resolved_extractors = st.builds(
     storage=st.sampled_from(["float32", "float16", "int8"]),
     truncate_to=st.none() | positive_ints,
     pairs=st.sampled_from(["apart", "joined"]),
+    random_weights=st.none() | seeds,
 )
 descriptors = st.builds(
     DescriptorSpec,
@@ -218,6 +221,18 @@ by_row_or_group = st.builds(
 of_the_data = st.builds(SplitSpec, by=st.sampled_from(["family", "fold"]))
 # Half of them by identity, so that two seldom agree in a field.
 splits = st.sampled_from([by_identity] * 3 + [by_row_or_group] * 2 + [of_the_data]).flatmap(lambda one: one)
+averages = st.builds(
+    AverageSpec,
+    heads=st.lists(classifiers, min_size=1, max_size=3).map(tuple),
+    per_member=st.booleans(),
+    widths=st.none() | st.lists(positive_ints, min_size=1, max_size=3).map(tuple),
+)
+average_regressors = st.builds(
+    AverageRegressorSpec,
+    heads=st.lists(ridges | svrs, min_size=1, max_size=3).map(tuple),
+    per_member=st.booleans(),
+    widths=st.none() | st.lists(positive_ints, min_size=1, max_size=3).map(tuple),
+)
 decisions = st.builds(
     DecisionSpec,
     calibration=st.sampled_from([None, "sigmoid", "isotonic"]),
@@ -245,15 +260,8 @@ def drawn_grids(draw: st.DrawFn, keys: tuple[str, ...] = tuple(GRIDS), most: int
     grid = {}
     for key in chosen:
         values = draw(st.lists(GRIDS[key], min_size=1, max_size=most))
-        distinct = {repr(value): value for value in values}
-        named = [value for value in distinct.values() if not (isinstance(value, str) and presets_equal(value, values))]
-        grid[key] = tuple(named) or (values[0],)
+        grid[key] = tuple({repr(value): value for value in values}.values())
     return grid
-
-
-def presets_equal(name: str, values: list[object]) -> bool:
-    """Return True if a spec among these values is that of the name, which may then stand there only once."""
-    return any(presets.CLASSIFIERS.get(name) == value for value in values)
 
 
 def tunes(*keys: str) -> st.SearchStrategy[TuneSpec]:
@@ -302,6 +310,8 @@ by_type = {
     "XGBoostRegressorSpec": xgboost_regressors,
     "SVRSpec": svrs,
     "GaussianProcessRegressorSpec": gaussian_process_regressors,
+    "AverageSpec": averages,
+    "AverageRegressorSpec": average_regressors,
     "SplitSpec": splits,
     "DecisionSpec": decisions,
     "TrainSpec": trains,

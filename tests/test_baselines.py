@@ -18,15 +18,20 @@ from antibody_esm.data.identity import identity
 from antibody_esm.descriptors import net_charge
 from antibody_esm.evaluation.baselines import (
     BASELINES,
+    BaselineName,
     baseline,
     cross_validate_baselines,
     fit_baselines,
 )
+from antibody_esm.evaluation.by_position import GERMLINE_FEATURES, germline_distance, residues_by_position
 from antibody_esm.evaluation.nearest import NearestSequence
 from antibody_esm.evaluation.nested import Candidate, nested_cross_validate
 from antibody_esm.evaluation.splits import IdentityKFold
+from antibody_esm.numbering import NANOBODY_SPECIES
+from antibody_esm.numbering import number as number_chains
+from antibody_esm.numbering.germline import germline_of
 from antibody_esm.sequences import AMINO_ACIDS
-from chains import HEAVY, NANOBODY
+from chains import HEAVY, LIGHT, LINKER, NANOBODY, mutants
 from effort import examples
 
 LOOPS = load_dataset("boughter_flu_cdrs")
@@ -85,13 +90,14 @@ def test_the_majority_knows_the_share_of_the_training_rows_and_nothing_else() ->
     assert found.scores["accuracy"].tolist() == [0.75] * 5
 
 
-def test_loops_without_a_germline_gene_lack_that_baseline_and_say_why() -> None:
-    results = cross_validate_baselines(LOOPS, SplitSpec(folds=3), ["length", "germline"])
+def test_loops_without_a_domain_lack_the_baselines_of_numbered_antibodies_and_say_why() -> None:
+    numbered = ("germline", "germline_distance", "positions")
+    results = cross_validate_baselines(LOOPS, SplitSpec(folds=3), ["length", *numbered])
     assert set(results.found) == {"length"}
-    assert "no variable domain is recognised" in results.absent["germline"]
-    fitted = fit_baselines(LOOPS, ["length", "germline"])
+    assert results.absent == dict.fromkeys(numbered, "no variable domain is recognised in any sequence")
+    fitted = fit_baselines(LOOPS, ["length", *numbered])
     assert set(fitted.fitted) == {"length"}
-    assert set(fitted.score(LOOPS).absent) == {"germline"}
+    assert set(fitted.score(LOOPS).absent) == set(numbered)
 
 
 def test_a_row_without_a_germline_gene_is_unknown_and_no_crash() -> None:
@@ -100,8 +106,9 @@ def test_a_row_without_a_germline_gene_is_unknown_and_no_crash() -> None:
         heavy=[*(one for one in DOMAINS.sequences), *(["GFTFSSYAISGSGGST"] * 4)],
         label=[*DOMAINS.binary_labels().tolist(), 0, 1, 0, 1],
     )
-    results = cross_validate_baselines(data, SplitSpec(folds=4), ["germline"])
-    assert np.isfinite(results.found["germline"].probability).all()
+    names = ("germline", "germline_distance", "positions")
+    results = cross_validate_baselines(data, SplitSpec(folds=4), names)
+    assert all(np.isfinite(results.found[name].probability).all() for name in names)
 
 
 def test_a_gene_that_training_rows_have_not_says_nothing() -> None:
@@ -132,13 +139,13 @@ def test_rows_of_features_depend_on_their_own_sequence_alone() -> None:
         features = baseline(name).features
         together, alone = features(DOMAINS.sequences), features(DOMAINS.sequences[3:4])
         rows = [one.toarray() if hasattr(one, "toarray") else one for one in (together[[3]], alone)]
-        assert np.array_equal(*rows), name
+        assert repr(rows[0].tolist()) == repr(rows[1].tolist()), name  # NaN is NaN
 
 
 def test_scores_on_another_set_are_those_of_a_fit_on_all_of_the_first() -> None:
     train, test = LOOPS.subset(range(0, 358, 2)), LOOPS.subset(range(1, 358, 2))
     found = fit_baselines(train).score(test).found
-    assert list(found) == [name for name in BASELINES if name != "germline"]
+    assert list(found) == [name for name in BASELINES if name not in ("germline", "germline_distance", "positions")]
     model = make_pipeline(StandardScaler(), LogisticRegression(tol=1e-8, max_iter=10_000))
     model.fit(net_charge(train.sequences)[:, None], train.binary_labels())
     expected = model.predict_proba(net_charge(test.sequences)[:, None])[:, 1]
@@ -168,6 +175,71 @@ def test_baselines_can_be_chosen_among_in_nested_cross_validation() -> None:
     candidates = {name: Candidate(one.features(DOMAINS.sequences), one.classifier) for name, one in made.items()}
     found = nested_cross_validate(candidates, DOMAINS.binary_labels(), SplitSpec(folds=3), SplitSpec(folds=2))
     assert set(found.chosen) <= set(names)
+
+
+# Numbered antibodies
+
+LIGHT_ROW = len(GERMLINE_FEATURES)
+
+
+def test_mutations_are_counted_by_region_and_identity_falls_with_each() -> None:
+    """Residues that were put back to the germline are no mutations any more."""
+    [row] = germline_distance([HEAVY])
+    assert np.isnan(row[LIGHT_ROW:]).all()
+    (domains,) = number_chains([HEAVY])
+    germline = germline_of(domains[0])
+    reverted = "".join(residue if gene in (None, "-") else gene for gene, residue in zip(germline, HEAVY, strict=True))
+    [back] = germline_distance([reverted])
+    assert row[2] == row[3] + row[4] > 10
+    inserted = germline.count("-")  # in CDR2
+    assert back[2:5].tolist() == [inserted, 0, inserted]
+    assert row[0] < 0.9
+    assert back[0] > 0.98  # the V gene ends within CDR3
+    place = 20  # framework 1
+    mutant = reverted[:place] + ("W" if reverted[place] != "W" else "A") + reverted[place + 1 :]
+    assert germline_distance([mutant])[0, 2:5].tolist() == [inserted + 1, 1, inserted]
+
+
+def test_a_residue_stands_at_its_position_whatever_the_lengths_before_it() -> None:
+    begin = HEAVY.index("GFNIKDTY")
+    shorter = HEAVY[: begin + 4] + HEAVY[begin + 5 :]
+    first, second = residues_by_position([HEAVY, shorter])
+    changed = first.keys() ^ second.keys()
+    assert changed, "one residue of CDR1 is a gap"
+    assert {int(name[1:].split("=")[0].rstrip("ABC")) for name in changed} <= set(range(27, 39))
+    assert sum(name.endswith("=-") for name in second) == sum(name.endswith("=-") for name in first) + 1
+    assert len(first) == 128 + sum(not name[1:].split("=")[0].isdecimal() for name in first)
+
+
+@pytest.mark.parametrize("name", ["germline_distance", "positions"])
+def test_pairs_have_the_features_of_each_chain_side_by_side(name: BaselineName) -> None:
+    features = baseline(name).features
+    heavy, light, pair = (features([text])[0] for text in (HEAVY, LIGHT, f"{HEAVY}|{LIGHT}"))
+    joined = features([HEAVY + LINKER + LIGHT])[0]
+    if name == "positions":
+        assert pair == heavy | light == joined
+        assert {key[0] for key in pair} == {"H", "L"}
+    else:
+        both = np.where(np.isnan(heavy), light, heavy)
+        assert np.array_equal(pair, both)
+        assert np.array_equal(joined, both)
+
+
+def test_nanobodies_are_numbered_by_the_species_of_the_data() -> None:
+    of_alpaca, of_human = (germline_distance([NANOBODY], species=species) for species in (("alpaca",), ("human",)))
+    assert not np.array_equal(of_alpaca, of_human, equal_nan=True)
+    data = Dataset(["a", "b", "c", "d"], mutants(NANOBODY, 4, 3), label=[0, 1, 0, 1], species=NANOBODY_SPECIES)
+    fitted = fit_baselines(data, ["germline_distance", "positions"])
+    expected = germline_distance(data.sequences, species=NANOBODY_SPECIES)
+    assert np.array_equal(fitted.fitted["germline_distance"].features(data.sequences), expected, equal_nan=True)
+
+
+def test_an_unknown_residue_is_neither_a_residue_nor_a_gap() -> None:
+    unknown = HEAVY[:20] + "X" + HEAVY[21:]
+    before, after = (set(each) for each in residues_by_position([HEAVY, unknown]))
+    assert after < before
+    assert len(before - after) == 1
+    assert germline_distance([unknown])[0, 2] <= germline_distance([HEAVY])[0, 2]
 
 
 # The nearest sequence

@@ -135,7 +135,8 @@ def test_a_report_of_pairs_has_text_page_json_table_baselines_families_and_ident
 ) -> None:
     report = case.reports[kind]
     assert report.baselines.absent == {}
-    assert set(report.baselines.found) == set(BASELINES)
+    random = set() if case.extractor is DESCRIPTORS else {"random_weights"}
+    assert set(report.baselines.found) == set(BASELINES) | random
     text = str(report)
     assert max(map(len, text.splitlines())) <= 80
     for title in ("net charge of each chain", "V genes of both chains", "nearest pair"):
@@ -146,9 +147,11 @@ def test_a_report_of_pairs_has_text_page_json_table_baselines_families_and_ident
     assert sum(part.antibodies for part in report.by_identity.values()) == len(report.data)
     html = report.to_html(tmp_path / "report.html").read_text(encoding="utf-8")
     assert "could not be drawn" not in html
-    assert "Identity of heavy chains to the nearest antibody" in html
+    drawn = any(part.shown for part in report.by_identity.values())
+    assert drawn or kind == "test", "a test of eight antibodies has no group of ten"
+    assert ("Identity of heavy chains to the nearest antibody" in html) == drawn
     found = json.loads(report.to_json(tmp_path / "report.json").read_text(encoding="utf-8"))
-    assert set(found["baselines"]) == set(BASELINES)
+    assert set(found["baselines"]) == set(BASELINES) | random
     table = pd.read_csv(report.to_csv(tmp_path / "rows.csv"))
     assert table["id"].tolist() == list(report.data.ids)
     assert table["family"].str.startswith("human IGHV").all()
@@ -429,7 +432,7 @@ def test_the_train_command_says_the_chain_and_gives_the_numbers_of_python(case: 
     metrics = json.loads(Path("out/metrics.json").read_text())
     expected = case.reports["cross-validation"]
     assert metrics["scores"] == json.loads(json.dumps(expected.summary["scores"]))
-    assert set(metrics["baselines"]) == set(BASELINES)
+    assert set(metrics["baselines"]) - {"random_weights"} == set(BASELINES)
     assert "nearest pair" in Path("out/report.html").read_text(encoding="utf-8")
     found = Predictor.load("out/model", store="embeddings").predict(case.test)
     np.testing.assert_allclose(found, case.predictor.predict(case.test))

@@ -317,6 +317,10 @@ def test_the_command_trains_all_labels_and_its_metrics_are_those_of_single_runs(
     single = run("data.label=HIC", f"output={tmp_path / 'run'}")
     several = run("data.label=[HIC,Tm2]", f"output={tmp_path / 'run'}")
     assert list(several["targets"]) == ["HIC", "Tm2"]
+    calls = [metrics.pop("reproduce")["python"] for metrics in (several["targets"]["HIC"], single)]
+    assert ['.target("HIC")' in call for call in calls] == [True, False], "each run has its own call"
+    assert several["targets"]["HIC"]["verdict"] == single["verdict"]
+    assert several["verdict"].split(" is ")[0] == "None of 2 results"
     assert close(several["targets"]["HIC"], single)
     rows = pd.read_csv(tmp_path / "run" / "out_of_fold.csv")
     assert rows.groupby("target").size().to_dict() == {"HIC": 36, "Tm2": 20}

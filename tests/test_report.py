@@ -266,7 +266,9 @@ def test_of_very_many_antibodies_the_slow_baselines_are_left_out(monkeypatch: py
     monkeypatch.setattr(context, "MANY", 30)
     report = Trainer(CHARGES, split=SplitSpec(folds=2)).cross_validate(antibodies(44, seed=9))
     assert "composition" in report.baselines.found
-    assert set(report.baselines.absent) == {"kmers", "germline", "nearest_neighbour"}
+    assert set(report.baselines.absent) == {
+        *("kmers", "germline", "germline_distance", "positions", "nearest_neighbour")
+    }
     assert report.identity is None
 
 

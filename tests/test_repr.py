@@ -11,6 +11,8 @@ import pytest
 import antibody_esm
 from antibody_esm import (
     Antibody,
+    AverageRegressorSpec,
+    AverageSpec,
     Benchmark,
     ColumnSpec,
     Dataset,
@@ -20,12 +22,16 @@ from antibody_esm import (
     EnsembleSpec,
     Extractor,
     ExtractorSpec,
+    LogisticRegressionSpec,
     Panel,
+    RidgeSpec,
     RuntimeSpec,
     SplitSpec,
     Splitter,
     Trainer,
     TrainSpec,
+    TuneSpec,
+    XGBoostSpec,
 )
 from antibody_esm.errors import AntibodyESMError
 from antibody_esm.evaluation.interval import short
@@ -37,8 +43,8 @@ from reporting import CHARGES, antibodies
 ROOT = Path(antibody_esm.__file__).parent
 WORDS = {"reports/names.py", "evaluation/interval.py"}
 """Modules that turn fields into words."""
-FIELDS = {"is_cross_validation", "is_regression", "metric", "pipeline"}
-"""Properties of reports and specs that read fields only."""
+FIELDS = {"heads_of", "is_cross_validation", "is_regression", "metric", "pipeline"}
+"""Properties and functions of reports and specs that read fields only."""
 LIBRARIES = ("sklearn", "xgboost", "torch", "transformers", "scipy", "joblib")
 
 opened: list[str] | None = None
@@ -118,6 +124,9 @@ MADE: dict[str, Callable[[], object]] = {
     "Antibody": lambda: Antibody("EVQLV", "DIQMT"),
     "Splitter": lambda: Splitter(SplitSpec(folds=3)),
     "RuntimeSpec": RuntimeSpec,
+    "AverageSpec": lambda: AverageSpec(heads=(LogisticRegressionSpec(), XGBoostSpec())),
+    "AverageRegressorSpec": lambda: AverageRegressorSpec(heads=(RidgeSpec(),)),
+    "TuneSpec": lambda: TuneSpec(grid={"classifier.C": (0.1, 1.0)}),
     "ColumnSpec": lambda: ColumnSpec(name="a"),
     "ExtractorSpec": lambda: ExtractorSpec(model="m"),
     "EnsembleSpec": lambda: EnsembleSpec(members=(FIRST, SECOND), combine="concat"),

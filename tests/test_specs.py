@@ -11,6 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 import antibody_esm.specs
 import strategies
 from antibody_esm import (
+    AverageRegressorSpec,
+    AverageSpec,
     ColumnSpec,
     DecisionSpec,
     ElasticNetSpec,
@@ -228,6 +230,14 @@ GOLDEN_FINGERPRINTS = [
     (XGBoostRegressorSpec(), "272a7f9db94318e0d32e6ba2f73d090d1263e0e793391c72f9f4195e3f99f145"),
     (SVRSpec(), "a798171dd5b8ec7d13e63cb3de13a0ff29c73344f454f6b76a9309dad3d24964"),
     (GaussianProcessRegressorSpec(), "3cf224c7bd6f8287969ed7dc0c805cdb04eb76b28c7e4b25791155210b8ab2a3"),
+    (
+        AverageSpec(heads=(LogisticRegressionSpec(), XGBoostSpec())),
+        "107838ce20544ecdbc3accb0720f3e703680e6ee4ab153731381e462a3c08682",
+    ),
+    (
+        AverageRegressorSpec(heads=(RidgeSpec(), SVRSpec())),
+        "1d6f78d64873acc8c6fd5ae23c0a7dddf8395dfd9d5e088f46fc06a2253633ed",
+    ),
     (SplitSpec(), "46344382cbc98035ca93473cf4c79cf571a0757687cbfbc377126fbdc5408980"),
     (
         TuneSpec(grid={"extractor.layer": (6, 8), "classifier.C": (0.01, 1)}),

@@ -93,7 +93,7 @@ def test_skops_itself_trusts_all_that_it_trusts_here_without_being_told() -> Non
 def test_of_the_trusted_types_these_were_reviewed_here_and_all_others_by_skops() -> None:
     by_skops = {name for names in LISTS for name in getattr(of_skops, names)}
     assert {name.rpartition(".")[2] for name in TRUSTED - by_skops} == {
-        *("RecalibratedClassifier", "RecalibratedRegressor", "Reduction"),
+        *("AverageClassifier", "AverageRegressor", "RecalibratedClassifier", "RecalibratedRegressor", "Reduction"),
         *("CalibratedClassifier", "ColumnEncoder", "_CalibratedClassifier", "_SigmoidCalibration"),
         *("_BinaryGaussianProcessClassifierLaplace", "ConstantKernel", "Product", "RBF", "Sum", "WhiteKernel"),
         *("EuclideanDistance64", "ManhattanDistance64", "KDTree", "Tree"),
@@ -110,7 +110,7 @@ def test_every_trusted_type_is_needed_by_some_estimator_or_is_a_number() -> None
     needed |= set(skops_io().get_untrusted_types(data=skops_io().dumps(of_metric)))
     of_columns = build(KNeighborsSpec(), 2, ["category", "number"]).fit(X, np.arange(30) % 2)
     needed |= set(skops_io().get_untrusted_types(data=skops_io().dumps(of_columns)))
-    of_components = build(KNeighborsSpec(), 2, (), 1).fit(X, np.arange(30) % 2)
+    of_components = build(KNeighborsSpec(), 2, pca=1).fit(X, np.arange(30) % 2)
     needed |= set(skops_io().get_untrusted_types(data=skops_io().dumps(of_components)))
     for recalibrated in (RecalibratedClassifier, RecalibratedRegressor):
         needed |= set(skops_io().get_untrusted_types(data=skops_io().dumps(recalibrated(of_metric))))

@@ -59,8 +59,6 @@ def test_every_value_of_a_grid_is_part_of_the_fingerprint(grid: dict[str, Any], 
 def test_numbers_have_the_form_of_their_field() -> None:
     assert TuneSpec(grid={"classifier.C": (1, 10)}) == TuneSpec(grid={"classifier.C": [1.0, 10.0]})
     assert TuneSpec(grid={"classifier.C": (1,)}).fingerprint == TuneSpec(grid={"classifier.C": (1.0,)}).fingerprint
-    named, spec = (TuneSpec(grid={"classifier": (choice,)}) for choice in ("xgboost", XGBoostSpec()))
-    assert named == spec
     # True is not 1, nor is the order of values without a meaning: of equals the first is chosen.
     assert TuneSpec(grid={"classifier.C": (1, 10)}) != TuneSpec(grid={"classifier.C": (10, 1)})
 
@@ -80,7 +78,7 @@ def test_numbers_have_the_form_of_their_field() -> None:
         ({"classifier.C": ()}, r"classifier.C needs a list of values, got \(\)"),
         ({"extractor.pooling": "mean"}, "needs a list of values"),
         ({"classifier.C": (1, 1.0)}, "classifier.C has the value 1 twice"),
-        ({"classifier": ("xgboost", XGBoostSpec())}, "twice"),
+        ({"classifier": ("xgboost", "xgboost")}, "twice"),
         ({"classifier.C": (0,)}, "classifier.C=0: Input should be greater than 0"),
         ({"classifier.C": (float("nan"),)}, "classifier.C=nan"),
         ({"classifier.C": (True,)}, "classifier.C=True"),
@@ -161,6 +159,17 @@ def test_candidates_are_the_combinations_of_keys_that_apply() -> None:
     assert spec.untuned == TrainSpec(extractor=MODEL)
 
 
+def test_a_name_in_a_grid_means_what_it_means_to_a_trainer() -> None:
+    tune = TuneSpec(grid={"classifier": ("logreg", "knn", "xgboost")})
+    for extractor in (MODEL, DescriptorSpec()):
+        made = TrainSpec(extractor=extractor, tune=tune).candidates.values()
+        expected = [presets.classifier(name, extractor) for name in ("logreg", "knn", "xgboost")]
+        assert [spec.classifier for spec in made] == expected
+    own = TuneSpec(grid={"classifier": ("logreg",), "classifier.standardize": (False,)})
+    [spec] = TrainSpec(extractor=DescriptorSpec(), tune=own).candidates.values()
+    assert spec.classifier == LogisticRegressionSpec()
+
+
 def test_other_fields_of_the_pipeline_stay_in_every_candidate() -> None:
     extractor = EnsembleSpec(members=(ExtractorSpec(model="m", pooling="max"), COLUMN), combine="concat")
     classifier = LogisticRegressionSpec(class_weight="balanced")
@@ -211,7 +220,7 @@ def test_the_overrides_of_a_spec_make_it_again(tune: TuneSpec) -> None:
 def test_a_classifier_without_a_name_cannot_be_an_override() -> None:
     tune = TuneSpec(grid={"classifier": ("knn", XGBoostSpec(max_depth=2))})
     assert overrides(TrainSpec(extractor=MODEL, tune=tune)) is None
-    named = TuneSpec(grid={"classifier": ("knn", XGBoostSpec())})
+    named = TuneSpec(grid={"classifier": ("knn", "xgboost")})
     assert "tune.grid={classifier:[knn,xgboost]}" in (overrides(TrainSpec(extractor=MODEL, tune=named)) or [])
 
 

@@ -49,6 +49,8 @@ OVERRIDES are key=value, or key=value,value for the grid:
                fields of the specs; --cfg grid shows all
   tune.*       fields that are chosen inside the training folds:
                'tune.grid={{classifier.C:[0.01,1],extractor.layer:[6,8]}}'
+  random_seeds=  0 to 3 baselines with random weights of each language
+               model, 1 by default; each takes an embedding's time, once
   store=       folder of embeddings, embeddings/ by default
   output=      folder of results, benchmark/ by default
 
@@ -117,6 +119,7 @@ def _run(
         runtime=run.runtime,
         check=run.data.check,
         by_default=by_default,
+        random_seeds=run.random_seeds,
     )
     text = grid.finished()
     if text is None:
@@ -148,7 +151,7 @@ def _grid(overrides: list[str]) -> "tuple[list[Run], list[str | None], list[str]
         else:
             rest.append(text)
     runs = [Run.compose(job) for job in sweep(["data=boughter", *rest])]
-    for name in ("data", "store", "output", "runtime"):
+    for name in ("data", "store", "output", "runtime", "random_seeds"):
         if any(getattr(run, name) != getattr(runs[0], name) for run in runs):
             raise invalid(name, rest, "only one value is allowed for the whole grid")
     if runs[0].data.fragment is not None:

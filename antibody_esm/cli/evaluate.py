@@ -37,6 +37,9 @@ def evaluate_command(
     no_check: Annotated[
         bool, typer.Option("--no-check", help="Also score sequences without a recognised antibody chain.")
     ] = False,
+    random_seeds: Annotated[
+        int, typer.Option(min=0, max=3, help="Baselines whose language model has random weights.")
+    ] = 1,
     store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
 ) -> None:
@@ -76,7 +79,12 @@ def evaluate_command(
         )
         load = Predictor.load if labels_of_panel is None else Panel.load
         report = load(model, store=store, runtime=RuntimeSpec(workers=workers)).evaluate(
-            antibodies, threshold=threshold, assay=assay, check=False if no_check else None, drop=drop
+            antibodies,
+            threshold=threshold,
+            assay=assay,
+            check=False if no_check else None,
+            drop=drop,
+            random_seeds=random_seeds,
         )
         to_csv = report.predictions_to_csv if isinstance(report, GridReport) else report.to_csv
         lines = []

@@ -76,6 +76,8 @@ OVERRIDES are key=value:
   tune.*       fields that are chosen inside the training folds:
                'tune.grid={{classifier.C:[0.01,1],extractor.layer:[6,8]}}',
                tune.trials= or tune.minutes= for a budget
+  random_seeds=  0 to 3 baselines with random weights of the language
+               model, 1 by default; each takes an embedding's time, once
   store=       folder of embeddings, embeddings/ by default
   output=      folder of results, outputs/<date>/<time> by default
   curve=true   adds the learning curve: scores by the number of antibodies
@@ -207,7 +209,8 @@ def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> tuple
             data = load_dataset(**run.data.model_dump(exclude={"check"}))
             logger.info("data: %s, %s, digest %s", run.data.source, data, data.digest)
             by_default = not any(text.startswith("split.") for text in overrides)
-            trainer = Trainer.from_spec(run.train, store=run.store, runtime=run.runtime, default_split=by_default)
+            options: dict[str, Any] = {"runtime": run.runtime, "random_seeds": run.random_seeds}
+            trainer = Trainer.from_spec(run.train, store=run.store, default_split=by_default, **options)
             if data.targets:
                 reports: Report | GridReport = Panel.cross_validate(trainer, data, check=run.data.check)
                 model: Panel | Predictor = Panel.fit(trainer, data, check=run.data.check)

@@ -2,9 +2,10 @@
 
 A baseline is fitted on training rows only. Baselines are the majority class, the label of the nearest training
 sequence, and logistic regression. Logistic regression reads one number (length, isoelectric point, net charge at pH
-7.4, hydrophobicity of Kyte and Doolittle), the amino acid composition, k-mers of one to three residues, the V gene, or
-published biophysical descriptors. For continuous labels, the mean replaces the majority class, and ridge regression
-replaces logistic regression.
+7.4, hydrophobicity of Kyte and Doolittle), the amino acid composition, k-mers of one to three residues, the V gene, the
+distance to germline genes, the residue at each IMGT position, or published biophysical descriptors. For continuous
+labels, the mean replaces the majority class, and ridge regression replaces logistic regression. The baseline of random
+weights belongs to a pipeline: `antibody_esm.untrained`.
 
 Pairs have the features of both chains side by side: two lengths, two net charges, the k-mers of each chain, the V gene
 of each chain. The nearest pair is that of the highest identity over both chains.
@@ -23,6 +24,7 @@ from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.reading import Reading
 from antibody_esm.descriptors import UNKNOWN, describe, germline_genes
 from antibody_esm.errors import RECOVERABLE, DatasetError, in_one_line
+from antibody_esm.evaluation.by_position import germline_distance, residues_by_position
 from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate
 from antibody_esm.evaluation.metrics import score, score_continuous
 from antibody_esm.evaluation.nested import Candidate
@@ -39,11 +41,16 @@ BaselineName = Literal[
     "composition",
     "kmers",
     "germline",
+    "germline_distance",
+    "positions",
     "biophysical",
     "nearest_neighbour",
+    "random_weights",
+    "random_weights_1",
+    "random_weights_2",
     "columns",
 ]
-BASELINES: tuple[BaselineName, ...] = get_args(BaselineName)[:-1]
+BASELINES: tuple[BaselineName, ...] = get_args(BaselineName)[: get_args(BaselineName).index("random_weights")]
 """Names of the baselines that read sequences, in the order in which they are reported."""
 
 T = TypeVar("T")
@@ -145,6 +152,21 @@ def baseline(name: BaselineName, *, continuous: bool = False, species: Sequence[
             of_columns = Ridge() if continuous else LogisticRegression(tol=1e-8, max_iter=10_000)
             genes: Callable[[Sequence[str]], Any] = lambda sequences: germline_genes(sequences, species=species)  # noqa: E731
             return Baseline(name, genes, make_pipeline(columns, of_columns))
+        case "germline_distance":
+            from sklearn.impute import SimpleImputer
+
+            distance: Callable[[Sequence[str]], Any] = lambda sequences: germline_distance(sequences, species=species)  # noqa: E731
+            filled = SimpleImputer(keep_empty_features=True)  # by the mean of the training rows
+            return Baseline(name, distance, make_pipeline(filled, linear(standardize=True)))
+        case "positions":
+            from sklearn.feature_extraction import DictVectorizer
+
+            residues: Callable[[Sequence[str]], Any] = lambda sequences: np.array(  # noqa: E731
+                residues_by_position(sequences, species=species), object
+            )
+            # A residue that no training row has at its position: no column.
+            few = LogisticRegression(solver="newton-cg", tol=1e-8, max_iter=10_000)
+            return Baseline(name, residues, make_pipeline(DictVectorizer(), Ridge() if continuous else few))
         case "nearest_neighbour":
             from antibody_esm.evaluation.nearest import NearestSequence, NearestSequenceRegressor
 
@@ -194,10 +216,10 @@ def cross_validate_baselines(
     >>> results.found["length"].scores["roc_auc"].shape
     (3,)
     >>> results.absent
-    {'germline': 'no variable domain is recognised in any sequence, so no germline gene is assigned'}
+    {'germline': 'no variable domain is recognised in any sequence'}
     """
     split = split or SplitSpec()
-    label, division = _label(data, continuous), Division.of(split, data)
+    label, division = label_of(data, continuous), Division.of(split, data)
     division.folds(label, continuous=continuous)  # raises errors that concern all baselines
 
     def validated(made: Baseline) -> CrossValidation:
@@ -230,7 +252,7 @@ class FittedBaselines:
         """
         if not self.reading.same_part(data.reading):
             raise DatasetError(f"baselines of {self.reading} sequences cannot be scored on {data.reading} ones")
-        label = _label(data, self.continuous)
+        label = label_of(data, self.continuous)
 
         def predicted(fitted: Baseline) -> Prediction:
             features = _features(fitted, data)
@@ -263,7 +285,7 @@ def fit_baselines(
     >>> fitted.score(data.subset(range(1, 358, 2))).found["composition"].probability.shape
     (179,)
     """
-    label = _label(data, continuous)
+    label = label_of(data, continuous)
 
     def fitted(made: Baseline) -> Baseline:
         features = _features(made, data)
@@ -299,7 +321,8 @@ def _of_columns(data: Dataset, columns: Sequence[ColumnSpec], continuous: bool) 
     return Baseline("columns", list, classifier, ColumnReading.of(columns, data.columns))
 
 
-def _label(data: Dataset, continuous: bool) -> NDArray[Any]:
+def label_of(data: Dataset, continuous: bool) -> NDArray[Any]:
+    """Return the labels ``(n,)``. Raises DatasetError if they are of the other kind."""
     return data.continuous_labels() if continuous else data.binary_labels()
 
 
@@ -311,9 +334,21 @@ def _features(made: Baseline, data: Dataset) -> Any:
             raise DatasetError(f"{len(read.reasons)} antibodies lack a number of the columns")
         return read.codes
     features = made.features(data.sequences)
-    if made.name == "germline" and (features == UNKNOWN).all():
-        raise DatasetError("no variable domain is recognised in any sequence, so no germline gene is assigned")
+    if not _recognised(made.name, features):
+        raise DatasetError("no variable domain is recognised in any sequence")
     return features
+
+
+def _recognised(name: BaselineName, features: Any) -> bool:
+    """Return False if a baseline needs numbered antibodies, and none is."""
+    match name:
+        case "germline":
+            return bool((features != UNKNOWN).any())
+        case "germline_distance":
+            return bool(np.isfinite(features).any())
+        case "positions":
+            return any(features)
+    return True
 
 
 def _each(baselines: Sequence[Baseline], compute: Callable[[Baseline], T]) -> Results[T]:

@@ -114,6 +114,8 @@ def cross_validate(
 def has_converged(fitted: Any) -> bool:
     """Return False if the solver of a fitted classifier or regressor reached its largest number of iterations."""
     fitted = getattr(fitted, "classifier_", fitted)
+    if hasattr(fitted, "heads_"):
+        return all(has_converged(head) for head in fitted.heads_)
     last = fitted[-1] if hasattr(fitted, "steps") else fitted
     if hasattr(last, "calibrated_classifiers_"):
         return all(has_converged(each.estimator) for each in last.calibrated_classifiers_)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from antibody_esm.classifiers import one_blas_thread
 from antibody_esm.predictor import Predictor
+from antibody_esm.specs.estimators import heads_of
 
 Unit = Literal["logit", "value", "probability"]
 """Log-odds of class 1; a regressor's value, in the unit of the labels; or the probability of class 1."""
@@ -28,7 +29,8 @@ def unit(predictor: Predictor) -> Unit:
     """Return the unit of a model's scores."""
     if predictor.spec.is_regression:
         return "value"
-    return "probability" if predictor.spec.classifier.kind in _STEPS else "logit"
+    steps = any(head.kind in _STEPS for head in heads_of(predictor.spec.classifier))
+    return "probability" if steps else "logit"
 
 
 def scores(predictor: Predictor, sequences: list[str]) -> NDArray[np.float64]:
@@ -73,13 +75,24 @@ def not_linear(predictor: Predictor) -> str | None:
 
 def linear(predictor: Predictor) -> LinearScore | None:
     """Return a model's weights, scaling of features and labels included; None if its score is not linear."""
-    pipeline = fitted(predictor)
+    model, heads = fitted(predictor), heads_of(predictor.spec.classifier)
+    if not hasattr(model, "heads_"):
+        return _of_head(predictor, model, predictor.spec.classifier.kind)
+    each = [_of_head(predictor, head, spec.kind) for head, spec in zip(model.heads_, heads, strict=True)]
+    if not predictor.spec.is_regression or None in each:
+        return None  # a mean of probabilities is not linear
+    weights = np.zeros(model.n_features_in_ - len(predictor.reading.columns))
+    linear_heads = [head for head in each if head is not None]
+    for head, places in zip(linear_heads, model.places(), strict=True):
+        weights[places[: len(head.weights)]] += head.weights / len(heads)
+    return LinearScore(weights, float(np.mean([head.intercept for head in linear_heads])))
+
+
+def _of_head(predictor: Predictor, pipeline: Any, kind: str) -> LinearScore | None:
     estimator, labels = pipeline[-1], None
     if hasattr(estimator, "regressor_"):
         estimator, labels = estimator.regressor_, estimator.transformer_
-    if predictor.spec.classifier.kind not in ("logreg", "ridge", "elastic_net", "svr") or not hasattr(
-        estimator, "coef_"
-    ):
+    if kind not in ("logreg", "ridge", "elastic_net", "svr") or not hasattr(estimator, "coef_"):
         return None
     weights = np.ravel(estimator.coef_).astype(np.float64)
     intercept = float(np.ravel(estimator.intercept_)[0])

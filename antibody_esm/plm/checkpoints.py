@@ -7,6 +7,7 @@ others. So no stray file beside them (an adapter, a script) can change an embedd
 import hashlib
 import importlib.metadata
 import importlib.util
+import json
 import math
 import os
 import re
@@ -15,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -139,12 +140,19 @@ class Checkpoint:
         whole = hashlib.sha256()
         if self.converter is not None:
             whole.update(f"{self.converter.name}\n".encode())
+            if self.converter.weights not in self.files:
+                whole.update(f"{json.dumps(self.config, sort_keys=True)}\n".encode())
         for name in sorted(self.files):
             try:
                 whole.update(f"{name}\0{_file_digest(self.files[name])}\n".encode())
             except OSError as error:
                 raise self.error(f"its file {name} cannot be read: {error}") from error
         return whole.hexdigest()
+
+    def without_weights(self) -> "Checkpoint":
+        """Return the files of configuration and tokenizer."""
+        kept = {"config.json", *TOKENIZER_FILES} if self.converter is None else {self.converter.vocabulary}
+        return replace(self, files={name: path for name, path in self.files.items() if name in kept})
 
     @property
     def layers(self) -> int:
@@ -207,8 +215,10 @@ def _wrong_value(config: dict[str, Any]) -> str:
     return ""
 
 
-def locate(model: str, revision: str | None = None) -> Checkpoint:
+def locate(model: str, revision: str | None = None, *, weights: bool = True) -> Checkpoint:
     """Find a model's files: in an installed package, a local folder, or on the Hugging Face hub (downloading them).
+
+    With ``weights=False``, weight files are not needed, and not among the files.
 
     Raises
     ------
@@ -223,14 +233,15 @@ def locate(model: str, revision: str | None = None) -> Checkpoint:
         raise CheckpointError(reason, model, revision)
     state(model, licence)
     if model in _PACKAGED:
-        return _packaged(model, revision)
+        packaged = _packaged(model, revision)
+        return packaged if weights else packaged.without_weights()
     if model.lower() in _ELSEWHERE:
         raise CheckpointError(f"{model!r} cannot be loaded: {_ELSEWHERE[model.lower()]}", model, revision)
     if local:
         if revision is not None:
             raise CheckpointError(f"{model!r} is a local folder and has no revision {revision!r}", model, revision)
-        return _in_folder(folder, model, None)
-    return _in_folder(_from_hub(model, revision), model, revision)
+        return _in_folder(folder, model, None, weights)
+    return _in_folder(_from_hub(model, revision, weights), model, revision, weights)
 
 
 def _packaged(model: str, revision: str | None) -> Checkpoint:
@@ -260,14 +271,16 @@ def _packaged(model: str, revision: str | None) -> Checkpoint:
     return Checkpoint(model, revision, files, place.converter)
 
 
-def _in_folder(folder: Path, model: str, revision: str | None) -> Checkpoint:
+def _in_folder(folder: Path, model: str, revision: str | None, with_weights: bool) -> Checkpoint:
     checkpoint = Checkpoint(model, revision, {"config.json": folder / "config.json"})
     if not (folder / "config.json").is_file():
         raise checkpoint.error(f"there is no config.json in {folder}")
-    weights = next((name for name in _WEIGHTS if (folder / name).is_file()), None)
-    if weights is None:
-        raise checkpoint.error(f"there are no weights in {folder}; expected one of {', '.join(_WEIGHTS)}")
-    names = {"config.json", weights, *_shards(folder / weights, checkpoint)}
+    names = {"config.json"}
+    if with_weights:
+        weights = next((name for name in _WEIGHTS if (folder / name).is_file()), None)
+        if weights is None:
+            raise checkpoint.error(f"there are no weights in {folder}; expected one of {', '.join(_WEIGHTS)}")
+        names |= {weights, *_shards(folder / weights, checkpoint)}
     names |= {name for name in TOKENIZER_FILES if (folder / name).is_file()}
     missing = sorted(name for name in names if not (folder / name).is_file())
     if missing:
@@ -289,7 +302,7 @@ def _shards(index: Path, checkpoint: Checkpoint) -> set[str]:
     return shards
 
 
-def _from_hub(model: str, revision: str | None) -> Path:
+def _from_hub(model: str, revision: str | None, with_weights: bool) -> Path:
     import huggingface_hub
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -299,8 +312,8 @@ def _from_hub(model: str, revision: str | None) -> Path:
         "or give a local folder with config, weights and tokenizer files: ExtractorSpec(model='path/to/folder')"
     )
 
-    def fetch(weights: str, *, cached_only: bool = False) -> Path:
-        wanted = ["config.json", *TOKENIZER_FILES, weights]
+    def fetch(*weights: str, cached_only: bool = False) -> Path:
+        wanted = ["config.json", *TOKENIZER_FILES, *weights]
         return Path(
             huggingface_hub.snapshot_download(
                 model, revision=revision, allow_patterns=wanted, local_files_only=cached_only
@@ -308,7 +321,7 @@ def _from_hub(model: str, revision: str | None) -> Path:
         )
 
     def complete(folder: Path) -> bool:
-        return any((folder / name).is_file() for name in _WEIGHTS)
+        return not with_weights or any((folder / name).is_file() for name in _WEIGHTS)
 
     if revision is not None and re.fullmatch("[0-9a-f]{40}", revision):  # a commit never changes: no request is needed
         with suppress(LocalEntryNotFoundError, HFValidationError):
@@ -316,7 +329,7 @@ def _from_hub(model: str, revision: str | None) -> Path:
             if complete(folder):
                 return folder
     try:
-        folder = fetch("model*.safetensors*")
+        folder = fetch("model*.safetensors*") if with_weights else fetch()
         if not complete(folder):  # one form is enough if a model is published in both
             folder = fetch("pytorch_model*.bin*")
     except (LocalEntryNotFoundError, HFValidationError, HfHubHTTPError, OSError) as error:

@@ -85,6 +85,7 @@ class Extractor:
         self.spec = presets.one_model(spec)
         self.runtime = runtime or RuntimeSpec()
         self.computed = 0
+        self._pace: Forecast | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec!r}, {self.runtime!r})"
@@ -322,6 +323,7 @@ class Extractor:
 
         workers = None if runs_elsewhere() else self.workers
         concurrent = joblib.effective_n_jobs(None) if workers is None else workers
+        self._pace = forecast
         with progress_bar(total, self.spec.model, "seq", self.runtime.progress) as bar:
             for done in each(Timed(step), todo, workers):
                 self.computed += len(done.batch.sequences)
@@ -345,6 +347,10 @@ class Extractor:
     def forecast(self) -> Forecast:
         """Return a forecast of the time and disk of a computation of this extractor."""
         return Forecast(self.spec.model, self.dim, self.spec.storage)
+
+    def seconds_of(self, lengths: Iterable[int]) -> float | None:
+        """Return the duration of sequences of these lengths at the pace so far; None before any was computed."""
+        return None if self._pace is None else self._pace.seconds_of(lengths)
 
     def _here(self, sequences: list[str], views: Sequence[ResolvedExtractorSpec]) -> _Here:
         cut = [sequence[: self.max_length] for sequence in sequences]

@@ -70,6 +70,10 @@ class Forecast:
         """Expected duration of all of the work, in seconds; 0 before any is done."""
         return self._seconds * self._expected / self._done if self._done else 0.0
 
+    def seconds_of(self, lengths: Iterable[int]) -> float | None:
+        """Return the duration of other sequences at the measured pace, in seconds; None before any was computed."""
+        return self._seconds * sum(map(self._cost, lengths)) / self._done if self._done else None
+
     def news(self) -> str | None:
         """Return the sentence once, if the work is long and enough batches are done; otherwise None."""
         measured = self._batches >= _ENOUGH_BATCHES and self._seconds >= _ENOUGH_SECONDS

@@ -54,6 +54,8 @@ def masked_log_probabilities(extractor: Extractor, sequence: str, places: Sequen
     import torch
     from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
+    if extractor.spec.random_weights is not None:
+        raise NoHead("random weights expect no residue")
     checkpoint = extractor.checkpoint
     kind = str(checkpoint.config.get("model_type"))
     vocabulary = vocabulary_of(checkpoint, extractor.spec.pairs)

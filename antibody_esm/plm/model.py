@@ -13,6 +13,7 @@ from antibody_esm.plm.batching import FEWEST, in_company
 from antibody_esm.plm.checkpoints import Checkpoint
 from antibody_esm.plm.families import Vocabulary, family_of, shorten
 from antibody_esm.plm.hidden_states import HiddenStates
+from antibody_esm.plm.initialisation import initialised
 from antibody_esm.plm.pooling import gather, groups, pool, pool_groups
 from antibody_esm.plm.regions import Residues, places
 from antibody_esm.plm.weights import read_weights
@@ -198,7 +199,11 @@ def _module(checkpoint: Checkpoint, spec: ResolvedExtractorSpec, device: str) ->
 
     family = family_of(checkpoint)
     dtype = torch.float32 if spec.precision == "int8" else getattr(torch, spec.precision)
-    module, unfit = read_weights(checkpoint, family.model_class, dtype, **dict(family.model_options))
+    options = dict(family.model_options)
+    if spec.random_weights is None:
+        module, unfit = read_weights(checkpoint, family.model_class, dtype, **options)
+    else:
+        module, unfit = initialised(checkpoint, family.model_class, dtype, spec.random_weights, **options), set()
     unfit = {name for name in unfit if not name.startswith(family.recomputed)}
     if unfit:
         shown = ", ".join(sorted(unfit)[:5])

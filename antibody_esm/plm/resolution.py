@@ -21,6 +21,8 @@ class Weights(Protocol):
     def max_length(self) -> int | None: ...  # noqa: D102
     @property
     def truncation(self) -> bool: ...  # noqa: D102
+    @property
+    def random_weights(self) -> int | None: ...  # noqa: D102
 
 
 class Resolution(NamedTuple):
@@ -32,14 +34,14 @@ class Resolution(NamedTuple):
 
 
 def find(spec: Weights) -> Checkpoint:
-    """Return the files of a spec's model.
+    """Return the files of a spec's model; without its weights if the spec has random ones.
 
     Raises
     ------
     CheckpointError
         If the files cannot be found, or are not those that the spec is pinned to.
     """
-    checkpoint = locate(spec.model, spec.revision)
+    checkpoint = locate(spec.model, spec.revision, weights=spec.random_weights is None)
     if spec.digest not in (None, checkpoint.digest):
         raise checkpoint.error(f"its files have digest {checkpoint.digest}, but the spec is pinned to {spec.digest}")
     return checkpoint

@@ -49,10 +49,13 @@ class Converter:
         Name of the file of weights.
     tokens
         Longest sequence in tokens, with a start and an end.
+    vocabulary
+        Name of the file of the vocabulary.
     """
 
     weights: str
     tokens: int
+    vocabulary: str = "dict.txt"
 
     @property
     def name(self) -> str:
@@ -90,7 +93,7 @@ class Converter:
         OSError
             If it cannot be read.
         """
-        lines = read_regular(files["dict.txt"], _LARGEST).decode("ascii").split("\n")
+        lines = read_regular(files[self.vocabulary], _LARGEST).decode("ascii").split("\n")
         residues = [line.split(" ")[0] for line in lines if line]
         if sorted(residues) != sorted(AMINO_ACIDS):
             raise ValueError("its dict.txt does not list the twenty amino acids once each")
@@ -99,6 +102,8 @@ class Converter:
 
     def write(self, files: dict[str, Path], folder: Path) -> None:
         """Write ``config.json`` and ``model.safetensors``; the file of weights is read without running code.
+
+        Without the file of weights, only ``config.json`` is written.
 
         Raises
         ------
@@ -110,6 +115,9 @@ class Converter:
         import torch
         from safetensors.torch import save_file
 
+        if self.weights not in files:
+            (folder / "config.json").write_text(json.dumps(self.config))
+            return
         path = files[self.weights]
         if path.stat().st_size > _LARGEST:
             raise ValueError(f"{self.weights} is too large")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from inspect import signature
+from threading import RLock
 from typing import Any
 
 from antibody_esm.errors import CRAFTED
@@ -37,7 +38,7 @@ def read_weights(checkpoint: Checkpoint, model_class: str, dtype: Any, **options
 
     family = family_of(checkpoint)
     check_sizes(checkpoint, family.layers, computed="encoder.embed_positions.weight" in family.recomputed)
-    with checkpoint.staged() as folder, _quiet_transformers():
+    with checkpoint.staged() as folder, quiet_transformers():
         try:
             model, report = getattr(transformers, model_class).from_pretrained(
                 folder,
@@ -74,9 +75,18 @@ def _refuse_unused(checkpoint: Checkpoint, model: Any, names: Iterable[str]) -> 
         raise checkpoint.error(f"it holds weights that transformers does not use in such a model: {shown}")
 
 
+_ONE_AT_A_TIME = RLock()
+"""transformers keeps its verbosity, its number format and its order not to initialise weights for all threads."""
+
+
 @contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Hide transformers' loading bar and its table of missing weights; `read_weights` checks the weights."""
+def quiet_transformers() -> Iterator[None]:
+    """Hide transformers' loading bar and its table of missing weights; one thread at a time reads or makes a model."""
+    with _ONE_AT_A_TIME:
+        yield from _quietly()
+
+
+def _quietly() -> Iterator[None]:
     from transformers.utils import logging
 
     verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()

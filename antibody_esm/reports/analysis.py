@@ -1,7 +1,7 @@
 """Analysis of the predictions for one data set: scores, intervals, baselines and differences, as numbers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from antibody_esm.data.column_reading import columns_read
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.identity import cluster
 from antibody_esm.deprecation import still_callable
-from antibody_esm.errors import AntibodyESMError, DatasetError
+from antibody_esm.errors import AntibodyESMError
 from antibody_esm.evaluation.baselines import BASELINES, BaselineName, Results
 from antibody_esm.evaluation.intervals import Interval, few_positives
 from antibody_esm.evaluation.learning_curve import MeasuredCurve
@@ -85,6 +85,8 @@ class Analysis:
         Number of folds in which the solver reached its largest number of iterations.
     penalties
         Penalty that each fold chose; empty if none was chosen.
+    untrained
+        Functions that compute the baselines of random weights, by name; each is called once, on first use.
     tuned
         Choices of a tuned pipeline in a cross-validation; None if nothing was tuned.
     curve
@@ -104,6 +106,7 @@ class Analysis:
     ungraded: Ungraded | None = None
     unconverged: int = 0
     penalties: tuple[float, ...] = ()
+    untrained: context.UntrainedBaselines = field(default_factory=dict)
     tuned: Tuned | None = None
     curve: MeasuredCurve | None = None
 
@@ -223,35 +226,18 @@ class Analysis:
 
     @cached_property
     def baselines(self) -> Results[ScoredPredictions]:
-        """Scores of baselines that need no language model, on the same folds or fitted on the same training set."""
-        continuous = self.spec.is_regression
-        label = self.data.continuous_labels() if continuous else self.data.binary_labels()
-        if self.is_cross_validation:
-            folds = context.cross_validated_baselines(self.data, self.spec)
-            clusters = self.scored.rows.clusters
-            return Results(
-                {
-                    name: ScoredPredictions.of_folds(each, label, higher_is_better=self.best_is_high).clustered(
-                        clusters
-                    )
-                    for name, each in folds.found.items()
-                },
-                folds.absent,
-            )
-        if self.training is None or self.training.label is None:
-            return Results({}, dict.fromkeys(BASELINES, self.unknown_training.reason))
-        try:
-            tests = context.tested_baselines(self.training, self.data, self.spec)
-        except DatasetError as error:
-            return Results({}, dict.fromkeys(BASELINES, str(error)))
-        clusters = self.scored.rows.clusters
-        return Results(
-            {
-                name: ScoredPredictions.of_test(each, label, clusters, higher_is_better=self.best_is_high)
-                for name, each in tests.found.items()
-            },
-            tests.absent,
-        )
+        """Scores of baselines on the same folds or fitted on the same training set.
+
+        They need no language model; one has a language model with random weights, which is computed once.
+        """
+        clusters, best_is_high = self.scored.rows.clusters, self.best_is_high
+        label = self.data.continuous_labels() if self.spec.is_regression else self.data.binary_labels()
+        more = context.computed(self.untrained, label, clusters, best_is_high)
+        if not self.is_cross_validation and (self.training is None or self.training.label is None):
+            return Results(more.found, dict.fromkeys(BASELINES, self.unknown_training.reason) | more.absent)
+        training = None if self.is_cross_validation else self.training
+        shared = context.of_sequences(self.data, training, self.spec, label, clusters, best_is_high)
+        return Results(shared.found | more.found, shared.absent | more.absent)
 
     @property
     def unknown_training(self) -> Unknown:

@@ -7,9 +7,10 @@ of predictions and no data set, so a data set is freed with its last report.
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
-from typing import Generic, TypeVar
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from antibody_esm.data.columns import plain
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.identity import identities
 from antibody_esm.descriptors import UNKNOWN, germline_genes
+from antibody_esm.errors import RECOVERABLE, DatasetError, in_one_line
 from antibody_esm.evaluation.baselines import (
     BASELINES,
     BaselineName,
@@ -27,14 +29,19 @@ from antibody_esm.evaluation.baselines import (
     fit_baselines,
 )
 from antibody_esm.evaluation.cross_validation import CrossValidation
+from antibody_esm.evaluation.scored_predictions import ScoredPredictions
 from antibody_esm.specs import ColumnSpec, TrainSpec
 from antibody_esm.specs.ensembles import columns_of
 
 T = TypeVar("T")
+UntrainedBaselines = Mapping[BaselineName, Callable[[], CrossValidation | Prediction]]
+"""Functions that compute the baselines of random weights, by name."""
+NONE: UntrainedBaselines = MappingProxyType({})
+"""No such baselines."""
 
 MANY = 5_000
 """Number of antibodies above which baselines that compare or number all antibodies are left out: they take hours."""
-_SLOW: tuple[BaselineName, ...] = ("kmers", "germline", "nearest_neighbour")
+_SLOW: tuple[BaselineName, ...] = ("kmers", "germline", "germline_distance", "positions", "nearest_neighbour")
 _TOO_MANY = f"left out of reports on more than {MANY:,} antibodies, where it takes hours"
 _KEPT = 32
 """Baseline results that are kept, at most: many pipelines are reported on one data set."""
@@ -95,6 +102,56 @@ def tested_baselines(training: Dataset, data: Dataset, spec: TrainSpec) -> Resul
 
     key = _digest(_content(training), _content(data), continuous, names, _fingerprints(columns))
     return _TESTED.once(key, compute)
+
+
+def of_sequences(
+    data: Dataset,
+    training: Dataset | None,
+    spec: TrainSpec,
+    label: NDArray[Any],
+    clusters: NDArray[np.int64] | None,
+    best_is_high: bool,
+) -> Results[ScoredPredictions]:
+    """Return the baselines that pipelines on the same data share, without a training set those on the same folds."""
+    if training is None:
+        folds = cross_validated_baselines(data, spec)
+        of_folds = {
+            name: ScoredPredictions.of_folds(each, label, higher_is_better=best_is_high).clustered(clusters)
+            for name, each in folds.found.items()
+        }
+        return Results(of_folds, folds.absent)
+    try:
+        tests = tested_baselines(training, data, spec)
+    except DatasetError as error:
+        return Results({}, dict.fromkeys(BASELINES, str(error)))
+    of_tests = {
+        name: ScoredPredictions.of_test(each, label, clusters, higher_is_better=best_is_high)
+        for name, each in tests.found.items()
+    }
+    return Results(of_tests, tests.absent)
+
+
+def computed(
+    untrained: UntrainedBaselines,
+    label: NDArray[Any],
+    clusters: NDArray[np.int64] | None,
+    best_is_high: bool,
+) -> Results[ScoredPredictions]:
+    """Return the baselines of random weights; one that fails is absent, with the reason."""
+    scored: dict[BaselineName, ScoredPredictions] = {}
+    absent: dict[BaselineName, str] = {}
+    for name, compute in untrained.items():
+        try:
+            result = compute()
+        except RECOVERABLE as error:
+            absent[name] = in_one_line(error)
+            continue
+        if isinstance(result, Prediction):
+            scored[name] = ScoredPredictions.of_test(result, label, clusters, higher_is_better=best_is_high)
+        else:
+            of_folds = ScoredPredictions.of_folds(result, label, higher_is_better=best_is_high)
+            scored[name] = of_folds.clustered(clusters)
+    return Results(scored, absent)
 
 
 def quick_baselines(data: Dataset) -> list[BaselineName]:

@@ -13,9 +13,10 @@ from antibody_esm.evaluation.scored_predictions import ScoredPredictions
 from antibody_esm.reports import names
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.specs.ensembles import columns_of
+from antibody_esm.specs.estimators import without_widths
 
-_OF_A_PIPELINE = ("classifier", "decision", "pca", "tune")
-"""Fields of a pipeline beside its extractor, which may be pinned."""
+_OF_A_PIPELINE = ("decision", "pca", "tune")
+"""Fields of a pipeline beside its extractor and classifier, which may be pinned."""
 
 
 class Row(NamedTuple):
@@ -24,6 +25,8 @@ class Row(NamedTuple):
     name: str
     fragment: str
     baseline: bool = False
+    of: str = ""
+    """Name of the only pipeline that has this baseline; empty for a baseline of all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +72,12 @@ class Column:
             Row(report.baseline_title(name), fragment, baseline=True): scored
             for fragment, report in firsts.items()
             for name, scored in report.baselines.found.items()
+            if name not in report.untrained
         }
+        for row, report in self.reports.items():
+            for name in [name for name in report.untrained if name in report.baselines.found]:
+                title = report.baseline_title(name) + (f", {row.name}" if len(self.reports) > 1 else "")
+                baselines[Row(title, row.fragment, True, row.name)] = report.baselines.found[name]
         return falling({row: report.scored for row, report in self.reports.items()}) | falling(baselines)
 
     @property
@@ -78,7 +86,9 @@ class Column:
         return [
             (first, second)
             for first, second in combinations(self.cells, 2)
-            if not first.baseline and _same_rows(self.cells[first], self.cells[second])
+            if not first.baseline
+            and (not second.of or (second.of, second.fragment) == (first.name, first.fragment))
+            and _same_rows(self.cells[first], self.cells[second])
         ]
 
     @cached_property
@@ -231,6 +241,7 @@ class GridAnalysis:
             other.spec
             for other in self.reports
             if names.agree(other.spec.extractor, report.spec.extractor)
+            and without_widths(other.spec.classifier) == without_widths(report.spec.classifier)
             and all(getattr(other.spec, name) == getattr(report.spec, name) for name in _OF_A_PIPELINE)
         ]
         return min((names.pipeline(spec) for spec in alike), key=len)

@@ -11,16 +11,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from antibody_esm.data.dataset import Dataset
+from antibody_esm.evaluation.baselines import baseline_candidates
 from antibody_esm.evaluation.interval import Interval, short
-from antibody_esm.evaluation.learning_curve import LEVEL, Line, MeasuredCurve
+from antibody_esm.evaluation.learning_curve import LEVEL, Line, MeasuredCurve, learning_curve
 from antibody_esm.evaluation.metrics import METRIC
+from antibody_esm.evaluation.nested import Candidate
+from antibody_esm.evaluation.splits import Division
 from antibody_esm.files import write
 from antibody_esm.reports import elements, figures, names
 from antibody_esm.reports.analysis import Analysis
+from antibody_esm.reports.context import quick_baselines
 from antibody_esm.reports.elements import Part
 from antibody_esm.reports.grid_analysis import GridAnalysis
 from antibody_esm.reports.panels import Figures, PagePanel
-from antibody_esm.specs import TrainSpec
+from antibody_esm.same_vectors import SameVectors, classifier_of
+from antibody_esm.specs import DecisionSpec, TrainSpec
+from antibody_esm.specs.ensembles import columns_of
 from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
@@ -331,3 +337,25 @@ def _ends(value: Interval) -> str:
 
 def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
+
+
+def learning_curve_of(vectors: SameVectors, more: int, draws: int) -> LearningCurve:
+    """Return the learning curve of a pipeline without its decision; see `Trainer.learning_curve`."""
+    spec, X, data = vectors.spec, vectors.features, vectors.data
+    baselines = baseline_candidates(
+        data,
+        [name for name in quick_baselines(data) if name != "majority"],  # which ranks nothing
+        columns=columns_of(spec.extractor),
+        continuous=spec.is_regression,
+    )
+    measured = learning_curve(
+        Candidate(X, classifier_of(spec.model_copy(update={"decision": DecisionSpec()}), X.shape[1])),
+        vectors.label,
+        Division.of(spec.split, data),
+        baselines.found,
+        baselines.absent,
+        more=more,
+        number=draws,
+        workers=vectors.workers,
+    )
+    return LearningCurve.of(measured, spec, data)

@@ -16,6 +16,7 @@ from antibody_esm.specs import (
     TrainSpec,
 )
 from antibody_esm.specs.ensembles import without_columns
+from antibody_esm.specs.estimators import heads_of
 from antibody_esm.specs.tuning import TuneSpec, worded
 
 BASELINE: Mapping[BaselineName, str] = MappingProxyType(
@@ -28,20 +29,21 @@ BASELINE: Mapping[BaselineName, str] = MappingProxyType(
         "composition": "amino acid composition",
         "kmers": "k-mers (k = 1 to 3)",
         "germline": "V gene",
+        "germline_distance": "distance to germline",
+        "positions": "residues by IMGT position",
         "biophysical": "biophysical descriptors",
         "nearest_neighbour": "nearest sequence",
+        "random_weights": "random weights",
+        "random_weights_1": "random weights, seed 1",
+        "random_weights_2": "random weights, seed 2",
         "columns": "columns alone",
     }
 )
 """Names of baselines in tables."""
-_OF_THE_WHOLE = ("majority", "germline", "columns")
+_OF_THE_WHOLE = ("majority", "germline", "random_weights", "random_weights_1", "random_weights_2", "columns")
 """Baselines whose name is not that of a chain."""
 _OF_PAIRS: Mapping[BaselineName, str] = MappingProxyType(
-    {
-        name: f"{title} of each chain"
-        for name, title in BASELINE.items()
-        if name not in ("majority", "germline", "columns")
-    }
+    {name: f"{title} of each chain" for name, title in BASELINE.items() if name not in _OF_THE_WHOLE}
     | {"germline": "V genes of both chains", "nearest_neighbour": "nearest pair"}
 )
 
@@ -72,7 +74,10 @@ def baseline_title(name: BaselineName, *, continuous: bool, paired: bool = False
 
 def pipeline(spec: TrainSpec) -> str:
     """Return the name of a pipeline: model and classifier, with the fields that differ from their defaults."""
-    name = f"{_model(spec.extractor)} + {_named(spec.classifier.kind, spec.classifier, {'kind'})}"
+    heads = [_named(head.kind, head, {"kind"}) for head in heads_of(spec.classifier)]
+    each = ", one for each member" if getattr(spec.classifier, "per_member", False) else ""
+    averaged = heads_of(spec.classifier) != (spec.classifier,)
+    name = f"{_model(spec.extractor)} + {'average of ' * averaged}{', '.join(heads)}{each}"
     parts = [] if spec.decision == DecisionSpec() else [_named("decision", spec.decision, set())]
     parts += [] if spec.pca is None else [f"{spec.pca} principal components"]
     parts += [] if spec.tune is None else [_tuned(spec.tune)]

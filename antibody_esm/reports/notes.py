@@ -304,7 +304,8 @@ def _without_baselines(report: Analysis) -> list[str]:
     """Return a note for each reason why baselines are absent."""
     notes = []
     for reason in dict.fromkeys(report.baselines.absent.values()):
-        titles = [report.baseline_title(name) for name, why in report.baselines.absent.items() if why == reason]
-        every = "any baseline" if len(titles) == len(BASELINES) else f"the baseline {', '.join(titles)}"
-        notes.append(f"Without {every}: {reason}.")
+        absent = [name for name, why in report.baselines.absent.items() if why == reason]
+        titles = ", ".join(map(report.baseline_title, absent))
+        named = f"the baseline{'s' * (len(absent) > 1)} {titles}"
+        notes.append(f"Without {'any baseline' if set(BASELINES) <= set(absent) else named}: {reason}.")
     return notes

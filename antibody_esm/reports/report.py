@@ -20,6 +20,7 @@ from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.files import csv_text, write
 from antibody_esm.reports import names, notes, page, plots, records, reproduction, tables
 from antibody_esm.reports.analysis import Analysis
+from antibody_esm.reports.context import NONE, UntrainedBaselines
 from antibody_esm.reports.grid_analysis import GridAnalysis
 from antibody_esm.reports.learning_curve import LearningCurve
 from antibody_esm.reports.worst_errors import worst_errors
@@ -250,6 +251,7 @@ def cross_validation_report(
     *,
     again: Again | None = None,
     ungraded: Ungraded | None = None,
+    untrained: UntrainedBaselines = NONE,
 ) -> Report:
     """Return the report of a cross-validation.
 
@@ -263,6 +265,8 @@ def cross_validation_report(
         Cross-validates the same vectors with another split.
     ungraded
         Predictions for `Dataset.ungraded`.
+    untrained
+        Functions that compute the baselines of random weights.
     """
     n, repeats = len(data), validation.repeats
     columns: dict[str, Any] = {"id": np.tile(np.array(data.ids, object), repeats)}
@@ -281,6 +285,7 @@ def cross_validation_report(
         every,
         again=again,
         ungraded=ungraded,
+        untrained=untrained,
         unconverged=validation.unconverged,
         penalties=validation.penalties,
         tuned=validation.tuned if isinstance(validation, TunedCrossValidation) else None,
@@ -299,6 +304,7 @@ def evaluation_report(
     threshold: float | None = None,
     unknown: str = "",
     ungraded: Ungraded | None = None,
+    untrained: UntrainedBaselines = NONE,
 ) -> Report:
     """Return the report of a test; a regressor has no probability, and `unknown` is the reason if training is None."""
     columns = {"id": data.ids, "label": _labels(spec, data), "prediction": prediction}
@@ -311,9 +317,8 @@ def evaluation_report(
         values = score(data.binary_labels(), prediction, probability)
     scores = {metric: np.array([value]) for metric, value in values.items()}
     table = _table(spec, columns)
-    return Report(
-        spec, data, scores, table, first_notes, training, openings, threshold, unknown=unknown, ungraded=ungraded
-    )
+    facts: dict[str, Any] = {"unknown": unknown, "ungraded": ungraded, "untrained": untrained}
+    return Report(spec, data, scores, table, first_notes, training, openings, threshold, **facts)
 
 
 def _labels(spec: TrainSpec, data: Dataset) -> NDArray[Any]:

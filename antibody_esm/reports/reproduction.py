@@ -15,7 +15,6 @@ from antibody_esm.reports import names
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.specs import DescriptorSpec, ExtractorSpec, Spec, TrainSpec, TuneSpec
 from antibody_esm.specs.ensembles import columns_of, without_columns
-from antibody_esm.specs.tuning import Value
 
 _KEYWORDS = ("null", "true", "false", "nan", "inf")
 """Words that overrides do not read as text."""
@@ -147,17 +146,12 @@ def overrides(spec: TrainSpec) -> list[str] | None:
 
 def _tuned(tune: TuneSpec) -> list[str] | None:
     """Return the overrides of a choice; None if they cannot express it, as of a classifier that has no name."""
-    grid = {key: [_named(value) for value in values] for key, values in tune.grid.items()}
+    grid = {key: list(values) for key, values in tune.grid.items()}
     if any(isinstance(value, Spec) for values in grid.values() for value in values):
         return None
     words = ",".join(f"{key}:{_value(values)}" for key, values in grid.items())
     others = [(name, value) for name, value in tune.__repr_args__() if name != "grid"]
     return [f"tune.grid={{{words}}}", *(f"tune.{name}={_value(value)}" for name, value in others)]
-
-
-def _named(value: Value) -> Value:
-    """Return the name of a classifier or regressor, if it has one; other values as they are."""
-    return next((name for name, preset in presets.ESTIMATORS.items() if preset == value), value)
 
 
 def _is_plain(text: str) -> bool:
@@ -175,5 +169,7 @@ def _value(value: Any) -> str:
     """Return a value as overrides spell it, nearly as JSON."""
     if isinstance(value, list):
         return f"[{','.join(map(_value, value))}]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{name}:{_value(inner)}" for name, inner in value.items() if name != "format") + "}"
     plain = isinstance(value, str) and re.fullmatch(r"[a-z]\w*", value) and value not in _KEYWORDS
     return value if plain else json.dumps(value, ensure_ascii=False)

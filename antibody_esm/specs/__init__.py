@@ -11,6 +11,8 @@ from antibody_esm.specs.decisions import DecisionSpec
 from antibody_esm.specs.descriptors import Descriptor, DescriptorSpec, HydrophobicityScale, PKSet
 from antibody_esm.specs.ensembles import AnyExtractorSpec, EnsembleSpec, Member
 from antibody_esm.specs.estimators import (
+    AverageRegressorSpec,
+    AverageSpec,
     ClassifierSpec,
     ElasticNetSpec,
     EstimatorSpec,
@@ -35,6 +37,8 @@ from antibody_esm.specs.tuning import TuneSpec
 __all__ = [
     "OF_THE_DATA",
     "AnyExtractorSpec",
+    "AverageRegressorSpec",
+    "AverageSpec",
     "ClassifierSpec",
     "ColumnSpec",
     "DecisionSpec",

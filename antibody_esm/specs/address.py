@@ -1,11 +1,11 @@
 """Address of rows in a store: an extractor spec with digests in place of names."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from antibody_esm.choices import Pooling, Region
-from antibody_esm.specs.base import Spec
+from antibody_esm.specs.base import Seed, Spec
 
 Precision = Literal["float32", "bfloat16", "float16", "int8"]
 Storage = Literal["float32", "float16", "int8"]
@@ -19,8 +19,11 @@ class ResolvedExtractorSpec(Spec):
     `ExtractorSpec.resolve` returns it; users seldom construct it.
     """
 
+    later: ClassVar[frozenset[str]] = frozenset({"random_weights"})
+
     digest: Digest
-    """SHA-256 over the names and bytes of the weight, config and tokenizer files."""
+    """SHA-256 over the names and bytes of the weight, config and tokenizer files; without weight files if these are
+    not read."""
     layer: NonNegativeInt
     pooling: Pooling = "mean"
     region: Region = "all"
@@ -32,6 +35,8 @@ class ResolvedExtractorSpec(Spec):
     truncate_to: PositiveInt | None = None
     """Number of residues to which longer sequences are cut; None if sequences are never cut."""
     pairs: Pairs = "apart"
+    random_weights: Seed | None = None
+    """Seed of random weights; None for the trained ones."""
 
     def resolve(self) -> Self:
         """Return self."""

@@ -163,13 +163,57 @@ class GaussianProcessRegressorSpec(_Regressor):
     random_state: Seed = 0
 
 
-ClassifierSpec = (
+_OneClassifier = (
     LogisticRegressionSpec | XGBoostSpec | RandomForestSpec | GaussianProcessSpec | LinearSVMSpec | KNeighborsSpec
 )
+_OneRegressor = RidgeSpec | ElasticNetSpec | XGBoostRegressorSpec | SVRSpec | GaussianProcessRegressorSpec
+_Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1)] | None
+
+
+class AverageSpec(_Classifier):
+    """Several classifiers, fitted on the same training rows, whose probabilities are averaged.
+
+    Examples
+    --------
+    >>> [head.kind for head in AverageSpec(heads=(LogisticRegressionSpec(), XGBoostSpec())).heads]
+    ['logreg', 'xgboost']
+    """
+
+    kind: Literal["average"] = "average"
+    heads: Annotated[tuple[Annotated[_OneClassifier, Field(discriminator="kind")], ...], Field(min_length=1)]
+    per_member: bool = False
+    """True: each head reads the vectors of one member of an `EnsembleSpec` with ``combine="concat"``, in order, so that
+    whole pipelines are averaged. Columns of a table are read by every head. False: each head reads all features."""
+    widths: _Widths = None
+    """Number of features of each member; None: `Trainer` fills it in, as it pins the language model."""
+
+
+class AverageRegressorSpec(_Regressor):
+    """Several regressors, fitted on the same training rows, whose predictions are averaged; see `AverageSpec`."""
+
+    kind: Literal["average_regressor"] = "average_regressor"
+    heads: Annotated[tuple[Annotated[_OneRegressor, Field(discriminator="kind")], ...], Field(min_length=1)]
+    per_member: bool = False
+    """See `AverageSpec`."""
+    widths: _Widths = None
+    """See `AverageSpec`."""
+
+
+ClassifierSpec = _OneClassifier | AverageSpec
 """Any classifier."""
 
-RegressorSpec = RidgeSpec | ElasticNetSpec | XGBoostRegressorSpec | SVRSpec | GaussianProcessRegressorSpec
+RegressorSpec = _OneRegressor | AverageRegressorSpec
 """Any regressor, for continuous labels."""
 
 EstimatorSpec = Annotated[ClassifierSpec | RegressorSpec, Field(discriminator="kind")]
 """Any classifier or regressor; in JSON, the field ``kind`` distinguishes them."""
+
+
+def heads_of(spec: ClassifierSpec | RegressorSpec) -> tuple[ClassifierSpec | RegressorSpec, ...]:
+    """Return the heads of an average, or the spec itself."""
+    return spec.heads if isinstance(spec, AverageSpec | AverageRegressorSpec) else (spec,)
+
+
+def without_widths(spec: ClassifierSpec | RegressorSpec) -> ClassifierSpec | RegressorSpec:
+    """Return a spec as it was before `widths` were filled in."""
+    return spec.model_copy(update={"widths": None}) if isinstance(spec, AverageSpec | AverageRegressorSpec) else spec

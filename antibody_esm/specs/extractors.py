@@ -7,7 +7,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from antibody_esm.choices import Engines, Pooling, Region
 from antibody_esm.specs.address import Digest, Pairs, Precision, ResolvedExtractorSpec, Storage
-from antibody_esm.specs.base import Spec
+from antibody_esm.specs.base import Seed, Spec
 
 
 class ExtractorSpec(Spec):
@@ -19,7 +19,7 @@ class ExtractorSpec(Spec):
     ExtractorSpec(model='facebook/esm2_t6_8M_UR50D', layer=4)
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"species", "engines"})
+    later: ClassVar[frozenset[str]] = frozenset({"species", "engines", "random_weights"})
 
     model: Annotated[str, Field(min_length=1)]
     """Name on the Hugging Face hub, a local folder, ``"antiberty"`` (weights from the ``[quickstart]`` extra), or
@@ -58,6 +58,9 @@ class ExtractorSpec(Spec):
     engines: Engines = "anarcism"
     """Programs that number the residues of a region, see `antibody_esm.numbering.number`; rows that another choice
     numbered have another address."""
+    random_weights: Seed | None = None
+    """Seed of random weights in place of the trained ones: the same architecture before its training, as transformers
+    initialises it. Only configuration and tokenizer are read; `digest` is that of these files."""
 
     @model_validator(mode="after")
     def _region_has_residues(self) -> Self:
@@ -94,6 +97,7 @@ class ExtractorSpec(Spec):
             storage=self.storage,
             truncate_to=files.truncate_to,
             pairs=self.pairs,
+            random_weights=self.random_weights,
         )
 
     @property

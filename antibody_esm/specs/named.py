@@ -2,7 +2,11 @@
 
 from types import MappingProxyType
 
+from antibody_esm.specs.descriptors import DescriptorSpec
+from antibody_esm.specs.ensembles import AnyExtractorSpec, EnsembleSpec
 from antibody_esm.specs.estimators import (
+    AverageRegressorSpec,
+    AverageSpec,
     ClassifierSpec,
     ElasticNetSpec,
     GaussianProcessRegressorSpec,
@@ -26,6 +30,7 @@ CLASSIFIERS: MappingProxyType[str, ClassifierSpec] = MappingProxyType(
         "gaussian_process": GaussianProcessSpec(),
         "linear_svm": LinearSVMSpec(),
         "knn": KNeighborsSpec(),
+        "average": AverageSpec(heads=(LogisticRegressionSpec(), XGBoostSpec())),
     }
 )
 """Classifiers by name; each name is the spec's ``kind``."""
@@ -37,9 +42,28 @@ REGRESSORS: MappingProxyType[str, RegressorSpec] = MappingProxyType(
         "xgboost_regressor": XGBoostRegressorSpec(),
         "svr": SVRSpec(),
         "gaussian_process_regressor": GaussianProcessRegressorSpec(),
+        "average_regressor": AverageRegressorSpec(heads=(RidgeSpec(alpha="cv"), XGBoostRegressorSpec())),
     }
 )
 """Regressors of continuous labels by name; each name is the spec's ``kind``. Linear ones choose their penalty."""
 
 ESTIMATORS: MappingProxyType[str, ClassifierSpec | RegressorSpec] = MappingProxyType({**CLASSIFIERS, **REGRESSORS})
 """Classifiers and regressors by name."""
+
+
+def estimator(name: str, extractor: AnyExtractorSpec | None = None) -> ClassifierSpec | RegressorSpec:
+    """Return the spec of a name for the features of an extractor.
+
+    Descriptors have many units, so a spec that depends on the scale of features standardizes them. Raises KeyError for
+    an unknown name.
+    """
+    spec = ESTIMATORS[name]
+    if extractor is not None and _has_units(extractor) and getattr(spec, "standardize", None) is False:
+        return spec.model_copy(update={"standardize": True})
+    return spec
+
+
+def _has_units(spec: AnyExtractorSpec) -> bool:
+    """Return True if a spec has descriptors of several units; counts of k-mers have one."""
+    members = spec.of_sequences if isinstance(spec, EnsembleSpec) else (spec,)
+    return any(isinstance(member, DescriptorSpec) and set(member.descriptors) != {"kmers"} for member in members)

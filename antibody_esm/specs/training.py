@@ -9,8 +9,8 @@ from pydantic import Field, PositiveInt, model_validator
 from antibody_esm.sequences import Chain
 from antibody_esm.specs.base import Frozen, Spec
 from antibody_esm.specs.decisions import DecisionSpec
-from antibody_esm.specs.ensembles import AnyExtractorSpec, columns_of, with_columns, without_columns
-from antibody_esm.specs.estimators import EstimatorSpec, LogisticRegressionSpec
+from antibody_esm.specs.ensembles import AnyExtractorSpec, EnsembleSpec, columns_of, with_columns, without_columns
+from antibody_esm.specs.estimators import EstimatorSpec, LogisticRegressionSpec, heads_of
 from antibody_esm.specs.extractors import ExtractorSpec
 from antibody_esm.specs.runtime import RuntimeSpec
 from antibody_esm.specs.splits import SplitSpec
@@ -48,6 +48,16 @@ class TrainSpec(Spec):
         return self
 
     @model_validator(mode="after")
+    def _heads_have_members(self) -> Self:
+        if getattr(self.classifier, "per_member", False):
+            heads, extractor = len(heads_of(self.classifier)), self.extractor
+            if not isinstance(extractor, EnsembleSpec) or extractor.combine != "concat":
+                raise ValueError("per_member=True requires an EnsembleSpec with combine='concat'")
+            if heads != len(extractor.of_sequences):
+                raise ValueError(f"{heads} heads do not fit the {len(extractor.of_sequences)} members of the ensemble")
+        return self
+
+    @model_validator(mode="after")
     def _grid_fits(self) -> Self:
         if self.tune is not None:
             self._combinations(self.tune)
@@ -61,7 +71,8 @@ class TrainSpec(Spec):
     @property
     def divides_again(self) -> bool:
         """True if a fit divides its rows into folds: for a decision, or for the choice of a penalty."""
-        return self.decision != DecisionSpec() or getattr(self.classifier, "alpha", None) == "cv"
+        chosen = [getattr(head, "alpha", None) == "cv" for head in heads_of(self.classifier)]
+        return self.decision != DecisionSpec() or any(chosen)
 
     @property
     def untuned(self) -> "TrainSpec":
@@ -82,9 +93,7 @@ class TrainSpec(Spec):
         return every
 
     def _combinations(self, tune: TuneSpec) -> dict[Choice, dict[str, Any]]:
-        extractor = without_columns(self.extractor)
-        model = extractor if isinstance(extractor, ExtractorSpec) else None
-        return combinations(tune, model, self.classifier, self.decision)
+        return combinations(tune, without_columns(self.extractor), self.classifier, self.decision)
 
     @classmethod
     def compose(cls, overrides: Sequence[str] = ()) -> "TrainSpec":
@@ -143,6 +152,8 @@ class Run(Frozen):
     curve: bool = False
     """True adds the learning curve to the report, see `antibody_esm.Trainer.learning_curve`."""
     runtime: RuntimeSpec = RuntimeSpec()
+    random_seeds: Annotated[int, Field(ge=0, le=3)] = 1
+    """Number of baselines in the report whose language model has random weights, each with another seed."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the effective configuration as a tree with the keys of overrides."""

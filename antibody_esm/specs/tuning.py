@@ -12,9 +12,10 @@ from pydantic import Field, PlainSerializer, PlainValidator, PositiveFloat, Posi
 
 from antibody_esm.specs.base import Seed, Spec
 from antibody_esm.specs.decisions import DecisionSpec
+from antibody_esm.specs.ensembles import AnyExtractorSpec
 from antibody_esm.specs.estimators import ClassifierSpec, EstimatorSpec, RegressorSpec
 from antibody_esm.specs.extractors import ExtractorSpec
-from antibody_esm.specs.named import ESTIMATORS
+from antibody_esm.specs.named import ESTIMATORS, estimator
 
 MetricName = Literal[
     "roc_auc",
@@ -138,7 +139,7 @@ def _value(key: str, value: Any) -> Value:
     """Return a value in the form of its field."""
     if key == "classifier" and isinstance(value, str):
         if value in ESTIMATORS:
-            return ESTIMATORS[value]
+            return value
         near = get_close_matches(value, ESTIMATORS, 1)
         meant = f"did you mean {near[0]!r}? " if near else ""
         raise ValueError(f"{key}={value!r}: {meant}Names are {', '.join(ESTIMATORS)}")
@@ -189,9 +190,10 @@ class TuneSpec(Spec):
         Mapping[str, Sequence[Any]], PlainValidator(Grid), PlainSerializer(lambda grid: grid.plain(), dict[str, Any])
     ]
     """Values by key, see `KEYS`. ``extractor.layer``, ``pooling``, ``region`` and ``special_tokens`` are views of one
-    language model, from one pass. ``classifier``: names of presets or specs. ``classifier.<field>`` concerns those
-    classifiers that have the field. ``decision.<field>``. ``pca``: numbers of dimensions, or None. Of equally good
-    combinations the first one is chosen; keys are in alphabetical order, values as listed."""
+    language model, from one pass. ``classifier``: names of presets, which standardize descriptors, or specs.
+    ``classifier.<field>`` concerns those classifiers that have the field. ``decision.<field>``. ``pca``: numbers of
+    dimensions, or None. Of equally good combinations the first one is chosen; keys are in alphabetical order, values as
+    listed."""
     trials: PositiveInt | None = None
     """Number of combinations that are tried in each fold, chosen by Optuna (doi:10.1145/3292500.3330701); None and
     numbers that are not smaller than that of all combinations try all of them."""
@@ -214,7 +216,7 @@ class TuneSpec(Spec):
 
 def combinations(
     tune: TuneSpec,
-    extractor: ExtractorSpec | None,
+    extractor: AnyExtractorSpec,
     classifier: ClassifierSpec | RegressorSpec,
     decision: DecisionSpec,
 ) -> dict[Choice, dict[str, Any]]:
@@ -223,7 +225,7 @@ def combinations(
     Parameters
     ----------
     extractor
-        The language model; None if the pipeline has none, or several.
+        The pipeline's own, without columns.
     classifier, decision
         The pipeline's own, whose other fields stay.
 
@@ -232,21 +234,22 @@ def combinations(
     ValueError
         If a key does not fit the pipeline, or a combination is not valid; the message names keys and values.
     """
-    grid = tune.grid
-    _refuse(tune, extractor, classifier)
+    grid, model = tune.grid, extractor if isinstance(extractor, ExtractorSpec) else None
+    _refuse(tune, model, classifier)
     seen: set[str] = set()
     every: dict[Choice, dict[str, Any]] = {}
     used: set[str] = set()
     for values in product(*grid.values()):
         choice = dict(zip(grid, values, strict=True))
         chosen = choice.get("classifier", classifier)
+        chosen = estimator(chosen, extractor) if isinstance(chosen, str) else chosen
         applies = {
             key: value
             for key, value in choice.items()
             if not key.startswith("classifier.") or key.partition(".")[2] in type(chosen).model_fields
         }
         try:
-            fields = _with_choice(applies, extractor, chosen, decision)
+            fields = _with_choice(applies, model, chosen, decision)
         except ValidationError as error:
             shown = described(tuple(applies.items()))
             raise ValueError(f"{shown} is no valid combination: {error.errors()[0]['msg']}") from None
@@ -257,7 +260,7 @@ def combinations(
             every[tuple(applies.items())] = fields
     for key in grid:
         if key not in used:
-            kinds = ", ".join(dict.fromkeys(spec.kind for spec in grid.get("classifier", (classifier,))))
+            kinds = ", ".join(dict.fromkeys(_kind(spec) for spec in grid.get("classifier", (classifier,))))
             near = get_close_matches(key, [f"classifier.{name}" for name in _fields(type(classifier))], 1, 0.8)
             meant = f"; did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"{key} is no field of {kinds}{meant}")
@@ -268,7 +271,8 @@ def _refuse(tune: TuneSpec, extractor: ExtractorSpec | None, classifier: Classif
     """Raise ValueError for keys and metrics that do not fit a pipeline."""
     grid, metric = tune.grid, tune.metric
     continuous = classifier.is_regressor
-    for spec in grid.get("classifier", ()):
+    for value in grid.get("classifier", ()):
+        spec = ESTIMATORS[value] if isinstance(value, str) else value
         if spec.is_regressor != continuous:
             kinds = ("a classifier", "a regressor")
             raise ValueError(
@@ -300,10 +304,14 @@ def _with_choice(
         if changed:
             fields[branch] = type(spec).model_validate({**dict(spec or {}), **changed})
         elif branch in choice:
-            fields[branch] = choice[branch]
+            fields[branch] = spec
     if "pca" in choice:
         fields["pca"] = choice["pca"]
     return fields
+
+
+def _kind(value: Any) -> str:
+    return value if isinstance(value, str) else str(value.kind)
 
 
 def described(choice: Choice) -> str:

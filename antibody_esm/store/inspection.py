@@ -307,7 +307,7 @@ def differences(spec: AnySpec, other: AnySpec) -> list[str]:
     """
     a, b = spec.resolve(), other.resolve()
     changes = []
-    if a.digest != b.digest:
+    if a.digest != b.digest and (a.random_weights is None) == (b.random_weights is None):
         names = _model_name(spec), _model_name(other)
         same = names[0] == names[1] or None in names
         changes.append("model bytes changed" if same else f"model {names[0]} -> {names[1]}")
