@@ -17,7 +17,7 @@ from antibody_esm.trained_on import Recalibration, TrainedOn
 from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
-    from antibody_esm.evaluation.recalibration import Threshold
+    from antibody_esm.evaluation.scaling import Threshold
     from antibody_esm.specs import TrainSpec
 
 _UNCERTAINTY = Unknown("the model was recalibrated, and its out-of-fold scores are of the assay of its training")
@@ -55,7 +55,7 @@ class Recalibrates(ModelInput):
         """Return the model for another laboratory or assay, from few of its antibodies; this one is unchanged.
 
         The fitted classifier stays, and so does the order of antibodies. Its log-odds are scaled by Platt's method with
-        a strong prior at no change, see `antibody_esm.evaluation.recalibration`; the values of a regressor are scaled
+        a strong prior at no change, see `antibody_esm.evaluation.scaling`; the values of a regressor are scaled
         by a line with such a prior. ``recalibration.curve`` states whether it helps other antibodies.
         A model that is recalibrated already is recalibrated anew, from the model as it was trained.
 
@@ -83,7 +83,8 @@ class Recalibrates(ModelInput):
         ValueError
             If a threshold is not a probability, or there is no such assay; if a regressor is to have a threshold.
         """
-        from antibody_esm.evaluation import recalibration as fits
+        from antibody_esm.evaluation import recalibration as fits  # loads scikit-learn
+        from antibody_esm.evaluation.scaling import fit_scaling, logit, threshold_of
 
         regression = self.spec.is_regression
         cut = _threshold(threshold, assay, regression=regression)
@@ -98,10 +99,10 @@ class Recalibrates(ModelInput):
         score = (
             np.asarray(trained.predict(X), np.float64)
             if regression
-            else fits.logit(np.asarray(trained.predict_proba(X), np.float64)[:, 1])
+            else logit(np.asarray(trained.predict_proba(X), np.float64)[:, 1])
         )
-        scaling = fits.fit_scaling(score, label, continuous=regression)
-        chosen = 0.5 if regression else fits.threshold_of(label, cut)
+        scaling = fit_scaling(score, label, continuous=regression)
+        chosen = 0.5 if regression else threshold_of(label, cut)
         kind = fits.RecalibratedRegressor if regression else fits.RecalibratedClassifier
         facts = Recalibration(
             read.provenance.source,

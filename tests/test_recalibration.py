@@ -29,8 +29,8 @@ from antibody_esm import (
 )
 from antibody_esm.cli import web
 from antibody_esm.cli.app import app
-from antibody_esm.evaluation.recalibration import Scaling, fit_scaling, threshold_of
 from antibody_esm.evaluation.recalibration_curve import RecalibrationCurve, recalibration_curve
+from antibody_esm.evaluation.scaling import Scaling, fit_scaling, threshold_of
 from antibody_esm.model_files import manifest_digest
 from antibody_esm.score_tables import score_file
 from antibody_esm.serialization import dumps, loads

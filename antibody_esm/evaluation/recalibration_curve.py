@@ -3,16 +3,14 @@
 import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.evaluation.interval import short
+from antibody_esm.evaluation.scaling import Threshold, fit_scaling, threshold_of
 from antibody_esm.unknown import Unknown
-
-if TYPE_CHECKING:
-    from antibody_esm.evaluation.recalibration import Threshold
 
 SIZES = (0, 5, 10, 20, 40)
 """Numbers of antibodies."""
@@ -133,7 +131,7 @@ def recalibration_curve(
     label: NDArray[Any],
     *,
     continuous: bool = False,
-    threshold: "Threshold" = "balanced_accuracy",
+    threshold: Threshold = "balanced_accuracy",
     own_threshold: float = 0.5,
     sizes: tuple[int, ...] = SIZES,
 ) -> RecalibrationCurve | Unknown:
@@ -178,13 +176,11 @@ def _draw(
     order: NDArray[np.int64],
     sizes: tuple[int, ...],
     continuous: bool,
-    threshold: "Threshold",
+    threshold: Threshold,
     own_threshold: float,
 ) -> dict[str, list[float]]:
     """Return every metric at each size on the antibodies behind the largest size."""
     from scipy.special import expit
-
-    from antibody_esm.evaluation.recalibration import fit_scaling, threshold_of
 
     test = order[sizes[-1] :]
     results: dict[str, list[float]] = {}
