@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from antibody_esm import (
     Dataset,
     DatasetError,
     DecisionSpec,
+    ExtractorSpec,
     Panel,
     Predictor,
     StoreError,
@@ -104,7 +105,7 @@ def test_the_curve_reads_no_label_of_a_held_out_antibody_before_its_error(monkey
         fitted.append(set(score))
         return fit_scaling(score, label, continuous=continuous)
 
-    monkeypatch.setattr("antibody_esm.evaluation.recalibration.fit_scaling", recorded)
+    monkeypatch.setattr("antibody_esm.evaluation.recalibration_curve.fit_scaling", recorded)
     score = np.arange(60.0)
     curve = recalibration_curve(score, (score > 40).astype(int))
     assert isinstance(curve, RecalibrationCurve)
@@ -196,9 +197,31 @@ def test_every_door_has_the_recalibrated_numbers(name: str, tmp_path: Path, caps
     assert any("These are the tested antibodies" in note for note in own.remarks)
     scan = mutational_scan(again, VH[60], [50], plausibility=False)
     assert scan.prediction == pytest.approx(after[0])
-    shares, unchanged = (residue_contributions(each, VH[60]) for each in (again, base))
-    assert shares.score == pytest.approx(after[0] if continuous else unchanged.score)
+    logit_of: Callable[[Any], Any] = lambda p: p if continuous or name == "votes" else np.log(p / (1 - p))  # noqa: E731
+    shares = residue_contributions(again, VH[60])
+    assert shares.score == pytest.approx(logit_of(after[0]))
+    assert scan.score == pytest.approx(logit_of(after[0]))
+    mutants_of = scan.to_frame()
+    predicted = mutants_of["value" if continuous else "probability"].to_numpy()
+    np.testing.assert_allclose(mutants_of["change"], logit_of(predicted) - scan.score, atol=1e-9)
     assert "recalibrated" in web._about(again)
+
+
+@pytest.mark.parametrize("calibration", [None, "sigmoid"])
+def test_contributions_of_a_recalibrated_classifier_sum_to_the_recalibrated_log_odds(
+    calibration: Literal["sigmoid"] | None, checkpoints: dict[str, Path]
+) -> None:
+    spec = ExtractorSpec(model=str(checkpoints["esm"]))
+    base = Trainer(spec, "logreg", decision=DecisionSpec(calibration=calibration)).fit(antibodies(0, 60))
+    again = base.recalibrate(other().subset(range(30)))
+    before, after = (residue_contributions(each, VH[70]) for each in (base, again))
+    right = again.predict_proba([VH[70]])[0, 1]
+    assert after.method == "exact"
+    assert after.intercept is not None
+    assert after.intercept + after.contributions.sum() == pytest.approx(np.log(right / (1 - right)), abs=1e-4)
+    slope = again.classifier.slope
+    assert abs(slope - 1) > 0.01
+    np.testing.assert_allclose(after.contributions, slope * before.contributions, atol=1e-6)
 
 
 def test_a_second_recalibration_begins_from_the_model_as_it_was_trained() -> None:
