@@ -302,6 +302,43 @@ def test_a_run_adds_curves_to_its_report_if_asked(
     assert yaml.safe_load(Path("out/config.yaml").read_text())["curve"] is True
 
 
+def test_a_run_without_a_curve_keeps_everything_else_and_gives_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = grouped()
+    few = [float(each.count("K")) + 0.1 * i if i < 15 else np.nan for i, each in enumerate(data.sequences)]
+    many = [each.count("D") + 0.1 * i % 5 for i, each in enumerate(data.sequences)]
+    data.to_frame()[["id", "heavy"]].assign(HIC=few, Tm2=many).to_csv("t.csv", index=False)
+    words = ["data=t.csv", "model=descriptors", "classifier=ridge", "classifier.alpha=10", "split.folds=3"]
+    words += ["curve=true", "store=null", "random_seeds=0"]
+    several = "data.label=[HIC,Tm2]"
+    for number, (label, more, reason) in enumerate(
+        (
+            ("data.label=HIC", [], "needs training sets"),
+            (several, [], "needs training sets"),
+            ("data.label=Tm2", ["tune.grid={classifier.alpha:[1,10]}"], "tuned pipeline"),
+        )
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            done = CliRunner().invoke(train.app, [*words, label, *more, f"output=out{number}"])
+        assert done.exit_code == 0, done.output
+        assert f"warning: there is no learning curve{' of HIC' if label == several else ''}: " in done.stderr
+        assert reason in done.stderr
+        metrics = json.loads(Path(f"out{number}/metrics.json").read_text())
+        single = metrics["targets"]["HIC"] if label == several else metrics
+        assert single["learning_curve"] is None
+        assert reason in single["without_learning_curve"]
+        if label == several:
+            assert metrics["targets"]["Tm2"]["learning_curve"]["metric"] == "spearman"
+        else:
+            assert "There is no learning curve: " in done.stdout
+            assert Path(f"out{number}/model/manifest.json").exists()
+        assert "There is no learning curve: " in Path(f"out{number}/report.html").read_text()
+        assert reason in Path(f"out{number}/train.log").read_text()
+
+
 def test_labels_of_a_panel_have_a_curve_each() -> None:
     data = grouped()
     values = {name: [each.count(name) for each in data.sequences] for name in ("K", "D")}

@@ -245,19 +245,39 @@ class LearningCurve(MeasuredCurve):
 
 
 def record(report: Analysis) -> dict[str, Any]:
-    """Return the learning curve of a report as plain JSON values, under its name; empty without one."""
+    """Return the learning curve of a report as plain JSON values, or its reason; empty if none was wanted."""
+    if isinstance(report.curve, Unknown):
+        return {"learning_curve": None, "without_learning_curve": str(report.curve)}
     return {"learning_curve": report.curve.to_dict()} if isinstance(report.curve, LearningCurve) else {}
 
 
 def sentences(report: Analysis) -> list[str]:
-    """Return the sentences on the learning curve of a report; none without one."""
+    """Return the sentences on the learning curve of a report, or its reason; none if none was wanted."""
+    if isinstance(report.curve, Unknown):
+        return [_absent(report.curve)]
     return report.curve.sentences if isinstance(report.curve, LearningCurve) else []
 
 
 def sections(grid: GridAnalysis, drawn: Figures) -> list[Part]:
-    """Return the section of each report of a page that has a learning curve."""
-    curves = [report.curve for report in grid.reports if isinstance(report.curve, LearningCurve)]
-    return [section(curve, drawn, named=len(grid.reports) > 1) for curve in curves]
+    """Return the section of each report of a page that has a learning curve, or the reason why it has none."""
+    parts, named = [], len(grid.reports) > 1
+    for report in grid.reports:
+        if isinstance(report.curve, LearningCurve):
+            parts.append(section(report.curve, drawn, named=named))
+        elif isinstance(report.curve, Unknown):
+            parts.append(
+                Part(_heading(report.spec, report.data, named), f"<p>{html.escape(_absent(report.curve))}</p>")
+            )
+    return parts
+
+
+def _absent(reason: Unknown) -> str:
+    return f"There is no learning curve: {reason}."
+
+
+def _heading(spec: TrainSpec, data: Dataset, named: bool) -> str:
+    label = f", {data.label_name}" if data.label_name else ""
+    return "Learning curve" + (f" of {names.pipeline(spec)}: {data.provenance.source}{label}" if named else "")
 
 
 def section(curve: LearningCurve, drawn: Figures, *, named: bool = False) -> Part:
@@ -272,14 +292,12 @@ def section(curve: LearningCurve, drawn: Figures, *, named: bool = False) -> Par
     )
     lines = [("", [f"{size:,}", model, best]) for size, model, best in curve._rows()]
     claim, *others = curve.sentences
-    label = f", {curve.data.label_name}" if curve.data.label_name else ""
-    name = f" of {names.pipeline(curve.spec)}: {curve.data.provenance.source}{label}" if named else ""
     body = (
         f"<p class='lead'>{html.escape(curve.design)}</p><p class='claim'>{elements.sentence(claim)}</p>"
         f"{elements.bullets([*others, *curve.remarks])}{drawn.figures([panel], level=3)}"
         + elements.table(curve._heads(), lines, f"Scores with {LEVEL:.0%} intervals.")
     )
-    return Part(f"Learning curve{name}", body)
+    return Part(_heading(curve.spec, curve.data, named), body)
 
 
 def _draw(ax: "Axes", curve: LearningCurve) -> None:

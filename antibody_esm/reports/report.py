@@ -25,6 +25,7 @@ from antibody_esm.reports.grid_analysis import GridAnalysis
 from antibody_esm.reports.learning_curve import LearningCurve
 from antibody_esm.reports.worst_errors import worst_errors
 from antibody_esm.specs import TrainSpec
+from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,14 +104,16 @@ class Report(Analysis):
         """Lines of Python that reproduce the numbers from the data."""
         return reproduction.python(self)
 
-    def with_curve(self, curve: LearningCurve) -> "Report":
-        """Return the report with a learning curve, which text, JSON and page then show.
+    def with_curve(self, curve: LearningCurve | Unknown) -> "Report":
+        """Return the report with a learning curve, or the reason why there is none; text, JSON and page then show it.
 
         Raises
         ------
         ValueError
             If the curve is of other data or of another pipeline.
         """
+        if isinstance(curve, Unknown):
+            return replace(self, curve=curve)
         if curve.data.digest != self.data.digest:
             raise ValueError("the learning curve is of other data than the report")
         if curve.spec.classifier != self.spec.classifier or not names.agree(curve.spec.extractor, self.spec.extractor):
