@@ -1,6 +1,7 @@
 """Recalibration: the order of antibodies stays, test labels reach no fit, and every door knows of it."""
 
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -222,6 +223,80 @@ def test_contributions_of_a_recalibrated_classifier_sum_to_the_recalibrated_log_
     slope = again.classifier.slope
     assert abs(slope - 1) > 0.01
     np.testing.assert_allclose(after.contributions, slope * before.contributions, atol=1e-6)
+
+
+def test_training_antibodies_of_the_model_in_a_recalibration_are_counted() -> None:
+    base = model()
+    trained = antibodies(0, 60)
+    mixed = replace(
+        other(), heavy=[*VH[:20], *VH[80:120]], label=np.concatenate([trained.binary_labels()[:20], np.zeros(40)])
+    )
+    with pytest.warns(UserWarning, match="20 of 60 antibodies of the recalibration are training antibodies"):
+        again = base.recalibrate(mixed)
+    assert again.recalibration is not None
+    assert again.recalibration.shared == 20
+    assert "20 of them training antibodies of the model" in str(again.recalibration)
+    assert any("20 of 60 antibodies of the recalibration are training" in x for x in again.evaluate(other()).remarks)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clean = base.recalibrate(other().subset(range(30))).recalibration
+    assert clean is not None
+    assert clean.shared == 0
+    assert "training" not in str(clean)
+
+
+def test_test_antibodies_of_a_recalibration_are_counted_by_sequence(tmp_path: Path) -> None:
+    data = other()
+    again = model().recalibrate(data.subset(range(30)))
+    part, rest = data.subset(range(20, 60)), data.subset(range(30, 60))
+    for training, expected in ((None, "10 of 40"), (True, "10 of 40"), (False, "which is unknown")):
+        loaded = again if training is None else Predictor.load(again.save(tmp_path / f"{training}", training=training))
+        assert any(expected in note for note in loaded.evaluate(part).remarks)
+        none = "None of these" if training is not False else "which is unknown"
+        assert any(none in note for note in loaded.evaluate(rest).remarks)
+    written = (tmp_path / "False/manifest.json").read_text()
+    assert again.recalibration is not None
+    assert again.recalibration.sequences
+    assert not any(digest in written for digest in again.recalibration.sequences)
+
+
+def test_repeated_antibodies_of_a_recalibration_are_counted() -> None:
+    once = other().subset(range(30))
+    label = np.tile(np.asarray(once.label, np.float64), 2)
+    data = Dataset([f"b{i}" for i in range(60)], [*VH[60:90], *VH[60:90]], label=label)
+    with pytest.warns(UserWarning, match="30 of 60 antibodies of the recalibration repeat"):
+        again = model().recalibrate(data)
+    assert again.recalibration is not None
+    assert again.recalibration.repeated == 30
+
+
+def test_a_recalibration_with_fixed_columns_is_of_their_values(tmp_path: Path) -> None:
+    def with_columns(data: Dataset, start: int) -> Dataset:
+        isotype = tuple(["IgG1", "IgG4"][(start + i) % 3 == 0] for i in range(len(data)))
+        return replace(data, columns={"ph": (np.arange(len(data)) + start) % 5 / 1.0, "isotype": isotype})
+
+    base = Trainer(CHARGES, LOGREG).fit(with_columns(antibodies(0, 60), 0), uncertainty=False)
+    three = base.with_columns({"ph": 3, "isotype": "IgG1"}).recalibrate(other())
+    assert three.recalibration is not None
+    assert three.recalibration.fixed == {"ph": 3.0, "isotype": "IgG1"}
+    assert "with isotype=IgG1, ph=3 for all" in str(three.recalibration)
+    loaded = Predictor.load(three.save(tmp_path / "m"))
+    assert loaded.recalibration == three.recalibration
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        three.predict(VH[:3])
+        loaded.with_columns({"ph": "3.0", "isotype": "IgG1"}).predict(VH[:3])
+        loaded.with_columns({"ph": 0, "isotype": "IgG4"}).recalibrate(other())
+    for each in (three.with_columns({"ph": 0}), loaded.with_columns({"ph": 3, "isotype": "IgG4"})):
+        with pytest.warns(UserWarning, match="3 of 3 antibodies have other values of isotype, ph than the recalib"):
+            each.predict(VH[:3])
+    rows = with_columns(other(), 60)
+    with pytest.warns(UserWarning, match="of 60 antibodies have other values"):
+        report = loaded.evaluate(rows)
+    assert any("other values of isotype, ph" in note for note in report.remarks)
+    read = base.recalibrate(rows)
+    assert read.recalibration is not None
+    assert not read.recalibration.fixed
 
 
 def test_a_second_recalibration_begins_from_the_model_as_it_was_trained() -> None:
