@@ -29,7 +29,7 @@ from antibody_esm import (
     mutational_scan,
     residue_contributions,
 )
-from antibody_esm.cli import web
+from antibody_esm.cli import web, web_profile
 from antibody_esm.cli.app import app
 from antibody_esm.evaluation.recalibration_curve import RecalibrationCurve, recalibration_curve
 from antibody_esm.evaluation.scaling import Scaling, fit_scaling, threshold_of
@@ -349,6 +349,21 @@ def test_a_panel_takes_a_recalibrated_model(tmp_path: Path) -> None:
     table = loaded.predict(VH[:3])
     assert (table["HIC prediction"] != table["other prediction"]).all()
     assert loaded["other"].recalibration == panel["other"].recalibration
+
+
+def test_a_panel_says_at_every_door_that_a_model_was_recalibrated() -> None:
+    charge = other(continuous=True)
+    values = np.asarray(charge.label, np.float64)
+    data = Dataset(charge.ids, VH[60:], measurements={"HIC": values, "Tm2": values}, targets=("HIC", "Tm2"))
+    once = model("ridge", None, True)
+    again = once.recalibrate(charge.subset(range(30)))
+    panel = Panel({"HIC": once, "Tm2": again})
+    grid = panel.evaluate(data, random_seeds=0)
+    printed = " ".join(str(grid).split())
+    assert printed.count(f"The model was {again.recalibration}") == 1
+    assert "30 of 60 test antibodies are among these" in printed
+    assert f"Tm2 was {again.recalibration}." in web_profile._about(panel)
+    assert "HIC was" not in web_profile._about(panel)
 
 
 def test_a_manifest_or_classifier_that_was_changed_is_refused(tmp_path: Path) -> None:
