@@ -94,6 +94,7 @@ def test_poisoned_labels_of_held_out_rows_change_no_model() -> None:
 def test_the_same_fits_beside_each_other_have_no_lead_and_do_not_cross() -> None:
     model = Candidate(X[:, 1:], LogisticRegression())
     curve = measured(model, {"twin": model})
+    assert str(curve.crossing).startswith("they are equal from ")
     assert not isinstance(curve.baseline, Unknown)
     assert np.array_equal(curve.baseline.by_draw, curve.line.by_draw)
     assert (curve.lead().low, curve.lead().high) == (0, 0)
@@ -184,6 +185,45 @@ def test_a_report_shows_a_curve_of_its_own_and_refuses_another(tmp_path: Path) -
         Trainer(CHARGES, LOGREG, FOLDS).cross_validate(antibodies(60)).with_curve(curve_of())
     with pytest.raises(ValueError, match="of descriptors"):
         Trainer(CHARGES, "knn", FOLDS).cross_validate(data).with_curve(curve_of())
+
+
+def test_a_report_refuses_a_curve_of_another_unit_or_of_components() -> None:
+    data = grouped()
+    report = Trainer(CHARGES, LOGREG, FOLDS).cross_validate(data)
+    group = SplitSpec(by="group", folds=4)
+    with pytest.raises(ValueError, match="by group, the report by antibody"):
+        report.with_curve(Trainer(CHARGES, LOGREG, group).learning_curve(data, draws=3))
+    with pytest.raises(ValueError, match="learning curve is of .*1 principal components"):
+        report.with_curve(Trainer(CHARGES, LOGREG, FOLDS, pca=1).learning_curve(data, draws=3))
+
+
+def test_repeated_antibodies_are_counted_in_a_curve() -> None:
+    once = grouped()
+    twice = Dataset(
+        [f"b{i}" for i in range(144)], [*once.sequences, *once.sequences], label=np.tile(np.asarray(once.label), 2)
+    )
+    curve = Trainer(CHARGES, LOGREG, FOLDS).learning_curve(twice, draws=3)
+    assert "72 exact duplicates of 72 sequences" in " ".join(str(curve).split())
+    assert any("72 exact duplicates" in note for note in curve.to_dict()["notes"])
+    assert "duplicate" not in str(curve_of())
+
+
+def test_numbers_of_no_sense_are_refused_before_any_work() -> None:
+    trainer = Trainer(CHARGES, LOGREG, FOLDS)
+    with pytest.raises(ValueError, match="more is a number"):
+        trainer.learning_curve(antibodies(80), more=-5)
+    with pytest.raises(ValueError, match="draws is a number"):
+        trainer.learning_curve(antibodies(80), draws=0)
+
+
+def test_a_fit_below_the_last_score_says_that_it_is_a_fit() -> None:
+    curve = curve_of()
+    line = replace(curve.line, resampled=curve.line.resampled + 0.01 * (np.arange(len(curve.sizes)) + 1))
+    below = " ".join(str(replace(curve, line=line)).split())
+    at = curve.at(int(curve.sizes[-1])).estimate
+    assert f"the fit has {at:.3f}".replace("0.", ".") in below
+    above = replace(curve.line, resampled=curve.line.resampled - 0.2)
+    assert "read from a fit" not in " ".join(str(replace(curve, line=above)).split())
 
 
 def grouped(**changes: Any) -> Dataset:
