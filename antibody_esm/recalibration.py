@@ -215,7 +215,7 @@ def _notes(facts: Recalibration) -> list[str]:
 
 def _threshold(threshold: "Threshold", assay: str | None, *, regression: bool) -> "Threshold":
     """Return the threshold, or that of the assay. Raises ValueError if there is none such."""
-    number = threshold if isinstance(threshold, int | float) else None
+    number = threshold if isinstance(threshold, int | float) and not isinstance(threshold, bool) else None
     if threshold not in (None, "balanced_accuracy") and number is None:
         raise ValueError(f"a threshold is a probability, None or 'balanced_accuracy', not {threshold!r}")
     cut = chosen_threshold(number, assay)

@@ -88,7 +88,7 @@ class Recalibration:
 
     def __str__(self) -> str:
         positives = "" if self.positives is None else f" ({self.positives} positive)"
-        label = f", label {self.label}" if self.label else ""
+        label = f", label {self.label}" if self.label not in (None, "", "label") else ""
         fixed = ", ".join(f"{name}={_fixed(value)}" for name, value in sorted(self.fixed.items()))
         fixed = f", with {fixed} for all" if fixed else ""
         shared = f", {self.shared:,} of them training antibodies of the model" if self.shared else ""

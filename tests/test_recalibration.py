@@ -1,6 +1,7 @@
 """Recalibration: the order of antibodies stays, test labels reach no fit, and every door knows of it."""
 
 import json
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -299,6 +300,30 @@ def test_a_recalibration_with_fixed_columns_is_of_their_values(tmp_path: Path) -
     assert not read.recalibration.fixed
 
 
+def test_the_table_of_one_class_has_its_columns_apart() -> None:
+    generator = np.random.default_rng(0)
+    curve = recalibration_curve(generator.normal(size=40) * 2, np.zeros(40, int))
+    assert isinstance(curve, RecalibrationCurve)
+    head, *rows = str(curve).splitlines()[: len(curve.sizes) + 1]
+    starts = [head.index(name) for name in ("log loss", "Brier score", "balanced", "constant")]
+    for row in rows:
+        assert "undefined" in row
+        assert len(row) <= 80
+        assert all(row[start - 1] == " " and row[start] != " " for start in starts)
+    long = generator.normal(size=90) * 5e5
+    wide = str(recalibration_curve(long, long + generator.normal(size=90) * 1e4, continuous=True))
+    assert all("][" not in line and not re.search(r"\]\S", line) for line in wide.splitlines()[:6])
+
+
+def test_one_antibody_and_an_unnamed_label_are_worded() -> None:
+    alone = model().recalibrate(other().subset([0])).recalibration
+    assert alone is not None
+    assert "recalibrated on 1 antibody (" in str(alone)
+    assert "1 antibody is too few" in str(alone.curve)
+    assert "label label" not in str(replace(alone, label="label"))
+    assert ", label PSR" in str(replace(alone, label="PSR"))
+
+
 def test_a_second_recalibration_begins_from_the_model_as_it_was_trained() -> None:
     data = other()
     once = model().recalibrate(data)
@@ -328,6 +353,7 @@ def test_thresholds_are_learnt_passed_or_those_of_an_assay() -> None:
         (replace(other(), label=None), {}, DatasetError, "needs labels"),
         (other(continuous=True), {}, DatasetError, "labels 0 and 1"),
         (other(), {"threshold": 2.0}, ValueError, "from 0 to 1"),
+        (other(), {"threshold": True}, ValueError, "not True"),
         (other(), {"threshold": "mcc"}, ValueError, "balanced_accuracy"),
         (other(), {"assay": "hic"}, ValueError, "unknown assay"),
     ],
