@@ -315,6 +315,38 @@ def test_the_command_writes_what_python_gives(tmp_path: Path, monkeypatch: pytes
     assert "Traceback" not in refused.output
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "reason"),
+    [
+        (["--label", "K"], 1, "error: t.csv: column K: a classifier needs the labels 0 and 1"),
+        (["--label", "rare", "--folds", "5"], 1, "t.csv: column rare: 5 folds need at least 5 antibodies"),
+        (["--label", "rare", "--folds", "5"], 1, "Set --folds lower"),
+        (["--label", "even", "--identity", "0.8"], 2, "error: --identity requires --by identity\n"),
+        (["--label", "even", "--by", "family", "--folds", "3"], 2, "--by family uses the folds of the data, not --fol"),
+        (["--label", "even", "--by", "group"], 1, "--by group needs groups, and this data set has none; name their"),
+        (["--label", "even", "--by", "group"], 1, "column with --groups"),
+        (["--label", "even", "--by", "fold"], 1, "use --by family"),
+        (["--label", "even", "--by", "clone"], 2, "(given: clone)"),
+    ],
+)
+def test_errors_of_the_command_name_its_options_and_the_column(
+    words: list[str], code: int, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = grouped()
+    table = data.to_frame()[["id", "heavy"]].assign(
+        K=[each.count("K") * 1.5 for each in data.sequences],
+        even=[i % 2 for i in range(72)],
+        rare=[int(i < 4) for i in range(72)],
+    )
+    table.to_csv("t.csv", index=False)
+    refused = CliRunner().invoke(app.app, ["curve", "t.csv", "--model", "descriptors", *words])
+    assert refused.exit_code == code
+    assert reason in refused.stderr
+    assert "Traceback" not in refused.output
+    assert "split." not in refused.stderr
+
+
 @pytest.mark.parametrize("several", [False, True])
 def test_a_run_adds_curves_to_its_report_if_asked(
     several: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -413,7 +413,7 @@ def test_the_command_saves_what_python_gives_and_says_if_it_helps(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     model().save("model")
-    other().to_frame()[["id", "heavy", "label"]].to_csv("lab.csv", index=False)
+    other().to_frame()[["id", "heavy", "label"]].assign(value=CHARGE[60:] + 0.5).to_csv("lab.csv", index=False)
     run = CliRunner().invoke
     done = run(app, ["recalibrate", "lab.csv", "-m", "model", "-o", "new", "--label", "label"])
     assert done.exit_code == 0, done.output
@@ -426,6 +426,8 @@ def test_the_command_saves_what_python_gives_and_says_if_it_helps(
     for words, reason in (
         (["-o", "model"], "would replace"),
         (["-o", "new2", "--threshold", "low"], "balanced_accuracy, none"),
+        (["-o", "new2", "--label", "value"], "lab.csv: column value: a classifier is recalibrated on the labels 0"),
+        (["-o", "new2", "--label", "label", "--assay", "hic"], "or pass --threshold"),
     ):
         refused = run(app, ["recalibrate", "lab.csv", "-m", "model", *words])
         assert refused.exit_code != 0
