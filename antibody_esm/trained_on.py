@@ -75,8 +75,8 @@ class Recalibration:
             raise TypeError("the recalibration has fields of other types")
         curve = facts["curve"]
         read = Unknown(curve) if isinstance(curve, str) else RecalibrationCurve.from_dict(curve)
-        known = None if sequences is None else frozenset(sequences)
-        return cls(*texts, facts["antibodies"], *numbers, threshold, positives, label, read, fixed, shared, known)
+        digests = None if sequences is None else frozenset(sequences)
+        return cls(*texts, facts["antibodies"], *numbers, threshold, positives, label, read, fixed, shared, digests)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields of a manifest."""

@@ -149,14 +149,15 @@ def named_options(source: str = "", label: str | None = None) -> Iterator[None]:
 
         if isinstance(error, ValidationError):
             for problem in error.errors():
-                given = "" if isinstance(problem["input"], dict) else f" (given: {problem['input']})"
-                complain(f"error: {in_options(problem['msg'].removeprefix('Value error, '))}{given}")
+                text = in_options(problem["msg"].removeprefix("Value error, "))
+                complain(
+                    f"error: {text}" + ("" if isinstance(problem["input"], dict) else f" (given: {problem['input']})")
+                )
             raise typer.Exit(2) from error
         of_labels = isinstance(error, DatasetError) and error.column == "label" and error.path is None
         where = f"{source}: " if source and of_labels else ""
         column = f"column {label}: " if where and label else ""
-        error.args = (f"{where}{column}{in_options(str(error))}",)
-        raise
+        raise ValueError(f"{where}{column}{in_options(str(error))}") from error
 
 
 class _Warnings(logging.Handler):

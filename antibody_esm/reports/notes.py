@@ -139,7 +139,7 @@ def of_tests(column: Column) -> list[str]:
         for note in [] if report.is_cross_validation else report.notes:
             rows.setdefault(note, []).append(row.name)
     every = len(column.reports)
-    return [note if len(found) == every else f"{', '.join(found)}: {note}" for note, found in rows.items()]
+    return [note if len(own) == every else f"{', '.join(own)}: {note}" for note, own in rows.items()]
 
 
 def _clones_of_part(reports: list[tuple[Row, Analysis]]) -> str:
