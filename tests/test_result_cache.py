@@ -1,7 +1,9 @@
 """Results are computed once, and never taken for those of something else."""
 
+import hashlib
 import json
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,54 @@ def test_a_damaged_result_is_computed_again_and_that_is_said(
 def test_nan_is_no_result() -> None:
     with pytest.raises(ValueError, match="Out of range float values"):
         ResultFolder(None).once({"a": 1}, lambda: float("nan"))
+
+
+@pytest.mark.parametrize("content", ["[NaN]", "[Infinity]", "[1", "[" * 500, "1e999"])
+def test_content_with_its_checksum_that_is_no_plain_json_is_computed_again(
+    content: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ResultFolder(tmp_path).once({"a": 1}, lambda: [7])
+    (path,) = tmp_path.iterdir()
+    path.write_text(f"{hashlib.sha256(content.encode()).hexdigest()}\n{content}\n")
+    assert ResultFolder(tmp_path).once({"a": 1}, lambda: [8]) == [8]
+    assert "is damaged" in caplog.text
+
+
+def test_a_value_that_the_computation_cannot_return_is_computed_again(tmp_path: Path) -> None:
+    ResultFolder(tmp_path).once({"a": 1}, lambda: ["text"])
+    folder = ResultFolder(tmp_path)
+    assert folder.once({"a": 1}, lambda: [8], lambda value: isinstance(value[0], int)) == [8]
+    assert folder.computed == 1
+
+
+def test_the_target_of_a_link_is_neither_read_nor_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    results, theirs = tmp_path / "results", tmp_path / "theirs"
+    ResultFolder(results).once({"a": 1}, lambda: [7])
+    (path,) = results.iterdir()
+    path.rename(theirs)
+    before = theirs.read_bytes()
+    path.symlink_to(theirs)
+    assert ResultFolder(results).once({"a": 1}, lambda: [8]) == [8]
+    assert "is damaged" in caplog.text
+    assert theirs.read_bytes() == before
+    assert not path.is_symlink()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs")
+def test_a_fifo_blocks_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ResultFolder(tmp_path).once({"a": 1}, lambda: [7])
+    (path,) = tmp_path.iterdir()
+    path.unlink()
+    os.mkfifo(path)
+    assert ResultFolder(tmp_path).once({"a": 1}, lambda: [8]) == [8]
+    assert "is damaged" in caplog.text
+    assert ResultFolder(tmp_path).once({"a": 1}, lambda: pytest.fail("computed again")) == [8]
+
+
+def test_a_folder_in_the_place_of_a_result_is_left_alone(tmp_path: Path) -> None:
+    ResultFolder(tmp_path).once({"a": 1}, lambda: [7])
+    (path,) = tmp_path.iterdir()
+    path.unlink()
+    path.mkdir()
+    assert ResultFolder(tmp_path).once({"a": 1}, lambda: [8]) == [8]
+    assert path.is_dir()
