@@ -94,8 +94,8 @@ def cached(checkpoints: dict[str, Path]) -> Iterator[Path]:
     (root / "refs").mkdir()
     (root / "refs" / "main").write_text(COMMIT)
     (root / "trees").mkdir()
-    entry = {"size": 1, "blob_id": "0" * 40, "lfs_sha256": None, "lfs_size": None, "xet_hash": None}
-    (root / "trees" / f"{COMMIT}.json").write_text(json.dumps(dict.fromkeys(names, entry)))
+    listed = {"format_version": 1, "files": {name: {"size": 1, "blob_id": "0" * 40} for name in names}}
+    (root / "trees" / f"{COMMIT}.json").write_text(json.dumps(listed))
     yield folder
     shutil.rmtree(root)
 
