@@ -45,7 +45,7 @@ def test_compose_gives_exactly_what_the_command_gives(given_overrides: list[str]
     shown = CliRunner().invoke(app, [*given_overrides, "--cfg", "job"])
     assert shown.exit_code == 0, shown.output
     configuration = yaml.safe_load(shown.stdout)
-    rest = {name: configuration.pop(name) for name in ("data", "store", "output", "curve", "runtime")}
+    rest = {name: configuration.pop(name) for name in ("data", "store", "output", "curve", "random_seeds", "runtime")}
     assert TrainSpec.model_validate_json(json.dumps(configuration)).fingerprint == run.train.fingerprint
     assert rest == {name: run.to_dict()[name] for name in rest}
 
