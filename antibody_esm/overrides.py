@@ -44,7 +44,7 @@ def applied(overrides: Sequence[str], tree: Mapping[str, Any]) -> dict[str, Any]
     chosen = dict(_DEFAULT)
     values: list[tuple[str, Any]] = []
     for override in parsed:
-        key, value = _shorthand(override.key_or_group), override.value()
+        key, value = _shorthand(override.key_or_group), _plain(override)
         if key in GROUPS:
             chosen[key] = value
         else:
@@ -97,12 +97,23 @@ def values_of(text: str) -> list[str | None]:
 def _parse(text: str) -> Override:
     try:
         override = OverridesParser.create().parse_override(text)
-    except HydraException as error:
-        problem = f"not key=value ({str(error).splitlines()[0]}); quote a value with special characters: key='...'"
-        raise invalid(text.partition("=")[0], text, problem) from error
+    except (HydraException, RecursionError, ValueError) as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        problem = f"not key=value ({why[:200]}); quote a value with special characters: key='...'"
+        raise invalid(text.partition("=")[0], text[:200], problem) from error
     if override.package is not None or override.type not in (OverrideType.CHANGE, OverrideType.FORCE_ADD):
         raise invalid(override.key_or_group, text, "only key=value is allowed here")
     return override
+
+
+def _plain(override: Override) -> Any:
+    """Return the value of an override, which consists of texts, numbers, lists and mappings."""
+    value = override.value()
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise invalid(override.key_or_group, override.input_line, "only plain values are allowed here") from error
+    return value
 
 
 def _shorthand(key: str) -> str:

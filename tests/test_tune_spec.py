@@ -77,7 +77,7 @@ def test_numbers_have_the_form_of_their_field() -> None:
         ({"classifier.C": 1}, "classifier.C needs a list of values, got 1"),
         ({"classifier.C": ()}, r"classifier.C needs a list of values, got \(\)"),
         ({"extractor.pooling": "mean"}, "needs a list of values"),
-        ({"classifier.C": (1, 1.0)}, "classifier.C has the value 1 twice"),
+        ({"classifier.C": (1, 1.0)}, "classifier.C has the value 1.0 twice"),
         ({"classifier": ("xgboost", "xgboost")}, "twice"),
         ({"classifier.C": (0,)}, "classifier.C=0: Input should be greater than 0"),
         ({"classifier.C": (float("nan"),)}, "classifier.C=nan"),
@@ -243,3 +243,8 @@ def test_a_wrong_override_is_an_error_that_names_it(word: str, problem: str) -> 
 def test_the_documented_keys_are_all_keys() -> None:
     assert {key.partition(".")[0] for key in KEYS} == {"classifier", "decision", "extractor", "pca"}
     assert {"extractor.layer", "extractor.pooling", "extractor.region", "classifier", "pca"} <= set(KEYS)
+
+
+def test_a_grid_that_is_too_long_is_refused_before_its_values_are_compared() -> None:
+    with pytest.raises(ValidationError, match="pca has 1,000,000 values"):
+        TuneSpec(grid={"pca": range(1, 1_000_001)})

@@ -126,12 +126,16 @@ def _values(key: Any, values: Any) -> tuple[Value, ...]:
             f"unknown key {key!r} of a grid{meant} Keys are {', '.join(KEYS)}".replace("' Keys", "'. Keys")
         )
     if isinstance(values, str | Mapping) or not isinstance(values, Sequence) or not values:
-        raise ValueError(f"{key} needs a list of values, got {values!r}")
+        raise ValueError(f"{key} needs a list of values, got {values!r:.100}")
+    if len(values) > _MOST:
+        raise ValueError(f"a grid has at most {_MOST:,} combinations, and {key} has {len(values):,} values")
     read = tuple(_value(key, value) for value in values)
-    texts = [json.dumps(plain(value), sort_keys=True) for value in read]
-    twice = next((value for value, text in zip(values, texts, strict=True) if texts.count(text) > 1), None)
-    if len(set(texts)) < len(texts):
-        raise ValueError(f"{key} has the value {twice!r} twice")
+    texts: set[str] = set()
+    for value, field in zip(values, read, strict=True):
+        text = json.dumps(plain(field), sort_keys=True)
+        if text in texts:
+            raise ValueError(f"{key} has the value {value!r} twice")
+        texts.add(text)
     return read
 
 
@@ -149,7 +153,7 @@ def _value(key: str, value: Any) -> Value:
             return read(value)
         except ValidationError as error:
             problem = error.errors()[0]["msg"]
-    raise ValueError(f"{key}={value!r}: {problem}")
+    raise ValueError(f"{key}={value!r:.100}: {problem}")
 
 
 def _readers(key: str) -> list[Callable[[Any], Value]]:
