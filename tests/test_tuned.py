@@ -235,6 +235,7 @@ def test_python_and_command_of_a_report_reproduce_it() -> None:
     assert names["report"].predictions.equals(report.predictions)
     assert report.command is not None
     words = re.findall(r"'([^']*)'|(\S+)", report.command)[1:]
+    assert words[0] == ("", "data=..."), "the data are of no file"
     assert TrainSpec.compose([quoted or plain for quoted, plain in words]) == made.spec
 
 

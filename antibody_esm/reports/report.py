@@ -92,9 +92,10 @@ class Report(Analysis):
 
     @property
     def command(self) -> str | None:
-        """Command that cross-validates the same pipeline; None if overrides cannot express it.
+        """Command that gives the same numbers; None for a test, or if overrides cannot express the pipeline.
 
-        It loads the data too, unless these were changed after `load_dataset`, or are a DataFrame.
+        It loads the data too. If these were changed after `load_dataset`, or are a DataFrame, it has ``data=...``,
+        which ``antibody-train`` refuses until it is completed. `python` has the lines of a test.
         """
         return reproduction.command_of(self)
 
