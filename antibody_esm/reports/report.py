@@ -25,6 +25,7 @@ from antibody_esm.reports.grid_analysis import GridAnalysis
 from antibody_esm.reports.learning_curve import LearningCurve
 from antibody_esm.reports.worst_errors import worst_errors
 from antibody_esm.specs import TrainSpec
+from antibody_esm.trained_on import TrainedOn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -306,6 +307,7 @@ def evaluation_report(
     unknown: str = "",
     ungraded: Ungraded | None = None,
     untrained: UntrainedBaselines = NONE,
+    model: TrainedOn | None = None,
 ) -> Report:
     """Return the report of a test; a regressor has no probability, and `unknown` is the reason if training is None."""
     columns = {"id": data.ids, "label": _labels(spec, data), "prediction": prediction}
@@ -318,7 +320,7 @@ def evaluation_report(
         values = score(data.binary_labels(), prediction, probability)
     scores = {metric: np.array([value]) for metric, value in values.items()}
     table = _table(spec, columns)
-    facts: dict[str, Any] = {"unknown": unknown, "ungraded": ungraded, "untrained": untrained}
+    facts: dict[str, Any] = {"unknown": unknown, "ungraded": ungraded, "untrained": untrained, "model": model}
     return Report(spec, data, scores, table, first_notes, training, openings, threshold, **facts)
 
 

@@ -15,6 +15,7 @@ from antibody_esm.reports import names
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.specs import DescriptorSpec, ExtractorSpec, Spec, TrainSpec, TuneSpec
 from antibody_esm.specs.ensembles import columns_of, without_columns
+from antibody_esm.trained_on import Recalibration
 
 _KEYWORDS = ("null", "true", "false", "nan", "inf")
 """Words that overrides do not read as text."""
@@ -35,7 +36,23 @@ def python(report: Analysis) -> str:
         return _python(report.spec, [scored], "report = trainer.cross_validate(data)")
     fitted = ("training", report.training)
     cut = "" if report.threshold is None else f", threshold={report.threshold!r}"
-    return _python(report.spec, [fitted, scored], f"report = trainer.fit(training).evaluate(data{cut})")
+    lines: list[str] = []
+    again = ""
+    if report.recalibration is not None:
+        lines, again = _recalibrated(report.recalibration)
+    last = f"report = trainer.fit(training){again}.evaluate(data{cut})"
+    return _python(report.spec, [fitted, scored], "\n".join([*lines, last]))
+
+
+def _recalibrated(facts: Recalibration) -> tuple[list[str], str]:
+    """Return the lines that load the antibodies of a recalibration, which a model names only, and the call."""
+    source = " ".join(facts.source.split())
+    lines = [
+        f"recalibrating = load_dataset(...)  # {facts.antibodies:,} antibodies of {source}",
+        f'assert recalibrating.digest == "{facts.digest}"',
+    ]
+    cut = "" if facts.threshold is None else f", threshold={facts.threshold!r}"
+    return lines, f".recalibrate(recalibrating{cut})"
 
 
 def _python(spec: TrainSpec, sets: list[tuple[str, Dataset | None]], last: str) -> str:
