@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from antibody_esm import Dataset, DatasetError, Predictor, RidgeSpec, Trainer
-from reporting import CHARGES, LOGREG, antibodies
+from antibody_esm.reports.grid import GridReport
+from reporting import CHARGES, LOGREG, antibodies, cross_validated
 
 
 @cache
@@ -69,3 +70,63 @@ def test_json_has_the_threshold_that_decided_and_the_recalibration(tmp_path: Pat
     values = model(continuous=True).recalibrate(lab(continuous=True)).evaluate(new_ones(continuous=True)).to_dict()
     assert values["threshold"] is None
     assert values["recalibrated"]["intercept"] is not None
+
+
+def names_of(grid: GridReport) -> list[str]:
+    return [row.name for row in grid.rows if not row.baseline]
+
+
+def test_a_recalibrated_model_is_another_row_of_the_column_of_the_model_as_it_was_trained() -> None:
+    data, plain = new_ones(), model()
+    models = [plain, plain.recalibrate(lab()), plain.recalibrate(lab(seed=8)), plain.recalibrate(lab(), threshold=0.3)]
+    grid = GridReport([each.evaluate(data) for each in models])
+    assert len(grid.columns) == 1
+    assert "4 pipelines on 1 data set" in str(grid)
+    assert "in other folds" not in str(grid)
+    named = [name.partition(", recalibrated on 30 antibodies of lab.csv") for name in names_of(grid)]
+    assert len(set(named)) == 4
+    assert {start for start, _, _ in named} == {plain.evaluate(data).pipeline}
+    assert sum(not middle for _, middle, _ in named) == 1
+    scored = [report.scored for report in grid.columns[0].reports.values()]
+    assert scored == [report.scored for report in grid.reports], "each report has a row of its own"
+    pairs = {(each.one, each.other) for each in grid.comparisons[grid.columns[0].title]}
+    assert len({pair for pair in pairs if "recalibrated" in pair[0] and "recalibrated" in pair[1]}) == 3
+    pipelines = {row["pipeline"] for row in grid.to_dict()["table"] if not row["baseline"]}
+    assert pipelines == set(names_of(grid))
+    assert models[1].evaluate(data).title.endswith(", recalibrated on 30 antibodies of lab.csv")
+
+
+def test_models_of_other_training_antibodies_have_rows_and_baselines_of_their_own(tmp_path: Path) -> None:
+    data, few = new_ones(), Trainer(CHARGES, LOGREG).fit(antibodies(50, seed=5, source="few.csv"))
+    models = [model(), model(seed=1), Predictor.load(few.save(tmp_path / "few"))]
+    reports = [each.evaluate(data) for each in models]
+    grid = GridReport([cross_validated(), *reports])
+    assert [column.title for column in grid.columns] == ["made up, cross-validation", "new.csv, test"]
+    plain = reports[0].pipeline
+    first, second, third = (row for row in grid.columns[1].reports)
+    assert third.name == f"{plain}, trained on 50 antibodies of few.csv"
+    assert first.name == f"{plain}, trained on 60 antibodies of made up ({antibodies().digest[:8]})"
+    assert second.name.endswith(f"({antibodies(seed=1).digest[:8]})")
+    assert next(iter(grid.columns[0].reports)).name == plain
+    for row, report in grid.columns[1].reports.items():
+        found = {
+            other.name.split(",")[0]: grid.columns[1].cells[other]
+            for other in grid.rows
+            if other.training == row.training and other.baseline
+        }
+        for name, scored in report.baselines.found.items():
+            own = found[report.baseline_title(name)]
+            assert own.scores == scored.scores, "a baseline is fitted on the training antibodies of its pipeline"
+    for verdict in grid.verdicts:
+        assert verdict.baseline is not None
+        assert verdict.baseline.training == verdict.row.training
+    alone = GridReport([cross_validated(), reports[0]])
+    assert names_of(alone) == [plain]
+
+
+def test_the_same_test_twice_is_no_test_in_other_folds() -> None:
+    grid = GridReport([model().evaluate(new_ones()), model().evaluate(new_ones())])
+    assert grid.columns[1].differs.startswith("Pipelines here were scored again, on the antibodies of 'new.csv, test'")
+    cuts = GridReport([model().evaluate(new_ones()), model().evaluate(new_ones(), threshold=0.25)])
+    assert len(cuts.columns) == 1
+    assert names_of(cuts)[1] == f"{names_of(cuts)[0]}, threshold .25"

@@ -156,7 +156,9 @@ class Analysis:
     @property
     def pipeline(self) -> str:
         """Name of the pipeline: model and classifier, with the fields that differ from their defaults."""
-        return names.pipeline(self.spec)
+        again = self.recalibration
+        more = [] if again is None else [names.recalibrated(again.antibodies, again.source)]
+        return ", ".join([names.pipeline(self.spec), *more])
 
     @property
     def design(self) -> str:
