@@ -4,7 +4,8 @@ import hashlib
 import json
 import logging
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -37,6 +38,9 @@ class ResultFolder:
     ----------
     root
         The folder, created with the first result. None keeps results in memory for the life of this object.
+    required
+        False: if the folder cannot be read or written, results are kept in memory after one warning. True raises the
+        OSError.
 
     Examples
     --------
@@ -47,11 +51,14 @@ class ResultFolder:
     1
     """
 
-    def __init__(self, root: Path | None) -> None:
+    def __init__(self, root: Path | None, *, required: bool = True) -> None:
         self.root = root
+        self.required = required
         self.computed = 0
         """Number of computed results."""
         self._results: dict[str, Any] = {}
+        self._unsaid = [True]
+        """Empty after the warning; `pop` lets one thread only print it."""
 
     def once(self, identity: Mapping[str, Any], compute: Callable[[], Any]) -> Any:
         """Return the cached result of this identity; if there is none, compute and cache it.
@@ -66,15 +73,32 @@ class ResultFolder:
         key = digest(identity)
         if key not in self._results:
             path = None if self.root is None else self.root / f"{key}.json"
-            text = None if path is None else _read(path)
+            text = None
+            if path is not None:
+                with self._attempted():
+                    text = _read(path)
             if text is None:
                 text = json.dumps(compute(), allow_nan=False)
                 self.computed += 1
-                if path is not None:
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    write(path, f"{_sha256(text)}\n{text}\n".encode())
+                if path is not None and (self.required or self._unsaid):
+                    with self._attempted():
+                        path.parent.mkdir(parents=True, exist_ok=True)
+                        write(path, f"{_sha256(text)}\n{text}\n".encode())
             self._results[key] = json.loads(text)
         return self._results[key]
+
+    @contextmanager
+    def _attempted(self) -> Iterator[None]:
+        """Warn once of an OSError if the folder is not required."""
+        try:
+            yield
+        except OSError as error:
+            if self.required:
+                raise
+            with suppress(IndexError):
+                self._unsaid.pop()
+                reason = error.strerror or error
+                logger.warning("finished results cannot be kept in %s, and the run goes on: %s", self.root, reason)
 
 
 def digest(identity: Mapping[str, Any]) -> str:
