@@ -5,7 +5,8 @@ import json
 import logging
 import platform
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -48,6 +49,9 @@ class ResultFolder:
     ----------
     root
         The folder, created with the first result. None keeps results in memory for the life of this object.
+    required
+        False: if the folder cannot be read or written, results are kept in memory after one warning. True raises the
+        OSError.
 
     Examples
     --------
@@ -58,11 +62,14 @@ class ResultFolder:
     1
     """
 
-    def __init__(self, root: Path | None) -> None:
+    def __init__(self, root: Path | None, *, required: bool = True) -> None:
         self.root = root
+        self.required = required
         self.computed = 0
         """Number of computed results."""
         self._results: dict[str, Any] = {}
+        self._unsaid = [True]
+        """Empty after the warning; `pop` lets one thread only print it."""
 
     def once(self, identity: Mapping[str, Any], compute: Callable[[], Any], valid: Valid | None = None) -> Any:
         """Return the cached result of this identity; if there is none, compute and cache it.
@@ -79,15 +86,32 @@ class ResultFolder:
         key = digest(identity)
         if key not in self._results:
             path = None if self.root is None else self.root / f"{key}.json"
-            value = _ABSENT if path is None else _read(path, valid)
+            value = _ABSENT
+            if path is not None:
+                with self._attempted():
+                    value = _read(path, valid)
             if value is _ABSENT:
                 text = json.dumps(compute(), allow_nan=False)
                 self.computed += 1
                 value = json.loads(text)
-                if path is not None:
-                    _keep(path, text)
+                if path is not None and (self.required or self._unsaid):
+                    with self._attempted():
+                        _keep(path, text)
             self._results[key] = value
         return self._results[key]
+
+    @contextmanager
+    def _attempted(self) -> Iterator[None]:
+        """Warn once of an OSError if the folder is not required."""
+        try:
+            yield
+        except OSError as error:
+            if self.required:
+                raise
+            with suppress(IndexError):
+                self._unsaid.pop()
+                reason = error.strerror or error
+                logger.warning("finished results cannot be kept in %s, and the run goes on: %s", self.root, reason)
 
 
 def digest(identity: Mapping[str, Any]) -> str:

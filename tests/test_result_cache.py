@@ -4,6 +4,8 @@ import hashlib
 import json
 import logging
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from hypothesis import strategies as st
 
 from antibody_esm import result_cache
 from antibody_esm.result_cache import ResultFolder, digest
+from antibody_esm.threads import in_threads
+from test_store_faults import unprivileged
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -122,3 +126,41 @@ def test_a_folder_in_the_place_of_a_result_is_left_alone(tmp_path: Path) -> None
     path.mkdir()
     assert ResultFolder(tmp_path).once({"a": 1}, lambda: [8]) == [8]
     assert path.is_dir()
+
+
+def test_results_that_cannot_be_kept_end_no_run_and_are_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "store.tuning").write_text("a file of that name")
+    folder = ResultFolder(tmp_path / "store.tuning", required=False)
+    with caplog.at_level(logging.WARNING):
+        assert [folder.once({"n": n}, lambda n=n: n) for n in (1, 2, 1)] == [1, 2, 1]
+    assert folder.computed == 2
+    (record,) = caplog.records
+    assert "store.tuning, and the run goes on" in record.message
+    assert (tmp_path / "store.tuning").read_text() == "a file of that name"
+    with pytest.raises(OSError, match="store.tuning"):
+        ResultFolder(tmp_path / "store.tuning").once({"n": 1}, lambda: 1)
+
+
+def test_results_in_a_read_only_folder_are_read(caplog: pytest.LogCaptureFixture) -> None:
+    place = Path(tempfile.mkdtemp())
+    in_threads(lambda n: n, [(1,), (2,)], 4)  # imports its modules while this process may read them
+    try:
+        ResultFolder(place / "results").once({"n": 1}, lambda: 7)
+        for path in (place, place / "results"):
+            path.chmod(0o555)
+        with unprivileged(), caplog.at_level(logging.WARNING):
+            folder = ResultFolder(place / "results", required=False)
+            assert folder.once({"n": 1}, lambda: pytest.fail("computed again")) == 7
+            assert not caplog.records
+            assert in_threads(lambda n: folder.once({"n": n}, lambda: n), [(n,) for n in range(2, 30)], 4) == [
+                *range(2, 30)
+            ]
+            new = ResultFolder(place / "new", required=False)
+            assert new.once({"n": 1}, lambda: 3) == 3
+        assert len(caplog.records) == 2, "once for each folder"
+    finally:
+        place.chmod(0o755)
+        (place / "results").chmod(0o755)
+        shutil.rmtree(place)

@@ -45,15 +45,20 @@ class Kept:
     Parameters
     ----------
     text
-        For the user, without a full stop.
+        For the user, without a full stop; or a function that returns it at the interruption.
     """
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, text: str | Callable[[], str]) -> None:
+        self._text = text
 
-    def become(self, text: str) -> None:
+    @property
+    def text(self) -> str:
+        """The note."""
+        return self._text if isinstance(self._text, str) else self._text()
+
+    def become(self, text: str | Callable[[], str]) -> None:
         """Replace the note."""
-        self.text = text
+        self._text = text
 
 
 @contextmanager
@@ -78,7 +83,8 @@ def reported(kept: str = "") -> Iterator[Kept]:
                 yield state
         _end_output()
     except KeyboardInterrupt as error:
-        complain(f"interrupted{state.text and f'; {state.text}'}")
+        text = state.text
+        complain(f"interrupted{text and f'; {text}'}")
         raise typer.Exit(128 + getattr(error, "number", signal.SIGINT)) from error
     except (AntibodyESMError, OSError, ValueError) as error:
         from pydantic import ValidationError  # which is a ValueError, and takes time to load
