@@ -114,7 +114,7 @@ def save_model(model: FittedModel, folder: Path, *, training: bool) -> str:
         },
         "classifier_sha256": hashlib.sha256(content).hexdigest(),
         "training_sha256": hashlib.sha256(training_bytes).hexdigest(),
-        "data": model.data.to_dict(),
+        "data": (model.data if training else model.data.anonymous()).to_dict(),
         "reading": model.reading.to_dict(),
         "metrics": model.metrics,
         "licences": {name: _licence(name) for name in models_of(model.spec.extractor)},

@@ -1,11 +1,13 @@
 """A fitted model for another laboratory or assay, from few of its antibodies."""
 
+import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from antibody_esm.data.antibodies import read_antibodies
+from antibody_esm.data.antibodies import Inputs, read_antibodies
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.errors import DatasetError
 from antibody_esm.evaluation.recalibration_curve import RecalibrationCurve, recalibration_curve
@@ -13,7 +15,7 @@ from antibody_esm.evaluation.test_set_log import Ledger
 from antibody_esm.evaluation.thresholds import chosen_threshold
 from antibody_esm.model_files import FittedModel
 from antibody_esm.model_input import DROP, ModelInput, advice
-from antibody_esm.trained_on import Recalibration, TrainedOn
+from antibody_esm.trained_on import Recalibration, TrainedOn, sequence_digest
 from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ class Recalibrates(ModelInput):
     spec: "TrainSpec"
     classifier: Any
     data: TrainedOn
+    training: Dataset | None
 
     def fitted(self) -> FittedModel:
         """Return the model in the form in which it is saved."""
@@ -73,8 +76,11 @@ class Recalibrates(ModelInput):
 
         Returns
         -------
-        A model that can be saved. Its manifest, reports and score tables name the antibodies. It has no conformal sets,
-        because out-of-fold scores are of the assay of the training.
+        A model that can be saved. Its manifest, reports and score tables name the antibodies, and the values of columns
+        that were fixed; other values later give a warning. It has no conformal sets, because out-of-fold scores are of
+        the assay of the training.
+
+        A warning counts antibodies that are training antibodies of the model, and those that repeat a sequence.
 
         Raises
         ------
@@ -95,7 +101,7 @@ class Recalibrates(ModelInput):
         read = data.as_read(self.reading, antibodies.texts)
         label = label if len(read) == len(data) else _labels(read, regression=regression)
         trained = fits.as_trained(self.classifier)
-        X = self.features(antibodies.inputs)
+        X = super().features(antibodies.inputs)  # those of an earlier recalibration do not count
         score = (
             np.asarray(trained.predict(X), np.float64)
             if regression
@@ -120,7 +126,12 @@ class Recalibrates(ModelInput):
                 threshold=cut,
                 own_threshold=float(getattr(trained, "threshold_", 0.5)),
             ),
+            self.reading.columns.fixed_values,
+            self._shared(read),
+            frozenset(map(sequence_digest, read.sequences)),
         )
+        for note in _notes(facts):
+            warnings.warn(note, UserWarning, stacklevel=2)
         model = self.fitted()
         again = replace(
             model,
@@ -131,14 +142,49 @@ class Recalibrates(ModelInput):
         )
         return self._of(again, store=self.store, extractor=self.extractor, ledger=Ledger())
 
+    def features(self, inputs: Inputs) -> NDArray[np.float64]:
+        """Return the features ``(n, dim)`` of accepted antibodies; warn if columns are unlike the recalibration's."""
+        other = self._other_columns(inputs.codes)
+        if other:
+            warnings.warn(other, UserWarning, stacklevel=4)
+        return super().features(inputs)
+
+    def _other_columns(self, codes: NDArray[np.float64]) -> str:
+        """Return the note on columns with other values than those fixed in the recalibration; empty if there are none.
+
+        Codes are ``(n, k)``.
+        """
+        facts = self.recalibration
+        if facts is None or not (number := self.reading.columns.unlike(facts.fixed, codes)):
+            return ""
+        return (
+            f"{number:,} of {len(codes):,} antibodies have other values of {', '.join(sorted(facts.fixed))} than the "
+            f"recalibration: the model was {facts}."
+        )
+
+    def _shared(self, data: Dataset) -> int | None:
+        """Return the number of antibodies that are training antibodies; None if these are unknown."""
+        if self.training is None:
+            return None
+        trained = set(self.training.sequences)
+        return sum(sequence in trained for sequence in data.sequences)
+
     def recalibration_notes(self, data: Dataset) -> tuple[str, ...]:
         """Return the notes of a test: the antibodies that the model was recalibrated on; none if it was not."""
         facts = self.recalibration
         if facts is None:
             return ()
-        notes = [f"The model was {facts}. Scores are optimistic if these antibodies are among the tested ones."]
+        tested = facts.tested(data)
         if data.digest == facts.digest:
-            notes = [f"The model was {facts}. These are the tested antibodies, so its scores here are optimistic."]
+            overlap = "These are the tested antibodies, so its scores here are optimistic."
+        elif tested is None:
+            overlap = "Scores are optimistic if these antibodies are among the tested ones, which is unknown."
+        elif tested:
+            overlap = f"{tested:,} of {len(data):,} test antibodies are among these: scores are optimistic."
+        else:
+            overlap = "None of these is among the tested antibodies."
+        codes = self.reading.columns.read(data.columns, len(data)).codes
+        notes = [f"The model was {facts}. {overlap}", *_notes(facts), *filter(None, [self._other_columns(codes)])]
         if isinstance(facts.curve, RecalibrationCurve):
             notes.append(facts.curve.sentence)
         return tuple(notes)
@@ -149,9 +195,27 @@ class Recalibrates(ModelInput):
         return {} if self.recalibration is None else {"recalibrated": str(self.recalibration)}
 
 
+def _notes(facts: Recalibration) -> list[str]:
+    """Return the notes on training antibodies, and on repeated ones, among those of a recalibration."""
+    notes = []
+    if facts.shared:
+        notes.append(
+            f"{facts.shared:,} of {facts.antibodies:,} antibodies of the recalibration "
+            f"{'is a training antibody' if facts.shared == 1 else 'are training antibodies'} of the model, on which "
+            "its scores are optimistic: so are the recalibration and its curve."
+        )
+    if facts.repeated:
+        notes.append(
+            f"{facts.repeated:,} of {facts.antibodies:,} antibodies of the recalibration "
+            f"{'repeats the sequence of another' if facts.repeated == 1 else 'repeat the sequences of others'}: the "
+            "curve may hold out antibodies that the model was recalibrated on, so it is optimistic."
+        )
+    return notes
+
+
 def _threshold(threshold: "Threshold", assay: str | None, *, regression: bool) -> "Threshold":
     """Return the threshold, or that of the assay. Raises ValueError if there is none such."""
-    number = threshold if isinstance(threshold, int | float) else None
+    number = threshold if isinstance(threshold, int | float) and not isinstance(threshold, bool) else None
     if threshold not in (None, "balanced_accuracy") and number is None:
         raise ValueError(f"a threshold is a probability, None or 'balanced_accuracy', not {threshold!r}")
     cut = chosen_threshold(number, assay)

@@ -1,9 +1,10 @@
 """Description of a model's training data, which is saved with the model."""
 
+import hashlib
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from antibody_esm.data.dataset import Dataset
@@ -32,6 +33,23 @@ class Recalibration:
     """Name of the label; None if it has none."""
     curve: RecalibrationCurve | Unknown = field(default_factory=lambda: Unknown("not computed"))
     """Errors by the number of antibodies."""
+    fixed: Mapping[str, str | float | None] = field(default_factory=dict, hash=False)
+    """Values of columns that were fixed for all antibodies, see `Predictor.with_columns`."""
+    shared: int | None = None
+    """Number of antibodies that are training antibodies of the model; None if that is unknown."""
+    sequences: frozenset[str] | None = field(default=None, compare=False, repr=False)
+    """`sequence_digest` of each antibody; None in a model that was saved without its training antibodies."""
+
+    @property
+    def repeated(self) -> int:
+        """Number of antibodies whose sequence another one has; 0 if that is unknown."""
+        return 0 if self.sequences is None else self.antibodies - len(self.sequences)
+
+    def tested(self, data: Dataset) -> int | None:
+        """Return the number of antibodies of a test set that the model was recalibrated on; None if unknown."""
+        if self.sequences is None:
+            return None
+        return sum(sequence_digest(text) in self.sequences for text in data.sequences)
 
     @classmethod
     def from_dict(cls, facts: Any) -> "Recalibration":
@@ -47,20 +65,48 @@ class Recalibration:
             and isinstance(label, str | None)
         ):
             raise TypeError("the recalibration has fields of other types")
+        fixed, shared, sequences = facts.get("fixed", {}), facts.get("shared"), facts.get("sequences")
+        if not (
+            isinstance(fixed, dict)
+            and all(isinstance(value, str | float | None) for value in fixed.values())
+            and isinstance(shared, int | None)
+            and isinstance(sequences, list | None)
+            and all(isinstance(text, str) for text in sequences or ())
+        ):
+            raise TypeError("the recalibration has fields of other types")
         curve = facts["curve"]
         read = Unknown(curve) if isinstance(curve, str) else RecalibrationCurve.from_dict(curve)
-        return cls(*texts, facts["antibodies"], *numbers, threshold, positives, label, read)
+        known = None if sequences is None else frozenset(sequences)
+        return cls(*texts, facts["antibodies"], *numbers, threshold, positives, label, read, fixed, shared, known)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields of a manifest."""
         facts = {each.name: getattr(self, each.name) for each in fields(self)}
         curve = str(self.curve) if isinstance(self.curve, Unknown) else self.curve.to_dict()
-        return {name: fact for name, fact in facts.items() if fact is not None} | {"curve": curve}
+        facts |= {"fixed": dict(self.fixed) or None, "curve": curve}
+        facts["sequences"] = None if self.sequences is None else sorted(self.sequences)
+        return {name: fact for name, fact in facts.items() if fact is not None}
 
     def __str__(self) -> str:
         positives = "" if self.positives is None else f" ({self.positives} positive)"
-        label = f", label {self.label}" if self.label else ""
-        return f"recalibrated on {self.antibodies:,} antibodies{positives} of {self.source}{label}"
+        label = f", label {self.label}" if self.label not in (None, "", "label") else ""
+        fixed = ", ".join(f"{name}={_fixed(value)}" for name, value in sorted(self.fixed.items()))
+        fixed = f", with {fixed} for all" if fixed else ""
+        shared = f", {self.shared:,} of them training antibodies of the model" if self.shared else ""
+        return f"recalibrated on {_counted(self.antibodies)}{positives} of {self.source}{label}{fixed}{shared}"
+
+
+def sequence_digest(sequence: str) -> str:
+    """Return the first 16 hexadecimal digits of a sequence's SHA-256."""
+    return hashlib.sha256(sequence.encode()).hexdigest()[:16]
+
+
+def _counted(antibodies: int) -> str:
+    return f"{antibodies:,} antibod{'y' if antibodies == 1 else 'ies'}"
+
+
+def _fixed(value: str | float | None) -> str:
+    return "missing" if value is None else f"{value:g}" if isinstance(value, float) else value
 
 
 @dataclass(frozen=True)
@@ -172,6 +218,12 @@ class TrainedOn:
             **{name: fact for name, fact in facts.items() if fact is not None},
             **({} if self.recalibration is None else {"recalibration": self.recalibration.to_dict()}),
         }
+
+    def anonymous(self) -> "TrainedOn":
+        """Return the description without digests of sequences."""
+        if self.recalibration is None:
+            return self
+        return replace(self, recalibration=replace(self.recalibration, sequences=None))
 
     def __getitem__(self, name: str) -> Any:
         """Return a field by its name, like the earlier dictionary, with a DeprecationWarning."""

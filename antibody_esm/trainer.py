@@ -27,7 +27,7 @@ from antibody_esm.features.sources import AnyExtractor, Ensemble, load
 from antibody_esm.model_files import NOT_FITTED
 from antibody_esm.model_input import features, with_widths
 from antibody_esm.predictor import Predictor
-from antibody_esm.reports.learning_curve import LearningCurve, learning_curve_of
+from antibody_esm.reports.learning_curve import LearningCurve, check_numbers, learning_curve_of
 from antibody_esm.reports.notes import UNCHECKED
 from antibody_esm.reports.report import Report, cross_validation_report
 from antibody_esm.same_vectors import SameVectors as SameVectors
@@ -228,8 +228,10 @@ class Trainer:
         DatasetError
             As `cross_validate` does; or if there are too few antibodies, or units, for training sets of three sizes.
         ValueError
-            If the pipeline is tuned: the choice would have to be made anew in every training set.
+            If the pipeline is tuned: the choice would have to be made anew in every training set; or if `more` is
+            negative, or there is no draw.
         """
+        check_numbers(more, draws)
         if self.spec.tune is not None:
             raise ValueError("a tuned pipeline has no learning curve; name its choice, without tune")
         return learning_curve_of(self.same_vectors(data, check=check), more, draws)

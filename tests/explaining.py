@@ -1,5 +1,7 @@
 """Small models that tests of several modules explain."""
 
+from typing import Literal
+
 import numpy as np
 
 from antibody_esm import Dataset, DecisionSpec, Predictor, Trainer, presets
@@ -18,7 +20,11 @@ NUMBERED = [HEAVY[:100] + random_chain(6) + HEAVY[106:] for _ in range(24)]
 
 
 def trained(
-    extractor: AnyExtractorSpec, classifier: str | EstimatorSpec, *, paired: bool = False, decision: bool = False
+    extractor: AnyExtractorSpec,
+    classifier: str | EstimatorSpec,
+    *,
+    paired: bool = False,
+    calibration: Literal["sigmoid", "isotonic"] | None = None,
 ) -> Predictor:
     chosen = presets.classifier(classifier)
     regions = any(getattr(one, "region", "all") != "all" for one in getattr(extractor, "members", (extractor,)))
@@ -34,5 +40,5 @@ def trained(
         label=label,
         chain="paired" if paired else "heavy",
     )
-    spec = DecisionSpec(calibration="sigmoid") if decision else None
+    spec = DecisionSpec(calibration=calibration)
     return Trainer(extractor, chosen, decision=spec).fit(data, uncertainty=False, check=regions)

@@ -149,12 +149,21 @@ def test_residues_that_are_cut_off_contribute_nothing(model: Callable[..., Predi
     assert found.contributions.sum() + found.intercept == pytest.approx(said(predictor, "EVQLVESGG"), abs=1e-5)
 
 
-def test_of_calibrated_probabilities_the_score_before_is_explained(tiny: ExtractorSpec) -> None:
-    predictor = trained(tiny, "logreg", decision=True)
+def test_a_sigmoid_calibration_is_part_of_the_score(tiny: ExtractorSpec) -> None:
+    predictor = trained(tiny, "logreg", calibration="sigmoid")
+    found = residue_contributions(predictor, "EVQLVESGG")
+    assert found.contributions.sum() + found.intercept == pytest.approx(found.score, abs=1e-5)
+    assert found.score == pytest.approx(said(predictor, "EVQLVESGG"), abs=1e-6)
+
+
+def test_before_an_isotonic_calibration_the_score_is_explained_and_says_so(tiny: ExtractorSpec) -> None:
+    predictor = trained(tiny, "logreg", calibration="isotonic")
     found = residue_contributions(predictor, "EVQLVESGG")
     inner = predictor.classifier.classifier_
     X = predictor.extractor.embed(["EVQLVESGG"]).astype(float)
     assert found.contributions.sum() + found.intercept == pytest.approx(float(inner.decision_function(X)[0]), abs=1e-5)
+    assert found.unit == "raw_logit"
+    assert "log-odds before calibration" in str(found)
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,7 @@ def test_poisoned_labels_of_held_out_rows_change_no_model() -> None:
 def test_the_same_fits_beside_each_other_have_no_lead_and_do_not_cross() -> None:
     model = Candidate(X[:, 1:], LogisticRegression())
     curve = measured(model, {"twin": model})
+    assert str(curve.crossing).startswith("they are equal from ")
     assert not isinstance(curve.baseline, Unknown)
     assert np.array_equal(curve.baseline.by_draw, curve.line.by_draw)
     assert (curve.lead().low, curve.lead().high) == (0, 0)
@@ -186,6 +187,45 @@ def test_a_report_shows_a_curve_of_its_own_and_refuses_another(tmp_path: Path) -
         Trainer(CHARGES, "knn", FOLDS).cross_validate(data).with_curve(curve_of())
 
 
+def test_a_report_refuses_a_curve_of_another_unit_or_of_components() -> None:
+    data = grouped()
+    report = Trainer(CHARGES, LOGREG, FOLDS).cross_validate(data)
+    group = SplitSpec(by="group", folds=4)
+    with pytest.raises(ValueError, match="by group, the report by antibody"):
+        report.with_curve(Trainer(CHARGES, LOGREG, group).learning_curve(data, draws=3))
+    with pytest.raises(ValueError, match="learning curve is of .*1 principal components"):
+        report.with_curve(Trainer(CHARGES, LOGREG, FOLDS, pca=1).learning_curve(data, draws=3))
+
+
+def test_repeated_antibodies_are_counted_in_a_curve() -> None:
+    once = grouped()
+    twice = Dataset(
+        [f"b{i}" for i in range(144)], [*once.sequences, *once.sequences], label=np.tile(np.asarray(once.label), 2)
+    )
+    curve = Trainer(CHARGES, LOGREG, FOLDS).learning_curve(twice, draws=3)
+    assert "72 exact duplicates of 72 sequences" in " ".join(str(curve).split())
+    assert any("72 exact duplicates" in note for note in curve.to_dict()["notes"])
+    assert "duplicate" not in str(curve_of())
+
+
+def test_numbers_of_no_sense_are_refused_before_any_work() -> None:
+    trainer = Trainer(CHARGES, LOGREG, FOLDS)
+    with pytest.raises(ValueError, match="more is a number"):
+        trainer.learning_curve(antibodies(80), more=-5)
+    with pytest.raises(ValueError, match="draws is a number"):
+        trainer.learning_curve(antibodies(80), draws=0)
+
+
+def test_a_fit_below_the_last_score_says_that_it_is_a_fit() -> None:
+    curve = curve_of()
+    line = replace(curve.line, resampled=curve.line.resampled + 0.01 * (np.arange(len(curve.sizes)) + 1))
+    below = " ".join(str(replace(curve, line=line)).split())
+    at = curve.at(int(curve.sizes[-1])).estimate
+    assert f"the fit has {at:.3f}".replace("0.", ".") in below
+    above = replace(curve.line, resampled=curve.line.resampled - 0.2)
+    assert "read from a fit" not in " ".join(str(replace(curve, line=above)).split())
+
+
 def grouped(**changes: Any) -> Dataset:
     heavy = mutants(HEAVY, 72, 9)
     label = np.array([(each.count("K") + each.count("R")) % 2 for each in heavy])
@@ -275,6 +315,38 @@ def test_the_command_writes_what_python_gives(tmp_path: Path, monkeypatch: pytes
     assert "Traceback" not in refused.output
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "reason"),
+    [
+        (["--label", "K"], 1, "error: t.csv: column K: a classifier needs the labels 0 and 1"),
+        (["--label", "rare", "--folds", "5"], 1, "t.csv: column rare: 5 folds need at least 5 antibodies"),
+        (["--label", "rare", "--folds", "5"], 1, "Set --folds lower"),
+        (["--label", "even", "--identity", "0.8"], 2, "error: --identity requires --by identity\n"),
+        (["--label", "even", "--by", "family", "--folds", "3"], 2, "--by family uses the folds of the data, not --fol"),
+        (["--label", "even", "--by", "group"], 1, "--by group needs groups, and this data set has none; name their"),
+        (["--label", "even", "--by", "group"], 1, "column with --groups"),
+        (["--label", "even", "--by", "fold"], 1, "use --by family"),
+        (["--label", "even", "--by", "clone"], 2, "(given: clone)"),
+    ],
+)
+def test_errors_of_the_command_name_its_options_and_the_column(
+    words: list[str], code: int, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = grouped()
+    table = data.to_frame()[["id", "heavy"]].assign(
+        K=[each.count("K") * 1.5 for each in data.sequences],
+        even=[i % 2 for i in range(72)],
+        rare=[int(i < 4) for i in range(72)],
+    )
+    table.to_csv("t.csv", index=False)
+    refused = CliRunner().invoke(app.app, ["curve", "t.csv", "--model", "descriptors", *words])
+    assert refused.exit_code == code
+    assert reason in refused.stderr
+    assert "Traceback" not in refused.output
+    assert "split." not in refused.stderr
+
+
 @pytest.mark.parametrize("several", [False, True])
 def test_a_run_adds_curves_to_its_report_if_asked(
     several: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -300,6 +372,43 @@ def test_a_run_adds_curves_to_its_report_if_asked(
     assert all(curve["metric"] == "spearman" for curve in curves)
     assert Path("out/report.html").read_text().count("<h2>Learning curve") == len(curves)
     assert yaml.safe_load(Path("out/config.yaml").read_text())["curve"] is True
+
+
+def test_a_run_without_a_curve_keeps_everything_else_and_gives_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = grouped()
+    few = [float(each.count("K")) + 0.1 * i if i < 15 else np.nan for i, each in enumerate(data.sequences)]
+    many = [each.count("D") + 0.1 * i % 5 for i, each in enumerate(data.sequences)]
+    data.to_frame()[["id", "heavy"]].assign(HIC=few, Tm2=many).to_csv("t.csv", index=False)
+    words = ["data=t.csv", "model=descriptors", "classifier=ridge", "classifier.alpha=10", "split.folds=3"]
+    words += ["curve=true", "store=null", "random_seeds=0"]
+    several = "data.label=[HIC,Tm2]"
+    for number, (label, more, reason) in enumerate(
+        (
+            ("data.label=HIC", [], "needs training sets"),
+            (several, [], "needs training sets"),
+            ("data.label=Tm2", ["tune.grid={classifier.alpha:[1,10]}"], "tuned pipeline"),
+        )
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            done = CliRunner().invoke(train.app, [*words, label, *more, f"output=out{number}"])
+        assert done.exit_code == 0, done.output
+        assert f"warning: there is no learning curve{' of HIC' if label == several else ''}: " in done.stderr
+        assert reason in done.stderr
+        metrics = json.loads(Path(f"out{number}/metrics.json").read_text())
+        single = metrics["targets"]["HIC"] if label == several else metrics
+        assert single["learning_curve"] is None
+        assert reason in single["without_learning_curve"]
+        if label == several:
+            assert metrics["targets"]["Tm2"]["learning_curve"]["metric"] == "spearman"
+        else:
+            assert "There is no learning curve: " in done.stdout
+            assert Path(f"out{number}/model/manifest.json").exists()
+        assert "There is no learning curve: " in Path(f"out{number}/report.html").read_text()
+        assert reason in Path(f"out{number}/train.log").read_text()
 
 
 def test_labels_of_a_panel_have_a_curve_each() -> None:

@@ -1,12 +1,14 @@
 """Recalibration: the order of antibodies stays, test labels reach no fit, and every door knows of it."""
 
 import json
+import re
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,7 @@ from antibody_esm import (
     Dataset,
     DatasetError,
     DecisionSpec,
+    ExtractorSpec,
     Panel,
     Predictor,
     StoreError,
@@ -27,7 +30,7 @@ from antibody_esm import (
     mutational_scan,
     residue_contributions,
 )
-from antibody_esm.cli import web
+from antibody_esm.cli import web, web_profile
 from antibody_esm.cli.app import app
 from antibody_esm.evaluation.recalibration_curve import RecalibrationCurve, recalibration_curve
 from antibody_esm.evaluation.scaling import Scaling, fit_scaling, threshold_of
@@ -104,7 +107,7 @@ def test_the_curve_reads_no_label_of_a_held_out_antibody_before_its_error(monkey
         fitted.append(set(score))
         return fit_scaling(score, label, continuous=continuous)
 
-    monkeypatch.setattr("antibody_esm.evaluation.recalibration.fit_scaling", recorded)
+    monkeypatch.setattr("antibody_esm.evaluation.recalibration_curve.fit_scaling", recorded)
     score = np.arange(60.0)
     curve = recalibration_curve(score, (score > 40).astype(int))
     assert isinstance(curve, RecalibrationCurve)
@@ -196,9 +199,129 @@ def test_every_door_has_the_recalibrated_numbers(name: str, tmp_path: Path, caps
     assert any("These are the tested antibodies" in note for note in own.remarks)
     scan = mutational_scan(again, VH[60], [50], plausibility=False)
     assert scan.prediction == pytest.approx(after[0])
-    shares, unchanged = (residue_contributions(each, VH[60]) for each in (again, base))
-    assert shares.score == pytest.approx(after[0] if continuous else unchanged.score)
+    logit_of: Callable[[Any], Any] = lambda p: p if continuous or name == "votes" else np.log(p / (1 - p))  # noqa: E731
+    shares = residue_contributions(again, VH[60])
+    assert shares.score == pytest.approx(logit_of(after[0]))
+    assert scan.score == pytest.approx(logit_of(after[0]))
+    mutants_of = scan.to_frame()
+    predicted = mutants_of["value" if continuous else "probability"].to_numpy()
+    np.testing.assert_allclose(mutants_of["change"], logit_of(predicted) - scan.score, atol=1e-9)
     assert "recalibrated" in web._about(again)
+
+
+@pytest.mark.parametrize("calibration", [None, "sigmoid"])
+def test_contributions_of_a_recalibrated_classifier_sum_to_the_recalibrated_log_odds(
+    calibration: Literal["sigmoid"] | None, checkpoints: dict[str, Path]
+) -> None:
+    spec = ExtractorSpec(model=str(checkpoints["esm"]))
+    base = Trainer(spec, "logreg", decision=DecisionSpec(calibration=calibration)).fit(antibodies(0, 60))
+    again = base.recalibrate(other().subset(range(30)))
+    before, after = (residue_contributions(each, VH[70]) for each in (base, again))
+    right = again.predict_proba([VH[70]])[0, 1]
+    assert after.method == "exact"
+    assert after.intercept is not None
+    assert after.intercept + after.contributions.sum() == pytest.approx(np.log(right / (1 - right)), abs=1e-4)
+    slope = again.classifier.slope
+    assert abs(slope - 1) > 0.01
+    np.testing.assert_allclose(after.contributions, slope * before.contributions, atol=1e-6)
+
+
+def test_training_antibodies_of_the_model_in_a_recalibration_are_counted() -> None:
+    base = model()
+    trained = antibodies(0, 60)
+    mixed = replace(
+        other(), heavy=[*VH[:20], *VH[80:120]], label=np.concatenate([trained.binary_labels()[:20], np.zeros(40)])
+    )
+    with pytest.warns(UserWarning, match="20 of 60 antibodies of the recalibration are training antibodies"):
+        again = base.recalibrate(mixed)
+    assert again.recalibration is not None
+    assert again.recalibration.shared == 20
+    assert "20 of them training antibodies of the model" in str(again.recalibration)
+    assert any("20 of 60 antibodies of the recalibration are training" in x for x in again.evaluate(other()).remarks)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clean = base.recalibrate(other().subset(range(30))).recalibration
+    assert clean is not None
+    assert clean.shared == 0
+    assert "training" not in str(clean)
+
+
+def test_test_antibodies_of_a_recalibration_are_counted_by_sequence(tmp_path: Path) -> None:
+    data = other()
+    again = model().recalibrate(data.subset(range(30)))
+    part, rest = data.subset(range(20, 60)), data.subset(range(30, 60))
+    for training, expected in ((None, "10 of 40"), (True, "10 of 40"), (False, "which is unknown")):
+        loaded = again if training is None else Predictor.load(again.save(tmp_path / f"{training}", training=training))
+        assert any(expected in note for note in loaded.evaluate(part).remarks)
+        none = "None of these" if training is not False else "which is unknown"
+        assert any(none in note for note in loaded.evaluate(rest).remarks)
+    written = (tmp_path / "False/manifest.json").read_text()
+    assert again.recalibration is not None
+    assert again.recalibration.sequences
+    assert not any(digest in written for digest in again.recalibration.sequences)
+
+
+def test_repeated_antibodies_of_a_recalibration_are_counted() -> None:
+    once = other().subset(range(30))
+    label = np.tile(np.asarray(once.label, np.float64), 2)
+    data = Dataset([f"b{i}" for i in range(60)], [*VH[60:90], *VH[60:90]], label=label)
+    with pytest.warns(UserWarning, match="30 of 60 antibodies of the recalibration repeat"):
+        again = model().recalibrate(data)
+    assert again.recalibration is not None
+    assert again.recalibration.repeated == 30
+
+
+def test_a_recalibration_with_fixed_columns_is_of_their_values(tmp_path: Path) -> None:
+    def with_columns(data: Dataset, start: int) -> Dataset:
+        isotype = tuple(["IgG1", "IgG4"][(start + i) % 3 == 0] for i in range(len(data)))
+        return replace(data, columns={"ph": (np.arange(len(data)) + start) % 5 / 1.0, "isotype": isotype})
+
+    base = Trainer(CHARGES, LOGREG).fit(with_columns(antibodies(0, 60), 0), uncertainty=False)
+    three = base.with_columns({"ph": 3, "isotype": "IgG1"}).recalibrate(other())
+    assert three.recalibration is not None
+    assert three.recalibration.fixed == {"ph": 3.0, "isotype": "IgG1"}
+    assert "with isotype=IgG1, ph=3 for all" in str(three.recalibration)
+    loaded = Predictor.load(three.save(tmp_path / "m"))
+    assert loaded.recalibration == three.recalibration
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        three.predict(VH[:3])
+        loaded.with_columns({"ph": "3.0", "isotype": "IgG1"}).predict(VH[:3])
+        loaded.with_columns({"ph": 0, "isotype": "IgG4"}).recalibrate(other())
+    for each in (three.with_columns({"ph": 0}), loaded.with_columns({"ph": 3, "isotype": "IgG4"})):
+        with pytest.warns(UserWarning, match="3 of 3 antibodies have other values of isotype, ph than the recalib"):
+            each.predict(VH[:3])
+    rows = with_columns(other(), 60)
+    with pytest.warns(UserWarning, match="of 60 antibodies have other values"):
+        report = loaded.evaluate(rows)
+    assert any("other values of isotype, ph" in note for note in report.remarks)
+    read = base.recalibrate(rows)
+    assert read.recalibration is not None
+    assert not read.recalibration.fixed
+
+
+def test_the_table_of_one_class_has_its_columns_apart() -> None:
+    generator = np.random.default_rng(0)
+    curve = recalibration_curve(generator.normal(size=40) * 2, np.zeros(40, int))
+    assert isinstance(curve, RecalibrationCurve)
+    head, *rows = str(curve).splitlines()[: len(curve.sizes) + 1]
+    starts = [head.index(name) for name in ("log loss", "Brier score", "balanced", "constant")]
+    for row in rows:
+        assert "undefined" in row
+        assert len(row) <= 80
+        assert all(row[start - 1] == " " and row[start] != " " for start in starts)
+    long = generator.normal(size=90) * 5e5
+    wide = str(recalibration_curve(long, long + generator.normal(size=90) * 1e4, continuous=True))
+    assert all("][" not in line and not re.search(r"\]\S", line) for line in wide.splitlines()[:6])
+
+
+def test_one_antibody_and_an_unnamed_label_are_worded() -> None:
+    alone = model().recalibrate(other().subset([0])).recalibration
+    assert alone is not None
+    assert "recalibrated on 1 antibody (" in str(alone)
+    assert "1 antibody is too few" in str(alone.curve)
+    assert "label label" not in str(replace(alone, label="label"))
+    assert ", label PSR" in str(replace(alone, label="PSR"))
 
 
 def test_a_second_recalibration_begins_from_the_model_as_it_was_trained() -> None:
@@ -230,6 +353,7 @@ def test_thresholds_are_learnt_passed_or_those_of_an_assay() -> None:
         (replace(other(), label=None), {}, DatasetError, "needs labels"),
         (other(continuous=True), {}, DatasetError, "labels 0 and 1"),
         (other(), {"threshold": 2.0}, ValueError, "from 0 to 1"),
+        (other(), {"threshold": True}, ValueError, "not True"),
         (other(), {"threshold": "mcc"}, ValueError, "balanced_accuracy"),
         (other(), {"assay": "hic"}, ValueError, "unknown assay"),
     ],
@@ -253,6 +377,21 @@ def test_a_panel_takes_a_recalibrated_model(tmp_path: Path) -> None:
     assert loaded["other"].recalibration == panel["other"].recalibration
 
 
+def test_a_panel_says_at_every_door_that_a_model_was_recalibrated() -> None:
+    charge = other(continuous=True)
+    values = np.asarray(charge.label, np.float64)
+    data = Dataset(charge.ids, VH[60:], measurements={"HIC": values, "Tm2": values}, targets=("HIC", "Tm2"))
+    once = model("ridge", None, True)
+    again = once.recalibrate(charge.subset(range(30)))
+    panel = Panel({"HIC": once, "Tm2": again})
+    grid = panel.evaluate(data, random_seeds=0)
+    printed = " ".join(str(grid).split())
+    assert printed.count(f"The model was {again.recalibration}") == 1
+    assert "30 of 60 test antibodies are among these" in printed
+    assert f"Tm2 was {again.recalibration}." in web_profile._about(panel)
+    assert "HIC was" not in web_profile._about(panel)
+
+
 def test_a_manifest_or_classifier_that_was_changed_is_refused(tmp_path: Path) -> None:
     again = model().recalibrate(other())
     again.save(tmp_path / "m")
@@ -274,7 +413,7 @@ def test_the_command_saves_what_python_gives_and_says_if_it_helps(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     model().save("model")
-    other().to_frame()[["id", "heavy", "label"]].to_csv("lab.csv", index=False)
+    other().to_frame()[["id", "heavy", "label"]].assign(value=CHARGE[60:] + 0.5).to_csv("lab.csv", index=False)
     run = CliRunner().invoke
     done = run(app, ["recalibrate", "lab.csv", "-m", "model", "-o", "new", "--label", "label"])
     assert done.exit_code == 0, done.output
@@ -287,6 +426,8 @@ def test_the_command_saves_what_python_gives_and_says_if_it_helps(
     for words, reason in (
         (["-o", "model"], "would replace"),
         (["-o", "new2", "--threshold", "low"], "balanced_accuracy, none"),
+        (["-o", "new2", "--label", "value"], "lab.csv: column value: a classifier is recalibrated on the labels 0"),
+        (["-o", "new2", "--label", "label", "--assay", "hic"], "or pass --threshold"),
     ):
         refused = run(app, ["recalibrate", "lab.csv", "-m", "model", *words])
         assert refused.exit_code != 0

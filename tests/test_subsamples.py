@@ -83,10 +83,12 @@ def test_one_antibody_left_out_becomes_a_fifth_since_one_has_no_correlation() ->
         ("antibody", None, np.arange(22) % 2, "22 antibodies"),
         ("antibody", None, np.arange(120) < 9, "9 of class 1"),
         ("family", np.arange(90) % 3, np.arange(90) // 3 % 2, "3 units of split.by=family"),
+        ("family", np.repeat([0, 1, 2], [60, 40, 20]), np.arange(120) % 2, "3 units of split.by=family give 2"),
+        ("group", np.repeat([0, 1, 2], [60, 40, 20]), np.arange(120) % 2, "3 units of split.by=group give 2"),
     ],
 )
 def test_too_few_antibodies_or_units_are_refused_with_the_reason(
     by: SplitBy, unit: np.ndarray | None, label: np.ndarray, reason: str
 ) -> None:
     with pytest.raises(DatasetError, match=reason):
-        draws(division(by, unit), label.astype(np.int64))
+        draws(division(by, unit, 3), label.astype(np.int64))

@@ -8,7 +8,7 @@ import typer
 
 from antibody_esm import choices
 from antibody_esm.cli.arguments import check_outputs, check_suffix
-from antibody_esm.cli.errors import optional, reported
+from antibody_esm.cli.errors import named_options, optional, reported
 from antibody_esm.cli.options import HeavyColumn, IdColumn, LayoutName, LightColumn, SheetName
 
 _WRITTEN = (".json", ".html")
@@ -66,7 +66,8 @@ def curve_command(
             check_suffix(path, *_WRITTEN)
         check_outputs(out or (), [data, labels], store=store)
         chosen = {"by": by, "identity": identity, "folds": folds}
-        split = SplitSpec.model_validate({name: value for name, value in chosen.items() if value is not None})
+        with named_options():
+            split = SplitSpec.model_validate({name: value for name, value in chosen.items() if value is not None})
         antibodies = load_dataset(
             data,
             id=id_column,
@@ -85,7 +86,8 @@ def curve_command(
         trainer = Trainer(
             model, classifier, None if by_default else split, store=store, runtime=RuntimeSpec(workers=workers)
         )
-        curve = trainer.learning_curve(antibodies, more=more, draws=draws, check=not no_check)
+        with named_options(data, antibodies.label_name):
+            curve = trainer.learning_curve(antibodies, more=more, draws=draws, check=not no_check)
         lines = []
         for path in sorted(out or (), key=lambda path: path.suffix == ".html"):  # the page last
             with optional(path) if path.suffix == ".html" else nullcontext():

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import select
 import signal
 import sys
@@ -14,7 +15,7 @@ from types import FrameType
 
 import typer
 
-from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
+from antibody_esm.errors import RECOVERABLE, AntibodyESMError, DatasetError, in_one_line
 
 logger = logging.getLogger("antibody_esm")
 
@@ -108,6 +109,60 @@ def optional(path: Path) -> Iterator[None]:
         yield
     except (*RECOVERABLE, OSError) as error:
         logger.warning("%s is missing: %s", path, in_one_line(error))
+
+
+_OPTIONS = (
+    (r"\bidentity requires by='identity'", "--identity requires --by identity"),
+    (
+        r"\bby='(\w+)' uses the folds of the data, and does not allow folds",
+        r"--by \1 uses the folds of the data, not --folds",
+    ),
+    (r"\bsplit\.by=(\w+)", r"--by \1"),
+    (r"\bsplit\.(folds|identity)\b", r"--\1"),
+    (r"\b(threshold|groups|label|labels)=(?=$|[\s,;.)])", r"--\1"),
+    (r"\bcheck=False( \(data\.check=false\))?", "--no-check"),
+    (r"\bdrop=True \(--drop\)", "--drop"),
+)
+"""Patterns of Python's names in messages, and the options of commands in their place."""
+
+
+def in_options(text: str) -> str:
+    """Return a message with options in place of Python's arguments and of fields of specs.
+
+    Examples
+    --------
+    >>> in_options("class 1 has 4. Set split.folds lower, or use split.by=leave_one_out")
+    'class 1 has 4. Set --folds lower, or use --by leave_one_out'
+    """
+    for pattern, option in _OPTIONS:
+        text = re.sub(pattern, option, text)
+    return text
+
+
+@contextmanager
+def named_options(source: str = "", label: str | None = None) -> Iterator[None]:
+    """Let errors name options; those of labels name their file and column.
+
+    Parameters
+    ----------
+    source, label
+        File or public data set, and the column of its labels.
+    """
+    try:
+        yield
+    except ValueError as error:
+        from pydantic import ValidationError
+
+        if isinstance(error, ValidationError):
+            for problem in error.errors():
+                given = "" if isinstance(problem["input"], dict) else f" (given: {problem['input']})"
+                complain(f"error: {in_options(problem['msg'].removeprefix('Value error, '))}{given}")
+            raise typer.Exit(2) from error
+        of_labels = isinstance(error, DatasetError) and error.column == "label" and error.path is None
+        where = f"{source}: " if source and of_labels else ""
+        column = f"column {label}: " if where and label else ""
+        error.args = (f"{where}{column}{in_options(str(error))}",)
+        raise
 
 
 class _Warnings(logging.Handler):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from antibody_esm.cli.arguments import check_folder
-from antibody_esm.cli.errors import reported
+from antibody_esm.cli.errors import named_options, reported
 from antibody_esm.cli.options import HeavyColumn, IdColumn, LayoutName, LightColumn, SheetName
 
 
@@ -68,9 +68,10 @@ def recalibrate_command(
             layout=layout,
             sheet=sheet,
         )
-        again = predictor.recalibrate(
-            antibodies, _threshold(threshold), assay=assay, check=False if no_check else None, drop=drop
-        )
+        with named_options(data, antibodies.label_name):
+            again = predictor.recalibrate(
+                antibodies, _threshold(threshold), assay=assay, check=False if no_check else None, drop=drop
+            )
         saved = again.write(out, training=not without_training)
         facts = again.recalibration
         assert facts is not None  # noqa: S101  since it was recalibrated just now

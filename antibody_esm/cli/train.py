@@ -257,17 +257,21 @@ def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> tuple
 
 
 def _with_curves(reports: "Report | GridReport", trainer: "Trainer", check: bool) -> "Report | GridReport":
-    """Return reports with the learning curve of each label."""
-    from antibody_esm.errors import errors_of_label
+    """Return reports with the learning curve of each label, or the reason why there is none, which is a warning."""
     from antibody_esm.reports.grid import GridReport
+    from antibody_esm.unknown import Unknown
+
+    def shown(report: "Report", name: str) -> "Report":
+        try:
+            return report.with_curve(trainer.learning_curve(report.data, check=check))
+        except RECOVERABLE as error:  # the run is complete without it
+            reason = in_one_line(error)
+            logger.warning("there is no learning curve%s: %s", name, reason)
+            return report.with_curve(Unknown(reason))
 
     if not isinstance(reports, GridReport):
-        return reports.with_curve(trainer.learning_curve(reports.data, check=check))
-    each = []
-    for report in reports.reports:
-        with errors_of_label(str(report.data.label_name)):
-            each.append(report.with_curve(trainer.learning_curve(report.data, check=check)))
-    return GridReport(each)
+        return shown(reports, "")
+    return GridReport([shown(report, f" of {report.data.label_name}") for report in reports.reports])
 
 
 def _facts(run: "Run", digest: str, needed: int, computed: int) -> dict[str, Any]:

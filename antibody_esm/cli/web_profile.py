@@ -114,4 +114,6 @@ def _about(panel: "Panel") -> str:
     both = len(panel.first.reading.chains) == 2
     pair = f", written heavy{BETWEEN}light or in columns heavy and light" if both else ""
     labels = ", ".join(f"{label} ({model.data.antibodies:,} antibodies)" for label, model in panel.items())
-    return f"These models read {reads} sequences{pair}. They were trained on {panel.first.data.source}: {labels}."
+    again = [f" {label} was {model.recalibration}." for label, model in panel.items() if model.recalibration]
+    source = panel.first.data.source
+    return f"These models read {reads} sequences{pair}. They were trained on {source}: {labels}.{''.join(again)}"

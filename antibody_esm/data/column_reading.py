@@ -179,6 +179,22 @@ class ColumnReading:
         return rows
 
     @property
+    def fixed_values(self) -> dict[str, str | float | None]:
+        """The fixed values as they are read: the text of a category, None if it is missing, or a number."""
+        return {
+            column.spec.name: category(value) if column.spec.values == "category" else column.code(value)
+            for column in self.columns
+            for name, value in self.fixed.items()
+            if name == column.spec.name
+        }
+
+    def unlike(self, values: Mapping[str, Any], codes: NDArray[np.float64]) -> int:
+        """Return the number of rows of codes ``(n, k)`` that have other values of some columns than these."""
+        wanted = {place: column for place, column in enumerate(self.columns) if column.spec.name in values}
+        other = [codes[:, place] != column.code(values[column.spec.name]) for place, column in wanted.items()]
+        return int(np.any(other, axis=0).sum()) if other else 0
+
+    @property
     def fixed_text(self) -> str:
         """The fixed values as text, which other values do not have; empty if none is fixed."""
         return repr(sorted((name, repr(value)) for name, value in self.fixed.items())) if self.fixed else ""

@@ -35,6 +35,8 @@ MORE = 96
 _RESAMPLES = 200
 _FARTHEST = 10
 """Largest size at which curves may cross, in multiples of the antibodies there are."""
+_EQUAL = 1e-9
+"""Largest difference of equal curves."""
 _DEFINED = 0.5
 """Share of draws in which the score of a size has to be defined."""
 _UNCLAIMED = "its coverage was measured on one data set (benchmarks/benchmark_learning_curve.py)"
@@ -180,10 +182,12 @@ class MeasuredCurve:
             return Unknown(f"there is no baseline: {self.baseline}")
         grid = np.geomspace(self.sizes[0], _FARTHEST * self.antibodies, 2_000)
         lead = self.line.law(grid)[0] - self.baseline.law(grid)[0]
+        reach = f"from {self.sizes[0]:,} to {_FARTHEST * self.antibodies:,} antibodies"
+        if np.abs(lead).max() < _EQUAL:
+            return Unknown(f"they are equal {reach}")
         changes = np.flatnonzero(np.sign(lead[1:]) * np.sign(lead[:-1]) < 0)
         if not len(changes):
-            ahead = "model" if lead[-1] > 0 else "best baseline"
-            return Unknown(f"the {ahead} is ahead from {self.sizes[0]:,} to {_FARTHEST * self.antibodies:,} antibodies")
+            return Unknown(f"that of the {'model' if lead[-1] > 0 else 'best baseline'} is above {reach}")
         return round(float(grid[changes[-1] + 1]))
 
     @property

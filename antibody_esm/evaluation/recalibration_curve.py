@@ -118,10 +118,10 @@ class RecalibrationCurve:
         lines = ["   n   " + "".join(f"{title:<18}" for title in titles).rstrip()]
         for row, size in enumerate(self.sizes):
             cells = [
-                f"{short(mean, 3)} [{short(low)}, {short(high)}]"
+                f"{short(mean, 3)} [{short(low)}, {short(high)}]" if np.isfinite(mean) else "undefined"
                 for mean, low, high in (values[row] for values in self.scores.values())
             ]
-            lines.append(f"{size:>4}   " + "".join(f"{cell:<18}" for cell in cells).rstrip())
+            lines.append(f"{size:>4}   " + "".join(f"{cell:<17} " for cell in cells).rstrip())
         caption = f"Means on {self.held_out} other antibodies, with 90 % of {self.draws} draws in brackets."
         return "\n".join([*lines, "", caption, *textwrap.wrap(self.sentence, _LINE)])
 
@@ -156,7 +156,8 @@ def recalibration_curve(
     n = len(label)
     sizes = tuple(size for size in sizes if size <= n // 2 and n - size >= _HELD_OUT)
     if len(sizes) < 2:
-        return Unknown(f"{n} antibodies are too few to hold some out: {2 * _HELD_OUT} or more would tell")
+        few = "antibody is" if n == 1 else "antibodies are"
+        return Unknown(f"{n} {few} too few to hold some out: {2 * _HELD_OUT} or more would tell")
     most = sizes[-1]
     results = [
         _draw(score, np.asarray(label), order, sizes, continuous, threshold, own_threshold)

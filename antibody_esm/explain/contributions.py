@@ -36,7 +36,7 @@ class Contributions:
     """Score without any residue: ``intercept + contributions.sum()`` is the score. None if contributions do not sum to
     it."""
     score: float
-    """Score of the antibody: log-odds of class 1, a regressor's value, or the probability of class 1."""
+    """Score of the antibody in `unit`: log-odds of class 1, a regressor's value, or the probability of class 1."""
     method: Method
     unit: Unit
     rounding: float = 0.0
@@ -98,7 +98,9 @@ def residue_contributions(
     term for each residue. Residues outside of the spec's region have 0. A residue's vector depends on its neighbours:
     its term describes the residue in this antibody, and not its effect in another one.
 
-    For calibrated probabilities, the score before calibration is explained; the probabilities rise with it.
+    The score is that of the predicted probability: a sigmoid calibration and a recalibration are part of it. With an
+    isotonic calibration, the score before calibration is explained (`unit` is ``raw_logit``); probabilities rise with
+    it, or stay.
 
     Parameters
     ----------

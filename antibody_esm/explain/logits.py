@@ -6,11 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.classifiers import one_blas_thread
+from antibody_esm.evaluation.scaling import Scaling
 from antibody_esm.predictor import Predictor
 from antibody_esm.specs.estimators import heads_of
 
-Unit = Literal["logit", "value", "probability"]
-"""Log-odds of class 1; a regressor's value, in the unit of the labels; or the probability of class 1."""
+Unit = Literal["logit", "raw_logit", "value", "probability"]
+"""Log-odds of the predicted probability of class 1; log-odds before an isotonic calibration, whose steps are no
+function of log-odds that could be added up; a regressor's value, in the unit of the labels; or the predicted
+probability of class 1."""
 
 _STEPS = ("random_forest", "knn")
 """Classifiers that count votes: their probabilities can be 0 or 1, for which log-odds are infinite."""
@@ -30,14 +33,16 @@ def unit(predictor: Predictor) -> Unit:
     if predictor.spec.is_regression:
         return "value"
     steps = any(head.kind in _STEPS for head in heads_of(predictor.spec.classifier))
-    return "probability" if steps else "logit"
+    if steps:
+        return "probability"
+    return "raw_logit" if _calibration(predictor) == "isotonic" else "logit"
 
 
 def scores(predictor: Predictor, sequences: list[str]) -> NDArray[np.float64]:
     """Return the score ``(n,)`` of each sequence, in `unit`; their vectors come from the predictor's store.
 
-    For a classifier whose probabilities are calibrated or recalibrated, it is the score before that. A regressor's
-    values are those that it predicts.
+    The predicted probability, or value, is a function of it: a sigmoid calibration and a recalibration are part of the
+    score. Only an isotonic calibration, and a recalibration after it, are not.
 
     Raises
     ------
@@ -45,18 +50,44 @@ def scores(predictor: Predictor, sequences: list[str]) -> NDArray[np.float64]:
         As `antibody_esm.embed`.
     """
     X = predictor.features_read(sequences)
-    pipeline = fitted(predictor)
+    kind, pipeline = unit(predictor), fitted(predictor)
     with one_blas_thread():
-        if predictor.spec.is_regression:
+        if kind == "value":
             return np.asarray(predictor.classifier.predict(X), np.float64)
+        if kind == "probability":
+            return np.asarray(predictor.classifier.predict_proba(X), np.float64)[:, 1]
         if hasattr(pipeline, "decision_function"):
-            return np.asarray(pipeline.decision_function(X), np.float64)
-        probability = np.asarray(pipeline.predict_proba(X), np.float64)
-    if unit(predictor) == "probability":
-        return probability[:, 1]
-    least = np.finfo(np.float32).eps  # XGBoost's probabilities are float32
-    clipped = np.clip(probability, least, 1 - least)
-    return np.asarray(np.log(clipped[:, 1] / clipped[:, 0]))
+            output = np.asarray(pipeline.decision_function(X), np.float64)
+        else:
+            output = np.asarray(pipeline.predict_proba(X), np.float64)[:, 1]
+            if _calibration(predictor) != "sigmoid":  # which is a function of the probability here
+                least = np.finfo(np.float32).eps  # XGBoost's probabilities are float32
+                clipped = np.clip(output, least, 1 - least)
+                output = np.log(clipped) - np.log1p(-clipped)
+    return _line(predictor).value(output)
+
+
+def _calibration(predictor: Predictor) -> str | None:
+    """Return the calibration of a classifier's probabilities; None without one."""
+    from antibody_esm.evaluation.recalibration import as_trained
+
+    return getattr(as_trained(predictor.classifier), "calibration", None)
+
+
+def _line(predictor: Predictor) -> Scaling:
+    """Return the line from the output of the fitted pipeline to the score."""
+    from antibody_esm.evaluation.recalibration import as_trained
+
+    line = Scaling()
+    if _calibration(predictor) == "isotonic":
+        return line
+    if _calibration(predictor) == "sigmoid":
+        sigmoid = as_trained(predictor.classifier).calibrator_
+        line = Scaling(-float(sigmoid.a_), -float(sigmoid.b_))
+    if predictor.recalibration is None:
+        return line
+    again = predictor.classifier.scaling
+    return Scaling(again.slope * line.slope, again.intercept + again.slope * line.intercept)
 
 
 def fitted(predictor: Predictor) -> Any:
@@ -75,6 +106,15 @@ def not_linear(predictor: Predictor) -> str | None:
 
 def linear(predictor: Predictor) -> LinearScore | None:
     """Return a model's weights, scaling of features and labels included; None if its score is not linear."""
+    function = _of_pipeline(predictor)
+    if function is None:
+        return None
+    line = _line(predictor)
+    return LinearScore(function.weights * line.slope, line.intercept + line.slope * function.intercept)
+
+
+def _of_pipeline(predictor: Predictor) -> LinearScore | None:
+    """Return the weights of the fitted pipeline."""
     model, heads = fitted(predictor), heads_of(predictor.spec.classifier)
     if not hasattr(model, "heads_"):
         return _of_head(predictor, model, predictor.spec.classifier.kind)
@@ -114,7 +154,4 @@ def _of_head(predictor: Predictor, pipeline: Any, kind: str) -> LinearScore | No
         weights, intercept = weights[:dim], intercept + float(encoded @ weights)
     if labels is not None:
         weights, intercept = weights * labels.scale_[0], intercept * float(labels.scale_[0]) + float(labels.mean_[0])
-    if predictor.spec.is_regression and hasattr(predictor.classifier, "scaling"):
-        scaling = predictor.classifier.scaling
-        weights, intercept = weights * scaling.slope, scaling.intercept + scaling.slope * intercept
     return LinearScore(weights, intercept)

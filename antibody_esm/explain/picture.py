@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from rich.text import Text
 
-UNIT = {"logit": "log-odds", "value": "value", "probability": "probability"}
+UNIT = {"logit": "log-odds", "raw_logit": "log-odds before calibration", "value": "value", "probability": "probability"}
 """Names of units for people."""
 
 _LINE = 50

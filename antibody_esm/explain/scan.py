@@ -59,7 +59,8 @@ class Scan:
 
         Columns: ``mutation`` (as ``R106K``), ``chain``, ``index`` (of the residue in its chain, from 0), ``position``
         (IMGT), ``region``, ``wild_type``, ``mutant``; ``probability`` of class 1, or a regressor's ``value``;
-        ``change`` of the log-odds or value (before calibration), or of the probability if the classifier counts votes;
+        ``change`` of the log-odds of this probability (before an isotonic calibration, see `unit`), of the value, or of
+        the probability if the classifier counts votes;
         ``plausibility``: the logarithm of the mutant residue's probability in the language model, with the position
         hidden, less that of the wild type; ``germline``: True if the mutant residue is the germline's; ``pareto``: see
         `pareto`. The reason for an absent column is in `absent`.

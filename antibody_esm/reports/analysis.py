@@ -91,7 +91,8 @@ class Analysis:
     tuned
         Choices of a tuned pipeline in a cross-validation; None if nothing was tuned.
     curve
-        Learning curve on the same data, see `Report.with_curve`; None if there is none.
+        Learning curve on the same data, or the reason why it could not be computed, see `Report.with_curve`; None if
+        none was wanted.
     model
         Training data and recalibration of the model that was tested; None if it was not kept.
     """
@@ -111,7 +112,7 @@ class Analysis:
     penalties: tuple[float, ...] = ()
     untrained: context.UntrainedBaselines = field(default_factory=dict)
     tuned: Tuned | None = None
-    curve: MeasuredCurve | None = None
+    curve: MeasuredCurve | Unknown | None = None
     model: TrainedOn | None = None
 
     @property

@@ -18,7 +18,7 @@ from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.evaluation.nested import Candidate
 from antibody_esm.evaluation.splits import Division
 from antibody_esm.files import write
-from antibody_esm.reports import elements, figures, names
+from antibody_esm.reports import elements, figures, names, notes
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.context import quick_baselines
 from antibody_esm.reports.elements import Part
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _LINE = 80
 """Width of a terminal."""
 _GRID = 100
+_BELOW = 0.0005
+"""Smallest distance of a fit below the last measured score that a sentence names."""
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -102,6 +104,12 @@ class LearningCurve(MeasuredCurve):
             f"{self.more:,} antibodies more ({then:,} instead of {self.antibodies:,}) are expected to add "
             f"{short(gain.estimate, 3)} {metric} {_ends(gain)}, to {score} ({LEVEL:.0%} intervals)."
         ]
+        measured, fitted = float(self.scores[-1]), self.at(int(self.sizes[-1])).estimate
+        if fitted < measured - _BELOW:
+            words.append(
+                f"The score of {then:,} antibodies is read from a fit to all sizes. At {self.sizes[-1]:,} antibodies "
+                f"the fit has {short(fitted, 3)}, where {short(measured, 3)} was measured."
+            )
         if isinstance(self.baseline, Unknown):
             return [*words, f"There is no baseline: {self.baseline}."]
         lead, title = self.lead(), self.baseline_title
@@ -127,6 +135,7 @@ class LearningCurve(MeasuredCurve):
             "Intervals hold if further antibodies are like these. They come from resamples of the held-out antibodies "
             "and from the shapes that the sizes leave open; their coverage was measured on one data set."
         ]
+        words[:0] = notes.repeated(self.data, self.spec)
         if self.tried:
             words.append(
                 f"The best of {len(self.tried)} baselines was chosen by the same held-out antibodies, at the largest "
@@ -246,19 +255,39 @@ class LearningCurve(MeasuredCurve):
 
 
 def record(report: Analysis) -> dict[str, Any]:
-    """Return the learning curve of a report as plain JSON values, under its name; empty without one."""
+    """Return the learning curve of a report as plain JSON values, or its reason; empty if none was wanted."""
+    if isinstance(report.curve, Unknown):
+        return {"learning_curve": None, "without_learning_curve": str(report.curve)}
     return {"learning_curve": report.curve.to_dict()} if isinstance(report.curve, LearningCurve) else {}
 
 
 def sentences(report: Analysis) -> list[str]:
-    """Return the sentences on the learning curve of a report; none without one."""
+    """Return the sentences on the learning curve of a report, or its reason; none if none was wanted."""
+    if isinstance(report.curve, Unknown):
+        return [_absent(report.curve)]
     return report.curve.sentences if isinstance(report.curve, LearningCurve) else []
 
 
 def sections(grid: GridAnalysis, drawn: Figures) -> list[Part]:
-    """Return the section of each report of a page that has a learning curve."""
-    curves = [report.curve for report in grid.reports if isinstance(report.curve, LearningCurve)]
-    return [section(curve, drawn, named=len(grid.reports) > 1) for curve in curves]
+    """Return the section of each report of a page that has a learning curve, or the reason why it has none."""
+    parts, named = [], len(grid.reports) > 1
+    for report in grid.reports:
+        if isinstance(report.curve, LearningCurve):
+            parts.append(section(report.curve, drawn, named=named))
+        elif isinstance(report.curve, Unknown):
+            parts.append(
+                Part(_heading(report.spec, report.data, named), f"<p>{html.escape(_absent(report.curve))}</p>")
+            )
+    return parts
+
+
+def _absent(reason: Unknown) -> str:
+    return f"There is no learning curve: {reason}."
+
+
+def _heading(spec: TrainSpec, data: Dataset, named: bool) -> str:
+    label = f", {data.label_name}" if data.label_name else ""
+    return "Learning curve" + (f" of {names.pipeline(spec)}: {data.provenance.source}{label}" if named else "")
 
 
 def section(curve: LearningCurve, drawn: Figures, *, named: bool = False) -> Part:
@@ -273,14 +302,12 @@ def section(curve: LearningCurve, drawn: Figures, *, named: bool = False) -> Par
     )
     lines = [("", [f"{size:,}", model, best]) for size, model, best in curve._rows()]
     claim, *others = curve.sentences
-    label = f", {curve.data.label_name}" if curve.data.label_name else ""
-    name = f" of {names.pipeline(curve.spec)}: {curve.data.provenance.source}{label}" if named else ""
     body = (
         f"<p class='lead'>{html.escape(curve.design)}</p><p class='claim'>{elements.sentence(claim)}</p>"
         f"{elements.bullets([*others, *curve.remarks])}{drawn.figures([panel], level=3)}"
         + elements.table(curve._heads(), lines, f"Scores with {LEVEL:.0%} intervals.")
     )
-    return Part(f"Learning curve{name}", body)
+    return Part(_heading(curve.spec, curve.data, named), body)
 
 
 def _draw(ax: "Axes", curve: LearningCurve) -> None:
@@ -338,6 +365,14 @@ def _ends(value: Interval) -> str:
 
 def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
+
+
+def check_numbers(more: int, draws: int) -> None:
+    """Raise ValueError for a negative number of further antibodies, or for no draw."""
+    if more < 0:
+        raise ValueError(f"more is a number of further antibodies, 0 or above, not {more}")
+    if draws < 1:
+        raise ValueError(f"draws is a number of draws, 1 or above, not {draws}")
 
 
 def learning_curve_of(vectors: SameVectors, more: int, draws: int) -> LearningCurve:

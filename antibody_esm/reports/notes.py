@@ -132,6 +132,16 @@ def column_warnings(column: Column) -> tuple[str, ...]:
     return (*overlaps, *relatives, *filter(None, [column.first.few]), *unseen)
 
 
+def of_tests(column: Column) -> list[str]:
+    """Return the notes that tests were made with, such as a recalibration; of several pipelines, with their names."""
+    rows: dict[str, list[str]] = {}
+    for row, report in column.reports.items():
+        for note in [] if report.is_cross_validation else report.notes:
+            rows.setdefault(note, []).append(row.name)
+    every = len(column.reports)
+    return [note if len(found) == every else f"{', '.join(found)}: {note}" for note, found in rows.items()]
+
+
 def _clones_of_part(reports: list[tuple[Row, Analysis]]) -> str:
     """Return the sentences about clonal relatives in other folds, with the second score of each pipeline of a part."""
     first = reports[0][1]

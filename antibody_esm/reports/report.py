@@ -26,6 +26,7 @@ from antibody_esm.reports.learning_curve import LearningCurve
 from antibody_esm.reports.worst_errors import worst_errors
 from antibody_esm.specs import TrainSpec
 from antibody_esm.trained_on import TrainedOn
+from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,17 +106,27 @@ class Report(Analysis):
         """Lines of Python that reproduce the numbers from the data."""
         return reproduction.python(self)
 
-    def with_curve(self, curve: LearningCurve) -> "Report":
-        """Return the report with a learning curve, which text, JSON and page then show.
+    def with_curve(self, curve: LearningCurve | Unknown) -> "Report":
+        """Return the report with a learning curve, or the reason why there is none; text, JSON and page then show it.
 
         Raises
         ------
         ValueError
-            If the curve is of other data or of another pipeline.
+            If the curve is of other data, of another pipeline, or of another unit of the split.
         """
+        if isinstance(curve, Unknown):
+            return replace(self, curve=curve)
         if curve.data.digest != self.data.digest:
             raise ValueError("the learning curve is of other data than the report")
-        if curve.spec.classifier != self.spec.classifier or not names.agree(curve.spec.extractor, self.spec.extractor):
+        mine, other = self.spec.split, curve.spec.split
+        if (mine.by, mine.identity) != (other.by, other.identity):
+            at = f" at {mine.identity:g} and {other.identity:g}" if mine.by == other.by else ""
+            raise ValueError(f"the learning curve keeps units by {other.by}, the report by {mine.by}{at}")
+        if (
+            curve.spec.pca != self.spec.pca
+            or curve.spec.classifier != self.spec.classifier
+            or not names.agree(curve.spec.extractor, self.spec.extractor)
+        ):
             raise ValueError(f"the learning curve is of {names.pipeline(curve.spec)}, the report of {self.pipeline}")
         return replace(self, curve=curve)
 

@@ -155,6 +155,7 @@ def _grid_lines(grid: GridAnalysis, columns: Sequence[Column]) -> list[str]:
     lines.append("")
     for column in columns:
         lines += _paragraphs([f"{column.title}: {column.first.counts}.", *notes.sentences(grid, column)])
+        lines += _paragraphs(notes.of_tests(column))
         lines += _paragraphs(tuning_panel.of_column(column))
         if not column.first.is_cross_validation:
             lines += _paragraphs(notes.unclaimed({metric: column.first.intervals[metric]}))
