@@ -161,7 +161,11 @@ def named_options(source: str = "", label: str | None = None) -> Iterator[None]:
         of_labels = isinstance(error, DatasetError) and error.column == "label" and error.path is None
         where = f"{source}: " if source and of_labels else ""
         column = f"column {label}: " if where and label else ""
-        error.args = (f"{where}{column}{in_options(str(error))}",)
+        text = f"{where}{column}{in_options(str(error))}"
+        if isinstance(error, DatasetError):
+            raise DatasetError(text, column=error.column, rows=error.rows, reasons=error.reasons or None) from error
+        if type(error) is ValueError:
+            raise ValueError(text) from error
         raise
 
 

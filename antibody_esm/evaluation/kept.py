@@ -3,10 +3,9 @@
 A folder of results may be shared. Whoever can write there can change a score, as in a store, but nothing else.
 """
 
-from collections.abc import Callable
 from typing import Any
 
-Valid = Callable[[Any], bool]
+from antibody_esm.result_cache import Valid
 
 
 def fold_scores(folds: int) -> Valid:
