@@ -58,8 +58,10 @@ def applied(overrides: Sequence[str], tree: Mapping[str, Any]) -> dict[str, Any]
         filled["tune"] = {"grid": {}, **defaults}
     for key, value in values:
         _set(filled, key, value)
-    if "classifier.standardize" not in [key for key, _ in values]:
-        filled["classifier"] |= _standardization(chosen["classifier"], filled["extractor"])
+    suited = _standardization(chosen["classifier"], filled["extractor"])
+    filled["classifier"] |= {
+        name: value for name, value in suited.items() if f"classifier.{name}" not in [key for key, _ in values]
+    }
     return filled
 
 
@@ -132,13 +134,13 @@ def _presets(chosen: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _standardization(classifier: str, extractor: Any) -> dict[str, Any]:
-    """Return the field by which a preset suits the features of an extractor; see `presets.classifier`."""
+    """Return the fields by which a preset suits the features of an extractor; see `presets.classifier`."""
     try:
         spec = TypeAdapter[AnyExtractorSpec](AnyExtractorSpec).validate_json(json.dumps(extractor))
     except ValidationError:
         return {}  # `Run.compose` raises the error
     fields = _tree(presets.classifier(classifier, spec))
-    return {name: fields[name] for name in fields if name == "standardize"}
+    return {name: fields[name] for name in fields if name in ("standardize", "heads")}
 
 
 def _tree(spec: Spec) -> dict[str, Any]:

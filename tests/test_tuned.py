@@ -273,6 +273,21 @@ def test_ctrl_c_names_the_folders_that_exist(tmp_path: Path, monkeypatch: pytest
     assert not Path("embeddings").exists()
 
 
+@pytest.mark.parametrize("split", [SplitSpec(by="leave_one_out"), SplitSpec(folds=4, repeats=6)])
+def test_many_folds_are_counted_by_their_choice(split: SplitSpec) -> None:
+    data = NUMBERS.subset(range(24))
+    made = trainer(classifier="ridge", split=split, tune=TuneSpec(grid={"classifier.alpha": (0.01, 100.0)}, folds=2))
+    report = made.cross_validate(data, check=False)
+    text = str(report)
+    heading, _, below = text.partition("Choices on the training antibodies of 24 folds\n")
+    assert heading != text
+    lines = below.partition("\n\n")[0].splitlines()
+    found = {tuple(re.split(r" {2,}", line, maxsplit=1)) for line in lines}
+    counts = of(report).values("classifier.alpha")
+    assert found == {(f"{n} fold{'s' * (n > 1)}", f"classifier.alpha={value}") for value, n in counts.items()}
+    assert sum(counts.values()) == 24
+
+
 STABLE = {
     "stable": (["a"] * 4, "a", "All 4 folds chose pca=1, as do all antibodies together: the choice is stable."),
     "mostly stable": (
