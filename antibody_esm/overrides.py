@@ -44,7 +44,7 @@ def applied(overrides: Sequence[str], tree: Mapping[str, Any]) -> dict[str, Any]
     chosen = dict(_DEFAULT)
     values: list[tuple[str, Any]] = []
     for override in parsed:
-        key, value = _shorthand(override.key_or_group), override.value()
+        key, value = _shorthand(override.key_or_group), _plain(override)
         if key in GROUPS:
             chosen[key] = value
         else:
@@ -58,8 +58,10 @@ def applied(overrides: Sequence[str], tree: Mapping[str, Any]) -> dict[str, Any]
         filled["tune"] = {"grid": {}, **defaults}
     for key, value in values:
         _set(filled, key, value)
-    if "classifier.standardize" not in [key for key, _ in values]:
-        filled["classifier"] |= _standardization(chosen["classifier"], filled["extractor"])
+    suited = _standardization(chosen["classifier"], filled["extractor"])
+    filled["classifier"] |= {
+        name: value for name, value in suited.items() if f"classifier.{name}" not in [key for key, _ in values]
+    }
     return filled
 
 
@@ -97,12 +99,23 @@ def values_of(text: str) -> list[str | None]:
 def _parse(text: str) -> Override:
     try:
         override = OverridesParser.create().parse_override(text)
-    except HydraException as error:
-        problem = f"not key=value ({str(error).splitlines()[0]}); quote a value with special characters: key='...'"
-        raise invalid(text.partition("=")[0], text, problem) from error
+    except (HydraException, RecursionError, ValueError) as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        problem = f"not key=value ({why[:200]}); quote a value with special characters: key='...'"
+        raise invalid(text.partition("=")[0], text[:200], problem) from error
     if override.package is not None or override.type not in (OverrideType.CHANGE, OverrideType.FORCE_ADD):
         raise invalid(override.key_or_group, text, "only key=value is allowed here")
     return override
+
+
+def _plain(override: Override) -> Any:
+    """Return the value of an override, which consists of texts, numbers, lists and mappings."""
+    value = override.value()
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise invalid(override.key_or_group, override.input_line, "only plain values are allowed here") from error
+    return value
 
 
 def _shorthand(key: str) -> str:
@@ -121,13 +134,13 @@ def _presets(chosen: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _standardization(classifier: str, extractor: Any) -> dict[str, Any]:
-    """Return the field by which a preset suits the features of an extractor; see `presets.classifier`."""
+    """Return the fields by which a preset suits the features of an extractor; see `presets.classifier`."""
     try:
         spec = TypeAdapter[AnyExtractorSpec](AnyExtractorSpec).validate_json(json.dumps(extractor))
     except ValidationError:
         return {}  # `Run.compose` raises the error
     fields = _tree(presets.classifier(classifier, spec))
-    return {name: fields[name] for name in fields if name == "standardize"}
+    return {name: fields[name] for name in fields if name in ("standardize", "heads")}
 
 
 def _tree(spec: Spec) -> dict[str, Any]:

@@ -256,7 +256,7 @@ class Predictor(Recalibrates):
         cut = self._target.threshold(threshold, assay)
         predicted = self._target.predict(self.classifier, self.features(inputs), cut)
         notes, openings = self._opened(data, cut, self.reading.check if check is None else check)
-        facts: dict[str, Any] = {"openings": openings, "threshold": cut, "unknown": self.unknown}
+        facts: dict[str, Any] = {"openings": openings, "threshold": cut, "unknown": self.unknown, "model": self.data}
         untrained = Untrained(self.spec, self.store, self.extractor.runtime, random_seeds, self.extractor)
         return evaluation_report(
             self.spec,

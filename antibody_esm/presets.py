@@ -101,7 +101,7 @@ def classifier(
     --------
     >>> classifier("logreg", DescriptorSpec())
     LogisticRegressionSpec(standardize=True)
-    >>> classifier(LogisticRegressionSpec(), DescriptorSpec())
+    >>> classifier(CLASSIFIERS["logreg"], DescriptorSpec())
     LogisticRegressionSpec()
     """
     spec = _choose(choice, ESTIMATORS, Spec, "classifier", "or a classifier spec")

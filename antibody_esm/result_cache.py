@@ -4,13 +4,16 @@ import hashlib
 import json
 import logging
 import platform
-from collections.abc import Callable, Mapping
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from antibody_esm.files import write
+from antibody_esm.limits import LimitError, parse_json, read_regular
 
 logger = logging.getLogger("antibody_esm")
 
@@ -18,6 +21,15 @@ _LIBRARIES = (
     *("anarcism", "immunum", "matplotlib", "numpy", "pandas"),
     *("scikit-learn", "scipy", "torch", "transformers", "xgboost"),
 )
+
+
+_BYTES = 256 * 10**6
+"""Largest result that is kept."""
+_VALUES = 20_000_000
+"""Most values of a result that is read."""
+_ABSENT = object()
+Valid = Callable[[Any], bool]
+"""Function that returns True for a value that a computation could have returned."""
 
 
 @cache
@@ -37,6 +49,9 @@ class ResultFolder:
     ----------
     root
         The folder, created with the first result. None keeps results in memory for the life of this object.
+    required
+        False: if the folder cannot be read or written, results are kept in memory after one warning. True raises the
+        OSError.
 
     Examples
     --------
@@ -47,13 +62,16 @@ class ResultFolder:
     1
     """
 
-    def __init__(self, root: Path | None) -> None:
+    def __init__(self, root: Path | None, *, required: bool = True) -> None:
         self.root = root
+        self.required = required
         self.computed = 0
         """Number of computed results."""
         self._results: dict[str, Any] = {}
+        self._unsaid = [True]
+        """Empty after the warning; `pop` lets one thread only print it."""
 
-    def once(self, identity: Mapping[str, Any], compute: Callable[[], Any]) -> Any:
+    def once(self, identity: Mapping[str, Any], compute: Callable[[], Any], valid: Valid | None = None) -> Any:
         """Return the cached result of this identity; if there is none, compute and cache it.
 
         Parameters
@@ -62,19 +80,38 @@ class ResultFolder:
             Inputs of the result as plain JSON values; `versions` are added.
         compute
             Function that returns plain JSON values, without NaN and infinity.
+        valid
+            Function that a kept value must pass; another one is damaged. None accepts every value.
         """
         key = digest(identity)
         if key not in self._results:
             path = None if self.root is None else self.root / f"{key}.json"
-            text = None if path is None else _read(path)
-            if text is None:
+            value = _ABSENT
+            if path is not None:
+                with self._attempted():
+                    value = _read(path, valid)
+            if value is _ABSENT:
                 text = json.dumps(compute(), allow_nan=False)
                 self.computed += 1
-                if path is not None:
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    write(path, f"{_sha256(text)}\n{text}\n".encode())
-            self._results[key] = json.loads(text)
+                value = json.loads(text)
+                if path is not None and (self.required or self._unsaid):
+                    with self._attempted():
+                        _keep(path, text)
+            self._results[key] = value
         return self._results[key]
+
+    @contextmanager
+    def _attempted(self) -> Iterator[None]:
+        """Warn once of an OSError if the folder is not required."""
+        try:
+            yield
+        except OSError as error:
+            if self.required:
+                raise
+            with suppress(IndexError):
+                self._unsaid.pop()
+                reason = error.strerror or error
+                logger.warning("finished results cannot be kept in %s, and the run goes on: %s", self.root, reason)
 
 
 def digest(identity: Mapping[str, Any]) -> str:
@@ -82,18 +119,37 @@ def digest(identity: Mapping[str, Any]) -> str:
     return _sha256(json.dumps([identity, versions()], sort_keys=True, allow_nan=False))
 
 
-def _read(path: Path) -> str | None:
-    """Return a result's JSON; None if the file is missing or damaged."""
+def _read(path: Path, valid: Valid | None) -> Any:
+    """Return a result's value; `_ABSENT` if the file is missing or damaged. No link is followed."""
     try:
-        checksum, _, text = path.read_text(encoding="utf-8").removesuffix("\n").partition("\n")
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise LimitError("not a regular file")
+        checksum, _, content = read_regular(path, _BYTES).removesuffix(b"\n").partition(b"\n")
+        if checksum.decode("ascii", "replace") != hashlib.sha256(content).hexdigest():
+            raise LimitError("not the content that was kept")
+        value = parse_json(content, _VALUES)
+        json.dumps(value, allow_nan=False)  # raises ValueError for NaN and infinity
+        if valid is not None and not valid(value):
+            raise LimitError("not a result of this computation")
     except FileNotFoundError:
-        return None
-    except UnicodeDecodeError:
-        checksum, text = "", ""
-    if checksum != _sha256(text):
+        return _ABSENT
+    except ValueError:
         logger.warning("%s is damaged; it is computed again", path)
-        return None
-    return text
+        return _ABSENT
+    return value
+
+
+def _keep(path: Path, text: str) -> None:
+    """Write a result, in place of whatever has its name; the target of a link stays as it is."""
+    content = f"{_sha256(text)}\n{text}\n".encode()
+    if len(content) > _BYTES:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir() and not path.is_symlink():
+        return
+    if path.is_symlink() or (path.exists() and not path.is_file()):  # a link would be followed, a FIFO waited for
+        path.unlink()
+    write(path, content)
 
 
 def _sha256(text: str) -> str:

@@ -32,8 +32,13 @@ def tuning_results(store: Store) -> ResultFolder:
     """Return the results of tuning that lie beside a store; those beside no folder are kept in memory."""
     if not isinstance(store, EmbeddingStore):
         return ResultFolder(None)
-    root: Path = store.root
-    return ResultFolder(root.with_name(f"{root.name}.tuning"))
+    return ResultFolder(tuning_folder(store.root), required=False)
+
+
+def tuning_folder(root: Path) -> Path:
+    """Return the folder of the results of tuning that lie beside the folder of a store."""
+    named = root if root.name else root.resolve()  # a path such as . has no name
+    return named.with_name(f"{named.name}.tuning")
 
 
 @dataclass(frozen=True, eq=False, repr=False)

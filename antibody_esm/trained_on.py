@@ -1,6 +1,7 @@
 """Description of a model's training data, which is saved with the model."""
 
 import hashlib
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -179,6 +180,8 @@ class TrainedOn:
             raise TypeError("data must have source, digest, chain and fragment")
         if not (isinstance(facts["source"], str) and isinstance(facts["digest"], str)):
             raise TypeError("source and digest of the data must be text")
+        if not re.fullmatch("[0-9a-f]{64}", facts["digest"]):  # it stands in lines of Python that users paste
+            raise TypeError("the digest of the data must have 64 hexadecimal digits")
         numbers = facts.get("antibodies"), facts.get("positives", 0)
         if not all(isinstance(number, int) for number in numbers):
             raise TypeError("numbers of antibodies and of positives must be integers")

@@ -22,7 +22,8 @@ ROOT = Path(antibody_esm.__file__).parent
 LAYERS = [
     {"choices", "deprecation", "errors", "licences", "processes", "threads", "unknown"},
     {"files"},
-    {"folders", "limits", "result_cache"},
+    {"folders", "limits"},
+    {"result_cache"},
     {"trusted_types", "ubjson"},
     {"boosters"},
     {"schemas"},

@@ -342,13 +342,14 @@ def test_an_interrupted_training_says_what_is_kept(
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "fit", interrupted)
         done = run(*words, app=train.app)
-        assert (done.exit_code, done.stderr) == (status, "interrupted; finished vectors are in embeddings/\n")
+        assert (done.exit_code, done.stderr) == (status, "interrupted; no vectors were stored\n")
         assert not Path("out").exists()
     assert run(*words, app=train.app).exit_code == 0
     before = content(here)
     monkeypatch.setattr(Trainer, "fit", interrupted)
     for more, kept in (
-        ([], "finished vectors are in embeddings/, and the earlier results in out are unchanged"),
+        ([], "no vectors were stored, and the earlier results in out are unchanged"),
+        (["store=."], "finished vectors are in ., and the earlier results in out are unchanged"),
         (["store=null"], "no vectors are kept (store=null), and the earlier results in out are unchanged"),
     ):
         done = run(*words, *more, app=train.app)
@@ -535,6 +536,6 @@ def test_training_ends_in_order_at_ctrl_c_and_leaves_the_earlier_results(here: P
     running.send_signal(signal.SIGINT)
     output, text = running.communicate(timeout=PATIENCE)
     assert (running.returncode, output) == (130, "")
-    kept = "finished vectors are in embeddings/, and the earlier results in out are unchanged"
+    kept = "no vectors were stored, and the earlier results in out are unchanged"
     assert text == f"interrupted; {kept}\n"
     assert content(here) == before

@@ -91,7 +91,7 @@ def test_training_antibodies_and_their_relatives_among_the_tested_ones_are_the_f
     assert report.to_dict()["overlap"] == {"tested": 40, "training": 12, "related": 5}
     text = shown(report)
     assert text.count(SENTENCE) == 1
-    assert text.index(SENTENCE) < text.index("ROC AUC")
+    assert text.index(SENTENCE) < text.index("PR AUC")  # behind the verdict, before the numbers
     assert report._repr_html_().index(SENTENCE) < report._repr_html_().index("<table>")
     if not loaded:
         return
@@ -239,17 +239,17 @@ def test_a_report_without_vectors_warns_and_says_why_there_is_no_score() -> None
 def test_the_second_cross_validation_is_computed_when_it_is_shown_and_once_for_data_and_spec(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from antibody_esm import trainer
+    from antibody_esm import same_vectors
 
     splits: list[str] = []
-    validate = trainer.cross_validate
+    validate = same_vectors.cross_validate
 
     def counted(*given: object, **options: object) -> object:
         (division,) = [each for each in given if isinstance(each, Division)]
         splits.append(division.spec.by)
         return validate(*given, **options)
 
-    monkeypatch.setattr(trainer, "cross_validate", counted)
+    monkeypatch.setattr(same_vectors, "cross_validate", counted)
     first = Trainer(CHARGES, LOGREG, SplitSpec(folds=6)).cross_validate(families(seed=11))
     assert splits == ["antibody"]
     assert first.summary

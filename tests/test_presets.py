@@ -8,12 +8,14 @@ from antibody_esm import (
     EnsembleSpec,
     ExtractorSpec,
     LogisticRegressionSpec,
+    SVRSpec,
     Trainer,
     TrainSpec,
     XGBoostSpec,
     choices,
     presets,
 )
+from antibody_esm.specs.estimators import heads_of
 
 
 def test_the_names_in_texts_of_help_are_those_of_the_presets() -> None:
@@ -52,7 +54,10 @@ def test_a_preset_standardizes_descriptors_in_python_and_in_the_command(classifi
     for extractor in (descriptors, both):
         suited = presets.classifier(classifier, extractor)
         assert getattr(suited, "standardize", True)
-        assert suited == chosen or suited == chosen.model_copy(update={"standardize": True})
+        heads = heads_of(suited)
+        assert all(getattr(head, "standardize", True) for head in heads)
+        for head, before in zip(heads, heads_of(chosen), strict=True):
+            assert head == before or head == before.model_copy(update={"standardize": True})
         assert presets.classifier(chosen, extractor) is chosen, "a spec is taken as it is"
         assert Trainer(extractor, classifier).spec.classifier == suited
         assert Benchmark([extractor], [classifier], "boughter_flu_cdrs").pipelines[0].classifier == suited
@@ -62,6 +67,12 @@ def test_a_preset_standardizes_descriptors_in_python_and_in_the_command(classifi
     assert TrainSpec.compose(words).classifier == presets.classifier(classifier, descriptors)
     assert TrainSpec.compose([*words, "extractor.descriptors=[kmers]"]).classifier == chosen
     assert TrainSpec.compose([f"classifier={classifier}"]).classifier == chosen
+    if hasattr(chosen, "heads"):
+        words_of_heads = (
+            "classifier.heads=[{kind:logreg}]" if classifier == "average" else "classifier.heads=[{kind:svr}]"
+        )
+        (head,) = heads_of(TrainSpec.compose([words_of_heads, *words]).classifier)
+        assert head == LogisticRegressionSpec() or head == SVRSpec(), "heads that are named are taken as they are"
     if hasattr(chosen, "standardize"):
         for value in ("true", "false"):
             spec = TrainSpec.compose([f"classifier.standardize={value}", *words]).classifier

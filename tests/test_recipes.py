@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from antibody_esm import Benchmark, Dataset, Panel, SplitSpec, Trainer, load_dataset
+from antibody_esm import Benchmark, Dataset, DatasetError, Panel, Predictor, SplitSpec, Trainer, load_dataset
 from antibody_esm.cli import train
 from antibody_esm.data.recipes import Recipe
 from antibody_esm.reports.report import Report
@@ -106,12 +106,64 @@ def test_data_without_a_call_leave_the_place_open(table: Path) -> None:
     data = load_dataset(frame, heavy="VH", label="poly", part="H-CDRs")
     report = Trainer(CHARGES, split=SplitSpec(folds=2)).cross_validate(data)
     assert 'data = load_dataset(frame, heavy="VH", label="poly", part="H-CDRs")  # frame: as passed' in report.python
-    assert "data=" not in str(report.command).replace("data=...", "")
+    opened(report)
     for changed in (data.subset(range(40)), replace(data), Dataset(data.ids, data.heavy, label=data.label)):
         assert changed.recipe is None
     assert (
         "load_dataset(...)  # made up" in Trainer(CHARGES, split=SplitSpec(folds=2)).cross_validate(antibodies()).python
     )
+
+
+def opened(report: Report) -> None:
+    """The command of a report leaves its data open, and fails as it is, with a reason."""
+    words = shlex.split(str(report.command))
+    assert words[:2] == ["antibody-train", "data=..."]
+    assert sum(word.startswith("data=") for word in words) == 1
+    done = CliRunner().invoke(train.app, [*words[1:], "output=out", "store=null"])
+    assert done.exit_code == 1
+    assert "the place of the data is left open" in done.output
+    assert not Path("out/metrics.json").exists()
+
+
+def test_no_line_runs_on_other_data(table: Path) -> None:
+    """Data that no line loads leave their place open: parts, changes, and the labels of a changed panel."""
+    loaded = load_dataset("my table.csv", heavy="VH", label="poly", part="H-CDRs")
+    several = load_dataset("my table.csv", heavy="VH", label=["HIC", "psr"], part="H-CDRs")
+    changed = (loaded.subset(range(40)), replace(loaded), several.subset(range(50)).target("HIC"))
+    for data in changed:
+        classifier = "ridge" if data.label_name == "HIC" else "logreg"
+        report = Trainer(CHARGES, classifier, split=SplitSpec(folds=2)).cross_validate(data)
+        opened(report)
+        with pytest.raises(DatasetError, match="left open"):
+            pasted(report.python)
+        assert f'assert data.digest == "{data.digest}"' in report.python
+        completed = report.python.replace("load_dataset(...)", 'load_dataset("boughter_flu_cdrs")')
+        with pytest.raises(AssertionError):
+            pasted(completed)
+
+
+def test_no_command_claims_the_numbers_of_a_test(table: Path, tmp_path: Path) -> None:
+    data = load_dataset("my table.csv", heavy="VH", label="poly", part="H-CDRs")
+    model = Trainer(CHARGES, "logreg").fit(data)
+    for report in (model.evaluate(data), Predictor.load(model.save(tmp_path / "model")).evaluate(data)):
+        assert report.command is None
+        assert report.to_dict()["reproduce"]["command"] is None
+        page = report.to_html(tmp_path / "report.html").read_text()
+        assert "A test has no command" in page
+        assert "antibody-train data" not in page
+    with pytest.raises(DatasetError, match="left open"):
+        pasted(report.python)  # nobody knows how the training antibodies of a loaded model were read
+
+
+def test_a_command_has_the_split_of_its_report_even_if_few_values_have_another(table: Path) -> None:
+    frame = pd.read_csv("my table.csv").head(40)
+    frame.to_csv("few.csv", index=False)
+    data = load_dataset("few.csv", heavy="VH", label="HIC", part="H-CDRs")
+    report = Trainer(CHARGES, "ridge", split=SplitSpec()).cross_validate(data)
+    done = CliRunner().invoke(train.app, [*shlex.split(str(report.command))[1:], "output=out", "store=null"])
+    assert done.exit_code == 0, done.output
+    folds = json.loads(Path("out/metrics.json").read_text())["scores"]["spearman"]["folds"]
+    assert folds == report.scores["spearman"].tolist()
 
 
 @given(st.text(min_size=1), st.lists(st.text(), max_size=3), st.booleans())

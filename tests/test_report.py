@@ -455,7 +455,7 @@ def test_presets_are_reproduced_by_name() -> None:
         assert found is not None
         assert presets.EXTRACTORS[found[0].removeprefix("model=")] == extractor, name
     spec = TrainSpec(extractor=DescriptorSpec(descriptors=("length",)), split=SplitSpec(folds=5))
-    words = "antibody-train model=descriptors 'extractor.descriptors=[length]' classifier=logreg"
+    words = "antibody-train data=... model=descriptors 'extractor.descriptors=[length]' classifier=logreg"
     assert reproduction.command(spec) == f"{words} classifier.standardize=false split.folds=5"
     suited = spec.model_copy(update={"classifier": presets.classifier("logreg", spec.extractor)})
     assert reproduction.command(suited) == f"{words} split.folds=5"

@@ -118,6 +118,7 @@ MADE: dict[str, Callable[[], object]] = {
     "Predictor": lambda: Trainer(CHARGES).fit(antibodies(), uncertainty=False),
     "Panel": lambda: Panel({"HIC": Trainer(CHARGES).fit(antibodies(), uncertainty=False)}),
     "EmbeddingStore": lambda: EmbeddingStore("nowhere/"),
+    "LearningCurve": lambda: Trainer(CHARGES, "logreg", SplitSpec(folds=3)).learning_curve(antibodies(), draws=3),
     "Extractor": lambda: Extractor("esm2_8m"),
     "Ensemble": lambda: Ensemble(EnsembleSpec(members=(FIRST, SECOND), combine="concat")),
     "Benchmark": lambda: Benchmark(["descriptors"], ["logreg"], antibodies()),

@@ -240,6 +240,7 @@ def test_regression_two_backbones_never_share_an_embedding(here: Path, checkpoin
             "data=mine.csv",
             "data.part=H-CDRs",
             "split.folds=3",
+            "random_seeds=0",
             f"output={family}",
         )
         assert done.exit_code == 0

@@ -38,3 +38,11 @@ def test_facts_of_other_types_are_refused(changed: dict[str, Any]) -> None:
     facts = {name: value for name, value in (FACTS | changed).items() if value is not ...}
     with pytest.raises(TypeError):
         TrainedOn.from_dict(facts)
+
+
+@pytest.mark.parametrize("digest", ["", "0" * 63, "0" * 64 + "\n", 'x"\nimport os\n#'])
+def test_a_digest_that_could_be_code_in_a_line_of_python_is_refused(digest: str) -> None:
+    facts = TrainedOn("table", "0" * 64, 10, "heavy", None).to_dict()
+    assert TrainedOn.from_dict(facts)
+    with pytest.raises(TypeError, match="64 hexadecimal digits"):
+        TrainedOn.from_dict(facts | {"digest": digest})

@@ -10,10 +10,12 @@ from pydantic import ValidationError
 
 import strategies
 from antibody_esm import (
+    AverageSpec,
     ColumnSpec,
     DecisionSpec,
     EnsembleSpec,
     ExtractorSpec,
+    KNeighborsSpec,
     LogisticRegressionSpec,
     RidgeSpec,
     TrainSpec,
@@ -77,7 +79,7 @@ def test_numbers_have_the_form_of_their_field() -> None:
         ({"classifier.C": 1}, "classifier.C needs a list of values, got 1"),
         ({"classifier.C": ()}, r"classifier.C needs a list of values, got \(\)"),
         ({"extractor.pooling": "mean"}, "needs a list of values"),
-        ({"classifier.C": (1, 1.0)}, "classifier.C has the value 1 twice"),
+        ({"classifier.C": (1, 1.0)}, "classifier.C has the value 1.0 twice"),
         ({"classifier": ("xgboost", "xgboost")}, "twice"),
         ({"classifier.C": (0,)}, "classifier.C=0: Input should be greater than 0"),
         ({"classifier.C": (float("nan"),)}, "classifier.C=nan"),
@@ -243,3 +245,43 @@ def test_a_wrong_override_is_an_error_that_names_it(word: str, problem: str) -> 
 def test_the_documented_keys_are_all_keys() -> None:
     assert {key.partition(".")[0] for key in KEYS} == {"classifier", "decision", "extractor", "pca"}
     assert {"extractor.layer", "extractor.pooling", "extractor.region", "classifier", "pca"} <= set(KEYS)
+
+
+def test_a_grid_that_is_too_long_is_refused_before_its_values_are_compared() -> None:
+    with pytest.raises(ValidationError, match="pca has 1,000,000 values"):
+        TuneSpec(grid={"pca": range(1, 1_000_001)})
+
+
+@pytest.mark.parametrize("name", sorted(presets.ESTIMATORS))
+def test_every_field_of_a_classifier_is_tuned_or_refused_in_a_sentence(name: str) -> None:
+    spec = presets.ESTIMATORS[name]
+    for field in type(spec).model_fields:
+        key, value = f"classifier.{field}", getattr(spec, field)
+        if key in KEYS:
+            tune = TuneSpec(grid={key: (value,)})
+            assert TuneSpec.model_validate_json(tune.model_dump_json()) == tune
+            assert TrainSpec(extractor=MODEL, classifier=spec, tune=tune).candidates
+        else:
+            with pytest.raises(ValidationError, match="is not tuned alone|unknown key"):
+                TuneSpec(grid={key: (value,)})
+
+
+def test_whole_averages_are_tuned_where_they_fit() -> None:
+    heads = (LogisticRegressionSpec(), KNeighborsSpec())
+    whole, apart = AverageSpec(heads=heads), AverageSpec(heads=heads, per_member=True)
+    two = EnsembleSpec(members=(MODEL, DescriptorSpec()), combine="concat")
+    spec = TrainSpec(extractor=two, tune=TuneSpec(grid={"classifier": (whole, apart, "average", "logreg")}))
+    assert TrainSpec.model_validate_json(spec.model_dump_json()) == spec
+    assert [each.classifier for each in spec.candidates.values()][:2] == [whole, apart]
+    assert TuneSpec(grid={"classifier": ({"kind": "average", "heads": heads},)}).grid["classifier"] == (whole,)
+    for wrong in ({"kind": "average", "heads": object()}, {"kind": "average", "heads": ()}, object()):
+        with pytest.raises(ValidationError, match="classifier="):
+            TuneSpec(grid={"classifier": (wrong,)})
+    for extractor in (
+        MODEL,
+        EnsembleSpec(members=(MODEL, ExtractorSpec(model="n"), DescriptorSpec()), combine="concat"),
+    ):
+        with pytest.raises(
+            ValidationError, match="is no valid combination: (per_member=True requires|2 heads do not fit)"
+        ):
+            TrainSpec(extractor=extractor, tune=TuneSpec(grid={"classifier": ("logreg", apart)}))

@@ -31,6 +31,7 @@ from antibody_esm import (
 from antibody_esm.cli import train
 from antibody_esm.evaluation.conformal import Uncertainty
 from antibody_esm.evaluation.tuned import Tuned
+from antibody_esm.same_vectors import tuning_folder
 from antibody_esm.testing import tiny_checkpoint
 from test_ungraded import DATA as GRADED
 from test_ungraded import M
@@ -235,7 +236,56 @@ def test_python_and_command_of_a_report_reproduce_it() -> None:
     assert names["report"].predictions.equals(report.predictions)
     assert report.command is not None
     words = re.findall(r"'([^']*)'|(\S+)", report.command)[1:]
+    assert words[0] == ("", "data=..."), "the data are of no file"
     assert TrainSpec.compose([quoted or plain for quoted, plain in words]) == made.spec
+
+
+def test_a_folder_that_cannot_be_written_ends_no_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    report = trainer(store=tmp_path / "free").cross_validate(DATA, check=False)
+    assert (tmp_path / "free.tuning").is_dir()
+    (tmp_path / "shared.tuning").write_text("a file of that name")
+    for runtime in (RUNTIME, RuntimeSpec(workers=2)):
+        caplog.clear()
+        made = trainer(store=tmp_path / "shared", runtime=runtime)
+        again = made.cross_validate(DATA, check=False)
+        assert again.predictions.equals(report.predictions)
+        assert made.fit(DATA, check=False).spec == trainer().fit(DATA, check=False).spec
+        assert [record.levelname for record in caplog.records if "shared.tuning" in record.message] == ["WARNING"]
+    assert tuning_folder(Path()) == Path.cwd().with_name(f"{Path.cwd().name}.tuning")
+
+
+def test_ctrl_c_names_the_folders_that_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    DATA.to_frame().to_csv("in.csv", index=False)
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "fit", interrupted)
+    words = ["model=descriptors", "extractor.descriptors=[net_charge,length]", "data=in.csv", "data.check=false"]
+    words += ["split.folds=2", "tune.grid={classifier.C:[0.01,1]}", "tune.folds=2"]
+    kept = "finished results of tuning are in embeddings.tuning; the same command continues from there"
+    for more, note in (([], kept), (["store=null"], "no vectors are kept (store=null)")):
+        done = CliRunner().invoke(train.app, [*words, *more])
+        assert done.exit_code == 130
+        assert done.stderr.endswith(f"interrupted; {note}\n")
+    assert Path("embeddings.tuning").is_dir()
+    assert not Path("embeddings").exists()
+
+
+@pytest.mark.parametrize("split", [SplitSpec(by="leave_one_out"), SplitSpec(folds=4, repeats=6)])
+def test_many_folds_are_counted_by_their_choice(split: SplitSpec) -> None:
+    data = NUMBERS.subset(range(24))
+    made = trainer(classifier="ridge", split=split, tune=TuneSpec(grid={"classifier.alpha": (0.01, 100.0)}, folds=2))
+    report = made.cross_validate(data, check=False)
+    text = str(report)
+    heading, _, below = text.partition("Choices on the training antibodies of 24 folds\n")
+    assert heading != text
+    lines = below.partition("\n\n")[0].splitlines()
+    found = {tuple(re.split(r" {2,}", line, maxsplit=1)) for line in lines}
+    counts = of(report).values("classifier.alpha")
+    assert found == {(f"{n} fold{'s' * (n > 1)}", f"classifier.alpha={value}") for value, n in counts.items()}
+    assert sum(counts.values()) == 24
 
 
 STABLE = {

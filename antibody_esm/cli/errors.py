@@ -46,15 +46,20 @@ class Kept:
     Parameters
     ----------
     text
-        For the user, without a full stop.
+        For the user, without a full stop; or a function that returns it at the interruption.
     """
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, text: str | Callable[[], str]) -> None:
+        self._text = text
 
-    def become(self, text: str) -> None:
+    @property
+    def text(self) -> str:
+        """The note."""
+        return self._text if isinstance(self._text, str) else self._text()
+
+    def become(self, text: str | Callable[[], str]) -> None:
         """Replace the note."""
-        self.text = text
+        self._text = text
 
 
 @contextmanager
@@ -79,7 +84,8 @@ def reported(kept: str = "") -> Iterator[Kept]:
                 yield state
         _end_output()
     except KeyboardInterrupt as error:
-        complain(f"interrupted{state.text and f'; {state.text}'}")
+        text = state.text
+        complain(f"interrupted{text and f'; {text}'}")
         raise typer.Exit(128 + getattr(error, "number", signal.SIGINT)) from error
     except (AntibodyESMError, OSError, ValueError) as error:
         from pydantic import ValidationError  # which is a ValueError, and takes time to load
@@ -157,7 +163,12 @@ def named_options(source: str = "", label: str | None = None) -> Iterator[None]:
         of_labels = isinstance(error, DatasetError) and error.column == "label" and error.path is None
         where = f"{source}: " if source and of_labels else ""
         column = f"column {label}: " if where and label else ""
-        raise ValueError(f"{where}{column}{in_options(str(error))}") from error
+        text = f"{where}{column}{in_options(str(error))}"
+        if isinstance(error, DatasetError):
+            raise DatasetError(text, column=error.column, rows=error.rows, reasons=error.reasons or None) from error
+        if type(error) is ValueError:
+            raise ValueError(text) from error
+        raise
 
 
 class _Warnings(logging.Handler):

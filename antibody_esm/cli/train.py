@@ -166,10 +166,10 @@ def _write_summary(path: Path, results: list[dict[str, Any]]) -> None:
 
 def _run_one(run: "Run", overrides: list[str], folder: Path, kept: Kept) -> dict[str, Any] | None:
     """Run, replace the folder, and return the metrics; None if the run failed, which is printed."""
-    stored = "no vectors are kept (store=null)" if run.store is None else f"finished vectors are in {run.store}"
     results = _results(run, folder)
     earlier = any((folder / name).exists() for name in set(results) - set(_OF_A_FAILURE))
-    kept.become(f"{stored}, and the earlier results in {folder} are unchanged" if earlier else stored)
+    unchanged = f", and the earlier results in {folder} are unchanged" if earlier else ""
+    kept.become(lambda: _stored(run) + unchanged)
     failure: AntibodyESMError | OSError | None = None
     log = folder
     try:
@@ -193,6 +193,20 @@ def _run_one(run: "Run", overrides: list[str], folder: Path, kept: Kept) -> dict
     kept.become(f"the results are in {folder}")
     show(f"{text} Results: {folder}", needed=False)
     return metrics
+
+
+def _stored(run: "Run") -> str:
+    """Return a note on the folders that hold vectors and results of tuning now."""
+    if run.store is None:
+        return "no vectors are kept (store=null)"
+    from antibody_esm.same_vectors import tuning_folder
+
+    store = Path(run.store).expanduser()
+    tuning = tuning_folder(store)
+    notes = [f"finished vectors are in {run.store}"] if store.exists() else []
+    if run.train.tune is not None and tuning.is_dir():
+        notes.append(f"finished results of tuning are in {tuning}; the same command continues from there")
+    return ", ".join(notes) or "no vectors were stored"
 
 
 def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> tuple[dict[str, Any], str]:

@@ -27,6 +27,9 @@ from antibody_esm.sequences import Chain
 if TYPE_CHECKING:
     import pandas as pd
 
+_OPEN: Any = ...
+"""Place of the data in lines that a reader completes."""
+
 
 def load_dataset(
     source: "str | Path | pd.DataFrame",
@@ -130,6 +133,10 @@ def load_dataset(
     Dataset(358 antibodies, 173 positive)
     """
     recipe = Recipe.of(locals())
+    if source is _OPEN or (isinstance(source, str) and source == "..."):
+        raise DatasetError(
+            "the place of the data is left open: write the name of a data set or the path of a table in place of ..."
+        )
     if fragment is not None and part is not None:
         raise DatasetError(
             "fragment= cuts whole chains, part= declares that sequences are cut already; pass only one of them"

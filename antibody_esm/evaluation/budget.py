@@ -73,6 +73,11 @@ def _proposed(trial: Any, choices: Sequence[Mapping[str, str]]) -> int:
     return left[0]
 
 
+def optuna_version() -> str:
+    """Return the version of Optuna, which decides what is tried; raises ImportError as `tried_within` does."""
+    return str(_optuna().__version__)
+
+
 def _optuna() -> Any:
     try:
         import optuna

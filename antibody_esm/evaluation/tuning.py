@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from antibody_esm.classifiers import one_blas_thread, workers_of
 from antibody_esm.errors import DatasetError
-from antibody_esm.evaluation.budget import tried_within
+from antibody_esm.evaluation import kept
+from antibody_esm.evaluation.budget import optuna_version, tried_within
 from antibody_esm.evaluation.cross_validation import CrossValidation, FoldPredictions, collect, fit, has_converged
 from antibody_esm.evaluation.metrics import METRIC, score, score_continuous
 from antibody_esm.evaluation.splits import Division, Fold
@@ -213,16 +214,20 @@ class Procedure:
             "parts": [part.digest(view) for view in sorted(views)],
             "candidates": [candidate.identity for candidate in self.candidates],
             "tune": self.spec.canonical_json,
+            "higher_is_better": self.higher_is_better,
+            "optuna": optuna_version(),
             "number": number,
         }
-        return {int(candidate): score for candidate, score in self.results.once(identity, compute)}
+        return {
+            int(candidate): score for candidate, score in self.results.once(identity, compute, kept.tried(len(choices)))
+        }
 
     def _mean(self, part: "_Part", number: int, done: Callable[[], object]) -> float:
         """Return the mean score of a candidate on the inner folds where it is defined."""
         candidate = self.candidates[number]
         identity = {"part": part.digest(candidate.view), "candidate": candidate.identity, "metric": self.metric}
         identity["higher_is_better"] = str(self.higher_is_better)
-        values = self.results.once(identity, partial(self._inner, part, candidate))
+        values = self.results.once(identity, partial(self._inner, part, candidate), kept.fold_scores(len(part.inner)))
         done()
         defined = [value for value in values if value is not None]
         if not defined:
@@ -281,7 +286,8 @@ class Procedure:
                 "penalty": penalty,
             }
 
-        result: dict[str, Any] = self.results.once(identity, compute)
+        of_test = kept.predictions(len(test), None if of_others is None else len(of_others), continuous=self.continuous)
+        result: dict[str, Any] = self.results.once(identity, compute, of_test)
         done()
         return result
 

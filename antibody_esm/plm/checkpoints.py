@@ -10,12 +10,11 @@ import importlib.util
 import json
 import math
 import os
-import re
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +24,7 @@ from antibody_esm.errors import CRAFTED, CheckpointError
 from antibody_esm.files import digest, write
 from antibody_esm.licences import WEIGHTS, refusal, state
 from antibody_esm.limits import parse_json, read_regular
+from antibody_esm.plm.hub import Form, download
 from antibody_esm.plm.sapiens import Converter
 
 VOCABULARY_FILES = (
@@ -45,7 +45,11 @@ TOKENIZER_FILES = (
 )
 
 # In the order in which transformers looks for them.
-_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+_FORMS = (
+    Form("model*.safetensors*", ("model.safetensors", "model.safetensors.index.json")),
+    Form("pytorch_model*.bin*", ("pytorch_model.bin", "pytorch_model.bin.index.json")),
+)
+_WEIGHTS = tuple(name for form in _FORMS for name in form.names)
 
 
 class _Packaged(NamedTuple):
@@ -179,7 +183,7 @@ class Checkpoint:
                 try:
                     self.converter.write(self.files, folder)
                 except CRAFTED as error:
-                    raise self.error(f"its weights cannot be loaded: {str(error)[:300]}") from error
+                    raise self.error(f"its weights cannot be loaded: {reason(error)}") from error
                 yield folder
                 return
             for file, path in self.files.items():
@@ -192,6 +196,14 @@ class Checkpoint:
     def error(self, problem: str) -> CheckpointError:
         """Return an error that names this checkpoint."""
         return CheckpointError(f"checkpoint {self.model!r}: {problem}", self.model, self.revision)
+
+
+def reason(error: BaseException) -> str:
+    """Return why weights cannot be read, without torch's advice to read a file that may run code all the same."""
+    text = str(error)
+    if "weights_only" in text or "Weights only" in text:
+        return "they hold objects other than tensors, which are not read because they can run code"
+    return text[:500]
 
 
 def _wrong_value(config: dict[str, Any]) -> str:
@@ -229,8 +241,8 @@ def locate(model: str, revision: str | None = None, *, weights: bool = True) -> 
     folder = Path(model).expanduser()
     local = model not in _PACKAGED and folder.is_dir()
     licence = None if local else WEIGHTS.get(model)
-    if not local and (reason := refusal(model, licence)):
-        raise CheckpointError(reason, model, revision)
+    if not local and (forbidden := refusal(model, licence)):
+        raise CheckpointError(forbidden, model, revision)
     state(model, licence)
     if model in _PACKAGED:
         packaged = _packaged(model, revision)
@@ -241,7 +253,8 @@ def locate(model: str, revision: str | None = None, *, weights: bool = True) -> 
         if revision is not None:
             raise CheckpointError(f"{model!r} is a local folder and has no revision {revision!r}", model, revision)
         return _in_folder(folder, model, None, weights)
-    return _in_folder(_from_hub(model, revision, weights), model, revision, weights)
+    folder = download(model, revision, ("config.json", *TOKENIZER_FILES), _FORMS if weights else ())
+    return _in_folder(folder, model, revision, weights)
 
 
 def _packaged(model: str, revision: str | None) -> Checkpoint:
@@ -300,44 +313,6 @@ def _shards(index: Path, checkpoint: Checkpoint) -> set[str]:
     if any(Path(shard).name != shard or shard == ".." for shard in shards):
         raise checkpoint.error(f"its {index.name} points outside its folder")
     return shards
-
-
-def _from_hub(model: str, revision: str | None, with_weights: bool) -> Path:
-    import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    how = (
-        f"fetch it where there is a network with: hf download {model}"
-        f"{f' --revision {revision}' if revision else ''}\n"
-        "or give a local folder with config, weights and tokenizer files: ExtractorSpec(model='path/to/folder')"
-    )
-
-    def fetch(*weights: str, cached_only: bool = False) -> Path:
-        wanted = ["config.json", *TOKENIZER_FILES, *weights]
-        return Path(
-            huggingface_hub.snapshot_download(
-                model, revision=revision, allow_patterns=wanted, local_files_only=cached_only
-            )
-        )
-
-    def complete(folder: Path) -> bool:
-        return not with_weights or any((folder / name).is_file() for name in _WEIGHTS)
-
-    if revision is not None and re.fullmatch("[0-9a-f]{40}", revision):  # a commit never changes: no request is needed
-        with suppress(LocalEntryNotFoundError, HFValidationError):
-            folder = fetch("*", cached_only=True)
-            if complete(folder):
-                return folder
-    try:
-        folder = fetch("model*.safetensors*") if with_weights else fetch()
-        if not complete(folder):  # one form is enough if a model is published in both
-            folder = fetch("pytorch_model*.bin*")
-    except (LocalEntryNotFoundError, HFValidationError, HfHubHTTPError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(
-            f"checkpoint {model!r} is neither on disk nor can it be downloaded ({reason});\n{how}", model, revision
-        ) from error
-    return folder
 
 
 # Digests of files are cached.

@@ -7,7 +7,7 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 from antibody_esm.errors import CRAFTED
 from antibody_esm.limits import LimitError, parse_json
-from antibody_esm.plm.checkpoints import Checkpoint
+from antibody_esm.plm.checkpoints import Checkpoint, reason
 
 _HEADER = 64 * 10**6
 _TABLE = 2**16
@@ -47,7 +47,7 @@ def check_sizes(checkpoint: Checkpoint, layers: str | None, computed: bool = Fal
             elif name.endswith(".bin"):
                 shapes |= _of_torch(path)
         except CRAFTED as error:
-            raise checkpoint.error(f"its weights cannot be loaded: {str(error)[:300]}") from error
+            raise checkpoint.error(f"its weights cannot be loaded: {reason(error)}") from error
     if (odd := next((name for name in shapes if not _NAME.fullmatch(name)), None)) is not None:
         raise checkpoint.error(f"its weights cannot be loaded: the name {odd[:80]!r} of a tensor has odd characters")
     if layers is not None:

@@ -8,7 +8,7 @@ from threading import RLock
 from typing import Any
 
 from antibody_esm.errors import CRAFTED
-from antibody_esm.plm.checkpoints import Checkpoint
+from antibody_esm.plm.checkpoints import Checkpoint, reason
 from antibody_esm.plm.families import family_of
 from antibody_esm.plm.headers import check_sizes
 
@@ -51,7 +51,7 @@ def read_weights(checkpoint: Checkpoint, model_class: str, dtype: Any, **options
                 **options,
             )
         except (*CRAFTED, SafetensorError, StrictDataclassError) as error:
-            raise checkpoint.error(f"its weights cannot be loaded: {str(error)[:500]}") from error
+            raise checkpoint.error(f"its weights cannot be loaded: {reason(error)}") from error
     if "input_ids" not in signature(model.forward).parameters:
         raise checkpoint.error(f"models of type {checkpoint.config['model_type']} do not read tokens")
     _refuse_unused(checkpoint, model, report["unexpected_keys"])

@@ -38,6 +38,7 @@ from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.reports import context, correlations, names
 from antibody_esm.reports.embedding_map import EmbeddingMap, HasVectors, embedding_map
 from antibody_esm.specs import TrainSpec
+from antibody_esm.trained_on import Recalibration, TrainedOn
 from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ class Analysis:
     curve
         Learning curve on the same data, or the reason why it could not be computed, see `Report.with_curve`; None if
         none was wanted.
+    model
+        Training data and recalibration of the model that was tested; None if it was not kept.
     """
 
     spec: TrainSpec
@@ -110,6 +113,7 @@ class Analysis:
     untrained: context.UntrainedBaselines = field(default_factory=dict)
     tuned: Tuned | None = None
     curve: MeasuredCurve | Unknown | None = None
+    model: TrainedOn | None = None
 
     @property
     def source(self) -> str:
@@ -120,6 +124,11 @@ class Analysis:
     def is_cross_validation(self) -> bool:
         """True if the scores come from folds."""
         return "fold" in self.predictions
+
+    @property
+    def recalibration(self) -> Recalibration | None:
+        """The antibodies that the tested model was recalibrated on; None if it is as it was trained."""
+        return None if self.model is None else self.model.recalibration
 
     @property
     def metric(self) -> str:
@@ -148,7 +157,9 @@ class Analysis:
     @property
     def pipeline(self) -> str:
         """Name of the pipeline: model and classifier, with the fields that differ from their defaults."""
-        return names.pipeline(self.spec)
+        again = self.recalibration
+        more = [] if again is None else [names.recalibrated(again.antibodies, again.source)]
+        return ", ".join([names.pipeline(self.spec), *more])
 
     @property
     def design(self) -> str:

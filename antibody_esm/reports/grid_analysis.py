@@ -10,7 +10,7 @@ import numpy as np
 
 from antibody_esm.evaluation.paired import Comparison, adjust
 from antibody_esm.evaluation.scored_predictions import ScoredPredictions
-from antibody_esm.reports import names
+from antibody_esm.reports import model_names, names
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.specs.ensembles import columns_of
 from antibody_esm.specs.estimators import without_widths
@@ -27,6 +27,8 @@ class Row(NamedTuple):
     baseline: bool = False
     of: str = ""
     """Name of the only pipeline that has this baseline; empty for a baseline of all."""
+    training: str = ""
+    """Training antibodies in words, if models of the grid differ in these."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,21 +65,21 @@ class Column:
         def falling(cells: dict[Row, ScoredPredictions]) -> dict[Row, ScoredPredictions]:
             return dict(sorted(cells.items(), key=lambda cell: -score(cell)))
 
-        firsts: dict[str, Analysis] = {}
+        firsts: dict[tuple[str, str], Analysis] = {}
         for row, report in self.reports.items():
-            first = firsts.setdefault(row.fragment, report)
+            first = firsts.setdefault((row.fragment, row.training), report)
             if columns_of(report.spec.extractor) and not columns_of(first.spec.extractor):
-                firsts[row.fragment] = report  # which has the baseline of columns too
+                firsts[row.fragment, row.training] = report  # which has the baseline of columns too
         baselines = {
-            Row(report.baseline_title(name), fragment, baseline=True): scored
-            for fragment, report in firsts.items()
+            Row(_joined(report.baseline_title(name), training), fragment, True, training=training): scored
+            for (fragment, training), report in firsts.items()
             for name, scored in report.baselines.found.items()
             if name not in report.untrained
         }
         for row, report in self.reports.items():
             for name in [name for name in report.untrained if name in report.baselines.found]:
                 title = report.baseline_title(name) + (f", {row.name}" if len(self.reports) > 1 else "")
-                baselines[Row(title, row.fragment, True, row.name)] = report.baselines.found[name]
+                baselines[Row(title, row.fragment, True, row.name, row.training)] = report.baselines.found[name]
         return falling({row: report.scored for row, report in self.reports.items()}) | falling(baselines)
 
     @property
@@ -87,6 +89,7 @@ class Column:
             (first, second)
             for first, second in combinations(self.cells, 2)
             if not first.baseline
+            and (not second.baseline or second.training == first.training)
             and (not second.of or (second.of, second.fragment) == (first.name, first.fragment))
             and _same_rows(self.cells[first], self.cells[second])
         ]
@@ -155,7 +158,7 @@ class GridAnalysis:
         """Data sets in order of first occurrence, cross-validations before tests."""
         table: dict[tuple[str, str, str, bool, int], dict[Row, Analysis]] = {}
         for report in sorted(self.reports, key=lambda report: not report.is_cross_validation):
-            row = Row(self._name(report), report.data.reading.title)
+            row = self._row(report)
             number = 1
             kind = (report.source, report.data.label_name or "", report.design, report.spec.is_regression)
             while not _fits(row, report, table.get((*kind, number), {})):
@@ -235,16 +238,23 @@ class GridAnalysis:
         titles = ", ".join(column.title for column in self.columns)
         raise ValueError(f"no data set {title!r} here; choose one of {titles}")
 
-    def _name(self, report: Analysis) -> str:
-        """Return the name of a pipeline, which is the same before and after its language model was pinned."""
+    def _row(self, report: Analysis) -> Row:
+        """Return the row of a pipeline, whose name is the same before and after its language model was pinned."""
         alike = [
-            other.spec
+            other
             for other in self.reports
             if names.agree(other.spec.extractor, report.spec.extractor)
             and without_widths(other.spec.classifier) == without_widths(report.spec.classifier)
             and all(getattr(other.spec, name) == getattr(report.spec, name) for name in _OF_A_PIPELINE)
         ]
-        return min((names.pipeline(spec) for spec in alike), key=len)
+        name = min((names.pipeline(other.spec) for other in alike), key=len)
+        training = model_names.trained_on(report, self.reports)
+        name = _joined(name, training, *model_names.of_model(report, alike))
+        return Row(name, report.data.reading.title, training=training)
+
+
+def _joined(*parts: str) -> str:
+    return ", ".join(filter(None, parts))
 
 
 def _fits(row: Row, report: Analysis, cells: dict[Row, Analysis]) -> bool:
@@ -268,11 +278,16 @@ def _differs(cells: dict[Row, Analysis], title: str, first: dict[Row, Analysis])
         for each in (report, other)
     )
     difference = "in other folds than"
+    if _same_rows(report.scored, other.scored):
+        difference = "again, on the antibodies of"
+    elif report.scored.rows.fold is None and other.scored.rows.fold is None:
+        difference = "with other labels than"
     if ours != theirs:
         difference = (
             f"on other antibodies ({len(ours):,}, of which {len(ours & theirs):,} are among the {len(theirs):,}) than"
         )
-    return f"Pipelines here were scored {difference} those of {title!r}: the two columns are not ranked together."
+    those = "" if difference.endswith(" of") else "those of "
+    return f"Pipelines here were scored {difference} {those}{title!r}: the two columns are not ranked together."
 
 
 def _same_rows(scored: ScoredPredictions, other: ScoredPredictions) -> bool:
@@ -290,7 +305,7 @@ def _same_rows(scored: ScoredPredictions, other: ScoredPredictions) -> bool:
 
 def _titles(columns: list[tuple[str, str, str, int]]) -> list[str]:
     """Return a distinct title for each source, label, design and number."""
-    short = {source: source.partition(":")[0].partition(",")[0] for source, *_ in columns}
+    short = {source: names.short_source(source) for source, *_ in columns}
     titled = {source: short[source] if list(short.values()).count(short[source]) == 1 else source for source in short}
     designs = {(source, label, design) for source, label, design, _ in columns}
     labels = {source: len({label for name, label, *_ in columns if name == source}) for source in short}

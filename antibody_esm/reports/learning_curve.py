@@ -211,10 +211,11 @@ class LearningCurve(MeasuredCurve):
         return path
 
     def __repr__(self) -> str:
+        means = self.line.resampled[0]
         return (
             f"<{type(self).__name__}: {names.pipeline(self.spec)}, {self.sizes[0]:,} to {self.sizes[-1]:,} of "
-            f"{self.antibodies:,} antibodies, {METRIC[self.metric].title} {short(float(self.scores[0]), 3)} to "
-            f"{short(float(self.scores[-1]), 3)}; print(curve) shows all>"
+            f"{self.antibodies:,} antibodies, {METRIC[self.metric].title} {short(float(means[0]), 3)} to "
+            f"{short(float(means[-1]), 3)}; print(curve) shows all>"
         )
 
     def __str__(self) -> str:

@@ -84,6 +84,22 @@ def pipeline(spec: TrainSpec) -> str:
     return ", ".join([name, *parts])
 
 
+def short_source(source: str) -> str:
+    """Return the first words of the source of a data set.
+
+    Examples
+    --------
+    >>> short_source("influenza antibodies, CDR loops; package aims-immune 0.9.3")
+    'influenza antibodies'
+    """
+    return source.partition(":")[0].partition(",")[0]
+
+
+def recalibrated(antibodies: int, source: str) -> str:
+    """Return the name of a recalibration, which follows that of the pipeline."""
+    return f"recalibrated on {counted(antibodies, 'antibody')} of {short_source(source)}"
+
+
 def _tuned(tune: TuneSpec) -> str:
     """Return the name of a choice: keys with their values, of many the first and the last one, and other fields."""
     grids = []

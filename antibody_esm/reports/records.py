@@ -51,7 +51,7 @@ def analysis(report: Analysis) -> dict[str, Any]:
         "overlap": None if report.overlap is None else report.overlap._asdict(),
         "clones": None if report.clones is None else clones(report.clones, report.second),
         "openings": report.openings,
-        "threshold": report.threshold,
+        **_decided(report),
         "spec": json.loads(spec.model_dump_json()),
         "fingerprints": {
             "train": spec.fingerprint,
@@ -104,6 +104,15 @@ def _tuned(report: Analysis) -> dict[str, Any]:
         return {}
     against = report.against_untuned
     return {"tuned": tuning_panel.record(report) | {"comparison": None if against is None else comparison(against)}}
+
+
+def _decided(report: Analysis) -> dict[str, Any]:
+    """Return the threshold of class 1, None for that of the training, and the recalibration of the model, if any."""
+    again = report.recalibration
+    if again is None:
+        return {"threshold": report.threshold}
+    facts = {name: fact for name, fact in again.to_dict().items() if name != "curve"}
+    return {"threshold": again.threshold if report.threshold is None else report.threshold, "recalibrated": facts}
 
 
 def _over_folds(values: NDArray[np.float64]) -> dict[str, Any]:

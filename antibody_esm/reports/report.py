@@ -25,6 +25,7 @@ from antibody_esm.reports.grid_analysis import GridAnalysis
 from antibody_esm.reports.learning_curve import LearningCurve
 from antibody_esm.reports.worst_errors import worst_errors
 from antibody_esm.specs import TrainSpec
+from antibody_esm.trained_on import TrainedOn
 from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
@@ -93,9 +94,10 @@ class Report(Analysis):
 
     @property
     def command(self) -> str | None:
-        """Command that cross-validates the same pipeline; None if overrides cannot express it.
+        """Command that gives the same numbers; None for a test, or if overrides cannot express the pipeline.
 
-        It loads the data too, unless these were changed after `load_dataset`, or are a DataFrame.
+        It loads the data too. If these were changed after `load_dataset`, or are a DataFrame, it has ``data=...``,
+        which ``antibody-train`` refuses until it is completed. `python` has the lines of a test.
         """
         return reproduction.command_of(self)
 
@@ -316,6 +318,7 @@ def evaluation_report(
     unknown: str = "",
     ungraded: Ungraded | None = None,
     untrained: UntrainedBaselines = NONE,
+    model: TrainedOn | None = None,
 ) -> Report:
     """Return the report of a test; a regressor has no probability, and `unknown` is the reason if training is None."""
     columns = {"id": data.ids, "label": _labels(spec, data), "prediction": prediction}
@@ -328,7 +331,7 @@ def evaluation_report(
         values = score(data.binary_labels(), prediction, probability)
     scores = {metric: np.array([value]) for metric, value in values.items()}
     table = _table(spec, columns)
-    facts: dict[str, Any] = {"unknown": unknown, "ungraded": ungraded, "untrained": untrained}
+    facts: dict[str, Any] = {"unknown": unknown, "ungraded": ungraded, "untrained": untrained, "model": model}
     return Report(spec, data, scores, table, first_notes, training, openings, threshold, **facts)
 
 

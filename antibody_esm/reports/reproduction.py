@@ -15,9 +15,12 @@ from antibody_esm.reports import names
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.specs import DescriptorSpec, ExtractorSpec, Spec, TrainSpec, TuneSpec
 from antibody_esm.specs.ensembles import columns_of, without_columns
+from antibody_esm.trained_on import Recalibration
 
 _KEYWORDS = ("null", "true", "false", "nan", "inf")
 """Words that overrides do not read as text."""
+OPEN = "data=..."
+"""Place in a command for data that it cannot load; ``antibody-train`` refuses it as it is."""
 _VERSIONS = ("antibody_esm", "numpy", "scikit-learn", "scipy", "torch", "transformers", "xgboost")
 
 
@@ -33,7 +36,23 @@ def python(report: Analysis) -> str:
         return _python(report.spec, [scored], "report = trainer.cross_validate(data)")
     fitted = ("training", report.training)
     cut = "" if report.threshold is None else f", threshold={report.threshold!r}"
-    return _python(report.spec, [fitted, scored], f"report = trainer.fit(training).evaluate(data{cut})")
+    lines: list[str] = []
+    again = ""
+    if report.recalibration is not None:
+        lines, again = _recalibrated(report.recalibration)
+    last = f"report = trainer.fit(training){again}.evaluate(data{cut})"
+    return _python(report.spec, [fitted, scored], "\n".join([*lines, last]))
+
+
+def _recalibrated(facts: Recalibration) -> tuple[list[str], str]:
+    """Return the lines that load the antibodies of a recalibration, which a model names only, and the call."""
+    source = " ".join(facts.source.split())
+    lines = [
+        f"recalibrating = load_dataset(...)  # {facts.antibodies:,} antibodies of {source}",
+        f'assert recalibrating.digest == "{facts.digest}"',
+    ]
+    cut = "" if facts.threshold is None else f", threshold={facts.threshold!r}"
+    return lines, f".recalibrate(recalibrating{cut})"
 
 
 def _python(spec: TrainSpec, sets: list[tuple[str, Dataset | None]], last: str) -> str:
@@ -56,25 +75,18 @@ def _loaded(data: Dataset | None) -> str:
 
 
 def command_of(report: Analysis) -> str | None:
-    """Return the command that trains the pipeline of a report, on the training set of a test; see `command`."""
-    return command(report.spec, _trained_on(report))
+    """Return the command that gives the numbers of a cross-validation, see `command`; None for a test.
 
-
-def shell(report: Analysis) -> str | None:
-    """Return `command_of` with ``data=...`` for data that it does not load."""
-    words = command_of(report)
-    return f"{words} data=..." if words and not data_overrides(_trained_on(report)) else words
-
-
-def _trained_on(report: Analysis) -> Dataset:
-    return report.training if not report.is_cross_validation and report.training is not None else report.data
+    ``antibody-train`` tests on no second data set, so no command gives the numbers of a test.
+    """
+    return command(report.spec, report.data) if report.is_cross_validation else None
 
 
 def command(spec: TrainSpec, data: Dataset | None = None) -> str | None:
-    """Return the command that trains the same pipeline; None if overrides cannot express it.
+    """Return the command that cross-validates the same pipeline; None if overrides cannot express it.
 
-    If the data have a recipe that overrides can express, the command loads them too. Else ``data=`` is left to the
-    reader, and ``data.columns`` names the columns that are read.
+    If the data have a recipe that overrides can express, the command loads them too. Else it has ``data=...``, which
+    fails until the reader completes it, and ``data.columns`` names the columns that are read.
     """
     columns = columns_of(spec.extractor)
     plain = spec.model_copy(update={"extractor": without_columns(spec.extractor)})
@@ -84,8 +96,10 @@ def command(spec: TrainSpec, data: Dataset | None = None) -> str | None:
     named = [column.name for column in columns]
     if not all(map(_is_plain, named)):
         return None
-    loaded = [f"data.columns={_value(named)}"] if named else []
-    return shlex.join(["antibody-train", *(data_overrides(data) or loaded), *words])
+    left = [OPEN, *([f"data.columns={_value(named)}"] if named else [])]
+    if spec.is_regression and not any(word.startswith("split.") for word in words):
+        words.append("split.by=antibody")  # without it, few values have a split of their own
+    return shlex.join(["antibody-train", *(data_overrides(data) or left), *words])
 
 
 def data_overrides(data: Dataset | None) -> list[str]:

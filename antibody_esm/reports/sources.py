@@ -74,7 +74,7 @@ def reproduce(grid: GridAnalysis, figures: panels.Figures) -> list[Part]:
     parts = []
     for name, report in grid.named:
         heading = "" if len(grid.reports) == 1 else f"<h3>{html.escape(name)}</h3>"
-        words, python = reproduction.shell(report), reproduction.python(report)
+        words, python = reproduction.command_of(report), reproduction.python(report)
         command = f"<pre><code>{html.escape(words)}</code></pre>" if words else ""
         spec = json.dumps(json.loads(report.spec.model_dump_json()), indent=2)
         prints = {"fingerprint of the training": report.spec.fingerprint}
@@ -87,8 +87,12 @@ def reproduce(grid: GridAnalysis, figures: panels.Figures) -> list[Part]:
         "machine, the last digits may differ. Tables are named as they were passed to load_dataset; of an absolute "
         "path, only the name of the file is written."
     )
-    if any((reproduction.shell(report) or "").endswith("data=...") for report in grid.reports):
-        text += " In the command, <code>data=...</code> stands for the data set or table."
+    if any(reproduction.OPEN in (reproduction.command_of(report) or "").split() for report in grid.reports):
+        text += (
+            " In the command, <code>data=...</code> stands for the data set or table; it fails until it is completed."
+        )
+    if not all(report.is_cross_validation for report in grid.reports):
+        text += " A test has no command, since antibody-train tests on no second data set."
     return [Part("How to reproduce it", f"<p>{text}</p>{''.join(parts)}")]
 
 

@@ -14,12 +14,13 @@ from antibody_esm.reports import elements
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.elements import Part
 from antibody_esm.reports.grid_analysis import Column
+from antibody_esm.reports.names import counted
 from antibody_esm.specs.tuning import Choice, described, plain
 
 _LINE = 80
 """Width of a terminal."""
 _FOLDS = 20
-"""Most folds that a terminal lists one by one."""
+"""Most folds, or else most different choices, that a terminal lists one by one."""
 _LISTED = 4
 """Most different choices that a sentence names."""
 
@@ -28,14 +29,18 @@ def lines(report: Analysis) -> list[str]:
     """Return the lines of a terminal: the choice of each fold, and sentences; none if nothing was tuned."""
     if report.tuned is None:
         return []
-    rows = _rows(report, report.tuned)
-    width = max(len(name) for name, *_ in rows) + 2
+    rows = [(name, choice) for name, choice, *_ in _rows(report, report.tuned)]
+    heading = "Choices on the training antibodies of each fold"
+    if len(rows) > _FOLDS:
+        heading = f"Choices on the training antibodies of {len(rows)} folds"
+        rows = _counts(report.tuned)
+    width = max(len(name) for name, _ in rows) + 2
     table = []
-    for name, choice, *_ in rows if len(rows) <= _FOLDS else []:
+    for name, choice in rows:
         first, *more = textwrap.wrap(choice, _LINE - width) or [""]
         table += [f"{name:<{width}}{first}", *(" " * width + line for line in more)]
     return [
-        "Choices on the training antibodies of each fold",
+        heading,
         *table,
         *(line for sentence in sentences(report) for line in ("", *textwrap.wrap(sentence, _LINE))),
     ]
@@ -171,6 +176,14 @@ def _spread(tuned: Tuned) -> str:
         f"{key}: {', '.join(f'{value} in {number}' for value, number in tuned.values(key).most_common(_LISTED))}"
         for key in tuned.keys
     )
+
+
+def _counts(tuned: Tuned) -> list[tuple[str, str]]:
+    """Return the number of folds of each choice, the most frequent first."""
+    counts = Counter(described(choice) for choice in tuned.of_folds).most_common()
+    rows = [(counted(number, "fold"), choice) for choice, number in counts[:_FOLDS]]
+    rest = sum(number for _, number in counts[_FOLDS:])
+    return rows + ([(counted(rest, "fold"), counted(len(counts) - _FOLDS, "other choice"))] if rest else [])
 
 
 def _budget(tuned: Tuned) -> list[str]:

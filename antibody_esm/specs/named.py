@@ -1,6 +1,7 @@
 """Named specs of classifiers and regressors."""
 
 from types import MappingProxyType
+from typing import Any
 
 from antibody_esm.specs.descriptors import DescriptorSpec
 from antibody_esm.specs.ensembles import AnyExtractorSpec, EnsembleSpec
@@ -54,13 +55,20 @@ ESTIMATORS: MappingProxyType[str, ClassifierSpec | RegressorSpec] = MappingProxy
 def estimator(name: str, extractor: AnyExtractorSpec | None = None) -> ClassifierSpec | RegressorSpec:
     """Return the spec of a name for the features of an extractor.
 
-    Descriptors have many units, so a spec that depends on the scale of features standardizes them. Raises KeyError for
-    an unknown name.
+    Descriptors have many units, so a spec, or a head of an average, that depends on the scale of features standardizes
+    them. Raises KeyError for an unknown name.
     """
     spec = ESTIMATORS[name]
-    if extractor is not None and _has_units(extractor) and getattr(spec, "standardize", None) is False:
-        return spec.model_copy(update={"standardize": True})
+    if extractor is not None and _has_units(extractor):
+        spec = _standardized(spec)
     return spec
+
+
+def _standardized(spec: Any) -> Any:
+    """Return a spec that standardizes features if it depends on their scale; of an average, those heads that do."""
+    if isinstance(spec, AverageSpec | AverageRegressorSpec):
+        return spec.model_copy(update={"heads": tuple(map(_standardized, spec.heads))})
+    return spec.model_copy(update={"standardize": True}) if getattr(spec, "standardize", None) is False else spec
 
 
 def _has_units(spec: AnyExtractorSpec) -> bool:

@@ -10,11 +10,11 @@ from antibody_esm.sequences import Chain
 from antibody_esm.specs.base import Frozen, Spec
 from antibody_esm.specs.decisions import DecisionSpec
 from antibody_esm.specs.ensembles import AnyExtractorSpec, EnsembleSpec, columns_of, with_columns, without_columns
-from antibody_esm.specs.estimators import EstimatorSpec, LogisticRegressionSpec, heads_of
+from antibody_esm.specs.estimators import ClassifierSpec, EstimatorSpec, LogisticRegressionSpec, RegressorSpec, heads_of
 from antibody_esm.specs.extractors import ExtractorSpec
 from antibody_esm.specs.runtime import RuntimeSpec
 from antibody_esm.specs.splits import SplitSpec
-from antibody_esm.specs.tuning import Choice, TuneSpec, combinations
+from antibody_esm.specs.tuning import Choice, TuneSpec, combinations, described
 
 
 class TrainSpec(Spec):
@@ -49,18 +49,17 @@ class TrainSpec(Spec):
 
     @model_validator(mode="after")
     def _heads_have_members(self) -> Self:
-        if getattr(self.classifier, "per_member", False):
-            heads, extractor = len(heads_of(self.classifier)), self.extractor
-            if not isinstance(extractor, EnsembleSpec) or extractor.combine != "concat":
-                raise ValueError("per_member=True requires an EnsembleSpec with combine='concat'")
-            if heads != len(extractor.of_sequences):
-                raise ValueError(f"{heads} heads do not fit the {len(extractor.of_sequences)} members of the ensemble")
+        _check_heads(self.classifier, self.extractor)
         return self
 
     @model_validator(mode="after")
     def _grid_fits(self) -> Self:
         if self.tune is not None:
-            self._combinations(self.tune)
+            for choice, fields in self._combinations(self.tune).items():
+                try:
+                    _check_heads(fields.get("classifier", self.classifier), self.extractor)
+                except ValueError as error:
+                    raise ValueError(f"{described(choice)} is no valid combination: {error}") from None
         return self
 
     @property
@@ -116,6 +115,16 @@ class TrainSpec(Spec):
         SplitSpec(folds=5)
         """
         return Run.compose(overrides).train
+
+
+def _check_heads(classifier: ClassifierSpec | RegressorSpec, extractor: AnyExtractorSpec) -> None:
+    """Raise ValueError if a classifier has a head for each member of an ensemble, and these do not fit."""
+    if getattr(classifier, "per_member", False):
+        heads = len(heads_of(classifier))
+        if not isinstance(extractor, EnsembleSpec) or extractor.combine != "concat":
+            raise ValueError("per_member=True requires an EnsembleSpec with combine='concat'")
+        if heads != len(extractor.of_sequences):
+            raise ValueError(f"{heads} heads do not fit the {len(extractor.of_sequences)} members of the ensemble")
 
 
 class DataSettings(Frozen):

@@ -44,6 +44,8 @@ _VIEW = ("layer", "pooling", "region", "special_tokens")
 """Fields in which views of one pass of a language model differ; how rows are stored is no property of a pipeline."""
 _NO_CHOICE = ("kind", "format", "random_state")
 """Fields that are not tuned: the score of the best of many seeds is luck."""
+_OF_AN_AVERAGE = ("heads", "per_member", "widths")
+"""Fields of averages, which fit each other only; whole averages are tuned."""
 _MOST = 10_000
 """Most combinations of a grid."""
 _ANY_ESTIMATOR: TypeAdapter[Any] = TypeAdapter(EstimatorSpec)
@@ -51,7 +53,7 @@ _ESTIMATORS: tuple[type[Spec], ...] = (*get_args(ClassifierSpec), *get_args(Regr
 
 
 def _fields(kind: type[Spec]) -> list[str]:
-    return [name for name in kind.model_fields if name not in _NO_CHOICE]
+    return [name for name in kind.model_fields if name not in (*_NO_CHOICE, *_OF_AN_AVERAGE)]
 
 
 KEYS: tuple[str, ...] = (
@@ -105,7 +107,7 @@ class Grid(Mapping[str, tuple[Value, ...]]):
         return {key: [plain(value) for value in values] for key, values in self._values.items()}
 
 
-def plain(value: Value) -> Any:
+def plain(value: Value | Spec) -> Any:
     """Return a value as JSON has it; specs without their type."""
     if not isinstance(value, Spec):
         return value + 0.0 if isinstance(value, float) else value  # -0.0 equals 0.0
@@ -119,6 +121,10 @@ def from_plain(values: Mapping[str, Any]) -> Choice:
 
 
 def _values(key: Any, values: Any) -> tuple[Value, ...]:
+    if key in [f"classifier.{name}" for name in _OF_AN_AVERAGE]:
+        raise ValueError(
+            f"{key} is not tuned alone; name whole averages as values of 'classifier', such as AverageSpec(heads=...)"
+        )
     if key not in KEYS:
         near = get_close_matches(str(key), KEYS, 1, 0.6) or get_close_matches(f"classifier.{key}", KEYS, 1, 0.8)
         meant = f"; did you mean {near[0]!r}?" if near else ""
@@ -126,12 +132,16 @@ def _values(key: Any, values: Any) -> tuple[Value, ...]:
             f"unknown key {key!r} of a grid{meant} Keys are {', '.join(KEYS)}".replace("' Keys", "'. Keys")
         )
     if isinstance(values, str | Mapping) or not isinstance(values, Sequence) or not values:
-        raise ValueError(f"{key} needs a list of values, got {values!r}")
+        raise ValueError(f"{key} needs a list of values, got {values!r:.100}")
+    if len(values) > _MOST:
+        raise ValueError(f"a grid has at most {_MOST:,} combinations, and {key} has {len(values):,} values")
     read = tuple(_value(key, value) for value in values)
-    texts = [json.dumps(plain(value), sort_keys=True) for value in read]
-    twice = next((value for value, text in zip(values, texts, strict=True) if texts.count(text) > 1), None)
-    if len(set(texts)) < len(texts):
-        raise ValueError(f"{key} has the value {twice!r} twice")
+    texts: set[str] = set()
+    for value, field in zip(values, read, strict=True):
+        text = json.dumps(plain(field), sort_keys=True)
+        if text in texts:
+            raise ValueError(f"{key} has the value {value!r} twice")
+        texts.add(text)
     return read
 
 
@@ -149,17 +159,29 @@ def _value(key: str, value: Any) -> Value:
             return read(value)
         except ValidationError as error:
             problem = error.errors()[0]["msg"]
-    raise ValueError(f"{key}={value!r}: {problem}")
+    raise ValueError(f"{key}={value!r:.100}: {problem}")
 
 
 def _readers(key: str) -> list[Callable[[Any], Value]]:
     """Return the functions that validate a value of a key; one of them has to accept it."""
     branch, _, field = key.partition(".")
     if not field:
-        return [(_ANY_ESTIMATOR if key == "classifier" else _DIMENSIONS).validate_python]
+        return [_read_estimator if key == "classifier" else _DIMENSIONS.validate_python]
     kinds: dict[str, tuple[type[Spec], ...]] = {"classifier": _ESTIMATORS, "decision": (DecisionSpec,)}
     owners = [kind for kind in kinds.get(branch, (ExtractorSpec,)) if field in kind.model_fields]
     return [partial(_read, kind, field) for kind in owners]
+
+
+def _read_estimator(value: Any) -> Value:
+    """Return the spec of a classifier; one from JSON has lists where Python has tuples."""
+    if not isinstance(value, Mapping):
+        return _ANY_ESTIMATOR.validate_python(value)  # type: ignore[no-any-return]
+    text = json.dumps(value, default=_plain_or_text)
+    return _ANY_ESTIMATOR.validate_json(text)  # type: ignore[no-any-return]
+
+
+def _plain_or_text(value: Any) -> Any:
+    return plain(value) if isinstance(value, Spec) else repr(value)
 
 
 def _read(kind: type[Spec], field: str, value: Any) -> Value:
@@ -191,9 +213,9 @@ class TuneSpec(Spec):
     ]
     """Values by key, see `KEYS`. ``extractor.layer``, ``pooling``, ``region`` and ``special_tokens`` are views of one
     language model, from one pass. ``classifier``: names of presets, which standardize descriptors, or specs.
-    ``classifier.<field>`` concerns those classifiers that have the field. ``decision.<field>``. ``pca``: numbers of
-    dimensions, or None. Of equally good combinations the first one is chosen; keys are in alphabetical order, values as
-    listed."""
+    ``classifier.<field>`` concerns those classifiers that have the field; averages have none, and are tuned as a
+    whole. ``decision.<field>``. ``pca``: numbers of dimensions, or None. Of equally good combinations the first one
+    is chosen; keys are in alphabetical order, values as listed."""
     trials: PositiveInt | None = None
     """Number of combinations that are tried in each fold, chosen by Optuna (doi:10.1145/3292500.3330701); None and
     numbers that are not smaller than that of all combinations try all of them."""
@@ -333,7 +355,7 @@ def worded(value: Value) -> str:
     named = ESTIMATORS[kind]
     changed = [
         f"{name}={getattr(value, name)}"
-        for name in _fields(type(value))
-        if getattr(value, name) != getattr(named, name)
+        for name in type(value).model_fields
+        if name not in _NO_CHOICE and getattr(value, name) != getattr(named, name)
     ]
     return f"{kind} ({', '.join(changed)})" if changed else kind
