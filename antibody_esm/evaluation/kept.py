@@ -24,8 +24,8 @@ def tried(candidates: int) -> Valid:
         ):
             return False
         numbers = [number for number, _ in kept]
-        known = all(type(number) is int and 0 <= number < candidates for number in numbers)
-        return known and len(set(numbers)) == len(numbers) and all(_is_number(score) for _, score in kept)
+        candidates_only = all(type(number) is int and 0 <= number < candidates for number in numbers)
+        return candidates_only and len(set(numbers)) == len(numbers) and all(_is_number(score) for _, score in kept)
 
     return valid
 
