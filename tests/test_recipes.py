@@ -155,6 +155,21 @@ def test_no_command_claims_the_numbers_of_a_test(table: Path, tmp_path: Path) ->
         pasted(report.python)  # nobody knows how the training antibodies of a loaded model were read
 
 
+def test_lines_of_a_model_without_its_training_antibodies_check_their_digest(table: Path, tmp_path: Path) -> None:
+    data = load_dataset("my table.csv", heavy="VH", label="poly", part="H-CDRs")
+    model = Trainer(CHARGES, "logreg").fit(data)
+    alone = Predictor.load(model.save(tmp_path / "alone", training=False)).evaluate(data)
+    assert alone.training is None
+    assert "training = load_dataset(...)  # my table.csv\n" in alone.python
+    for source, options in (("my table.csv", 'heavy="VH", label="poly", part="H-CDRs"'), ("boughter_flu_cdrs", "")):
+        completed = alone.python.replace("load_dataset(...)", f'load_dataset("{source}", {options})')
+        if source == "my table.csv":
+            same(alone, pasted(completed)["report"])
+        else:
+            with pytest.raises(AssertionError):
+                pasted(completed)
+
+
 def test_a_command_has_the_split_of_its_report_even_if_few_values_have_another(table: Path) -> None:
     frame = pd.read_csv("my table.csv").head(40)
     frame.to_csv("few.csv", index=False)

@@ -31,45 +31,47 @@ def versions() -> dict[str, str]:
 
 def python(report: Analysis) -> str:
     """Return the lines of Python that reproduce the numbers from the data."""
-    scored = ("data", report.data)
+    scored = [f"data = {_loaded(report.data)}", _checked("data", report.data.digest)]
     if report.is_cross_validation:
-        return _python(report.spec, [scored], "report = trainer.cross_validate(data)")
-    fitted = ("training", report.training)
+        return _python(report.spec, scored, "report = trainer.cross_validate(data)")
+    model, training = report.model, report.training
+    fitted = [f"training = {_loaded(training, '' if model is None else model.source)}"]
+    digest = model.digest if model is not None else None if training is None else training.digest
+    fitted += [] if digest is None else [_checked("training", digest)]
     cut = "" if report.threshold is None else f", threshold={report.threshold!r}"
     lines: list[str] = []
     again = ""
     if report.recalibration is not None:
         lines, again = _recalibrated(report.recalibration)
     last = f"report = trainer.fit(training){again}.evaluate(data{cut})"
-    return _python(report.spec, [fitted, scored], "\n".join([*lines, last]))
+    return _python(report.spec, [*fitted, *scored], "\n".join([*lines, last]))
 
 
 def _recalibrated(facts: Recalibration) -> tuple[list[str], str]:
     """Return the lines that load the antibodies of a recalibration, which a model names only, and the call."""
-    source = " ".join(facts.source.split())
-    lines = [
-        f"recalibrating = load_dataset(...)  # {facts.antibodies:,} antibodies of {source}",
-        f'assert recalibrating.digest == "{facts.digest}"',
-    ]
+    loaded = _loaded(None, f"{facts.antibodies:,} antibodies of {facts.source}")
+    lines = [f"recalibrating = {loaded}", _checked("recalibrating", facts.digest)]
     cut = "" if facts.threshold is None else f", threshold={facts.threshold!r}"
     return lines, f".recalibrate(recalibrating{cut})"
 
 
-def _python(spec: TrainSpec, sets: list[tuple[str, Dataset | None]], last: str) -> str:
+def _checked(name: str, digest: str) -> str:
+    """Return the line that fails on other data."""
+    return f'assert {name}.digest == "{digest}"'
+
+
+def _python(spec: TrainSpec, sets: list[str], last: str) -> str:
     imported = sorted({"TrainSpec", "Trainer", "load_dataset", *re.findall(r"\b(\w+Spec)\(", repr(spec))})
-    lines = [f"from antibody_esm import {', '.join(imported)}", ""]
-    for name, data in sets:
-        lines += [f"{name} = {_loaded(data)}", *([f'assert {name}.digest == "{data.digest}"'] if data else [])]
-    lines.append(f'trainer = Trainer.from_spec({spec!r}, store="embeddings/")')
-    return "\n".join([*lines, last])
+    imports = f"from antibody_esm import {', '.join(imported)}"
+    trainer = f'trainer = Trainer.from_spec({spec!r}, store="embeddings/")'
+    return "\n".join([imports, "", *sets, trainer, last])
 
 
-def _loaded(data: Dataset | None) -> str:
-    """Return the call that loads a data set, as it was made; one to complete if it is not known."""
-    if data is None:
-        return "load_dataset(...)"
-    if data.recipe is None:
-        return f"load_dataset(...)  # {' '.join(data.provenance.source.split())}"
+def _loaded(data: Dataset | None, source: str = "") -> str:
+    """Return the call that loads a data set, as it was made; one to complete, with its source, if it is not known."""
+    if data is None or data.recipe is None:
+        words = " ".join((source if data is None else data.provenance.source).split())
+        return f"load_dataset(...)  # {words}" if words else "load_dataset(...)"
     named = ", ".join(data.recipe.placeholders)
     return data.recipe.python + (f"  # {named}: as passed to load_dataset" if named else "")
 
