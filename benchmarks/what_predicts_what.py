@@ -201,9 +201,12 @@ def main(names: Iterable[str]) -> None:
     for name in names or SECTIONS:
         text = f"Computed on {datetime.date.today().isoformat()}.\n\n{SECTIONS[name]()}"
         page = PAGE.read_text(encoding="utf-8")
-        before, begin, rest = page.partition(f"<!-- {name} -->\n")
-        _, end, after = rest.partition(f"\n<!-- end of {name} -->")
-        PAGE.write_text("".join([before, begin, text, end, after]), encoding="utf-8")
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        before, _, rest = page.partition(begin)
+        _, closing, after = rest.partition(end)
+        if not closing:
+            raise ValueError(f"{PAGE} has no place for {name}")
+        PAGE.write_text(f"{before}{begin}{text}\n{end}{after}", encoding="utf-8")
         print(text, flush=True)
 
 
