@@ -179,11 +179,14 @@ def load_model(folder: Path) -> FittedModel:
             _read(folder, ledger.name)
     except OSError as error:
         raise StoreError(f"not a saved model: {error.strerror}", error.filename or path) from error
-    except (ValidationError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValidationError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         problem = repr(error)[:_MESSAGE]
         raise StoreError(f"not the manifest of a saved model: {problem}", path) from error
     _warn_of_versions(versions)
     classifier = loads(content, folder / _CLASSIFIER, regression=spec.is_regression)
+    stated = None if data.recalibration is None else (data.recalibration.slope, data.recalibration.intercept)
+    if stated != ((classifier.slope, classifier.intercept) if hasattr(classifier, "slope") else None):
+        raise StoreError("its manifest and its classifier have different recalibrations", path)
     return FittedModel(spec, classifier, data, reading, metrics, training, _digest(spec, content))
 
 

@@ -32,6 +32,7 @@ class Recalibrates(ModelInput):
     classifier: Any
     data: TrainedOn
     training: Dataset | None
+    ledger: Ledger
 
     def fitted(self) -> FittedModel:
         """Return the model in the form in which it is saved."""
@@ -140,7 +141,7 @@ class Recalibrates(ModelInput):
             training=model.training._replace(uncertainty=_UNCERTAINTY),
             saved_digest=None,
         )
-        return self._of(again, store=self.store, extractor=self.extractor, ledger=Ledger())
+        return self._of(again, store=self.store, extractor=self.extractor, ledger=self.ledger.copy())
 
     def features(self, inputs: Inputs) -> NDArray[np.float64]:
         """Return the features ``(n, dim)`` of accepted antibodies; warn if columns are unlike the recalibration's."""

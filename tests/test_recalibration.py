@@ -396,9 +396,22 @@ def test_a_manifest_or_classifier_that_was_changed_is_refused(tmp_path: Path) ->
     again = model().recalibrate(other())
     again.save(tmp_path / "m")
     manifest = json.loads((tmp_path / "m/manifest.json").read_text())
-    for name, value in (("slope", "1"), ("antibodies", "9"), ("curve", {"scores": {}}), ("threshold", "x")):
+    for name, value in (
+        ("slope", "1"),
+        ("antibodies", "9"),
+        ("curve", {"scores": {}}),
+        ("threshold", "x"),
+        ("slope", 0.25),
+    ):
         broken = json.loads(json.dumps(manifest))
         broken["data"]["recalibration"][name] = value
+        broken["sha256"] = manifest_digest(broken)
+        (tmp_path / "m/manifest.json").write_text(json.dumps(broken))
+        with pytest.raises(StoreError, match="manifest"):
+            Predictor.load(tmp_path / "m")
+    for name, value in (("held_out", -3), ("draws", 1e400), ("sizes", [0, 10**4000]), ("change", [[10**400] * 3])):
+        broken = json.loads(json.dumps(manifest))
+        broken["data"]["recalibration"]["curve"][name] = value
         broken["sha256"] = manifest_digest(broken)
         (tmp_path / "m/manifest.json").write_text(json.dumps(broken))
         with pytest.raises(StoreError, match="manifest"):
@@ -406,6 +419,18 @@ def test_a_manifest_or_classifier_that_was_changed_is_refused(tmp_path: Path) ->
     reversed_ = type(again.classifier)(again.classifier.classifier, -1.0, 0.0, 0.5)
     with pytest.raises(StoreError, match="slope"):
         loads(dumps(reversed_), tmp_path, regression=False)
+
+
+def test_openings_of_a_test_set_are_counted_on_after_a_recalibration(tmp_path: Path) -> None:
+    trained = model()
+    test = other()
+    for threshold in (0.3, 0.4):
+        trained.evaluate(test, threshold=threshold)
+    trained.save(tmp_path / "trained")
+    again = Predictor.load(tmp_path / "trained").recalibrate(test)
+    before = (tmp_path / "trained/openings.jsonl").read_bytes()
+    assert again.evaluate(test).openings == 3
+    assert (tmp_path / "trained/openings.jsonl").read_bytes() == before, "the log of the other model is left alone"
 
 
 def test_the_command_saves_what_python_gives_and_says_if_it_helps(

@@ -26,6 +26,7 @@ _TITLES = {
     "constant": "constant",
 }
 _LEAST = 1e-12
+_MOST = 10**9
 _LINE = 80
 """Width of a terminal."""
 
@@ -74,7 +75,7 @@ class RecalibrationCurve:
         what = "mean" if self.metric == "rmse" else "share of positives"
         alone = f" Without the model, the {what} of these antibodies alone has {short(constant, 3)}."
         if constant <= after:
-            alone += " The model adds nothing to it."
+            alone += " The model is not shown to add to it."
         if high < 0:
             return (
                 f"Recalibration helps: with {size} antibodies the {title} of others falls {numbers} ({draws}).{alone}"
@@ -106,12 +107,15 @@ class RecalibrationCurve:
         names = [name for name in values["scores"] if name in _TITLES]
         if names[-1:] != ["constant"] or len(names) < 2 or len(names) != len(values["scores"]):
             raise ValueError("unknown scores of a recalibration")
-        sizes = tuple(int(size) for size in values["sizes"])
+        sizes = tuple(values["sizes"])
+        counts = (*sizes, values["held_out"], values["draws"])
+        if not all(type(count) is int and 0 <= count < _MOST for count in counts):
+            raise ValueError("sizes of a recalibration are not numbers of antibodies")
         rows = {name: _rows(values["scores"][name]) for name in names}
         change, helped = _rows(values["change"]), tuple(float(share) for share in values["helped"])
         if {len(each) for each in (*rows.values(), change, helped)} != {len(sizes)} or not sizes:
             raise ValueError("scores of a recalibration are of other sizes")
-        return cls(sizes, int(values["held_out"]), int(values["draws"]), rows, change, helped)
+        return cls(sizes, values["held_out"], values["draws"], rows, change, helped)
 
     def __str__(self) -> str:
         titles = [_TITLES[name] for name in self.scores]

@@ -79,6 +79,12 @@ class Ledger:
         )
         return f"With models saved here, this test set was opened {often}."
 
+    def copy(self) -> "Ledger":
+        """Return a log in memory with the same openings, for a model that was made of this one."""
+        log = Ledger()
+        log._in_memory = self._openings()
+        return log
+
     def move(self, path: Path) -> None:
         """Write openings to this file from now on, in addition to those that it holds."""
         openings, self.path = self._openings(), path
