@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import spearmanr
+from numpy.typing import NDArray
 
 from antibody_esm import (
     Dataset,
@@ -26,9 +26,11 @@ from antibody_esm import (
     TuneSpec,
     load_dataset,
 )
+from antibody_esm.data.identity import cluster
 from antibody_esm.evaluation.baselines import fit_baselines
 from antibody_esm.evaluation.interval import Interval, short
 from antibody_esm.evaluation.paired import compare
+from antibody_esm.evaluation.predictions import ContinuousPredictions
 from antibody_esm.evaluation.scored_predictions import ScoredPredictions
 from antibody_esm.reports.report import Report
 from antibody_esm.specs import AnyExtractorSpec
@@ -140,14 +142,14 @@ def tests() -> str:
         "Harvey, PSR (nanobodies)": load_dataset("harvey"),
     }
     sequences = fit_baselines(boughter(), ["kmers"]).fitted["kmers"]
-    of_kmers = [sequences.classifier.predict_proba(sequences.features(data.sequences))[:, 1] for data in sets.values()]
-    measured = [data.continuous_labels() for data in sets.values()]
-    values = [short(float(spearmanr(*each).statistic), 2) for each in zip(of_kmers, measured, strict=True)]
-    rows = [["k-mers (k = 1 to 3)", *values]]
+    of_kmers = [
+        ranked(sequences.classifier.predict_proba(sequences.features(data.sequences))[:, 1], data)
+        for data in sets.values()
+    ]
+    rows = [["k-mers (k = 1 to 3)", *(cell([scored], "spearman") for scored in of_kmers)]]
     for feature, extractors in FEATURES.items():
-        ranks = [[rank(extractor, data) for extractor in extractors] for data in sets.values()]
-        ends = [dict.fromkeys(short(value, 2) for value in (min(values), max(values))) for values in ranks]
-        rows.append([feature, *map(" to ".join, ends)])
+        every = [[tested(extractor, data) for extractor in extractors] for data in sets.values()]
+        rows.append([feature, *(cell(each, "spearman") for each in every)])
         print(rows[-1], flush=True)
     return table(["features", *(f"{name} (n = {len(data)})" for name, data in sets.items())], rows)
 
@@ -160,11 +162,17 @@ def fitted(extractor: AnyExtractorSpec) -> Trainer:
     return trainer
 
 
-def rank(extractor: AnyExtractorSpec, data: Dataset) -> float:
-    """Return Spearman's correlation of the probability with a measurement."""
+def tested(extractor: AnyExtractorSpec, data: Dataset) -> ScoredPredictions:
+    """Return the probabilities for the heavy chains of a test set, which are ranked by a measurement."""
     predictor = fitted(extractor).predictor_
-    heavy = [str(chain) for chain in data.heavy or ()]
-    return float(spearmanr(predictor.predict_proba(heavy)[:, 1], data.continuous_labels()).statistic)
+    return ranked(predictor.predict_proba([str(chain) for chain in data.heavy or ()])[:, 1], data)
+
+
+def ranked(probability: NDArray[np.float64], data: Dataset) -> ScoredPredictions:
+    """Return probabilities beside a measurement; intervals count clusters at 90 % identity."""
+    clusters = cluster(data.identity_sequences, 0.9)
+    rows = ContinuousPredictions(target=data.continuous_labels(), prediction=probability, fold=None, clusters=clusters)
+    return ScoredPredictions(rows, {name: np.array([value]) for name, value in rows.scores().items()})
 
 
 def assays() -> str:
