@@ -271,6 +271,7 @@ def test_the_page_on_comparing_runs(ran: Ran) -> None:
     assert (ran.folder / "benchmark" / "report.html").is_file()
 
 
+@pytest.mark.filterwarnings("ignore:.*are training antibodies of the model:UserWarning")  # the page says so
 @runs("docs/predict.md")
 def test_the_page_on_predicting_runs(ran: Ran) -> None:
     assert len(ran.namespace["table"]) == 5

@@ -82,7 +82,8 @@ class Ledger:
     def copy(self) -> "Ledger":
         """Return a log in memory with the same openings, for a model that was made of this one."""
         log = Ledger()
-        log._in_memory = self._openings()
+        for opening in self._openings().values():
+            log.record(opening)
         return log
 
     def move(self, path: Path) -> None:

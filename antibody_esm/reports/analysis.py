@@ -157,7 +157,7 @@ class Analysis:
     @property
     def pipeline(self) -> str:
         """Name of the pipeline: model and classifier, with the fields that differ from their defaults."""
-        again = self.recalibration
+        again = None if self.model is None else self.model.recalibration
         more = [] if again is None else [names.recalibrated(again.antibodies, again.source)]
         return ", ".join([names.pipeline(self.spec), *more])
 
