@@ -258,14 +258,20 @@ class Bench:
 
 
 def _score(predictor: Predictor, X: Any) -> float:
-    """Return what explanations explain: log-odds before calibration, a value, or the share of votes."""
-    fitted = getattr(predictor.classifier, "classifier_", predictor.classifier)
+    """Return what explanations explain: the log-odds of the prediction, a value, or the share of votes.
+
+    Log-odds are those before an isotonic calibration, which is no function of them that can be undone.
+    """
     if predictor.spec.is_regression:
-        return float(fitted.predict(X)[0])
-    if hasattr(fitted, "decision_function"):
+        return float(predictor.classifier.predict(X)[0])
+    isotonic = predictor.spec.decision.calibration == "isotonic"
+    fitted = predictor.classifier.classifier_ if isotonic else predictor.classifier
+    if isotonic and hasattr(fitted, "decision_function"):
         return float(fitted.decision_function(X)[0])
+    if predictor.spec.classifier.kind in VOTES:
+        return float(predictor.classifier.predict_proba(X)[0, 1])
     probability = float(fitted.predict_proba(X)[0, 1])
-    return probability if predictor.spec.classifier.kind in VOTES else float(np.log(probability / (1 - probability)))
+    return float(np.log(probability / (1 - probability)))
 
 
 def numbers_of_list(bench: Bench, cell: Cell, predictor: Predictor) -> Any:
