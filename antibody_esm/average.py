@@ -101,7 +101,7 @@ class _Average(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         return [np.asarray(getattr(head, method)(features), np.float64) for head, features in pairs]
 
 
-class AverageClassifier(ClassifierMixin, _Average):  # type: ignore[misc]
+class AverageClassifier(ClassifierMixin, _Average):  # type: ignore[misc]  # scikit-learn has no types
     """A classifier whose probabilities are the mean of those of its heads; parameters are those of `AverageRegressor`.
 
     Examples
@@ -129,7 +129,7 @@ class AverageClassifier(ClassifierMixin, _Average):  # type: ignore[misc]
         return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
 
 
-class AverageRegressor(RegressorMixin, _Average):  # type: ignore[misc]
+class AverageRegressor(RegressorMixin, _Average):  # type: ignore[misc]  # scikit-learn has no types
     """A regressor whose predictions are the mean of those of its heads.
 
     Parameters

@@ -206,7 +206,7 @@ def _link_others(old: Path, new: Path, ours: Collection[str]) -> bool:
 
     try:
         link(old, new, ours)
-    except (OSError, StopIteration, NotImplementedError):
+    except (OSError, StopIteration, NotImplementedError):  # systems without hard links raise the last one
         return False
     return True
 

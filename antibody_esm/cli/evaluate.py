@@ -8,7 +8,17 @@ import typer
 
 from antibody_esm.cli.arguments import check_outputs, check_suffix
 from antibody_esm.cli.errors import optional, reported
-from antibody_esm.cli.options import HeavyColumn, IdColumn, LayoutName, LightColumn, SheetName
+from antibody_esm.cli.options import (
+    AssayName,
+    DropUnread,
+    HeavyColumn,
+    IdColumn,
+    LabelColumn,
+    LabelsKind,
+    LayoutName,
+    LightColumn,
+    SheetName,
+)
 
 _WRITTEN = (".html", ".csv", ".json")
 
@@ -23,17 +33,15 @@ def evaluate_command(
         ),
     ] = None,
     threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Lowest probability of class 1.")] = None,
-    assay: Annotated[str | None, typer.Option(help="elisa or psr: threshold of earlier work.")] = None,
-    label: Annotated[str | None, typer.Option(help="Column of the labels.")] = None,
-    labels: Annotated[
-        str | None, typer.Option(help="Kind of labels of a public data set; for FASTA, a table of labels.")
-    ] = None,
+    assay: AssayName = None,
+    label: LabelColumn = None,
+    labels: LabelsKind = None,
     id_column: IdColumn = None,
     heavy: HeavyColumn = None,
     light: LightColumn = None,
     layout: LayoutName = None,
     sheet: SheetName = None,
-    drop: Annotated[bool, typer.Option("--drop", help="Leave out antibodies that the model does not read.")] = False,
+    drop: DropUnread = False,
     no_check: Annotated[
         bool, typer.Option("--no-check", help="Also score sequences without a recognised antibody chain.")
     ] = False,

@@ -15,6 +15,12 @@ LayoutName = Annotated[
     str | None, typer.Option("--layout", help="airr, oas, 10x, imgt, plain, ...; recognised if absent.")
 ]
 SheetName = Annotated[str | None, typer.Option("--sheet", help="Sheet of an Excel workbook; the first if absent.")]
+AssayName = Annotated[str | None, typer.Option("--assay", help="elisa or psr: threshold of earlier work.")]
+LabelColumn = Annotated[str | None, typer.Option("--label", help="Column of the labels.")]
+LabelsKind = Annotated[
+    str | None, typer.Option("--labels", help="Kind of labels of a public data set; for FASTA, a table of labels.")
+]
+DropUnread = Annotated[bool, typer.Option("--drop", help="Leave out antibodies that the model does not read.")]
 _ROLES = ("id", "heavy", "light", "label", "groups", "layout", "sheet")
 
 

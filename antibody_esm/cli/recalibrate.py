@@ -7,7 +7,17 @@ import typer
 
 from antibody_esm.cli.arguments import check_folder
 from antibody_esm.cli.errors import named_options, reported
-from antibody_esm.cli.options import HeavyColumn, IdColumn, LayoutName, LightColumn, SheetName
+from antibody_esm.cli.options import (
+    AssayName,
+    DropUnread,
+    HeavyColumn,
+    IdColumn,
+    LabelColumn,
+    LabelsKind,
+    LayoutName,
+    LightColumn,
+    SheetName,
+)
 
 
 def recalibrate_command(
@@ -17,17 +27,15 @@ def recalibrate_command(
     threshold: Annotated[
         str, typer.Option(help="balanced_accuracy, none (0.5) or a probability: threshold of class 1.")
     ] = "balanced_accuracy",
-    assay: Annotated[str | None, typer.Option(help="elisa or psr: threshold of earlier work.")] = None,
-    label: Annotated[str | None, typer.Option(help="Column of the labels.")] = None,
-    labels: Annotated[
-        str | None, typer.Option(help="Kind of labels of a public data set; for FASTA, a table of labels.")
-    ] = None,
+    assay: AssayName = None,
+    label: LabelColumn = None,
+    labels: LabelsKind = None,
     id_column: IdColumn = None,
     heavy: HeavyColumn = None,
     light: LightColumn = None,
     layout: LayoutName = None,
     sheet: SheetName = None,
-    drop: Annotated[bool, typer.Option("--drop", help="Leave out antibodies that the model does not read.")] = False,
+    drop: DropUnread = False,
     no_check: Annotated[
         bool, typer.Option("--no-check", help="Also read sequences without a recognised antibody chain.")
     ] = False,

@@ -27,6 +27,7 @@ logger = logging.getLogger("antibody_esm.tables")
 """Notes on how files were read, which commands print."""
 _FASTA = (".fasta", ".fa", ".faa", ".fas")
 _UNREADABLE = (OSError, EOFError, ValueError, TypeError, KeyError, NotImplementedError, zlib.error, lzma.LZMAError)
+"""Errors of libraries that read a damaged file, or an archive that is packed in an unknown way."""
 _ROWS_AT_ONCE = 2**16
 _CELLS_AT_ONCE = 2**22
 _SHOWN = 10
