@@ -54,7 +54,8 @@ class Finishing:
 def in_threads(run: Callable[..., T], calls: Iterable[tuple[Any, ...]], workers: int | None = None) -> list[T]:
     """Return the results of a function for each tuple of arguments, in order.
 
-    All calls have ended when this returns or raises, unless `joblib.parallel_config` chose other processes.
+    All calls have ended when this returns or raises, unless `joblib.parallel_config` chose other processes. Filters of
+    warnings are then those of before: calls that change them for a while may restore those of each other.
 
     Parameters
     ----------
@@ -68,7 +69,7 @@ def in_threads(run: Callable[..., T], calls: Iterable[tuple[Any, ...]], workers:
     """
     from sklearn.utils.parallel import Parallel, delayed
 
-    with Finishing() as finishing:
+    with warnings.catch_warnings(), Finishing() as finishing:
         counted = delayed(finishing(run))
         results = Parallel(n_jobs=workers or -1, prefer="threads")(counted(*call) for call in calls)
     return list(results)

@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -98,10 +99,13 @@ def ran(page: str, first_run: tuple[Path, str], request: pytest.FixtureRequest, 
         monkeypatch.setattr(presets, "EXTRACTORS", {**presets.EXTRACTORS, "esm2_650m": tiny})
     namespace: dict[str, Any] = {"__name__": "__main__"}
     printed = io.StringIO()
+    before = [(action, category) for action, _, category, *_ in warnings.filters]
     with contextlib.redirect_stdout(printed):
         for block in python_blocks(ROOT / page):
             if block != FIRST:
                 exec(compile(block, page, "exec"), namespace)  # noqa: S102
+    after = [(action, category) for action, _, category, *_ in warnings.filters]
+    assert after == before, "an import changed which warnings the caller sees"
     return Ran(namespace, printed.getvalue(), folder)
 
 
@@ -271,7 +275,7 @@ def test_the_page_on_comparing_runs(ran: Ran) -> None:
     assert (ran.folder / "benchmark" / "report.html").is_file()
 
 
-@pytest.mark.filterwarnings("ignore:.*are training antibodies of the model:UserWarning")  # the page says so
+@pytest.mark.filterwarnings("ignore:.*antibodies of the recalibration:UserWarning")  # the page says so
 @runs("docs/predict.md")
 def test_the_page_on_predicting_runs(ran: Ran) -> None:
     assert len(ran.namespace["table"]) == 5

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 
 import joblib
@@ -108,3 +109,25 @@ def test_a_call_after_the_end_is_refused() -> None:
         assert run("3") == 3
     with pytest.raises(RuntimeError, match="the caller has ended"):
         run("3")
+
+
+def test_calls_that_filter_warnings_for_a_while_leave_the_filters_of_the_caller() -> None:
+    second_has_entered, first_has_left = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            two_are_inside.wait(PATIENCE)
+            assert second_has_entered.wait(PATIENCE)
+        first_has_left.set()
+
+    def second() -> None:
+        two_are_inside.wait(PATIENCE)
+        with warnings.catch_warnings():  # its filters of before are those of the first call
+            second_has_entered.set()
+            assert first_has_left.wait(PATIENCE)
+
+    two_are_inside = threading.Barrier(2)
+    before = [(action, category) for action, _, category, *_ in warnings.filters]
+    in_threads(lambda call: call(), [(first,), (second,)], workers=2)
+    assert [(action, category) for action, _, category, *_ in warnings.filters] == before

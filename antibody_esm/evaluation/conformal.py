@@ -65,13 +65,12 @@ class Uncertainty:
         confidence
             Above 0 and below 1.
         """
-        from crepes import ConformalClassifier
-
         _check(confidence)
+        crepes = _crepes()
         possible = np.empty((len(probability), 2), np.bool_)
         for value in (0, 1):
             distance = np.abs(value - self.score[self.label == value])  # from the true class
-            conformal = ConformalClassifier().fit(distance)
+            conformal = crepes.ConformalClassifier().fit(distance)
             p_value = conformal.predict_p(np.abs(value - probability)[:, None], smoothing=False)[:, 0]
             possible[:, value] = p_value > 1 - confidence
         return possible
@@ -114,12 +113,11 @@ class Uncertainty:
 
         Their ends are infinite if there are too few training antibodies.
         """
-        from crepes import ConformalRegressor
-
         _check(confidence)
+        crepes = _crepes()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "the no. of calibration examples is too small", UserWarning)
-            conformal = ConformalRegressor().fit(self.label - self.score)
+            conformal = crepes.ConformalRegressor().fit(self.label - self.score)
             return np.asarray(conformal.predict_int(value, confidence=confidence), np.float64)
 
 
@@ -168,6 +166,13 @@ def out_of_fold(
     if validation.probability is None:
         return Uncertainty(validation.prediction, label.astype(np.float64), within.by, "regression")
     return Uncertainty(validation.probability, label.astype(np.float64), within.by, "classification")
+
+
+def _crepes() -> Any:
+    """Import crepes, which would show all later warnings of the caller's process, even those that it filters out."""
+    with warnings.catch_warnings():
+        import crepes
+    return crepes
 
 
 def _check(confidence: float) -> None:
