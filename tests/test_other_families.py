@@ -13,8 +13,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from antibody_esm import CheckpointError, Extractor, RuntimeSpec, SequenceError
 from antibody_esm.plm.checkpoints import locate
-from antibody_esm.plm.families import max_length, vocabulary_of
+from antibody_esm.plm.families import max_length
 from antibody_esm.plm.masked import NoHead, masked_log_probabilities
+from antibody_esm.plm.vocabulary import vocabulary_of
 from antibody_esm.sequences import ALPHABET, AMINO_ACIDS
 from antibody_esm.testing import tiny_checkpoint
 from effort import STRESS

@@ -16,7 +16,7 @@ from antibody_esm.errors import CheckpointError
 from antibody_esm.plm.batching import batches, shuffled
 from antibody_esm.plm.checkpoints import Checkpoint
 from antibody_esm.plm.devices import Copies, devices, in_parts
-from antibody_esm.plm.families import Vocabulary, max_length, vocabulary_of
+from antibody_esm.plm.families import max_length
 from antibody_esm.plm.forecast import Forecast
 from antibody_esm.plm.model import Model
 from antibody_esm.plm.pairs import beside, chains, rows_of_pairs
@@ -24,6 +24,7 @@ from antibody_esm.plm.regions import Residues, places, residues_of
 from antibody_esm.plm.remote import RemoteModel
 from antibody_esm.plm.resolution import find
 from antibody_esm.plm.schedule import Runner, Timed, each, is_watched, progress_bar
+from antibody_esm.plm.vocabulary import Vocabulary, vocabulary_of
 from antibody_esm.sequences import UNKNOWN, normalise, refuse_longer
 from antibody_esm.specs import ExtractorSpec, Region, ResolvedExtractorSpec, RuntimeSpec
 from antibody_esm.threads import runs_elsewhere

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from antibody_esm.plm.batching import batches, in_company
 from antibody_esm.plm.extractor import Extractor
-from antibody_esm.plm.families import family_of, vocabulary_of
+from antibody_esm.plm.families import family_of
 from antibody_esm.plm.schedule import each, progress_bar
+from antibody_esm.plm.vocabulary import vocabulary_of
 from antibody_esm.plm.weights import read_weights
 from antibody_esm.sequences import AMINO_ACIDS
 

@@ -11,11 +11,12 @@ import numpy as np
 from antibody_esm.batch import Rows
 from antibody_esm.plm.batching import FEWEST, in_company
 from antibody_esm.plm.checkpoints import Checkpoint
-from antibody_esm.plm.families import Vocabulary, family_of, shorten
+from antibody_esm.plm.families import family_of, shorten
 from antibody_esm.plm.hidden_states import HiddenStates
 from antibody_esm.plm.initialisation import initialised
 from antibody_esm.plm.pooling import gather, groups, pool, pool_groups
 from antibody_esm.plm.regions import Residues, places
+from antibody_esm.plm.vocabulary import Vocabulary
 from antibody_esm.plm.weights import read_weights
 from antibody_esm.specs import ResolvedExtractorSpec
 from antibody_esm.storage_formats import rounded
