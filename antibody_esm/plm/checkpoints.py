@@ -105,7 +105,7 @@ _COUNTS = frozenset(
     }
 )
 _SIZES = _COUNTS | {
-    *("hidden_size", "d_model", "dim", "n_embd", "d_ff", "d_kv", "intermediate_size", "embedding_size"),
+    *("hidden_size", "d_model", "dim", "n_embd", "emb_dim", "d_ff", "d_kv", "intermediate_size", "embedding_size"),
     *("vocab_size", "max_position_embeddings", "n_positions", "relative_attention_num_buckets"),
 }
 """Names of whole numbers above zero in a configuration."""
@@ -166,7 +166,7 @@ class Checkpoint:
     @property
     def dim(self) -> int:
         """Length of a hidden state."""
-        return self._size("hidden_size", "d_model", "dim", "n_embd")
+        return self._size("hidden_size", "d_model", "dim", "n_embd", "emb_dim")
 
     def _size(self, *names: str) -> int:
         for name in names:

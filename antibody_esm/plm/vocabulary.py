@@ -9,11 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.errors import CRAFTED
+from antibody_esm.limits import parse_json, read_regular
 from antibody_esm.plm.checkpoints import VOCABULARY_FILES, Checkpoint
 from antibody_esm.plm.families import Family, family_of, refuse_unsuited
 from antibody_esm.plm.sapiens import END, START, Converter
 from antibody_esm.sequences import ALPHABET, AMINO_ACIDS, BETWEEN, UNKNOWN, refuse_unknown
 from antibody_esm.specs.address import Pairs
+
+_CONFIGURATION = 10**6
+"""Largest size of a tokenizer's configuration, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -103,11 +107,26 @@ def _converted(checkpoint: Checkpoint, converter: Converter) -> Vocabulary:
     return Vocabulary((START,), (END,), ids, numbers["<mask>"])
 
 
+_WITHOUT_A_FILE = ("ByT5Tokenizer", "CanineTokenizer")
+"""Classes whose tokens are bytes or code points, so that they have no vocabulary file."""
+
+
+def _class_of(checkpoint: Checkpoint) -> str:
+    """Return the class that the configuration of a tokenizer names; empty text if it names none."""
+    if "tokenizer_config.json" not in checkpoint.files:
+        return ""
+    try:
+        config = parse_json(read_regular(checkpoint.files["tokenizer_config.json"], _CONFIGURATION))
+    except (OSError, ValueError) as error:
+        raise checkpoint.error(f"its tokenizer_config.json cannot be read: {error}") from error
+    return str(config.get("tokenizer_class")) if isinstance(config, dict) else ""
+
+
 def _tokenizer(checkpoint: Checkpoint) -> Any:
     from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-    if not checkpoint.files.keys() & set(VOCABULARY_FILES):
+    if not checkpoint.files.keys() & set(VOCABULARY_FILES) and _class_of(checkpoint) not in _WITHOUT_A_FILE:
         raise checkpoint.error(f"it has no tokenizer; expected one of {', '.join(VOCABULARY_FILES)}")
     # Without a configuration of the vocabulary, transformers lower-cases the residues, which makes them all unknown.
     options = {} if "tokenizer_config.json" in checkpoint.files else {"do_lower_case": False}
