@@ -40,6 +40,11 @@ _ESM = Licence("MIT", True, "https://github.com/facebookresearch/esm")
 _SAPIENS = Licence("MIT", True, "https://pypi.org/project/sapiens/1.0.2")
 _PROTTRANS = Licence("AFL-3.0", True, "https://github.com/agemagician/ProtTrans")
 _ANKH = Licence("CC BY-NC-SA 4.0", False, "https://github.com/agemagician/Ankh")
+_ESMC = Licence("MIT", True, "https://github.com/Biohub/esm")
+_ABLANG2 = Licence("BSD-3-Clause-Clear", True, "https://zenodo.org/records/10185169")
+_ALCHEMAB = Licence(
+    "AntiBERTa2's own", False, "https://huggingface.co/alchemab/antiberta2", "for making therapeutic antibodies"
+)
 
 WEIGHTS: Mapping[str, Licence] = MappingProxyType(
     {
@@ -49,17 +54,21 @@ WEIGHTS: Mapping[str, Licence] = MappingProxyType(
         "antiberty": Licence("MIT", True, "https://pypi.org/project/antiberty/0.1.3"),
         "sapiens_vh": _SAPIENS,
         "sapiens_vl": _SAPIENS,
-        "alchemab/antiberta2": Licence(
-            "AntiBERTa2's own",
-            False,
-            "https://huggingface.co/alchemab/antiberta2",
-            "for making therapeutic antibodies",
-        ),
+        "alchemab/antiberta2": _ALCHEMAB,
+        "alchemab/antiberta2-cssp": _ALCHEMAB,
         "Exscientia/IgBert": Licence("MIT", True, "https://huggingface.co/Exscientia/IgBert"),
         "Rostlab/prot_bert": _PROTTRANS,
         "Rostlab/prot_t5_xl_half_uniref50-enc": _PROTTRANS,
         "ElnaggarLab/ankh-base": _ANKH,
         "ElnaggarLab/ankh-large": _ANKH,
+        "biohub/ESMC-300M": _ESMC,
+        "biohub/ESMC-600M": _ESMC,
+        "COGNANO/VHHBERT": Licence("MIT", True, "https://github.com/cognano/AVIDa-SARS-CoV-2"),
+        "NaturalAntibody/nanoBERT": Licence(
+            "CC BY-NC-SA 4.0", False, "https://huggingface.co/NaturalAntibody/nanoBERT"
+        ),
+        "ablang2": _ABLANG2,
+        "ablang2_vl": _ABLANG2,
     }
 )
 """Licences of the weights of all presets, by the model's name."""

@@ -36,16 +36,29 @@ EXTRACTORS: MappingProxyType[str, AnyExtractorSpec] = MappingProxyType(
         "sapiens_vh": ExtractorSpec(model="sapiens_vh", revision="1.0.2"),
         "sapiens_vl": ExtractorSpec(model="sapiens_vl", revision="1.0.2"),
         "antiberta2": ExtractorSpec(model="alchemab/antiberta2"),
+        # Named in the card of alchemab/antiberta2, and in NbBench (github.com/ZHymLumine/NbBench, arXiv:2505.02022)
+        "antiberta2_cssp": ExtractorSpec(model="alchemab/antiberta2-cssp"),
         "igbert": ExtractorSpec(model="Exscientia/IgBert"),  # doi:10.1371/journal.pcbi.1012646
         "protbert": ExtractorSpec(model="Rostlab/prot_bert"),  # doi:10.1109/TPAMI.2021.3095381
         "prott5": ExtractorSpec(model="Rostlab/prot_t5_xl_half_uniref50-enc"),
         "ankh_base": ExtractorSpec(model="ElnaggarLab/ankh-base"),  # arXiv:2301.06568
         "ankh_large": ExtractorSpec(model="ElnaggarLab/ankh-large"),
+        # Named in transformers' documentation (model_doc/esmc), and in its authors' collection esmc-model-family on
+        # huggingface.co/biohub; the earlier EvolutionaryScale/esmc-* hold files of another package.
+        "esmc_300m": ExtractorSpec(model="biohub/ESMC-300M"),
+        "esmc_600m": ExtractorSpec(model="biohub/ESMC-600M"),
+        # Both named in NbBench; VHHBERT also in github.com/cognano/AVIDa-SARS-CoV-2 (arXiv:2405.18749), nanoBERT also
+        # in its authors' card, huggingface.co/NaturalAntibody/nanoBERT
+        "vhhbert": ExtractorSpec(model="COGNANO/VHHBERT"),
+        "nanobert": ExtractorSpec(model="NaturalAntibody/nanoBERT"),
+        # doi:10.1101/2024.02.02.578678; in abdev-benchmark (github.com/ginkgobioworks/abdev-benchmark) and on PyPI
+        "ablang2": ExtractorSpec(model="ablang2", revision="0.2.1", pairs="joined"),
+        "ablang2_vl": ExtractorSpec(model="ablang2_vl", revision="0.2.1", pairs="joined"),
         "descriptors": DescriptorSpec(),
     }
 )
 """Language models by name."""
-TRAINED_ON_PAIRS = frozenset({"Exscientia/IgBert"})
+TRAINED_ON_PAIRS = frozenset({"Exscientia/IgBert", "ablang2", "ablang2_vl"})
 """Language models that were trained on pairs of chains, among those with a name."""
 
 _S = TypeVar("_S", bound=Spec)

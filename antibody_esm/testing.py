@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from antibody_esm.sequences import AMINO_ACIDS
 
-Kind = Literal["esm", "esm1b", "esm1v", "esmc", "bert", "roberta", "roformer", "prott5", "ankh"]
+Kind = Literal["esm", "esm1b", "esm1v", "esmc", "bert", "roberta", "roformer", "prott5", "ankh", "ablang2"]
 
 _ESM_TOKENS = [
     *("<cls>", "<pad>", "<eos>", "<unk>"),
@@ -40,7 +40,8 @@ def tiny_checkpoint(
         first layer), ``esmc`` (ESM-C), ``bert`` (ProtBert, IgBert; X is a token), ``roberta`` (Sapiens, AnthroAb,
         nanoBERT; 510 residues, a vocabulary of single bytes, no pooler), ``roformer`` (AntiBERTa2; 256 positions, and X
         is the unknown token), ``prott5`` (T5 with a sentencepiece model, spaces between residues),
-        ``ankh`` (T5 with a table of bare residues). The T5 are saved whole, with a decoder.
+        ``ankh`` (T5 with a table of bare residues). The T5 are saved whole, with a decoder. ``ablang2`` (the files
+        that its package loads, always with a head).
     folder
         Output folder; created if it does not exist.
     layers, dim, heads
@@ -61,6 +62,8 @@ def tiny_checkpoint(
     import transformers
     from transformers.utils import logging
 
+    if kind == "ablang2":
+        return _ablang2(Path(folder), layers, dim, heads, seed)
     build: dict[str, Callable[[Any, dict[str, int]], _Parts]] = {
         "esm": _esm,
         "esm1b": lambda library, size: _esm(
@@ -75,7 +78,7 @@ def tiny_checkpoint(
         "ankh": _ankh,
     }
     if kind not in build:
-        raise ValueError(f"unknown kind {kind!r}; choose one of {', '.join(build)}")
+        raise ValueError(f"unknown kind {kind!r}; choose one of {', '.join(build)}, ablang2")
     parts = build[kind](transformers, {"layers": layers, "dim": dim, "heads": heads})
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -218,3 +221,23 @@ def _ankh(transformers: Any, size: dict[str, int]) -> _Parts:
 
     options = {"feed_forward_proj": "gated-gelu", "relative_attention_num_buckets": 64, "tie_word_embeddings": False}
     return _Parts(_t5(transformers, size, vocab_size=144, **options), transformers.T5ForConditionalGeneration, write)
+
+
+def _ablang2(folder: Path, layers: int, dim: int, heads: int, seed: int) -> Path:
+    import torch
+
+    from antibody_esm.plm.ablang2 import HPARAMS, WEIGHTS, PairedFiles, shapes_of
+
+    folder.mkdir(parents=True, exist_ok=True)
+    sizes = {"vocab_size": 26, "hidden_embed_size": dim, "n_attn_heads": heads, "n_encoder_blocks": layers}
+    further = {"pad_tkn": 21, "mask_tkn": 23, "layer_norm_eps": 1e-12, "a_fn": "swiglu"}
+    (folder / HPARAMS).write_text(json.dumps(sizes | further), encoding="utf-8")
+    generator = torch.Generator().manual_seed(seed)
+    weights = {}
+    for name, shape in shapes_of(PairedFiles().config_of({HPARAMS: folder / HPARAMS})).items():
+        weights[name] = torch.randn(shape, generator=generator) * 0.3 + (1.0 if "norm.weight" in name else 0.0)
+        if name.endswith("freqs"):
+            weights[name] = 10_000.0 ** -(torch.arange(shape[0]) / shape[0])
+    weights["AbHead.weights"] = weights["AbRep.aa_embed_layer.weight"]
+    torch.save(weights, folder / WEIGHTS)
+    return folder

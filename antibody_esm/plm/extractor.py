@@ -285,7 +285,7 @@ class Extractor:
 
     def batches(self, sequences: list[str]) -> list[list[str]]:
         """Return distinct sequences in batches of one length: the longest first, then a sample of the work."""
-        lengths = [min(len(sequence), self.max_length) + self._vocabulary.added for sequence in sequences]
+        lengths = [self._vocabulary.length(sequence[: self.max_length]) for sequence in sequences]
         return [[sequences[i] for i in batch] for batch in shuffled(batches(lengths, self._budget))]
 
     def runner(self, sequences: list[str], views: Sequence[ResolvedExtractorSpec]) -> Runner:

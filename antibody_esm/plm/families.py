@@ -78,6 +78,13 @@ _FAMILIES = {
         final_norm="encoder.emb_layer_norm_after",
     ),
     "esmc": Family(separator="", relative=True, layers="layers", final_norm="norm", between="|"),
+    "ablang2": Family(
+        separator="",
+        relative=True,
+        layers="AbRep.encoder_blocks",
+        final_norm="AbRep.layer_norm_after_encoder_blocks",
+        between="|",
+    ),
     "bert": _BERT,
     "roberta": _ROBERTA,
     "camembert": _ROBERTA,

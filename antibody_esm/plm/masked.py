@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from antibody_esm.plm.batching import batches, in_company
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.families import family_of
+from antibody_esm.plm.proof import forward_errors
 from antibody_esm.plm.schedule import each, progress_bar
 from antibody_esm.plm.vocabulary import vocabulary_of
-from antibody_esm.plm.weights import read_weights
+from antibody_esm.plm.weights import has_head, read_weights
 from antibody_esm.sequences import AMINO_ACIDS
 
 _TOKENS = 1024
@@ -53,14 +54,13 @@ def masked_log_probabilities(extractor: Extractor, sequence: str, places: Sequen
         If the files cannot be found, read or trusted.
     """
     import torch
-    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
     if extractor.spec.random_weights is not None:
         raise NoHead("random weights expect no residue")
     checkpoint = extractor.checkpoint
     kind = str(checkpoint.config.get("model_type"))
     vocabulary = vocabulary_of(checkpoint, extractor.spec.pairs)
-    if kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES or vocabulary.mask is None:
+    if vocabulary.mask is None or not has_head(checkpoint):
         raise NoHead(f"models of type {kind} are no masked language models")
     model, absent = read_weights(checkpoint, "AutoModelForMaskedLM", torch.float32)
     encoder = f"{model.base_model_prefix}."
@@ -74,7 +74,7 @@ def masked_log_probabilities(extractor: Extractor, sequence: str, places: Sequen
     model = model.to(device).eval()
     (tokens,) = vocabulary.encode([sequence])
     residues = vocabulary.ids[[ord(residue) for residue in AMINO_ACIDS]]
-    at = np.asarray(places, np.int64) + len(vocabulary.prefix)
+    at = vocabulary.places(sequence, np.asarray(places, np.int64))
     log_probabilities = np.empty((len(at), len(AMINO_ACIDS)))
 
     def run(positions: list[int]) -> tuple[list[int], NDArray[np.float64]]:
@@ -83,7 +83,7 @@ def masked_log_probabilities(extractor: Extractor, sequence: str, places: Sequen
             torch.set_num_threads(1)
         rows = np.repeat(tokens[None], len(batch), axis=0)
         rows[np.arange(len(batch)), at[batch]] = vocabulary.mask
-        with torch.inference_mode():
+        with forward_errors(checkpoint, rows), torch.inference_mode():
             logits = model(input_ids=torch.from_numpy(rows).to(device)).logits
             here = logits[torch.arange(len(batch)), torch.from_numpy(at[batch])].double().log_softmax(dim=1)
         return positions, here.cpu().numpy()[: len(positions), residues]

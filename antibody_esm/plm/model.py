@@ -100,22 +100,25 @@ class Model:
         CheckpointError
             If a number is not finite, or too large for the storage of its spec.
         """
-        passes = [[sequence] for sequence in sequences] if self.runs_apart(len(sequences[0])) else [sequences]
+        passes = [[sequence] for sequence in sequences] if self._runs_apart(sequences[0]) else [sequences]
         parts = [self._rows(batch, specs, residues) for batch in passes]
         return [np.concatenate(rows) for rows in zip(*parts, strict=True)] if len(parts) > 1 else parts[0]
 
     def states(self, sequences: list[str], layer: int) -> list[Rows]:
         """Return the states ``(residues, dim)`` of one layer for each of ``n`` sequences of one length."""
-        if self.runs_apart(len(sequences[0])) and len(sequences) > 1:
+        if self._runs_apart(sequences[0]) and len(sequences) > 1:
             return [states for sequence in sequences for states in self.states([sequence], layer)]
         outputs: list[torch.Tensor] = []
         self._forward(sequences, [layer], lambda _, states: outputs.append(states))
         states = outputs[0].float().cpu().numpy()
         shown = places(sequences, "all") or [np.arange(len(sequence)) for sequence in sequences]
-        return [states[row, len(self.vocabulary.prefix) + residues] for row, residues in enumerate(shown)]
+        return [states[row, self.vocabulary.places(sequences[row], residues)] for row, residues in enumerate(shown)]
+
+    def _runs_apart(self, sequence: str) -> bool:
+        return self.runs_apart(self.vocabulary.length(sequence) - self.vocabulary.added)
 
     def runs_apart(self, length: int) -> bool:
-        """Return True if sequences of so many residues need a pass each.
+        """Return True if single sequences of so many residues need a pass each.
 
         Attention without a fused kernel multiplies contiguous matrices of ``(tokens, tokens)``, one for each head. If
         the matrices of a sequence do not fill a multiple of 16 bytes, those of the next sequence have another
@@ -140,7 +143,7 @@ class Model:
         batch = in_company(sequences)
         prefix, suffix = len(self.vocabulary.prefix), len(self.vocabulary.suffix)
         grouped = {
-            region: groups([by_sequence[sequence] for sequence in batch], prefix)
+            region: groups([self.vocabulary.places(sequence, by_sequence[sequence]) for sequence in batch])
             for region, by_sequence in residues.items()
             if by_sequence is not None
         }

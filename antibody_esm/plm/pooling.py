@@ -21,22 +21,14 @@ class Group(NamedTuple):
     """``(g, k)``, indices of the pooled tokens of each."""
 
 
-def groups(residues: Sequence[NDArray[np.int64]], prefix: int) -> list[Group]:
-    """Group the sequences of a batch by the number of their pooled residues; a single sequence is repeated.
-
-    Parameters
-    ----------
-    residues
-        Places of these residues for each sequence.
-    prefix
-        Tokens before the first residue.
-    """
+def groups(tokens: Sequence[NDArray[np.int64]]) -> list[Group]:
+    """Group the sequences of a batch by the number of their pooled tokens; a single sequence is repeated."""
     by_count: dict[int, list[int]] = {}
-    for row, pooled in enumerate(residues):
+    for row, pooled in enumerate(tokens):
         by_count.setdefault(len(pooled), []).append(row)
     # Sums over a single row may run in another order, which changes the last bit.
     whole = [rows if len(rows) > 1 else rows * 2 for rows in by_count.values()]
-    return [Group(np.array(rows), np.stack([residues[row] for row in rows]) + prefix) for rows in whole]
+    return [Group(np.array(rows), np.stack([tokens[row] for row in rows])) for rows in whole]
 
 
 def gather(states: "torch.Tensor", groups: Sequence[Group]) -> "list[tuple[Group, torch.Tensor]]":

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from antibody_esm.errors import CRAFTED
 from antibody_esm.limits import parse_json, read_regular
 from antibody_esm.plm.checkpoints import VOCABULARY_FILES, Checkpoint
+from antibody_esm.plm.conversion import Around, Conversion
 from antibody_esm.plm.families import Family, family_of, refuse_unsuited
-from antibody_esm.plm.sapiens import END, START, Converter
 from antibody_esm.sequences import ALPHABET, AMINO_ACIDS, BETWEEN, UNKNOWN, refuse_unknown
 from antibody_esm.specs.address import Pairs
 
@@ -30,6 +30,8 @@ class Vocabulary:
     """``(128,)``, token by ASCII code of the residue, and of the separator of two chains; -1 if there is none."""
     mask: int | None = None
     """Mask token; None if there is none."""
+    pair: Around | None = None
+    """Tokens around the chains of a pair; None if they are `prefix`, the token of the separator and `suffix`."""
 
     @property
     def added(self) -> int:
@@ -41,8 +43,21 @@ class Vocabulary:
         if self.ids[ord(UNKNOWN)] < 0:
             refuse_unknown(sequences)
 
+    def length(self, sequence: str) -> int:
+        """Return the number of tokens of a sequence or pair."""
+        if self.pair is None or BETWEEN not in sequence:
+            return len(sequence) + self.added
+        return len(sequence) - 1 + sum(map(len, self.pair))
+
+    def places(self, sequence: str, residues: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the places among the tokens of residues at these places of a sequence's or pair's text."""
+        if self.pair is None or BETWEEN not in sequence:
+            return residues + len(self.prefix)
+        light = residues > sequence.index(BETWEEN)
+        return residues + len(self.pair.start) + light * (len(self.pair.between) - 1)
+
     def encode(self, sequences: list[str]) -> NDArray[np.int64]:
-        """Return the tokens ``(n, length + added)`` of sequences of one length.
+        """Return the tokens ``(n, length)`` of sequences with one number of tokens.
 
         Raises
         ------
@@ -50,6 +65,8 @@ class Vocabulary:
             If a residue has no token.
         """
         self.refuse_unread(sequences)
+        if self.pair is not None and any(BETWEEN in sequence for sequence in sequences):
+            return np.stack([self._tokens(sequence) for sequence in sequences])
         letters = np.frombuffer("".join(sequences).encode("ascii"), np.uint8).reshape(len(sequences), -1)
         tokens = np.empty((len(sequences), letters.shape[1] + self.added), np.int64)
         start, stop = len(self.prefix), tokens.shape[1] - len(self.suffix)
@@ -57,6 +74,12 @@ class Vocabulary:
         tokens[:, start:stop] = self.ids[letters]
         tokens[:, stop:] = self.suffix
         return tokens
+
+    def _tokens(self, sequence: str) -> NDArray[np.int64]:
+        chains = [self.ids[np.frombuffer(chain.encode("ascii"), np.uint8)] for chain in sequence.split(BETWEEN)]
+        if len(chains) == 1 or self.pair is None:
+            return np.array([*self.prefix, *chains[0], *self.suffix], np.int64)
+        return np.array([*self.pair.start, *chains[0], *self.pair.between, *chains[1], *self.pair.end], np.int64)
 
 
 def vocabulary_of(checkpoint: Checkpoint, pairs: Pairs = "apart") -> Vocabulary:
@@ -95,16 +118,16 @@ def vocabulary_of(checkpoint: Checkpoint, pairs: Pairs = "apart") -> Vocabulary:
     raise checkpoint.error(f"its tokenizer does not read proteins: {'; '.join(problems)}")
 
 
-def _converted(checkpoint: Checkpoint, converter: Converter) -> Vocabulary:
+def _converted(checkpoint: Checkpoint, converter: Conversion) -> Vocabulary:
     """Return the table of a model without a tokenizer of transformers; there is none to compare it with."""
     try:
-        numbers = converter.numbers(checkpoint.files)
+        table = converter.table(checkpoint.files)
     except (OSError, ValueError) as error:
         raise checkpoint.error(f"its vocabulary cannot be read: {error}") from error
     ids = np.full(128, -1, np.int64)
     for residue in ALPHABET:
-        ids[ord(residue)] = numbers[residue]
-    return Vocabulary((START,), (END,), ids, numbers["<mask>"])
+        ids[ord(residue)] = table.numbers[residue]
+    return Vocabulary(table.single.start, table.single.end, ids, table.numbers["<mask>"], table.pair)
 
 
 _WITHOUT_A_FILE = ("ByT5Tokenizer", "CanineTokenizer")
@@ -119,21 +142,26 @@ def _class_of(checkpoint: Checkpoint) -> str:
         config = parse_json(read_regular(checkpoint.files["tokenizer_config.json"], _CONFIGURATION))
     except (OSError, ValueError) as error:
         raise checkpoint.error(f"its tokenizer_config.json cannot be read: {error}") from error
-    return str(config.get("tokenizer_class")) if isinstance(config, dict) else ""
+    return str(config.get("tokenizer_class") or "") if isinstance(config, dict) else ""
 
 
 def _tokenizer(checkpoint: Checkpoint) -> Any:
     from huggingface_hub.errors import StrictDataclassError
-    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+    from transformers import AutoTokenizer, BertTokenizer, PreTrainedTokenizerFast
 
-    if not checkpoint.files.keys() & set(VOCABULARY_FILES) and _class_of(checkpoint) not in _WITHOUT_A_FILE:
+    family = family_of(checkpoint)
+    vocabularies = checkpoint.files.keys() & set(VOCABULARY_FILES)
+    if not vocabularies and _class_of(checkpoint) not in _WITHOUT_A_FILE:
         raise checkpoint.error(f"it has no tokenizer; expected one of {', '.join(VOCABULARY_FILES)}")
     # Without a configuration of the vocabulary, transformers lower-cases the residues, which makes them all unknown.
     options = {} if "tokenizer_config.json" in checkpoint.files else {"do_lower_case": False}
     with checkpoint.staged() as folder:
         try:
-            if family_of(checkpoint).verbatim_tokenizer and "tokenizer.json" in checkpoint.files:
+            if family.verbatim_tokenizer and "tokenizer.json" in checkpoint.files:
                 return PreTrainedTokenizerFast.from_pretrained(folder)
+            of_roberta = family.padding is not None and family.separator is None
+            if of_roberta and vocabularies == {"vocab.txt"} and not _class_of(checkpoint):
+                return BertTokenizer.from_pretrained(folder, **options)  # RoBERTa's own class reads no list
             return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **options)
         except (*CRAFTED, StrictDataclassError) as error:
             raise checkpoint.error(f"its tokenizer cannot be loaded: {str(error)[:500]}") from error
