@@ -1,6 +1,8 @@
 """Tokenizer of a model, proved to be a plain table of residues."""
 
+import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -169,7 +171,10 @@ def _tokenizer(checkpoint: Checkpoint) -> Any:
 
 def _prove(tokenizer: Any, separator: str) -> Vocabulary:
     def tokens(residues: str) -> list[int]:
-        return list(tokenizer(separator.join(residues))["input_ids"])
+        try:
+            return list(tokenizer(separator.join(residues))["input_ids"])
+        except Exception as error:
+            raise ValueError(f"it fails at {residues!r}: {error}") from error
 
     letters = {token.strip(_BLANKS) for token in tokenizer.get_vocab()}
     alphabet = ALPHABET
@@ -195,12 +200,17 @@ def _prove(tokenizer: Any, separator: str) -> Vocabulary:
         if len(alone) != len(prefix) + 1 + len(suffix):
             raise ValueError(f"{residue!r} alone gives {len(alone)} tokens")
         ids[ord(residue)] = alone[len(prefix)]
+    unknown = {tokenizer.unk_token_id}
+    with suppress(ValueError):
+        stranger = tokens(_STRANGER)
+        if len(stranger) == len(prefix) + 1 + len(suffix):
+            unknown.add(stranger[len(prefix)])
     twenty = ids[[ord(residue) for residue in AMINO_ACIDS]]
     if len(set(twenty.tolist())) != len(AMINO_ACIDS):
         raise ValueError("the twenty amino acids do not have twenty distinct tokens")
-    if tokenizer.unk_token_id in twenty:
+    if unknown & set(twenty.tolist()):
         raise ValueError("an amino acid is the unknown token")
-    taken = {*twenty.tolist(), *tokenizer.all_special_ids} - {tokenizer.unk_token_id}
+    taken = {*twenty.tolist(), *tokenizer.all_special_ids} - unknown
     if ids[ord(UNKNOWN)] in taken:
         raise ValueError("X has the token of an amino acid, or a special token")
 
@@ -211,6 +221,8 @@ def _prove(tokenizer: Any, separator: str) -> Vocabulary:
     return vocabulary
 
 
+_STRANGER = "☃"
+"""Letter of no vocabulary of proteins, whose token is the unknown one, also if the configuration names none."""
 _BLANKS = " ▁Ġ"
 """Characters for a space at the beginning of a token in vocabularies."""
 
@@ -223,7 +235,7 @@ def _replaces(tokenizer: Any) -> bool:
 
     model = tokenizer.backend_tokenizer.model
     if isinstance(model, Unigram):
-        return tokenizer.unk_token_id is not None
+        return json.loads(model.__getstate__())["unk_id"] is not None  # it has no attribute for it
     return model.unk_token is not None and model.token_to_id(model.unk_token) is not None
 
 
