@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import needed
 from antibody_esm import (
@@ -25,7 +27,11 @@ from antibody_esm import (
     RuntimeSpec,
     Trainer,
     embed,
+    mutational_scan,
+    residue_contributions,
 )
+from antibody_esm.cli.app import app
+from antibody_esm.cli.train import app as train_app
 from antibody_esm.licences import VARIABLE, WEIGHTS
 from antibody_esm.plm.ablang2 import PairedFiles
 from antibody_esm.plm.checkpoints import Checkpoint, locate
@@ -208,6 +214,30 @@ def test_a_model_trained_on_it_predicts_the_same_after_loading_and_in_an_ensembl
         predictor.save(tmp_path / type(spec).__name__)
         loaded = Predictor.load(tmp_path / type(spec).__name__)
         assert np.array_equal(loaded.predict_proba(data), predictor.predict_proba(data))
+
+
+def test_pairs_are_trained_explained_and_scanned_from_the_shell_too(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    heavy, light = mutants(HEAVY, 20, 8), mutants(LIGHT, 20, 8)
+    labels = [int(sequence.count("R") > HEAVY.count("R")) for sequence in heavy]
+    names = [f"m{i}" for i in range(20)]
+    pd.DataFrame({"id": names, "heavy": heavy, "light": light, "label": labels}).to_csv("ours.csv", index=False)
+    model = [f"extractor.model={folder}", "extractor.pairs=joined", "classifier=logreg", "random_seeds=0"]
+    done = CliRunner().invoke(train_app, ["data=ours.csv", "data.chain=paired", "split.folds=2", "output=out", *model])
+    assert done.exit_code == 0, done.output
+    predictor = Predictor.load("out/model")
+    (probability,) = predictor.predict_proba([(heavy[0], light[0])])[:, 1]
+    shares = residue_contributions(predictor, (heavy[0], light[0]))
+    logit = np.log(probability / (1 - probability))
+    assert len(shares.contributions) == len(heavy[0]) + len(light[0])
+    assert shares.contributions.sum() + shares.intercept == pytest.approx(logit, abs=1e-4)
+    scan = mutational_scan(predictor, (heavy[0], light[0]), "L:CDR3", check=False)
+    assert len(scan.to_frame()) >= 19
+    done = CliRunner().invoke(app, ["predict", "ours.csv", "-m", "out/model", "-o", "predicted.csv"])
+    assert done.exit_code == 0, done.output
+    assert len(pd.read_csv("predicted.csv")) == 20
 
 
 # --- weights: in the package, in a folder, missing, others ----------------------------------------------------------
