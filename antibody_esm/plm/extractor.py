@@ -16,7 +16,7 @@ from antibody_esm.errors import CheckpointError
 from antibody_esm.plm.batching import batches, shuffled
 from antibody_esm.plm.checkpoints import Checkpoint
 from antibody_esm.plm.devices import Copies, devices, in_parts
-from antibody_esm.plm.families import max_length
+from antibody_esm.plm.families import is_causal
 from antibody_esm.plm.forecast import Forecast
 from antibody_esm.plm.model import Model
 from antibody_esm.plm.pairs import beside, chains, rows_of_pairs
@@ -24,7 +24,7 @@ from antibody_esm.plm.regions import Residues, places, residues_of
 from antibody_esm.plm.remote import RemoteModel
 from antibody_esm.plm.resolution import find
 from antibody_esm.plm.schedule import Runner, Timed, each, is_watched, progress_bar
-from antibody_esm.plm.vocabulary import Vocabulary, vocabulary_of
+from antibody_esm.plm.vocabulary import Vocabulary, longest, refuse_first_token, vocabulary_of
 from antibody_esm.sequences import UNKNOWN, normalise, refuse_longer
 from antibody_esm.specs import ExtractorSpec, Region, ResolvedExtractorSpec, RuntimeSpec
 from antibody_esm.threads import runs_elsewhere
@@ -156,10 +156,10 @@ class Extractor:
         place = {sequence: i for i, sequence in enumerate(distinct)}
         return beside(vectors[[place[sequence] for sequence in every]], len(normal))
 
-    @property
+    @cached_property
     def max_length(self) -> int:
         """Longest sequence in residues."""
-        limit = max_length(self.checkpoint)
+        limit = longest(self.checkpoint, self.spec)
         return min(self.spec.max_length or limit, limit)
 
     @property
@@ -184,7 +184,7 @@ class Extractor:
         if not self.spec.truncation:
             refuse_longer(sequences, self.max_length)
         if any(UNKNOWN in sequence for sequence in sequences):
-            self._vocabulary.refuse_unread(sequences)
+            self.vocabulary.refuse_unread(sequences)
         for region in (self.spec.region,) if regions is None else dict.fromkeys(regions):
             if region != "all":
                 cut = [sequence[: self.max_length] for sequence in sequences]
@@ -285,7 +285,7 @@ class Extractor:
 
     def batches(self, sequences: list[str]) -> list[list[str]]:
         """Return distinct sequences in batches of one length: the longest first, then a sample of the work."""
-        lengths = [min(len(sequence), self.max_length) + self._vocabulary.added for sequence in sequences]
+        lengths = [self.vocabulary.length(sequence[: self.max_length]) for sequence in sequences]
         return [[sequences[i] for i in batch] for batch in shuffled(batches(lengths, self._budget))]
 
     def runner(self, sequences: list[str], views: Sequence[ResolvedExtractorSpec]) -> Runner:
@@ -294,10 +294,10 @@ class Extractor:
         Raises
         ------
         CheckpointError
-            If the model cannot be read, or has no start token for ``pooling="cls"``.
+            If the model cannot be read, or is causal or has no start token for ``pooling="cls"``.
         """
-        if any(view.pooling == "cls" for view in views) and not self._vocabulary.prefix:
-            raise self.checkpoint.error("its tokenizer adds no start token, so there is no 'cls' pooling")
+        if any(view.pooling == "cls" for view in views):
+            refuse_first_token(self.checkpoint, self.vocabulary)
         return RemoteModel(type(self), self.pinned, self.runtime) if runs_elsewhere() else self._here(sequences, views)
 
     def each(
@@ -373,7 +373,7 @@ class Extractor:
     @cached_property
     def models(self) -> list[Model]:
         """The models, one for each device, read on first use."""
-        return Model.read(self.checkpoint, self._vocabulary, self.resolved, self._devices)
+        return Model.read(self.checkpoint, self.vocabulary, self.resolved, self._devices)
 
     @cached_property
     def _copies(self) -> Copies[Model]:
@@ -384,5 +384,11 @@ class Extractor:
         return devices(self.runtime.device)
 
     @cached_property
-    def _vocabulary(self) -> Vocabulary:
-        return vocabulary_of(self.checkpoint, self.spec.pairs)
+    def vocabulary(self) -> Vocabulary:
+        """Table of the model's tokenizer, with the control tokens of the spec."""
+        return vocabulary_of(self.checkpoint, self.spec)
+
+    @property
+    def is_causal(self) -> bool:
+        """True if a residue's state depends on the residues before it only, as in p-IgGen, ProGen2 and IgLM."""
+        return is_causal(self.checkpoint)

@@ -80,7 +80,7 @@ class Model:
         Parameters
         ----------
         sequences
-            ``n`` sequences of one length, not above the model's longest.
+            ``n`` sequences of one number of tokens, not above the model's longest.
         specs
             Views of this model, with no layer above its last.
         residues
@@ -91,29 +91,30 @@ class Model:
         CheckpointError
             If a number is not finite, or too large for the storage of its spec.
         """
-        passes = [[sequence] for sequence in sequences] if self.runs_apart(len(sequences[0])) else [sequences]
+        apart = self.runs_apart(self.vocabulary.length(sequences[0]))
+        passes = [[sequence] for sequence in sequences] if apart else [sequences]
         parts = [self._rows(batch, specs, residues) for batch in passes]
         return [np.concatenate(rows) for rows in zip(*parts, strict=True)] if len(parts) > 1 else parts[0]
 
     def states(self, sequences: list[str], layer: int) -> list[Rows]:
-        """Return the states ``(residues, dim)`` of one layer for each of ``n`` sequences of one length."""
-        if self.runs_apart(len(sequences[0])) and len(sequences) > 1:
+        """Return the states ``(residues, dim)`` of one layer for each of ``n`` sequences with one number of tokens."""
+        if len(sequences) > 1 and self.runs_apart(self.vocabulary.length(sequences[0])):
             return [states for sequence in sequences for states in self.states([sequence], layer)]
         outputs: list[torch.Tensor] = []
         self._forward(sequences, [layer], lambda _, states: outputs.append(states))
         states = outputs[0].float().cpu().numpy()
         shown = places(sequences, "all") or [np.arange(len(sequence)) for sequence in sequences]
-        return [states[row, len(self.vocabulary.prefix) + residues] for row, residues in enumerate(shown)]
+        chosen = map(self.vocabulary.places, sequences, shown)
+        return [states[row, tokens] for row, tokens in enumerate(chosen)]
 
-    def runs_apart(self, length: int) -> bool:
-        """Return True if sequences of so many residues need a pass each.
+    def runs_apart(self, tokens: int) -> bool:
+        """Return True if sequences of so many tokens need a pass each.
 
         Attention without a fused kernel multiplies contiguous matrices of ``(tokens, tokens)``, one for each head. If
         the matrices of a sequence do not fill a multiple of 16 bytes, those of the next sequence have another
         alignment, by which the matrix library chooses its method; this changes the last bit. A sequence alone always
         has the same alignment.
         """
-        tokens = length + self.vocabulary.added
         fused = self.module.config._attn_implementation != "eager"
         heads = getattr(self.module.config, "num_attention_heads", None)  # none in models without attention
         return heads is None or (not fused and heads * tokens * tokens % 4 != 0)
@@ -129,7 +130,7 @@ class Model:
         batch = in_company(sequences)
         prefix, suffix = len(self.vocabulary.prefix), len(self.vocabulary.suffix)
         grouped = {
-            region: groups([by_sequence[sequence] for sequence in batch], prefix)
+            region: groups([self.vocabulary.places(sequence, by_sequence[sequence]) for sequence in batch])
             for region, by_sequence in residues.items()
             if by_sequence is not None
         }

@@ -21,22 +21,20 @@ class Group(NamedTuple):
     """``(g, k)``, indices of the pooled tokens of each."""
 
 
-def groups(residues: Sequence[NDArray[np.int64]], prefix: int) -> list[Group]:
-    """Group the sequences of a batch by the number of their pooled residues; a single sequence is repeated.
+def groups(tokens: Sequence[NDArray[np.int64]]) -> list[Group]:
+    """Group the sequences of a batch by the number of their pooled tokens; a single sequence is repeated.
 
     Parameters
     ----------
-    residues
-        Places of these residues for each sequence.
-    prefix
-        Tokens before the first residue.
+    tokens
+        Places of these tokens for each sequence.
     """
     by_count: dict[int, list[int]] = {}
-    for row, pooled in enumerate(residues):
+    for row, pooled in enumerate(tokens):
         by_count.setdefault(len(pooled), []).append(row)
     # Sums over a single row may run in another order, which changes the last bit.
     whole = [rows if len(rows) > 1 else rows * 2 for rows in by_count.values()]
-    return [Group(np.array(rows), np.stack([residues[row] for row in rows]) + prefix) for rows in whole]
+    return [Group(np.array(rows), np.stack([tokens[row] for row in rows])) for rows in whole]
 
 
 def gather(states: "torch.Tensor", groups: Sequence[Group]) -> "list[tuple[Group, torch.Tensor]]":
@@ -52,10 +50,11 @@ def gather(states: "torch.Tensor", groups: Sequence[Group]) -> "list[tuple[Group
 def pool(states: "torch.Tensor", pooling: Pooling) -> "torch.Tensor":
     """Return one vector ``(n, dim)`` for each sequence from its pooled states ``(n, k, dim)``.
 
-    ``mean``, ``max`` or ``std`` (of a population) over the ``k`` tokens, or ``cls``, the state of the first token.
+    ``mean``, ``max`` or ``std`` (of a population) over the ``k`` tokens, or ``cls`` or ``last``, the state of the first
+    or the last token.
     """
-    if pooling == "cls":
-        return states[:, 0]
+    if pooling in ("cls", "last"):
+        return states[:, 0 if pooling == "cls" else -1]
     if pooling == "max":
         return states.amax(dim=1)
     mean = states.mean(dim=1)
