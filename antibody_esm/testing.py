@@ -241,7 +241,8 @@ def _ankh(transformers: Any, size: dict[str, int], *controls: str) -> _Parts:
         (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "T5Tokenizer", **special}))
 
     options = {"feed_forward_proj": "gated-gelu", "relative_attention_num_buckets": 64, "tie_word_embeddings": False}
-    return _Parts(_t5(transformers, size, vocab_size=144, **options), transformers.T5ForConditionalGeneration, write)
+    config = _t5(transformers, size, vocab_size=256 if controls else 144, **options)
+    return _Parts(config, transformers.T5ForConditionalGeneration, write)
 
 
 def _gpt2(transformers: Any, size: dict[str, int]) -> _Parts:
@@ -249,7 +250,7 @@ def _gpt2(transformers: Any, size: dict[str, int]) -> _Parts:
         n_embd=size["dim"],
         n_layer=size["layers"],
         n_head=size["heads"],
-        n_positions=256,
+        n_positions=512,
         vocab_size=len(_GPT_TOKENS),
         bos_token_id=1,
         eos_token_id=2,

@@ -373,6 +373,8 @@ class Extractor:
     @cached_property
     def models(self) -> list[Model]:
         """The models, one for each device, read on first use."""
+        if self.is_causal:
+            logger.info("%s is causal: a residue's state depends on the residues before it only", self.spec.model)
         return Model.read(self.checkpoint, self.vocabulary, self.resolved, self._devices)
 
     @cached_property

@@ -96,7 +96,7 @@ def longest(checkpoint: Checkpoint, spec: Controls) -> int:
 
 
 def refuse_first_token(checkpoint: Checkpoint, vocabulary: Vocabulary) -> None:
-    """Raise a CheckpointError if the first token says nothing of a sequence, for ``pooling="cls"``."""
+    """Raise a CheckpointError if no first token depends on the sequence, for ``pooling="cls"``."""
     if is_causal(checkpoint):
         raise checkpoint.error(
             "it is causal, so its first token has the same vector in every sequence; use pooling='mean', or 'last'"
