@@ -1,5 +1,7 @@
 """Control tokens around and between chains, beside transformers on the text that a model's authors write."""
 
+import json
+import shlex
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
 from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer, PreTrainedTokenizerFast, T5EncoderModel
+from typer.testing import CliRunner
 
 import strategies
 from antibody_esm import (
@@ -31,6 +34,7 @@ from antibody_esm import (
     embed,
     embed_views,
 )
+from antibody_esm.cli import app
 from antibody_esm.explain import residue_contributions
 from antibody_esm.numbering import FRAMEWORKS, ImgtRegion, number
 from antibody_esm.plm.controls import control_tokens
@@ -345,6 +349,7 @@ def test_crafted_text_is_refused(text: object) -> None:
         ("[NLU][NL]", r"has no token '\[NL\]'"),
         ("NLU", "reads 'N' there as a residue"),
         ("[NLU]X", "reads 'X' there as a residue"),
+        ("BUZ", "reads 'B' there as a residue"),
         ("<pad>", "has '<pad>' as a token for padding"),
         ("<unk>", "has '<unk>' as a token for padding"),
         ("[nlu]", r"has no token '\[nlu\]'"),
@@ -358,6 +363,18 @@ def test_what_is_no_control_token_is_an_error_that_says_so(
     spec = ExtractorSpec(model=str(checkpoints["ankh3"]), **fields)
     with pytest.raises(CheckpointError, match=f"{field} '.*' is not read: its vocabulary {reason}"):
         Extractor(spec, RUNTIME).embed([("EVQ", "DIQ")])
+
+
+def test_chain_tokens_of_antiberta2_are_read_with_their_dots(tmp_path: Path) -> None:
+    folder = tiny_checkpoint("roformer", tmp_path)
+    with (folder / "vocab.txt").open("a", encoding="utf-8") as vocabulary:
+        vocabulary.write("\nḢ\nḶ")
+    config = json.loads((folder / "config.json").read_text()) | {"vocab_size": 27}
+    (folder / "config.json").write_text(json.dumps(config))
+    spec = ExtractorSpec(model=str(folder), prefix="Ḣ", separator="[SEP]Ḷ", pairs="joined")
+    assert Extractor(spec).vocabulary.encode(["AC|D"]).tolist() == [[2, 25, 5, 6, 3, 26, 7, 3]]
+    with pytest.raises(CheckpointError, match="reads 'H' there as a residue"):
+        embed(["EVQ"], spec.model_copy(update={"prefix": "H"}))
 
 
 def test_a_mask_is_no_control_token(checkpoints: dict[str, Path]) -> None:
@@ -413,8 +430,6 @@ def test_a_separator_of_several_tokens_takes_room_of_pairs(extractor: Callable[.
 
 
 def test_control_tokens_without_room_for_a_residue_are_an_error(tmp_path: Path) -> None:
-    import json
-
     folder = tiny_checkpoint("gpt2", tmp_path)
     config = json.loads((folder / "config.json").read_text()) | {"n_positions": 40}
     (folder / "config.json").write_text(json.dumps(config))
@@ -475,8 +490,6 @@ def test_a_model_with_control_tokens_is_trained_explained_saved_and_reproduced(
 
 
 def test_the_command_of_a_report_quotes_control_tokens_for_the_shell() -> None:
-    import shlex
-
     spec = TrainSpec(extractor=ExtractorSpec(model="a/b", prefix="<AA2fold>", suffix="2", separator="", pairs="joined"))
     line = command(spec)
     assert line is not None
@@ -497,6 +510,26 @@ def test_an_override_with_quotes_of_its_own_is_the_text(text: str) -> None:
 def test_an_override_without_quotes_says_how_to_quote(text: str) -> None:
     with pytest.raises(ValidationError, match="quote"):
         TrainSpec.compose(["extractor.model=m", f"extractor.prefix={text}"])
+
+
+def test_the_command_embeds_with_control_tokens(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "in.fasta").write_text(f">a\n{HEAVY}\n>b\n{LIGHT}\n")
+    model = str(checkpoints["gpt2"])
+
+    def run(*arguments: str) -> Any:
+        where = [str(tmp_path / "in.fasta"), "-o", str(tmp_path / "out.npz"), "--store", str(tmp_path / "store")]
+        return CliRunner().invoke(app.app, ["embed", *where, "--model", model, *arguments])
+
+    done = run("--prefix", "[HEAVY][HUMAN]", "--suffix", "2", "--pooling", "last")
+    assert done.exit_code == 0, done.output
+    spec = ExtractorSpec(model=model, prefix="[HEAVY][HUMAN]", suffix="2", pooling="last")
+    with np.load(tmp_path / "out.npz") as arrays:
+        assert any(np.array_equal(arrays[name], embed([HEAVY, LIGHT], spec)) for name in arrays)
+    for text, reason in (("HEAVY", "reads 'H' there as a residue"), ("a\nb", "printable characters")):
+        done = run("--prefix", text)
+        assert done.exit_code != 0
+        assert reason in done.output
+        assert "Traceback" not in done.output
 
 
 def test_a_prefix_is_part_of_a_pass_and_views_of_it_have_the_bits_of_each_spec(checkpoints: dict[str, Path]) -> None:

@@ -1,9 +1,8 @@
 """Control tokens that a spec writes around a sequence and between two chains."""
 
 from collections.abc import Collection, Mapping
+from string import ascii_uppercase
 from typing import Literal, Protocol
-
-from antibody_esm.sequences import ALPHABET
 
 
 class Controls(Protocol):
@@ -37,7 +36,8 @@ def control_tokens(
     numbers
         Vocabulary.
     residues
-        Numbers of amino acids. A control token without its brackets would be read as residues, so these are refused.
+        Numbers of amino acids. A control token without its brackets would be read as residues, so these and all other
+        capital letters are refused.
     refused
         Numbers of other tokens without a meaning of their own: unknown, padding, mask.
 
@@ -59,7 +59,7 @@ def control_tokens(
             if end is None:
                 raise ValueError(f"has no token {piece[start:]!r}")
             token = piece[start:end]
-            if numbers[token] in residues or token in ALPHABET:
+            if numbers[token] in residues or token in ascii_uppercase:
                 raise ValueError(
                     f"reads {token!r} there as a residue; write control tokens whole, as in '[NLU]' or '<AA2fold>'"
                 )
