@@ -15,7 +15,7 @@ from antibody_esm.batch import Batch, Done, Rows
 from antibody_esm.errors import CheckpointError
 from antibody_esm.plm.batching import batches, shuffled
 from antibody_esm.plm.checkpoints import Checkpoint
-from antibody_esm.plm.devices import Copies, devices, in_parts
+from antibody_esm.plm.devices import Copies, concurrent, devices, memory, tokens_at_once
 from antibody_esm.plm.families import Vocabulary, max_length, vocabulary_of
 from antibody_esm.plm.forecast import Forecast
 from antibody_esm.plm.model import Model
@@ -48,7 +48,7 @@ class _Here:
         cut = [sequence[: self.max_length] for sequence in batch.sequences]
         distinct = list(dict.fromkeys(cut))
         with self.models.borrowed() as model:
-            parts = in_parts(distinct, lambda part: model.run(part, batch.specs, self.residues))
+            parts = self.models.fits.in_parts(distinct, lambda part: model.run(part, batch.specs, self.residues))
         rows = parts[0] if len(parts) == 1 else [np.concatenate(views) for views in zip(*parts, strict=True)]
         if len(distinct) == len(cut):
             return rows
@@ -230,7 +230,7 @@ class Extractor:
 
     def _states(self, batch: list[str]) -> tuple[list[str], list[Rows]]:
         with self._copies.borrowed() as model:
-            parts = in_parts(batch, lambda part: model.states(part, self.resolved.layer))
+            parts = self._copies.fits.in_parts(batch, lambda part: model.states(part, self.resolved.layer))
         return batch, [states for part in parts for states in part]
 
     def stream(
@@ -360,14 +360,20 @@ class Extractor:
     @property
     def _budget(self) -> int:
         """Largest number of tokens in a batch."""
-        return self.runtime.batch_tokens or (1024 if self._devices == ["cpu"] else 16_384)
+        if self.runtime.batch_tokens:
+            return self.runtime.batch_tokens
+        if not all(device.startswith("cuda") for device in self._devices):
+            return 1024 if self._devices == ["cpu"] else 16_384
+        return tokens_at_once(memory(self._devices), self.dim, 4 if self.spec.precision == "float32" else 2)
 
     @property
     def workers(self) -> int:
         """Number of batches that run at a time."""
         import joblib
 
-        return (self.runtime.workers or int(joblib.cpu_count())) if self._devices == ["cpu"] else len(self._devices)
+        if self._devices != ["cpu"]:
+            return concurrent(self._devices)
+        return self.runtime.workers or int(joblib.cpu_count())
 
     @cached_property
     def models(self) -> list[Model]:
@@ -376,7 +382,7 @@ class Extractor:
 
     @cached_property
     def _copies(self) -> Copies[Model]:
-        return Copies(self.models)
+        return Copies(self.models, concurrent(self._devices) // len(self._devices))
 
     @cached_property
     def _devices(self) -> list[str]:
