@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.plm.transfer import to_device
 from antibody_esm.specs import Pooling
 
 if TYPE_CHECKING:
@@ -39,10 +40,9 @@ def groups(tokens: Sequence[NDArray[np.int64]]) -> list[Group]:
 
 def gather(states: "torch.Tensor", groups: Sequence[Group]) -> "list[tuple[Group, torch.Tensor]]":
     """Return the pooled states ``(g, k, dim)`` of each group from the states of a batch ``(n, tokens, dim)``."""
-    import torch
-
+    device = states.device
     return [
-        (group, states[torch.from_numpy(group.rows)[:, None], torch.from_numpy(group.tokens)].contiguous())
+        (group, states[to_device(group.rows, device)[:, None], to_device(group.tokens, device)].contiguous())
         for group in groups
     ]
 
@@ -69,5 +69,5 @@ def pool_groups(gathered: "Sequence[tuple[Group, torch.Tensor]]", pooling: Pooli
 
     rows = torch.empty((n, gathered[0][1].shape[2]), dtype=gathered[0][1].dtype, device=gathered[0][1].device)
     for group, states in gathered:
-        rows[torch.from_numpy(group.rows)] = pool(states, pooling)
+        rows[to_device(group.rows, rows.device)] = pool(states, pooling)
     return rows
