@@ -360,7 +360,7 @@ def test_every_changed_byte_and_the_chain_change_the_digest(mine: Checkpoint) ->
 
 
 def test_the_table_gives_the_tokens_of_the_package(mine: Checkpoint, package: Any) -> None:
-    vocabulary = vocabulary_of(mine, "joined")
+    vocabulary = vocabulary_of(mine, ExtractorSpec(model=mine.model, pairs="joined"))
     for sequence, written in INPUTS:
         joined = sequence if isinstance(sequence, str) else "|".join(sequence)
         (tokens,) = vocabulary.encode([joined])

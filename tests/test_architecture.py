@@ -183,6 +183,7 @@ OF_LIBRARIES = {
     *("bar.total", "matrix.indices", "matrix.indptr", "function.argtypes", "os.environ", "warnings.showwarning"),
     "setattr(layer, name)",  # layers of torch
     "setattr(model.get_submodule(parent), name)",
+    "products.fp32_precision",  # of torch's matrix products on CUDA devices
 }
 
 

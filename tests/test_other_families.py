@@ -220,10 +220,10 @@ def test_a_tokenizer_that_adds_nothing_has_no_start_to_pool(tmp_path: Path) -> N
     model_of("gpt_neox").save_pretrained(tmp_path)
     write_tokenizer(tmp_path)
     extractor = Extractor(tmp_path)
-    assert extractor._vocabulary.added == 0
+    assert extractor.vocabulary.added == 0
     included = Extractor(extractor.spec.model_copy(update={"special_tokens": "include"}))
     assert np.array_equal(included.embed(["EVQLV"]), extractor.embed(["EVQLV"]))
-    with pytest.raises(CheckpointError, match="adds no start token, so there is no 'cls' pooling"):
+    with pytest.raises(CheckpointError, match="it is causal, so its first token has the same vector in every sequence"):
         Extractor(extractor.spec.model_copy(update={"pooling": "cls"})).embed(["EVQLV"])
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from antibody_esm.limits import parse_json, read_regular
-from antibody_esm.plm.conversion import Around, TokenTable
+from antibody_esm.plm.conversion import Surroundings, TokenTable
 
 VERSION = 1
 """Version of the conversion, part of the digest; it changes if the same files result in another model."""
@@ -102,8 +102,8 @@ class PairedFiles:
         """Return the tokens, which are the same for all files."""
         numbers = {residue: number for number, residue in enumerate(_RESIDUES, start=1)}
         numbers |= {"X": _UNKNOWN, "<mask>": _MASK}
-        single = Around((_BAR, _START), (), (_END,)) if self.light else Around((_START,), (), (_END, _BAR))
-        return TokenTable(numbers, single, Around((_START,), (_END, _BAR, _START), (_END,)))
+        single = Surroundings((_BAR, _START), (), (_END,)) if self.light else Surroundings((_START,), (), (_END, _BAR))
+        return TokenTable(numbers, single, Surroundings((_START,), (_END, _BAR, _START), (_END,)))
 
     def write(self, files: Mapping[str, Path], folder: Path) -> None:
         """Write ``config.json`` and ``model.safetensors``; the file of weights is read without running code.

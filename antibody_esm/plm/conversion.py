@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 
-class Around(NamedTuple):
+class Surroundings(NamedTuple):
     """Tokens of a kind of input: before, between and after its chains."""
 
     start: tuple[int, ...]
@@ -19,8 +19,8 @@ class TokenTable(NamedTuple):
 
     numbers: Mapping[str, int]
     """Token of each amino acid, of X and of ``<mask>``."""
-    single: Around
-    pair: Around | None = None
+    single: Surroundings
+    pair: Surroundings | None = None
     """Tokens around a pair; None if the model reads single chains only."""
 
 

@@ -41,7 +41,7 @@ class Family:
     """True if each sequence needs a pass of its own, since its bits would depend on the others of a pass."""
     between: str | None = None
     """Token between the chains of a pair, in models of this family that were trained on pairs; None if there is no
-    such model, or if the token is unknown."""
+    such model, or if models differ in it: `ExtractorSpec.separator` names it."""
 
 
 _BERT = Family(
@@ -120,6 +120,26 @@ _OTHER = replace(_PLAIN, apart=True)
 def family_of(checkpoint: Checkpoint) -> Family:
     """Return the family of a checkpoint."""
     return _FAMILIES.get(str(checkpoint.config.get("model_type")), _OTHER)
+
+
+def is_causal(checkpoint: Checkpoint) -> bool:
+    """Return True if the state of a token depends on the tokens before it only, as in GPT-2."""
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    )
+
+    config, kind = checkpoint.config, str(checkpoint.config.get("model_type"))
+    if checkpoint.converter is not None or family_of(checkpoint).model_class != "AutoModel":
+        return False
+    if config.get("is_decoder") is True:
+        return True
+    generative = kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    return generative and kind not in _BOTH_WAYS and config.get("use_bidirectional_attention") is not True
+
+
+_BOTH_WAYS = ("bert-generation", "cpmant", "xlnet")
+"""Types of models that transformers lists as causal and whose encoder reads in both directions."""
 
 
 def shorten(model: Any, family: Family, layers: int) -> None:

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from antibody_esm.plm.batching import batches, in_company
 from antibody_esm.plm.extractor import Extractor
-from antibody_esm.plm.families import family_of
+from antibody_esm.plm.families import family_of, is_causal
 from antibody_esm.plm.proof import forward_errors
 from antibody_esm.plm.schedule import each, progress_bar
-from antibody_esm.plm.vocabulary import vocabulary_of
 from antibody_esm.plm.weights import has_head, read_weights
 from antibody_esm.sequences import AMINO_ACIDS
 
@@ -49,7 +48,8 @@ def masked_log_probabilities(extractor: Extractor, sequence: str, places: Sequen
     Raises
     ------
     NoHead
-        If the family has no masked language model in transformers or no mask token, or the files lack the head.
+        If the family is causal, has no masked language model in transformers or no mask token, or the files lack the
+        head.
     CheckpointError
         If the files cannot be found, read or trusted.
     """
@@ -59,7 +59,11 @@ def masked_log_probabilities(extractor: Extractor, sequence: str, places: Sequen
         raise NoHead("random weights expect no residue")
     checkpoint = extractor.checkpoint
     kind = str(checkpoint.config.get("model_type"))
-    vocabulary = vocabulary_of(checkpoint, extractor.spec.pairs)
+    if is_causal(checkpoint):
+        raise NoHead(
+            f"models of type {kind} are no masked language models: they are causal, and read nothing behind a residue"
+        )
+    vocabulary = extractor.vocabulary
     if vocabulary.mask is None or not has_head(checkpoint):
         raise NoHead(f"models of type {kind} are no masked language models")
     model, absent = read_weights(checkpoint, "AutoModelForMaskedLM", torch.float32)

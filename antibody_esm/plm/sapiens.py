@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from antibody_esm.limits import read_regular
-from antibody_esm.plm.conversion import Around, TokenTable
+from antibody_esm.plm.conversion import Surroundings, TokenTable
 from antibody_esm.sequences import AMINO_ACIDS
 
 VERSION = 1
@@ -74,7 +74,7 @@ class Converter:
 
     def table(self, files: Mapping[str, Path]) -> TokenTable:
         """Return the tokens; raises as `numbers`."""
-        return TokenTable(self.numbers(files), Around((START,), (), (END,)))
+        return TokenTable(self.numbers(files), Surroundings((START,), (), (END,)))
 
     def model_class(self, name: str) -> None:
         """Return None: the converted model is transformers' RoBERTa."""

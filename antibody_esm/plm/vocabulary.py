@@ -1,7 +1,7 @@
 """Tokenizer of a model, proved to be a plain table of residues."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from antibody_esm.errors import CRAFTED
 from antibody_esm.limits import parse_json, read_regular
-from antibody_esm.plm.checkpoints import VOCABULARY_FILES, Checkpoint
-from antibody_esm.plm.conversion import Around, Conversion
-from antibody_esm.plm.families import Family, family_of, refuse_unsuited
+from antibody_esm.plm.checkpoints import STRUCTURES, VOCABULARY_FILES, Checkpoint
+from antibody_esm.plm.controls import Controls, control_tokens, takes_room
+from antibody_esm.plm.conversion import Conversion, Surroundings, TokenTable
+from antibody_esm.plm.families import Family, family_of, is_causal, max_length, refuse_unsuited
 from antibody_esm.sequences import ALPHABET, AMINO_ACIDS, BETWEEN, UNKNOWN, refuse_unknown
-from antibody_esm.specs.address import Pairs
 
 _CONFIGURATION = 10**6
 """Largest size of a tokenizer's configuration, in bytes."""
@@ -27,39 +27,48 @@ class Vocabulary:
     """A tokenizer that was proved to be a plain table: ``prefix + ids of the residues + suffix``."""
 
     prefix: tuple[int, ...]
+    """Tokens before the first residue: those that the tokenizer adds, then those of the spec's prefix."""
     suffix: tuple[int, ...]
+    """Tokens behind the last residue: those of the spec's suffix, then those that the tokenizer adds."""
     ids: NDArray[np.int64]
-    """``(128,)``, token by ASCII code of the residue, and of the separator of two chains; -1 if there is none."""
+    """``(128,)``, token by ASCII code of the residue; -1 if there is none."""
     mask: int | None = None
     """Mask token; None if there is none."""
-    pair: Around | None = None
-    """Tokens around the chains of a pair; None if they are `prefix`, the token of the separator and `suffix`."""
+    between: tuple[int, ...] = ()
+    """Tokens between the chains of a pair."""
+    further: int = 0
+    """Largest number of tokens beside the residues, those that the tokenizer adds, and one between two chains."""
+    pair: Surroundings | None = None
+    """Tokens around and between the chains of a pair; None if they are `prefix`, `between` and `suffix`."""
 
     @property
     def added(self) -> int:
-        """Number of tokens that the tokenizer adds to any sequence."""
+        """Number of tokens around any sequence."""
         return len(self.prefix) + len(self.suffix)
+
+    def length(self, sequence: str) -> int:
+        """Return the number of tokens of a sequence, or of a pair with ``|`` between its chains."""
+        if self.pair is not None and BETWEEN in sequence:
+            return len(sequence) - 1 + sum(map(len, self.pair))
+        return len(sequence) + self.added + (len(self.between) - 1) * sequence.count(BETWEEN)
+
+    def places(self, sequence: str, residues: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the places of residues among the tokens from their places in the text."""
+        if self.pair is not None and BETWEEN in sequence:
+            light = residues > sequence.index(BETWEEN)
+            return residues + len(self.pair.start) + light * (len(self.pair.between) - 1)
+        places = residues + len(self.prefix)
+        if BETWEEN in sequence:
+            places = places + (len(self.between) - 1) * (residues > sequence.index(BETWEEN))
+        return places
 
     def refuse_unread(self, sequences: Sequence[str]) -> None:
         """Raise a SequenceError that lists every X, if the vocabulary has no token for it."""
         if self.ids[ord(UNKNOWN)] < 0:
             refuse_unknown(sequences)
 
-    def length(self, sequence: str) -> int:
-        """Return the number of tokens of a sequence or pair."""
-        if self.pair is None or BETWEEN not in sequence:
-            return len(sequence) + self.added
-        return len(sequence) - 1 + sum(map(len, self.pair))
-
-    def places(self, sequence: str, residues: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the places among the tokens of residues at these places of a sequence's or pair's text."""
-        if self.pair is None or BETWEEN not in sequence:
-            return residues + len(self.prefix)
-        light = residues > sequence.index(BETWEEN)
-        return residues + len(self.pair.start) + light * (len(self.pair.between) - 1)
-
     def encode(self, sequences: list[str]) -> NDArray[np.int64]:
-        """Return the tokens ``(n, length)`` of sequences with one number of tokens.
+        """Return the tokens ``(n, length)`` of sequences with one `length`.
 
         Raises
         ------
@@ -69,11 +78,18 @@ class Vocabulary:
         self.refuse_unread(sequences)
         if self.pair is not None and any(BETWEEN in sequence for sequence in sequences):
             return np.stack([self._tokens(sequence) for sequence in sequences])
-        letters = np.frombuffer("".join(sequences).encode("ascii"), np.uint8).reshape(len(sequences), -1)
-        tokens = np.empty((len(sequences), letters.shape[1] + self.added), np.int64)
+        letters = np.frombuffer("".join(sequences).encode("ascii"), np.uint8)
+        inner = self.ids[letters]
+        bars = letters == ord(BETWEEN)
+        if bars.any():
+            repeats = np.where(bars, len(self.between), 1)
+            inner = np.repeat(inner, repeats)
+            inner[np.repeat(bars, repeats)] = np.tile(np.array(self.between, np.int64), bars.sum())
+        inner = inner.reshape(len(sequences), -1)
+        tokens = np.empty((len(sequences), inner.shape[1] + self.added), np.int64)
         start, stop = len(self.prefix), tokens.shape[1] - len(self.suffix)
         tokens[:, :start] = self.prefix
-        tokens[:, start:stop] = self.ids[letters]
+        tokens[:, start:stop] = inner
         tokens[:, stop:] = self.suffix
         return tokens
 
@@ -84,52 +100,150 @@ class Vocabulary:
         return np.array([*self.pair.start, *chains[0], *self.pair.between, *chains[1], *self.pair.end], np.int64)
 
 
-def vocabulary_of(checkpoint: Checkpoint, pairs: Pairs = "apart") -> Vocabulary:
-    """Load a checkpoint's tokenizer and prove that it reads proteins.
-
-    The proof: the twenty amino acids map to twenty distinct tokens, none of them the unknown token. X maps to one token
-    or to none. For every ordered pair of residues, tokenizer and table give the same tokens. For joined chains, they
-    also give the same tokens for two probes with the family's separator between the chains.
+def longest(checkpoint: Checkpoint, spec: Controls) -> int:
+    """Return the longest sequence in residues that a model reads with the control tokens of a spec.
 
     Raises
     ------
     CheckpointError
-        If any of this fails, for example with a vocabulary that was not read (every residue unknown) or lower-cased.
+        If these leave no room, or are no tokens of the model.
+    """
+    limit = max_length(checkpoint)
+    if takes_room(spec):
+        limit -= vocabulary_of(checkpoint, spec).further
+    if limit < 1:
+        raise checkpoint.error("its positions leave no room for residues beside prefix, suffix and separator")
+    return limit
+
+
+def refuse_first_token(checkpoint: Checkpoint, vocabulary: Vocabulary) -> None:
+    """Raise a CheckpointError if no first token depends on the sequence, for ``pooling="cls"``."""
+    if is_causal(checkpoint):
+        raise checkpoint.error(
+            "it is causal, so its first token has the same vector in every sequence; use pooling='mean', or 'last'"
+        )
+    if not vocabulary.prefix:
+        raise checkpoint.error("its tokenizer adds no start token, so there is no 'cls' pooling")
+
+
+def vocabulary_of(checkpoint: Checkpoint, spec: Controls | None = None) -> Vocabulary:
+    """Load a checkpoint's tokenizer and prove that it reads proteins.
+
+    The proof: the twenty amino acids map to twenty distinct tokens, none of them the unknown token. X maps to one token
+    or to none. For every ordered pair of residues, tokenizer and table give the same tokens. For joined chains, they
+    also give the same tokens for two probes with the family's separator between the chains. Prefix, suffix and
+    separator of a spec are whole tokens of the vocabulary, see `control_tokens`.
+
+    Raises
+    ------
+    CheckpointError
+        If any of this fails, for example with a vocabulary that was not read (every residue unknown) or lower-cased; or
+        if a vocabulary describes structures too, as SaProt's.
     """
     family = family_of(checkpoint)
+    joined = spec is not None and spec.pairs == "joined"
+    own = joined and spec is not None and spec.separator is not None
     if checkpoint.converter is None:
         refuse_unsuited(checkpoint)
-    if pairs == "joined" and family.between is None:
+    if joined and not own and family.between is None:
         kind = checkpoint.config.get("model_type")
         raise checkpoint.error(
-            f"models of its family, {kind}, read one chain; embed each chain separately: pairs='apart'"
+            f"models of its family, {kind}, read one chain; embed each chain separately: pairs='apart'. If this model "
+            "was trained on pairs, name the tokens between two chains: separator='...'"
         )
     if checkpoint.converter is not None:
-        return _converted(checkpoint, checkpoint.converter)
+        table = _table(checkpoint, checkpoint.converter)
+        refused = {checkpoint.config["pad_token_id"], table.numbers["<mask>"]}
+        return _surrounded(checkpoint, _converted(table), table.numbers, refused, spec)
     tokenizer = _tokenizer(checkpoint)
+    _refuse_structures(checkpoint, tokenizer)
     separator = family.separator
     problems = []
     for candidate in ("", " ") if separator is None else (separator,):
         try:
             vocabulary = _prove(tokenizer, candidate)
-            if pairs == "joined":
+            if joined and not own:
                 vocabulary = _prove_pairs(tokenizer, candidate, vocabulary, family)
-            return _within(checkpoint.config.get("vocab_size"), vocabulary)
+            _refuse_above(checkpoint.config.get("vocab_size"), vocabulary)
         except ValueError as error:
             problems.append(str(error))
+            continue
+        numbers = tokenizer.get_vocab()
+        refused = {tokenizer.unk_token_id, tokenizer.pad_token_id, tokenizer.mask_token_id}
+        return _surrounded(checkpoint, vocabulary, numbers, refused, spec)
     raise checkpoint.error(f"its tokenizer does not read proteins: {'; '.join(problems)}")
 
 
-def _converted(checkpoint: Checkpoint, converter: Conversion) -> Vocabulary:
-    """Return the table of a model without a tokenizer of transformers; there is none to compare it with."""
+def _surrounded(
+    checkpoint: Checkpoint,
+    vocabulary: Vocabulary,
+    numbers: Mapping[str, int],
+    refused: Collection[int | None],
+    spec: Controls | None,
+) -> Vocabulary:
+    """Return a table with the tokens of a spec's prefix, suffix and separator, none of which is a residue."""
+    if spec is None:
+        return vocabulary
+    residues = set(vocabulary.ids[vocabulary.ids >= 0].tolist())
+
+    def tokens(field: str, text: str | None) -> tuple[int, ...]:
+        try:
+            return control_tokens(text or "", numbers, residues, refused)
+        except ValueError as error:
+            raise checkpoint.error(f"{field} {text!r} is not read: its vocabulary {error}") from error
+
+    prefix, suffix = tokens("prefix", spec.prefix), tokens("suffix", spec.suffix)
+    between = vocabulary.between
+    if spec.pairs == "joined" and spec.separator is not None:
+        between = tokens("separator", spec.separator)
+    surrounded = replace(
+        vocabulary,
+        prefix=(*vocabulary.prefix, *prefix),
+        suffix=(*suffix, *vocabulary.suffix),
+        between=between,
+        further=len(prefix) + len(suffix) + max(0, len(between) - 1),
+        pair=_around(vocabulary.pair, prefix, between if spec.separator is not None else None, suffix),
+    )
     try:
-        table = converter.table(checkpoint.files)
+        _refuse_above(checkpoint.config.get("vocab_size"), surrounded)
+    except ValueError as error:
+        raise checkpoint.error(f"its prefix, suffix or separator is not read: {error}") from error
+    return surrounded
+
+
+def _refuse_structures(checkpoint: Checkpoint, tokenizer: Any) -> None:
+    """Raise an error for vocabularies of residues with a letter of their structure, as SaProt's (``A#``, ``Ap``)."""
+    tokens = tokenizer.get_vocab()
+    if any(all(residue + letter in tokens for residue in AMINO_ACIDS) for letter in _STRUCTURE):
+        raise checkpoint.error(STRUCTURES)
+
+
+_STRUCTURE = "#acdefghiklmnpqrstvwy"
+"""Letters of Foldseek's alphabet of structures, 3Di, and that of an unknown structure."""
+
+
+def _around(
+    pair: Surroundings | None, prefix: tuple[int, ...], between: tuple[int, ...] | None, suffix: tuple[int, ...]
+) -> Surroundings | None:
+    """Return the tokens of a pair with those of a spec; None if there are none of its own."""
+    if pair is None:
+        return None
+    return Surroundings((*pair.start, *prefix), pair.between if between is None else between, (*suffix, *pair.end))
+
+
+def _table(checkpoint: Checkpoint, converter: Conversion) -> TokenTable:
+    try:
+        return converter.table(checkpoint.files)
     except (OSError, ValueError) as error:
         raise checkpoint.error(f"its vocabulary cannot be read: {error}") from error
+
+
+def _converted(table: TokenTable) -> Vocabulary:
+    """Return the table of a model without a tokenizer of transformers; there is none to compare it with."""
     ids = np.full(128, -1, np.int64)
     for residue in ALPHABET:
         ids[ord(residue)] = table.numbers[residue]
-    return Vocabulary(table.single.start, table.single.end, ids, table.numbers["<mask>"], table.pair)
+    return Vocabulary(table.single.start, table.single.end, ids, table.numbers["<mask>"], pair=table.pair)
 
 
 _WITHOUT_A_FILE = ("ByT5Tokenizer", "CanineTokenizer")
@@ -243,9 +357,7 @@ def _prove_pairs(tokenizer: Any, separator: str, vocabulary: Vocabulary, family:
     token = tokenizer.convert_tokens_to_ids(family.between)
     if token is None or token == tokenizer.unk_token_id:
         raise ValueError(f"it has no token {family.between!r} to stand between two chains")
-    ids = vocabulary.ids.copy()
-    ids[ord(BETWEEN)] = token
-    joined = replace(vocabulary, ids=ids)
+    joined = replace(vocabulary, between=(token,))
     alphabet = ALPHABET if vocabulary.ids[ord(UNKNOWN)] >= 0 else AMINO_ACIDS
     for heavy, light in (("ACD", "EFG"), (alphabet, alphabet[::-1])):
         pair = list(tokenizer(separator.join([*heavy, str(family.between), *light]))["input_ids"])
@@ -256,11 +368,10 @@ def _prove_pairs(tokenizer: Any, separator: str, vocabulary: Vocabulary, family:
     return joined
 
 
-def _within(size: Any, vocabulary: Vocabulary) -> Vocabulary:
-    highest = max((*vocabulary.prefix, *vocabulary.suffix, int(vocabulary.ids.max())))
+def _refuse_above(size: Any, vocabulary: Vocabulary) -> None:
+    highest = max((*vocabulary.prefix, *vocabulary.suffix, *vocabulary.between, int(vocabulary.ids.max())))
     if isinstance(size, int) and highest >= size:
         raise ValueError(f"it gives token {highest}, and the model has {size}")
-    return vocabulary
 
 
 def _pairs(alphabet: str) -> Iterator[str]:
