@@ -1,5 +1,6 @@
 """Calls on the workers of a Dask cluster, with a clear end if the scheduler, a worker or the caller is lost."""
 
+import asyncio
 import logging
 import re
 import time
@@ -28,12 +29,12 @@ _AHEAD = 2
 """Calls for each thread of a worker that are handed out at a time, so that none waits for the next."""
 _SMALL = 2**16
 """Largest function in bytes that is sent with every call; a larger one is sent once."""
-_ADDRESS = re.compile(r"(?:(?:tcp|tls|ucx|ucxx)://)?(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\]):\d{1,5}")
+_ADDRESS = re.compile(r"(?:(?:tcp|tls)://)?(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\]):\d{1,5}")
 _LOGS = ("distributed", "distributed.client", "tornado.application")
 
 
 def address_of(text: str) -> str:
-    """Return the address of a scheduler. Raises ValueError if it is none that Dask's workers can share.
+    """Return the address of a scheduler. Raises ValueError if it is none by TCP or TLS.
 
     Examples
     --------
@@ -42,10 +43,10 @@ def address_of(text: str) -> str:
     >>> address_of("http://10.0.0.7:8787")
     Traceback (most recent call last):
     ...
-    ValueError: http://10.0.0.7:8787 is no address of a Dask scheduler; write tcp://HOST:PORT, or tls:// or ucx://
+    ValueError: http://10.0.0.7:8787 is no address of a Dask scheduler; write tcp://HOST:PORT or tls://HOST:PORT
     """
     if not _ADDRESS.fullmatch(text):
-        raise ValueError(f"{text} is no address of a Dask scheduler; write tcp://HOST:PORT, or tls:// or ucx://")
+        raise ValueError(f"{text} is no address of a Dask scheduler; write tcp://HOST:PORT or tls://HOST:PORT")
     return text
 
 
@@ -67,28 +68,39 @@ def connected(address: str | None) -> Iterator[None]:
         return
     address = address_of(address)
     try:
-        import distributed
+        from distributed import Client
     except ImportError:
         raise ClusterError('a cluster needs Dask: pip install "antibody_esm[cluster]"') from None
     from joblib import parallel_config
 
-    connect: Any = distributed.Client
+    connect: Any = Client
     with _quiet_dask():
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # versions of libraries are compared by every call
-                client = connect(address, timeout=ANSWER, set_as_default=False)
-        except (OSError, ValueError, TypeError) as error:  # certificates that are missing are a TypeError
-            if address.startswith("tls:") and not isinstance(error, TimeoutError):
-                reason = " ".join(str(error).split())
-                raise ClusterError(f"no connection to {address} by its certificates: {reason}") from None
-            raise ClusterError(f"no Dask scheduler answers at {address} within {ANSWER:.0f} seconds") from None
+        asyncio.run(_check_answer(address))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # each call compares versions
+            client = connect(address, timeout=ANSWER, set_as_default=False)
         try:
             with parallel_config("dask", client=client, wait_for_workers_timeout=0):
                 yield
         finally:
             with suppress(OSError, TimeoutError, RuntimeError):
                 client.close(timeout=_LOOK)
+
+
+async def _check_answer(address: str) -> None:
+    """Raise a ClusterError if no scheduler answers; a client itself would wait for ever for other servers."""
+    from distributed.comm import connect
+    from distributed.security import Security
+
+    security: Any = Security
+    try:
+        certificates = security().get_connection_args("client")
+        comm = await asyncio.wait_for(connect(address, timeout=ANSWER, **certificates), ANSWER + _LOOK)
+        comm.abort()
+    except (TimeoutError, OSError, TypeError, ValueError) as error:
+        reason = "; check Dask's settings distributed.comm.tls" if address.startswith("tls:") else ""
+        logger.debug("%s: %s", address, error)
+        raise ClusterError(f"no Dask scheduler answers at {address} within {ANSWER:.0f} seconds{reason}") from None
 
 
 def dask_client() -> Any | None:
@@ -198,10 +210,13 @@ class _Workers:
             if isinstance(error, KilledWorker):
                 raise ClusterError(
                     f"{error.allowed_failures + 1} workers of {self._address} were lost during the same call, the last "
-                    f"one {error.last_worker.address}; its log has the reason, often too little memory"
+                    f"one {error.last_worker.address}; its log has the reason, often too little memory",
+                    begun=True,
                 ) from None
             if isinstance(error, ImportError) or "deserialization" in str(error):
-                raise ClusterError(f"a worker of {self._address} cannot read its work: {_first(error)}") from None
+                raise ClusterError(
+                    f"a worker of {self._address} cannot read its work: {_first(error)}", begun=True
+                ) from None
             raise error
         return self._asked(lambda: future.result(timeout=6 * ANSWER))
 
@@ -224,7 +239,7 @@ class _Workers:
             raise self._lost() from None
 
     def _lost(self) -> ClusterError:
-        return ClusterError(f"the scheduler at {self._address} no longer answers")
+        return ClusterError(f"the scheduler at {self._address} no longer answers", begun=True)
 
     def _wait(self, now: float) -> None:
         """Log a warning if there is no worker for a while, and raise a ClusterError after a long time."""
@@ -234,7 +249,9 @@ class _Workers:
         self._since = now if self._since is None else self._since
         waited = now - self._since
         if waited > WITHOUT_WORKERS:
-            raise ClusterError(f"the scheduler at {self._address} has had no worker for {waited / 60:.0f} minutes")
+            raise ClusterError(
+                f"the scheduler at {self._address} has had no worker for {waited / 60:.0f} minutes", begun=True
+            )
         if waited > _LONG_WAIT and not self._logged:
             self._logged = True
             logger.warning("the scheduler at %s has no worker; the run goes on when one begins", self._address)

@@ -245,7 +245,17 @@ class StoreError(AntibodyESMError, RuntimeError):
 
 
 class ClusterError(AntibodyESMError, ConnectionError):
-    """The scheduler of a cluster does not answer, or its workers are lost or differ from this process."""
+    """The scheduler of a cluster does not answer, or its workers are lost or differ from this process.
+
+    Attributes
+    ----------
+    begun
+        True if work was lost that had begun; the next run continues from what was stored.
+    """
+
+    def __init__(self, message: str, *, begun: bool = False) -> None:
+        super().__init__(message)
+        self.begun = begun
 
 
 RECOVERABLE = (SequenceError, CheckpointError, DatasetError, StoreError, ArithmeticError, RuntimeError, ValueError)

@@ -97,7 +97,7 @@ def reported(kept: str = "") -> Iterator[Kept]:
         if isinstance(error, BrokenPipeError) and _is_unread():
             _discard_output()
             raise typer.Exit(_BROKEN_PIPE) from error
-        kept = f"; {state.text}" if isinstance(error, ClusterError) and state.text else ""
+        kept = f"; {state.text}" if isinstance(error, ClusterError) and error.begun and state.text else ""
         if not _complained(f"error: {_line(error)}{kept}") and isinstance(error, BrokenPipeError):
             raise typer.Exit(_BROKEN_PIPE) from error  # standard error is closed too
         raise typer.Exit(1) from error
