@@ -7,6 +7,8 @@ import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
+from importlib.metadata import version
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -89,13 +91,14 @@ def connected(address: str | None) -> Iterator[None]:
 
 async def _check_answer(address: str) -> None:
     """Raise a ClusterError if no scheduler answers; a client itself would wait for ever for other servers."""
-    from distributed.comm import connect
+    from distributed.comm.core import connect
     from distributed.security import Security
 
     security: Any = Security
+    open_: Any = connect
     try:
         certificates = security().get_connection_args("client")
-        comm = await asyncio.wait_for(connect(address, timeout=ANSWER, **certificates), ANSWER + _LOOK)
+        comm = await asyncio.wait_for(open_(address, timeout=ANSWER, **certificates), ANSWER + _LOOK)
         comm.abort()
     except (TimeoutError, OSError, TypeError, ValueError) as error:
         reason = "; check Dask's settings distributed.comm.tls" if address.startswith("tls:") else ""
@@ -139,8 +142,6 @@ def on_workers(client: Any, run: Callable[[T], R], todo: Iterable[T]) -> Generat
     """
     from cloudpickle import dumps
 
-    import antibody_esm
-
     arrived: SimpleQueue[Any] = SimpleQueue()
     running: dict[Any, int] = {}
     workers = _Workers(client)
@@ -152,7 +153,7 @@ def on_workers(client: Any, run: Callable[[T], R], todo: Iterable[T]) -> Generat
         while True:
             free = 0 if ended else _AHEAD * workers.threads() - len(running)
             for number, item in items if free > 0 else ():
-                future = workers.submit(_call, sent, item, antibody_esm.__version__)
+                future = workers.submit(_call, sent, item, own_version())
                 running[future] = number
                 future.add_done_callback(arrived.put)
                 if (free := free - 1) == 0:
@@ -262,18 +263,15 @@ def _itself(sent: bytes) -> bytes:
     return sent
 
 
-def _call(sent: bytes, item: Any, version: str) -> Any:
+def _call(sent: bytes, item: Any, sender: str) -> Any:
     """Return the result of a function in a worker."""
     from pickle import loads
 
     from joblib import parallel_config
     from threadpoolctl import threadpool_limits
 
-    import antibody_esm
-
-    if antibody_esm.__version__ != version:
-        here = antibody_esm.__version__
-        raise ClusterError(f"a worker has antibody_esm {here}, but the run is by {version}{_on_worker()}")
+    if (here := own_version()) != sender:
+        raise ClusterError(f"a worker has antibody_esm {here}, but the run is by {sender}{_on_worker()}")
     try:
         run = loads(sent)  # noqa: S301  a worker runs what its client sends, see docs/security.md
     except ImportError as error:
@@ -285,6 +283,12 @@ def _call(sent: bytes, item: Any, version: str) -> Any:
         raise CheckpointError(f"{error}{_on_worker()}", error.checkpoint, error.revision) from error
     except StoreError as error:
         raise StoreError(f"{error}{_on_worker()}") from error
+
+
+@cache
+def own_version() -> str:
+    """Return the version of this package."""
+    return version("antibody_esm")
 
 
 def _on_worker() -> str:

@@ -23,7 +23,7 @@ from antibody_esm.sequences import AMINO_ACIDS
 from antibody_esm.specs import ExtractorSpec, RuntimeSpec
 from antibody_esm.threads import runs_elsewhere
 
-Rows = NDArray[np.float64]
+LogProbabilities = NDArray[np.float64]
 """Log-probabilities ``(b, 20)``, one row a place."""
 
 _TOKENS = 1024
@@ -62,9 +62,9 @@ def masked_log_probabilities(extractor: Extractor, sequence: str, places: Sequen
     """
     here = MaskedModel(extractor.spec, extractor.runtime, extractor)
     tokens = here.check(sequence)
-    step: Callable[[Masked], Rows] = here.run
+    step: Callable[[Masked], LogProbabilities] = here.run
     if runs_elsewhere():
-        step = RemoteModel[Masked, Rows].of(MaskedModel, extractor.pinned, extractor.runtime).run
+        step = RemoteModel[Masked, LogProbabilities].of(MaskedModel, extractor.pinned, extractor.runtime).run
     else:
         here.warm_up()
     log_probabilities = np.empty((len(places), len(AMINO_ACIDS)))
@@ -83,7 +83,7 @@ class Masked:
 
     sequence: str
     rows: list[int]
-    """Rows of the result."""
+    """LogProbabilities of the result."""
     places: list[int]
 
 
@@ -91,9 +91,9 @@ class Masked:
 class _Step:
     """Work on one batch, which can be sent to other processes."""
 
-    run: Callable[[Masked], Rows]
+    run: Callable[[Masked], LogProbabilities]
 
-    def __call__(self, batch: Masked) -> tuple[Masked, Rows]:
+    def __call__(self, batch: Masked) -> tuple[Masked, LogProbabilities]:
         """Return the batch with its result."""
         return batch, self.run(batch)
 
@@ -148,7 +148,7 @@ class MaskedModel:
             raise checkpoint.error("its files changed while they were in use")
         return model.to(self._extractor.device).eval()
 
-    def run(self, batch: Masked) -> Rows:
+    def run(self, batch: Masked) -> LogProbabilities:
         """Return the log-probabilities ``(b, 20)`` of a batch, computed in this thread."""
         import torch
 
