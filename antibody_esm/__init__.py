@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from antibody_esm.data.public import load_dataset
     from antibody_esm.design.screening import liabilities
     from antibody_esm.embedding import embed, embed_stream, embed_views
-    from antibody_esm.errors import AntibodyESMError, CheckpointError, DatasetError, SequenceError, StoreError
+    from antibody_esm.errors import (
+        AntibodyESMError,
+        CheckpointError,
+        ClusterError,
+        DatasetError,
+        SequenceError,
+        StoreError,
+    )
     from antibody_esm.evaluation.paired import compare
     from antibody_esm.evaluation.splits import Splitter
     from antibody_esm.explain.contributions import residue_contributions
@@ -61,6 +68,7 @@ _HOME = {
     "AverageSpec": "specs",
     "Benchmark": "benchmark",
     "CheckpointError": "errors",
+    "ClusterError": "errors",
     "ColumnSpec": "specs",
     "Dataset": "data.dataset",
     "DatasetError": "errors",
@@ -112,6 +120,7 @@ __all__ = [
     "AverageSpec",
     "Benchmark",
     "CheckpointError",
+    "ClusterError",
     "ColumnSpec",
     "Dataset",
     "DatasetError",

@@ -18,7 +18,7 @@ from antibody_esm.data.antibodies import read_antibodies
 from antibody_esm.data.column_reading import with_columns_read
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.embedding import as_store
-from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
+from antibody_esm.errors import RECOVERABLE, AntibodyESMError, ClusterError, in_one_line
 from antibody_esm.evaluation.baselines import BaselineName
 from antibody_esm.evaluation.overlap import Again, SecondScores
 from antibody_esm.evaluation.test_set_log import Ledger, Opening
@@ -201,6 +201,8 @@ class Benchmark:
             try:
                 identity = {"spec": _pinned(spec), "data": grounds.digests, "check": self.check} | grounds.sides(spec)
                 cell = results.once(identity, partial(self._cell, spec, grounds))
+            except ClusterError:  # which the other pipelines would meet too
+                raise
             except (AntibodyESMError, OSError) as error:
                 logger.error("%s: %s", name, error)
                 self.failed[name] = error

@@ -10,7 +10,8 @@ import typer
 from antibody_esm.choices import DEFAULT_EXTRACTOR, Pooling, Region
 from antibody_esm.cli.arguments import check_outputs, check_space
 from antibody_esm.cli.errors import reported
-from antibody_esm.cli.options import IdColumn, LayoutName, SheetName, table_path
+from antibody_esm.cli.options import IdColumn, LayoutName, Scheduler, SheetName, table_path
+from antibody_esm.cluster import connected
 from antibody_esm.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -35,12 +36,14 @@ def embed_command(
     sheet: SheetName = None,
     store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Write the vectors of the sequences in a file; several layers, poolings and regions need one pass of the model.
 
     Finished vectors are kept in the store. If a run was stopped, the same command continues it.
     """
-    with reported(f"finished vectors are in {store}; the same command continues from there"):
+    kept = f"finished vectors are in {store}; the same command continues from there"
+    with reported(kept), connected(scheduler):
         from antibody_esm.cli.vectors import check, writing_vectors
         from antibody_esm.data.tables import SequenceColumn
         from antibody_esm.embedding import as_store, blocks, counted, embed_views, stream_blocks, survey_file
