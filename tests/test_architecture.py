@@ -35,6 +35,7 @@ LAYERS = [
     {"data", "store", "plm", "classifiers", "descriptors"},
     {"features"},
     {"embedding"},
+    {"embedding_streams"},
     {"model_input"},
     {"evaluation"},
     {"trained_on"},
