@@ -17,8 +17,8 @@ from antibody_esm.features.chains import ChainExtractor
 from antibody_esm.features.sources import AnyExtractor, load, refuse_swapped
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.forecast import Forecast
-from antibody_esm.plm.pairs import chains
-from antibody_esm.sequences import any_pair, normalise, refuse_longer
+from antibody_esm.plm.pairs import chains, rows_of_pairs
+from antibody_esm.sequences import BETWEEN, any_pair, normalise, refuse_longer
 from antibody_esm.specs import AnyExtractorSpec, RuntimeSpec
 from antibody_esm.store.store import Store
 
@@ -99,17 +99,21 @@ def survey_file(
     except CheckpointError:  # perhaps the store holds all of it
         forecast = None
     if isinstance(extractor, ChainExtractor):
-        return survey(path, column, extractor.longest, partial(_check_chains, extractor, store)), None
+        return survey(path, column, None, partial(_check_chains, extractor, store)), None
     if forecast is None or not isinstance(extractor, Extractor):
         return survey(path, column, extractor.longest), None
     pinned = extractor.pinned
 
     def see(normal: list[str]) -> None:
-        unique = list(dict.fromkeys(chains(pinned, normal)))
+        every = chains(pinned, normal)
+        if extractor.longest is not None:
+            with rows_of_pairs(every, len(normal)):
+                refuse_longer(every, extractor.longest)
+        unique = list(dict.fromkeys(every))
         absent = unique if store is None else store.absent(pinned, unique)
         forecast.expect(map(len, absent), len(unique) - len(absent))
 
-    return survey(path, column, extractor.longest, see), forecast
+    return survey(path, column, None, see), forecast
 
 
 def _check_chains(source: ChainExtractor, store: Store | None, normal: list[str]) -> None:
@@ -189,7 +193,8 @@ def survey(
     Raises
     ------
     SequenceError
-        If any is not made of amino acids and X, or has more than ``longest`` residues; it lists up to thousands.
+        If any is not made of amino acids and X, or has a chain of more than ``longest`` residues; it lists up to
+        thousands.
     """
     count = 0
     rows: list[BadResidue] = []
@@ -200,7 +205,7 @@ def survey(
         try:
             normal = normalise((sequence for _, sequence in batch), pairs=True)
             if longest is not None:
-                refuse_longer(normal, longest)
+                refuse_longer([max(text.split(BETWEEN), key=len) for text in normal], longest)
             see(normal)
         except SequenceError as error:
             rows += _moved(error, count).rows

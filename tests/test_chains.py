@@ -347,3 +347,16 @@ def test_the_command_embeds_a_table_of_both_chains_by_their_models(rows: dict[st
     assert done.exit_code == 1
     assert "line 2" in done.stderr
     assert not (tmp_path / "b.npz").exists()
+
+
+def test_a_file_of_pairs_is_measured_by_chains(tmp_path: Path) -> None:
+    fasta = tmp_path / "pairs.fasta"
+    fasta.write_text(f">a\n{HEAVY}|{LIGHT}\n")
+    for model, dim in (("sapiens", 256), ("sapiens_vl", 256)):
+        (block,) = embed_stream(fasta, model, tmp_path / "store")
+        assert block.vectors.shape == (1, dim)
+    fasta.write_text(f">a\n{HEAVY}|{LIGHT}\n>b\n{HEAVY}{'S' * 30}|{LIGHT}{'S' * 30}\n")
+    for model in ("sapiens", "sapiens_vl"):
+        with pytest.raises(SequenceError, match=r"residues, at most 126 are allowed in the light chain") as error:
+            embed_stream(fasta, model, tmp_path / "store")
+        assert [row.index for row in error.value.rows] == [1, 1]

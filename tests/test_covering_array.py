@@ -147,6 +147,7 @@ NANOBODIES = {
     ("H-CDR2", "ensemble", "numbers"): "svr",
     ("VHH", "region", "classes"): "linear_svm",
     ("H-FWRs", "model", "classes"): "gaussian_process",
+    ("H-CDR3", "chains", "classes"): "knn",
     (None, "region", "numbers"): "elastic_net",
 }
 """Fragment, extractor and task of models of nanobodies, whose numbering takes alpaca's profiles too."""
