@@ -18,7 +18,7 @@ from antibody_esm.features.sources import AnyExtractor, load, refuse_swapped
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.forecast import Forecast
 from antibody_esm.plm.pairs import chains, rows_of_pairs
-from antibody_esm.sequences import BETWEEN, any_pair, normalise, refuse_longer
+from antibody_esm.sequences import ModelText, any_pair, normalise, refuse_longer
 from antibody_esm.specs import AnyExtractorSpec, RuntimeSpec
 from antibody_esm.store.store import Store
 
@@ -205,7 +205,7 @@ def survey(
         try:
             normal = normalise((sequence for _, sequence in batch), pairs=True)
             if longest is not None:
-                refuse_longer([max(text.split(BETWEEN), key=len) for text in normal], longest)
+                refuse_longer([max(ModelText.of(text).chains, key=len) for text in normal], longest)
             see(normal)
         except SequenceError as error:
             rows += _moved(error, count).rows
