@@ -28,8 +28,10 @@ EXTRACTORS: MappingProxyType[str, AnyExtractorSpec] = MappingProxyType(
     }
 )
 """Language models by name."""
-TRAINED_ON_PAIRS = frozenset({"Exscientia/IgBert"})
+TRAINED_ON_PAIRS = frozenset({"Exscientia/IgBert", "Exscientia/IgT5", "ollieturnbull/p-IgGen"})
 """Language models that were trained on pairs of chains, among those with a name."""
+CAUSAL = frozenset({"ollieturnbull/p-IgGen"})
+"""Language models that read from left to right only, among those with a name."""
 
 _S = TypeVar("_S", bound=Spec)
 

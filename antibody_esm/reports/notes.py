@@ -14,7 +14,7 @@ from antibody_esm.evaluation.interval import compact
 from antibody_esm.evaluation.intervals import CROSS_VALIDATION, SIMULATED, Interval, short
 from antibody_esm.evaluation.metrics import METRIC, title
 from antibody_esm.evaluation.overlap import RELATED, SecondScores, split_by_identity
-from antibody_esm.presets import TRAINED_ON_PAIRS
+from antibody_esm.presets import CAUSAL, TRAINED_ON_PAIRS
 from antibody_esm.reports import names
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.grid_analysis import Column, GridAnalysis, Row
@@ -44,7 +44,7 @@ def remarks(report: Analysis) -> tuple[str, ...]:
     notes = [*warnings(report), *([] if report.few else [constant(report.data, report.spec)]), *report.notes]
     if report.threshold is not None:
         notes.append(f"The threshold is {compact(report.threshold)}.")
-    notes += [*fits(report), *graded(report), *_undefined(report), *_pooled(report)]
+    notes += [*causal(report.spec), *fits(report), *graded(report), *_undefined(report), *_pooled(report)]
     note = coverage(report)
     if note:
         notes.append(note)
@@ -90,6 +90,12 @@ def joined(report: Analysis) -> str:
         f"{', '.join(dict.fromkeys(single))} was trained on single chains: it never saw two chains as one sequence "
         "(pairs='joined')."
     )
+
+
+def causal(spec: TrainSpec) -> list[str]:
+    """Return the note on language models that read from left to right, among those with a name."""
+    models = dict.fromkeys(member.model for member in language_models(spec.extractor) if member.model in CAUSAL)
+    return [f"{model} is causal: a residue's vector depends on the residues before it only." for model in models]
 
 
 def clones(report: Analysis) -> str:
