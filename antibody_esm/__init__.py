@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from antibody_esm.data.dataset import Dataset
     from antibody_esm.data.public import load_dataset
     from antibody_esm.design.screening import liabilities
-    from antibody_esm.embedding import embed, embed_stream, embed_views
+    from antibody_esm.embedding import embed, embed_views
+    from antibody_esm.embedding_streams import embed_stream
     from antibody_esm.errors import (
         AntibodyESMError,
         CheckpointError,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from antibody_esm.specs import (
         AverageRegressorSpec,
         AverageSpec,
+        ChainSpec,
         ColumnSpec,
         DecisionSpec,
         DescriptorSpec,
@@ -67,6 +69,7 @@ _HOME = {
     "AverageRegressorSpec": "specs",
     "AverageSpec": "specs",
     "Benchmark": "benchmark",
+    "ChainSpec": "specs",
     "CheckpointError": "errors",
     "ClusterError": "errors",
     "ColumnSpec": "specs",
@@ -104,7 +107,7 @@ _HOME = {
     "XGBoostSpec": "specs",
     "compare": "evaluation.paired",
     "embed": "embedding",
-    "embed_stream": "embedding",
+    "embed_stream": "embedding_streams",
     "embed_views": "embedding",
     "liabilities": "design.screening",
     "load_dataset": "data.public",
@@ -119,6 +122,7 @@ __all__ = [
     "AverageRegressorSpec",
     "AverageSpec",
     "Benchmark",
+    "ChainSpec",
     "CheckpointError",
     "ClusterError",
     "ColumnSpec",

@@ -37,6 +37,7 @@ LAYERS = [
     {"data", "store", "plm", "classifiers", "descriptors"},
     {"features"},
     {"embedding"},
+    {"embedding_streams"},
     {"model_input"},
     {"evaluation"},
     {"trained_on"},
