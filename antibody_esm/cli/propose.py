@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from antibody_esm.cli.arguments import COLUMN, arguments, check_outputs, check_suffix, fixed_columns, fixed_reading
+from antibody_esm.cli.arguments import (
+    COLUMN,
+    arguments,
+    check_folder,
+    check_outputs,
+    check_suffix,
+    fixed_columns,
+    fixed_reading,
+)
 from antibody_esm.cli.errors import reported, show
 from antibody_esm.cli.options import HeavyColumn, IdColumn, LayoutName, LightColumn, SheetName, table_columns
 
@@ -40,6 +48,14 @@ def propose_command(
     measured: Annotated[
         Path | None, typer.Option(help="File of further antibodies that were measured; none of them is proposed.")
     ] = None,
+    rounds: Annotated[
+        list[Path] | None,
+        typer.Option(help="Table of a plate that was measured, from which the model learns first; may be repeated."),
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="Column of labels in --rounds; the model's if absent.")] = None,
+    save_model: Annotated[
+        Path | None, typer.Option("--save", help="Folder for the model that has learned from --rounds.")
+    ] = None,
     objectives: Annotated[
         str, typer.Option(help="What the batch is chosen by: some of these, substitutions, distance.")
     ] = "risk,plausibility,liabilities",
@@ -70,13 +86,22 @@ def propose_command(
         from antibody_esm.data.files import read_table
         from antibody_esm.design import propose
         from antibody_esm.explain.picture import save
+        from antibody_esm.model_files import FILES
 
         check_suffix(out, ".csv")
         check_suffix(fasta, ".fasta")
         check_suffix(plot, ".png", ".svg", ".pdf")
-        check_outputs([out, fasta, plot], [antibody, measured, panel], model=model, store=store)
+        check_outputs([out, fasta, plot], [antibody, measured, panel, *(rounds or ())], model=model, store=store)
+        if save_model is not None:
+            if not rounds:
+                raise ValueError("--save keeps the model that has learned from --rounds; name a plate")
+            if save_model.resolve() == model.resolve():
+                raise ValueError(f"{save_model}: the next model would replace the model itself; name another folder")
+            check_folder(save_model, FILES, [antibody, measured, panel, *rounds])
         columns = table_columns(id_column, heavy, light, layout)
         predictor, parents = _read(antibody, model, column, columns, sheet, store, workers)
+        if rounds:
+            predictor = _learned(predictor, rounds, label, model, save_model, fixed_columns(column))
         proposals = propose(
             predictor,
             parents,
@@ -152,6 +177,31 @@ def fixes_command(
         write(out, csv_text(whole).encode())
         none = int((whole["mutation"] == "none").sum())
         print(f"{len(whole) - none:,} fixes written to {out}; {none:,} liabilities have none")  # noqa: T201
+
+
+def _learned(
+    predictor: "Predictor",
+    plates: list[Path],
+    label: str | None,
+    model: Path,
+    folder: Path | None,
+    fixed: dict[str, str],
+) -> "Predictor":
+    """Return the model that has learned from plates; print and log how well each was predicted before."""
+    from antibody_esm.predictor import Predictor
+    from antibody_esm.rounds import retrain, write_log
+
+    table_model = Predictor.load(model, store=predictor.store, runtime=predictor.extractor.runtime)
+    again, done = retrain(table_model, plates, label=label)
+    for each in done:
+        show(str(each), needed=False)
+    every = write_log(model, done)
+    if folder is not None:
+        again.write(folder)
+        write_log(folder, every)
+        show(f"model saved to {folder}", needed=False)
+    show("", needed=False)
+    return again.with_columns(fixed)
 
 
 def _read(
