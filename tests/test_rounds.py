@@ -1,6 +1,7 @@
 """Rounds: a plate is predicted before it is learned from, no label is lost, and the next model is that of all data."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -128,9 +129,8 @@ def test_the_log_beside_a_model_keeps_the_first_look_at_each_plate(predictor: Pr
     rounds = retrain(predictor, [part(60, 80), part(80, 100)]).rounds
     assert read_log(tmp_path) == ()
     write_log(tmp_path, rounds[:1])
-    later = retrain(retrain(predictor, [part(80, 100)]).predictor, [part(60, 80)]).rounds
-    assert later[0].score != rounds[0].score
-    assert write_log(tmp_path, (*later, rounds[1])) == rounds
+    later = replace(rounds[0], score=0.99)  # of a model that was fitted again
+    assert write_log(tmp_path, (later, rounds[1])) == rounds
     assert read_log(tmp_path) == rounds
     assert str(rounds[0]).startswith("given in Python: 20 antibodies, ")
 
