@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from antibody_esm.benchmark import Benchmark
     from antibody_esm.data.dataset import Dataset
     from antibody_esm.data.public import load_dataset
+    from antibody_esm.design.choice import propose
+    from antibody_esm.design.fixes import fixes
+    from antibody_esm.design.proposals import Proposals
     from antibody_esm.design.screening import liabilities
     from antibody_esm.embedding import embed, embed_stream, embed_views
     from antibody_esm.errors import AntibodyESMError, CheckpointError, DatasetError, SequenceError, StoreError
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from antibody_esm.predictor import Predictor
     from antibody_esm.reports.learning_curve import LearningCurve
     from antibody_esm.reports.report import Report
+    from antibody_esm.rounds import retrain
     from antibody_esm.sequences import Antibody
     from antibody_esm.specs import (
         AverageRegressorSpec,
@@ -80,6 +84,7 @@ _HOME = {
     "LogisticRegressionSpec": "specs",
     "Panel": "panel",
     "Predictor": "predictor",
+    "Proposals": "design.proposals",
     "RandomForestSpec": "specs",
     "Report": "reports.report",
     "RidgeSpec": "specs",
@@ -98,11 +103,14 @@ _HOME = {
     "embed": "embedding",
     "embed_stream": "embedding",
     "embed_views": "embedding",
+    "fixes": "design.fixes",
     "liabilities": "design.screening",
     "load_dataset": "data.public",
     "mutational_scan": "explain.scan",
     "number": "numbering",
+    "propose": "design.choice",
     "residue_contributions": "explain.contributions",
+    "retrain": "rounds",
 }
 
 __all__ = [
@@ -131,6 +139,7 @@ __all__ = [
     "LogisticRegressionSpec",
     "Panel",
     "Predictor",
+    "Proposals",
     "RandomForestSpec",
     "Report",
     "RidgeSpec",
@@ -149,11 +158,14 @@ __all__ = [
     "embed",
     "embed_stream",
     "embed_views",
+    "fixes",
     "liabilities",
     "load_dataset",
     "mutational_scan",
     "number",
+    "propose",
     "residue_contributions",
+    "retrain",
 ]
 
 

@@ -57,9 +57,9 @@ def propose_command(
         Path | None, typer.Option("--save", help="Folder for the model that has learned from --rounds.")
     ] = None,
     objectives: Annotated[
-        str, typer.Option(help="What the batch is chosen by: some of these, substitutions, distance.")
+        str, typer.Option(help="What the batch is chosen by: some of these, substitutions, distance, charge.")
     ] = "risk,plausibility,liabilities",
-    diversity: Annotated[float, typer.Option(min=0, max=1, help="From 0 (the best) to 1 (that differ most).")] = 0.5,
+    diversity: Annotated[float, typer.Option(min=0, max=1, help="From 0 (the best) to 1 (that differ most).")] = 0.1,
     candidates: Annotated[int, typer.Option(min=1, help="Most variants that are predicted.")] = 2000,
     min_plausibility: Annotated[float, _LEAST] = -3.0,
     language_model: Annotated[str | None, _PLAUSIBILITY] = None,

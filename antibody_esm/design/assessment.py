@@ -187,6 +187,11 @@ class Assessor:
         return self.parents[candidate.parent].substituted(candidate.variant)
 
 
+def charges(texts: Sequence[str]) -> NDArray[np.float64]:
+    """Return the net charge K + R - D - E of each text, ``(n,)``."""
+    return np.array([sum(map(text.count, "KR")) - sum(map(text.count, "DE")) for text in texts], np.float64)
+
+
 def _high_is_good(predictor: Predictor, higher_is_better: bool | None) -> bool:
     known = predictor.data.higher_is_better if higher_is_better is None else higher_is_better
     if known is None and predictor.spec.is_regression:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.design.assessment import SAME, Assessed, Assessor
+from antibody_esm.design.assessment import SAME, Assessed, Assessor, charges
 from antibody_esm.design.measured import Measured
 from antibody_esm.design.order_sheet import OrderSheet
 from antibody_esm.design.panel import LiabilityPanel
@@ -24,9 +24,9 @@ from antibody_esm.specs import AnyExtractorSpec
 if TYPE_CHECKING:
     from antibody_esm.data.antibodies import Antibodies
 
-Objective = Literal["risk", "plausibility", "liabilities", "substitutions", "distance"]
-"""What a batch is chosen by. Lower risk, higher plausibility, and fewer liabilities, substitutions and edits from the
-nearest measured antibody are better."""
+Objective = Literal["risk", "plausibility", "liabilities", "substitutions", "distance", "charge"]
+"""What a batch is chosen by. Lower risk, higher plausibility, fewer liabilities, substitutions and edits from the
+nearest measured antibody, and a lower net charge (K + R - D - E of what the model reads) are better."""
 OBJECTIVES: tuple[Objective, ...] = ("risk", "plausibility", "liabilities")
 LEAST = -3.0
 """Lowest plausibility of a substitution: the language model gives it a twentieth of the probability of the residue
@@ -197,6 +197,8 @@ def _gain(name: Objective, assessed: Assessed, assessor: Assessor, known: Measur
         return assessed.plausibility
     if name == "distance":
         return -known.distance(assessed.read)
+    if name == "charge":
+        return -charges(assessed.read)
     counts = assessed.liabilities if name == "liabilities" else [each.variant for each in assessed.candidates]
     return -np.array([len(each or ()) for each in counts], np.float64)
 

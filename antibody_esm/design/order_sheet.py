@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.design.assessment import Assessed, Assessor
+from antibody_esm.design.assessment import Assessed, Assessor, charges
 from antibody_esm.design.measured import Measured
 from antibody_esm.sequences import ModelText, any_pair
 
@@ -84,6 +84,7 @@ class OrderSheet:
         columns: dict[str, Any] = {"plausibility": variants.plausibility}
         columns["liabilities"] = [len(each or ()) for each in variants.liabilities]
         columns["substitutions"] = [len(each.variant) for each in variants.candidates]
+        columns["charge"] = charges(variants.read).astype(np.int64)
         if distance and "distance" not in self._absent:
             columns["distance"] = self._known.distance(variants.read).astype(np.int64)
         return {name: column for name, column in columns.items() if name not in self._absent}

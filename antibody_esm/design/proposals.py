@@ -24,7 +24,7 @@ class Proposals:
     everything: "pd.DataFrame"
     """One row for each variant that was predicted and may be proposed: ``parent``, ``mutations``,
     ``mutations_linear``, ``score`` (probability of class 1, or a regressor's value), ``plausibility``,
-    ``liabilities``, ``substitutions``, ``pareto``, and ``rank`` in the batch, 0 for those that are not in it."""
+    ``liabilities``, ``substitutions``, ``charge``, ``pareto``, and ``rank`` in the batch, 0 for all others."""
     parents: dict[str, str]
     """Antibodies from which the variants are made, by name, in normal form."""
     predicted: int
@@ -49,8 +49,8 @@ class Proposals:
         ends ``low`` and ``high`` of its interval, see `Predictor.score_table` (a classifier's is the calibrated
         probability, and ``probability`` that of `predict_proba`); ``plausibility``, the sum over the substitutions of
         the language model's log-odds; ``liabilities``, the number of medium and high ones; ``substitutions`` from the
-        parent; ``distance``, the fewest edits from a measured antibody; ``pareto``, True on the Pareto front of the
-        objectives; ``reason``.
+        parent; ``charge``, the net charge of what the model reads; ``distance``, the fewest edits from a measured
+        antibody; ``pareto``, True on the Pareto front of the objectives; ``reason``.
         """
         return self.table.copy()
 

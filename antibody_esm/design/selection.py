@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-DIVERSITY = 0.5
+DIVERSITY = 0.1
 """Utility that is taken from a candidate that equals one in the batch; proportionally less from others."""
 
 
