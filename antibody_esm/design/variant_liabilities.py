@@ -15,7 +15,7 @@ COUNTED: tuple[Severity, ...] = ("high", "medium")
 
 
 class Place(NamedTuple):
-    """Where a liability is, and what it is."""
+    """Residue and kind of a liability."""
 
     chain: int
     """0 for the heavy or only chain, 1 for the light one."""
