@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from antibody_esm.benchmark import Benchmark
     from antibody_esm.data.dataset import Dataset
     from antibody_esm.data.public import load_dataset
+    from antibody_esm.design.choice import propose
+    from antibody_esm.design.fixes import fixes
+    from antibody_esm.design.proposals import Proposals
     from antibody_esm.design.screening import liabilities
     from antibody_esm.embedding import embed, embed_views
     from antibody_esm.embedding_streams import embed_stream
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from antibody_esm.predictor import Predictor
     from antibody_esm.reports.learning_curve import LearningCurve
     from antibody_esm.reports.report import Report
+    from antibody_esm.rounds import retrain
     from antibody_esm.sequences import Antibody
     from antibody_esm.specs import (
         AverageRegressorSpec,
@@ -91,6 +95,7 @@ _HOME = {
     "LogisticRegressionSpec": "specs",
     "Panel": "panel",
     "Predictor": "predictor",
+    "Proposals": "design.proposals",
     "RandomForestSpec": "specs",
     "Report": "reports.report",
     "RidgeSpec": "specs",
@@ -109,11 +114,14 @@ _HOME = {
     "embed": "embedding",
     "embed_stream": "embedding_streams",
     "embed_views": "embedding",
+    "fixes": "design.fixes",
     "liabilities": "design.screening",
     "load_dataset": "data.public",
     "mutational_scan": "explain.scan",
     "number": "numbering",
+    "propose": "design.choice",
     "residue_contributions": "explain.contributions",
+    "retrain": "rounds",
 }
 
 __all__ = [
@@ -144,6 +152,7 @@ __all__ = [
     "LogisticRegressionSpec",
     "Panel",
     "Predictor",
+    "Proposals",
     "RandomForestSpec",
     "Report",
     "RidgeSpec",
@@ -162,11 +171,14 @@ __all__ = [
     "embed",
     "embed_stream",
     "embed_views",
+    "fixes",
     "liabilities",
     "load_dataset",
     "mutational_scan",
     "number",
+    "propose",
     "residue_contributions",
+    "retrain",
 ]
 
 

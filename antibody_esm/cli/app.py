@@ -10,6 +10,7 @@ from antibody_esm.cli.evaluate import evaluate_command
 from antibody_esm.cli.explain import explain_command
 from antibody_esm.cli.liabilities import liabilities_command
 from antibody_esm.cli.predict import predict_command
+from antibody_esm.cli.propose import fixes_command, propose_command
 from antibody_esm.cli.recalibrate import recalibrate_command
 from antibody_esm.cli.scan import scan_command
 from antibody_esm.cli.web_server import app_command
@@ -29,6 +30,8 @@ app.command("recalibrate")(recalibrate_command)
 app.command("explain")(explain_command)
 app.command("scan")(scan_command)
 app.command("liabilities")(liabilities_command)
+app.command("fixes")(fixes_command)
+app.command("propose")(propose_command)
 app.command("app")(app_command)
 app.add_typer(data.app, name="data")
 app.add_typer(store.app, name="store")

@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 
 from antibody_esm.explain.germline import germline_residues
 from antibody_esm.explain.logits import Unit, scores, unit
+from antibody_esm.explain.pareto import pareto
 from antibody_esm.explain.picture import UNIT, axes, mark_regions, stretches
+from antibody_esm.explain.plausibility import log_odds
 from antibody_esm.explain.residue_shares import members
 from antibody_esm.explain.sites import Site, named, sites_read
-from antibody_esm.features.sources import Described, Single, readers
-from antibody_esm.plm.masked import NoHead, masked_log_probabilities
+from antibody_esm.features.sources import readers
 from antibody_esm.predictor import Predictor
 from antibody_esm.reports.figures import COLOURS
 from antibody_esm.sequences import AMINO_ACIDS, ModelText, normalise, refuse_longer
+from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -230,13 +232,14 @@ def mutational_scan(
     table["value" if predictor.spec.is_regression else "probability"] = predicted[1:]
     table["change"] = values[1:] - values[0]
     absent = {}
-    plausible: NDArray[np.float64] | str = "not computed, as plausibility=False"
+    plausible: NDArray[np.float64] | Unknown = Unknown("not computed, as plausibility=False")
     if plausibility:
-        plausible = _plausibility(sources, text, chosen)
-    if isinstance(plausible, str):
-        absent["plausibility"] = plausible
+        plausible = log_odds(sources, text, chosen)
+    if isinstance(plausible, Unknown):
+        absent["plausibility"] = str(plausible)
     else:
-        table["plausibility"] = plausible
+        others = [[residue != site.residue for residue in AMINO_ACIDS] for site in chosen]
+        table["plausibility"] = plausible[np.array(others)]
     germline = _germline(text, chosen, predictor.reading.species)
     if germline is None:
         absent["germline"] = "no germline gene was recognised"
@@ -255,46 +258,8 @@ def on_the_front(risk: NDArray[np.float64], plausibility: NDArray[np.float64]) -
     A mutant is not on it if another one is at least as good in both and better in one. The wild type has 0 in both, and
     counts as another one.
     """
-    risk, plausibility = np.append(risk, 0.0), np.append(plausibility, 0.0)
-    order = np.lexsort((-plausibility, risk))
-    front = np.zeros(len(risk), bool)
-    best, best_risk = -np.inf, np.nan
-    for i in order:
-        if plausibility[i] > best:
-            best, best_risk, front[i] = plausibility[i], risk[i], True
-        elif plausibility[i] == best and risk[i] == best_risk:  # as good as the one before, in both
-            front[i] = True
-    return front[:-1]
-
-
-def _plausibility(sources: Sequence[Single], text: str, chosen: list[Site]) -> NDArray[np.float64] | str:
-    """Return the plausibility of every mutant, the mean over language models; or the reason why it is absent."""
-    models = [source for source in sources if not isinstance(source, Described)]
-    if not models:
-        return "the model has no language model"
-    try:
-        logs = np.mean([_expected(model, text, chosen) for model in models], axis=0)
-    except NoHead as reason:
-        return str(reason)
-    wild = np.array([AMINO_ACIDS.index(site.residue) for site in chosen])
-    ratios = logs - logs[np.arange(len(wild)), wild][:, None]
-    others = np.arange(len(AMINO_ACIDS)) != wild[:, None]
-    return np.asarray(ratios[others])
-
-
-def _expected(model: Single, text: str, chosen: list[Site]) -> NDArray[np.float64]:
-    """Return the log-probability of each amino acid at each site, ``(n, 20)``, by the reader of its chain."""
-    parts = [(reader, chain) for reader, chains in readers(model, [text]) for chain in chains]
-    if len(parts) == 1:
-        ((reader, _),) = parts
-        return masked_log_probabilities(reader, text, [site.place for site in chosen])
-    every = [
-        (reader, chain, [site.index for site in chosen if start <= site.place < start + len(chain)])
-        for start, (reader, chain) in zip(ModelText.of(text).starts, parts, strict=True)
-    ]
-    return np.concatenate(
-        [masked_log_probabilities(reader, chain, places) for reader, chain, places in every if places]
-    )
+    gains = np.column_stack([np.append(-risk, 0.0), np.append(plausibility, 0.0)])
+    return pareto(gains)[:-1]
 
 
 def _germline(text: str, chosen: list[Site], species: Sequence[str]) -> dict[int, str] | None:

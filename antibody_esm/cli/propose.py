@@ -1,0 +1,256 @@
+"""``antibody-esm propose`` and ``fixes``: variants to make next, and substitutions that clear liabilities."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from antibody_esm.cli.arguments import (
+    COLUMN,
+    arguments,
+    check_folder,
+    check_outputs,
+    check_suffix,
+    fixed_columns,
+    fixed_reading,
+)
+from antibody_esm.cli.errors import reported, show
+from antibody_esm.cli.options import HeavyColumn, IdColumn, LayoutName, LightColumn, SheetName, table_columns
+
+if TYPE_CHECKING:
+    from antibody_esm.data.layouts import Columns
+    from antibody_esm.data.reading import Reading
+    from antibody_esm.predictor import Predictor
+
+_ANTIBODY = typer.Argument(help="A sequence, HEAVY|LIGHT, or a file of sequences.")
+_MODEL = typer.Option("--model", "-m", help="Folder of a saved model.")
+_STORE = typer.Option("--store", "-s", help="Folder of the embedding store.")
+_PLAUSIBILITY = typer.Option(help="Language model that judges plausibility, such as sapiens_vh; the model's if absent.")
+_PANEL = typer.Option(help="JSON file of liability rules; the built-in panel if absent.")
+_PROTECT = typer.Option(help="Positions that are kept: CDR3, 105-117, H:111A, ...; separate by commas.")
+_LEAST = typer.Option(help="Lowest plausibility of a substitution, as log-odds.")
+_BETTER = typer.Option(
+    "--higher-is-better/--lower-is-better",
+    help="Which values, or class 1 or 0, are wanted; as the model says if absent.",
+)
+
+
+def propose_command(
+    antibody: Annotated[str, _ANTIBODY],
+    model: Annotated[Path, _MODEL],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output table: .csv.")],
+    size: Annotated[int, typer.Option(min=1, help="Number of variants.")] = 24,
+    mutations: Annotated[int, typer.Option(min=1, help="Most substitutions of a variant.")] = 3,
+    positions: Annotated[
+        str | None, typer.Option(help="Positions that may be substituted; all that the model reads if absent.")
+    ] = None,
+    protect: Annotated[str | None, _PROTECT] = None,
+    measured: Annotated[
+        Path | None, typer.Option(help="File of further antibodies that were measured; none of them is proposed.")
+    ] = None,
+    rounds: Annotated[
+        list[Path] | None,
+        typer.Option(help="Table of a plate that was measured, from which the model learns first; may be repeated."),
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="Column of labels in --rounds; the model's if absent.")] = None,
+    save_model: Annotated[
+        Path | None, typer.Option("--save", help="Folder for the model that has learned from --rounds.")
+    ] = None,
+    objectives: Annotated[
+        str, typer.Option(help="What the batch is chosen by: some of these, substitutions, distance, charge.")
+    ] = "risk,plausibility,liabilities",
+    diversity: Annotated[float, typer.Option(min=0, max=1, help="From 0 (the best) to 1 (that differ most).")] = 0.1,
+    candidates: Annotated[int, typer.Option(min=1, help="Most variants that are predicted.")] = 2000,
+    min_plausibility: Annotated[float, _LEAST] = -3.0,
+    language_model: Annotated[str | None, _PLAUSIBILITY] = None,
+    panel: Annotated[Path | None, _PANEL] = None,
+    higher_is_better: Annotated[bool | None, _BETTER] = None,
+    seed: Annotated[int, typer.Option(help="Of the random part of the combinations.")] = 0,
+    fasta: Annotated[Path | None, typer.Option(help="Output sequences: .fasta.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Output figure of risk and plausibility: .png, .svg, .pdf.")] = None,
+    id_column: IdColumn = None,
+    heavy: HeavyColumn = None,
+    light: LightColumn = None,
+    layout: LayoutName = None,
+    sheet: SheetName = None,
+    column: Annotated[list[str] | None, typer.Option(help=COLUMN)] = None,
+    store: Annotated[Path, _STORE] = Path("embeddings"),
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
+) -> None:
+    """Variants to make next: lower predicted risk, plausible, without new liabilities, not measured before.
+
+    OUT is a table to order, the first choice first. Several antibodies of a file share the variants. If high labels
+    are better, such as those of Tm, the predicted value rises.
+    """
+    with reported(f"finished vectors are in {store}; the same command continues from there"):
+        from antibody_esm.data.files import read_table
+        from antibody_esm.design import propose
+        from antibody_esm.explain.picture import save
+        from antibody_esm.model_files import FILES
+
+        check_suffix(out, ".csv")
+        check_suffix(fasta, ".fasta")
+        check_suffix(plot, ".png", ".svg", ".pdf")
+        check_outputs([out, fasta, plot], [antibody, measured, panel, *(rounds or ())], model=model, store=store)
+        if save_model is not None:
+            if not rounds:
+                raise ValueError("--save keeps the model that has learned from --rounds; name a plate")
+            if save_model.resolve() == model.resolve():
+                raise ValueError(f"{save_model}: the next model would replace the model itself; name another folder")
+            check_folder(save_model, FILES, [antibody, measured, panel, *rounds])
+        columns = table_columns(id_column, heavy, light, layout)
+        predictor, parents = _read(antibody, model, column, columns, sheet, store, workers)
+        if rounds:
+            predictor = _learned(predictor, rounds, label, model, save_model, fixed_columns(column))
+        proposals = propose(
+            predictor,
+            parents,
+            size,
+            mutations,
+            positions=positions,
+            protect=protect or (),
+            measured=None if measured is None else read_table(measured),
+            objectives=tuple(objectives.split(",")),  # type: ignore[arg-type]  # checked there
+            diversity=diversity,
+            candidates=candidates,
+            min_plausibility=min_plausibility,
+            language_model=language_model,
+            panel=panel,
+            higher_is_better=higher_is_better,
+            seed=seed,
+        )
+        proposals.save(out)
+        show(f"{proposals}\n\ntable written to {out}")
+        if fasta is not None:
+            proposals.save(fasta)
+            show(f"sequences written to {fasta}")
+        if plot is not None:
+            save(proposals.plot(), plot)
+            show(f"figure written to {plot}")
+
+
+def fixes_command(
+    antibody: Annotated[str, _ANTIBODY],
+    model: Annotated[Path, _MODEL],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output table: .csv.")],
+    protect: Annotated[str | None, _PROTECT] = None,
+    most: Annotated[int, typer.Option(min=1, help="Most fixes of a liability.")] = 5,
+    min_plausibility: Annotated[float, _LEAST] = -3.0,
+    language_model: Annotated[str | None, _PLAUSIBILITY] = None,
+    panel: Annotated[Path | None, _PANEL] = None,
+    higher_is_better: Annotated[bool | None, _BETTER] = None,
+    id_column: IdColumn = None,
+    heavy: HeavyColumn = None,
+    light: LightColumn = None,
+    layout: LayoutName = None,
+    sheet: SheetName = None,
+    column: Annotated[list[str] | None, typer.Option(help=COLUMN)] = None,
+    store: Annotated[Path, _STORE] = Path("embeddings"),
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
+) -> None:
+    """Single substitutions that clear a liability, add none, are plausible, and do not raise the predicted risk."""
+    with reported(f"finished vectors are in {store}; the same command continues from there"):
+        import pandas as pd
+
+        from antibody_esm.design import fixes
+        from antibody_esm.files import csv_text, write
+
+        check_suffix(out, ".csv")
+        check_outputs([out], [antibody, panel], model=model, store=store)
+        columns = table_columns(id_column, heavy, light, layout)
+        predictor, parents = _read(antibody, model, column, columns, sheet, store, workers)
+        tables = []
+        for name, sequence in parents.items():
+            table = fixes(
+                predictor,
+                sequence,
+                protect=protect or (),
+                most=most,
+                min_plausibility=min_plausibility,
+                language_model=language_model,
+                panel=panel,
+                higher_is_better=higher_is_better,
+            )
+            table.insert(0, "id", name)
+            tables.append(table)
+        whole = pd.concat(tables, ignore_index=True)
+        write(out, csv_text(whole).encode())
+        none = int((whole["mutation"] == "none").sum())
+        print(f"{len(whole) - none:,} fixes written to {out}; {none:,} liabilities have none")  # noqa: T201
+
+
+def _learned(
+    predictor: "Predictor",
+    plates: list[Path],
+    label: str | None,
+    model: Path,
+    folder: Path | None,
+    fixed: dict[str, str],
+) -> "Predictor":
+    """Return the model that has learned from plates; print and log how well each was predicted before."""
+    from antibody_esm.predictor import Predictor
+    from antibody_esm.rounds import retrain, write_log
+
+    table_model = Predictor.load(model, store=predictor.store, runtime=predictor.extractor.runtime)
+    again, done = retrain(table_model, plates, label=label)
+    for each in done:
+        show(str(each), needed=False)
+    every = write_log(model, done)
+    if folder is not None:
+        again.write(folder)
+        write_log(folder, every)
+        show(f"model saved to {folder}", needed=False)
+    show("", needed=False)
+    return again.with_columns(fixed)
+
+
+def _read(
+    antibody: str,
+    model: Path,
+    column: list[str] | None,
+    columns: "Columns",
+    sheet: str | None,
+    store: Path,
+    workers: int | None,
+) -> "tuple[Predictor, dict[str, str]]":
+    """Return the model, with its columns fixed, and the antibodies by name: both chains, if the file has both."""
+    from antibody_esm.model_files import saved_reading
+    from antibody_esm.predictor import Predictor
+    from antibody_esm.specs import RuntimeSpec
+
+    fixed = fixed_columns(column)
+    reading = fixed_reading(saved_reading(model) or Predictor.load(model).reading, fixed)
+    named = arguments(antibody, reading, columns, sheet)
+    cells = [each.columns for each in named]
+    if any(other != cells[0] for other in cells[1:]):
+        raise ValueError("the antibodies differ in columns that the model reads; give one of them, or --column")
+    whole = _both_chains(antibody, reading, columns, sheet)
+    parents = {each.id or "parent": whole.get(each.id, each.sequence) for each in named}
+    if len(parents) < len(named):
+        raise ValueError(f"{antibody}: two antibodies have the same id")
+    predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
+    return predictor.with_columns({**cells[0], **fixed}), parents
+
+
+def _both_chains(antibody: str, reading: "Reading", columns: "Columns", sheet: str | None) -> dict[str, str]:
+    """Return the pairs of a file by id, as far as it has them: the order sheet has the chain too that is not read."""
+    from antibody_esm.data.antibody_tables import read_tables
+    from antibody_esm.data.spreadsheets import with_sheet
+    from antibody_esm.data.tables import chain_columns, ids_of
+    from antibody_esm.errors import DatasetError
+
+    if not Path(antibody).suffix or len(reading.chains) == 2:
+        return {}
+    pairs: dict[str, str] = {}
+    first = 0
+    try:
+        for frame, recognised in read_tables(with_sheet(Path(antibody), sheet), columns, species=reading.species):
+            named = recognised.read_as("paired", frame.columns)
+            chains = chain_columns(frame, "paired", named.heavy, named.light, None)
+            for name, heavy, light in zip(ids_of(frame, named.id, first), *chains.values(), strict=True):
+                if isinstance(heavy, str) and isinstance(light, str):
+                    pairs[name] = f"{heavy}|{light}"
+            first += len(frame)
+    except DatasetError:  # it has no columns of both chains
+        return {}
+    return pairs
