@@ -212,7 +212,7 @@ def _module(checkpoint: Checkpoint, spec: ResolvedExtractorSpec, device: str) ->
         raise checkpoint.error("its files changed while they were in use")
     shorten(module, family, spec.layer)
     module = module.to(device).eval()
-    fuse(module)
+    fuse(module, packed=spec.precision != "int8")
     if spec.precision == "int8":
         try:
             quantise(module)
