@@ -107,7 +107,7 @@ def test_the_comparison_of_bits_detects_a_product_whose_rows_depend_on_their_num
 
     def by_number(self: Packed, states: torch.Tensor, *further: torch.Tensor) -> torch.Tensor:
         rows: torch.Tensor = right(self, states, *further)
-        return rows.nextafter(rows + 1) if len(states) == FEWEST + 1 else rows
+        return rows.nextafter(rows + 1) if len(states) == FEWEST else rows
 
     assert keeps_bits.__wrapped__(32, 48)
     monkeypatch.setattr(Packed, method, by_number)
@@ -173,6 +173,31 @@ def test_packed_weights_are_not_rounded_to_integers_silently(checkpoints: dict[s
     fuse(model)
     with pytest.raises(ValueError, match="packed already"):
         quantise(model)
+
+
+@packing
+def test_few_numbers_of_rows_are_multiplied_since_onednn_keeps_a_kernel_for_each(
+    checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extractor = Extractor(checkpoints["esm"], RuntimeSpec(device="cpu", workers=1))
+    numbers: set[int] = set()
+
+    def counted(method: str) -> None:
+        right = getattr(Packed, method)
+
+        def count(self: Packed, states: torch.Tensor, *further: torch.Tensor) -> torch.Tensor:
+            numbers.add(len(states))
+            rows: torch.Tensor = right(self, states, *further)
+            return rows
+
+        monkeypatch.setattr(Packed, method, count)
+
+    for method in METHODS:
+        counted(method)
+    extractor.warm_up()
+    extractor.embed([HEAVY[start:end] for end in range(20, len(HEAVY)) for start in range(end % 9)])
+    assert len(numbers) > 20
+    assert all(rows % Packed.multiple == 0 and rows <= 1024 + 128 for rows in numbers)
 
 
 def test_two_models_at_once_have_the_rows_of_each_alone(checkpoints: dict[str, Path]) -> None:

@@ -77,30 +77,36 @@ class Layer(nn.Module):  # type: ignore[misc]  # torch is not typed here
         """Return the states ``(n, tokens, dim)`` after this layer."""
         if attention_mask is not None:
             raise ValueError("batches of equal lengths have no mask")
-        n, _tokens, dim = hidden_states.shape
-        states = hidden_states.reshape(-1, dim)
+        shape = hidden_states.shape
+        states = self._filled(hidden_states.reshape(-1, shape[2]))
         before, between = self.norms
         if self.norms_come_first:
-            states = self.out.added(self._attend(before(states), n, position_embeddings), states)
+            states = self.out.added(self._attend(before(states), shape, position_embeddings), states)
             states = self.down.added(self.up.activated(between(states)), states)
         else:
-            states = before(self.out.added(self._attend(states, n, position_embeddings), states))
+            states = before(self.out.added(self._attend(states, shape, position_embeddings), states))
             states = between(self.down.added(self.up.activated(states), states))
-        return states.view(hidden_states.shape)
+        return states[: shape[0] * shape[1]].view(shape)
+
+    def _filled(self, states: torch.Tensor) -> torch.Tensor:
+        """Return the rows, filled up with zeros to a number that all products accept."""
+        multiple = max(product.multiple for product in (self.mixed, self.out, self.up, self.down))
+        absent = -len(states) % multiple
+        return torch.cat([states, states.new_zeros(absent, states.shape[1])]) if absent else states
 
     def _attend(
-        self, states: torch.Tensor, n: int, positions: tuple[torch.Tensor, torch.Tensor] | None
+        self, states: torch.Tensor, shape: torch.Size, positions: tuple[torch.Tensor, torch.Tensor] | None
     ) -> torch.Tensor:
-        dim = states.shape[1]
+        n, tokens, dim = shape
         size = dim // self.heads
-        mixed = self.mixed(states)
+        mixed = self.mixed(states)[: n * tokens]
         if positions is not None:
             cosine, sine = (part[0, :, : size // 2] for part in positions)
             turn = torch.complex(cosine, sine).repeat(1, 2 * self.heads)
             torch.view_as_complex(mixed.view(n, -1, 3 * dim // 2, 2)[:, :, :dim]).mul_(turn)
         query, key, value = mixed.view(n, -1, 3, self.heads, size).permute(2, 0, 3, 1, 4)
         attended = functional.scaled_dot_product_attention(query, key, value)
-        return attended.transpose(1, 2).reshape(-1, dim)
+        return self._filled(attended.transpose(1, 2).reshape(-1, dim))
 
 
 def fuse(model: Any, packed: bool = True) -> None:
