@@ -111,7 +111,7 @@ def keeps_bits(inner: int, outer: int) -> bool:
 
         rows, expected = results(packed, _FEW), results(plain, _FEW)
         agree = torch.allclose(rows, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
-        return agree and torch.equal(rows, results(packed, _MANY)[-_FEW:])
+        return agree and bool(torch.equal(rows, results(packed, _MANY)[-_FEW:]))
 
 
 def _wave(rows: int, columns: int) -> torch.Tensor:
