@@ -10,7 +10,7 @@ PROCESSES := -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 .PHONY: run test stress lint docs cards benchmark clean
 
 run: $(VENV)/.quickstart
-	$(BIN)/antibody-train
+	$(BIN)/antibody-train --multirun model=antiberty,sapiens_vh
 
 # First what no Python package holds: a browser, mmseqs2 and the published data files. Tests of what cannot be had are
 # skipped, and the last lines say so; in continuous integration they fail.
@@ -52,9 +52,9 @@ $(BIN)/python:
 $(VENV)/.quickstart: $(BIN)/python $(DEPENDENCIES)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[quickstart]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps sapiens==1.0.2  # for its weights alone
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.quickstart
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[quickstart,cluster,explain,app,tune,dev,docs]"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps sapiens==1.0.2  # for its weights alone
 	touch $@

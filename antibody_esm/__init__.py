@@ -11,8 +11,16 @@ if TYPE_CHECKING:
     from antibody_esm.data.dataset import Dataset
     from antibody_esm.data.public import load_dataset
     from antibody_esm.design.screening import liabilities
-    from antibody_esm.embedding import embed, embed_stream, embed_views
-    from antibody_esm.errors import AntibodyESMError, CheckpointError, DatasetError, SequenceError, StoreError
+    from antibody_esm.embedding import embed, embed_views
+    from antibody_esm.embedding_streams import embed_stream
+    from antibody_esm.errors import (
+        AntibodyESMError,
+        CheckpointError,
+        ClusterError,
+        DatasetError,
+        SequenceError,
+        StoreError,
+    )
     from antibody_esm.evaluation.paired import compare
     from antibody_esm.evaluation.splits import Splitter
     from antibody_esm.explain.contributions import residue_contributions
@@ -28,6 +36,7 @@ if TYPE_CHECKING:
     from antibody_esm.specs import (
         AverageRegressorSpec,
         AverageSpec,
+        ChainSpec,
         ColumnSpec,
         DecisionSpec,
         DescriptorSpec,
@@ -60,7 +69,9 @@ _HOME = {
     "AverageRegressorSpec": "specs",
     "AverageSpec": "specs",
     "Benchmark": "benchmark",
+    "ChainSpec": "specs",
     "CheckpointError": "errors",
+    "ClusterError": "errors",
     "ColumnSpec": "specs",
     "Dataset": "data.dataset",
     "DatasetError": "errors",
@@ -96,7 +107,7 @@ _HOME = {
     "XGBoostSpec": "specs",
     "compare": "evaluation.paired",
     "embed": "embedding",
-    "embed_stream": "embedding",
+    "embed_stream": "embedding_streams",
     "embed_views": "embedding",
     "liabilities": "design.screening",
     "load_dataset": "data.public",
@@ -111,7 +122,9 @@ __all__ = [
     "AverageRegressorSpec",
     "AverageSpec",
     "Benchmark",
+    "ChainSpec",
     "CheckpointError",
+    "ClusterError",
     "ColumnSpec",
     "Dataset",
     "DatasetError",

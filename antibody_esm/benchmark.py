@@ -18,7 +18,7 @@ from antibody_esm.data.antibodies import read_antibodies
 from antibody_esm.data.column_reading import with_columns_read
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.embedding import as_store
-from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
+from antibody_esm.errors import RECOVERABLE, AntibodyESMError, ClusterError, in_one_line
 from antibody_esm.evaluation.baselines import BaselineName
 from antibody_esm.evaluation.overlap import Again, SecondScores
 from antibody_esm.evaluation.test_set_log import Ledger, Opening
@@ -45,6 +45,7 @@ from antibody_esm.specs import (
     TuneSpec,
     default_split,
 )
+from antibody_esm.specs.ensembles import of_chain
 from antibody_esm.store.store import Store
 from antibody_esm.trainer import Trainer, validated
 from antibody_esm.untrained import Untrained
@@ -195,12 +196,16 @@ class Benchmark:
         cells: list[tuple[TrainSpec, Grounds, dict[str, Any]]] = []
         jobs = list(product(self._grounds(), self.pipelines))
         for number, (grounds, named) in enumerate(jobs, 1):
-            spec = self._for(named, grounds.data)
-            name = pipeline(spec) + grounds.title
+            name = pipeline(named) + grounds.title
             say(f"[{number}/{len(jobs)}] {name}")
             try:
+                spec = self._for(named, grounds.data)
+                if any(spec == other and grounds is others for other, others, _ in cells):
+                    continue  # `sapiens` and `sapiens_vh` are one pipeline for heavy chains
                 identity = {"spec": _pinned(spec), "data": grounds.digests, "check": self.check} | grounds.sides(spec)
                 cell = results.once(identity, partial(self._cell, spec, grounds))
+            except ClusterError:  # which the other pipelines would meet too
+                raise
             except (AntibodyESMError, OSError) as error:
                 logger.error("%s: %s", name, error)
                 self.failed[name] = error
@@ -223,10 +228,9 @@ class Benchmark:
         return grid
 
     def _for(self, spec: TrainSpec, data: Dataset) -> TrainSpec:
-        """Return the pipeline for these data: with the split that suits them, if none was named."""
-        if not self._by_default:
-            return spec
-        return spec.model_copy(update={"split": default_split(len(data), continuous=spec.is_regression)})
+        """Return the pipeline for these data: the models of their chain, and a split that suits if none was named."""
+        split = default_split(len(data), continuous=spec.is_regression) if self._by_default else spec.split
+        return spec.model_copy(update={"split": split, "extractor": of_chain(spec.extractor, data.chain)})
 
     def _grounds(self) -> list[Grounds]:
         """Return the training and test sets of each fragment and label."""

@@ -3,11 +3,11 @@
 from typing import Literal
 
 MODELS = (
-    *("esm1v", "esm1v_1", "esm1v_2", "esm1v_3", "esm1v_4", "esm1v_5", "esm1v_mean"),
+    *("esm1v", "esm1v_1", "esm1v_2", "esm1v_3", "esm1v_4", "esm1v_5"),
     *("esm2_8m", "esm2_35m", "esm2_150m", "esm2_650m", "esm2_3b", "esm1b"),
-    *("antiberty", "sapiens_vh", "sapiens_vl", "antiberta2", "igbert", "igt5", "protbert", "prott5"),
-    *("prostt5", "ankh_base", "ankh_large", "ankh3_large", "ankh3_xl", "p_iggen"),
-    "descriptors",
+    *("antiberty", "sapiens_vh", "sapiens_vl", "antiberta2", "antiberta2_cssp", "igbert", "igt5", "protbert", "prott5"),
+    *("prostt5", "ankh_base", "ankh_large", "ankh3_large", "ankh3_xl", "p_iggen", "esmc_300m", "esmc_600m"),
+    *("vhhbert", "nanobert", "ablang2", "ablang2_vl", "esm1v_mean", "sapiens", "descriptors"),
 )
 """Language models: the keys of `presets.EXTRACTORS`."""
 

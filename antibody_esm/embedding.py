@@ -1,25 +1,22 @@
 """Vectors of sequences: from the store if it holds them, else from the language model, once."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.batch import Batch, Rows
-from antibody_esm.data.tables import SequenceColumn, in_file, read_sequences
-from antibody_esm.errors import BadResidue, CheckpointError, SequenceError
-from antibody_esm.features.sources import AnyExtractor, Ensemble, Source, load
+from antibody_esm.features.chains import ChainExtractor, Divided
+from antibody_esm.features.sources import AnyExtractor, Ensemble, Single, load, refuse_swapped
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.forecast import Forecast
 from antibody_esm.plm.pairs import beside, chains, rows_of_pairs
 from antibody_esm.plm.schedule import Runner
 from antibody_esm.sequences import normalise, refuse_longer
-from antibody_esm.specs import AnyExtractorSpec, ExtractorSpec, RuntimeSpec
+from antibody_esm.specs import AnyExtractorSpec, ChainSpec, ExtractorSpec, RuntimeSpec
 from antibody_esm.store.session import Put, Session
 from antibody_esm.store.store import EmbeddingStore, MemoryStore, Store
 
@@ -41,7 +38,8 @@ def embed(
         ``n`` amino acid sequences; upper or lower case, X is an unknown residue. Or ``n`` antibodies as
         ``(heavy, light)``, embedded according to `ExtractorSpec.pairs`.
     extractor
-        A preset's name (``"esm2_650m"``), a local folder, an `ExtractorSpec` or `EnsembleSpec`, or an `Extractor`.
+        A preset's name (``"esm2_650m"``), a local folder, an `ExtractorSpec`, `ChainSpec` or `EnsembleSpec`, or an
+        `Extractor`.
     store
         An `EmbeddingStore` or its folder; None keeps no vectors.
     runtime
@@ -55,7 +53,7 @@ def embed(
     ------
     SequenceError
         If any sequence is not made of amino acids and X, or is DNA, or too long, or if pairs and single chains are
-        mixed; it is raised before any computation.
+        mixed; of a `ChainSpec` also if the chain of a sequence is not recognised. It is raised before any computation.
     CheckpointError
         If the model is needed and cannot be found, read or trusted.
     StoreError
@@ -69,29 +67,74 @@ def embed(
     (1, 1024)
     """
     source = extractor if isinstance(extractor, AnyExtractor) else load(extractor, runtime)
-    return _vectors(normalise(sequences, pairs=True), source, as_store(store))
+    normal = normalise(sequences, pairs=True)
+    refuse_swapped(source, normal)
+    return vectors_of(normal, source, as_store(store))
 
 
-def _vectors(normal: list[str], source: Source, store: Store, forecast: Forecast | None = None) -> Rows:
-    """Return one vector per sequence in normal form; vectors of language models are stored."""
+def vectors_of(normal: list[str], source: AnyExtractor, store: Store, forecast: Forecast | None = None) -> Rows:
+    """Return one vector per sequence in normal form, like `embed`; the chains of a pair are taken as they are named."""
     if isinstance(source, Ensemble):
         source.check()
         every: dict[int, Rows] = {}
         for members in source.passes:  # one model in memory at a time
-            views = [member for member in members.values() if isinstance(member, Extractor)]
-            if len(views) > 1:
-                deepest = max(views, key=lambda member: member.pinned.layer or 0)
-                vectors = _views(normal, [member.pinned for member in views], deepest, store)
-            else:
-                vectors = [_vectors(normal, member, store) for member in members.values()]
-            every |= dict(zip(members, vectors, strict=True))
+            every |= dict(zip(members, _of_one_pass(normal, list(members.values()), store), strict=True))
             for member in members.values():
                 member.unload()
         return source.combined([every[number] for number in range(len(every))])
-    if isinstance(source, Extractor):
-        [rows] = _views(normal, [source.pinned], source, store, forecast)
-        return rows
-    return source.embed(normal)
+    [rows] = _of_one_pass(normal, [source], store, forecast)
+    return rows
+
+
+def _of_one_pass(
+    normal: list[str], sources: Sequence[Single], store: Store, forecast: Forecast | None = None
+) -> list[Rows]:
+    """Return one array ``(n, dim)`` per source; several sources are views of one pass of their model or models."""
+    chained = [source for source in sources if isinstance(source, ChainExtractor)]
+    models = [source for source in sources if isinstance(source, Extractor)]
+    if chained:
+        return _of_chains(normal, chained, store)
+    if models:
+        return _views(normal, [model.pinned for model in models], _deepest(models), store, forecast)
+    return [source.embed(normal) for source in sources]
+
+
+def _of_chains(normal: list[str], sources: Sequence[ChainExtractor], store: Store) -> list[Rows]:
+    """Return one array ``(n, dim)`` per source, each a view of the same two language models."""
+    divided = check_chains(sources, normal, store)
+    models = zip(*(source.readers for source in sources), strict=True)
+    if not normal:
+        return [np.empty((0, source.dim), np.float32) for source in sources]
+    every = [
+        _views(chains, [view.pinned for view in views], _deepest(views), store)
+        for chains, views in zip(divided.chains, models, strict=True)
+        if chains
+    ]
+    return [divided.gathered(rows) for rows in zip(*every, strict=True)]
+
+
+def check_chains(sources: Sequence[ChainExtractor], normal: list[str], store: Store | None) -> Divided:
+    """Return the chains of antibodies, or raise a SequenceError that lists all that their models cannot read.
+
+    As in `embed`, a model whose vectors are all stored does not check them again. No model runs.
+    """
+    first = sources[0]
+    divided = first.divided(normal)
+
+    def refuse(reader: Extractor, chains: list[str]) -> None:
+        views = [source.heavy if reader is first.heavy else source.light for source in sources]
+        if reader.spec.max_length is not None and not reader.spec.truncation:
+            refuse_longer(chains, reader.spec.max_length)
+        if store is None or any(store.absent(view.pinned, chains) for view in views):
+            reader.check(chains, [view.spec.region for view in views])
+
+    first.check(divided, refuse)
+    return divided
+
+
+def _deepest(models: Sequence[Extractor]) -> Extractor:
+    """Return the view with the highest layer, whose pass computes all."""
+    return max(models, key=lambda model: model.pinned.layer or 0) if len(models) > 1 else models[0]
 
 
 def _views(
@@ -153,187 +196,9 @@ class _Step:
         return rows
 
 
-class Block(NamedTuple):
-    """Batch of a stream."""
-
-    ids: list[str]
-    sequences: list[str]
-    """In normal form."""
-    vectors: NDArray[np.float32]
-    """``(b, dim)``, or ``(b, 2 * dim)`` for pairs whose chains are embedded apart."""
-
-
-def embed_stream(
-    source: str | Path | Iterable[str | tuple[str, str]],
-    extractor: str | Path | AnyExtractorSpec | AnyExtractor,
-    store: str | Path | Store | None = None,
-    runtime: RuntimeSpec | None = None,
-    *,
-    column: str | None = None,
-    id: str | None = None,  # noqa: A002  the name of the column, as in load_dataset
-    layout: str | None = None,
-    at_once: int = 2**16,
-) -> Iterator[Block]:
-    """Yield the vectors of a file or an iterator in batches, in order; it may be larger than memory.
-
-    Parameters
-    ----------
-    source
-        Path of a FASTA, CSV, TSV or Parquet file, packed or not; or any iterable of sequences or pairs of chains, whose
-        ids are their numbers, from 0. A file is read twice, so that all its errors are raised before any computation.
-    extractor, store, runtime
-        As for `embed`.
-    column
-        Column of the sequences in a table; None is that of the layout, else the first of sequence, heavy, light that
-        exists or is recognised.
-    id, layout
-        Column of the ids, and layout of the table; None is recognised, see `load_dataset`.
-    at_once
-        Most sequences in a batch.
-
-    Yields
-    ------
-    Blocks of ids, sequences and vectors.
-
-    Raises
-    ------
-    DatasetError
-        If the file cannot be read.
-    SequenceError, CheckpointError, StoreError
-        As `embed` does; rows of an error are counted from the beginning of the source, and messages name the line of
-        the file and the id. A missing sequence (an empty cell, NA, nan, None, ``-``) is a SequenceError.
-
-    Examples
-    --------
-    >>> [block.vectors.shape for block in embed_stream(iter(["EVQLV", "QVQ", "DIQ"]), "antiberty", at_once=2)]
-    [(2, 512), (1, 512)]
-    """
-    if not isinstance(extractor, AnyExtractor):
-        extractor = load(extractor, runtime)
-    kept = None if store is None else as_store(store)
-    forecast, named = None, SequenceColumn(column, id, layout)
-    if isinstance(source, str | Path):
-        _, forecast = survey_file(Path(source), extractor, kept, named)
-    return stream_blocks(source, extractor, kept, named, at_once, forecast)
-
-
-def survey_file(
-    path: Path, extractor: AnyExtractor, store: Store | None, column: str | SequenceColumn | None = None
-) -> tuple[int, Forecast | None]:
-    """Check a file; return its number of sequences, and a forecast of the work, or None without a model."""
-    try:
-        forecast = extractor.forecast() if isinstance(extractor, Extractor) else None
-    except CheckpointError:  # perhaps the store holds all of it
-        forecast = None
-    if forecast is None or not isinstance(extractor, Extractor):
-        return survey(path, column, extractor.longest), None
-    pinned = extractor.pinned
-
-    def see(normal: list[str]) -> None:
-        unique = list(dict.fromkeys(chains(pinned, normal)))
-        absent = unique if store is None else store.absent(pinned, unique)
-        forecast.expect(map(len, absent), len(unique) - len(absent))
-
-    return survey(path, column, extractor.longest, see), forecast
-
-
-def stream_blocks(
-    source: str | Path | Iterable[str | tuple[str, str]],
-    extractor: AnyExtractor,
-    store: Store | None,
-    column: str | SequenceColumn | None = None,
-    at_once: int = 2**16,
-    forecast: Forecast | None = None,
-) -> Iterator[Block]:
-    """Yield vectors in batches, like `embed_stream`, of a file that was checked before."""
-    before = 0
-    for ids, sequences in blocks(source, column, at_once):
-        with counted(source, before, ids, column):
-            vectors = _vectors(sequences, extractor, as_store(store), forecast)
-        yield Block(ids, sequences, vectors)
-        before += len(ids)
-
-
-def blocks(
-    source: str | Path | Iterable[str | tuple[str, str]],
-    column: str | SequenceColumn | None = None,
-    at_once: int = 2**16,
-) -> Iterator[tuple[list[str], list[str]]]:
-    """Yield batches of ids and sequences in normal form of a file or an iterable; see `embed_stream`."""
-    named: Iterator[tuple[str, Any]]
-    if isinstance(source, str | Path):
-        named = read_sequences(Path(source), column)
-    else:
-        named = ((str(number), sequence) for number, sequence in enumerate(source))
-    before = 0
-    while batch := list(islice(named, at_once)):
-        ids = [name for name, _ in batch]
-        with counted(source, before, ids, column):
-            normal = normalise((sequence for _, sequence in batch), pairs=True)
-        yield ids, normal
-        before += len(batch)
-
-
-@contextmanager
-def counted(source: Any, before: int, ids: Sequence[str], column: str | SequenceColumn | None = None) -> Iterator[None]:
-    """Raise a SequenceError with rows counted from the beginning of a source, after `before` rows, and their names."""
-    try:
-        yield
-    except SequenceError as error:
-        raise _placed(
-            _moved(error, before), source, {before + row: name for row, name in enumerate(ids)}, column
-        ) from None
-
-
-def survey(
-    path: Path,
-    column: str | SequenceColumn | None = None,
-    longest: int | None = None,
-    see: Callable[[list[str]], object] = lambda normal: None,
-) -> int:
-    """Check a file, call `see` with its sequences in normal form, and return the number of sequences.
-
-    Raises
-    ------
-    SequenceError
-        If any is not made of amino acids and X, or has more than ``longest`` residues; it lists up to thousands.
-    """
-    count = 0
-    rows: list[BadResidue] = []
-    reasons: list[str] = []
-    ids: dict[int, str] = {}
-    named = read_sequences(path, column)
-    while batch := list(islice(named, 2**16)):
-        try:
-            normal = normalise((sequence for _, sequence in batch), pairs=True)
-            if longest is not None:
-                refuse_longer(normal, longest)
-            see(normal)
-        except SequenceError as error:
-            rows += _moved(error, count).rows
-            reasons += error.reasons
-            ids |= {count + row.index: batch[row.index][0] for row in error.rows}
-        count += len(batch)
-        if len(rows) > _MOST_BAD:
-            break
-    if rows:
-        raise _placed(SequenceError(rows, reasons), path, ids, column)
-    return count
-
-
-def _placed(
-    error: SequenceError, source: Any, ids: Mapping[int, str], column: str | SequenceColumn | None
-) -> SequenceError:
-    return in_file(error, Path(source), ids, column) if isinstance(source, str | Path) else error
-
-
-def _moved(error: SequenceError, by: int) -> SequenceError:
-    return SequenceError([row._replace(index=row.index + by) for row in error.rows], error.reasons)
-
-
 def embed_views(
     sequences: Iterable[str | tuple[str, str]],
-    specs: Sequence[ExtractorSpec],
+    specs: Sequence[ExtractorSpec] | Sequence[ChainSpec],
     store: str | Path | Store | None = None,
     runtime: RuntimeSpec | None = None,
 ) -> list[NDArray[np.float32]]:
@@ -349,8 +214,8 @@ def embed_views(
     sequences
         ``n`` amino acid sequences, or pairs of chains; as for `embed`.
     specs
-        Specs of one model, such as from `ExtractorSpec.views`: they may differ in layer, pooling, region, special
-        tokens and storage.
+        Specs of one model, or of one for each chain, such as from `ExtractorSpec.views`: they may differ in layer,
+        pooling, region, special tokens and storage.
     store, runtime
         As for `embed`.
 
@@ -373,14 +238,10 @@ def embed_views(
     """
     if len({spec.of_one_pass for spec in specs}) != 1:
         raise ValueError("specs of views may differ only in layer, pooling, region, special_tokens and storage")
-    views = [spec.resolve() for spec in specs]
-    pinned = [spec.pinned_to(view) for spec, view in zip(specs, views, strict=True)]
-    deepest = max(range(len(views)), key=lambda number: views[number].layer)
-    return _views(normalise(sequences, pairs=True), pinned, Extractor(specs[deepest], runtime), as_store(store))
-
-
-_MOST_BAD = 10_000
-"""Bad rows after which a file is not read further, because it is no file of sequences."""
+    normal, views = normalise(sequences, pairs=True), [load(spec, runtime) for spec in specs]
+    for view in views[:1]:
+        refuse_swapped(view, normal)
+    return _of_one_pass(normal, [view for view in views if not isinstance(view, Ensemble)], as_store(store))
 
 
 def as_store(store: str | Path | Store | None) -> Store:

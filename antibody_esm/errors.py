@@ -5,6 +5,7 @@
     AntibodyESMError(Exception)
     ├─ SequenceError(ValueError)     .rows .index .position .residue   not an amino acid, empty, too long
     ├─ CheckpointError(OSError)      .checkpoint .revision             weights cannot be found, read or trusted
+    ├─ ClusterError(ConnectionError)                                   scheduler or workers of a cluster are lost
     ├─ DatasetError(ValueError)      .path .row .column .rows          a table cannot be read as a Dataset
     └─ StoreError(RuntimeError)      .path                             files on disk are damaged or inconsistent
 
@@ -35,11 +36,6 @@ def in_one_line(error: BaseException) -> str:
 class AntibodyESMError(Exception):
     """Base class of this package's errors."""
 
-
-RECOVERABLE = (AntibodyESMError, ArithmeticError, RuntimeError, ValueError)
-"""Errors of a baseline, a figure or a page that become a note: this package's, and those of numerical code.
-
-numpy's ``LinAlgError`` is a ValueError."""
 
 CRAFTED = (
     ArithmeticError,
@@ -246,3 +242,23 @@ class StoreError(AntibodyESMError, RuntimeError):
     def __init__(self, message: str, path: str | Path | None = None) -> None:
         super().__init__(message if path is None else f"{path}: {message}")
         self.path = path
+
+
+class ClusterError(AntibodyESMError, ConnectionError):
+    """The scheduler of a cluster does not answer, or its workers are lost or differ from this process.
+
+    Attributes
+    ----------
+    begun
+        True if work was lost that had begun; the next run continues from what was stored.
+    """
+
+    def __init__(self, message: str, *, begun: bool = False) -> None:
+        super().__init__(message)
+        self.begun = begun
+
+
+RECOVERABLE = (SequenceError, CheckpointError, DatasetError, StoreError, ArithmeticError, RuntimeError, ValueError)
+"""Errors of a baseline, a figure or a page that become a note: this package's, and those of numerical code.
+
+numpy's ``LinAlgError`` is a ValueError. A ClusterError is none of them, since it concerns all that follows too."""

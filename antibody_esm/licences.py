@@ -41,6 +41,11 @@ _SAPIENS = Licence("MIT", True, "https://pypi.org/project/sapiens/1.0.2")
 _PROTTRANS = Licence("AFL-3.0", True, "https://github.com/agemagician/ProtTrans")
 _ANKH = Licence("CC BY-NC-SA 4.0", False, "https://github.com/agemagician/Ankh")
 _ANKH3 = Licence("CC BY-NC-SA 4.0", False, "https://huggingface.co/ElnaggarLab/ankh3-large")
+_ESMC = Licence("MIT", True, "https://github.com/Biohub/esm")
+_ABLANG2 = Licence("BSD-3-Clause-Clear", True, "https://zenodo.org/records/10185169")
+_ALCHEMAB = Licence(
+    "AntiBERTa2's own", False, "https://huggingface.co/alchemab/antiberta2", "for making therapeutic antibodies"
+)
 
 WEIGHTS: Mapping[str, Licence] = MappingProxyType(
     {
@@ -50,12 +55,8 @@ WEIGHTS: Mapping[str, Licence] = MappingProxyType(
         "antiberty": Licence("MIT", True, "https://pypi.org/project/antiberty/0.1.3"),
         "sapiens_vh": _SAPIENS,
         "sapiens_vl": _SAPIENS,
-        "alchemab/antiberta2": Licence(
-            "AntiBERTa2's own",
-            False,
-            "https://huggingface.co/alchemab/antiberta2",
-            "for making therapeutic antibodies",
-        ),
+        "alchemab/antiberta2": _ALCHEMAB,
+        "alchemab/antiberta2-cssp": _ALCHEMAB,
         "Exscientia/IgBert": Licence("MIT", True, "https://huggingface.co/Exscientia/IgBert"),
         "Exscientia/IgT5": Licence("MIT", True, "https://huggingface.co/Exscientia/IgT5"),
         "Rostlab/prot_bert": _PROTTRANS,
@@ -66,6 +67,14 @@ WEIGHTS: Mapping[str, Licence] = MappingProxyType(
         "ElnaggarLab/ankh3-xl": _ANKH3,
         "Rostlab/ProstT5": Licence("MIT", True, "https://github.com/mheinzinger/ProstT5"),
         "ollieturnbull/p-IgGen": Licence("BSD-3-Clause", True, "https://github.com/OliverT1/p-IgGen"),
+        "biohub/ESMC-300M": _ESMC,
+        "biohub/ESMC-600M": _ESMC,
+        "COGNANO/VHHBERT": Licence("MIT", True, "https://github.com/cognano/AVIDa-SARS-CoV-2"),
+        "NaturalAntibody/nanoBERT": Licence(
+            "CC BY-NC-SA 4.0", False, "https://huggingface.co/NaturalAntibody/nanoBERT"
+        ),
+        "ablang2": _ABLANG2,
+        "ablang2_vl": _ABLANG2,
     }
 )
 """Licences of the weights of all presets, by the model's name."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from antibody_esm.data.antibodies import Inputs, Read, read_antibodies
 from antibody_esm.data.reading import Reading, Texts, refuse
-from antibody_esm.embedding import embed
+from antibody_esm.embedding import vectors_of
 from antibody_esm.errors import DatasetError
 from antibody_esm.features.sources import AnyExtractor, Ensemble
 from antibody_esm.specs import TrainSpec
@@ -115,7 +115,7 @@ def with_widths(spec: TrainSpec, text: str, extractor: AnyExtractor, store: Stor
     if not getattr(spec.classifier, "per_member", False):
         return spec
     members = extractor.members if isinstance(extractor, Ensemble) else (extractor,)
-    widths = tuple(embed([text], member, store).shape[1] for member in members)
+    widths = tuple(vectors_of([text], member, store).shape[1] for member in members)
     return spec.model_copy(update={"classifier": spec.classifier.model_copy(update={"widths": widths})})
 
 
@@ -124,5 +124,5 @@ def features(inputs: Inputs, extractor: AnyExtractor, store: Store) -> NDArray[n
 
     They are float64, in which solvers converge reliably.
     """
-    vectors = embed(inputs.texts, extractor, store).astype(np.float64)
+    vectors = vectors_of(inputs.texts, extractor, store).astype(np.float64)
     return np.hstack([vectors, inputs.codes]) if inputs.codes.shape[1] else vectors

@@ -24,6 +24,7 @@ from antibody_esm import presets
 from antibody_esm.specs.base import Spec
 from antibody_esm.specs.ensembles import AnyExtractorSpec
 from antibody_esm.specs.extractors import ExtractorSpec
+from antibody_esm.specs.language_models import LANGUAGE_MODELS
 from antibody_esm.specs.tuning import TuneSpec
 
 GROUPS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
@@ -32,6 +33,9 @@ GROUPS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 """Branch of the tree and presets of each group of the command line."""
 
+_CHAINS = ("heavy", "light")
+_TAGS = ("train", "chains", "by_name", "by_spec", *presets.ESTIMATORS)
+"""Parts of pydantic's paths that overrides do not have."""
 _DEFAULT = {"model": presets.DEFAULT_EXTRACTOR, "classifier": presets.DEFAULT_CLASSIFIER}
 
 
@@ -45,6 +49,8 @@ def applied(overrides: Sequence[str], tree: Mapping[str, Any]) -> dict[str, Any]
     values: list[tuple[str, Any]] = []
     for override in parsed:
         key, value = _shorthand(override.key_or_group), _plain(override)
+        if key == "extractor" and isinstance(value, str):  # as the branch of its fields is named
+            key = "model"
         if key in GROUPS:
             chosen[key] = value
         else:
@@ -53,6 +59,7 @@ def applied(overrides: Sequence[str], tree: Mapping[str, Any]) -> dict[str, Any]
     for key, value in values:
         if key == "extractor.model" and isinstance(value, str) and value:
             filled["extractor"] = _tree(ExtractorSpec(model=value))
+        _choose_model_of_chain(filled["extractor"], key, value)
     if filled.get("tune", 0) is None and any(key.startswith("tune.") for key, _ in values):
         defaults = {name: field.get_default() for name, field in TuneSpec.model_fields.items() if name != "grid"}
         filled["tune"] = {"grid": {}, **defaults}
@@ -122,6 +129,17 @@ def _shorthand(key: str) -> str:
     return "data.source" if key == "data" else key
 
 
+def _choose_model_of_chain(tree: dict[str, Any], key: str, value: Any) -> None:
+    """Replace the language model of a chain by a preset (``extractor.heavy=``) or another model with its defaults."""
+    branch, _, field = key.removeprefix("extractor.").partition(".")
+    if branch not in _CHAINS or branch not in tree or not key.startswith("extractor.") or not isinstance(value, str):
+        return
+    if not field and value in LANGUAGE_MODELS:
+        tree[branch] = _tree(LANGUAGE_MODELS[value])
+    elif field == "model" and value:
+        tree[branch] = _tree(ExtractorSpec(model=value))
+
+
 def _presets(chosen: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of the chosen presets, by branch."""
     branches = {}
@@ -156,13 +174,24 @@ def _set(tree: dict[str, Any], key: str, value: Any) -> None:
             raise invalid(key, value, f"unknown key; choose {branch}")
         tree[branch] = value
         return
-    fields = [name for name in tree[branch] if name not in ("kind", "format")]
-    if len(inner) != 1 or inner[0] not in fields:
-        every = [f"{branch}.{name}" for name in fields]
-        near = get_close_matches(key, every, 1)
+    owner, fields = tree[branch], [f"{branch}.{name}" for name in _names(tree[branch])]
+    if branch == "extractor":
+        for chain in _CHAINS:
+            if isinstance(owner.get(chain), dict):
+                fields += [f"{branch}.{chain}.{name}" for name in _names(owner[chain])]
+    if key not in fields:
+        near = get_close_matches(key, fields, 1)
         meant = f"; did you mean {near[0]}?" if near else ""
-        raise invalid(key, value, f"unknown key; choose one of {', '.join(every)}{meant}")
-    tree[branch][inner[0]] = value
+        level = [name for name in fields if name.count(".") == len(inner)]
+        raise invalid(key, value, f"unknown key; choose one of {', '.join(level or fields)}{meant}")
+    if len(inner) == 2:
+        owner[inner[0]][inner[1]] = value
+    elif inner[0] not in _CHAINS or value not in LANGUAGE_MODELS:  # else the model was chosen before
+        owner[inner[0]] = value
+
+
+def _names(tree: Mapping[str, Any]) -> list[str]:
+    return [name for name in tree if name not in ("kind", "format")]
 
 
 def _keys(tree: Mapping[str, Any]) -> Iterable[str]:
@@ -186,7 +215,7 @@ def refused() -> Iterator[None]:
     except ValidationError as error:
         for problem in error.errors():
             # pydantic's path also names the model and a classifier's kind; an override does not.
-            place = ".".join(str(part) for part in problem["loc"] if part != "train" and part not in presets.ESTIMATORS)
+            place = ".".join(str(part) for part in problem["loc"] if part not in _TAGS)
             value = f" (given: {problem['input']})" if place else ""  # the whole tree is no help
             text = problem["msg"].removeprefix("Value error, ") + value
             print(f"error: {place}: {text}" if place else f"error: {text}", file=sys.stderr)  # noqa: T201

@@ -17,7 +17,7 @@ from antibody_esm.model_files import FittedModel, ledger_of
 from antibody_esm.panel_files import folder_names, load_panel, save_panel
 from antibody_esm.predictor import Predictor
 from antibody_esm.reports.grid import GridReport
-from antibody_esm.specs import AnyExtractorSpec, ExtractorSpec, RuntimeSpec, TrainSpec
+from antibody_esm.specs import AnyExtractorSpec, ChainSpec, ExtractorSpec, RuntimeSpec, TrainSpec
 from antibody_esm.specs.ensembles import columns_of, without_columns
 from antibody_esm.store.store import Store
 from antibody_esm.targets import target_of
@@ -286,8 +286,12 @@ def _of_one_model(first: AnyExtractorSpec, second: AnyExtractorSpec) -> bool:
     if first.address == second.address:
         return True
     views = [without_columns(each.pin()) for each in (first, second)]
-    models = [each.of_one_pass for each in views if isinstance(each, ExtractorSpec)]
-    named = [each.model_copy(update={"model": "any", "revision": None}) for each in models]
+    models = [each.of_one_pass for each in views if isinstance(each, ExtractorSpec | ChainSpec)]
+    any_name = {"model": "any", "revision": None}
+    named = [
+        each.with_fields(any_name) if isinstance(each, ChainSpec) else each.model_copy(update=any_name)
+        for each in models
+    ]
     return len(named) == 2 and named[0] == named[1] and columns_of(first) == columns_of(second)
 
 

@@ -20,6 +20,7 @@ Kind = Literal[
     "ankh",
     "ankh3",
     "gpt2",
+    "ablang2",
 ]
 
 _ESM_TOKENS = [
@@ -57,7 +58,7 @@ def tiny_checkpoint(
         table of bare residues), ``prostt5`` and ``ankh3`` (the same with their control tokens ``<AA2fold>``,
         ``<fold2AA>`` and ``[NLU]``, ``[S2S]``), ``gpt2`` (causal, as p-IgGen, ProGen2 and IgLM: its tokenizer adds no
         token, and there are control tokens ``1``, ``2``, ``[HEAVY]``, ``[LIGHT]``, ``[HUMAN]``, ``[MOUSE]``). The T5
-        are saved whole, with a decoder.
+        are saved whole, with a decoder. ``ablang2`` (the files that its package loads, always with a head).
     folder
         Output folder; created if it does not exist.
     layers, dim, heads
@@ -78,6 +79,8 @@ def tiny_checkpoint(
     import transformers
     from transformers.utils import logging
 
+    if kind == "ablang2":
+        return _ablang2(Path(folder), layers, dim, heads, seed)
     build: dict[str, Callable[[Any, dict[str, int]], _Parts]] = {
         "esm": _esm,
         "esm1b": lambda library, size: _esm(
@@ -95,7 +98,7 @@ def tiny_checkpoint(
         "gpt2": _gpt2,
     }
     if kind not in build:
-        raise ValueError(f"unknown kind {kind!r}; choose one of {', '.join(build)}")
+        raise ValueError(f"unknown kind {kind!r}; choose one of {', '.join(build)}, ablang2")
     parts = build[kind](transformers, {"layers": layers, "dim": dim, "heads": heads})
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -268,3 +271,23 @@ def _gpt2(transformers: Any, size: dict[str, int]) -> _Parts:
         (folder / "tokenizer_config.json").write_text(json.dumps(settings))
 
     return _Parts(config, transformers.GPT2Model, write)
+
+
+def _ablang2(folder: Path, layers: int, dim: int, heads: int, seed: int) -> Path:
+    import torch
+
+    from antibody_esm.plm.ablang2 import HPARAMS, WEIGHTS, PairedFiles, shapes_of
+
+    folder.mkdir(parents=True, exist_ok=True)
+    sizes = {"vocab_size": 26, "hidden_embed_size": dim, "n_attn_heads": heads, "n_encoder_blocks": layers}
+    further = {"pad_tkn": 21, "mask_tkn": 23, "layer_norm_eps": 1e-12, "a_fn": "swiglu"}
+    (folder / HPARAMS).write_text(json.dumps(sizes | further), encoding="utf-8")
+    generator = torch.Generator().manual_seed(seed)
+    weights = {}
+    for name, shape in shapes_of(PairedFiles().config_of({HPARAMS: folder / HPARAMS})).items():
+        weights[name] = torch.randn(shape, generator=generator) * 0.3 + (1.0 if "norm.weight" in name else 0.0)
+        if name.endswith("freqs"):
+            weights[name] = 10_000.0 ** -(torch.arange(shape[0]) / shape[0])
+    weights["AbHead.weights"] = weights["AbRep.aa_embed_layer.weight"]
+    torch.save(weights, folder / WEIGHTS)
+    return folder

@@ -45,7 +45,7 @@ from antibody_esm.specs import (
     TuneSpec,
     default_split,
 )
-from antibody_esm.specs.ensembles import with_columns, without_columns
+from antibody_esm.specs.ensembles import of_chain, with_columns, without_columns
 from antibody_esm.store.store import Store
 from antibody_esm.targets import target_of
 from antibody_esm.trained_on import TrainedOn
@@ -62,8 +62,8 @@ class Trainer:
     Parameters
     ----------
     extractor
-        Language model: a preset's name, a local folder, an `ExtractorSpec`, an `EnsembleSpec` of several, or a
-        `DescriptorSpec`, which needs none.
+        Language model: a preset's name, a local folder, an `ExtractorSpec`, a `ChainSpec` of one for each chain, an
+        `EnsembleSpec` of several, or a `DescriptorSpec`, which needs none.
     classifier
         A preset's name or a spec; for continuous labels a regressor, such as ``"ridge"``. With descriptors, a preset
         that depends on the scale of features standardizes them; a spec is taken as it is.
@@ -349,9 +349,9 @@ class Trainer:
         return self.predictor_.evaluate(data, **options, random_seeds=self.random_seeds)
 
     def _for(self, data: Dataset) -> TrainSpec:
-        """Return the spec for these data: with the split that suits them, if none was named."""
-        split = default_split(len(data), continuous=self.spec.is_regression)
-        return self.spec.model_copy(update={"split": split}) if self._by_default else self.spec
+        """Return the spec for these data: the models of their chain, and a split that suits if none was named."""
+        split = default_split(len(data), continuous=self.spec.is_regression) if self._by_default else self.spec.split
+        return self.spec.model_copy(update={"split": split, "extractor": of_chain(self.spec.extractor, data.chain)})
 
     def _of_all_views(self, data: Dataset, check: bool) -> list[NDArray[np.float64]]:
         self._prepare(data, check)
@@ -367,7 +367,7 @@ class Trainer:
         if check:
             texts = data.reading.verify(data.chains)
             data.refuse(texts, f"are not what the data set declares ({data.reading})", _HINT)
-        specs = [spec.numbered_by(data.species) for spec in _views(self.spec)]
+        specs = [of_chain(spec, data.chain).numbered_by(data.species) for spec in _views(self.spec)]
         if specs != [member.spec for member in self._members]:
             self._load(specs, self.extractor.runtime)
 

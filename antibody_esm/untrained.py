@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +24,22 @@ from antibody_esm.evaluation.baselines import BaselineName, Prediction, label_of
 from antibody_esm.evaluation.cross_validation import CrossValidation, fit
 from antibody_esm.evaluation.metrics import score, score_continuous
 from antibody_esm.evaluation.splits import Division
-from antibody_esm.features.sources import AnyExtractor, Ensemble, load
+from antibody_esm.features.sources import AnyExtractor, load, readers
 from antibody_esm.model_input import features, with_widths
 from antibody_esm.plm.extractor import Extractor
-from antibody_esm.plm.pairs import chains
 from antibody_esm.plm.resolution import find
 from antibody_esm.plm.schedule import is_watched
 from antibody_esm.same_vectors import classifier_of
-from antibody_esm.specs import AnyExtractorSpec, EnsembleSpec, ExtractorSpec, RuntimeSpec, SplitSpec, TrainSpec
-from antibody_esm.specs.ensembles import columns_of, without_columns
+from antibody_esm.specs import (
+    AnyExtractorSpec,
+    ChainSpec,
+    EnsembleSpec,
+    ExtractorSpec,
+    RuntimeSpec,
+    SplitSpec,
+    TrainSpec,
+)
+from antibody_esm.specs.ensembles import columns_of, language_models, without_columns
 from antibody_esm.store.store import Store
 
 logger = logging.getLogger("antibody_esm")
@@ -45,24 +52,29 @@ NAMES: tuple[BaselineName, ...] = ("random_weights", "random_weights_1", "random
 def untrained(spec: AnyExtractorSpec, seed: int = 0) -> AnyExtractorSpec | None:
     """Return the spec with random weights in place of trained ones; None without a language model.
 
-    Members of an ensemble that are other models have other seeds, `seed` plus 3 for each further model; views of one
-    model are views of one random model. Descriptors and columns stay.
+    Other models of an ensemble, or of the other chain, have other seeds, `seed` plus 3 for each further model; views of
+    one model are views of one random model. Descriptors and columns stay.
 
     Examples
     --------
     >>> untrained(ExtractorSpec(model="antiberty", layer=4))
     ExtractorSpec(model='antiberty', layer=4, random_weights=0)
     """
-    if isinstance(spec, ExtractorSpec):
-        return _random(spec, seed)
-    if not isinstance(spec, EnsembleSpec):
+    models = list(dict.fromkeys(model.of_one_pass for model in language_models(spec)))
+    if not models:
         return None
-    models = list(dict.fromkeys(each.of_one_pass for each in spec.members if isinstance(each, ExtractorSpec)))
-    members = tuple(
-        _random(each, seed + len(NAMES) * models.index(each.of_one_pass)) if isinstance(each, ExtractorSpec) else each
-        for each in spec.members
-    )
-    return EnsembleSpec(members=members, combine=spec.combine) if models else None
+
+    def twin(model: ExtractorSpec) -> ExtractorSpec:
+        return _random(model, seed + len(NAMES) * models.index(model.of_one_pass))
+
+    def twin_of(member: Any) -> Any:
+        if isinstance(member, ChainSpec):
+            return ChainSpec(heavy=twin(member.heavy), light=twin(member.light))
+        return twin(member) if isinstance(member, ExtractorSpec) else member
+
+    if isinstance(spec, EnsembleSpec):
+        return EnsembleSpec(members=tuple(map(twin_of, spec.members)), combine=spec.combine)
+    return twin_of(spec)  # type: ignore[no-any-return]  # as no member is a column
 
 
 def _random(spec: ExtractorSpec, seed: int) -> ExtractorSpec:
@@ -162,10 +174,8 @@ class Untrained:
 
     def _announce(self, extractor: AnyExtractor, sequences: list[str]) -> None:
         lengths: list[int] = []
-        for member in extractor.members if isinstance(extractor, Ensemble) else (extractor,):
-            if isinstance(member, Extractor):
-                every = list(dict.fromkeys(chains(member.spec, sequences)))
-                lengths += map(len, self.store.absent(member.pinned, every))
+        for reader, texts in readers(extractor, sequences):
+            lengths += map(len, self.store.absent(reader.pinned, list(dict.fromkeys(texts))))
         if not lengths:
             return
         seconds = self.trained.seconds_of(lengths) if isinstance(self.trained, Extractor) else None
@@ -181,6 +191,6 @@ class Untrained:
 
 def _refuse_other_files(spec: AnyExtractorSpec) -> None:
     """Raise a CheckpointError if a local folder has other files than a pinned spec: perhaps another architecture."""
-    for member in spec.members if isinstance(spec, EnsembleSpec) else (spec,):
-        if isinstance(member, ExtractorSpec) and member.digest is not None and Path(member.model).expanduser().is_dir():
-            find(member)
+    for model in language_models(spec):
+        if model.digest is not None and Path(model.model).expanduser().is_dir():
+            find(model)

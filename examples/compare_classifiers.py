@@ -1,6 +1,7 @@
 """Compare classifiers on the same folds and the same vectors.
 
 Shows that one store serves every classifier: the first trainer runs the language model, the others read its vectors.
+The language model is Sapiens: ``pip install --no-deps sapiens==1.0.2``.
 """
 
 import pandas as pd
@@ -20,7 +21,7 @@ def main() -> None:
     data = load_dataset("boughter_flu_cdrs")
     rows = []
     for name, classifier in CLASSIFIERS.items():
-        trainer = Trainer("antiberty", classifier, SplitSpec(folds=5), store="embeddings/")
+        trainer = Trainer("sapiens", classifier, SplitSpec(folds=5), store="embeddings/")
         scores = trainer.cross_validate(data).to_frame()
         rows.append(
             {

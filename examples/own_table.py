@@ -1,7 +1,7 @@
 """Train on a table with column names of your own.
 
 Shows how columns are named on loading, what is checked, and that a saved model predicts what the fitted one did. The
-table is made here from the bundled antibodies.
+table is made here from the bundled antibodies. The language model is Sapiens: ``pip install --no-deps sapiens==1.0.2``.
 """
 
 import numpy as np
@@ -28,7 +28,7 @@ def main() -> None:
     data = load_dataset("mine.csv", id="clone", heavy="vh_cdrs", label="polyreactive", part="H-CDRs")
     print(data, end="\n\n")
 
-    trainer = Trainer("antiberty", "logreg", SplitSpec(folds=5), store="embeddings/")
+    trainer = Trainer("sapiens", "logreg", SplitSpec(folds=5), store="embeddings/")
     report = trainer.cross_validate(data)
     print(report, end="\n\n")
     report.out_of_fold.to_csv("out_of_fold.csv", index=False)

@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from antibody_esm import (
     AverageRegressorSpec,
     AverageSpec,
+    ChainSpec,
     Dataset,
     DecisionSpec,
     DescriptorSpec,
@@ -89,8 +90,8 @@ RUNTIME = RuntimeSpec(workers=1)
 CLOSE = {"rtol": 1e-9, "atol": 1e-12}
 SINGLE = {"rtol": 1e-6, "atol": 1e-6}
 """Of log-odds, which XGBoost has in float32."""
-VIEWED = ("model", "region", "controlled")
-"""Extractors of one language model, which has views."""
+VIEWED = ("model", "region", "controlled", "chains")
+"""Extractors of one language model, or of one for each chain, which have views."""
 VOTES = ("random_forest", "knn")
 """Classifiers that are explained by the share of votes."""
 COLUMN = {"classes": "probability", "numbers": "prediction"}
@@ -155,9 +156,14 @@ class Bench:
     def asked(self, cell: Cell) -> Dataset:
         return self.data(cell.chain, cell.fragment, cell.task, ASKED, cell.columns)
 
-    def extractor(self, cell: Cell) -> ExtractorSpec | DescriptorSpec | EnsembleSpec:
+    def extractor(self, cell: Cell) -> ExtractorSpec | ChainSpec | DescriptorSpec | EnsembleSpec:
         if cell.extractor == "descriptors":
             return DESCRIPTORS
+        if cell.extractor == "chains":
+            heavy, light = (
+                ExtractorSpec(model=str(self.checkpoints[kind]), storage=cell.storage) for kind in ("esm", "bert")
+            )
+            return ChainSpec(heavy=heavy, light=light)
         controlled = cell.extractor == "controlled"
         around = {"prefix": "[HEAVY][HUMAN]", "suffix": "2", "separator": "", "pooling": "last"} if controlled else {}
         model = ExtractorSpec(

@@ -24,7 +24,7 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "chain": ("heavy", "light", "both", "paired"),
     "fragment": ("none", "loop", "loops", "domain", "both loops", "both domains"),
     "task": ("classes", "numbers"),
-    "extractor": ("model", "region", "controlled", "descriptors", "ensemble"),
+    "extractor": ("model", "region", "controlled", "descriptors", "ensemble", "chains"),
     "classifier": (*CLASSIFIERS, *REGRESSORS),
     "split": ("antibody", "identity", "group", "family", "fold"),
     "decision": ("none", "sigmoid", "threshold"),
@@ -85,6 +85,8 @@ def conflict(cell: Mapping[str, str]) -> str | None:
     extractor, route = cell.get("extractor"), cell.get("route")
     if extractor == "descriptors" and (cell.get("storage", "float32") != "float32" or cell.get("pairs") == "joined"):
         return "descriptors have neither storage nor pairs"
+    if extractor == "chains" and (chain == "both" or cell.get("pairs") == "joined"):
+        return "a model of each chain reads no joined chains"
     if extractor == "region" and fragment.endswith(("loop", "loops")):
         return "a region is of a domain, and loops alone are none"
     if route == "train" and extractor == "ensemble":

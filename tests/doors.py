@@ -17,6 +17,7 @@ from antibody_esm import (
     AverageRegressorSpec,
     AverageSpec,
     Benchmark,
+    ChainSpec,
     DescriptorSpec,
     Panel,
     Predictor,
@@ -207,12 +208,15 @@ def of_training_by_command(bench: Bench, cell: Cell) -> Numbers:
     if cell.columns == "with":
         reading.append(f"data.columns=[{','.join(COLUMNS)}]")
     extractor = bench.extractor(cell)
-    specs = {
+    specs: dict[str, Any] = {
         "extractor": extractor,
         "classifier": CLASSIFIERS[cell.classifier],
         "split": SPLITS[cell.split],
         "decision": DECISIONS[cell.decision],
     }
+    if isinstance(extractor, ChainSpec):
+        del specs["extractor"]
+        specs |= {"extractor.heavy": extractor.heavy, "extractor.light": extractor.light}
     overrides = [
         f"{branch}.{name}={_override(value)}"
         for branch, spec in specs.items()
@@ -228,7 +232,8 @@ def of_training_by_command(bench: Bench, cell: Cell) -> Numbers:
     if tune is not None:
         overrides += [f"tune.grid={_override(tune.model_dump(mode='json')['grid'])}", f"tune.folds={tune.folds}"]
     overrides += [f"pca={COMPONENTS}"] if cell.tune == "pca" else []
-    model = ["model=descriptors"] if isinstance(extractor, DescriptorSpec) else []
+    named = {DescriptorSpec: "descriptors", ChainSpec: "sapiens"}
+    model = [f"model={named[type(extractor)]}"] if type(extractor) in named else []
     data = [f"data={table}", f"data.label={cell.task}", *reading, f"classifier={cell.classifier}"]
     written = [f"store={bench.folder / 'store'}", f"output={output}", "runtime.workers=1"]
     run(train.app, *data, *model, *overrides, *written)

@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
@@ -44,6 +45,7 @@ FURTHER = Path(__file__).parent / "published.txt"
 MISSING = "not tested: "
 """Begin of the reason of a skipped test whose part is missing; the last lines of a run list these reasons."""
 REASONS = {
+    "ablang2": "the package ablang2 is absent (pip install -e '.[dev]')",
     "browser": "no Chromium, Chrome or Edge reads the pages (Debian: apt-get install chromium)",
     "mmseqs": "no mmseqs2 to compare clusters with (Debian: apt-get install mmseqs2)",
     "published": f"the published files of the data sets are absent; {VARIABLE} names their folder",
@@ -77,6 +79,11 @@ def browser() -> str | None:
 def mmseqs() -> str | None:
     """Return the path of mmseqs2."""
     return shutil.which("mmseqs")
+
+
+def ablang2() -> bool:
+    """Return whether the package ablang2 is installed."""
+    return find_spec("ablang2") is not None
 
 
 def published() -> Path | None:
@@ -146,7 +153,12 @@ def main() -> None:
         _debian("mmseqs2")
     if published() is None and VARIABLE not in os.environ:
         _download()
-    for part, there in {"browser": browser(), "mmseqs": mmseqs(), "published": published()}.items():
+    for part, there in {
+        "ablang2": ablang2() or None,
+        "browser": browser(),
+        "mmseqs": mmseqs(),
+        "published": published(),
+    }.items():
         if there is None:
             print(f"{MISSING}{REASONS[part]}")  # noqa: T201
 

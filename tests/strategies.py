@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from antibody_esm import (
     AverageRegressorSpec,
     AverageSpec,
+    ChainSpec,
     ColumnSpec,
     DecisionSpec,
     ElasticNetSpec,
@@ -83,9 +84,11 @@ extractors = any_extractors.map(
         | ({"tokenizer_revision": None} if fields["tokenizer"] is None else {})
     )
 )
+of_one_chain = extractors.map(lambda spec: spec.model_copy(update={"pairs": "apart"}))
+chains = st.builds(ChainSpec, heavy=of_one_chain, light=of_one_chain)
 ensembles = st.builds(
     EnsembleSpec,
-    members=st.lists(extractors, min_size=2, max_size=4, unique=True).map(tuple),
+    members=st.lists(extractors | chains, min_size=2, max_size=4, unique=True).map(tuple),
     combine=st.sampled_from(["mean", "concat"]),
 ) | st.builds(
     lambda one, other: EnsembleSpec(members=(one, other), combine="concat"),
@@ -95,7 +98,7 @@ ensembles = st.builds(
 columns = st.builds(ColumnSpec, name=names, values=st.sampled_from(["category", "number"]))
 beside_columns = st.builds(
     with_columns,
-    extractors | ensembles,
+    extractors | ensembles | chains,
     st.lists(columns, min_size=1, max_size=3, unique_by=lambda column: column.name),
 )
 resolved_extractors = st.builds(
@@ -291,20 +294,21 @@ fitting = tunes("classifier.C", "classifier.standardize", "extractor.layer", "pc
 trains = (
     st.builds(
         TrainSpec,
-        extractor=extractors | ensembles,
+        extractor=extractors | ensembles | chains,
         classifier=classifiers,
         split=splits,
         decision=decisions,
         use_columns=use,
         pca=st.none() | positive_ints,
     )
-    | st.builds(TrainSpec, extractor=extractors, classifier=logistic_regressions, split=splits, tune=fitting)
+    | st.builds(TrainSpec, extractor=extractors | chains, classifier=logistic_regressions, split=splits, tune=fitting)
     | st.builds(TrainSpec, extractor=extractors | ensembles, classifier=regressors, split=splits, use_columns=use)
     | st.builds(TrainSpec, extractor=beside_columns, classifier=regressors, split=splits)
 )
 
 by_type = {
     "ExtractorSpec": extractors,
+    "ChainSpec": chains,
     "EnsembleSpec": ensembles | beside_columns,
     "ColumnSpec": columns,
     "ResolvedExtractorSpec": resolved_extractors,

@@ -20,7 +20,9 @@ ROOT = Path(antibody_esm.__file__).parent
 
 # Lowest first; a module imports only from rows above its own, or from its own room.
 LAYERS = [
-    {"choices", "deprecation", "errors", "licences", "processes", "threads", "unknown"},
+    {"choices", "deprecation", "errors", "licences", "processes", "unknown"},
+    {"cluster"},
+    {"threads"},
     {"files"},
     {"folders", "limits"},
     {"result_cache"},
@@ -35,6 +37,7 @@ LAYERS = [
     {"data", "store", "plm", "classifiers", "descriptors"},
     {"features"},
     {"embedding"},
+    {"embedding_streams"},
     {"model_input"},
     {"evaluation"},
     {"trained_on"},

@@ -80,6 +80,11 @@ def test_a_model_gives_the_same_numbers_at_every_door(bench: Bench, cell: Cell) 
 
 REFUSED: dict[str, tuple[dict[str, str], type[Exception], str]] = {
     "no region of loops": ({"extractor": "region", "fragment": "loops"}, SequenceError, "no cdrs by IMGT numbering"),
+    "no joined chains by a model of each": (
+        {"extractor": "chains", "chain": "both"},
+        DatasetError,
+        "does not read joined chains",
+    ),
     "no classes in numbers": ({"classifier": "logreg", "task": "numbers"}, DatasetError, "needs the labels 0 and 1"),
     "no decision of numbers": (
         {"classifier": "ridge", "task": "numbers", "decision": "sigmoid"},
@@ -142,6 +147,7 @@ NANOBODIES = {
     ("H-CDR2", "ensemble", "numbers"): "svr",
     ("VHH", "region", "classes"): "linear_svm",
     ("H-FWRs", "model", "classes"): "gaussian_process",
+    ("H-CDR3", "chains", "classes"): "knn",
     (None, "region", "numbers"): "elastic_net",
 }
 """Fragment, extractor and task of models of nanobodies, whose numbering takes alpaca's profiles too."""

@@ -4,12 +4,27 @@ from pathlib import Path
 import pytest
 
 from antibody_esm import errors
-from antibody_esm.errors import AntibodyESMError, BadResidue, CheckpointError, DatasetError, SequenceError, StoreError
+from antibody_esm.errors import (
+    RECOVERABLE,
+    AntibodyESMError,
+    BadResidue,
+    CheckpointError,
+    ClusterError,
+    DatasetError,
+    SequenceError,
+    StoreError,
+)
 
 
 @pytest.mark.parametrize(
     ("error", "builtin"),
-    [(SequenceError, ValueError), (CheckpointError, OSError), (DatasetError, ValueError), (StoreError, RuntimeError)],
+    [
+        (SequenceError, ValueError),
+        (CheckpointError, OSError),
+        (ClusterError, ConnectionError),
+        (DatasetError, ValueError),
+        (StoreError, RuntimeError),
+    ],
 )
 def test_every_error_is_also_the_builtin_a_caller_would_expect(error: type, builtin: type) -> None:
     assert issubclass(error, AntibodyESMError)
@@ -46,6 +61,7 @@ def test_a_long_list_of_bad_rows_is_cut_in_the_message_and_whole_in_the_attribut
         CheckpointError("gone", "facebook/esm", "main"),
         DatasetError("no column", Path("a.csv"), 3, "label"),
         StoreError("damaged", Path("store")),
+        ClusterError("lost", begun=True),
     ],
 )
 def test_errors_survive_the_way_back_from_another_process(error: AntibodyESMError) -> None:
@@ -53,3 +69,10 @@ def test_errors_survive_the_way_back_from_another_process(error: AntibodyESMErro
     assert type(back) is type(error)
     assert str(back) == str(error)
     assert vars(back) == vars(error)
+
+
+def test_a_lost_cluster_is_no_note_of_a_baseline_or_a_page_but_ends_the_run() -> None:
+    defined = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, AntibodyESMError)]
+    others = [one for one in defined if one not in (AntibodyESMError, ClusterError)]
+    assert all(issubclass(one, RECOVERABLE) for one in others)
+    assert not issubclass(ClusterError, RECOVERABLE)

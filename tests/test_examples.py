@@ -1,10 +1,15 @@
+import os
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from antibody_esm import EmbeddingStore, ExtractorSpec
+from chains import HEAVY, mutants
 from effort import PATIENCE
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -50,3 +55,27 @@ def test_a_notebook_runs(path: Path, second_run: Path) -> None:
     assert outputs
     errors = [output["text"] for output in outputs if output.get("name") == "stderr"]
     assert [text for text in errors if text.strip() and "seq" not in text] == [], "only a progress bar may stand there"
+
+
+def test_a_slurm_array_shares_its_work_by_the_store_and_writes_the_bytes_of_one_process(
+    tmp_path: Path, tiny: ExtractorSpec
+) -> None:
+    script = EXAMPLES / "embed.sbatch"
+    assert subprocess.run(["bash", "-n", script], capture_output=True, check=True).stderr == b""
+    chains = mutants(HEAVY, 300, 12)
+    (tmp_path / "in.csv").write_text("".join(f"{chain}\n" for chain in ["sequence", *chains]))
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+    def start(task: int, out: str, store: str) -> "subprocess.Popen[str]":
+        array = {"SLURM_ARRAY_TASK_ID": str(task), "SLURM_ARRAY_TASK_MIN": "3", "STORE": store, "PATH": path}
+        array["TMPDIR"] = str(tmp_path)
+        words = ["bash", str(script), "in.csv", out, tiny.model]
+        return subprocess.Popen(words, cwd=tmp_path, env=os.environ | array, stderr=subprocess.PIPE, text=True)
+
+    tasks = [start(3, "vectors.npz", "shared"), start(4, "vectors.npz", "shared")]
+    tasks.append(start(3, "alone.npz", "alone"))
+    for task in tasks:
+        assert (task.communicate(timeout=PATIENCE)[1], task.returncode) == ("", 0)
+    assert (tmp_path / "vectors.npz").read_bytes() == (tmp_path / "alone.npz").read_bytes()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["alone", "alone.npz", "in.csv", "shared", "vectors.npz"]
+    assert EmbeddingStore(tmp_path / "shared").count(tiny) == len(set(chains))

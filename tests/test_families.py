@@ -135,11 +135,11 @@ def test_a_model_that_this_transformers_does_not_know_is_named(mine: Path) -> No
             Extractor(mine).embed(["EVQL"])
 
 
-def test_ablang2_says_what_is_missing() -> None:
+def test_ablang_says_what_is_missing() -> None:
     with pytest.raises(
-        CheckpointError, match="'AbLang2' cannot be loaded: its weights are published for its own package"
+        CheckpointError, match="'AbLang' cannot be loaded: its weights are published for its own package"
     ):
-        locate("AbLang2")
+        locate("AbLang")
 
 
 def test_a_t5_without_start_token_has_all_positions(checkpoints: dict[str, Path]) -> None:

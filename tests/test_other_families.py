@@ -52,22 +52,29 @@ SIZES: dict[str, dict[str, Any]] = {
     "gpt_neox": {"max_position_embeddings": 40, "intermediate_size": 64},
     "llama": {"max_position_embeddings": 40, "intermediate_size": 64},
     "mamba": {"state_size": 4},
+    "mpt": {"d_model": 32, "n_layers": 2, "n_heads": 2, "max_seq_len": 40, "expansion_ratio": 2},
+    "xlm": {"emb_dim": 32, "n_layers": 2, "n_heads": 2, "max_position_embeddings": 40},
+    "xlnet": {"d_model": 32, "n_layer": 2, "n_head": 2, "d_inner": 64},
+    "deberta-v2": {"max_position_embeddings": 40, "intermediate_size": 64},
+    "modernbert": {"max_position_embeddings": 40, "intermediate_size": 64},
     "fnet": {"max_position_embeddings": 40, "intermediate_size": 64},
     "big_bird": {"max_position_embeddings": 40, "intermediate_size": 64, "attention_type": "original_full"},
     "mt5": {"d_model": 32, "d_kv": 20, "d_ff": 64, "num_layers": 2, "num_heads": 2},
     "umt5": {"d_model": 32, "d_kv": 20, "d_ff": 64, "num_layers": 2, "num_heads": 2},
 }
 """Sizes of a tiny model by its type."""
-LIMITED = {kind for kind, size in SIZES.items() if "n_positions" in size or "max_position_embeddings" in size}
+LIMITED = {
+    kind for kind, size in SIZES.items() if {"n_positions", "max_position_embeddings", "max_seq_len"} & size.keys()
+}
 
 
 def model_of(kind: str, **further: Any) -> Any:
     """A tiny model of a type, saved as its authors would: with a decoder where it has one."""
     size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2} | SIZES.get(kind, {}) | further
-    if "n_embd" in size or "d_model" in size or kind == "mamba":
-        size = {name: value for name, value in size.items() if name != "num_attention_heads"}
-    if "n_embd" in size or "d_model" in size:
+    if {"n_embd", "d_model", "emb_dim"} & size.keys():
         size = {name: value for name, value in size.items() if name not in ("hidden_size", "num_hidden_layers")}
+    if "hidden_size" not in size or kind == "mamba":
+        size = {name: value for name, value in size.items() if name != "num_attention_heads"}
     config = transformers.CONFIG_MAPPING[kind](vocab_size=32, pad_token_id=0, **size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

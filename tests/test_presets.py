@@ -30,6 +30,7 @@ def test_the_names_in_texts_of_help_are_those_of_the_presets() -> None:
         *("esm2_8m", "esm2_35m", "esm2_150m", "esm2_650m", "esm2_3b", "antiberty", "antiberta2", "protbert"),
         *("sapiens_vh", "sapiens_vl"),
         *("esm1b", "igbert", "prott5", "ankh_base", "ankh_large"),
+        *("antiberta2_cssp", "esmc_300m", "esmc_600m", "vhhbert", "nanobert", "ablang2", "ablang2_vl"),
         *("igt5", "prostt5", "ankh3_large", "ankh3_xl", "p_iggen"),
     ],
 )

@@ -14,6 +14,7 @@ from antibody_esm import (
     AverageRegressorSpec,
     AverageSpec,
     Benchmark,
+    ChainSpec,
     ColumnSpec,
     Dataset,
     DescriptorSpec,
@@ -130,6 +131,7 @@ MADE: dict[str, Callable[[], object]] = {
     "TuneSpec": lambda: TuneSpec(grid={"classifier.C": (0.1, 1.0)}),
     "ColumnSpec": lambda: ColumnSpec(name="a"),
     "ExtractorSpec": lambda: ExtractorSpec(model="m"),
+    "ChainSpec": lambda: ChainSpec(heavy="sapiens_vh", light="sapiens_vl"),
     "EnsembleSpec": lambda: EnsembleSpec(members=(FIRST, SECOND), combine="concat"),
     "TrainSpec": lambda: TrainSpec(extractor=FIRST),
 }

@@ -35,6 +35,7 @@ from antibody_esm.plm.masked import masked_log_probabilities
 from antibody_esm.plm.vocabulary import vocabulary_of
 from antibody_esm.sequences import ALPHABET, AMINO_ACIDS
 from chains import HEAVY, LIGHT, NANOBODY, mutants
+from effort import STRESS
 from peers import one_thread
 
 NAMES = ("sapiens_vh", "sapiens_vl")
@@ -139,15 +140,17 @@ def test_masked_marginals_equal_a_plain_computation(extractors: dict[str, Extrac
 def test_most_hidden_residues_of_a_clinical_antibody_are_recovered(
     extractors: dict[str, Extractor], published: Path, name: str
 ) -> None:
-    """Of all 137 it is 82.6 % of heavy and 86.1 % of light chains' residues."""
+    """Of all 137, as in `make stress`, it is 82.6 % of heavy and 86.1 % of light chains' residues."""
     data = load_dataset("jain", chain="heavy" if name == "sapiens_vh" else "light")
     right = total = 0
-    for sequence in data.sequences[:3]:
+    for sequence in data.sequences if STRESS else data.sequences[:3]:
         chain = sequence[: LONGEST[name]]
         best = masked_log_probabilities(extractors[name], chain, range(len(chain))).argmax(1)
         right += sum(AMINO_ACIDS[i] == residue for i, residue in zip(best, chain, strict=True))
         total += len(chain)
     assert right / total > 0.75
+    if STRESS:
+        assert right / total == pytest.approx({"sapiens_vh": 0.826, "sapiens_vl": 0.861}[name], abs=5e-4)
 
 
 def test_the_longest_sequence_runs_and_one_residue_more_is_refused(extractors: dict[str, Extractor], name: str) -> None:

@@ -13,6 +13,7 @@ import strategies
 from antibody_esm import (
     AverageRegressorSpec,
     AverageSpec,
+    ChainSpec,
     ColumnSpec,
     DecisionSpec,
     ElasticNetSpec,
@@ -145,6 +146,10 @@ def test_minus_zero_and_integers_are_the_numbers_they_equal() -> None:
         (ExtractorSpec, {"model": "m", "batch_size": 8}),
         (ExtractorSpec, {"model": "m", "pairs": "joined", "truncation": True}),
         (EnsembleSpec, {"members": (ExtractorSpec(model="m"),)}),
+        (ChainSpec, {"heavy": "sapiens_vh"}),
+        (ChainSpec, {"heavy": "sapiens_vh", "light": "sapiens"}),
+        (ChainSpec, {"heavy": "sapiens_vh", "light": DescriptorSpec()}),
+        (ChainSpec, {"heavy": "sapiens_vh", "light": ExtractorSpec(model="m", pairs="joined")}),
         (EnsembleSpec, {"members": (ExtractorSpec(model="m"), ExtractorSpec(model="m"))}),
         (EnsembleSpec, {"members": (ColumnSpec(name="a"), ColumnSpec(name="b"))}),
         (EnsembleSpec, {"members": (ColumnSpec(name="a"), ExtractorSpec(model="m"))}),
@@ -213,6 +218,10 @@ GOLDEN_FINGERPRINTS = [
     (
         EnsembleSpec(members=(ExtractorSpec(model="a"), ExtractorSpec(model="b"))),
         "5196dd61d1488e432e5a4aa0c1831bbc78ec1576372d91e48406f5164575edd2",
+    ),
+    (
+        ChainSpec(heavy="sapiens_vh", light="sapiens_vl"),
+        "d153fd246fb85b93c9b2358d836572308ec2fb0ecbabdbc00dd301a9c9f6f4aa",
     ),
     (
         ResolvedExtractorSpec(digest="0" * 64, layer=33),

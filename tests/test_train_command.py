@@ -92,6 +92,12 @@ def test_multirun_runs_every_combination_and_sums_up(here: Path, common: list[st
     (summary,) = (here / "multirun").rglob("summary.csv")
     rows = list(csv.DictReader(summary.read_text().splitlines()))
     assert len(rows) == 4
+    _, together = done.stdout.split("All runs side by side")
+    assert "2 pipelines" in together
+    assert "comparisons" in together
+    page = (summary.parent / "report.html").read_text(encoding="utf-8")
+    assert "logreg" in page
+    assert "knn" in page
     assert [row["overrides"].split()[-2:] for row in rows] == [
         ["classifier=logreg", "split.random_state=0"],
         ["classifier=logreg", "split.random_state=1"],
@@ -106,7 +112,7 @@ def test_multirun_runs_every_combination_and_sums_up(here: Path, common: list[st
 
 def test_a_sweep_keeps_to_the_folder_it_is_given(here: Path, common: list[str]) -> None:
     assert train("-m", *common, "classifier=logreg,knn", "output=mine").exit_code == 0
-    assert {path.name for path in (here / "mine").iterdir()} == {"0", "1", "summary.csv"}
+    assert {path.name for path in (here / "mine").iterdir()} == {"0", "1", "report.html", "summary.csv"}
     assert not (here / "multirun").exists()
 
 

@@ -12,6 +12,8 @@ from antibody_esm import choices
 from antibody_esm.cli import errors
 from antibody_esm.cli.arguments import check_folder
 from antibody_esm.cli.errors import complain, reported, show
+from antibody_esm.cli.options import Scheduler
+from antibody_esm.cluster import connected
 from antibody_esm.specs.training import Run
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ _OF_TRAINING = ("labels", "fold")
 @app.command(help=_HELP)
 def benchmark(
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value, see above.", show_default=False)] = None,
+    scheduler: Scheduler = None,
     cfg: Annotated[Literal["grid"] | None, typer.Option(help="Print the whole grid, and run nothing.")] = None,
 ) -> None:
     """Run the command; `_HELP` is its help text, because it names the presets."""
@@ -89,7 +92,8 @@ def benchmark(
             return
         kept.become(f"finished results are in {runs[0].output or _OUTPUT}; the same command continues from there")
         by_default = not any(text.startswith("split.") for text in overrides or [])
-        raise typer.Exit(_run(runs, fragments, tests, of_tests, by_default))
+        with connected(scheduler):
+            raise typer.Exit(_run(runs, fragments, tests, of_tests, by_default))
 
 
 def _run(

@@ -17,10 +17,12 @@ from antibody_esm.cli.options import (
     IdColumn,
     LayoutName,
     LightColumn,
+    Scheduler,
     SheetName,
     columns_of,
     table_path,
 )
+from antibody_esm.cluster import connected
 from antibody_esm.errors import DatasetError, SequenceError, fault, place
 from antibody_esm.files import csv_text, replacing, write
 
@@ -34,6 +36,7 @@ app = typer.Typer(
 
 _OF_A_DOMAIN = ["chain", "species", "v_gene", "v_identity", "j_gene", "j_identity", "start", "end", "score", "engine"]
 _AT_ONCE = 512
+_OF_A_CLUSTER = 2**15
 
 
 @app.command("number")
@@ -51,13 +54,14 @@ def number_command(
     engines: Annotated[
         Engines, typer.Option(help="Programs: immunum with anarcism in doubt, both on every chain, or anarcism alone.")
     ] = "auto",
+    scheduler: Scheduler = None,
 ) -> None:
     """Write the regions, positions, germline genes and chain type of every sequence, by IMGT or another scheme.
 
     A sequence that cannot be numbered has a row with the reason, and the other sequences are numbered. Rows are
     counted from 0; messages name the line of the file instead.
     """
-    with reported():
+    with reported("numbered sequences are cached; the same command continues from there"), connected(scheduler):
         check_outputs([out], [file])
         from tqdm import tqdm
 
@@ -83,7 +87,7 @@ def number_command(
             more = ["scheme", *regions, "sequence", "positions", "problems", "remarks"]
             table = csv.DictWriter(lines, ["id", "row", "domain", *_OF_A_DOMAIN, *more])
             table.writeheader()
-            for part in _parts(enumerate(rows)):
+            for part in _parts(enumerate(rows), _AT_ONCE if scheduler is None else _OF_A_CLUSTER):
                 for row, (name, _), domains, reason in _numbered(part, tuple(species or SPECIES), engines, stops=stops):
                     if reason:
                         problem = advised(reason, sample, column)
@@ -156,9 +160,9 @@ def _read(source: str, columns: dict[str, Any]) -> "Dataset":
     return read_dataset(table_path(Path(source), columns["sheet"]), **named, labelled=False, drop=True)
 
 
-def _parts(rows: Any) -> Iterator[list[tuple[int, tuple[str, Any]]]]:
+def _parts(rows: Any, at_once: int) -> Iterator[list[tuple[int, tuple[str, Any]]]]:
     rows = iter(rows)
-    while part := list(islice(rows, _AT_ONCE)):
+    while part := list(islice(rows, at_once)):
         yield part
 
 

@@ -10,11 +10,12 @@ import typer
 from antibody_esm.choices import DEFAULT_EXTRACTOR, Pooling, Region
 from antibody_esm.cli.arguments import check_outputs, check_space
 from antibody_esm.cli.errors import reported
-from antibody_esm.cli.options import IdColumn, LayoutName, SheetName, table_path
+from antibody_esm.cli.options import IdColumn, LayoutName, Scheduler, SheetName, table_path
+from antibody_esm.cluster import connected
 from antibody_esm.errors import DatasetError
 
 if TYPE_CHECKING:
-    from antibody_esm.specs import ExtractorSpec
+    from antibody_esm.specs import ChainSpec, ExtractorSpec
 
 _BYTES_AT_ONCE = 2**27
 """Bytes of vectors in memory, if each sequence has several."""
@@ -35,17 +36,21 @@ def embed_command(
     sheet: SheetName = None,
     store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Write the vectors of the sequences in a file; several layers, poolings and regions need one pass of the model.
 
     Finished vectors are kept in the store. If a run was stopped, the same command continues it.
     """
-    with reported(f"finished vectors are in {store}; the same command continues from there"):
+    kept = f"finished vectors are in {store}; the same command continues from there"
+    with reported(kept), connected(scheduler):
         from antibody_esm.cli.vectors import check, writing_vectors
         from antibody_esm.data.tables import SequenceColumn
-        from antibody_esm.embedding import as_store, blocks, counted, embed_views, stream_blocks, survey_file
+        from antibody_esm.embedding import as_store, embed_views
+        from antibody_esm.embedding_streams import blocks, counted, stream_blocks, survey_file
+        from antibody_esm.features.chains import ChainExtractor
         from antibody_esm.plm.extractor import Extractor
-        from antibody_esm.specs import RuntimeSpec
+        from antibody_esm.specs import ChainSpec, RuntimeSpec
 
         check(out)
         check_outputs([out], [file], store=store)
@@ -53,8 +58,13 @@ def embed_command(
         specs = _spec(model, prefix=prefix, suffix=suffix).views(
             [int(layer) for layer in layers.split(",")], _chosen(pooling, Pooling), _chosen(region, Region)
         )
+        names = [_name(spec) for spec in specs]
         runtime, widths, count = RuntimeSpec(workers=workers), {}, 0
-        extractor, opened = Extractor(specs[0], runtime), as_store(store)
+        first_spec, opened = specs[0], as_store(store)
+        if isinstance(first_spec, ChainSpec):
+            extractor: Extractor | ChainExtractor = ChainExtractor(first_spec, runtime)
+        else:
+            extractor = Extractor(first_spec, runtime)
         rows, forecast = survey_file(table, extractor, opened, source)
         if not rows:
             raise DatasetError("there are no sequences", file)
@@ -79,22 +89,25 @@ def embed_command(
         first = next(computed)  # before the file is created, since the model may raise an error
         with writing_vectors(out) as add:
             for ids, sequences, vectors in chain([first], computed):
-                named = {_name(spec): rows for spec, rows in zip(specs, vectors, strict=True)}
+                named = dict(zip(names, vectors, strict=True))
                 add(ids, sequences, named)
                 count, widths = count + len(ids), {name: rows.shape[1] for name, rows in named.items()}
         shapes = ", ".join(f"{name} {count:,} x {width:,}" for name, width in widths.items())
         print(f"{shapes}, written to {out}")  # noqa: T201
 
 
-def _spec(model: str, **controls: str | None) -> "ExtractorSpec":
+def _spec(model: str, **controls: str | None) -> "ExtractorSpec | ChainSpec":
     from antibody_esm import presets
-    from antibody_esm.specs import ExtractorSpec
+    from antibody_esm.specs import ChainSpec, ExtractorSpec
+
+    chains = presets.EXTRACTORS.get(model)
+    controlled = {name: text for name, text in controls.items() if text is not None}
+    if isinstance(chains, ChainSpec):
+        return chains.with_fields(controlled)
 
     named = model in presets.EXTRACTORS or Path(model).is_dir() or "/" not in model
     spec = presets.one_model(model) if named else ExtractorSpec(model=model)
-    return ExtractorSpec.model_validate(
-        {**dict(spec), **{name: text for name, text in controls.items() if text is not None}}
-    )
+    return ExtractorSpec.model_validate({**dict(spec), **controlled})
 
 
 def _chosen(text: str, kind: Any) -> list[Any]:
@@ -105,7 +118,10 @@ def _chosen(text: str, kind: Any) -> list[Any]:
     return chosen
 
 
-def _name(spec: "ExtractorSpec") -> str:
+def _name(view: "ExtractorSpec | ChainSpec") -> str:
     """Return the name of a view's column or array."""
+    from antibody_esm.specs import ChainSpec
+
+    spec = view.heavy if isinstance(view, ChainSpec) else view
     layer = "last" if spec.layer in (None, -1) else f"layer{spec.layer}"
     return "_".join([layer, spec.pooling, *([] if spec.region == "all" else [spec.region])])

@@ -15,7 +15,7 @@ from types import FrameType
 
 import typer
 
-from antibody_esm.errors import RECOVERABLE, AntibodyESMError, DatasetError, in_one_line
+from antibody_esm.errors import RECOVERABLE, AntibodyESMError, ClusterError, DatasetError, in_one_line
 
 logger = logging.getLogger("antibody_esm")
 
@@ -97,7 +97,8 @@ def reported(kept: str = "") -> Iterator[Kept]:
         if isinstance(error, BrokenPipeError) and _is_unread():
             _discard_output()
             raise typer.Exit(_BROKEN_PIPE) from error
-        if not _complained(f"error: {_line(error)}") and isinstance(error, BrokenPipeError):
+        kept = f"; {state.text}" if isinstance(error, ClusterError) and error.begun and state.text else ""
+        if not _complained(f"error: {_line(error)}{kept}") and isinstance(error, BrokenPipeError):
             raise typer.Exit(_BROKEN_PIPE) from error  # standard error is closed too
         raise typer.Exit(1) from error
 

@@ -1,4 +1,4 @@
-"""Options of several commands that name the columns of a table."""
+"""Options of several commands: columns of a table, and a scheduler."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +21,12 @@ LabelsKind = Annotated[
     str | None, typer.Option("--labels", help="Kind of labels of a public data set; for FASTA, a table of labels.")
 ]
 DropUnread = Annotated[bool, typer.Option("--drop", help="Leave out antibodies that the model does not read.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler", help="Dask scheduler whose workers compute, such as tcp://HOST:8786; see docs/large.md."
+    ),
+]
 _ROLES = ("id", "heavy", "light", "label", "groups", "layout", "sheet")
 
 

@@ -19,11 +19,13 @@ from antibody_esm.cli.options import (
     IdColumn,
     LayoutName,
     LightColumn,
+    Scheduler,
     SheetName,
     table_columns,
     table_path,
 )
 from antibody_esm.cli.table_files import SUFFIXES, rejected_file, writing
+from antibody_esm.cluster import connected
 from antibody_esm.errors import DatasetError
 from antibody_esm.files import write
 
@@ -55,13 +57,15 @@ def predict_command(
     ] = False,
     store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Write the class, probability, uncertainty and distance to the training antibodies for each antibody in a file.
 
     With a panel, each antibody has a block of columns for each label, and a page beside OUT shows a heat map. Rows that
     cannot be scored are written, with the reason, to a second file beside OUT.
     """
-    with reported(f"finished vectors are in {store}; the same command continues from there"):
+    kept = f"finished vectors are in {store}; the same command continues from there"
+    with reported(kept), connected(scheduler):
         import pandas as pd
 
         from antibody_esm.model_files import saved_reading

@@ -7,7 +7,8 @@ import typer
 
 from antibody_esm.cli.arguments import COLUMN, arguments, check_outputs, check_suffix, fixed_columns, fixed_reading
 from antibody_esm.cli.errors import reported, show
-from antibody_esm.cli.options import HeavyColumn, IdColumn, LayoutName, LightColumn, SheetName, table_columns
+from antibody_esm.cli.options import HeavyColumn, IdColumn, LayoutName, LightColumn, Scheduler, SheetName, table_columns
+from antibody_esm.cluster import connected
 
 
 def scan_command(
@@ -31,6 +32,7 @@ def scan_command(
     column: Annotated[list[str] | None, typer.Option(help=COLUMN)] = None,
     store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Print the single mutants that lower a model's prediction most, and their plausibility.
 
@@ -38,7 +40,8 @@ def scan_command(
 
     Positions are those of IMGT: 27, 111A, 105-117, CDR3, FR1, CDRs, frameworks; the prefix H: or L: selects one chain.
     """
-    with reported(f"finished vectors are in {store}; the same command continues from there"):
+    kept = f"finished vectors are in {store}; the same command continues from there"
+    with reported(kept), connected(scheduler):
         import pandas as pd
 
         from antibody_esm.explain import mutational_scan

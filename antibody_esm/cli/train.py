@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
@@ -127,14 +127,28 @@ def train(
 def _run_all(runs: "list[Run]", jobs: list[list[str]], root: Path, kept: Kept) -> bool:
     """Run all combinations; return True if every run succeeded."""
     results: list[dict[str, Any]] = []
+    reports: list[Report] = []
     for number, (run, job) in enumerate(zip(runs, jobs, strict=True)):
         show(f"\n[{number + 1}/{len(runs)}] {' '.join(job)}", needed=False)
-        metrics = _run_one(run, job, root / str(number), kept)
-        means = _means(metrics or {})
-        results.append({"run": number, "overrides": " ".join(job), "failed": metrics is None, **means})
+        done = _run_one(run, job, root / str(number), kept)
+        reports += () if done is None else done.reports
+        means = _means({} if done is None else done.metrics)
+        results.append({"run": number, "overrides": " ".join(job), "failed": done is None, **means})
         _write_summary(root / "summary.csv", results)
+    if len(reports) > 1:
+        _compare(reports, root / "report.html")
     show(f"\nAll runs: {root / 'summary.csv'}", needed=False)
     return not any(result["failed"] for result in results)
+
+
+def _compare(reports: "list[Report]", path: Path) -> None:
+    """Print the comparison of the pipelines of all runs, and write it as a page."""
+    from antibody_esm.reports.grid import GridReport
+
+    with optional(path):
+        grid = GridReport(reports)
+        show(f"\nAll runs side by side\n\n{grid}", needed=False)
+        grid.to_html(path)
 
 
 def _means(metrics: dict[str, Any]) -> dict[str, Any]:
@@ -164,8 +178,18 @@ def _write_summary(path: Path, results: list[dict[str, Any]]) -> None:
     write(path, file.getvalue().encode())
 
 
-def _run_one(run: "Run", overrides: list[str], folder: Path, kept: Kept) -> dict[str, Any] | None:
-    """Run, replace the folder, and return the metrics; None if the run failed, which is printed."""
+class _Done(NamedTuple):
+    """Result of a run."""
+
+    metrics: dict[str, Any]
+    text: str
+    """Text for the user."""
+    reports: "tuple[Report, ...]"
+    """Report of each label."""
+
+
+def _run_one(run: "Run", overrides: list[str], folder: Path, kept: Kept) -> _Done | None:
+    """Run, replace the folder, and return the result; None if the run failed, which is printed."""
     results = _results(run, folder)
     earlier = any((folder / name).exists() for name in set(results) - set(_OF_A_FAILURE))
     unchanged = f", and the earlier results in {folder} are unchanged" if earlier else ""
@@ -177,7 +201,7 @@ def _run_one(run: "Run", overrides: list[str], folder: Path, kept: Kept) -> dict
             write(new / "config.yaml", _yaml(run.to_dict()).encode())
             write(new / "overrides.yaml", _yaml(overrides).encode())
             try:
-                metrics, text = _written(run, overrides, new, folder)
+                done = _written(run, overrides, new, folder)
             except (AntibodyESMError, OSError) as error:
                 failure = error
                 if earlier:
@@ -191,8 +215,8 @@ def _run_one(run: "Run", overrides: list[str], folder: Path, kept: Kept) -> dict
         complain(f"error: {failure}{aside}")
         return None
     kept.become(f"the results are in {folder}")
-    show(f"{text} Results: {folder}", needed=False)
-    return metrics
+    show(f"{done.text} Results: {folder}", needed=False)
+    return done
 
 
 def _stored(run: "Run") -> str:
@@ -209,8 +233,8 @@ def _stored(run: "Run") -> str:
     return ", ".join(notes) or "no vectors were stored"
 
 
-def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> tuple[dict[str, Any], str]:
-    """Cross-validate, fit, and write results to a new folder; return metrics, and a text for the user."""
+def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> _Done:
+    """Cross-validate, fit, and write results to a new folder."""
     from antibody_esm.data.public import load_dataset
     from antibody_esm.panel import Panel
     from antibody_esm.reports.grid import GridReport
@@ -253,7 +277,8 @@ def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> tuple
         logger.info("%s", text)
         logger.info("saved to %s", folder)
     what = "The models are saved:" if data.targets else "The model is saved"
-    return metrics, f"{text}\n\n{what} {saved}.\nEmbeddings: {needed} needed, {computed} computed."
+    text = f"{text}\n\n{what} {saved}.\nEmbeddings: {needed} needed, {computed} computed."
+    return _Done(metrics, text, reports.reports if isinstance(reports, GridReport) else (reports,))
 
 
 def _with_curves(reports: "Report | GridReport", trainer: "Trainer", check: bool) -> "Report | GridReport":

@@ -28,7 +28,7 @@ from antibody_esm.evaluation.splits import Division, Fold
 from antibody_esm.evaluation.tuned import Selection
 from antibody_esm.result_cache import ResultFolder
 from antibody_esm.specs import SplitSpec, TuneSpec
-from antibody_esm.threads import in_threads, runs_elsewhere
+from antibody_esm.threads import concurrency, in_threads, runs_elsewhere
 
 Indices = NDArray[np.int64]
 InnerScores = dict[int, float]
@@ -117,13 +117,11 @@ class Procedure:
             If a budget needs Optuna, which is not installed.
         """
         every = [_Part.of(self, rows, division) for rows in parts]
-        from joblib import effective_n_jobs
-
         n, minutes = len(self.candidates), self.spec.minutes
         trials = min(self.spec.trials or n, n)
         with self._working(len(every) * trials) as done:
             if trials < n or minutes is not None:
-                at_once = min(effective_n_jobs(self._workers or -1), len(every))
+                at_once = min(concurrency(self._workers or -1), len(every))
                 seconds = None if minutes is None else 60 * minutes * at_once / len(every)
                 jobs = [(part, number, done, seconds) for number, part in enumerate(every)]
                 scores_of_parts = in_threads(self._within_budget, jobs, self._workers)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.embedding import embed
+from antibody_esm.embedding import vectors_of
 from antibody_esm.explain import picture
 from antibody_esm.explain.logits import Unit, linear, not_linear, scores, unit
 from antibody_esm.explain.residue_shares import not_a_sum, residue_shares
@@ -145,7 +145,7 @@ def residue_contributions(
     text = predictor.reads(sequence, check=check)
     score = float(scores(predictor, [text])[0])
     shares = residue_shares(text, predictor.extractor)
-    vector = embed([text], predictor.extractor, predictor.store)[0].astype(np.float64)
+    vector = vectors_of([text], predictor.extractor, predictor.store)[0].astype(np.float64)
     rounding = float((vector - shares.sum(axis=0)) @ function.weights)
     takes_part = shares.any(axis=1)
     contributions = shares @ function.weights + rounding / takes_part.sum() * takes_part

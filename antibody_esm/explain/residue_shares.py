@@ -3,10 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.features.sources import AnyExtractor, Described, Ensemble, Single
+from antibody_esm.features.sources import AnyExtractor, Described, Ensemble, Single, readers
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.regions import places
 from antibody_esm.sequences import ModelText
+from antibody_esm.specs.ensembles import language_models
 
 
 def members(extractor: AnyExtractor) -> tuple[Single, ...]:
@@ -14,20 +15,16 @@ def members(extractor: AnyExtractor) -> tuple[Single, ...]:
     return extractor.members if isinstance(extractor, Ensemble) else (extractor,)
 
 
-def language_models(extractor: AnyExtractor) -> list[Extractor]:
-    """Return the language models among the extractors that vectors come from."""
-    return [member for member in members(extractor) if isinstance(member, Extractor)]
-
-
 def not_a_sum(extractor: AnyExtractor) -> str | None:
     """Return the reason why a vector is no sum over residues; None if it is."""
     for member in members(extractor):
         if isinstance(member, Described):
             return "descriptors describe the whole sequence"
-        if member.spec.pooling != "mean":
-            return f"the vector is the {member.spec.pooling} over residues and not their mean"
-        if member.spec.special_tokens == "include":
-            return "tokens that are no residues take part in the mean"
+        for model in language_models(member.spec):
+            if model.pooling != "mean":
+                return f"the vector is the {model.pooling} over residues and not their mean"
+            if model.special_tokens == "include":
+                return "tokens that are no residues take part in the mean"
     return None
 
 
@@ -39,16 +36,23 @@ def residue_shares(text: str, extractor: AnyExtractor) -> NDArray[np.float64]:
             every.append(residue_shares(text, member))
             member.unload()
         return np.hstack(every) if extractor.spec.combine == "concat" else np.mean(every, axis=0)
-    assert isinstance(extractor, Extractor)  # noqa: S101  descriptors are no sum over residues
-    pair = ModelText.of(text)
-    if pair.is_pair and extractor.spec.pairs == "apart":
-        heavy, light = (residue_shares(chain, extractor) for chain in pair.chains)
+    assert not isinstance(extractor, Described)  # noqa: S101  descriptors are no sum over residues
+    parts = [(reader, chain) for reader, chains in readers(extractor, [text]) for chain in chains]
+    if len(parts) == 2:
+        heavy, light = (_of_one_text(chain, reader) for reader, chain in parts)
         return np.block(
             [
                 [heavy, np.zeros((len(heavy), light.shape[1]))],
                 [np.zeros((len(light), heavy.shape[1])), light],
             ]
         )
+    ((reader, chain),) = parts
+    return _of_one_text(chain, reader)
+
+
+def _of_one_text(text: str, extractor: Extractor) -> NDArray[np.float64]:
+    """Return the shares of the residues of a text that one language model reads as a whole."""
+    pair = ModelText.of(text)
     (states,) = extractor.residues([text])
     read = text[: extractor.max_length]
     residues = np.array([place for place in pair.places if place < len(read)], np.int64)

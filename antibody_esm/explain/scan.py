@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from antibody_esm.explain.germline import germline_residues
 from antibody_esm.explain.logits import Unit, scores, unit
 from antibody_esm.explain.picture import UNIT, axes, mark_regions, stretches
-from antibody_esm.explain.residue_shares import language_models
+from antibody_esm.explain.residue_shares import members
 from antibody_esm.explain.sites import Site, named, sites_read
-from antibody_esm.plm.extractor import Extractor
+from antibody_esm.features.sources import Described, Single, readers
 from antibody_esm.plm.masked import NoHead, masked_log_probabilities
 from antibody_esm.predictor import Predictor
 from antibody_esm.reports.figures import COLOURS
@@ -200,9 +200,10 @@ def mutational_scan(
 
     text = predictor.reads(sequence, check=check)
     read = ModelText.of(text)
-    members = language_models(predictor.extractor)
-    for member in members:
-        refuse_longer([text] if member.spec.pairs == "joined" else list(read.chains), member.max_length)
+    sources = members(predictor.extractor)
+    for source in sources:
+        for reader, texts in readers(source, [text]):
+            refuse_longer(texts, reader.max_length)
     every = sites_read(normalise([sequence], pairs=True)[0], text, predictor.reading)
     kept = {site.place for site in named(every, protect)}
     selected = every if positions is None else named(every, positions)
@@ -231,7 +232,7 @@ def mutational_scan(
     absent = {}
     plausible: NDArray[np.float64] | str = "not computed, as plausibility=False"
     if plausibility:
-        plausible = _plausibility(members, text, chosen)
+        plausible = _plausibility(sources, text, chosen)
     if isinstance(plausible, str):
         absent["plausibility"] = plausible
     else:
@@ -266,12 +267,13 @@ def on_the_front(risk: NDArray[np.float64], plausibility: NDArray[np.float64]) -
     return front[:-1]
 
 
-def _plausibility(members: list[Extractor], text: str, chosen: list[Site]) -> NDArray[np.float64] | str:
+def _plausibility(sources: Sequence[Single], text: str, chosen: list[Site]) -> NDArray[np.float64] | str:
     """Return the plausibility of every mutant, the mean over language models; or the reason why it is absent."""
-    if not members:
+    models = [source for source in sources if not isinstance(source, Described)]
+    if not models:
         return "the model has no language model"
     try:
-        logs = np.mean([_expected(member, text, chosen) for member in members], axis=0)
+        logs = np.mean([_expected(model, text, chosen) for model in models], axis=0)
     except NoHead as reason:
         return str(reason)
     wild = np.array([AMINO_ACIDS.index(site.residue) for site in chosen])
@@ -280,16 +282,19 @@ def _plausibility(members: list[Extractor], text: str, chosen: list[Site]) -> ND
     return np.asarray(ratios[others])
 
 
-def _expected(member: Extractor, text: str, chosen: list[Site]) -> NDArray[np.float64]:
-    """Return the log-probability of each amino acid at each site, ``(n, 20)``."""
-    pair = ModelText.of(text)
-    if member.spec.pairs == "joined" or not pair.is_pair:
-        return masked_log_probabilities(member, text, [site.place for site in chosen])
-    parts = [
-        (chain, [site.index for site in chosen if start <= site.place < start + len(chain)])
-        for start, chain in zip(pair.starts, pair.chains, strict=True)
+def _expected(model: Single, text: str, chosen: list[Site]) -> NDArray[np.float64]:
+    """Return the log-probability of each amino acid at each site, ``(n, 20)``, by the reader of its chain."""
+    parts = [(reader, chain) for reader, chains in readers(model, [text]) for chain in chains]
+    if len(parts) == 1:
+        ((reader, _),) = parts
+        return masked_log_probabilities(reader, text, [site.place for site in chosen])
+    every = [
+        (reader, chain, [site.index for site in chosen if start <= site.place < start + len(chain)])
+        for start, (reader, chain) in zip(ModelText.of(text).starts, parts, strict=True)
     ]
-    return np.concatenate([masked_log_probabilities(member, chain, places) for chain, places in parts if places])
+    return np.concatenate(
+        [masked_log_probabilities(reader, chain, places) for reader, chain, places in every if places]
+    )
 
 
 def _germline(text: str, chosen: list[Site], species: Sequence[str]) -> dict[int, str] | None:

@@ -18,6 +18,7 @@ from antibody_esm.explain.sites import sites_read
 from antibody_esm.features.sources import Described
 from antibody_esm.predictor import Predictor
 from antibody_esm.sequences import ModelText, normalise
+from antibody_esm.specs.ensembles import language_models
 
 
 def shapley(
@@ -59,8 +60,9 @@ def shapley(
     """
     explainers = _shap().explainers
     for member in members(predictor.extractor):
-        if isinstance(member, Described) or member.spec.region != "all":
-            features = "descriptors" if isinstance(member, Described) else f"the region {member.spec.region}"
+        regions = [model.region for model in language_models(member.spec) if model.region != "all"]
+        if isinstance(member, Described) or regions:
+            features = "descriptors" if isinstance(member, Described) else f"the region {regions[0]}"
             raise ValueError(f"the model reads {features}, which are not defined if all residues are hidden")
     if rounds < 1:
         raise ValueError(f"there is at least one round, not {rounds}")

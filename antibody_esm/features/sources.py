@@ -1,6 +1,6 @@
-"""Sources of vectors: a language model, descriptors, or an ensemble."""
+"""Sources of vectors: a language model, one for each chain, descriptors, or an ensemble."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -10,9 +10,11 @@ from antibody_esm import presets
 from antibody_esm.batch import Rows
 from antibody_esm.descriptors import describe
 from antibody_esm.errors import CheckpointError
+from antibody_esm.features.chains import ChainExtractor
 from antibody_esm.plm.extractor import Extractor
+from antibody_esm.plm.pairs import chains
 from antibody_esm.sequences import normalise
-from antibody_esm.specs import AnyExtractorSpec, DescriptorSpec, EnsembleSpec, ExtractorSpec, RuntimeSpec
+from antibody_esm.specs import AnyExtractorSpec, ChainSpec, DescriptorSpec, EnsembleSpec, ExtractorSpec, RuntimeSpec
 
 
 class Source(Protocol):
@@ -104,7 +106,7 @@ class Described:
         return np.asarray(values if isinstance(values, np.ndarray) else values.toarray(), np.float32)
 
 
-Single = Extractor | Described
+Single = Extractor | ChainExtractor | Described
 
 
 class Ensemble:
@@ -120,7 +122,7 @@ class Ensemble:
     Attributes
     ----------
     members
-        One `Extractor` per language model, and one `Described` for descriptors.
+        One `Extractor` per language model, one `ChainExtractor` per `ChainSpec`, and one `Described` for descriptors.
     """
 
     def __init__(self, spec: str | EnsembleSpec, runtime: RuntimeSpec | None = None) -> None:
@@ -154,7 +156,7 @@ class Ensemble:
         """Members by their number, grouped by passes: views of one model are computed by one pass."""
         passes: dict[object, dict[int, Single]] = {}
         for number, member in enumerate(self.members):
-            key = member.spec.of_one_pass if isinstance(member, Extractor) else number
+            key = number if isinstance(member, Described) else member.spec.of_one_pass
             passes.setdefault(key, {})[number] = member
         return list(passes.values())
 
@@ -190,8 +192,8 @@ class Ensemble:
         CheckpointError
             If the lengths differ.
         """
-        if self.spec.combine == "mean" and len({member.dim for member in self.members}) > 1:
-            lengths = ", ".join(f"{member.spec!r} {member.dim}" for member in self.members)
+        if self.spec.combine == "mean" and len({_widths(member) for member in self.members}) > 1:
+            lengths = ", ".join(f"{member.spec!r} {' and '.join(map(str, _widths(member)))}" for member in self.members)
             raise CheckpointError(f"combine='mean' requires vectors of one length; the lengths are: {lengths}")
 
     def combined(self, every: Sequence[Rows]) -> Rows:
@@ -208,5 +210,30 @@ def load(spec: str | Path | AnyExtractorSpec, runtime: RuntimeSpec | None = None
     return Ensemble(chosen, runtime) if isinstance(chosen, EnsembleSpec) else _single(chosen, runtime)
 
 
-def _single(spec: ExtractorSpec | DescriptorSpec, runtime: RuntimeSpec | None) -> Single:
-    return Described(spec, runtime) if isinstance(spec, DescriptorSpec) else Extractor(spec, runtime)
+def _single(spec: ExtractorSpec | ChainSpec | DescriptorSpec, runtime: RuntimeSpec | None) -> Single:
+    if isinstance(spec, DescriptorSpec):
+        return Described(spec, runtime)
+    return ChainExtractor(spec, runtime) if isinstance(spec, ChainSpec) else Extractor(spec, runtime)
+
+
+def readers(source: AnyExtractor, normal: list[str]) -> Iterator[tuple[Extractor, list[str]]]:
+    """Yield the language models of a source, each with the texts that it reads of sequences in normal form."""
+    if isinstance(source, Ensemble):
+        for member in source.members:
+            yield from readers(member, normal)
+    elif isinstance(source, ChainExtractor):
+        yield from zip(source.readers, source.divided(normal).chains, strict=True)
+    elif isinstance(source, Extractor):
+        yield source, chains(source.spec, normal)
+
+
+def refuse_swapped(source: AnyExtractor, normal: list[str]) -> None:
+    """Raise a SequenceError for pairs in which a model of one chain would read the other one."""
+    for member in source.members if isinstance(source, Ensemble) else (source,):
+        if isinstance(member, ChainExtractor):
+            member.refuse_swapped(normal)
+
+
+def _widths(member: Single) -> tuple[int, ...]:
+    """Return the length of a vector, or those of a heavy and of a light chain if they differ."""
+    return member.widths if isinstance(member, ChainExtractor) else (member.dim,)

@@ -1,24 +1,28 @@
 """Variable domains of sequences, with a cache."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args, overload
 
 from antibody_esm.choices import Engines, OtherScheme, Scheme
+from antibody_esm.errors import ClusterError
 from antibody_esm.numbering.cache import Cache
 from antibody_esm.numbering.domain import Domain, best
 from antibody_esm.numbering.engines import method, numbered
 from antibody_esm.numbering.profiles import SPECIES, check_species, receptor_chain
 from antibody_esm.numbering.schemes import SchemeDomain, in_scheme
 from antibody_esm.sequences import normalise
+from antibody_esm.threads import in_any_order, runs_elsewhere, usable_threads
 
 LONGEST = 10_000
 """Most residues of a sequence that is numbered."""
 
 NO_DOMAIN = "no antibody variable domain is recognised"
 _BATCH = 1024
+_SENT = 256
+"""Sequences of a batch in another process; fewer are numbered in this one."""
 _COMPARED = ("alpaca", "cow", "human", "mouse", "pig", "rabbit", "rat")
 """Species that `closest_species` compares; profiles of rhesus have a fault."""
 _RECEPTORS = {"A": "alpha", "B": "beta", "G": "gamma", "D": "delta"}
@@ -66,7 +70,8 @@ def number(
     species
         Species of profiles and germline genes: any of alpaca, cow, human, mouse, pig, rabbit, rat.
     workers
-        Number of threads; None is one per usable core. It changes no result.
+        Number of threads; None is one per usable core, or the backend of `joblib.parallel_config`, such as a Dask
+        cluster, for more than a few sequences. It changes no result.
     engines
         Numbering programs. ``auto``: immunum, and anarcism for chains that immunum leaves in doubt. ``both``: the same
         domains, of which each names the loops in which the programs differ; twenty times as slow. ``anarcism``:
@@ -80,9 +85,9 @@ def number(
         If a sequence is not made of amino acids and X; it is raised before any computation.
     ValueError
         If there is no such species, no such choice of programs or no such scheme.
+    ClusterError
+        If a cluster is lost, or its workers have other numbering programs.
     """
-    import joblib
-
     check_species(species)
     for name, value, choices in (("engines", engines, get_args(Engines)), ("scheme", scheme, get_args(Scheme))):
         if value not in choices:
@@ -93,8 +98,7 @@ def number(
         domains_of = cache.get(unique)
         domains_of |= {sequence: () for sequence in unique if len(sequence) > LONGEST}
         absent = [sequence for sequence in unique if sequence not in domains_of]
-        for start in range(0, len(absent), _BATCH):
-            batch = numbered(absent[start : start + _BATCH], species, workers or joblib.cpu_count(), engines)
+        for batch in _batches(absent, species, workers, engines):
             cache.put(batch)
             domains_of |= batch
     if scheme == "imgt":
@@ -157,6 +161,35 @@ def _reason(sequence: str, species: Sequence[str]) -> str:
         return NO_DOMAIN
     ours = " or ".join(sorted(set(species)))
     return f"no {ours} antibody variable domain is recognised; it looks like {other}: give species=({other!r},)"
+
+
+def _batches(
+    sequences: list[str], species: Sequence[str], workers: int | None, engines: Engines
+) -> Iterator[dict[str, tuple[Domain, ...]]]:
+    """Yield the domains of distinct sequences in batches, in any order."""
+    if workers is None and len(sequences) > _SENT and runs_elsewhere():
+        remote = _Remote(tuple(species), engines, method(species, engines))
+        yield from in_any_order(remote, (sequences[i : i + _SENT] for i in range(0, len(sequences), _SENT)))
+        return
+    threads = workers or usable_threads()
+    for start in range(0, len(sequences), _BATCH):
+        yield numbered(sequences[start : start + _BATCH], species, threads, engines)
+
+
+@dataclass(frozen=True)
+class _Remote:
+    """Numbering in another process, by the same programs."""
+
+    species: tuple[str, ...]
+    engines: Engines
+    method: str
+
+    def __call__(self, sequences: list[str]) -> dict[str, tuple[Domain, ...]]:
+        """Return the domains of each sequence, by one thread."""
+        here = method(self.species, self.engines)
+        if here != self.method:
+            raise ClusterError(f"a worker numbers by {here}, but the run is by {self.method}")
+        return numbered(sequences, self.species, 1, self.engines)
 
 
 def _rules(species: Sequence[str], engines: Engines, *kind: str) -> str:

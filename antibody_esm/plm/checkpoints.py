@@ -24,6 +24,9 @@ from antibody_esm.errors import CRAFTED, CheckpointError
 from antibody_esm.files import digest, write
 from antibody_esm.licences import WEIGHTS, refusal, state
 from antibody_esm.limits import parse_json, read_regular
+from antibody_esm.plm.ablang2 import HPARAMS, PACKAGE, PairedFiles
+from antibody_esm.plm.ablang2 import WEIGHTS as ABLANG2
+from antibody_esm.plm.conversion import Conversion
 from antibody_esm.plm.hub import Form, download
 from antibody_esm.plm.sapiens import Converter
 
@@ -61,7 +64,9 @@ class _Packaged(NamedTuple):
     """Paths in the package, by the names under which the files are loaded."""
     install: str
     """Arguments of pip that install that version."""
-    converter: Converter | None = None
+    converter: Conversion | None = None
+    fetch: str = ""
+    """Advice if the package lacks the files; empty text to install it again."""
 
 
 def _sapiens(chain: str, tokens: int) -> _Packaged:
@@ -70,6 +75,18 @@ def _sapiens(chain: str, tokens: int) -> _Packaged:
     # Version 1.0.2 requires fairseq, which is not needed here; later versions have no weights.
     return _Packaged("sapiens", "1.0.2", files, "--no-deps sapiens==1.0.2", Converter(weights, tokens))
 
+
+def _ablang2(light: bool) -> _Packaged:
+    files = {name: f"{_ABLANG2_FOLDER}/{name}" for name in (HPARAMS, ABLANG2)}
+    return _Packaged("ablang2", PACKAGE, files, '"antibody_esm[ablang2]"', PairedFiles(light), _ABLANG2_ADVICE)
+
+
+_ABLANG2_FOLDER = "model-weights-ablang2-paired"
+"""Folder of the package into which its own code downloads the weights."""
+_ABLANG2_ADVICE = (
+    "unpack https://zenodo.org/records/10185169/files/ablang2-weights.tar.gz into that folder of the package, or into "
+    "any other, and give that: ExtractorSpec(model='path/to/folder')"
+)
 
 PACKAGED = {
     "antiberty": _Packaged(
@@ -84,6 +101,8 @@ PACKAGED = {
     ),
     "sapiens_vh": _sapiens("vh", 144),
     "sapiens_vl": _sapiens("vl", 128),
+    "ablang2": _ablang2(light=False),
+    "ablang2_vl": _ablang2(light=True),
 }
 
 
@@ -91,7 +110,7 @@ _OWN_PACKAGE = (
     "its weights are published for its own package; transformers cannot read them without remote code, which is "
     "never run"
 )
-_ELSEWHERE = {"ablang": _OWN_PACKAGE, "ablang2": _OWN_PACKAGE}
+_ELSEWHERE = {"ablang": _OWN_PACKAGE}
 STRUCTURES = (
     "it reads a residue together with a letter of its structure (SaProt's vocabulary of Foldseek's 3Di), and there are "
     "only sequences here"
@@ -110,7 +129,7 @@ _COUNTS = frozenset(
     }
 )
 _SIZES = _COUNTS | {
-    *("hidden_size", "d_model", "dim", "n_embd", "d_ff", "d_kv", "intermediate_size", "embedding_size"),
+    *("hidden_size", "d_model", "dim", "n_embd", "emb_dim", "d_ff", "d_kv", "intermediate_size", "embedding_size"),
     *("vocab_size", "max_position_embeddings", "n_positions", "relative_attention_num_buckets"),
 }
 """Names of whole numbers above zero in a configuration."""
@@ -124,14 +143,17 @@ class Checkpoint:
     revision: str | None
     files: dict[str, Path]
     """Every file that can change an embedding, by the name under which it is loaded."""
-    converter: Converter | None = None
+    converter: Conversion | None = None
     """Conversion of files that transformers does not read; None if it reads them."""
 
     @cached_property
     def config(self) -> dict[str, Any]:
         """The model's ``config.json``."""
         if self.converter is not None:
-            return self.converter.config
+            try:
+                return self.converter.config_of(self.files)
+            except (OSError, ValueError) as error:
+                raise self.error(f"its configuration cannot be read: {error}") from error
         try:
             config = parse_json(read_regular(self.files["config.json"], _JSON))
         except (OSError, ValueError) as error:
@@ -160,7 +182,7 @@ class Checkpoint:
 
     def without_weights(self) -> "Checkpoint":
         """Return the files of configuration and tokenizer."""
-        kept = {"config.json", *TOKENIZER_FILES} if self.converter is None else {self.converter.vocabulary}
+        kept = {"config.json", *TOKENIZER_FILES} if self.converter is None else {*self.converter.kept}
         return replace(self, files={name: path for name, path in self.files.items() if name in kept})
 
     @property
@@ -171,7 +193,7 @@ class Checkpoint:
     @property
     def dim(self) -> int:
         """Length of a hidden state."""
-        return self._size("hidden_size", "d_model", "dim", "n_embd")
+        return self._size("hidden_size", "d_model", "dim", "n_embd", "emb_dim")
 
     def _size(self, *names: str) -> int:
         for name in names:
@@ -252,6 +274,8 @@ def locate(model: str, revision: str | None = None, *, weights: bool = True) -> 
     if model in PACKAGED:
         packaged = _packaged(model, revision)
         return packaged if weights else packaged.without_weights()
+    if model.lower() in PACKAGED and not local:
+        raise CheckpointError(f"{model!r} is written {model.lower()!r}", model, revision)
     if model.lower() in _ELSEWHERE:
         raise CheckpointError(f"{model!r} cannot be loaded: {_ELSEWHERE[model.lower()]}", model, revision)
     if not local and model.rpartition("/")[2].lower().startswith("saprot"):
@@ -284,7 +308,7 @@ def _packaged(model: str, revision: str | None) -> Checkpoint:
     missing = [place.files[name] for name, path in files.items() if not path.is_file()]
     if missing:
         raise CheckpointError(
-            f"the package {place.package} {version} holds no {missing[0]}, which {model!r} needs; {how}",
+            f"the package {place.package} {version} holds no {missing[0]}, which {model!r} needs; {place.fetch or how}",
             model,
             revision,
         )
@@ -293,6 +317,9 @@ def _packaged(model: str, revision: str | None) -> Checkpoint:
 
 def _in_folder(folder: Path, model: str, revision: str | None, with_weights: bool) -> Checkpoint:
     checkpoint = Checkpoint(model, revision, {"config.json": folder / "config.json"})
+    if not (folder / "config.json").exists() and (folder / HPARAMS).is_file() and (folder / ABLANG2).is_file():
+        names = {HPARAMS, ABLANG2} if with_weights else {HPARAMS}
+        return Checkpoint(model, revision, {name: folder / name for name in sorted(names)}, PairedFiles())
     if not (folder / "config.json").is_file():
         raise checkpoint.error(f"there is no config.json in {folder}")
     names = {"config.json"}

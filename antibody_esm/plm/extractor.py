@@ -27,7 +27,7 @@ from antibody_esm.plm.schedule import Runner, Timed, each, is_watched, progress_
 from antibody_esm.plm.vocabulary import Vocabulary, longest, refuse_first_token, vocabulary_of
 from antibody_esm.sequences import UNKNOWN, normalise, refuse_longer
 from antibody_esm.specs import ExtractorSpec, Region, ResolvedExtractorSpec, RuntimeSpec
-from antibody_esm.threads import runs_elsewhere
+from antibody_esm.threads import concurrency, runs_elsewhere
 
 logger = logging.getLogger("antibody_esm")
 
@@ -277,7 +277,9 @@ class Extractor:
         """
         if any(view.pooling == "cls" for view in views):
             refuse_first_token(self.checkpoint, self.vocabulary)
-        return RemoteModel(type(self), self.pinned, self.runtime) if runs_elsewhere() else self._here(sequences, views)
+        if runs_elsewhere():
+            return RemoteModel.of(type(self), self.pinned, self.runtime)
+        return self._here(sequences, views)
 
     def each(
         self,
@@ -299,10 +301,8 @@ class Extractor:
         forecast
             Finished work is added to it.
         """
-        import joblib
-
         workers = None if runs_elsewhere() else self.workers
-        concurrent = joblib.effective_n_jobs(None) if workers is None else workers
+        concurrent = concurrency() if workers is None else workers
         self._pace = forecast
         with progress_bar(total, self.spec.model, "seq", self.runtime.progress) as bar:
             for done in each(Timed(step), todo, workers):

@@ -6,7 +6,10 @@ To add a family, add a row to `_FAMILIES` and a tiny checkpoint to `antibody_esm
 from dataclasses import dataclass, replace
 from typing import Any
 
+from antibody_esm.errors import CRAFTED
 from antibody_esm.plm.checkpoints import Checkpoint
+
+_POSITIONS = "max_position_embeddings"
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Family:
     padding: int | None = None
     """Padding token if a configuration has no ``pad_token_id``, for families whose positions start in the row behind
     that token's number; None if positions start in row 0."""
-    positions: str = "max_position_embeddings"
+    positions: str = _POSITIONS
     """Configuration key of the number of positions."""
     relative: bool = False
     """True if positions are relative, so that a configuration without their number has no limit."""
@@ -34,6 +37,8 @@ class Family:
     """Path of the layers in the model, so that layers above the last required one are removed; None keeps all."""
     final_norm: str | None = None
     """Path of the final norm; removed together with the last layer."""
+    apart: bool = False
+    """True if each sequence needs a pass of its own, since its bits would depend on the others of a pass."""
     between: str | None = None
     """Token between the chains of a pair, in models of this family that were trained on pairs; None if there is no
     such model, or if models differ in it: `ExtractorSpec.separator` names it."""
@@ -73,6 +78,13 @@ _FAMILIES = {
         final_norm="encoder.emb_layer_norm_after",
     ),
     "esmc": Family(separator="", relative=True, layers="layers", final_norm="norm", between="|"),
+    "ablang2": Family(
+        separator="",
+        relative=True,
+        layers="AbRep.encoder_blocks",
+        final_norm="AbRep.layer_norm_after_encoder_blocks",
+        between="|",
+    ),
     "bert": _BERT,
     "roberta": _ROBERTA,
     "camembert": _ROBERTA,
@@ -91,8 +103,18 @@ _FAMILIES = {
         kind: Family(separator=None, positions="n_positions")
         for kind in ("codegen", "ctrl", "gpt2", "gpt_bigcode", "gptj", "openai-gpt")
     },
+    "mpt": Family(separator=None, positions="max_seq_len"),
 }
-_OTHER = Family(separator=None, recomputed=("pooler.",))
+_PLAIN = Family(separator=None, recomputed=("pooler.",))
+_FAMILIES |= dict.fromkeys(
+    (
+        *("albert", "big_bird", "convbert", "deberta", "deberta-v2", "distilbert", "electra", "ernie", "flaubert"),
+        *("fnet", "gpt_neo", "gpt_neox", "llama", "megatron-bert", "mistral", "modernbert", "rembert", "xlm", "xlnet"),
+    ),
+    _PLAIN,
+)
+_OTHER = replace(_PLAIN, apart=True)
+"""Types without a row: experts and masks of windows multiply matrices whose sizes depend on all sequences of a pass."""
 
 
 def family_of(checkpoint: Checkpoint) -> Family:
@@ -146,25 +168,43 @@ def max_length(checkpoint: Checkpoint) -> int:
     family = family_of(checkpoint)
     positions = checkpoint.config.get(family.positions)
     if positions is None and not family.relative:
-        positions = _positions_of(str(checkpoint.config.get("model_type")))
+        positions = _positions_of(checkpoint)
     if positions is None:
         return 2**31 - 1
-    padding = family.padding
-    if padding is None:
-        return int(positions) - 2
-    padding = checkpoint.config.get("pad_token_id", padding)
-    if type(padding) is not int or padding < 0:
-        raise checkpoint.error(f"its config.json has pad_token_id {padding!r}, behind which its positions start"[:200])
-    return int(positions) - (padding + 1) - 2
+    first = 0
+    if family.padding is not None:
+        padding = checkpoint.config.get("pad_token_id", family.padding)
+        if type(padding) is not int or padding < 0:
+            problem = f"its config.json has pad_token_id {padding!r}, behind which its positions start"
+            raise checkpoint.error(problem[:200])
+        first = padding + 1
+    longest = int(positions) - first - 2
+    if longest < 1:
+        raise checkpoint.error(f"its config.json has {positions} positions, which leave none for a residue")
+    return longest
 
 
-def _positions_of(kind: str) -> int | None:
-    """Return the number of positions that transformers fills in if a configuration has none."""
+def _positions_of(checkpoint: Checkpoint) -> int | None:
+    """Return the number of positions under transformers' name for the type, or the type's default; None if neither."""
     from transformers import CONFIG_MAPPING
 
+    kind = str(checkpoint.config.get("model_type"))
     if kind not in CONFIG_MAPPING:
         return None  # refused when the model is read
-    return getattr(CONFIG_MAPPING[kind](), "max_position_embeddings", None)
+    name = CONFIG_MAPPING[kind].attribute_map.get(_POSITIONS, _POSITIONS)
+    positions = checkpoint.config.get(name)
+    if positions is None:
+        positions = getattr(_defaults(checkpoint, kind), _POSITIONS, None)
+    return positions if type(positions) is int and positions > 0 else None  # XLNet has -1 for no limit
+
+
+def _defaults(checkpoint: Checkpoint, kind: str) -> Any:
+    from transformers import CONFIG_MAPPING
+
+    try:
+        return CONFIG_MAPPING[kind]()
+    except CRAFTED as error:  # two models in one, such as encoder-decoder
+        raise checkpoint.error(f"models of type {kind} have no configuration of their own") from error
 
 
 def refuse_unsuited(checkpoint: Checkpoint) -> None:
@@ -175,7 +215,7 @@ def refuse_unsuited(checkpoint: Checkpoint) -> None:
     if kind is None:
         raise checkpoint.error("its config.json names no model_type")
     if kind in transformers.CONFIG_MAPPING:
-        _refuse_states(checkpoint, transformers.CONFIG_MAPPING[kind]())
+        _refuse_states(checkpoint, _defaults(checkpoint, kind))
         return
     own = "; it comes with code of its own, which is never run" if "auto_map" in checkpoint.config else ""
     raise checkpoint.error(f"transformers {transformers.__version__} has no model of type {kind!r}{own}")
@@ -187,6 +227,9 @@ def _refuse_states(checkpoint: Checkpoint, defaults: Any) -> None:
     has_decoder = checkpoint.config.get("is_encoder_decoder", defaults.is_encoder_decoder)
     if has_decoder and family_of(checkpoint).model_class == "AutoModel":
         raise checkpoint.error(f"models of type {kind} end in a decoder; of such models only T5's encoder is read")
+    # Such positions have weights, without which transformers 5 computes absolute ones.
+    if str(checkpoint.config.get("position_embedding_type")).startswith("relative_key"):
+        raise checkpoint.error(f"its positions are relative, which transformers does not compute in {kind} models")
     # transformers changes the attention of the whole model at its first short sequence.
     if kind == "big_bird" and checkpoint.config.get("attention_type", defaults.attention_type) != "original_full":
         raise checkpoint.error(

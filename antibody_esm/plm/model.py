@@ -11,10 +11,11 @@ import numpy as np
 from antibody_esm.batch import Rows
 from antibody_esm.plm.batching import FEWEST, in_company
 from antibody_esm.plm.checkpoints import Checkpoint
-from antibody_esm.plm.families import family_of, shorten
+from antibody_esm.plm.families import family_of, max_length, shorten
 from antibody_esm.plm.hidden_states import HiddenStates
 from antibody_esm.plm.initialisation import initialised
 from antibody_esm.plm.pooling import gather, groups, pool, pool_groups
+from antibody_esm.plm.proof import forward_errors, prove
 from antibody_esm.plm.regions import Residues, places
 from antibody_esm.plm.transfer import Fetched, Turns, to_device
 from antibody_esm.plm.vocabulary import Vocabulary
@@ -46,15 +47,23 @@ class Model:
         Table of their tokenizer.
     module
         Module of torch, on its device and in evaluation.
+
+    Raises
+    ------
+    CheckpointError
+        If the module gives no state for each token, see `prove`.
     """
 
     def __init__(self, checkpoint: Checkpoint, vocabulary: Vocabulary, module: Any) -> None:
         self.checkpoint = checkpoint
         self.vocabulary = vocabulary
         self.module = module
+        family = family_of(checkpoint)
+        path = family.layers
         self._turns = Turns(module.device.type)
-        self._family = family_of(checkpoint)
-        self._hidden = None if self._family.layers is None else HiddenStates(module.get_submodule(self._family.layers))
+        self._apart = family.apart
+        self._listed = prove(checkpoint, vocabulary, module, max_length(checkpoint) - vocabulary.further, path is None)
+        self._hidden = None if path is None else HiddenStates(module.get_submodule(path))
 
     @classmethod
     def read(
@@ -122,6 +131,8 @@ class Model:
         """
         if self.module.device.type != "cpu":
             return False
+        if self._apart:
+            return True
         fused = self.module.config._attn_implementation != "eager"
         heads = getattr(self.module.config, "num_attention_heads", None)  # none in models without attention
         return heads is None or (not fused and heads * tokens * tokens % 4 != 0)
@@ -185,7 +196,12 @@ class Model:
 
         last = self.checkpoint.layers
         inner = [layer for layer in layers if layer != last]
-        with torch.inference_mode():
+        if inner and self._hidden is None and self._listed != last + 1:
+            raise self.checkpoint.error(
+                f"models of its type give {self._listed or 'no'} states of {last} layers, so that only the last layer "
+                "can be read: layer=None"
+            )
+        with forward_errors(self.checkpoint, tokens), torch.inference_mode():
             if not inner:
                 without_copies(last, self.module(input_ids=tokens).last_hidden_state)
             elif self._hidden is None:

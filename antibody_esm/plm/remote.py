@@ -1,57 +1,66 @@
 """Language model in other processes, of this machine or of a cluster; its spec is sent, and no weights."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
-from typing import Protocol
+from typing import Any, Generic, Protocol, Self, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from antibody_esm.batch import Batch
 from antibody_esm.specs import ExtractorSpec, RuntimeSpec
 
+T = TypeVar("T")
+R = TypeVar("R")
+T_contra = TypeVar("T_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
 
-class Loadable(Protocol):
+
+class Loadable(Protocol[T_contra, R_co]):
     """A language model that is read when it is first needed: an `Extractor`."""
 
     def warm_up(self) -> None:
         """Read the model."""
         ...
 
-    def run(self, batch: Batch) -> list[NDArray[np.float32]]:
-        """Return one array ``(b, dim)`` for each spec of the batch, computed in this thread."""
+    def run(self, batch: T_contra, /) -> R_co:
+        """Return the result of a batch, computed in this thread."""
         ...
 
 
-class Make(Protocol):
+class Make(Protocol[T_contra, R_co]):
     """Class of such models."""
 
-    def __call__(self, spec: ExtractorSpec, runtime: RuntimeSpec, /) -> Loadable:
+    def __call__(self, spec: ExtractorSpec, runtime: RuntimeSpec, /) -> Loadable[T_contra, R_co]:
         """Return a model; no file is read."""
         ...
 
 
 @dataclass(frozen=True)
-class RemoteModel:
+class RemoteModel(Generic[T, R]):
     """A language model, read once by each process that runs a batch."""
 
-    make: Make
+    make: Make[T, R]
     spec: ExtractorSpec
     """Pinned spec: other files under the same name are an error in the other process."""
     runtime: RuntimeSpec
 
-    def run(self, batch: Batch) -> list[NDArray[np.float32]]:
-        """Return one array ``(b, dim)`` for each spec of the batch, computed in the calling process."""
+    @classmethod
+    def of(cls, make: Make[T, R], spec: ExtractorSpec, runtime: RuntimeSpec) -> Self:
+        """Return the model of a pinned spec; a folder is named by its absolute path, as other processes need it."""
+        folder = Path(spec.model).expanduser()
+        absolute = {"model": str(folder.absolute())} if folder.is_dir() else {}
+        return cls(make, spec.model_copy(update=absolute), runtime)
+
+    def run(self, batch: T) -> R:
+        """Return the result of a batch, computed in the calling process."""
         return _of_this_process(self).run(batch)
 
 
-_loaded: dict[tuple[ExtractorSpec, str], Loadable] = {}
+_loaded: dict[tuple[Any, ExtractorSpec, str], Loadable[Any, Any]] = {}
 _lock = Lock()
 
 
-def _of_this_process(model: RemoteModel) -> Loadable:
+def _of_this_process(model: RemoteModel[T, R]) -> Loadable[T, R]:
     """Return this process's model, loaded once by the first thread that needs it."""
-    key = model.spec, model.runtime.device
+    key = model.make, model.spec, model.runtime.device
     with _lock:
         if key not in _loaded:
             _loaded.clear()  # one model for each process

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from antibody_esm.limits import read_regular
+from antibody_esm.plm.conversion import Surroundings, TokenTable
 from antibody_esm.sequences import AMINO_ACIDS
 
 VERSION = 1
@@ -63,6 +64,22 @@ class Converter:
         return f"sapiens {VERSION}"
 
     @property
+    def kept(self) -> tuple[str, ...]:
+        """Names of the files beside the weights."""
+        return (self.vocabulary,)
+
+    def config_of(self, files: Mapping[str, Path]) -> dict[str, Any]:
+        """Return `config`, which is the same for all files."""
+        return self.config
+
+    def table(self, files: Mapping[str, Path]) -> TokenTable:
+        """Return the tokens; raises as `numbers`."""
+        return TokenTable(self.numbers(files), Surroundings((START,), (), (END,)))
+
+    def model_class(self, name: str) -> None:
+        """Return None: the converted model is transformers' RoBERTa."""
+
+    @property
     def config(self) -> dict[str, Any]:
         """Content of the model's ``config.json``; the weights are compared with it when they are read."""
         return {
@@ -83,7 +100,7 @@ class Converter:
             "tie_word_embeddings": True,
         }
 
-    def numbers(self, files: dict[str, Path]) -> dict[str, int]:
+    def numbers(self, files: Mapping[str, Path]) -> dict[str, int]:
         """Return the token of each amino acid, of ``<mask>``, and of X, which the authors replace by ``<mask>``.
 
         Raises
@@ -100,7 +117,7 @@ class Converter:
         mask = _FIRST + len(residues)
         return {residue: _FIRST + i for i, residue in enumerate(residues)} | {"X": mask, "<mask>": mask}
 
-    def write(self, files: dict[str, Path], folder: Path) -> None:
+    def write(self, files: Mapping[str, Path], folder: Path) -> None:
         """Write ``config.json`` and ``model.safetensors``; the file of weights is read without running code.
 
         Without the file of weights, only ``config.json`` is written.

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from antibody_esm.batch import Batch, Done, Rows
 from antibody_esm.plm.devices import torch_threads_restored
-from antibody_esm.threads import Finishing, closing
+from antibody_esm.threads import in_any_order
 
 with warnings.catch_warnings():  # before huggingface_hub imports it, whose import would advise to install ipywidgets
     warnings.filterwarnings("ignore", message="IProgress not found")
@@ -41,27 +41,12 @@ class Timed:
 
 
 def each(run: Callable[[T], R], todo: Iterable[T], workers: int | None = None) -> Iterator[R]:
-    """Yield a function's result for each item, in any order; when this ends, no call is running.
+    """Yield a function's result for each item, in any order; see `threads.in_any_order`.
 
-    Parameters
-    ----------
-    run
-        Function that any thread may call; without ``workers`` it may be sent to other processes.
-    todo
-        Items, each taken just before a worker needs it, by one thread at a time.
-    workers
-        Threads of this process; None uses the backend of `joblib.parallel_config`, which runs an item again if its
-        process was lost.
+    The number of torch's threads is that of before when this ends.
     """
-    import joblib
-
-    shared = None if workers is None else "sharedmem"
-    work = joblib.Parallel(
-        n_jobs=workers, prefer="threads", require=shared, return_as="generator_unordered", batch_size=1
-    )
-    with torch_threads_restored(), Finishing() as finishing:
-        waited_for = finishing(run)
-        yield from closing(work(joblib.delayed(waited_for)(item) for item in todo))
+    with torch_threads_restored():
+        yield from in_any_order(run, todo, workers)
 
 
 def is_watched(progress: bool | None) -> bool:

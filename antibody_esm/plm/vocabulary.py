@@ -1,6 +1,8 @@
 """Tokenizer of a model, proved to be a plain table of residues."""
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -9,11 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.errors import CRAFTED
+from antibody_esm.limits import parse_json, read_regular
 from antibody_esm.plm.checkpoints import STRUCTURES, VOCABULARY_FILES, Checkpoint
 from antibody_esm.plm.controls import Controls, control_tokens, takes_room
+from antibody_esm.plm.conversion import Conversion, Surroundings, TokenTable
 from antibody_esm.plm.families import Family, family_of, is_causal, max_length, refuse_unsuited
-from antibody_esm.plm.sapiens import END, PADDING, START, Converter
 from antibody_esm.sequences import ALPHABET, AMINO_ACIDS, BETWEEN, UNKNOWN, refuse_unknown
+
+_CONFIGURATION = 10**6
+"""Largest size of a tokenizer's configuration, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,8 @@ class Vocabulary:
     """Tokens between the chains of a pair."""
     further: int = 0
     """Largest number of tokens beside the residues, those that the tokenizer adds, and one between two chains."""
+    pair: Surroundings | None = None
+    """Tokens around and between the chains of a pair; None if they are `prefix`, `between` and `suffix`."""
 
     @property
     def added(self) -> int:
@@ -40,10 +48,15 @@ class Vocabulary:
 
     def length(self, sequence: str) -> int:
         """Return the number of tokens of a sequence, or of a pair with ``|`` between its chains."""
+        if self.pair is not None and BETWEEN in sequence:
+            return len(sequence) - 1 + sum(map(len, self.pair))
         return len(sequence) + self.added + (len(self.between) - 1) * sequence.count(BETWEEN)
 
     def places(self, sequence: str, residues: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the places of residues among the tokens from their places in the text."""
+        if self.pair is not None and BETWEEN in sequence:
+            light = residues > sequence.index(BETWEEN)
+            return residues + len(self.pair.start) + light * (len(self.pair.between) - 1)
         places = residues + len(self.prefix)
         if BETWEEN in sequence:
             places = places + (len(self.between) - 1) * (residues > sequence.index(BETWEEN))
@@ -63,6 +76,8 @@ class Vocabulary:
             If a residue has no token.
         """
         self.refuse_unread(sequences)
+        if self.pair is not None and any(BETWEEN in sequence for sequence in sequences):
+            return np.stack([self._tokens(sequence) for sequence in sequences])
         letters = np.frombuffer("".join(sequences).encode("ascii"), np.uint8)
         inner = self.ids[letters]
         bars = letters == ord(BETWEEN)
@@ -77,6 +92,12 @@ class Vocabulary:
         tokens[:, start:stop] = inner
         tokens[:, stop:] = self.suffix
         return tokens
+
+    def _tokens(self, sequence: str) -> NDArray[np.int64]:
+        chains = [self.ids[np.frombuffer(chain.encode("ascii"), np.uint8)] for chain in sequence.split(BETWEEN)]
+        if len(chains) == 1 or self.pair is None:
+            return np.array([*self.prefix, *chains[0], *self.suffix], np.int64)
+        return np.array([*self.pair.start, *chains[0], *self.pair.between, *chains[1], *self.pair.end], np.int64)
 
 
 def longest(checkpoint: Checkpoint, spec: Controls) -> int:
@@ -131,8 +152,9 @@ def vocabulary_of(checkpoint: Checkpoint, spec: Controls | None = None) -> Vocab
             "was trained on pairs, name the tokens between two chains: separator='...'"
         )
     if checkpoint.converter is not None:
-        numbers = _numbers(checkpoint, checkpoint.converter)
-        return _surrounded(checkpoint, _converted(numbers), numbers, {PADDING, numbers["<mask>"]}, spec)
+        table = _table(checkpoint, checkpoint.converter)
+        refused = {checkpoint.config["pad_token_id"], table.numbers["<mask>"]}
+        return _surrounded(checkpoint, _converted(table), table.numbers, refused, spec)
     tokenizer = _tokenizer(checkpoint)
     _refuse_structures(checkpoint, tokenizer)
     separator = family.separator
@@ -180,6 +202,7 @@ def _surrounded(
         suffix=(*suffix, *vocabulary.suffix),
         between=between,
         further=len(prefix) + len(suffix) + max(0, len(between) - 1),
+        pair=_around(vocabulary.pair, prefix, between if spec.separator is not None else None, suffix),
     )
     try:
         _refuse_above(checkpoint.config.get("vocab_size"), surrounded)
@@ -199,33 +222,62 @@ _STRUCTURE = "#acdefghiklmnpqrstvwy"
 """Letters of Foldseek's alphabet of structures, 3Di, and that of an unknown structure."""
 
 
-def _numbers(checkpoint: Checkpoint, converter: Converter) -> dict[str, int]:
+def _around(
+    pair: Surroundings | None, prefix: tuple[int, ...], between: tuple[int, ...] | None, suffix: tuple[int, ...]
+) -> Surroundings | None:
+    """Return the tokens of a pair with those of a spec; None if there are none of its own."""
+    if pair is None:
+        return None
+    return Surroundings((*pair.start, *prefix), pair.between if between is None else between, (*suffix, *pair.end))
+
+
+def _table(checkpoint: Checkpoint, converter: Conversion) -> TokenTable:
     try:
-        return converter.numbers(checkpoint.files)
+        return converter.table(checkpoint.files)
     except (OSError, ValueError) as error:
         raise checkpoint.error(f"its vocabulary cannot be read: {error}") from error
 
 
-def _converted(numbers: Mapping[str, int]) -> Vocabulary:
+def _converted(table: TokenTable) -> Vocabulary:
     """Return the table of a model without a tokenizer of transformers; there is none to compare it with."""
     ids = np.full(128, -1, np.int64)
     for residue in ALPHABET:
-        ids[ord(residue)] = numbers[residue]
-    return Vocabulary((START,), (END,), ids, numbers["<mask>"])
+        ids[ord(residue)] = table.numbers[residue]
+    return Vocabulary(table.single.start, table.single.end, ids, table.numbers["<mask>"], pair=table.pair)
+
+
+_WITHOUT_A_FILE = ("ByT5Tokenizer", "CanineTokenizer")
+"""Classes whose tokens are bytes or code points, so that they have no vocabulary file."""
+
+
+def _class_of(checkpoint: Checkpoint) -> str:
+    """Return the class that the configuration of a tokenizer names; empty text if it names none."""
+    if "tokenizer_config.json" not in checkpoint.files:
+        return ""
+    try:
+        config = parse_json(read_regular(checkpoint.files["tokenizer_config.json"], _CONFIGURATION))
+    except (OSError, ValueError) as error:
+        raise checkpoint.error(f"its tokenizer_config.json cannot be read: {error}") from error
+    return str(config.get("tokenizer_class") or "") if isinstance(config, dict) else ""
 
 
 def _tokenizer(checkpoint: Checkpoint) -> Any:
     from huggingface_hub.errors import StrictDataclassError
-    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+    from transformers import AutoTokenizer, BertTokenizer, PreTrainedTokenizerFast
 
-    if not checkpoint.files.keys() & set(VOCABULARY_FILES):
+    family = family_of(checkpoint)
+    vocabularies = checkpoint.files.keys() & set(VOCABULARY_FILES)
+    if not vocabularies and _class_of(checkpoint) not in _WITHOUT_A_FILE:
         raise checkpoint.error(f"it has no tokenizer; expected one of {', '.join(VOCABULARY_FILES)}")
     # Without a configuration of the vocabulary, transformers lower-cases the residues, which makes them all unknown.
     options = {} if "tokenizer_config.json" in checkpoint.files else {"do_lower_case": False}
     with checkpoint.staged() as folder:
         try:
-            if family_of(checkpoint).verbatim_tokenizer and "tokenizer.json" in checkpoint.files:
+            if family.verbatim_tokenizer and "tokenizer.json" in checkpoint.files:
                 return PreTrainedTokenizerFast.from_pretrained(folder)
+            of_roberta = family.padding is not None and family.separator is None
+            if of_roberta and vocabularies == {"vocab.txt"} and not _class_of(checkpoint):
+                return BertTokenizer.from_pretrained(folder, **options)  # RoBERTa's own class reads no list
             return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **options)
         except (*CRAFTED, StrictDataclassError) as error:
             raise checkpoint.error(f"its tokenizer cannot be loaded: {str(error)[:500]}") from error
@@ -233,7 +285,10 @@ def _tokenizer(checkpoint: Checkpoint) -> Any:
 
 def _prove(tokenizer: Any, separator: str) -> Vocabulary:
     def tokens(residues: str) -> list[int]:
-        return list(tokenizer(separator.join(residues))["input_ids"])
+        try:
+            return list(tokenizer(separator.join(residues))["input_ids"])
+        except Exception as error:
+            raise ValueError(f"it fails at {residues!r}: {error}") from error
 
     letters = {token.strip(_BLANKS) for token in tokenizer.get_vocab()}
     alphabet = ALPHABET
@@ -259,12 +314,17 @@ def _prove(tokenizer: Any, separator: str) -> Vocabulary:
         if len(alone) != len(prefix) + 1 + len(suffix):
             raise ValueError(f"{residue!r} alone gives {len(alone)} tokens")
         ids[ord(residue)] = alone[len(prefix)]
+    unknown = {tokenizer.unk_token_id}
+    with suppress(ValueError):
+        stranger = tokens(_STRANGER)
+        if len(stranger) == len(prefix) + 1 + len(suffix):
+            unknown.add(stranger[len(prefix)])
     twenty = ids[[ord(residue) for residue in AMINO_ACIDS]]
     if len(set(twenty.tolist())) != len(AMINO_ACIDS):
         raise ValueError("the twenty amino acids do not have twenty distinct tokens")
-    if tokenizer.unk_token_id in twenty:
+    if unknown & set(twenty.tolist()):
         raise ValueError("an amino acid is the unknown token")
-    taken = {*twenty.tolist(), *tokenizer.all_special_ids} - {tokenizer.unk_token_id}
+    taken = {*twenty.tolist(), *tokenizer.all_special_ids} - unknown
     if ids[ord(UNKNOWN)] in taken:
         raise ValueError("X has the token of an amino acid, or a special token")
 
@@ -275,6 +335,8 @@ def _prove(tokenizer: Any, separator: str) -> Vocabulary:
     return vocabulary
 
 
+_STRANGER = "☃"
+"""Letter of no vocabulary of proteins, whose token is the unknown one, also if the configuration names none."""
 _BLANKS = " ▁Ġ"
 """Characters for a space at the beginning of a token in vocabularies."""
 
@@ -287,7 +349,7 @@ def _replaces(tokenizer: Any) -> bool:
 
     model = tokenizer.backend_tokenizer.model
     if isinstance(model, Unigram):
-        return tokenizer.unk_token_id is not None
+        return json.loads(model.__getstate__())["unk_id"] is not None  # it has no attribute for it
     return model.unk_token is not None and model.token_to_id(model.unk_token) is not None
 
 

@@ -32,7 +32,6 @@ def read_weights(checkpoint: Checkpoint, model_class: str, dtype: Any, **options
     CheckpointError
         If the files cannot be read as such a model, or their shapes differ from the configuration's.
     """
-    import transformers
     from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
 
@@ -40,7 +39,7 @@ def read_weights(checkpoint: Checkpoint, model_class: str, dtype: Any, **options
     check_sizes(checkpoint, family.layers, computed="encoder.embed_positions.weight" in family.recomputed)
     with checkpoint.staged() as folder, quiet_transformers():
         try:
-            model, report = getattr(transformers, model_class).from_pretrained(
+            model, report = class_of(checkpoint, model_class, dtype).from_pretrained(
                 folder,
                 dtype=dtype,
                 trust_remote_code=False,
@@ -56,6 +55,39 @@ def read_weights(checkpoint: Checkpoint, model_class: str, dtype: Any, **options
         raise checkpoint.error(f"models of type {checkpoint.config['model_type']} do not read tokens")
     _refuse_unused(checkpoint, model, report["unexpected_keys"])
     return model, {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
+
+
+def class_of(checkpoint: Checkpoint, name: str, dtype: Any) -> Any:
+    """Return transformers' class of a name, or the class that computes with converted files in its place.
+
+    Raises
+    ------
+    CheckpointError
+        If its package is missing, or computes in float32 only.
+    """
+    import torch
+    import transformers
+
+    try:
+        own = None if checkpoint.converter is None else checkpoint.converter.model_class(name)
+    except ImportError as error:
+        kind = checkpoint.config["model_type"]
+        raise checkpoint.error(
+            f'its network cannot be run: {error}; run: pip install "antibody_esm[{kind}]"'
+        ) from error
+    if own is None:
+        return getattr(transformers, name)
+    if dtype != torch.float32:
+        raise checkpoint.error("its package computes positions in the format of the weights: precision='float32'")
+    return own
+
+
+def has_head(checkpoint: Checkpoint) -> bool:
+    """Return True if the type of model has a masked language model, whether or not the files hold its head."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+    own = None if checkpoint.converter is None else checkpoint.converter.model_class("AutoModelForMaskedLM")
+    return own is not None or checkpoint.config.get("model_type") in MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 
 _COMPUTED = re.compile(r"(position_ids|token_type_ids|inv_freq|attn\.bias|masked_bias|embed_tokens\.weight)$")

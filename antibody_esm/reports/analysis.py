@@ -14,7 +14,7 @@ from antibody_esm.data.column_reading import columns_read
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.identity import cluster
 from antibody_esm.deprecation import still_callable
-from antibody_esm.errors import AntibodyESMError
+from antibody_esm.errors import AntibodyESMError, ClusterError
 from antibody_esm.evaluation.baselines import BASELINES, BaselineName, Results
 from antibody_esm.evaluation.intervals import Interval, few_positives
 from antibody_esm.evaluation.learning_curve import MeasuredCurve
@@ -369,6 +369,8 @@ class Analysis:
             return Unknown("this report was made without vectors; see SplitSpec(by='identity')")
         try:
             return self.again(split_by_identity(self.spec.split))
+        except ClusterError:
+            raise
         except AntibodyESMError as error:
             return Unknown(str(error))
 

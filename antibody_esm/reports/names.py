@@ -7,6 +7,7 @@ from antibody_esm.data.dataset import Dataset
 from antibody_esm.evaluation.baselines import BaselineName
 from antibody_esm.specs import (
     AnyExtractorSpec,
+    ChainSpec,
     ColumnSpec,
     DecisionSpec,
     DescriptorSpec,
@@ -136,6 +137,8 @@ def agree(spec: AnyExtractorSpec | ColumnSpec, other: AnyExtractorSpec | ColumnS
     if isinstance(spec, EnsembleSpec) and isinstance(other, EnsembleSpec):
         same = spec.combine == other.combine and len(spec.members) == len(other.members)
         return same and all(agree(*pair) for pair in zip(spec.members, other.members, strict=True))
+    if isinstance(spec, ChainSpec) and isinstance(other, ChainSpec):
+        return all(agree(*pair) for pair in zip(spec.models, other.models, strict=True))
     if isinstance(spec, ExtractorSpec) and isinstance(other, ExtractorSpec):
         values = [(getattr(spec, name), getattr(other, name)) for name in type(spec).model_fields]
         pinned = (spec.digest is None) != (other.digest is None)
@@ -159,6 +162,8 @@ def _model(spec: AnyExtractorSpec) -> str:
             return f"{_model(without_columns(spec))} with column{'s' if len(spec.columns) > 1 else ''} {columns}"
         how = "mean of" if spec.combine == "mean" else "side by side:"
         return f"{how} {', '.join(_model(member) for member in spec.of_sequences)}"
+    if isinstance(spec, ChainSpec):
+        return f"{_model(spec.heavy)} (heavy), {_model(spec.light)} (light)"
     if isinstance(spec, DescriptorSpec):
         return _named(spec.kind, spec, {"kind"})
     return _named(spec.model, spec, {"model", "revision", "digest"})

@@ -14,16 +14,13 @@ from antibody_esm.evaluation.interval import compact
 from antibody_esm.evaluation.intervals import CROSS_VALIDATION, SIMULATED, Interval, short
 from antibody_esm.evaluation.metrics import METRIC, title
 from antibody_esm.evaluation.overlap import RELATED, SecondScores, split_by_identity
-from antibody_esm.presets import CAUSAL, EXTRACTORS, TRAINED_ON_PAIRS
+from antibody_esm.presets import CAUSAL, TRAINED_ON_PAIRS
 from antibody_esm.reports import names
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.grid_analysis import Column, GridAnalysis, Row
-from antibody_esm.specs import (
-    EnsembleSpec,
-    ExtractorSpec,
-    SplitSpec,
-    TrainSpec,
-)
+from antibody_esm.specs import SplitSpec, TrainSpec
+from antibody_esm.specs.ensembles import language_models
+from antibody_esm.specs.language_models import LANGUAGE_MODELS
 from antibody_esm.unknown import Unknown
 
 JOINED = (
@@ -33,9 +30,7 @@ JOINED = (
 """Note of reports on language models that read joined chains."""
 UNCHECKED = "Sequences were not checked to be the chain that is read (check=False)."
 """Note of reports on data that were not checked."""
-_SINGLE = frozenset(
-    spec.model for spec in EXTRACTORS.values() if isinstance(spec, ExtractorSpec) and spec.model not in TRAINED_ON_PAIRS
-)
+_SINGLE = frozenset(spec.model for spec in LANGUAGE_MODELS.values()) - TRAINED_ON_PAIRS
 """Language models that were trained on single chains or proteins."""
 _SIMULATED = range(100, 401)
 """Numbers of antibodies for which coverage after cross-validation was simulated."""
@@ -85,7 +80,7 @@ def overlap(report: Analysis) -> str:
 
 def joined(report: Analysis) -> str:
     """Return the note on language models that read two chains as one sequence; empty if there are none."""
-    models = _language_models(report.spec)
+    models = language_models(report.spec.extractor)
     if report.data.chain == "both" and models:
         return JOINED
     single = [model.model for model in models if model.pairs == "joined" and model.model in _SINGLE]
@@ -99,14 +94,8 @@ def joined(report: Analysis) -> str:
 
 def causal(spec: TrainSpec) -> list[str]:
     """Return the note on language models that read from left to right, among those with a name."""
-    models = dict.fromkeys(member.model for member in _language_models(spec) if member.model in CAUSAL)
+    models = dict.fromkeys(member.model for member in language_models(spec.extractor) if member.model in CAUSAL)
     return [f"{model} is causal: a residue's vector depends on the residues before it only." for model in models]
-
-
-def _language_models(spec: TrainSpec) -> list[ExtractorSpec]:
-    extractor = spec.extractor
-    members = extractor.members if isinstance(extractor, EnsembleSpec) else (extractor,)
-    return [member for member in members if isinstance(member, ExtractorSpec)]
 
 
 def clones(report: Analysis) -> str:

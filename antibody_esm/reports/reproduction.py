@@ -13,7 +13,7 @@ from antibody_esm.data.column_reading import columns_read
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.reports import names
 from antibody_esm.reports.analysis import Analysis
-from antibody_esm.specs import DescriptorSpec, ExtractorSpec, Spec, TrainSpec, TuneSpec
+from antibody_esm.specs import ChainSpec, DescriptorSpec, ExtractorSpec, Spec, TrainSpec, TuneSpec
 from antibody_esm.specs.ensembles import columns_of, without_columns
 from antibody_esm.trained_on import Recalibration
 
@@ -137,7 +137,11 @@ def overrides(spec: TrainSpec) -> list[str] | None:
     """Return the overrides of ``antibody-train`` that give a spec; None if they cannot express it."""
     extractor = spec.extractor
     name = next((name for name, preset in presets.EXTRACTORS.items() if names.agree(preset, extractor)), None)
-    if name is not None:
+    if isinstance(extractor, ChainSpec):
+        if not all(_is_plain(chain.model) for chain in extractor.models):
+            return None
+        model = ["model=sapiens", *_of_chain("heavy", extractor.heavy), *_of_chain("light", extractor.light)]
+    elif name is not None:
         model = [f"model={name}", *_fields("extractor", extractor, presets.EXTRACTORS[name])]
     elif isinstance(extractor, ExtractorSpec) and _is_plain(extractor.model):
         model = _fields("extractor", extractor, ExtractorSpec(model="any"))
@@ -158,6 +162,15 @@ def overrides(spec: TrainSpec) -> list[str] | None:
     others += [] if spec.pca is None else [f"pca={spec.pca}"]
     tuned = [] if spec.tune is None else _tuned(spec.tune)
     return None if tuned is None else [*model, *learnt, *others, *tuned]
+
+
+def _of_chain(chain: str, spec: ExtractorSpec) -> list[str]:
+    """Return the overrides that make the preset of one model a chain read this chain by a model."""
+    preset = vars(presets.EXTRACTORS["sapiens"])[chain]
+    branch = f"extractor.{chain}"
+    if names.agree(preset, spec):
+        return _fields(branch, spec, preset)
+    return _fields(branch, spec, ExtractorSpec(model="any"))
 
 
 def _tuned(tune: TuneSpec) -> list[str] | None:

@@ -6,6 +6,7 @@ Settings that must not change a number are in `RuntimeSpec`, which has no finger
 from antibody_esm.choices import Pooling, Region
 from antibody_esm.specs.address import Digest, Pairs, Precision, ResolvedExtractorSpec, Storage
 from antibody_esm.specs.base import Spec
+from antibody_esm.specs.chains import ChainSpec
 from antibody_esm.specs.columns import ColumnSpec
 from antibody_esm.specs.decisions import DecisionSpec
 from antibody_esm.specs.descriptors import Descriptor, DescriptorSpec, HydrophobicityScale, PKSet
@@ -39,6 +40,7 @@ __all__ = [
     "AnyExtractorSpec",
     "AverageRegressorSpec",
     "AverageSpec",
+    "ChainSpec",
     "ClassifierSpec",
     "ColumnSpec",
     "DecisionSpec",

@@ -5,7 +5,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from antibody_esm.errors import DatasetError
+from antibody_esm.sequences import Chain
 from antibody_esm.specs.base import Spec
+from antibody_esm.specs.chains import ChainSpec
 from antibody_esm.specs.columns import ColumnSpec
 from antibody_esm.specs.descriptors import DescriptorSpec
 from antibody_esm.specs.extractors import ExtractorSpec
@@ -14,15 +17,18 @@ from antibody_esm.specs.extractors import ExtractorSpec
 def _kind_of_extractor(value: Any) -> str:
     if isinstance(value, Spec):
         kinds = {"ColumnSpec": "column", "DescriptorSpec": "descriptors", "EnsembleSpec": "ensemble"}
-        return kinds.get(type(value).__name__, "model")
+        return (kinds | {"ChainSpec": "chains"}).get(type(value).__name__, "model")
     fields = value if isinstance(value, dict) else {}
     if fields.get("kind") == "column":
         return "column"
+    if "heavy" in fields or "light" in fields:
+        return "chains"
     return "ensemble" if "members" in fields else "descriptors" if "kind" in fields else "model"
 
 
 Member = Annotated[
     Annotated[ExtractorSpec, Tag("model")]
+    | Annotated[ChainSpec, Tag("chains")]
     | Annotated[DescriptorSpec, Tag("descriptors")]
     | Annotated[ColumnSpec, Tag("column")],
     Discriminator(_kind_of_extractor),
@@ -56,12 +62,12 @@ class EnsembleSpec(Spec):
             raise ValueError("each column may be named only once")
         if not self.of_sequences or self.members[len(self.of_sequences) :] != self.columns:
             raise ValueError("columns are the last members, after at least one that reads sequences")
-        if self.combine == "mean" and not all(isinstance(member, ExtractorSpec) for member in self.of_sequences):
+        if self.combine == "mean" and any(isinstance(member, DescriptorSpec) for member in self.members):
             raise ValueError("combine='mean' does not allow descriptors; use combine='concat'")
         return self
 
     @property
-    def of_sequences(self) -> tuple[ExtractorSpec | DescriptorSpec, ...]:
+    def of_sequences(self) -> tuple[ExtractorSpec | ChainSpec | DescriptorSpec, ...]:
         """Members that read sequences."""
         return tuple(member for member in self.members if not isinstance(member, ColumnSpec))
 
@@ -86,17 +92,53 @@ class EnsembleSpec(Spec):
 
 AnyExtractorSpec = Annotated[
     Annotated[ExtractorSpec, Tag("model")]
+    | Annotated[ChainSpec, Tag("chains")]
+    | Annotated[ChainSpec, Tag("chains")]
     | Annotated[DescriptorSpec, Tag("descriptors")]
     | Annotated[EnsembleSpec, Tag("ensemble")],
     Discriminator(_kind_of_extractor),
 ]
-"""Spec of one language model, of descriptors, or of an ensemble."""
+"""Spec of one language model, of one for each chain, of descriptors, or of an ensemble."""
+
+
+def language_models(spec: AnyExtractorSpec) -> tuple[ExtractorSpec, ...]:
+    """Return the specs of the language models of a spec; of a `ChainSpec` those of both chains."""
+    models: list[ExtractorSpec] = []
+    for member in spec.members if isinstance(spec, EnsembleSpec) else (spec,):
+        if isinstance(member, ExtractorSpec | ChainSpec):
+            models += member.models if isinstance(member, ChainSpec) else (member,)
+    return tuple(models)
 
 
 def models_of(spec: AnyExtractorSpec) -> tuple[str, ...]:
     """Return the names of the language models of a spec, each once."""
-    members = spec.members if isinstance(spec, EnsembleSpec) else (spec,)
-    return tuple(dict.fromkeys(member.model for member in members if isinstance(member, ExtractorSpec)))
+    return tuple(dict.fromkeys(model.model for model in language_models(spec)))
+
+
+def of_chain(spec: AnyExtractorSpec, chain: Chain) -> AnyExtractorSpec:
+    """Return the part of a spec that reads a chain: of a `ChainSpec` the language model of that chain.
+
+    Raises
+    ------
+    DatasetError
+        If both chains are joined to one text, which no model of one chain reads; or if two members of an ensemble are
+        the same model for this chain.
+
+    Examples
+    --------
+    >>> of_chain(ChainSpec(heavy="sapiens_vh", light="sapiens_vl"), "light")
+    ExtractorSpec(model='sapiens_vl', revision='1.0.2')
+    """
+    if isinstance(spec, EnsembleSpec):
+        members = (*(of_chain(member, chain) for member in spec.of_sequences), *spec.columns)
+        if len(set(members)) < len(members):
+            raise DatasetError(f"two members of the ensemble are the same model for {chain} chains")
+        return spec.model_copy(update={"members": members})
+    if not isinstance(spec, ChainSpec) or chain == "paired":
+        return spec
+    if chain == "both":
+        raise DatasetError("one language model a chain does not read joined chains (chain='both'); use chain='paired'")
+    return spec.heavy if chain == "heavy" else spec.light
 
 
 def columns_of(spec: AnyExtractorSpec) -> tuple[ColumnSpec, ...]:

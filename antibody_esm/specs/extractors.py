@@ -24,8 +24,9 @@ class ExtractorSpec(Spec):
     )
 
     model: Annotated[str, Field(min_length=1)]
-    """Name on the Hugging Face hub, a local folder, ``"antiberty"`` (weights from the ``[quickstart]`` extra), or
-    ``"sapiens_vh"`` or ``"sapiens_vl"`` (weights from ``pip install --no-deps sapiens==1.0.2``)."""
+    """Name on the Hugging Face hub, a local folder, ``"antiberty"`` (weights from the ``[quickstart]`` extra),
+    ``"sapiens_vh"`` or ``"sapiens_vl"`` (weights from ``pip install --no-deps sapiens==1.0.2``), or ``"ablang2"`` or
+    ``"ablang2_vl"`` (network from the ``[ablang2]`` extra)."""
     revision: str | None = None
     """Branch, tag or commit on the hub; None is the main branch. Local folders have none."""
     digest: Digest | None = None

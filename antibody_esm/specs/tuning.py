@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, PlainSerializer, PlainValidator, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
 
 from antibody_esm.specs.base import Seed, Spec
+from antibody_esm.specs.chains import ChainSpec
 from antibody_esm.specs.decisions import DecisionSpec
 from antibody_esm.specs.ensembles import AnyExtractorSpec
 from antibody_esm.specs.estimators import ClassifierSpec, EstimatorSpec, RegressorSpec
@@ -212,10 +213,10 @@ class TuneSpec(Spec):
         Mapping[str, Sequence[Any]], PlainValidator(Grid), PlainSerializer(lambda grid: grid.plain(), dict[str, Any])
     ]
     """Values by key, see `KEYS`. ``extractor.layer``, ``pooling``, ``region`` and ``special_tokens`` are views of one
-    language model, from one pass. ``classifier``: names of presets, which standardize descriptors, or specs.
-    ``classifier.<field>`` concerns those classifiers that have the field; averages have none, and are tuned as a
-    whole. ``decision.<field>``. ``pca``: numbers of dimensions, or None. Of equally good combinations the first one
-    is chosen; keys are in alphabetical order, values as listed."""
+    language model, from one pass, and the same for both models of a `ChainSpec`. ``classifier``: names of presets,
+    which standardize descriptors, or specs. ``classifier.<field>`` concerns those classifiers that have the field;
+    averages have none, and are tuned as a whole. ``decision.<field>``. ``pca``: numbers of dimensions, or None. Of
+    equally good combinations the first one is chosen; keys are in alphabetical order, values as listed."""
     trials: PositiveInt | None = None
     """Number of combinations that are tried in each fold, chosen by Optuna (doi:10.1145/3292500.3330701); None and
     numbers that are not smaller than that of all combinations try all of them."""
@@ -256,7 +257,7 @@ def combinations(
     ValueError
         If a key does not fit the pipeline, or a combination is not valid; the message names keys and values.
     """
-    grid, model = tune.grid, extractor if isinstance(extractor, ExtractorSpec) else None
+    grid, model = tune.grid, extractor if isinstance(extractor, ExtractorSpec | ChainSpec) else None
     _refuse(tune, model, classifier)
     seen: set[str] = set()
     every: dict[Choice, dict[str, Any]] = {}
@@ -289,7 +290,9 @@ def combinations(
     return every
 
 
-def _refuse(tune: TuneSpec, extractor: ExtractorSpec | None, classifier: ClassifierSpec | RegressorSpec) -> None:
+def _refuse(
+    tune: TuneSpec, extractor: ExtractorSpec | ChainSpec | None, classifier: ClassifierSpec | RegressorSpec
+) -> None:
     """Raise ValueError for keys and metrics that do not fit a pipeline."""
     grid, metric = tune.grid, tune.metric
     continuous = classifier.is_regressor
@@ -316,14 +319,16 @@ def _refuse(tune: TuneSpec, extractor: ExtractorSpec | None, classifier: Classif
 
 
 def _with_choice(
-    choice: Mapping[str, Any], extractor: ExtractorSpec | None, classifier: Any, decision: DecisionSpec
+    choice: Mapping[str, Any], extractor: ExtractorSpec | ChainSpec | None, classifier: Any, decision: DecisionSpec
 ) -> dict[str, Any]:
     """Return the fields that a choice changes. Raises pydantic.ValidationError if they are not valid."""
     fields: dict[str, Any] = {}
     parts = {"extractor": extractor, "classifier": classifier, "decision": decision}
     for branch, spec in parts.items():
         changed = {key.partition(".")[2]: value for key, value in choice.items() if key.startswith(f"{branch}.")}
-        if changed:
+        if changed and isinstance(spec, ChainSpec):
+            fields[branch] = spec.with_fields(changed)
+        elif changed:
             fields[branch] = type(spec).model_validate({**dict(spec or {}), **changed})
         elif branch in choice:
             fields[branch] = spec

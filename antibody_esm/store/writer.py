@@ -100,6 +100,8 @@ class _Others(Writers):
     """Writers of another process, which does not know the last batch and hence flushes after each."""
 
     def put(self, batch: Batch, rows: list[Rows]) -> None:
+        for writer in self._of.values():
+            writer.check_shared()
         super().put(batch, rows)
         self.flush()
 
@@ -130,6 +132,7 @@ class Writer:
         self._folder = folder
         self._named = named
         self._dim = there[0].dim if there else 0
+        self._is_shared = False
         self._lock = Lock()
         self._levels: list[list[Segment]] = [[]]
         """Segments of this writer, by number of merges."""
@@ -140,7 +143,13 @@ class Writer:
         return self._folder.spec
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _of_this_process, (self._folder.root, self._folder.spec, self._named)
+        return _of_this_process, (self._folder.root.absolute(), self._folder.spec, self._named)
+
+    def check_shared(self) -> None:
+        """Raise a StoreError if this machine lacks the folder, which the sender of this writer has created."""
+        if not self._is_shared and not self._folder.path.is_dir():
+            raise StoreError("is not on this machine; a store of a cluster is on a shared disk", self._folder.path)
+        self._is_shared = True
 
     def put(self, sequences: list[str], rows: Rows) -> None:
         """Add rows ``(n, dim)``; they are on the disk when this returns.
