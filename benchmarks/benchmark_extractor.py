@@ -33,9 +33,11 @@ from transformers.utils import logging
 
 from antibody_esm import Extractor, ExtractorSpec, RuntimeSpec, load_dataset
 from antibody_esm.plm.checkpoints import locate
+from antibody_esm.plm.products import available
+from antibody_esm.plm.sapiens import END, PADDING, START
 from antibody_esm.testing import tiny_checkpoint
 
-N_SEQUENCES = {"antiberty": 96, "esm2_8m": 200, "esm2_35m": 64, "esm2_150m": 24}
+N_SEQUENCES = {"antiberty": 96, "sapiens_vh": 400, "esm2_8m": 200, "esm2_35m": 64, "esm2_150m": 24}
 """As many as keep each line of the table under four minutes on two cores."""
 
 PAIRS = 5
@@ -81,8 +83,12 @@ class Row(NamedTuple):
     """Sequences per second."""
     ratios: dict[str, list[float]]
     """Their time to ours, of each pair."""
+    processor: list[float]
+    """Processor time of the loop to ours, of each pair."""
     shares: dict[str, float]
-    """Of the peak, padding not counted as work."""
+    """Of the peak by the wall clock, padding not counted as work."""
+    processor_share: float
+    """Of the peak of one core: work of ours per second of processor time."""
     peak: float
     disturbed: dict[str, float]
     """Rate beside a busy process to that without."""
@@ -98,21 +104,22 @@ class Row(NamedTuple):
             f"{statistics.median(self.ratios.get(name, [float('nan')])):>8.2f}" for name in (SORTED, SENTENCES, BUDGET)
         )
         ours = f"{statistics.median(loop):>7.2f} ({min(loop):.2f}-{max(loop):.2f})"
-        return f"{self.model:<10} {self.lengths:<4}{rates}{ours}{ratios}"
+        processor = f"{statistics.median(self.processor):>11.2f}"
+        return f"{self.model:<10} {self.lengths:<4}{rates}{ours}{processor}{ratios}"
 
     def peaks(self) -> str:
         """Return its line of the second table."""
-        shares = "".join(f"{self.shares[name]:>7.0%}" for name in (LOOP, OURS))
+        shares = "".join(f"{self.shares[name]:>7.0%}" for name in (LOOP, OURS)) + f"{self.processor_share:>11.0%}"
         disturbed = "".join(f"{self.disturbed[name]:>10.2f}" for name in (LOOP, OURS))
         return f"{self.model:<10} {self.lengths:<4}{self.peak:>9.0f}{shares}{disturbed}{self.difference:>13.0e}"
 
 
 SPEED = """
-                        sequences per second             ours to loop       ours to
-model      of      loop  sorted     s-t  budget    ours         (range)  sorted     s-t  budget"""
+                        sequences per second             ours to loop  processor       ours to
+model      of      loop  sorted     s-t  budget    ours         (range)       time  sorted     s-t  budget"""
 PEAKS = """
-                    peak   of peak      beside a busy process      largest
-model      of   GFLOP/s   loop   ours      loop      ours   difference"""
+                    peak   of peak         ours,  beside a busy process      largest
+model      of   GFLOP/s   loop   ours  processor      loop      ours   difference"""
 
 
 @pytest.fixture(scope="module")
@@ -182,18 +189,25 @@ class Peer(NamedTuple):
     separator: str
 
     @classmethod
-    def of(cls, model: str | Path) -> "Peer":
-        """Load a checkpoint."""
+    def of(cls, model: str, scratch: Path) -> "Peer":
+        """Load a checkpoint; Sapiens is first written in the layout of transformers."""
         logging.disable_progress_bar()
         logging.set_verbosity_error()  # AntiBERTy's file holds heads that no embedding passes through
         if model == "antiberty":
             files = locate("antiberty").files
             vocabulary = {token: i for i, token in enumerate(files["vocab.txt"].read_text().split())}
             tokenizer, folder = BertTokenizer(vocab=vocabulary, do_lower_case=False), files["config.json"].parent
+        elif model == "sapiens_vh":
+            checkpoint = locate(model)
+            assert checkpoint.converter is not None
+            checkpoint.converter.write(checkpoint.files, scratch)
+            vocabulary = {"[CLS]": START, "[PAD]": PADDING, "[SEP]": END, "[UNK]": 3}
+            vocabulary |= checkpoint.converter.numbers(checkpoint.files)
+            tokenizer, folder = BertTokenizer(vocab=vocabulary, do_lower_case=False), scratch
         else:
             tokenizer, folder = AutoTokenizer.from_pretrained(model), Path(model)
         network = AutoModel.from_pretrained(folder, add_pooling_layer=False).eval()
-        return cls(network, tokenizer, " " if network.config.model_type == "bert" else "")
+        return cls(network, tokenizer, "" if network.config.model_type == "esm" else " ")
 
     @property
     def work(self) -> Work:
@@ -241,47 +255,79 @@ def one_core_busy() -> Iterator[None]:
         other.wait()
 
 
-def seconds(embed: Embed, sequences: list[str]) -> float:
-    start = time.perf_counter()
+class Time(NamedTuple):
+    """Duration of a call."""
+
+    wall: float
+    processor: float
+    """Of all threads of this process."""
+
+
+def time_of(embed: Embed, sequences: list[str]) -> Time:
+    wall, processor = time.perf_counter(), time.process_time()
     embed(sequences)
-    return time.perf_counter() - start
+    return Time(time.perf_counter() - wall, time.process_time() - processor)
 
 
-def peak(dim: int, tokens: int, seconds: float = 0.1) -> float:
-    """Return the operations per second of this machine's best float32 matrix product at the shapes of a model.
+class Peak(NamedTuple):
+    """Operations per second of this machine's best float32 matrix product at the shapes of a model."""
 
-    Shapes are those of the feed-forward and the attention projections, with as many rows as a batch of either side has
-    tokens; one Python thread a core multiplies, each with one torch thread.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    machine: float
+    """Of all cores together, by the wall clock."""
+    core: float
+    """Of one core, per second of processor time."""
 
-    def rate(shape: tuple[int, int, int]) -> float:
-        rows, inner, outer = shape
-        torch.set_num_threads(1)
-        left, right, product = torch.rand(rows, inner), torch.rand(outer, inner), torch.empty(rows, outer)
-        torch.mm(left, right.T, out=product)
-        best, until = 0.0, time.perf_counter() + seconds
-        repeats = max(1, 2 * 10**9 // (2 * rows * inner * outer))
-        while time.perf_counter() < until:
-            start = time.perf_counter()
-            for _ in range(repeats):
-                torch.mm(left, right.T, out=product)
-            best = max(best, repeats * 2 * rows * inner * outer / (time.perf_counter() - start))
-        return best
+    @classmethod
+    def measured(cls, dim: int, tokens: int, seconds: float = 0.1) -> "Peak":
+        """Return the best rate of torch's own library and of oneDNN with packed weights.
 
-    threads = torch.get_num_threads()
-    shapes = [
-        (rows, inner, outer) for rows in (tokens, 1024) for inner, outer in ((dim, dim), (dim, 4 * dim), (4 * dim, dim))
-    ]
-    try:
-        with ThreadPoolExecutor(cores) as workers:
-            return max(sum(workers.map(rate, itertools.repeat(shape, cores))) for shape in shapes)
-    finally:
-        torch.set_num_threads(threads)
+        Shapes are those of the feed-forward and the attention projections, with as many rows as a batch of either
+        side has tokens; one Python thread a core multiplies, each with one torch thread.
+        """
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+        @torch.inference_mode()
+        def rate(shape: tuple[int, int, int], packed: bool) -> tuple[float, float]:
+            rows, inner, outer = shape
+            torch.set_num_threads(1)
+            left, right, product = torch.rand(rows, inner), torch.rand(outer, inner), torch.empty(rows, outer)
+            multiply: Callable[[], object] = lambda: torch.mm(left, right.T, out=product)  # noqa: E731  one of two
+            if packed:
+                weight = torch.ops.mkldnn._reorder_linear_weight(right, rows)
+                multiply = lambda: torch.ops.mkldnn._linear_pointwise(left, weight, None, "none", [], "")  # noqa: E731
+            wall = processor = 0.0
+            until = time.perf_counter() + seconds
+            work = 2 * rows * inner * outer
+            repeats = max(1, 10**9 // work)
+            while time.perf_counter() < until:
+                start, used = time.perf_counter(), time.thread_time()
+                for _ in range(repeats):
+                    multiply()
+                wall = max(wall, repeats * work / (time.perf_counter() - start))
+                processor = max(processor, repeats * work / (time.thread_time() - used))
+            return wall, processor
+
+        threads = torch.get_num_threads()
+        shapes = [
+            (rows, inner, outer)
+            for rows in (tokens, 1024)
+            for inner, outer in ((dim, dim), (dim, 4 * dim), (4 * dim, dim))
+        ]
+        rates: list[tuple[float, float]] = []
+        try:
+            with ThreadPoolExecutor(cores) as workers:
+                for shape, packed in itertools.product(shapes, (False, True) if available() else (False,)):
+                    walls, processors = zip(*workers.map(rate, [shape] * cores, [packed] * cores), strict=True)
+                    rates.append((sum(walls), statistics.mean(processors)))
+        finally:
+            torch.set_num_threads(threads)
+        return cls(*map(max, zip(*rates, strict=True)))
 
 
 @pytest.mark.parametrize("lengths", ["VH", "mix"])
-@pytest.mark.parametrize("model", ["antiberty", "esm2_8m", "esm2_35m", pytest.param("esm2_150m", marks=LARGE)])
+@pytest.mark.parametrize(
+    "model", ["antiberty", "sapiens_vh", "esm2_8m", "esm2_35m", pytest.param("esm2_150m", marks=LARGE)]
+)
 def benchmark_extractor(
     model: str,
     lengths: str,
@@ -291,9 +337,11 @@ def benchmark_extractor(
     tmp_path: Path,
 ) -> None:
     sequences = pools[lengths][: N_SEQUENCES[model]]
-    name = model if model == "antiberty" else str(tiny_checkpoint("esm", tmp_path / model, **ESM2[model]))
+    if model == "sapiens_vh":
+        sequences = [sequence for sequence in pools[lengths] if len(sequence) <= 142][: N_SEQUENCES[model]]
+    name = model if model not in ESM2 else str(tiny_checkpoint("esm", tmp_path / model, **ESM2[model]))
     runtime = RuntimeSpec(device="cpu", progress=False)
-    extractor, peer = Extractor(name, runtime), Peer.of(name)
+    extractor, peer = Extractor(name, runtime), Peer.of(name, tmp_path)
     plain = peer.loop(in_eights)
     peers = {LOOP: plain, SORTED: peer.loop(sorted_in_eights), BUDGET: peer.loop(within_budget)}
     threads = torch.get_num_threads()
@@ -312,35 +360,41 @@ def benchmark_extractor(
     assert np.array_equal(again.embed([sequences[i] for i in shuffled]), ours[shuffled]), "bit for bit"
 
     work, tokens = peer.work, [len(sequence) + 2 for sequence in sequences]
-    peaks: list[float] = []
-    times: dict[str, list[float]] = {name: [] for name in (*peers, OURS)}
+    peaks: list[Peak] = []
+    times: dict[str, list[Time]] = {name: [] for name in (*peers, OURS)}
 
     def turns_of_the_peers() -> None:
         assert torch.get_num_threads() == threads  # the extractor left torch as it found it
         for name, embed in peers.items():
-            times[name].append(seconds(embed, sequences))
-        peaks.append(peak(work.dim, BATCH * max(tokens)))
+            times[name].append(time_of(embed, sequences))
+        peaks.append(Peak.measured(work.dim, BATCH * max(tokens)))
 
     def turn_of_the_extractor() -> None:
-        times[OURS].append(seconds(extractor.embed, sequences))
+        times[OURS].append(time_of(extractor.embed, sequences))
 
     benchmark.pedantic(turn_of_the_extractor, setup=turns_of_the_peers, rounds=PAIRS, iterations=1)
-    medians = {name: statistics.median(each) for name, each in times.items()}
+    medians = {name: statistics.median(time.wall for time in each) for name, each in times.items()}
 
     with one_core_busy():
-        pairs = [(seconds(plain, sequences), seconds(extractor.embed, sequences)) for _ in range(3)]
+        pairs = [(time_of(plain, sequences).wall, time_of(extractor.embed, sequences).wall) for _ in range(3)]
     disturbed = dict(zip((LOOP, OURS), map(statistics.median, zip(*pairs, strict=True)), strict=True))
 
     def share(name: str) -> float:
-        return statistics.median(work.flops(tokens) / t / p for t, p in zip(times[name], peaks, strict=True))
+        return statistics.median(
+            work.flops(tokens) / time.wall / peak.machine for time, peak in zip(times[name], peaks, strict=True)
+        )
 
     row = Row(
         model=model,
         lengths=lengths,
         rates={name: len(sequences) / each for name, each in medians.items()},
-        ratios={name: [a / b for a, b in zip(times[name], times[OURS], strict=True)] for name in peers},
+        ratios={name: [a.wall / b.wall for a, b in zip(times[name], times[OURS], strict=True)] for name in peers},
+        processor=[a.processor / b.processor for a, b in zip(times[LOOP], times[OURS], strict=True)],
         shares={name: share(name) for name in (LOOP, OURS)},
-        peak=statistics.median(peaks) / 1e9,
+        processor_share=statistics.median(
+            work.flops(tokens) / time.processor / peak.core for time, peak in zip(times[OURS], peaks, strict=True)
+        ),
+        peak=statistics.median(peak.machine for peak in peaks) / 1e9,
         disturbed={name: medians[name] / disturbed[name] for name in (LOOP, OURS)},
         difference=difference,
     )

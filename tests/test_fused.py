@@ -1,5 +1,6 @@
 """Rewritten layers beside those of transformers, on the same weights."""
 
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from antibody_esm import Extractor, ExtractorSpec, RuntimeSpec
 from antibody_esm.plm.batching import FEWEST
 from antibody_esm.plm.checkpoints import locate
 from antibody_esm.plm.fused import Layer, alone_as_in_company, fuse
+from antibody_esm.plm.products import Packed, available
 from effort import STRESS, examples
 from peers import one_thread
 
@@ -123,15 +125,25 @@ def test_a_mask_is_an_error_and_not_ignored(checkpoints: dict[str, Path]) -> Non
         model(input_ids=ids, attention_mask=torch.tensor([[1, 1, 1, 0]]))
 
 
-def test_the_original_weights_are_not_kept_beside_the_rewritten_ones(checkpoints: dict[str, Path]) -> None:
+@pytest.mark.parametrize("packed", [True, False])
+def test_the_original_weights_are_not_kept_beside_the_rewritten_ones(
+    packed: bool, checkpoints: dict[str, Path]
+) -> None:
     model = loaded("esm", checkpoints)
 
     def numbers() -> int:
-        return sum(tensor.numel() for tensor in (*model.parameters(), *model.buffers()))
+        products = (part for part in model.modules() if isinstance(part, Packed))
+        tensors = (*model.parameters(), *model.buffers(), *(product.weight for product in products))
+        return sum(tensor.numel() for tensor in tensors)
 
-    before = numbers()
-    fuse(model)
+    before, layer = numbers(), model.encoder.layer[0]
+    queries = weakref.ref(layer.attention.self.query.weight)
+    widening = weakref.ref(layer.intermediate.dense.weight)
+    del layer
+    fuse(model, packed=packed)
     assert numbers() == before
+    assert queries() is None
+    assert (widening() is None) == (packed and available())
 
 
 def test_states_of_an_inner_layer_are_not_written_over_by_the_layers_behind_it(checkpoints: dict[str, Path]) -> None:

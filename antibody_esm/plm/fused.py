@@ -13,6 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from antibody_esm.plm.products import Plain, Product, product_of
+
 FAMILIES = ("bert", "camembert", "esm", "roberta", "xlm-roberta")
 """Model types whose layers are rewritten; all others run as in transformers."""
 
@@ -26,9 +28,20 @@ class Layer(nn.Module):  # type: ignore[misc]  # torch is not typed here
     Rotary positions rotate pairs of features, one of the first half of a head and one of the second. The rows of the
     query's and key's matrices are reordered so that a pair is contiguous; a rotation is then the product of two complex
     numbers. The order of features does not change the products of queries and keys.
+
+    Parameters
+    ----------
+    layer
+        The layer of transformers.
+    heads
+        Number of its attention heads.
+    rotary
+        True if its positions are rotary.
+    make
+        Function from a linear map of the layer to the product that computes it.
     """
 
-    def __init__(self, layer: Any, heads: int, rotary: bool) -> None:
+    def __init__(self, layer: Any, heads: int, rotary: bool, make: Callable[[Any], Product]) -> None:
         super().__init__()
         attention = layer.attention
         own = attention.self
@@ -37,18 +50,20 @@ class Layer(nn.Module):  # type: ignore[misc]  # torch is not typed here
         def pairs(rows: torch.Tensor) -> torch.Tensor:
             return rows.unflatten(0, (heads, 2, -1)).transpose(1, 2).flatten(0, 2) if rotary else rows
 
-        self.mixed = nn.utils.skip_init(nn.Linear, own.query.in_features, 3 * own.query.out_features)
+        mixed = nn.utils.skip_init(nn.Linear, own.query.in_features, 3 * own.query.out_features)
         with torch.no_grad():
-            for name, mixed in self.mixed.named_parameters():
+            for name, parameter in mixed.named_parameters():
                 query, key, value = (part.get_parameter(name) for part in (own.query, own.key, own.value))
-                mixed.copy_(torch.cat([pairs(query), pairs(key), value]))
-        self.out, self.up, self.down = attention.output.dense, layer.intermediate.dense, layer.output.dense
+                parameter.copy_(torch.cat([pairs(query), pairs(key), value]))
+        self.mixed = make(mixed)
+        self.out, self.up = make(attention.output.dense), make(layer.intermediate.dense)
+        self.down = make(layer.output.dense)
         self.norms_come_first = hasattr(layer, "LayerNorm")
         norms = (attention, layer) if self.norms_come_first else (attention.output, layer.output)
         self.norms = nn.ModuleList([place.LayerNorm for place in norms])
 
-    def replace_products(self, make: Callable[[Any], Any]) -> None:
-        """Replace each linear map by the result of a function of it."""
+    def replace_products(self, make: Callable[[Product], Product]) -> None:
+        """Replace each product by the result of a function of it."""
         self.mixed, self.out, self.up, self.down = map(make, (self.mixed, self.out, self.up, self.down))
 
     def forward(
@@ -62,46 +77,47 @@ class Layer(nn.Module):  # type: ignore[misc]  # torch is not typed here
         """Return the states ``(n, tokens, dim)`` after this layer."""
         if attention_mask is not None:
             raise ValueError("batches of equal lengths have no mask")
-        n, _tokens, dim = hidden_states.shape
-        states = hidden_states.reshape(-1, dim)
+        shape = hidden_states.shape
+        states = self._filled(hidden_states.reshape(-1, shape[2]))
         before, between = self.norms
         if self.norms_come_first:
-            states = _add(states, self._attend(before(states), n, position_embeddings), self.out)
-            states = _add(states, self._widen(between(states)), self.down)
+            states = self.out.added(self._attend(before(states), shape, position_embeddings), states)
+            states = self.down.added(self.up.activated(between(states)), states)
         else:
-            states = before(_add(states, self._attend(states, n, position_embeddings), self.out))
-            states = between(_add(states, self._widen(states), self.down))
-        return states.view(hidden_states.shape)
+            states = before(self.out.added(self._attend(states, shape, position_embeddings), states))
+            states = between(self.down.added(self.up.activated(states), states))
+        return states[: shape[0] * shape[1]].view(shape)
+
+    def _filled(self, states: torch.Tensor) -> torch.Tensor:
+        """Return the rows, filled up with zeros to a number that all products accept."""
+        multiple = max(product.multiple for product in (self.mixed, self.out, self.up, self.down))
+        absent = -len(states) % multiple
+        return torch.cat([states, states.new_zeros(absent, states.shape[1])]) if absent else states
 
     def _attend(
-        self, states: torch.Tensor, n: int, positions: tuple[torch.Tensor, torch.Tensor] | None
+        self, states: torch.Tensor, shape: torch.Size, positions: tuple[torch.Tensor, torch.Tensor] | None
     ) -> torch.Tensor:
-        dim = states.shape[1]
+        n, tokens, dim = shape
         size = dim // self.heads
-        mixed = self.mixed(states)
+        mixed = self.mixed(states)[: n * tokens]
         if positions is not None:
             cosine, sine = (part[0, :, : size // 2] for part in positions)
             turn = torch.complex(cosine, sine).repeat(1, 2 * self.heads)
             torch.view_as_complex(mixed.view(n, -1, 3 * dim // 2, 2)[:, :, :dim]).mul_(turn)
         query, key, value = mixed.view(n, -1, 3, self.heads, size).permute(2, 0, 3, 1, 4)
         attended = functional.scaled_dot_product_attention(query, key, value)
-        return attended.transpose(1, 2).reshape(-1, dim)
-
-    def _widen(self, states: torch.Tensor) -> torch.Tensor:
-        return torch.ops.aten.gelu_(self.up(states))
+        return self._filled(attended.transpose(1, 2).reshape(-1, dim))
 
 
-def _add(states: torch.Tensor, further: torch.Tensor, linear: Any) -> torch.Tensor:
-    """Return the states plus a linear map of other states, added within the product."""
-    if isinstance(linear, nn.Linear):
-        return torch.addmm(states, further, linear.weight.T).add_(linear.bias)
-    return linear(further).add_(states)
-
-
-def fuse(model: Any) -> None:
+def fuse(model: Any, packed: bool = True) -> None:
     """Rewrite the layers of a model on a CPU in float32, if its type is one of `FAMILIES`.
 
     A layer is replaced if its states equal those of the original but for rounding; otherwise it is kept.
+
+    Parameters
+    ----------
+    packed
+        True packs weights for oneDNN where that keeps a row's bits; False keeps the weights as they are.
     """
     config = model.config
     if (
@@ -119,10 +135,13 @@ def fuse(model: Any) -> None:
     with torch.inference_mode():
         positions = model.rotary_embeddings(probe, torch.arange(_PROBED)[None]) if rotary else None
         for place, layer in enumerate(layers):
-            own = Layer(layer, config.num_attention_heads, rotary).eval()
-            expected, states = (each(probe, position_embeddings=positions) for each in (layer, own))
-            if torch.allclose(states, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max())):
-                layers[place] = own
+            expected = layer(probe, position_embeddings=positions)
+            for make in (product_of, Plain) if packed else (Plain,):
+                own = Layer(layer, config.num_attention_heads, rotary, make).eval()
+                states = own(probe, position_embeddings=positions)
+                if torch.allclose(states, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max())):
+                    layers[place] = own
+                    break
 
 
 def alone_as_in_company(model: Any) -> bool:

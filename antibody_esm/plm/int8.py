@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from antibody_esm.plm.fused import Layer
+from antibody_esm.plm.products import Plain, Product
 
 WEIGHT = 63
 """Largest weight in integers. Without VNNI, processors add two products in sixteen bits: 2 * 255 * 63 fits, but with
@@ -23,7 +24,7 @@ _ROWS = 1024
 """Number of rows for which the weights' layout is optimised; any other number works."""
 
 
-class Linear(nn.Module):  # type: ignore[misc]  # torch is not typed here
+class Linear(Product):
     """Linear map in integers, with a relative error of about 1 %."""
 
     def __init__(self, linear: Any) -> None:
@@ -60,7 +61,13 @@ def quantise(model: Any) -> None:
         raise ValueError("this processor, or this version of torch, does not multiply int8 exactly")
     with torch.inference_mode():
         for layer in layers:
-            layer.replace_products(Linear)
+            layer.replace_products(_in_integers)
+
+
+def _in_integers(product: Product) -> Product:
+    if not isinstance(product, Plain):
+        raise ValueError("these weights are packed already")
+    return Linear(product.linear)
 
 
 def exact() -> bool:

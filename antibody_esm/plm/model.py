@@ -246,7 +246,7 @@ def _module(checkpoint: Checkpoint, spec: ResolvedExtractorSpec, device: str) ->
         raise checkpoint.error("its files changed while they were in use")
     shorten(module, family, spec.layer)
     module = module.to(device).eval()
-    fuse(module)
+    fuse(module, packed=spec.precision != "int8")
     if module.device.type == "cuda" and spec.precision != "int8":
         rewrite(module)
     if spec.precision == "int8":
