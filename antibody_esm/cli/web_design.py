@@ -18,7 +18,15 @@ from antibody_esm.cli.web_design_jobs import (
 from antibody_esm.cli.web_tables import download_of, message_html, shown
 from antibody_esm.cli.web_worker import EXPECTED, reason
 
-_WIDTHS = {"rank": 60, "mutations": 190, "prediction": 190, "plausibility": 125, "liabilities": 120, "reason": 340}
+_WIDTHS = {
+    "rank": 60,
+    "mutations": 190,
+    "prediction": 190,
+    "probability": 120,
+    "plausibility": 125,
+    "liabilities": 120,
+    "reason": 300,
+}
 """Widths of columns in pixels; other columns have 105."""
 _COLUMNS = (
     "rank",
@@ -127,6 +135,7 @@ def proposals_tab(
             yield [message_html(words, "status"), *nothing]
             return
         table = shown(proposals.table[[name for name in _COLUMNS if name in proposals.table]])
+        table["mutations"] = [text.replace(",", ", ") for text in table["mutations"]]  # so that lines break there
         figure = None
         if "plausibility" not in proposals.absent:
             figure = Figure(figsize=(6, 4.2), layout="constrained")
