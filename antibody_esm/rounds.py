@@ -46,7 +46,7 @@ class Round:
     metric: str
     """``roc_auc``, or ``spearman`` for numbers."""
     score: float | None
-    """Of the model before this plate; None if the plate has one class or value only."""
+    """Score of the model before this plate; None if the plate has one class or value only."""
     measured_again: int
     """Antibodies that were measured before; the newest label is taken."""
 

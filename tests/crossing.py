@@ -15,7 +15,7 @@ REGRESSORS = ("ridge", "elastic_net", "svr", "xgboost_regressor", "gaussian_proc
 ROUTES = {
     "tables": ("list", "frame", "file", "saved", "panel"),
     "reports": ("text", "json", "csv"),
-    "explanations": ("contributions", "scan"),
+    "explanations": ("contributions", "scan", "proposals"),
     **{door: (door,) for door in ("page", "benchmark", "web", "command", "train", "occlusion", "other assay")},
 }
 """Ways to the numbers of a model, and the doors on each; doors that cost little are on one way together."""

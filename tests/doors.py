@@ -23,6 +23,7 @@ from antibody_esm import (
     TrainSpec,
 )
 from antibody_esm.cli import app, train
+from antibody_esm.design import propose
 from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.explain import mutational_scan, occlusion, residue_contributions
 from antibody_esm.explain.picture import fragment as picture
@@ -141,6 +142,18 @@ def of_a_scan(bench: Bench, cell: Cell) -> Numbers:
     if cell.route == "explanations" and cell.extractor != "descriptors":
         assert "plausibility" in explained.table, explained.absent
     return {"read": explained.sequence, "score": explained.score, "first": explained.prediction}
+
+
+def of_proposals(bench: Bench, cell: Cell) -> Numbers:
+    """Variants of the first antibody at one place, each with the number that a list of it has."""
+    predictor, antibody = bench.of_first(cell), bench.antibodies(cell)[0]
+    proposals = propose(predictor, antibody, 2, 1, positions=[3], candidates=19, higher_is_better=False)
+    table = proposals.to_frame()
+    if len(table):
+        variants = table["sequence"] if "sequence" in table else list(zip(table["heavy"], table["light"], strict=True))
+        column = "probability" if "probability" in table else "prediction"
+        np.testing.assert_allclose(table[column], number_of(predictor, list(variants)), **CLOSE)
+    return {"first": proposals.scores["parent"]}
 
 
 def of_the_page(bench: Bench, cell: Cell) -> Numbers:
@@ -327,6 +340,7 @@ DOORS: dict[str, Callable[[Bench, Cell], Numbers]] = {
     "contributions": of_contributions,
     "occlusion": of_occlusion,
     "scan": of_a_scan,
+    "proposals": of_proposals,
 }
 """By the names that `crossing.ROUTES` has for them."""
 EVERYWHERE = ("list", "frame", "file")

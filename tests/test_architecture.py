@@ -46,7 +46,7 @@ LAYERS = [
     {"explain"},
     {"design"},
     {"trainer", "score_tables"},
-    {"panel", "benchmark_results", "benchmark_sets"},
+    {"panel", "benchmark_results", "benchmark_sets", "rounds"},
     {"benchmark", "scoring", "profiles"},
     {"cli"},
 ]
@@ -303,6 +303,7 @@ with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
 """The help of a subcommand of nothing but typer, which itself loads pydantic to get there."""
 HELPS = [
     *(("app", *words, "--help") for words in ((), ("embed",), ("predict",), ("evaluate",), ("explain",), ("scan",))),
+    *(("app", words, "--help") for words in ("propose", "fixes")),
     ("app", "liabilities", "--help"),
     ("app", "curve", "--help"),
     ("app", "recalibrate", "--help"),

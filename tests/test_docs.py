@@ -235,6 +235,14 @@ def test_the_page_on_liabilities_prints_what_it_shows(ran: Ran) -> None:
     assert ran.printed == shown
 
 
+@runs("docs/propose.md")
+def test_the_page_on_the_next_plate_runs_from_plate_to_plate(ran: Ran) -> None:
+    assert len(ran.namespace["plate"]) == len(ran.namespace["next_plate"]) == 8
+    assert "ROC AUC before they were known" in ran.printed
+    first, second = (ran.namespace[name].table for name in ("plate", "next_plate"))
+    assert not set(first["sequence"]) & set(second["sequence"])
+
+
 @runs("docs/numbering.md")
 def test_the_page_on_numbering_numbers(ran: Ran) -> None:
     assert ran.namespace["domain"].cdr3 == "SRWGGDGFYAMDY"

@@ -32,6 +32,7 @@ from antibody_esm import (
     TrainSpec,
     TuneSpec,
     XGBoostSpec,
+    propose,
 )
 from antibody_esm.errors import AntibodyESMError
 from antibody_esm.evaluation.interval import short
@@ -118,6 +119,7 @@ MADE: dict[str, Callable[[], object]] = {
     "Predictor": lambda: Trainer(CHARGES).fit(antibodies(), uncertainty=False),
     "Panel": lambda: Panel({"HIC": Trainer(CHARGES).fit(antibodies(), uncertainty=False)}),
     "EmbeddingStore": lambda: EmbeddingStore("nowhere/"),
+    "Proposals": lambda: propose(Trainer(CHARGES).fit(antibodies()), antibodies().sequences[0], 1, 1, positions=[0]),
     "LearningCurve": lambda: Trainer(CHARGES, "logreg", SplitSpec(folds=3)).learning_curve(antibodies(), draws=3),
     "Extractor": lambda: Extractor("esm2_8m"),
     "Ensemble": lambda: Ensemble(EnsembleSpec(members=(FIRST, SECOND), combine="concat")),

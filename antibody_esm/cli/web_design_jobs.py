@@ -1,4 +1,4 @@
-"""Jobs of the web page that search liabilities and propose variants, and the limits on what they are asked."""
+"""Jobs of the web page that search liabilities and propose variants, with limits on their numbers and lengths."""
 
 import html
 from collections.abc import Mapping
@@ -61,7 +61,7 @@ def liabilities_job(loaded: "Predictor | Panel", text: str, file: str | None) ->
 
 
 class ProposalRequest(NamedTuple):
-    """What a page asks of `propose_job`; a client can send anything."""
+    """Fields of a request for `propose_job`, which hold anything that a client sends."""
 
     parent: Any
     size: Any

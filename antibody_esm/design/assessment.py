@@ -1,4 +1,4 @@
-"""What is known of variants before they are made: predicted risk, plausibility and liabilities."""
+"""Facts about variants before they are made: predicted risk, plausibility and liabilities."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ SAME = 1e-9
 """Scores that differ by less are the same: the last bits of a prediction depend on the rows beside it."""
 
 
-class Candidate(NamedTuple):
+class Mutant(NamedTuple):
     """A variant of one of several parents."""
 
     parent: int
@@ -34,9 +34,9 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Assessed:
-    """Candidates that the model reads, with what is known of them; in the order in which they were asked for."""
+    """Candidates that the model reads, with the facts about them; in the order of the request."""
 
-    candidates: list[Candidate]
+    candidates: list[Mutant]
     antibodies: list[str]
     """All chains of each."""
     read: list[str]
@@ -91,7 +91,7 @@ class Assessor:
     members
         Language models that judge plausibility.
     higher_is_better
-        True if high values, or class 1, are wanted; None is as the model says, and class 1 is not wanted.
+        True if high values, or class 1, are wanted; None is the model's own direction, and class 1 is not wanted.
 
     Raises
     ------
@@ -128,10 +128,10 @@ class Assessor:
         """Reason why plausibility is unknown; empty if it is known."""
         return next((str(odds) for odds in self.log_odds if isinstance(odds, Unknown)), "")
 
-    def singles(self, least: float) -> list[Candidate]:
+    def singles(self, least: float) -> list[Mutant]:
         """Return every single substitution that is plausible enough, or gives the germline's residue."""
         return [
-            Candidate(i, (Substitution(site.place, residue),))
+            Mutant(i, (Substitution(site.place, residue),))
             for i, here in enumerate(self.sites)
             for site in here
             for residue in AMINO_ACIDS
@@ -152,16 +152,16 @@ class Assessor:
             )
         )
 
-    def liabilities_of(self, candidates: Sequence[Candidate]) -> list[Liabilities | None]:
+    def liabilities_of(self, candidates: Sequence[Mutant]) -> list[Liabilities | None]:
         """Return the liabilities of candidates."""
         return self._search.of([self._text(each) for each in candidates])
 
-    def adds_none(self, candidate: Candidate, liabilities: Liabilities | None) -> bool:
+    def adds_none(self, candidate: Mutant, liabilities: Liabilities | None) -> bool:
         """Return whether a candidate has no liability that its parent has not; False if it cannot be numbered."""
         before = self.liabilities[candidate.parent]
         return before is None or (liabilities is not None and not added(before, liabilities))
 
-    def assess(self, candidates: Sequence[Candidate], liabilities: Sequence[Liabilities | None] = ()) -> Assessed:
+    def assess(self, candidates: Sequence[Mutant], liabilities: Sequence[Liabilities | None] = ()) -> Assessed:
         """Return what is known of candidates; those that the model does not read are left out.
 
         Every candidate is read and embedded as a whole antibody, as `Predictor.predict` would do.
@@ -183,7 +183,7 @@ class Assessor:
             [every[row] for row in rows],
         )
 
-    def _text(self, candidate: Candidate) -> str:
+    def _text(self, candidate: Mutant) -> str:
         return self.parents[candidate.parent].substituted(candidate.variant)
 
 
@@ -193,13 +193,14 @@ def charges(texts: Sequence[str]) -> NDArray[np.float64]:
 
 
 def _high_is_good(predictor: Predictor, higher_is_better: bool | None) -> bool:
-    known = predictor.data.higher_is_better if higher_is_better is None else higher_is_better
-    if known is None and predictor.spec.is_regression:
+    better = predictor.data.higher_is_better if higher_is_better is None else higher_is_better
+    if better is None and predictor.spec.is_regression:
         label = predictor.data.label or "the label"
         raise ValueError(
-            f"it is not known whether high values of {label} are better; give higher_is_better=True or False"
+            f"it is not known whether high values of {label} are better; give higher_is_better=True or False "
+            "(--higher-is-better, --lower-is-better)"
         )
-    return bool(known)
+    return bool(better)
 
 
 def _germline(parent: Parent, reading: Reading) -> Mapping[int, str]:

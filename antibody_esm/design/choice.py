@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.design.assessment import SAME, Assessed, Assessor, charges
-from antibody_esm.design.measured import Measured
+from antibody_esm.design.measured import MeasuredTexts
 from antibody_esm.design.order_sheet import OrderSheet
 from antibody_esm.design.panel import LiabilityPanel
 from antibody_esm.design.proposals import Proposals
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from antibody_esm.data.antibodies import Antibodies
 
 Objective = Literal["risk", "plausibility", "liabilities", "substitutions", "distance", "charge"]
-"""What a batch is chosen by. Lower risk, higher plausibility, fewer liabilities, substitutions and edits from the
-nearest measured antibody, and a lower net charge (K + R - D - E of what the model reads) are better."""
+"""Property by which a batch is chosen. Lower risk, higher plausibility and a lower net charge (K + R - D - E of what
+the model reads) are better, and fewer liabilities, substitutions and edits from the nearest measured antibody."""
 OBJECTIVES: tuple[Objective, ...] = ("risk", "plausibility", "liabilities")
 LEAST = -3.0
 """Lowest plausibility of a substitution: the language model gives it a twentieth of the probability of the residue
@@ -92,7 +92,7 @@ def propose(
     panel
         Panel of liabilities, or a JSON file of it; None is the built-in one.
     higher_is_better
-        True if high values, or class 1, are wanted. None: as the model says of its label; class 1 is not wanted.
+        True if high values, or class 1, are wanted. None: the direction of the model's label; class 1 is not wanted.
     seed
         Of the random part of combinations that is predicted, where there are more than `candidates`.
     check
@@ -117,20 +117,22 @@ def propose(
     source = predictor.extractor if language_model is None else load(language_model, predictor.extractor.runtime)
     assessor = Assessor(predictor, every, sites, panel, language_models(source), higher_is_better)
     further = [] if measured is None else predictor.read(measured)[1].accepted
-    known = Measured.of(predictor, further)
-    absent = _absent(assessor, known)
+    texts_measured = MeasuredTexts.of(predictor, further)
+    absent = _absent(assessor, texts_measured)
     used = [name for name in objectives if name not in absent]
     if not used:
         raise ValueError(f"no objective is known: {'; '.join(f'{name}: {absent[name]}' for name in objectives)}")
     own = {parent.read for parent in every}
 
     def gains(assessed: Assessed) -> NDArray[np.float64]:
-        return np.column_stack([_gain(name, assessed, assessor, known) for name in used])
+        return np.column_stack([_gain(name, assessed, assessor, texts_measured) for name in used])
 
     def admissible(assessed: Assessed) -> NDArray[np.bool_]:
         clean = [assessor.adds_none(*each) for each in zip(assessed.candidates, assessed.liabilities, strict=True)]
         others = np.array([text not in own for text in assessed.read], bool)
-        return np.asarray((assessed.rise < -SAME) & np.array(clean, bool) & others & ~known.holds(assessed.read), bool)
+        return np.asarray(
+            (assessed.rise < -SAME) & np.array(clean, bool) & others & ~texts_measured.holds(assessed.read), bool
+        )
 
     assessed = explore(
         assessor,
@@ -144,14 +146,15 @@ def propose(
     possible = _distinct(assessed.part(np.flatnonzero(admissible(assessed))))
     value = gains(possible)
     chosen = diverse(utility(value), by_edits(possible.antibodies), size, diversity)
-    order = OrderSheet(assessor, known, list(named), absent)
+    order = OrderSheet(assessor, texts_measured, list(named), absent)
     front = pareto(value)
     table = order.table(possible.part(chosen), front[chosen])
     if len(table) < size:
         absent["further variants"] = _too_few(assessed, assessor)
     everything = order.everything(possible, front, chosen)
     texts = {name: parent.text for name, parent in zip(named, every, strict=True)}
-    return Proposals(table, everything, texts, len(assessed.candidates), absent)
+    scores = dict(zip(named, assessor.score.tolist(), strict=True))
+    return Proposals(table, everything, texts, scores, len(assessed.candidates), absent)
 
 
 def _refuse(size: int, mutations: int, candidates: int, diversity: float, objectives: Sequence[str]) -> None:
@@ -178,25 +181,25 @@ def _named(
     return named | {next(name for name in numbers if name not in named): parent for parent in parents}
 
 
-def _absent(assessor: Assessor, known: Measured) -> dict[str, str]:
+def _absent(assessor: Assessor, measured: MeasuredTexts) -> dict[str, str]:
     absent = {}
     if assessor.plausibility_unknown:
         absent["plausibility"] = assessor.plausibility_unknown
     if None in assessor.liabilities:
         absent["liabilities"] = "no variable domain is recognised"
-    if not known.texts:
-        absent["distance"] = known.unknown
+    if not measured.texts:
+        absent["distance"] = measured.unknown
     return absent
 
 
-def _gain(name: Objective, assessed: Assessed, assessor: Assessor, known: Measured) -> NDArray[np.float64]:
+def _gain(name: Objective, assessed: Assessed, assessor: Assessor, measured: MeasuredTexts) -> NDArray[np.float64]:
     """Return an objective of every variant, ``(n,)``; higher is better."""
     if name == "risk":
         return -assessor.sign * assessed.score
     if name == "plausibility":
         return assessed.plausibility
     if name == "distance":
-        return -known.distance(assessed.read)
+        return -measured.distance(assessed.read)
     if name == "charge":
         return -charges(assessed.read)
     counts = assessed.liabilities if name == "liabilities" else [each.variant for each in assessed.candidates]

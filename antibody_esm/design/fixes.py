@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from antibody_esm.design.assessment import SAME, Assessed, Assessor, Candidate
+from antibody_esm.design.assessment import SAME, Assessed, Assessor, Mutant
 from antibody_esm.design.choice import LEAST
 from antibody_esm.design.panel import LiabilityPanel
 from antibody_esm.design.rules import Liability
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 class _Tried:
     """Single substitutions that clear a liability."""
 
-    clear: list[Candidate]
+    clear: list[Mutant]
     """All of them."""
-    clean: list[Candidate]
+    clean: list[Mutant]
     """Those that add no liability."""
-    plausible: list[Candidate]
+    plausible: list[Mutant]
     """Those of `clean` that are plausible."""
 
 
@@ -73,7 +73,7 @@ def fixes(
     ``severity``, ``germline`` of the liability, as in `liabilities`; then ``rank``, ``mutation`` by IMGT position and
     ``mutation_linear``, ``score`` (probability of class 1, or a regressor's value) and its ``change``,
     ``plausibility``, ``to_germline`` (True if the new residue is the germline's), and ``reason``. A liability without
-    a fix has one row with ``mutation`` "none", and the reason says what stands against each substitution that would
+    a fix has one row with ``mutation`` "none", and the reason counts what is against the substitutions that would
     clear it. A residue that the model does not read leaves the score unchanged.
 
     Raises
@@ -122,7 +122,7 @@ def _tried(assessor: Assessor, before: Liabilities, least: float) -> dict[Place,
     """Return the single substitutions that clear each liability."""
     tried = {place: _Tried([], [], []) for place in before}
     every = [
-        Candidate(0, (Substitution(site.place, residue),))
+        Mutant(0, (Substitution(site.place, residue),))
         for site in assessor.sites[0]
         for residue in AMINO_ACIDS
         if residue != site.residue

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from antibody_esm.predictor import Predictor
 
 
-class Measured:
+class MeasuredTexts:
     """Texts of measured antibodies, as a model reads them.
 
     Parameters
@@ -25,7 +25,7 @@ class Measured:
         self._members = frozenset(self.texts)
 
     @classmethod
-    def of(cls, predictor: Predictor, further: Iterable[str] = ()) -> "Measured":
+    def of(cls, predictor: Predictor, further: Iterable[str] = ()) -> "MeasuredTexts":
         """Return the training antibodies of a model, and further texts."""
         texts: list[str] = []
         if predictor.training is not None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.design.assessment import Assessed, Assessor, charges
-from antibody_esm.design.measured import Measured
+from antibody_esm.design.measured import MeasuredTexts
 from antibody_esm.sequences import ModelText, any_pair
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class OrderSheet:
     ----------
     assessor
         The parents, and the model.
-    known
+    measured
         Measured antibodies.
     names
         Names of the parents.
@@ -30,9 +30,11 @@ class OrderSheet:
         Reasons by the names of columns that are unknown.
     """
 
-    def __init__(self, assessor: Assessor, known: Measured, names: Sequence[str], absent: Mapping[str, str]) -> None:
+    def __init__(
+        self, assessor: Assessor, measured: MeasuredTexts, names: Sequence[str], absent: Mapping[str, str]
+    ) -> None:
         self._assessor = assessor
-        self._known = known
+        self._measured = measured
         self._names = names
         self._absent = absent
 
@@ -86,7 +88,7 @@ class OrderSheet:
         columns["substitutions"] = [len(each.variant) for each in variants.candidates]
         columns["charge"] = charges(variants.read).astype(np.int64)
         if distance and "distance" not in self._absent:
-            columns["distance"] = self._known.distance(variants.read).astype(np.int64)
+            columns["distance"] = self._measured.distance(variants.read).astype(np.int64)
         return {name: column for name, column in columns.items() if name not in self._absent}
 
     def _rows(self, variants: Assessed) -> list[tuple[str, str]]:

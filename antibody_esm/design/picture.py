@@ -80,8 +80,8 @@ def _rows(table: "pd.DataFrame") -> str:
 
 
 def _row(row: dict[Any, Any]) -> str:
-    known = isinstance(row["germline"], bool)
-    germline = ("yes" if row["germline"] else "no") if known else "not known"
+    compared = isinstance(row["germline"], bool)
+    germline = ("yes" if row["germline"] else "no") if compared else "not known"
     cells = (
         f"{SYMBOLS[row['severity']]} {row['severity']}",
         row["kind"],

@@ -27,6 +27,8 @@ class Proposals:
     ``liabilities``, ``substitutions``, ``charge``, ``pareto``, and ``rank`` in the batch, 0 for all others."""
     parents: dict[str, str]
     """Antibodies from which the variants are made, by name, in normal form."""
+    scores: dict[str, float]
+    """Probability of class 1, or value, of each parent."""
     predicted: int
     """Number of variants that were predicted."""
     absent: dict[str, str]

@@ -7,7 +7,7 @@ from math import ceil, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.design.assessment import Assessed, Assessor, Candidate
+from antibody_esm.design.assessment import Assessed, Assessor, Mutant
 from antibody_esm.design.variants import Variant
 
 _FEWEST = 16
@@ -64,19 +64,19 @@ def _best(
     assessed: Assessed,
     admissible: Callable[[Assessed], NDArray[np.bool_]],
     utility: Callable[[Assessed], NDArray[np.float64]],
-) -> list[Candidate]:
+) -> list[Mutant]:
     """Return the variants that may be combined further, the best first."""
     rows = np.flatnonzero(admissible(assessed))
     part = assessed.part(rows)
     return [part.candidates[row] for row in np.argsort(-utility(part), kind="stable")]
 
 
-def _combined(variants: Sequence[Candidate], singles: Sequence[Candidate]) -> list[Candidate]:
+def _combined(variants: Sequence[Mutant], singles: Sequence[Mutant]) -> list[Mutant]:
     """Return every variant with one more substitution of the same parent at another place, each once."""
-    combined: dict[Candidate, None] = {}
+    combined: dict[Mutant, None] = {}
     for (parent, variant), (other, single) in product(variants, singles):
         if parent == other and single[0].place not in {each.place for each in variant}:
-            combined[Candidate(parent, _sorted((*variant, *single)))] = None
+            combined[Mutant(parent, _sorted((*variant, *single)))] = None
     return list(combined)
 
 
@@ -84,7 +84,7 @@ def _sorted(variant: Variant) -> Variant:
     return tuple(sorted(variant))
 
 
-def _sample(candidates: list[Candidate], number: int, generator: np.random.Generator) -> list[Candidate]:
+def _sample(candidates: list[Mutant], number: int, generator: np.random.Generator) -> list[Mutant]:
     """Return a random part of candidates, in their order; all if there are no more than the number."""
     if len(candidates) <= number:
         return candidates

@@ -17,7 +17,7 @@ _KINDS: tuple[ChainName, ...] = ("heavy", "light")
 
 
 class Place(NamedTuple):
-    """Where a liability is, and what it is."""
+    """Residue and kind of a liability."""
 
     chain: int
     """0 for the heavy or only chain, 1 for the light one."""

@@ -1,0 +1,126 @@
+"""``antibody-esm propose`` and ``fixes``, as people run them from one plate to the next."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from antibody_esm import Dataset, DescriptorSpec, LogisticRegressionSpec, Predictor, RidgeSpec, Trainer
+from antibody_esm.cli import app
+from antibody_esm.rounds import read_log
+from chains import HEAVY, LIGHT, mutants
+
+DESCRIPTORS = DescriptorSpec(descriptors=("length", "net_charge", "composition"))
+HEAVIES = mutants(HEAVY, 60, 12)
+CHARGE = np.array([text.count("K") + text.count("R") - text.count("D") - text.count("E") for text in HEAVIES])
+CLASSES = (np.argsort(np.argsort(CHARGE)) >= 30).astype(int)
+
+
+def run(*arguments: object, fails: bool = False) -> str:
+    done = CliRunner().invoke(app.app, [str(argument) for argument in arguments], terminal_width=80)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert (done.exit_code != 0) == fails, done.output
+    return done.stderr.splitlines()[-1] if fails else done.stdout
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    data = Dataset([f"a{i}" for i in range(60)], HEAVIES, label=CLASSES)
+    Trainer(DESCRIPTORS, LogisticRegressionSpec(standardize=True)).fit(data).save("model")
+    pairs = {"name": ["wt", "other"], "vh": [HEAVY, HEAVIES[3]], "vl": [LIGHT, LIGHT]}
+    pd.DataFrame(pairs).to_csv("parents.csv", index=False)
+    return tmp_path
+
+
+OPTIONS = ("--model", "model", "--positions", "CDR1", "--size", 6, "--mutations", 2, "--candidates", 200)
+
+
+def test_plate_after_plate(folder: Path) -> None:
+    printed = run("propose", "parents.csv", *OPTIONS, "-o", "plate1.csv", "--fasta", "plate1.fasta")
+    assert max(map(len, printed.splitlines())) <= 80
+    first = pd.read_csv("plate1.csv")
+    assert first["rank"].tolist() == list(range(1, 7))
+    assert (first["light"] == LIGHT).all()  # the model reads heavy chains alone
+    assert set(first["parent"]) <= {"wt", "other"}
+    assert Path("plate1.fasta").read_text().count(">") == 12
+    first.assign(label=[0, 1, 0, 0, 1, 0]).to_csv("measured1.csv", index=False)
+
+    more = ("--rounds", "measured1.csv", "--save", "model2")
+    printed = run("propose", "parents.csv", *OPTIONS, "-o", "plate2.csv", *more)
+    assert printed.startswith("measured1.csv: 6 antibodies, 4 as wanted; ROC AUC before they were known: ")
+    second = pd.read_csv("plate2.csv")
+    assert not set(second["heavy"]) & set(first["heavy"])
+    learned = Predictor.load(folder / "model2")
+    assert learned.training is not None
+    assert len(learned.training) == 66
+    assert read_log("model") == read_log("model2")
+    np.testing.assert_allclose(learned.predict_proba(second["heavy"].tolist())[:, 1], second["probability"])
+
+    second.assign(label=[0, 0, 1, 0, 1, 0]).to_csv("measured2.csv", index=False)
+    run("propose", "parents.csv", *OPTIONS, "-m", "model2", "-o", "plate3.csv", "--rounds", "measured2.csv")
+    assert [each.source for each in read_log("model2")] == ["measured1.csv", "measured2.csv"]
+    third = pd.read_csv("plate3.csv")
+    assert not set(third["heavy"]) & {*first["heavy"], *second["heavy"]}
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_same_command_writes_the_same_bytes_and_measured_files_are_left_out() -> None:
+    run("propose", HEAVY, *OPTIONS, "-o", "a.csv")
+    run("propose", HEAVY, *OPTIONS, "-o", "b.csv")
+    assert Path("a.csv").read_bytes() == Path("b.csv").read_bytes()
+    run("propose", HEAVY, *OPTIONS, "-o", "c.csv", "--measured", "a.csv")
+    assert not set(pd.read_csv("a.csv")["sequence"]) & set(pd.read_csv("c.csv")["sequence"])
+
+
+@pytest.mark.usefixtures("folder")
+def test_fixes_are_a_table_with_a_row_for_each_liability() -> None:
+    printed = run("fixes", "parents.csv", "-m", "model", "-o", "fixes.csv", "--most", 2)
+    table = pd.read_csv("fixes.csv")
+    none = int((table["mutation"] == "none").sum())
+    assert printed == f"{len(table) - none} fixes written to fixes.csv; {none} liabilities have none\n"
+    assert set(table["id"]) == {"wt", "other"}
+    assert {"H", "L"} == set(table["chain"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-o", "x.txt"], "must end in .csv"),
+        (["-o", "x.csv", "--objectives", "beauty"], "objectives are some of"),
+        (["-o", "x.csv", "--save", "model2"], "name a plate"),
+        (["-o", "parents.csv"], "would be overwritten"),
+        (["-o", "model/manifest.json.csv", "--rounds", "nothing.csv"], "nothing.csv"),
+        (["-o", "x.csv", "--rounds", "parents.csv", "--save", "model"], "would replace the model itself"),
+        (["-o", "x.csv", "--rounds", "parents.csv"], "label"),
+        (["-o", "x.csv", "--positions", "500"], "500"),
+        (["-o", "x.csv", "--language-model", "gpt"], "unknown extractor 'gpt'"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(
+    folder: Path, arguments: list[Any], message: str
+) -> None:
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    printed = run("propose", "parents.csv", "-m", "model", *arguments, fails=True)
+    assert printed.startswith("error: ")
+    assert message in printed
+    after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert {path: content for path, content in after.items() if "embeddings" not in path.parts} == before
+
+
+@pytest.mark.usefixtures("folder")
+def test_values_need_a_direction_and_columns_their_values() -> None:
+    ph = [6 + i % 3 for i in range(60)]
+    data = Dataset([f"a{i}" for i in range(60)], HEAVIES, label=CHARGE + 0.5, columns={"ph": ph})
+    Trainer(DESCRIPTORS, RidgeSpec(alpha=1.0)).fit(data).save("values")
+    options = ["-m", "values", "-o", "x.csv", "--positions", "CDR1", "--size", 2, "--mutations", 1]
+    assert "reads the column" in run("propose", HEAVY, *options, fails=True)
+    assert "--higher-is-better" in run("propose", HEAVY, *options, "--column", "ph=7", fails=True)
+    run("propose", HEAVY, *options, "--column", "ph=7", "--lower-is-better")
+    table, model = pd.read_csv("x.csv"), Predictor.load("values").with_columns({"ph": 7})
+    np.testing.assert_allclose(model.predict(table["sequence"].tolist()), table["prediction"])
+    assert (table["prediction"] < model.predict([HEAVY])[0]).all()
