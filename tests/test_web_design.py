@@ -5,6 +5,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,12 @@ from antibody_esm.cli.web_design_jobs import (
     propose_job,
 )
 from antibody_esm.cli.web_jobs import LARGEST, LONGEST, MOST
+from antibody_esm.cli.web_worker import Worker
 from antibody_esm.design import liabilities
 from antibody_esm.design.picture import liability_picture
+from antibody_esm.processes import runs
 from chains import HEAVY, LIGHT, NANOBODY, mutants
+from effort import PATIENCE
 
 HEAVIES = mutants(HEAVY, 40, 12)
 IDS = [f"a{i}" for i in range(40)]
@@ -93,6 +97,19 @@ def test_a_panel_proposes_by_one_label_and_each_wants_its_own_side(panel: Panel)
     for other in (None, "absent", ["HIC"], {"HIC": 1}):
         with pytest.raises(ValueError, match="there is no label"):
             propose_job(panel, with_(label=other))
+
+
+def test_variants_that_take_too_long_are_ended_with_their_process(predictor: Predictor, tmp_path: Path) -> None:
+    with Worker(partial(Predictor.load, predictor.save(tmp_path / "model")), seconds=PATIENCE) as worker:
+        proposals = worker(propose_job, PLAIN)
+        pd.testing.assert_frame_equal(proposals.table, propose_job(predictor, PLAIN).table)
+        worker._seconds, process = 0.2, worker.process
+        with pytest.raises(
+            ValueError, match=r"stopped after 0.2 seconds; try fewer antibodies or predictions at a time"
+        ):
+            worker(propose_job, with_(size=96, mutations=5, candidates=2000, positions=""))
+        assert process is not None
+        assert not runs(process)
 
 
 def test_every_chain_is_searched_whatever_the_model_reads(predictor: Predictor, panel: Panel) -> None:
