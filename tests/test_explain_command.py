@@ -96,3 +96,16 @@ def test_a_sequence_longer_than_a_name_of_a_file_is_a_sequence(model: Path) -> N
     constant = "ASTKGPSVFPLAPSSKSTSGGTAALGCLVKDYFPEPVTVSWNSGALTSGVHTFPAVLQSSGLYSLSSVVTVPSSSLGTQTYICNVNHKPSNTKVDKKVEPKSC"
     done = run("explain", HEAVY + constant + constant, "--model", model)
     assert "CDR3" in done.stdout
+
+
+def test_liabilities_are_marked_on_request(model: Path) -> None:
+    done = run(
+        "scan", HEAVY, "-m", model, "--positions", "62,63", "--liabilities", "--no-plausibility", "-o", "out.csv"
+    )
+    table = pd.read_csv("out.csv", keep_default_na=False)
+    assert set(table.loc[table["position"] == 63, "clears"]) >= {"NG at H62"}
+    assert "high liability: NG at H62 (deamidation)" in done.stdout
+    done = run("explain", HEAVY, "-m", model, "--liabilities", "-o", "page.html", "--plot", "bars.png")
+    assert "high liability: NG at H62 (deamidation), DG at H110 (isomerisation)" in done.stdout
+    assert "high liability: NG at H62" in Path("page.html").read_text(encoding="utf-8")
+    assert "liability" not in run("explain", HEAVY, "-m", model).stdout

@@ -25,11 +25,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from antibody_esm import Dataset, ExtractorSpec, Predictor, Trainer
-from antibody_esm.cli.web import shown, without_formulas
 from antibody_esm.cli.web_jobs import LARGEST, MOST, antibodies
 from antibody_esm.cli.web_security import PERIOD, UPLOADS, Gate, Quota
 from antibody_esm.cli.web_server import _open
+from antibody_esm.cli.web_tables import shown, without_formulas
 from antibody_esm.data.tables import chain_columns
+from antibody_esm.design import propose, screen
 from antibody_esm.errors import DatasetError
 from antibody_esm.explain import mutational_scan
 from antibody_esm.testing import tiny_checkpoint
@@ -174,9 +175,9 @@ def cell(page: Page, row: int, column: int, table: str = "scores"):
     return page.locator(f"#{table} [data-row='{row}'][data-col='{column}']")
 
 
-def downloaded(page: Page) -> pd.DataFrame:
+def downloaded(page: Page, button: str = "#download") -> pd.DataFrame:
     with page.expect_download() as waiting:
-        page.locator("#download").click()
+        page.locator(button).click()
     return pd.read_csv(io.BytesIO(Path(waiting.value.path()).read_bytes()), dtype={"id": str}, keep_default_na=False)
 
 
@@ -244,6 +245,21 @@ def test_pairs_and_values_are_scored_explained_and_scanned(
         expect(page.locator("#heat img")).to_be_visible()
         expect(cell(page, 0, 0, "mutations")).to_have_text(mutations.iloc[0]["mutation"])
 
+        page.get_by_role("tab", name="Proposals").click()
+        expect(page.locator("#parent textarea")).to_have_value(f"{VH[0]}|{LIGHT}")
+        page.locator("#candidates input").fill("40")
+        page.locator("#propose").click()
+        expect(page.locator("#proposed [role=alert]")).to_contain_text("it is not known whether high values")
+        page.locator("#better input").click()
+        page.get_by_role("option", name="low or class 0").click()
+        page.locator("#propose").click()
+        expect(page.locator("#proposed")).to_contain_text("that were predicted.")
+        table = downloaded(page, "#download-variants")
+        expected = propose(
+            predictor, (VH[0], LIGHT), 24, 3, positions="CDRs", candidates=40, higher_is_better=False
+        ).table
+        assert table[["heavy", "light"]].to_numpy().tolist() == expected[["heavy", "light"]].to_numpy().tolist()
+
         # with --api a program may call the function, and still no other site
         body = json.dumps({"data": [f"{VH[0]}|{LIGHT}", None]}).encode()
         status, event = ask(port, CALL, "POST", body, Content_Type="application/json", Origin="")
@@ -263,6 +279,54 @@ def test_an_uploaded_table_is_scored(page: Page, predictor: Predictor, tmp_path:
     expect(page.locator("#message")).to_contain_text("Antibodies scored: 3;")
     same(downloaded(page).drop(columns="row"), predictor.score_table(VH[:3]).assign(id=["'=1+1", "y", "'-z"]))
     expect(cell(page, 0, 1)).to_have_text("=1+1")
+
+
+def test_liabilities_are_found_drawn_with_sources_and_downloaded(page: Page) -> None:
+    page.locator("#text textarea").fill(f">{HOSTILE}\n{HEAVY}|{LIGHT}\n>bad\nEVQ1\n>=1+1\n{NANOBODY}\n")
+    page.get_by_role("tab", name="Liabilities").click()
+    page.locator("#search").click()
+    expect(page.locator("#searched")).to_contain_text("Antibodies searched: 2;")
+    expect(page.locator("#unsearched")).to_contain_text("position 4: '1'")
+    drawn = page.locator("#liabilities")
+    expect(drawn.locator("h3").first).to_have_text(HOSTILE)
+    assert drawn.locator("img").count() == 0
+    assert "".join(drawn.locator(".liabs").first.locator(".liabs-cells b").all_inner_texts()) == HEAVY + LIGHT
+    first = drawn.locator("tbody tr").first
+    assert first.locator("td").all_inner_texts()[:6] == ["◆ high", "deamidation", "NG", "H62", "CDR2", "no"]
+    link = first.locator("a")
+    assert link.get_attribute("href") == "https://doi.org/10.1371/journal.pone.0100736"
+    assert link.get_attribute("rel") == "noopener noreferrer"
+    expected = screen(pd.DataFrame({"id": [HOSTILE, "'=1+1"], "sequence": [f"{HEAVY}|{LIGHT}", NANOBODY]})).table
+    same(downloaded(page, "#download-liabilities"), expected)
+
+
+def test_variants_of_the_antibody_that_was_clicked_are_proposed_and_downloaded(
+    page: Page, predictor: Predictor
+) -> None:
+    score(page, f">wild\n{VH[1]}\n")
+    cell(page, 0, 1).click()
+    expect(page.locator("#picture h3")).to_have_text("wild")
+    page.locator("#marked input").check()
+    expect(page.locator("#picture")).to_contain_text("high liability:")
+    page.get_by_role("tab", name="Proposals").click()
+    expect(page.locator("#parent textarea")).to_have_value(VH[1])
+    for name, value in (("size", "4"), ("most", "2"), ("candidates", "60"), ("where", "CDR1,CDR2"), ("protect", "62")):
+        page.locator(f"#{name} input, #{name} textarea").first.fill(value)
+    page.locator("#propose").click()
+    expect(page.locator("#proposed")).to_contain_text("Variants: 4 of ")
+    expected = propose(predictor, VH[1], 4, 2, positions="CDR1,CDR2", protect="62", candidates=60)
+    table = downloaded(page, "#download-variants")
+    assert table["mutations"].tolist() == expected.table["mutations"].tolist()
+    assert table["sequence"].tolist() == expected.table["sequence"].tolist()
+    expect(cell(page, 0, 1, "variants")).to_have_text(table["mutations"][0].replace(",", ", "))
+    with page.expect_download() as waiting:
+        page.locator("#download-fasta").click()
+    assert Path(waiting.value.path()).read_text() == expected.to_fasta()
+
+    page.locator("#size input").fill("97")
+    page.locator("#propose").click()
+    expect(page.locator("#proposed [role=alert]")).to_have_text("the number of variants must be from 1 to 96")
+    expect(page.locator("#variants")).to_have_count(0)
 
 
 def test_a_bad_file_is_a_message_without_a_path(page: Page, tmp_path: Path) -> None:
@@ -418,6 +482,49 @@ def test_a_call_cannot_name_a_file_of_the_server(port: int, model: Path) -> None
         assert '"success":false' in said.replace(" ", "")
         assert "root:" not in said
     assert called(port, None).count("paste sequences or choose a file first") >= 1
+
+
+def function_of(port: int, name: str) -> int:
+    """Return the number of the function that a button calls."""
+    config = json.loads(ask(port, "/config")[1])
+    (button,) = (each["id"] for each in config["components"] if each["props"].get("elem_id") == name)
+    (number,) = (each["id"] for each in config["dependencies"] if [button, "click"] in each["targets"])
+    return int(number)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({1: 1e9}, "the number of variants must be from 1 to 96"),
+        ({2: 1e300}, "the number of mutations of each must be from 1 to 5"),
+        ({3: 10**30}, "the number of predictions must be from 1 to 2,000"),
+        ({4: "1," * 10**5}, "positions may have at most 1,000 characters"),
+        ({0: "EVQL" * 501}, "a sequence may have at most 2,000 residues"),
+        ({0: f"{HEAVY}\n{HEAVY}"}, "variants are made of one antibody at a time; these are 2"),
+        ({0: "/etc/passwd"}, "position 1: '/'"),
+    ],
+    ids=["size", "mutations", "predictions", "positions", "length", "several", "path"],
+)
+def test_a_crafted_request_for_variants_is_refused_with_its_reason(
+    changed: dict[int, object], message: str, port: int
+) -> None:
+    data = [HEAVY, 4, 2, 10, "CDR1", "", "as the model says", None, None]
+    data = [changed.get(i, value) for i, value in enumerate(data)]
+    body = {"data": data, "fn_index": function_of(port, "propose"), "session_hash": "variants"}
+    assert join(port, json.dumps(body).encode())[0] == 200
+    answer = ask(port, "/gradio_api/queue/data?session_hash=variants")[1].decode()
+    assert message in answer.replace("&#x27;", "'")
+    assert "root:" not in answer
+
+
+def test_a_search_of_liabilities_cannot_name_a_file_of_the_server(port: int, model: Path) -> None:
+    for path in ("/etc/passwd", str(model / "manifest.json")):
+        file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+        body = {"data": ["", file], "fn_index": function_of(port, "search"), "session_hash": "liabilities"}
+        assert join(port, json.dumps(body).encode())[0] == 200
+        answer = ask(port, "/gradio_api/queue/data?session_hash=liabilities")[1].decode()
+        assert '"success":false' in answer.replace(" ", "")
+        assert "root:" not in answer
 
 
 def test_a_call_cannot_make_the_server_fetch(port: int) -> None:

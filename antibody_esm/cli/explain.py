@@ -19,6 +19,7 @@ def explain_command(
     ] = "auto",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Output page: .html.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Output figure: .png, .svg or .pdf.")] = None,
+    liabilities: Annotated[bool, typer.Option("--liabilities", help="Also mark medium and high liabilities.")] = False,
     id_column: IdColumn = None,
     heavy: HeavyColumn = None,
     light: LightColumn = None,
@@ -30,6 +31,7 @@ def explain_command(
 ) -> None:
     """Print the contribution of each residue of an antibody to a model's prediction."""
     with reported(f"finished vectors are in {store}; the same command continues from there"):
+        from antibody_esm.design import with_liabilities
         from antibody_esm.explain import residue_contributions
         from antibody_esm.explain.picture import save
         from antibody_esm.model_files import saved_reading
@@ -47,6 +49,7 @@ def explain_command(
         predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers)).with_columns(fixed)
         for name, sequence, columns in named:
             contributions = residue_contributions(predictor.with_columns(columns), sequence, method=method)
+            contributions = with_liabilities(contributions) if liabilities else contributions
             lines = [f"{name}:"] if name else []
             lines += [contributions.to_text(color=sys.stdout.isatty()), ""]
             if out is not None:  # before printing, since the pipe may be closed

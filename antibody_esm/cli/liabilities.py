@@ -50,7 +50,7 @@ def liabilities_command(
         rules = None if panel is None else _panel(panel)
         counts = {"searched": 0, "liabilities": 0, "high": 0, "rejected": 0}
         with writing(out) as add, writing(apart) as reject:
-            for table, rejected, antibodies, _ in screen_parts(
+            for table, rejected, antibodies, *_ in screen_parts(
                 path,
                 panel=rules,
                 chain=chain,

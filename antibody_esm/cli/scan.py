@@ -24,6 +24,10 @@ def scan_command(
     plausibility: Annotated[
         bool, typer.Option("--plausibility/--no-plausibility", help="Also compute the language model's log-odds.")
     ] = True,
+    liabilities: Annotated[
+        bool,
+        typer.Option("--liabilities", help="Also mark liabilities, and count those that each mutant clears and adds."),
+    ] = False,
     id_column: IdColumn = None,
     heavy: HeavyColumn = None,
     light: LightColumn = None,
@@ -44,6 +48,7 @@ def scan_command(
     with reported(kept), connected(scheduler):
         import pandas as pd
 
+        from antibody_esm.design import with_liabilities
         from antibody_esm.explain import mutational_scan
         from antibody_esm.explain.picture import save
         from antibody_esm.files import csv_text, write
@@ -64,6 +69,7 @@ def scan_command(
         for name, sequence, columns in named:
             model_of_row = predictor.with_columns(columns)
             scan = mutational_scan(model_of_row, sequence, positions, protect=protect or (), plausibility=plausibility)
+            scan = with_liabilities(scan) if liabilities else scan
             show("\n".join([*([f"{name}:"] if name else []), scan.to_text(top), ""]), needed=out is plot is None)
             table = scan.to_frame()
             table.insert(0, "id", name)

@@ -45,22 +45,28 @@ def recognised_columns(frame: "pd.DataFrame") -> str:
     return f" Columns: {text}." if text else ""
 
 
-def explain_job(predictor: "Predictor", antibody: str, columns: dict[str, Any]) -> str:
-    """Return the picture of an antibody's contributions, its columns held fixed, as HTML."""
+def explain_job(predictor: "Predictor", antibody: str, columns: dict[str, Any], marked: bool = False) -> str:
+    """Return the picture of an antibody's contributions, its columns held fixed, as HTML, perhaps with liabilities."""
+    from antibody_esm.design import with_liabilities
     from antibody_esm.explain import residue_contributions
     from antibody_esm.explain.picture import fragment
 
-    return fragment(residue_contributions(predictor.with_columns(columns), antibody))
+    contributions = residue_contributions(predictor.with_columns(columns), antibody)
+    return fragment(with_liabilities(contributions) if marked else contributions)
 
 
-def scan_job(predictor: "Predictor", antibody: str, columns: dict[str, Any], positions: str | None) -> "Scan":
-    """Return the single mutants of an antibody, its columns held fixed."""
+def scan_job(
+    predictor: "Predictor", antibody: str, columns: dict[str, Any], positions: str | None, marked: bool = False
+) -> "Scan":
+    """Return the single mutants of an antibody, its columns held fixed, perhaps with their liabilities."""
+    from antibody_esm.design import with_liabilities
     from antibody_esm.explain import mutational_scan
 
-    return mutational_scan(predictor.with_columns(columns), antibody, positions)
+    scan = mutational_scan(predictor.with_columns(columns), antibody, positions)
+    return with_liabilities(scan) if marked else scan
 
 
-def antibodies(text: str, file: str | None, chain: "Chain") -> "pd.DataFrame":
+def uploaded(text: str, file: str | None) -> "pd.DataFrame":
     """Return a table of the pasted text, or else of the uploaded file.
 
     Raises
@@ -70,9 +76,8 @@ def antibodies(text: str, file: str | None, chain: "Chain") -> "pd.DataFrame":
     """
     import pandas as pd
 
-    from antibody_esm.data.antibody_tables import table_of
-    from antibody_esm.data.files import places, read_frames
-    from antibody_esm.data.tables import chain_columns, ids_of, pasted
+    from antibody_esm.data.files import read_frames
+    from antibody_esm.data.tables import pasted
 
     if len(text.encode()) > LARGEST or (file is not None and Path(file).stat().st_size > LARGEST):
         raise DatasetError(f"at most {LARGEST:,} bytes are allowed at a time")
@@ -95,6 +100,22 @@ def antibodies(text: str, file: str | None, chain: "Chain") -> "pd.DataFrame":
         raise DatasetError("there are no antibodies")
     if len(frame) > MOST:
         raise DatasetError(f"at most {MOST:,} antibodies are allowed at a time; `antibody-esm predict` has no limit")
+    return frame
+
+
+def antibodies(text: str, file: str | None, chain: "Chain") -> "pd.DataFrame":
+    """Return the table of `uploaded`, if a model that reads a chain can read it.
+
+    Raises
+    ------
+    DatasetError
+        If `uploaded` raises it, there is no column of the chain, or a sequence is too long.
+    """
+    from antibody_esm.data.antibody_tables import table_of
+    from antibody_esm.data.files import places
+    from antibody_esm.data.tables import chain_columns, ids_of
+
+    frame = uploaded(text, file)
     table, recognised = table_of(frame, cut=False)
     columns = recognised.read_as(chain, table.columns)
     for column in chain_columns(table, chain, columns.heavy, columns.light, sequence=recognised.sequence).values():

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from antibody_esm.cli.web import KEPT, downloadable, message_html
-from antibody_esm.cli.web_jobs import LARGEST, antibodies, recognised_columns
+from antibody_esm.cli.web_design import heading, liabilities_tab, proposals_tab
+from antibody_esm.cli.web_jobs import LARGEST, antibodies, explain_job, recognised_columns
+from antibody_esm.cli.web_tables import KEPT, download_of, message_html
 from antibody_esm.cli.web_worker import EXPECTED, reason
 from antibody_esm.sequences import BETWEEN
 
@@ -39,14 +40,14 @@ def profile_page(panel: "Panel", folder: Path, jobs: Callable[..., Any] | None =
         return [
             message_html(summary, "status"),
             gr.update(value=picture, visible=good > 0),
-            gr.update(value=downloadable(scores.table, folder) if good else None, visible=good > 0),
+            gr.update(value=download_of(folder, "scores.csv", scores.table) if good else None, visible=good > 0),
             gr.update(value=scores.rejected.astype(str), visible=bad > 0),
             gr.update(visible=good > 0),
             scores,
             columns,
         ]
 
-    def explain(scores: Any, columns: Any, name: str, label: str) -> str:
+    def explain(scores: Any, columns: Any, name: str, label: str, marked: bool) -> str:
         names = [] if scores is None else list(map(str, scores.table["id"]))
         if name.strip() not in names:
             return message_html(f"There is no antibody {name.strip()!r}; write an id of the table.", "error")
@@ -56,35 +57,45 @@ def profile_page(panel: "Panel", folder: Path, jobs: Callable[..., Any] | None =
         antibody = BETWEEN.join(filter(None, scores.antibodies[row]))
         title = f"<h3>{html.escape(f'{name.strip()}, {label}')}</h3>"
         try:
-            return title + str(run(_explain, label, antibody, columns[row]))
+            return title + str(run(_explain, label, antibody, columns[row], bool(marked)))
         except EXPECTED as error:
             return title + message_html(reason(error), "error")
 
     with gr.Blocks(title="antibody_esm", analytics_enabled=False, delete_cache=(KEPT, KEPT)) as blocks:
-        gr.HTML(f"<h1>antibody_esm</h1><p>{html.escape(_about(panel))}</p>")
+        heading(_about(panel))
         scores, columns = gr.State(time_to_live=KEPT), gr.State(time_to_live=KEPT)
         with gr.Row():
-            text = gr.Textbox(label="Sequences: FASTA, or one per line", lines=8, max_lines=8, elem_id="text")
-            file = gr.File(label=f"Or a file: FASTA, CSV, TSV, Excel; at most {LARGEST // 10**6} MB", elem_id="file")
-        button = gr.Button("Score", variant="primary", elem_id="score")
-        message = gr.HTML(elem_id="message")
-        profile = gr.HTML(visible=False, elem_id="profile")
-        download = gr.DownloadButton("Download the table", visible=False, elem_id="download")
-        rejected = gr.Dataframe(
-            interactive=False, visible=False, datatype="str", wrap=True, label="Not scored", elem_id="rejected"
-        )
-        with gr.Column(visible=False, elem_id="why") as why:
-            with gr.Row():
-                name = gr.Textbox(label="Explain the antibody with this id", max_lines=1, elem_id="name")
-                label = gr.Dropdown(list(panel), value=next(iter(panel)), label="Label", elem_id="label")
-                explainer = gr.Button("Explain", elem_id="explain")
-            picture = gr.HTML(elem_id="picture")
+            text = gr.Textbox(
+                label="Sequences: FASTA, or one per line", lines=8, max_lines=8, elem_id="text", min_width=280
+            )
+            file = gr.File(
+                label=f"Or a file: FASTA, CSV, TSV, Excel; at most {LARGEST // 10**6} MB", elem_id="file", min_width=280
+            )
         in_turn: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
         private = in_turn | {"api_visibility": "private"}
         public = in_turn | {"api_visibility": "public", "api_name": "score"}
-        results = [message, profile, download, rejected, why, scores, columns]
-        button.click(score, [text, file], results, **(public if api else private))
-        explainer.click(explain, [scores, columns, name, label], [picture], **private)
+        with gr.Tab("Scores"):
+            button = gr.Button("Score", variant="primary", elem_id="score")
+            message = gr.HTML(elem_id="message")
+            profile = gr.HTML(visible=False, elem_id="profile")
+            download = gr.DownloadButton("Download the table", visible=False, elem_id="download")
+            rejected = gr.Dataframe(
+                interactive=False, visible=False, datatype="str", wrap=True, label="Not scored", elem_id="rejected"
+            )
+            with gr.Column(visible=False, elem_id="why") as why:
+                with gr.Row():
+                    name = gr.Textbox(label="Explain the antibody with this id", max_lines=1, elem_id="name")
+                    label = gr.Dropdown(list(panel), value=next(iter(panel)), label="Label", elem_id="label")
+                    marked = gr.Checkbox(False, label="Mark medium and high liabilities", elem_id="marked")
+                    explainer = gr.Button("Explain", elem_id="explain")
+                picture = gr.HTML(elem_id="picture")
+            results = [message, profile, download, rejected, why, scores, columns]
+            button.click(score, [text, file], results, **(public if api else private))
+            explainer.click(explain, [scores, columns, name, label, marked], [picture], **private)
+        with gr.Tab("Liabilities"):
+            liabilities_tab(run, folder, text, file, private)
+        with gr.Tab("Proposals"):
+            proposals_tab(run, folder, None, private, list(panel))
     return blocks
 
 
@@ -102,11 +113,8 @@ def _profile(panel: "Panel", text: str, file: str | None) -> "tuple[Scores, list
     return scores, columns, recognised_columns(frame)
 
 
-def _explain(panel: "Panel", label: str, antibody: str, columns: dict[str, Any]) -> str:
-    from antibody_esm.explain import residue_contributions
-    from antibody_esm.explain.picture import fragment
-
-    return fragment(residue_contributions(panel[label].with_columns(columns), antibody))
+def _explain(panel: "Panel", label: str, antibody: str, columns: dict[str, Any], marked: bool) -> str:
+    return explain_job(panel[label], antibody, columns, marked)
 
 
 def _about(panel: "Panel") -> str:

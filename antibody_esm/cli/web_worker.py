@@ -54,14 +54,15 @@ class Worker:
                 if not pipe.poll(self._seconds):
                     self._end()
                     raise ValueError(
-                        f"the job was stopped after {self._seconds:g} seconds; try fewer antibodies at a time"
+                        f"the job was stopped after {self._seconds:g} seconds; try fewer antibodies or predictions at "
+                        "a time"
                     )
                 done, value = pipe.recv()
             except (EOFError, OSError):
                 status = self._end()
                 logger.warning("the process of a job ended with status %s", status)
                 raise ValueError(
-                    f"the job ended abnormally (status {status}); try fewer antibodies at a time"
+                    f"the job ended abnormally (status {status}); try fewer antibodies or predictions at a time"
                 ) from None
         if not done:
             raise ValueError(value)

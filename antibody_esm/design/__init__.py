@@ -2,7 +2,7 @@
 
 from antibody_esm.design.choice import propose
 from antibody_esm.design.fixes import fixes
-from antibody_esm.design.marks import mark_liabilities
+from antibody_esm.design.marks import mark_liabilities, with_liabilities
 from antibody_esm.design.panel import LiabilityPanel
 from antibody_esm.design.proposals import Proposals
 from antibody_esm.design.screening import Screening, liabilities, liability_columns, screen
@@ -17,4 +17,5 @@ __all__ = [
     "mark_liabilities",
     "propose",
     "screen",
+    "with_liabilities",
 ]

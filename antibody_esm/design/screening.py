@@ -41,6 +41,8 @@ class Screening(NamedTuple):
     """Number of antibodies that were searched."""
     rows: list[int]
     """Row of the antibody of each liability, counted from 0."""
+    texts: dict[int, str]
+    """Chains of each antibody that was searched, by row; a pair has ``|`` between them."""
 
 
 class _Batch(NamedTuple):
@@ -155,6 +157,7 @@ def screen(
         pd.concat([part.rejected for part in parts], ignore_index=True),
         sum(part.antibodies for part in parts),
         [row for part in parts for row in part.rows],
+        {row: text for part in parts for row, text in part.texts.items()},
     )
 
 
@@ -329,7 +332,8 @@ def _screened(batch: _Batch, search: LiabilitySearch, chain: Chain | None, speci
     rejected = pd.DataFrame(
         {"row": [batch.rows[i] for i in bad], "id": [batch.ids[i] for i in bad], "reason": [reasons[i] for i in bad]}
     ).astype({"row": "int64", "id": "string", "reason": "string"})
-    return Screening(table, rejected, len(batch.rows) - len(bad), rows)
+    searched = {batch.rows[i]: str(ModelText(tuple(_texts(batch.chains[i])))) for i in places if i not in reasons}
+    return Screening(table, rejected, len(searched), rows, searched)
 
 
 def _texts(antibody: str | Chains) -> list[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from antibody_esm.choices import Engines
+from antibody_esm.data.reading import ChainName
 from antibody_esm.design.panel import SEVERITIES, LiabilityPanel, Severity
 from antibody_esm.design.rules import Liability, LiabilitySearch
 from antibody_esm.numbering import best, number
@@ -12,6 +13,7 @@ from antibody_esm.sequences import ModelText
 
 COUNTED: tuple[Severity, ...] = ("high", "medium")
 """Severities that count: a variant may add none of them."""
+_KINDS: tuple[ChainName, ...] = ("heavy", "light")
 
 
 class Place(NamedTuple):
@@ -50,8 +52,9 @@ class Search:
         domains = dict(zip(chains, number(chains, species=self._species, engines=self._engines), strict=True))
         by_chain: dict[str, list[Liability] | None] = {}
         for chain, here in domains.items():
-            domain = best(here)
-            by_chain[chain] = None if domain is None else self._search.liabilities(chain, domain)
+            both = [domain for name in _KINDS if (domain := best(here, name)) is not None]
+            each = [liability for domain in both for liability in self._search.liabilities(chain, domain)]
+            by_chain[chain] = each if both else None
         return [_counted([by_chain[chain] for chain in ModelText.of(text).chains]) for text in antibodies]
 
 

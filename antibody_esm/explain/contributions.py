@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.data.reading import Reading
 from antibody_esm.embedding import vectors_of
 from antibody_esm.explain import picture
 from antibody_esm.explain.logits import Unit, linear, not_linear, scores, unit
+from antibody_esm.explain.marks import Marks
 from antibody_esm.explain.residue_shares import not_a_sum, residue_shares
 from antibody_esm.explain.sites import Site, sites, sites_read
 from antibody_esm.files import write
@@ -43,6 +45,12 @@ class Contributions:
     """Part of the score that comes from rounding the vector to its storage; all residues that take part share it."""
     numbered: "list[Site] | None" = None
     """Place of each residue by IMGT numbering, as the model's reading has it; None numbers the sequence itself."""
+    antibody: str = ""
+    """All chains in normal form, of which `sequence` is the part that the model reads; empty: it is all there is."""
+    reading: Reading | None = None
+    """Reading of the model; None: human and mouse profiles number."""
+    marks: Marks = None
+    """Liabilities that pictures show; see `antibody_esm.design.with_liabilities`."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.sequence!r}, score={self.score:.3g}, {self.method}, {self.unit})"
@@ -149,8 +157,13 @@ def residue_contributions(
     rounding = float((vector - shares.sum(axis=0)) @ function.weights)
     takes_part = shares.any(axis=1)
     contributions = shares @ function.weights + rounding / takes_part.sum() * takes_part
-    numbered = sites_read(normalise([sequence], pairs=True)[0], text, predictor.reading)
-    return Contributions(text, contributions, function.intercept, score, "exact", unit(predictor), rounding, numbered)
+    (whole,) = normalise([sequence], pairs=True)
+    numbered = sites_read(whole, text, predictor.reading)
+    return Contributions(
+        *(text, contributions, function.intercept, score, "exact", unit(predictor), rounding, numbered),
+        antibody=whole,
+        reading=predictor.reading,
+    )
 
 
 def occlusion(
@@ -208,5 +221,10 @@ def occlusion(
     for start, change in zip(covers, values[0] - values[1:], strict=True):
         sums[start : start + window] += change / window
         counts[start : start + window] += 1
-    numbered = sites_read(normalise([sequence], pairs=True)[0], text, predictor.reading)
-    return Contributions(text, sums / counts, None, float(values[0]), "occlusion", unit(predictor), numbered=numbered)
+    (whole,) = normalise([sequence], pairs=True)
+    return Contributions(
+        *(text, sums / counts, None, float(values[0]), "occlusion", unit(predictor)),
+        numbered=sites_read(whole, text, predictor.reading),
+        antibody=whole,
+        reading=predictor.reading,
+    )

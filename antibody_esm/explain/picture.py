@@ -5,16 +5,18 @@ colours).
 """
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from itertools import groupby, pairwise
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.explain.logits import Unit
+from antibody_esm.explain.marks import SYMBOLS, Mark, Marks, by_site, draw, in_words
 from antibody_esm.explain.sites import Site
 from antibody_esm.files import replacing
 from antibody_esm.reports.figures import COLOURS, STYLE
@@ -46,6 +48,8 @@ class Pictured(Protocol):
     def score(self) -> float: ...  # noqa: D102
     @property
     def unit(self) -> Unit: ...  # noqa: D102
+    @property
+    def marks(self) -> Marks: ...  # noqa: D102
 
 
 class Stretch(NamedTuple):
@@ -154,6 +158,12 @@ def plot(explained: Pictured, ax: "Axes | None" = None) -> "Axes":
             )
         low, high = ax.get_ylim()
         ax.set_ylim(low - 0.12 * (high - low), high)
+    marked = by_site(explained.marks)
+    if marked:
+        low, high = ax.get_ylim()
+        ax.set_ylim(low, high + 0.1 * (high - low))
+        for severity in SYMBOLS:
+            draw(ax, [i for i, marks in marked.items() if marks[0].severity == severity], severity)
     ax.set_xlabel("IMGT position" if any(site.position for site in sites) else "residue")
     ax.set_ylabel(f"contribution\n({UNIT[explained.unit]})")
     return ax
@@ -181,7 +191,7 @@ def rich(explained: Pictured) -> "Text":
     """Return contributions as text of the rich library."""
     from rich.text import Text
 
-    share = _shares(explained.contributions)
+    share, marked = _shares(explained.contributions), by_site(explained.marks)
     picture = Text(headline(explained) + "\n")
     chain = None
     for stretch in stretches(explained.sites):
@@ -199,7 +209,11 @@ def rich(explained: Pictured) -> "Text":
             picture.append(f"{explained.contributions[start : line.stop].sum():+8.3f}\n", "bold" if loop else "")
             marks = "".join(_mark(part) for part in share[start : line.stop])
             picture.append(f"{'':15}{marks}\n" if marks.strip() else "\n", "dim")
+            here = [SYMBOLS[marked[i][0].severity] if i in marked else " " for i in range(start, line.stop)]
+            picture.append(f"{'':15}{''.join(here)}\n" if set(here) != {" "} else "")
     picture.append("\n▲ raises, ▼ lowers the score; △ ▽ less than half of the strongest contribution", "dim")
+    for words in in_words(explained.marks):
+        picture.append("\n" + "\n".join(wrap(words, 80, subsequent_indent="  ")))
     return picture
 
 
@@ -214,13 +228,14 @@ def headline(explained: Pictured) -> str:
 
 def fragment(explained: Pictured) -> str:
     """Return contributions as a piece of HTML."""
-    share = _shares(explained.contributions)
+    share, marked = _shares(explained.contributions), by_site(explained.marks)
     lines = [f"<style>{_CSS}</style><div class='aesm'><p>{html.escape(headline(explained))}</p>"]
     for chain, regions in groupby(stretches(explained.sites), lambda stretch: stretch.chain):
         name = {"H": "heavy chain", "L": "light chain"}.get(chain, "chain")
         lines.append(f"<p class='aesm-chain'>{name}</p><div class='aesm-row'>")
-        lines += ["".join(_region(stretch, explained, share)) for stretch in regions]
+        lines += ["".join(_region(stretch, explained, share, marked)) for stretch in regions]
         lines.append("</div>")
+    lines += [f"<p class='aesm-marks'>{html.escape(words)}</p>" for words in in_words(explained.marks)]
     return "\n".join([*lines, "</div>"])
 
 
@@ -229,17 +244,22 @@ def page(explained: Pictured) -> str:
     return _PAGE.format(fragment=fragment(explained))
 
 
-def _region(stretch: Stretch, explained: Pictured, share: NDArray[np.float64]) -> Iterator[str]:
+def _region(
+    stretch: Stretch, explained: Pictured, share: NDArray[np.float64], marked: Mapping[int, Sequence[Mark]]
+) -> Iterator[str]:
     total = explained.contributions[stretch.start : stretch.stop].sum()
     kind = " aesm-loop" if stretch.region.startswith("CDR") else ""
     yield f"<div class='aesm-region{kind}'><div class='aesm-cells'>"
     for i, site in enumerate(stretch.sites, start=stretch.start):
         place = f"{site.region} {site.position}" if site.position else str(site.index + 1)
-        title = html.escape(f"{site.residue} {place}: {explained.contributions[i]:+.4f}", quote=True)
+        words = "".join(f"; {mark.title}" for mark in marked.get(i, ()))
+        title = html.escape(f"{site.residue} {place}: {explained.contributions[i]:+.4f}{words}", quote=True)
+        mark = f"<em>{SYMBOLS[marked[i][0].severity]}</em>" if i in marked else ""
         up, down = (max(0.0, sign * share[i]) for sign in (1, -1))
         yield (
             f"<span title='{title}'><i class='aesm-up' style='height:{1.6 * up:.2f}em'></i>"
-            f"<b>{html.escape(site.residue)}</b><i class='aesm-down' style='height:{1.6 * down:.2f}em'></i></span>"
+            f"<b>{html.escape(site.residue)}</b>"
+            f"<i class='aesm-down' style='height:{1.6 * down:.2f}em'></i>{mark}</span>"
         )
     yield f"</div><small>{stretch.region} {stretch.label}<br>{total:+.3f}</small></div>"
 
@@ -279,6 +299,8 @@ _CSS = """
 .aesm-cells i { width: .75em; border-radius: 1px; }
 .aesm-up { align-self: end; background: #d55e00; }
 .aesm-down { align-self: start; background: #0072b2; }
+.aesm-cells em { font: normal .8em/1.1 system-ui, sans-serif; }
+.aesm-marks { overflow-wrap: anywhere; }
 .aesm small { opacity: .75; font-variant-numeric: tabular-nums; }
 @media (prefers-color-scheme: dark) { .aesm-up { background: #ff9a4d; } .aesm-down { background: #5ab4ee; } }
 """

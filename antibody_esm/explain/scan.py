@@ -1,15 +1,18 @@
 """Single mutants of an antibody, with the predictions of a model and their plausibility."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from io import StringIO
-from typing import TYPE_CHECKING
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.data.reading import Reading
 from antibody_esm.explain.germline import germline_residues
 from antibody_esm.explain.logits import Unit, scores, unit
+from antibody_esm.explain.marks import SYMBOLS, Marks, by_site, draw, in_words
 from antibody_esm.explain.pareto import pareto
 from antibody_esm.explain.picture import UNIT, axes, mark_regions, stretches
 from antibody_esm.explain.plausibility import log_odds
@@ -37,7 +40,7 @@ class Scan:
     """The single mutants of an antibody. ``str()`` is the beginning of the ranked table."""
 
     sequence: str
-    """The wild type, in normal form."""
+    """The part of the wild type that the model reads, in normal form."""
     score: float
     """Score of the wild type, in `unit`; changes are differences from it."""
     prediction: float
@@ -49,6 +52,12 @@ class Scan:
     """Columns of `to_frame`, and ``place``, the index of the residue in the text of the antibody."""
     absent: dict[str, str]
     """Reasons by the names of absent columns."""
+    antibody: str = ""
+    """All chains in normal form, of which `sequence` is the part that the model reads; empty: it is all there is."""
+    reading: Reading | None = None
+    """Reading of the model; None: human and mouse profiles number."""
+    marks: Marks = None
+    """Liabilities of the wild type that pictures show; see `antibody_esm.design.with_liabilities`."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.sequence!r}, {len(self.table)} mutants)"
@@ -65,7 +74,8 @@ class Scan:
         the probability if the classifier counts votes;
         ``plausibility``: the logarithm of the mutant residue's probability in the language model, with the position
         hidden, less that of the wild type; ``germline``: True if the mutant residue is the germline's; ``pareto``: see
-        `pareto`. The reason for an absent column is in `absent`.
+        `pareto`. `antibody_esm.design.with_liabilities` adds ``liabilities``, ``clears`` and ``adds``. The reason for
+        an absent column is in `absent`.
         """
         return self.table.drop(columns="place")
 
@@ -87,7 +97,9 @@ class Scan:
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draw the change by position and residue, and return the axes.
 
-        Blue lowers the score, orange raises it; a dot is the wild type, a ring the germline's residue.
+        Blue lowers the score, orange raises it; a dot is the wild type, a ring the germline's residue. With
+        liabilities, a diamond instead of a dot is a wild type that has one (filled: high, empty: medium), and a cross
+        is a mutant that adds one.
         """
         import matplotlib as mpl
 
@@ -100,7 +112,15 @@ class Scan:
         largest = float(np.nanmax(np.abs(change))) or 1.0
         image = ax.imshow(change, cmap=colours, vmin=-largest, vmax=largest, aspect="auto", interpolation="nearest")
         wild = [ROWS.index(site.residue) for site in self.sites]
-        ax.plot(range(len(wild)), wild, ".", color=COLOURS["ink"], markersize=3)
+        marked = by_site(self.marks)
+        plain = [i for i in range(len(wild)) if i not in marked]
+        ax.plot(plain, [wild[i] for i in plain], ".", color=COLOURS["ink"], markersize=3)
+        for severity in SYMBOLS:
+            here = [i for i, marks in marked.items() if marks[0].severity == severity]
+            draw(ax, here, severity, [wild[i] for i in here])
+        if "adds" in self.table:
+            row, place = (index[self.table["adds"] != ""] for index in at)
+            ax.plot(place, row, "x", color=COLOURS["ink"], markersize=3.2, markeredgewidth=0.7)
         if "germline" in self.table:
             row, place = (index[self.table["germline"]] for index in at)
             ax.plot(place, row, "o", color=COLOURS["ink"], markersize=4, fillstyle="none", markeredgewidth=0.7)
@@ -114,7 +134,9 @@ class Scan:
         ax.set_yticks(range(len(ROWS)), list(ROWS))
         ax.tick_params(axis="y", length=0)
         axis = "IMGT position" if any(site.position for site in self.sites) else "residue"
-        ax.set_xlabel(f"{axis}        • wild type" + ("    ○ germline" if "germline" in self.table else ""))
+        signs = ["• wild type", *(["○ germline"] if "germline" in self.table else [])]
+        further = "\n◆ high ◇ medium liability    x adds one" if "adds" in self.table else ""
+        ax.set_xlabel(f"{axis}        {'    '.join(signs)}{further}")
         ax.set_ylabel("mutant")
         ax.spines[:].set_visible(False)
         ax.figure.colorbar(image, ax=ax, label=f"change ({UNIT[self.unit]})", fraction=0.025, pad=0.01)
@@ -130,7 +152,11 @@ class Scan:
         lines += [line.rstrip() for line in written.getvalue().splitlines()]
         if "pareto" in self.table:
             lines.append("* no mutant, nor the wild type, is better in both change and plausibility")
-        return "\n".join(lines + [f"no {name}: {reason}" for name, reason in self.absent.items()])
+        if "adds" in self.table:
+            lines.append("-1: clears a medium or high liability of the wild type; +1: adds one")
+        lines += [wrapped for line in in_words(self.marks) for wrapped in wrap(line, 80, subsequent_indent="  ")]
+        absent = {name: reason for name, reason in self.absent.items() if name != "liabilities"}
+        return "\n".join(lines + [f"no {name}: {reason}" for name, reason in absent.items()])
 
     def _rich(self, rows: int) -> "Table":
         from rich import box
@@ -144,7 +170,10 @@ class Scan:
             "plausibility": "{:+.2f}",
             "germline": "{}",
             "pareto": "{}",
+            "liabilities": "{}",
         }
+        if "adds" in self.table:
+            del shown["region"]  # 80 columns are full
         table = Table(box=box.SIMPLE_HEAD)
         for name in shown:
             if name in self.table:
@@ -152,6 +181,7 @@ class Scan:
                 table.add_column(name, justify="right" if numbers else "left")
         for row in self.table.head(rows).to_dict("records"):
             marks = {"germline": "germline" if row.get("germline") else "", "pareto": "*" if row.get("pareto") else ""}
+            marks["liabilities"] = _count(row) if "adds" in row else ""
             table.add_row(*(form.format((row | marks)[name]) for name, form in shown.items() if name in self.table))
         return table
 
@@ -206,7 +236,8 @@ def mutational_scan(
     for source in sources:
         for reader, texts in readers(source, [text]):
             refuse_longer(texts, reader.max_length)
-    every = sites_read(normalise([sequence], pairs=True)[0], text, predictor.reading)
+    (whole,) = normalise([sequence], pairs=True)
+    every = sites_read(whole, text, predictor.reading)
     kept = {site.place for site in named(every, protect)}
     selected = every if positions is None else named(every, positions)
     chosen = [site for site in selected if site.place not in kept and site.residue in AMINO_ACIDS]
@@ -249,7 +280,17 @@ def mutational_scan(
     if "plausibility" in table:
         table["pareto"] = on_the_front(risk.to_numpy(), table["plausibility"].to_numpy())
     table = table.iloc[np.argsort(risk.to_numpy(), kind="stable")].reset_index(drop=True)
-    return Scan(text, float(values[0]), float(predicted[0]), unit(predictor), chosen, table, absent)
+    return Scan(
+        *(text, float(values[0]), float(predicted[0]), unit(predictor), chosen, table, absent),
+        antibody=whole,
+        reading=predictor.reading,
+    )
+
+
+def _count(row: dict[Hashable, Any]) -> str:
+    """Return the number of liabilities of a mutant, with those that it clears and adds: ``5 -1``, ``6 -1 +1``."""
+    changes = [f"{sign}{row[name].count(' at ')}" for name, sign in (("clears", "-"), ("adds", "+")) if row[name]]
+    return " ".join(["?" if row["liabilities"] != row["liabilities"] else str(row["liabilities"]), *changes])
 
 
 def on_the_front(risk: NDArray[np.float64], plausibility: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -79,7 +79,7 @@ def shapley(
     explainer = explainers.Permutation(score, np.zeros_like(every), seed=random_state)
     explanation = explainer(every, max_evals=rounds * (2 * len(places) + 1), batch_size="auto", silent=True)
     whole = float(score(every)[0])
-    numbered = sites_read(normalise([sequence], pairs=True)[0], text, predictor.reading)
+    (antibody,) = normalise([sequence], pairs=True)
     return Contributions(
         text,
         explanation.values[0],
@@ -87,7 +87,9 @@ def shapley(
         whole,
         "shap",
         unit(predictor),
-        numbered=numbered,
+        numbered=sites_read(antibody, text, predictor.reading),
+        antibody=antibody,
+        reading=predictor.reading,
     )
 
 
