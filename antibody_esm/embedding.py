@@ -373,7 +373,7 @@ def embed_views(
     """
     if len({spec.of_one_pass for spec in specs}) != 1:
         raise ValueError("specs of views may differ only in layer, pooling, region, special_tokens and storage")
-    views = [spec.resolve() for spec in specs]
+    views = [spec.resolve(() if runtime is None else runtime.checkpoints) for spec in specs]
     pinned = [spec.pinned_to(view) for spec, view in zip(specs, views, strict=True)]
     deepest = max(range(len(views)), key=lambda number: views[number].layer)
     return _views(normalise(sequences, pairs=True), pinned, Extractor(specs[deepest], runtime), as_store(store))

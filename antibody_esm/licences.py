@@ -63,6 +63,8 @@ WEIGHTS: Mapping[str, Licence] = MappingProxyType(
     }
 )
 """Licences of the weights of all presets, by the model's name."""
+PACKAGED = frozenset({"ablang", "ablang2", *(name for name in WEIGHTS if "/" not in name)})
+"""Names of models that come with a Python package, or are read by one."""
 
 _ARTICLE = "MIT (the files), CC BY 4.0 (the article)"
 DATA: Mapping[str, Licence] = MappingProxyType(

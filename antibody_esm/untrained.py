@@ -10,8 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +27,7 @@ from antibody_esm.features.sources import AnyExtractor, Ensemble, load
 from antibody_esm.model_input import features, with_widths
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.pairs import chains
-from antibody_esm.plm.resolution import find
+from antibody_esm.plm.resolution import find, on_hub
 from antibody_esm.plm.schedule import is_watched
 from antibody_esm.same_vectors import classifier_of
 from antibody_esm.specs import AnyExtractorSpec, EnsembleSpec, ExtractorSpec, RuntimeSpec, SplitSpec, TrainSpec
@@ -124,6 +123,7 @@ class Untrained:
 
     def _folds(self, data: Dataset, twin: AnyExtractorSpec) -> CrossValidation:
         assert self.validate is not None  # noqa: S101  as the caller knows
+        twin = self._with_files(twin)
         self._announce(self._loaded(twin, data.species), data.sequences)
         return self.validate(self.spec.model_copy(update={"extractor": twin}), data)
 
@@ -150,15 +150,32 @@ class Untrained:
         self, data: Dataset, twin: AnyExtractorSpec, columns: ColumnReading, species: tuple[str, ...]
     ) -> tuple[NDArray[np.float64], TrainSpec]:
         """Return the features ``(n, dim)`` of a data set, and the spec of the pipeline for them."""
-        extractor = self._loaded(twin, species)
+        extractor = self._loaded(self._with_files(twin), species)
         self._announce(extractor, data.sequences)
         codes = columns.read(data.columns, len(data)).codes
         X = features(Inputs(data.sequences, codes, [""] * len(data)), extractor, self.store)
         return X, with_widths(self.spec, data.sequences[0], extractor, self.store)
 
     def _loaded(self, twin: AnyExtractorSpec, species: tuple[str, ...]) -> AnyExtractor:
-        _refuse_other_files(self.spec.extractor)
         return load(without_columns(twin).numbered_by(species), self.runtime)
+
+    def _with_files(self, twin: AnyExtractorSpec) -> AnyExtractorSpec:
+        """Return a twin that reads its configuration where the files of the trained model are.
+
+        Raises
+        ------
+        CheckpointError
+            If a pinned model is a local folder, and no folder has its files: perhaps it has another architecture.
+        """
+        parts, trained = (_members(each) for each in (twin, self.spec.extractor))
+        placed = tuple(self._placed(*pair) for pair in zip(parts, trained, strict=True))
+        return twin.model_copy(update={"members": placed}) if isinstance(twin, EnsembleSpec) else placed[0]
+
+    def _placed(self, part: Any, trained: Any) -> Any:
+        if not isinstance(part, ExtractorSpec) or trained.digest is None or on_hub(trained):
+            return part
+        folder = find(trained, self.runtime.checkpoints).folder
+        return part if folder is None else part.model_copy(update={"model": str(folder), "revision": None})
 
     def _announce(self, extractor: AnyExtractor, sequences: list[str]) -> None:
         lengths: list[int] = []
@@ -179,8 +196,5 @@ class Untrained:
             print(text, file=sys.stderr)  # noqa: T201
 
 
-def _refuse_other_files(spec: AnyExtractorSpec) -> None:
-    """Raise a CheckpointError if a local folder has other files than a pinned spec: perhaps another architecture."""
-    for member in spec.members if isinstance(spec, EnsembleSpec) else (spec,):
-        if isinstance(member, ExtractorSpec) and member.digest is not None and Path(member.model).expanduser().is_dir():
-            find(member)
+def _members(spec: AnyExtractorSpec) -> tuple[Any, ...]:
+    return spec.members if isinstance(spec, EnsembleSpec) else (spec,)

@@ -11,6 +11,7 @@ from antibody_esm import CheckpointError, DatasetError, ExtractorSpec, Trainer, 
 from antibody_esm.data import downloads, public
 from antibody_esm.plm.checkpoints import locate
 from antibody_esm.specs.ensembles import models_of
+from antibody_esm.specs.local_models import folder_name
 
 README = Path(__file__).parent.parent / "README.md"
 FORBIDDEN = sorted(name for name, licence in licences.WEIGHTS.items() if not licence.commercial)
@@ -113,4 +114,4 @@ def test_a_saved_model_names_the_licence_of_its_weights(tiny: ExtractorSpec, tmp
         Trainer(extractor).fit(data, uncertainty=False).save(tmp_path)
         named = json.loads((tmp_path / "manifest.json").read_text())["licences"]
         known = licences.WEIGHTS.get(extractor.model)
-        assert named == {extractor.model: None if known is None else known.to_dict()}
+        assert named == {folder_name(extractor.model): None if known is None else known.to_dict()}

@@ -1,4 +1,4 @@
-"""Options of several commands that name the columns of a table."""
+"""Options of several commands: columns of a table, and folders of language models."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +21,10 @@ LabelsKind = Annotated[
     str | None, typer.Option("--labels", help="Kind of labels of a public data set; for FASTA, a table of labels.")
 ]
 DropUnread = Annotated[bool, typer.Option("--drop", help="Leave out antibodies that the model does not read.")]
+CheckpointFolders = Annotated[
+    list[Path] | None,
+    typer.Option("--checkpoint", help="Folder of the language model's files, or of several; may be repeated."),
+]
 _ROLES = ("id", "heavy", "light", "label", "groups", "layout", "sheet")
 
 

@@ -24,7 +24,7 @@ from antibody_esm.errors import CRAFTED, CheckpointError
 from antibody_esm.files import digest, write
 from antibody_esm.licences import WEIGHTS, refusal, state
 from antibody_esm.limits import parse_json, read_regular
-from antibody_esm.plm.hub import Form, download
+from antibody_esm.plm.hub import Form, download, downloaded
 from antibody_esm.plm.sapiens import Converter
 
 VOCABULARY_FILES = (
@@ -50,6 +50,7 @@ _FORMS = (
     Form("pytorch_model*.bin*", ("pytorch_model.bin", "pytorch_model.bin.index.json")),
 )
 _WEIGHTS = tuple(name for form in _FORMS for name in form.names)
+_COMMON = ("config.json", *TOKENIZER_FILES)
 
 
 class _Packaged(NamedTuple):
@@ -121,6 +122,8 @@ class Checkpoint:
     """Every file that can change an embedding, by the name under which it is loaded."""
     converter: Converter | None = None
     """Conversion of files that transformers does not read; None if it reads them."""
+    folder: Path | None = None
+    """The local folder, absolute; None of a model of the hub or of a package."""
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -152,6 +155,11 @@ class Checkpoint:
             except OSError as error:
                 raise self.error(f"its file {name} cannot be read: {error}") from error
         return whole.hexdigest()
+
+    @property
+    def unread(self) -> int:
+        """Bytes of the files whose digest is not cached: the cost of `digest`."""
+        return sum(path.stat().st_size for path in self.files.values() if _cached(path.resolve()) is None)
 
     def without_weights(self) -> "Checkpoint":
         """Return the files of configuration and tokenizer."""
@@ -195,7 +203,8 @@ class Checkpoint:
 
     def error(self, problem: str) -> CheckpointError:
         """Return an error that names this checkpoint."""
-        return CheckpointError(f"checkpoint {self.model!r}: {problem}", self.model, self.revision)
+        folders = () if self.folder is None else (self.model, str(self.folder), str(self.folder.resolve()))
+        return CheckpointError(f"checkpoint {self.model!r}: {problem}", self.model, self.revision, folders)
 
 
 def reason(error: BaseException) -> str:
@@ -251,10 +260,21 @@ def locate(model: str, revision: str | None = None, *, weights: bool = True) -> 
         raise CheckpointError(f"{model!r} cannot be loaded: {_ELSEWHERE[model.lower()]}", model, revision)
     if local:
         if revision is not None:
-            raise CheckpointError(f"{model!r} is a local folder and has no revision {revision!r}", model, revision)
-        return _in_folder(folder, model, None, weights)
-    folder = download(model, revision, ("config.json", *TOKENIZER_FILES), _FORMS if weights else ())
-    return _in_folder(folder, model, revision, weights)
+            raise CheckpointError(
+                f"{model!r} is a local folder and has no revision {revision!r}", model, revision, (model,)
+            )
+        return in_folder(folder, model, weights=weights)
+    return _of_snapshot(download(model, revision, _COMMON, _FORMS if weights else ()), model, revision, weights)
+
+
+def cached(model: str, *, weights: bool = True) -> Checkpoint | None:
+    """Return a model's files in the cache of the hub, which is not asked; None if they are not there."""
+    snapshot = downloaded(model, None, _COMMON, _FORMS if weights else ())
+    return None if snapshot is None else _of_snapshot(snapshot, model, None, weights)
+
+
+def _of_snapshot(folder: Path, model: str, revision: str | None, weights: bool) -> Checkpoint:
+    return replace(in_folder(folder, model, weights=weights), revision=revision, folder=None)
 
 
 def _packaged(model: str, revision: str | None) -> Checkpoint:
@@ -284,21 +304,23 @@ def _packaged(model: str, revision: str | None) -> Checkpoint:
     return Checkpoint(model, revision, files, place.converter)
 
 
-def _in_folder(folder: Path, model: str, revision: str | None, with_weights: bool) -> Checkpoint:
-    checkpoint = Checkpoint(model, revision, {"config.json": folder / "config.json"})
+def in_folder(folder: Path, model: str, *, weights: bool = True) -> Checkpoint:
+    """Return the files of a local folder under a model's name. Raises CheckpointError if some are missing."""
+    place = folder.absolute()
+    checkpoint = Checkpoint(model, None, {"config.json": folder / "config.json"}, folder=place)
     if not (folder / "config.json").is_file():
         raise checkpoint.error(f"there is no config.json in {folder}")
     names = {"config.json"}
-    if with_weights:
-        weights = next((name for name in _WEIGHTS if (folder / name).is_file()), None)
-        if weights is None:
+    if weights:
+        first = next((name for name in _WEIGHTS if (folder / name).is_file()), None)
+        if first is None:
             raise checkpoint.error(f"there are no weights in {folder}; expected one of {', '.join(_WEIGHTS)}")
-        names |= {weights, *_shards(folder / weights, checkpoint)}
+        names |= {first, *_shards(folder / first, checkpoint)}
     names |= {name for name in TOKENIZER_FILES if (folder / name).is_file()}
     missing = sorted(name for name in names if not (folder / name).is_file())
     if missing:
         raise checkpoint.error(f"its weights are incomplete: {', '.join(missing)} missing from {folder}")
-    return Checkpoint(model, revision, {name: folder / name for name in sorted(names)})
+    return Checkpoint(model, None, {name: folder / name for name in sorted(names)}, folder=place)
 
 
 def _shards(index: Path, checkpoint: Checkpoint) -> set[str]:
@@ -325,18 +347,23 @@ def _file_digest(path: Path) -> str:
     path = path.resolve()
     before = path.stat()
     note = _note(path, before)
-    try:
-        cached = note.read_text()
-        if len(cached) == 64:
-            return cached
-    except OSError:
-        pass
+    if (earlier := _cached(path)) is not None:
+        return earlier
     sha256 = digest(path)
     after = path.stat()
     settled = abs(time.time() - max(after.st_mtime, after.st_ctime)) > _YOUNG
     if settled and _note(path, after) == note:
         _cache(note, sha256)
     return sha256
+
+
+def _cached(path: Path) -> str | None:
+    """Return the cached digest of a file; None if there is none."""
+    try:
+        content = _note(path, path.stat()).read_text()
+    except (OSError, ValueError):
+        return None
+    return content if len(content) == 64 else None
 
 
 def _note(path: Path, stat: os.stat_result) -> Path:

@@ -93,12 +93,12 @@ class Extractor:
     @cached_property
     def checkpoint(self) -> Checkpoint:
         """The model's files, located on first use."""
-        return find(self.spec)
+        return find(self.spec, self.runtime.checkpoints)
 
     @cached_property
     def resolved(self) -> ResolvedExtractorSpec:
         """The address of this extractor's rows in a store."""
-        return self.spec.resolve()
+        return self.spec.resolve(self.runtime.checkpoints)
 
     @property
     def pinned(self) -> ExtractorSpec:
@@ -297,7 +297,11 @@ class Extractor:
         """
         if any(view.pooling == "cls" for view in views) and not self._vocabulary.prefix:
             raise self.checkpoint.error("its tokenizer adds no start token, so there is no 'cls' pooling")
-        return RemoteModel(type(self), self.pinned, self.runtime) if runs_elsewhere() else self._here(sequences, views)
+        if not runs_elsewhere():
+            return self._here(sequences, views)
+        folder = self.checkpoint.folder  # others look there first
+        spec = self.pinned if folder is None else self.pinned.model_copy(update={"model": str(folder)})
+        return RemoteModel(type(self), spec, self.runtime)
 
     def each(
         self,

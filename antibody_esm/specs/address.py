@@ -1,5 +1,6 @@
 """Address of rows in a store: an extractor spec with digests in place of names."""
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt
@@ -38,6 +39,6 @@ class ResolvedExtractorSpec(Spec):
     random_weights: Seed | None = None
     """Seed of random weights; None for the trained ones."""
 
-    def resolve(self) -> Self:
+    def resolve(self, checkpoints: Sequence[str] = ()) -> Self:
         """Return self."""
         return self

@@ -93,10 +93,23 @@ AnyExtractorSpec = Annotated[
 """Spec of one language model, of descriptors, or of an ensemble."""
 
 
+def portable(spec: AnyExtractorSpec) -> AnyExtractorSpec:
+    """Return a spec without paths of local folders, see `ExtractorSpec.portable`."""
+    if isinstance(spec, EnsembleSpec):
+        parts = tuple(each.portable() if isinstance(each, ExtractorSpec) else each for each in spec.members)
+        return spec if parts == spec.members else spec.model_copy(update={"members": parts})
+    return spec.portable() if isinstance(spec, ExtractorSpec) else spec
+
+
 def models_of(spec: AnyExtractorSpec) -> tuple[str, ...]:
     """Return the names of the language models of a spec, each once."""
+    return tuple(dict.fromkeys(each.model for each in language_models(spec)))
+
+
+def language_models(spec: AnyExtractorSpec) -> tuple[ExtractorSpec, ...]:
+    """Return the specs of the language models of a spec."""
     members = spec.members if isinstance(spec, EnsembleSpec) else (spec,)
-    return tuple(dict.fromkeys(member.model for member in members if isinstance(member, ExtractorSpec)))
+    return tuple(member for member in members if isinstance(member, ExtractorSpec))
 
 
 def columns_of(spec: AnyExtractorSpec) -> tuple[ColumnSpec, ...]:

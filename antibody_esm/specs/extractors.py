@@ -8,6 +8,7 @@ from pydantic import Field, PositiveInt, model_validator
 from antibody_esm.choices import Engines, Pooling, Region
 from antibody_esm.specs.address import Digest, Pairs, Precision, ResolvedExtractorSpec, Storage
 from antibody_esm.specs.base import Seed, Spec
+from antibody_esm.specs.local_models import folder_name, is_folder
 
 
 class ExtractorSpec(Spec):
@@ -74,8 +75,10 @@ class ExtractorSpec(Spec):
             raise ValueError("pairs='joined' requires truncation=False: a cut pair would lose its light chain")
         return self
 
-    def resolve(self) -> ResolvedExtractorSpec:
+    def resolve(self, checkpoints: Sequence[str] = ()) -> ResolvedExtractorSpec:
         """Return the address of this spec's rows; reads the model's files.
+
+        `checkpoints` are those of `RuntimeSpec`.
 
         Raises
         ------
@@ -85,7 +88,7 @@ class ExtractorSpec(Spec):
         from antibody_esm.numbering import SPECIES, method
         from antibody_esm.plm.resolution import resolve
 
-        files = resolve(self)
+        files = resolve(self, checkpoints)
         return ResolvedExtractorSpec(
             digest=files.digest,
             layer=files.layer,
@@ -133,7 +136,10 @@ class ExtractorSpec(Spec):
         return self.model_copy(update=view)
 
     def pin(self) -> "ExtractorSpec":
-        """Return the spec with digest and layer, so that rows of a store can be read without the model's files."""
+        """Return the spec with digest and layer, so that rows of a store can be read without the model's files.
+
+        Of a local folder, it has the last name.
+        """
         return self.pinned_to(self.resolve())
 
     def numbered_by(self, species: Sequence[str]) -> "ExtractorSpec":
@@ -156,6 +162,14 @@ class ExtractorSpec(Spec):
         return self.model_copy(update={"species": tuple(species)})
 
     def pinned_to(self, resolved: ResolvedExtractorSpec) -> "ExtractorSpec":
-        """Return the spec with the digest, layer and length limit of a resolved spec."""
+        """Return the spec with the digest, layer and length limit of a resolved spec; a folder has its last name."""
         limit = resolved.truncate_to or self.max_length
-        return self.model_copy(update={"digest": resolved.digest, "layer": resolved.layer, "max_length": limit})
+        pinned = {"digest": resolved.digest, "layer": resolved.layer, "max_length": limit}
+        return self.model_copy(update={"model": folder_name(self.model)} | pinned)
+
+    def portable(self) -> "ExtractorSpec":
+        """Return the spec without a path: a local folder is named by its last name, and by the digest of its files."""
+        if not is_folder(self.model):
+            return self
+        named = {"model": folder_name(self.model), "digest": self.digest or self.resolve().digest}
+        return self.model_copy(update=named)
