@@ -7,10 +7,10 @@ Vectors are stored like all others, under an address of their own.
 
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,7 +123,7 @@ class Untrained:
 
     def _folds(self, data: Dataset, twin: AnyExtractorSpec) -> CrossValidation:
         assert self.validate is not None  # noqa: S101  as the caller knows
-        twin = self._with_files(twin)
+        twin = with_files(twin, self.spec.extractor, self.runtime.checkpoints)
         self._announce(self._loaded(twin, data.species), data.sequences)
         return self.validate(self.spec.model_copy(update={"extractor": twin}), data)
 
@@ -150,7 +150,7 @@ class Untrained:
         self, data: Dataset, twin: AnyExtractorSpec, columns: ColumnReading, species: tuple[str, ...]
     ) -> tuple[NDArray[np.float64], TrainSpec]:
         """Return the features ``(n, dim)`` of a data set, and the spec of the pipeline for them."""
-        extractor = self._loaded(self._with_files(twin), species)
+        extractor = self._loaded(with_files(twin, self.spec.extractor, self.runtime.checkpoints), species)
         self._announce(extractor, data.sequences)
         codes = columns.read(data.columns, len(data)).codes
         X = features(Inputs(data.sequences, codes, [""] * len(data)), extractor, self.store)
@@ -158,24 +158,6 @@ class Untrained:
 
     def _loaded(self, twin: AnyExtractorSpec, species: tuple[str, ...]) -> AnyExtractor:
         return load(without_columns(twin).numbered_by(species), self.runtime)
-
-    def _with_files(self, twin: AnyExtractorSpec) -> AnyExtractorSpec:
-        """Return a twin that reads its configuration where the files of the trained model are.
-
-        Raises
-        ------
-        CheckpointError
-            If a pinned model is a local folder, and no folder has its files: perhaps it has another architecture.
-        """
-        parts, trained = (_members(each) for each in (twin, self.spec.extractor))
-        placed = tuple(self._placed(*pair) for pair in zip(parts, trained, strict=True))
-        return twin.model_copy(update={"members": placed}) if isinstance(twin, EnsembleSpec) else placed[0]
-
-    def _placed(self, part: Any, trained: Any) -> Any:
-        if not isinstance(part, ExtractorSpec) or trained.digest is None or on_hub(trained):
-            return part
-        folder = find(trained, self.runtime.checkpoints).folder
-        return part if folder is None else part.model_copy(update={"model": str(folder), "revision": None})
 
     def _announce(self, extractor: AnyExtractor, sequences: list[str]) -> None:
         lengths: list[int] = []
@@ -196,5 +178,32 @@ class Untrained:
             print(text, file=sys.stderr)  # noqa: T201
 
 
-def _members(spec: AnyExtractorSpec) -> tuple[Any, ...]:
-    return spec.members if isinstance(spec, EnsembleSpec) else (spec,)
+def with_files(twin: AnyExtractorSpec, trained: AnyExtractorSpec, checkpoints: Sequence[str] = ()) -> AnyExtractorSpec:
+    """Return a random twin that reads its configuration where the files of the trained model are.
+
+    Parameters
+    ----------
+    twin
+        Spec that `untrained` returned for `trained`.
+    trained
+        Spec of the pipeline. If it is pinned, it names a local folder by its last name only.
+    checkpoints
+        Those of `RuntimeSpec`.
+
+    Raises
+    ------
+    CheckpointError
+        If no folder has the files: one of the name may hold another architecture.
+    """
+    parts, models = (each.members if isinstance(each, EnsembleSpec) else (each,) for each in (twin, trained))
+    placed = []
+    for part, model in zip(parts, models, strict=True):
+        if isinstance(part, ExtractorSpec) and isinstance(model, ExtractorSpec) and _is_local(model):
+            folder = find(model, checkpoints).folder
+            part = part if folder is None else part.model_copy(update={"model": str(folder)})
+        placed.append(part)
+    return twin.model_copy(update={"members": tuple(placed)}) if isinstance(twin, EnsembleSpec) else placed[0]  # type: ignore[return-value]  # no column stands alone
+
+
+def _is_local(model: ExtractorSpec) -> bool:
+    return model.digest is not None and not on_hub(model)
