@@ -26,6 +26,7 @@ from antibody_esm.licences import WEIGHTS, refusal, state
 from antibody_esm.limits import parse_json, read_regular
 from antibody_esm.plm.hub import Form, download, downloaded
 from antibody_esm.plm.sapiens import Converter
+from antibody_esm.specs.local_models import folder_name
 
 VOCABULARY_FILES = (
     "sentencepiece.bpe.model",
@@ -252,7 +253,7 @@ def locate(model: str, revision: str | None = None, *, weights: bool = True) -> 
     licence = None if local else WEIGHTS.get(model)
     if not local and (forbidden := refusal(model, licence)):
         raise CheckpointError(forbidden, model, revision)
-    state(model, licence)
+    state(folder_name(model) if local else model, licence)
     if model in _PACKAGED:
         packaged = _packaged(model, revision)
         return packaged if weights else packaged.without_weights()

@@ -9,7 +9,7 @@ from antibody_esm.licences import PACKAGED, WEIGHTS, refusal, state
 from antibody_esm.plm.checkpoints import Checkpoint, cached, locate
 from antibody_esm.plm.families import max_length
 from antibody_esm.plm.search import remember, search, suggest
-from antibody_esm.specs.local_models import is_folder
+from antibody_esm.specs.local_models import folder_name, is_folder
 
 
 class Weights(Protocol):
@@ -88,7 +88,7 @@ def _pinned(spec: Weights, digest: str, places: Sequence[str], weights: bool) ->
         if snapshot is None or snapshot.digest != digest:
             raise
         return snapshot
-    state(model, licence)
+    state(folder_name(model), licence)
     return checkpoint
 
 
