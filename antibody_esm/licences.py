@@ -36,9 +36,9 @@ class Licence(NamedTuple):
         return {"name": self.name, "commercial": self.commercial, "source": self.source, "limits": self.limits}
 
 
-# Read again on 2026-12-01: the sections on licences in the READMEs of esm and Ankh, LICENSE.md of ProtTrans, the pages of
-# IgBert and AntiBERTa2 on the hub. AntiBERTa2's is a modified Apache 2.0 ("AntiBERTa2 License, Version 1.0, December
-# 2023").
+# Read again on 2026-12-01: the sections on licences in the READMEs of esm and Ankh, LICENSE.md of ProtTrans, the pages
+# of IgBert and AntiBERTa2 on the hub. AntiBERTa2's is a modified Apache 2.0 ("AntiBERTa2 License, Version 1.0,
+# December 2023").
 _ESM = Licence("MIT", True, "https://github.com/facebookresearch/esm")
 _SAPIENS = Licence("MIT", True, "https://pypi.org/project/sapiens/1.0.2")
 _PROTTRANS = Licence("AFL-3.0", True, "https://github.com/agemagician/ProtTrans/blob/master/LICENSE.md")
