@@ -1,11 +1,13 @@
 """Spec of one language model, and of the vector that it computes from a sequence."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
 from antibody_esm.choices import Engines, Pooling, Region
+from antibody_esm.errors import CheckpointError
 from antibody_esm.specs.address import Digest, Pairs, Precision, ResolvedExtractorSpec, Storage
 from antibody_esm.specs.base import Seed, Spec
 from antibody_esm.specs.local_models import folder_name, is_folder
@@ -168,8 +170,14 @@ class ExtractorSpec(Spec):
         return self.model_copy(update={"model": folder_name(self.model)} | pinned)
 
     def portable(self) -> "ExtractorSpec":
-        """Return the spec without a path: a local folder is named by its last name, and by the digest of its files."""
+        """Return the spec without a path: a local folder is named by its last name, and by the digest of its files.
+
+        A folder that is not here, or cannot be read, has the name alone.
+        """
         if not is_folder(self.model):
             return self
-        named = {"model": folder_name(self.model), "digest": self.digest or self.resolve().digest}
-        return self.model_copy(update=named)
+        digest = self.digest
+        if digest is None:
+            with suppress(CheckpointError):
+                digest = self.resolve().digest
+        return self.model_copy(update={"model": folder_name(self.model), "digest": digest})
