@@ -5,7 +5,8 @@ from typing import Literal
 MODELS = (
     *("esm1v", "esm1v_1", "esm1v_2", "esm1v_3", "esm1v_4", "esm1v_5", "esm1v_mean"),
     *("esm2_8m", "esm2_35m", "esm2_150m", "esm2_650m", "esm2_3b", "esm1b"),
-    *("antiberty", "sapiens_vh", "sapiens_vl", "antiberta2", "igbert", "protbert", "prott5", "ankh_base", "ankh_large"),
+    *("antiberty", "sapiens_vh", "sapiens_vl", "antiberta2", "igbert", "igt5", "protbert", "prott5"),
+    *("prostt5", "ankh_base", "ankh_large", "ankh3_large", "ankh3_xl", "p_iggen"),
     "descriptors",
 )
 """Language models: the keys of `presets.EXTRACTORS`."""
@@ -19,7 +20,7 @@ CLASSIFIERS = (
 DEFAULT_EXTRACTOR = "antiberty"
 DEFAULT_CLASSIFIER = "logreg"
 
-Pooling = Literal["mean", "max", "std", "cls"]
+Pooling = Literal["mean", "max", "std", "cls", "last"]
 Region = Literal["all", "cdr1", "cdr2", "cdr3", "cdrs", "frameworks"]
 Engines = Literal["auto", "both", "anarcism"]
 """Numbering programs. ``auto``: immunum, and anarcism for chains that immunum leaves in doubt. ``both``: the same

@@ -43,6 +43,7 @@ _ESM = Licence("MIT", True, "https://github.com/facebookresearch/esm")
 _SAPIENS = Licence("MIT", True, "https://pypi.org/project/sapiens/1.0.2")
 _PROTTRANS = Licence("AFL-3.0", True, "https://github.com/agemagician/ProtTrans/blob/master/LICENSE.md")
 _ANKH = Licence("CC BY-NC-SA 4.0", False, "https://github.com/agemagician/Ankh")
+_ANKH3 = Licence("CC BY-NC-SA 4.0", False, "https://huggingface.co/ElnaggarLab/ankh3-large")
 
 WEIGHTS: Mapping[str, Licence] = MappingProxyType(
     {
@@ -59,10 +60,15 @@ WEIGHTS: Mapping[str, Licence] = MappingProxyType(
             "for making therapeutic antibodies",
         ),
         "Exscientia/IgBert": Licence("MIT", True, "https://huggingface.co/Exscientia/IgBert"),
+        "Exscientia/IgT5": Licence("MIT", True, "https://huggingface.co/Exscientia/IgT5"),
         "Rostlab/prot_bert": _PROTTRANS,
         "Rostlab/prot_t5_xl_half_uniref50-enc": _PROTTRANS,
         "ElnaggarLab/ankh-base": _ANKH,
         "ElnaggarLab/ankh-large": _ANKH,
+        "ElnaggarLab/ankh3-large": _ANKH3,
+        "ElnaggarLab/ankh3-xl": _ANKH3,
+        "Rostlab/ProstT5": Licence("MIT", True, "https://github.com/mheinzinger/ProstT5"),
+        "ollieturnbull/p-IgGen": Licence("BSD-3-Clause", True, "https://github.com/OliverT1/p-IgGen"),
     }
 )
 """Licences of the weights of all presets, by the model's name."""

@@ -23,13 +23,12 @@ from antibody_esm.folders import replacing_folder
 from antibody_esm.licences import WEIGHTS
 from antibody_esm.limits import LimitError, parse_json, read_regular, unpacked_limit
 from antibody_esm.numbering import engines_of, method
-from antibody_esm.plm.search import suggest
+from antibody_esm.plm.resolution import suggest_folders
 from antibody_esm.sequences import ModelText
 from antibody_esm.serialization import UNPACKED, WITHOUT, Training, dump_training, dumps, load_training, loads
 from antibody_esm.specs import RuntimeSpec, TrainSpec
 from antibody_esm.specs.ensembles import columns_of, language_models, models_of
 from antibody_esm.specs.estimators import heads_of
-from antibody_esm.specs.local_models import is_folder
 from antibody_esm.trained_on import TrainedOn
 from antibody_esm.unknown import Unknown
 
@@ -196,10 +195,9 @@ def load_model(folder: Path) -> FittedModel:
 
 def _without_paths(spec: TrainSpec) -> TrainSpec:
     """Return a pinned spec without the paths that earlier versions saved, in which the files are still looked for."""
-    pinned = [(model.digest, model.model) for model in language_models(spec.extractor) if model.digest is not None]
-    for digest, model in pinned:
-        if is_folder(model):
-            suggest(digest, model)
+    pinned = [model for model in language_models(spec.extractor) if model.digest is not None]
+    for model in pinned:
+        suggest_folders(model)
     return spec.portable() if len(pinned) == len(language_models(spec.extractor)) else spec
 
 

@@ -37,16 +37,29 @@ EXTRACTORS: MappingProxyType[str, AnyExtractorSpec] = MappingProxyType(
         "sapiens_vl": ExtractorSpec(model="sapiens_vl", revision="1.0.2"),
         "antiberta2": ExtractorSpec(model="alchemab/antiberta2"),
         "igbert": ExtractorSpec(model="Exscientia/IgBert"),  # doi:10.1371/journal.pcbi.1012646
+        # The same article; github.com/briney/ablms (its encoder igt5, with </s> between chains)
+        "igt5": ExtractorSpec(model="Exscientia/IgT5"),
         "protbert": ExtractorSpec(model="Rostlab/prot_bert"),  # doi:10.1109/TPAMI.2021.3095381
         "prott5": ExtractorSpec(model="Rostlab/prot_t5_xl_half_uniref50-enc"),
+        # doi:10.1093/nargab/lqae150; the authors' github.com/mheinzinger/ProstT5 (README); github.com/gbouras13/phold
+        "prostt5": ExtractorSpec(model="Rostlab/ProstT5", prefix="<AA2fold>"),
         "ankh_base": ExtractorSpec(model="ElnaggarLab/ankh-base"),  # arXiv:2301.06568
         "ankh_large": ExtractorSpec(model="ElnaggarLab/ankh-large"),
+        # arXiv:2505.20052, whose page huggingface.co/papers/2505.20052 names both, with their card;
+        # github.com/Synthyra/FastPLMs
+        "ankh3_large": ExtractorSpec(model="ElnaggarLab/ankh3-large", prefix="[NLU]"),
+        "ankh3_xl": ExtractorSpec(model="ElnaggarLab/ankh3-xl", prefix="[NLU]"),
+        # doi:10.1093/bioinformatics/btae659; the authors' github.com/OliverT1/p-IgGen (piggen/model.py);
+        # github.com/ginkgobioworks/abdev-benchmark (baselines/piggen). Both join chains without a token between.
+        "p_iggen": ExtractorSpec(model="ollieturnbull/p-IgGen", prefix="1", suffix="2", separator=""),
         "descriptors": DescriptorSpec(),
     }
 )
 """Language models by name."""
-TRAINED_ON_PAIRS = frozenset({"Exscientia/IgBert"})
+TRAINED_ON_PAIRS = frozenset({"Exscientia/IgBert", "Exscientia/IgT5", "ollieturnbull/p-IgGen"})
 """Language models that were trained on pairs of chains, among those with a name."""
+CAUSAL = frozenset({"ollieturnbull/p-IgGen"})
+"""Language models that read from left to right only, among those with a name."""
 
 _S = TypeVar("_S", bound=Spec)
 

@@ -7,7 +7,20 @@ from typing import Any, Literal, NamedTuple
 
 from antibody_esm.sequences import AMINO_ACIDS
 
-Kind = Literal["esm", "esm1b", "esm1v", "esmc", "bert", "roberta", "roformer", "prott5", "ankh"]
+Kind = Literal[
+    "esm",
+    "esm1b",
+    "esm1v",
+    "esmc",
+    "bert",
+    "roberta",
+    "roformer",
+    "prott5",
+    "prostt5",
+    "ankh",
+    "ankh3",
+    "gpt2",
+]
 
 _ESM_TOKENS = [
     *("<cls>", "<pad>", "<eos>", "<unk>"),
@@ -18,6 +31,7 @@ _BERT_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *AMINO_ACIDS]
 _ROBERTA_TOKENS = ["<s>", "<pad>", "</s>", "<unk>", *AMINO_ACIDS, "X", "<mask>"]
 _T5_RESIDUES = "ALGVSREDTIPKFQNYMHWCXBOUZ"
 _T5_SPECIAL = ("<pad>", "</s>", "<unk>")
+_GPT_TOKENS = ["<|pad|>", "1", "2", *AMINO_ACIDS, "X", "[HEAVY]", "[LIGHT]", "[HUMAN]", "[MOUSE]"]
 
 
 class _Parts(NamedTuple):
@@ -39,8 +53,11 @@ def tiny_checkpoint(
         ``esm`` (ESM-2: rotary positions), ``esm1v`` (learned positions), ``esm1b`` (the same, with a norm before the
         first layer), ``esmc`` (ESM-C), ``bert`` (ProtBert, IgBert; X is a token), ``roberta`` (Sapiens, AnthroAb,
         nanoBERT; 510 residues, a vocabulary of single bytes, no pooler), ``roformer`` (AntiBERTa2; 256 positions, and X
-        is the unknown token), ``prott5`` (T5 with a sentencepiece model, spaces between residues),
-        ``ankh`` (T5 with a table of bare residues). The T5 are saved whole, with a decoder.
+        is the unknown token), ``prott5`` (T5 with a sentencepiece model, spaces between residues), ``ankh`` (T5 with a
+        table of bare residues), ``prostt5`` and ``ankh3`` (the same with their control tokens ``<AA2fold>``,
+        ``<fold2AA>`` and ``[NLU]``, ``[S2S]``), ``gpt2`` (causal, as p-IgGen, ProGen2 and IgLM: its tokenizer adds no
+        token, and there are control tokens ``1``, ``2``, ``[HEAVY]``, ``[LIGHT]``, ``[HUMAN]``, ``[MOUSE]``). The T5
+        are saved whole, with a decoder.
     folder
         Output folder; created if it does not exist.
     layers, dim, heads
@@ -48,7 +65,7 @@ def tiny_checkpoint(
     seed
         Seed of the weights; two seeds give two models of one shape.
     head
-        True adds a language-model head; for esm, bert, roberta and roformer.
+        True adds a masked language model's head; for esm, bert, roberta and roformer.
 
     Examples
     --------
@@ -72,7 +89,10 @@ def tiny_checkpoint(
         "roberta": _roberta,
         "roformer": _roformer,
         "prott5": _prott5,
+        "prostt5": lambda library, size: _prott5(library, size, "<AA2fold>", "<fold2AA>"),
         "ankh": _ankh,
+        "ankh3": lambda library, size: _ankh(library, size, "[NLU]", "[S2S]"),
+        "gpt2": _gpt2,
     }
     if kind not in build:
         raise ValueError(f"unknown kind {kind!r}; choose one of {', '.join(build)}")
@@ -177,7 +197,7 @@ def _t5(transformers: Any, size: dict[str, int], **options: Any) -> Any:
     )
 
 
-def _prott5(transformers: Any, size: dict[str, int]) -> _Parts:
+def _prott5(transformers: Any, size: dict[str, int], *controls: str) -> _Parts:
     def write(folder: Path) -> None:
         from sentencepiece import sentencepiece_model_pb2
 
@@ -195,13 +215,17 @@ def _prott5(transformers: Any, size: dict[str, int]) -> _Parts:
         (folder / "spiece.model").write_bytes(model.SerializeToString())
         (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": False}))
         further = [f"<extra_id_{i}>" for i in range(100)]
+        if controls:
+            added = {token: 128 + number for number, token in enumerate(controls)}
+            (folder / "added_tokens.json").write_text(json.dumps(added))
         special = dict(zip(("pad_token", "eos_token", "unk_token"), _T5_SPECIAL, strict=True))
         (folder / "special_tokens_map.json").write_text(json.dumps({**special, "additional_special_tokens": further}))
 
-    return _Parts(_t5(transformers, size, vocab_size=128), transformers.T5ForConditionalGeneration, write)
+    config = _t5(transformers, size, vocab_size=128 + len(controls))
+    return _Parts(config, transformers.T5ForConditionalGeneration, write)
 
 
-def _ankh(transformers: Any, size: dict[str, int]) -> _Parts:
+def _ankh(transformers: Any, size: dict[str, int], *controls: str) -> _Parts:
     def write(folder: Path) -> None:
         from tokenizers import Tokenizer, models, processors
 
@@ -211,10 +235,36 @@ def _ankh(transformers: Any, size: dict[str, int]) -> _Parts:
         ]
         tokenizer = Tokenizer(models.Unigram(pieces, unk_id=2))
         tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-        tokenizer.add_special_tokens(list(_T5_SPECIAL))
+        tokenizer.add_special_tokens([*_T5_SPECIAL, *controls])
         tokenizer.save(str(folder / "tokenizer.json"))
         special = dict(zip(("pad_token", "eos_token", "unk_token"), _T5_SPECIAL, strict=True))
         (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "T5Tokenizer", **special}))
 
     options = {"feed_forward_proj": "gated-gelu", "relative_attention_num_buckets": 64, "tie_word_embeddings": False}
-    return _Parts(_t5(transformers, size, vocab_size=144, **options), transformers.T5ForConditionalGeneration, write)
+    config = _t5(transformers, size, vocab_size=256 if controls else 144, **options)
+    return _Parts(config, transformers.T5ForConditionalGeneration, write)
+
+
+def _gpt2(transformers: Any, size: dict[str, int]) -> _Parts:
+    config = transformers.GPT2Config(
+        n_embd=size["dim"],
+        n_layer=size["layers"],
+        n_head=size["heads"],
+        n_positions=512,
+        vocab_size=len(_GPT_TOKENS),
+        bos_token_id=1,
+        eos_token_id=2,
+    )
+
+    def write(folder: Path) -> None:
+        from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers
+
+        tokenizer = Tokenizer(models.WordLevel({token: number for number, token in enumerate(_GPT_TOKENS)}))
+        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+        controls = [AddedToken(token, special=True) for token in _GPT_TOKENS if token[0] in "<["]
+        tokenizer.add_special_tokens(controls)
+        tokenizer.save(str(folder / "tokenizer.json"))
+        settings = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": _GPT_TOKENS[0]}
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+
+    return _Parts(config, transformers.GPT2Model, write)

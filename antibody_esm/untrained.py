@@ -27,11 +27,12 @@ from antibody_esm.features.sources import AnyExtractor, Ensemble, load
 from antibody_esm.model_input import features, with_widths
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.pairs import chains
-from antibody_esm.plm.resolution import find, on_hub
+from antibody_esm.plm.resolution import find
 from antibody_esm.plm.schedule import is_watched
 from antibody_esm.same_vectors import classifier_of
 from antibody_esm.specs import AnyExtractorSpec, EnsembleSpec, ExtractorSpec, RuntimeSpec, SplitSpec, TrainSpec
 from antibody_esm.specs.ensembles import columns_of, without_columns
+from antibody_esm.specs.local_models import is_published
 from antibody_esm.store.store import Store
 
 logger = logging.getLogger("antibody_esm")
@@ -199,11 +200,12 @@ def with_files(twin: AnyExtractorSpec, trained: AnyExtractorSpec, checkpoints: S
     placed = []
     for part, model in zip(parts, models, strict=True):
         if isinstance(part, ExtractorSpec) and isinstance(model, ExtractorSpec) and _is_local(model):
-            folder = find(model, checkpoints).folder
-            part = part if folder is None else part.model_copy(update={"model": str(folder)})
+            files = find(model, checkpoints)
+            part = part.with_folders(files.folder, files.tokenizer)
         placed.append(part)
     return twin.model_copy(update={"members": tuple(placed)}) if isinstance(twin, EnsembleSpec) else placed[0]  # type: ignore[return-value]  # no column stands alone
 
 
 def _is_local(model: ExtractorSpec) -> bool:
-    return model.digest is not None and not on_hub(model)
+    names = [(model.model, model.revision), (model.tokenizer, model.tokenizer_revision)]
+    return model.digest is not None and not all(is_published(name, revision) for name, revision in names if name)

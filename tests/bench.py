@@ -89,7 +89,7 @@ RUNTIME = RuntimeSpec(workers=1)
 CLOSE = {"rtol": 1e-9, "atol": 1e-12}
 SINGLE = {"rtol": 1e-6, "atol": 1e-6}
 """Of log-odds, which XGBoost has in float32."""
-VIEWED = ("model", "region")
+VIEWED = ("model", "region", "controlled")
 """Extractors of one language model, which has views."""
 VOTES = ("random_forest", "knn")
 """Classifiers that are explained by the share of votes."""
@@ -115,7 +115,8 @@ class Bench:
         self.folder = folder
         self.store = EmbeddingStore(folder / "store")
         self.checkpoints = {
-            kind: tiny_checkpoint(kind, folder / kind, layers=1, dim=16, head=True) for kind in ("esm", "bert")
+            kind: tiny_checkpoint(kind, folder / kind, layers=1, dim=16, head=kind != "gpt2")
+            for kind in ("esm", "bert", "gpt2")
         }
         jain = load_dataset("jain", labels=ASSAY).subset(range(len(TRAINED) + len(ASKED)))
         # Constant residues behind the domain, as chains have them that somebody translated.
@@ -157,8 +158,11 @@ class Bench:
     def extractor(self, cell: Cell) -> ExtractorSpec | DescriptorSpec | EnsembleSpec:
         if cell.extractor == "descriptors":
             return DESCRIPTORS
+        controlled = cell.extractor == "controlled"
+        around = {"prefix": "[HEAVY][HUMAN]", "suffix": "2", "separator": "", "pooling": "last"} if controlled else {}
         model = ExtractorSpec(
-            model=str(self.checkpoints["bert" if cell.pairs == "joined" else "esm"]),
+            model=str(self.checkpoints["gpt2" if controlled else "bert" if cell.pairs == "joined" else "esm"]),
+            **around,
             region="cdrs" if cell.extractor == "region" else "all",
             storage=cell.storage,
             pairs=cell.pairs,

@@ -24,7 +24,7 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "chain": ("heavy", "light", "both", "paired"),
     "fragment": ("none", "loop", "loops", "domain", "both loops", "both domains"),
     "task": ("classes", "numbers"),
-    "extractor": ("model", "region", "descriptors", "ensemble"),
+    "extractor": ("model", "region", "controlled", "descriptors", "ensemble"),
     "classifier": (*CLASSIFIERS, *REGRESSORS),
     "split": ("antibody", "identity", "group", "family", "fold"),
     "decision": ("none", "sigmoid", "threshold"),

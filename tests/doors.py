@@ -138,7 +138,9 @@ def of_a_scan(bench: Bench, cell: Cell) -> Numbers:
     predictor, antibody = bench.of_first(cell), bench.antibodies(cell)[0]
     explained = mutational_scan(predictor, antibody, [3], plausibility=cell.route == "explanations")
     assert len(explained.table) == 19
-    if cell.route == "explanations" and cell.extractor != "descriptors":
+    if cell.route == "explanations" and cell.extractor == "controlled":
+        assert "they are causal" in explained.absent["plausibility"]
+    elif cell.route == "explanations" and cell.extractor != "descriptors":
         assert "plausibility" in explained.table, explained.absent
     return {"read": explained.sequence, "score": explained.score, "first": explained.prediction}
 
@@ -397,6 +399,8 @@ def _override(value: Any) -> str:
         return f"{{{','.join(f'{key}:{_override(inner)}' for key, inner in value.items())}}}"
     if value is None:
         return "null"
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z_/.][\w./-]*", value) is None:
+        return f'"{value}"'
     return str(value)
 
 

@@ -39,6 +39,7 @@ floats_from_0 = st.floats(min_value=0, allow_infinity=False)
 shares = st.floats(min_value=0, max_value=1, exclude_min=True)
 class_weights = st.sampled_from([None, "balanced"])
 digests = st.text("0123456789abcdef", min_size=64, max_size=64)
+control_texts = st.sampled_from(["<AA2fold>", "[NLU]", "[HEAVY][HUMAN]", "1", "Ḣ", "é ß"])
 names = st.text(string.ascii_letters + string.digits + "_-./", min_size=1, max_size=30)
 
 
@@ -57,7 +58,7 @@ any_extractors = st.builds(
     revision=st.none() | names,
     digest=st.none() | digests,
     layer=st.none() | st.integers(-40, 40),
-    pooling=st.sampled_from(["mean", "max", "std", "cls"]),
+    pooling=st.sampled_from(["mean", "max", "std", "cls", "last"]),
     region=st.sampled_from(["all", "cdr1", "cdr2", "cdr3", "cdrs", "frameworks"]),
     special_tokens=st.sampled_from(["exclude", "include"]),
     precision=st.sampled_from(["float32", "bfloat16", "float16", "int8"]),
@@ -68,12 +69,18 @@ any_extractors = st.builds(
     species=st.sampled_from([None, ("human",), ("alpaca", "human"), ("rabbit",)]),
     engines=st.sampled_from(["anarcism", "auto", "both"]),
     random_weights=st.none() | seeds,
+    prefix=st.none() | control_texts,
+    suffix=st.none() | control_texts,
+    separator=st.none() | st.just("") | control_texts,
+    tokenizer=st.none() | names,
+    tokenizer_revision=st.none() | names,
 )
 extractors = any_extractors.map(
     lambda fields: ExtractorSpec(
         **fields
         | ({"region": "all"} if fields["pooling"] == "cls" or fields["special_tokens"] == "include" else {})
         | ({"truncation": False} if fields["pairs"] == "joined" else {})
+        | ({"tokenizer_revision": None} if fields["tokenizer"] is None else {})
     )
 )
 ensembles = st.builds(
@@ -95,7 +102,7 @@ resolved_extractors = st.builds(
     ResolvedExtractorSpec,
     digest=digests,
     layer=st.integers(0, 40),
-    pooling=st.sampled_from(["mean", "max", "std", "cls"]),
+    pooling=st.sampled_from(["mean", "max", "std", "cls", "last"]),
     region=st.sampled_from(["all", "cdr1", "cdr2", "cdr3", "cdrs", "frameworks"]),
     numbering=st.none() | names,
     special_tokens=st.sampled_from(["exclude", "include"]),
@@ -104,6 +111,9 @@ resolved_extractors = st.builds(
     truncate_to=st.none() | positive_ints,
     pairs=st.sampled_from(["apart", "joined"]),
     random_weights=st.none() | seeds,
+    prefix=st.none() | control_texts,
+    suffix=st.none() | control_texts,
+    separator=st.none() | st.just("") | control_texts,
 )
 descriptors = st.builds(
     DescriptorSpec,

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from antibody_esm import Extractor, ExtractorSpec, RuntimeSpec
 from antibody_esm.plm import extractor as extractor_module
-from antibody_esm.plm.devices import Copies, devices, in_parts
+from antibody_esm.plm.devices import AHEAD, Copies, Fits, concurrent, devices, tokens_at_once
 from effort import PATIENCE
 
 SEQUENCES = ["ACDEFGHIKLMNPQRSTVWY"[: 5 + n % 16] + "AG" * (n % 5) for n in range(120)]
@@ -52,7 +53,7 @@ def limited(rows: int, error: Callable[[], RuntimeError], ran: list[list[int]]) 
 @given(st.lists(st.integers(0, 99), min_size=1, max_size=40, unique=True), st.integers(1, 40))
 def test_a_batch_that_does_not_fit_is_halved_until_it_does_and_nothing_is_lost(batch: list[int], rows: int) -> None:
     ran: list[list[int]] = []
-    parts = in_parts(batch, limited(rows, lambda: torch.OutOfMemoryError("CUDA out of memory."), ran))
+    parts = Fits().in_parts(batch, limited(rows, lambda: torch.OutOfMemoryError("CUDA out of memory."), ran))
     assert parts == ran
     assert [index for part in parts for index in part] == batch
     assert all(len(part) <= rows for part in parts)
@@ -62,12 +63,56 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does_and_nothing_is_lost(b
 @pytest.mark.parametrize("batch", [[7], [7, 7]])
 def test_one_sequence_that_does_not_fit_is_the_error_of_the_device(batch: list[int]) -> None:
     with pytest.raises(RuntimeError, match="MPS backend out of memory"):
-        in_parts(batch, limited(0, lambda: RuntimeError("MPS backend out of memory"), []))
+        Fits().in_parts(batch, limited(0, lambda: RuntimeError("MPS backend out of memory"), []))
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=20), st.integers(1, 40))
+def test_a_size_that_did_not_fit_is_not_tried_again(sizes: list[int], rows: int) -> None:
+    fits, tried = Fits(), [0]
+
+    def run(batch: list[int]) -> list[int]:
+        if len(batch) > rows:
+            assert not any(len(batch) >= refused for refused in tried[1:])
+            tried.append(len(batch))
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return batch
+
+    for size in sizes:
+        batch = list(range(size))
+        assert [index for part in fits.in_parts(batch, run) for index in part] == batch
+
+
+def test_a_matrix_library_without_memory_is_no_other_error() -> None:
+    error = RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+    assert Fits().in_parts([1, 2, 3], limited(1, lambda: error, [])) == [[1], [2], [3]]
+
+
+@given(st.integers(2**30, 2**38), st.sampled_from([320, 480, 512, 640, 1280, 2560, 5120]), st.sampled_from([2, 4]))
+def test_a_batch_fills_a_card_and_leaves_memory(memory: int, dim: int, size: int) -> None:
+    tokens = tokens_at_once(memory, dim, size)
+    assert 1024 <= tokens <= max(1024, 2**26 // dim)
+    assert tokens == 1024 or tokens * dim * size * 32 <= memory / 8
+    assert tokens <= tokens_at_once(2 * memory, dim, size) <= 2 * tokens + 1
+
+
+@pytest.mark.parametrize(
+    ("names", "batches"), [(["cuda:0"], AHEAD), (["cuda:0", "cuda:1"], 2 * AHEAD), (["mps"], 1), (["cpu"] * 3, 3)]
+)
+def test_a_card_has_batches_ahead(names: list[str], batches: int) -> None:
+    assert concurrent(names) == batches
+
+
+def test_a_copy_serves_so_many_threads() -> None:
+    copies = Copies(["first", "second"], at_once=2)
+    with ExitStack() as stack:
+        taken = [stack.enter_context(copies.borrowed()) for _ in range(4)]
+        assert sorted(taken) == ["first", "first", "second", "second"]
+        assert taken[:2] == ["first", "second"]  # both work before either has a second batch
 
 
 def test_another_error_is_not_taken_for_a_lack_of_memory() -> None:
     with pytest.raises(RuntimeError, match="device-side assert"):
-        in_parts([1, 2, 3], limited(1, lambda: RuntimeError("device-side assert triggered"), []))
+        Fits().in_parts([1, 2, 3], limited(1, lambda: RuntimeError("device-side assert triggered"), []))
 
 
 def test_what_a_failed_pass_had_allocated_is_free_before_the_halves_run() -> None:
@@ -86,7 +131,7 @@ def test_what_a_failed_pass_had_allocated_is_free_before_the_halves_run() -> Non
             raise torch.OutOfMemoryError(f"CUDA out of memory. {held}")
         return at_the_start
 
-    assert in_parts([1, 2, 3, 4], run) == [0, 0, 0, 0]
+    assert Fits().in_parts([1, 2, 3, 4], run) == [0, 0, 0, 0]
 
 
 def test_an_extractor_goes_on_with_halves_and_gives_the_same_vectors(

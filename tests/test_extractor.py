@@ -81,7 +81,7 @@ def test_an_embedding_equals_a_plain_computation_of_each_sequence(extractor: Ext
 @pytest.mark.parametrize("pooling", ["mean", "max", "cls"])
 def test_every_layer_and_pooling_equals_a_plain_computation(extractor: Extractor, layer: int, pooling: str) -> None:
     sequences = ["EVQLVXSGG", "QVQ", "EVQLVESGG"]
-    if pooling == "cls" and not extractor._vocabulary.prefix:
+    if pooling == "cls" and not extractor.vocabulary.prefix:
         with pytest.raises(CheckpointError, match="adds no start token, so there is no 'cls' pooling"):
             Extractor(extractor.spec.model_copy(update={"pooling": "cls"})).embed(sequences)
         return
@@ -192,7 +192,7 @@ def test_special_tokens_are_pooled_only_on_request(extractor: Extractor) -> None
     included = changed(extractor, special_tokens="include").embed([sequence])[0]
     excluded = extractor.embed([sequence])[0]
     assert not np.allclose(included, excluded, atol=1e-3)
-    if not extractor._vocabulary.prefix:
+    if not extractor.vocabulary.prefix:
         return
     start = changed(extractor, pooling="cls").embed([sequence])[0]
     end = 7 * included - 5 * excluded - start

@@ -12,7 +12,8 @@ from transformers import CONFIG_MAPPING, AutoModelForMaskedLM, AutoTokenizer, Pr
 import strategies
 from antibody_esm import CheckpointError, Extractor
 from antibody_esm.plm.checkpoints import locate
-from antibody_esm.plm.families import _prove, family_of, max_length, vocabulary_of
+from antibody_esm.plm.families import family_of, max_length
+from antibody_esm.plm.vocabulary import _prove, vocabulary_of
 from antibody_esm.sequences import AMINO_ACIDS
 from antibody_esm.testing import tiny_checkpoint
 from effort import examples

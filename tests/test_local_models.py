@@ -42,24 +42,18 @@ from antibody_esm.cli.web_server import _load
 from antibody_esm.cli.web_worker import reason
 from antibody_esm.model_files import manifest_digest
 from antibody_esm.plm import remote, search
+from antibody_esm.plm.checkpoints import locate
 from antibody_esm.plm.search import VARIABLE
 from antibody_esm.specs.local_models import folder_name
 from antibody_esm.testing import tiny_checkpoint
 from chains import HEAVY, mutants
+from parted import parted
 
 MARK = "project-4711-of-acme"
 """Part of a path that no file may hold."""
 RUNTIME = RuntimeSpec(workers=1)
 NEW = mutants(HEAVY, 44, 12)[40:]
 """Antibodies that no store has."""
-
-
-@pytest.fixture
-def stranger(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Somebody else, who has used no folder and numbered no chain yet, and has no place for checkpoints."""
-    monkeypatch.setattr(search, "_used", {})
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache of another"))
-    monkeypatch.delenv(VARIABLE, raising=False)
 
 
 @pytest.fixture(scope="module")
@@ -106,32 +100,51 @@ def contents(folder: Path) -> Iterator[tuple[Path, bytes]]:
                         yield path / name, archive.read(name)
 
 
+@pytest.fixture(scope="module")
 def specs(weights: Path) -> dict[str, Any]:
     other = tiny_checkpoint("esm", weights.parent.parent / "older" / "final", layers=1, dim=16, seed=32)
     model = ExtractorSpec(model=str(weights))
+    alone, tokenizer = parted(other, weights.parent.parent / "parted", "final")
     return {
         "model": model,
         "region": model.model_copy(update={"region": "cdr3"}),
         "ensemble": EnsembleSpec(members=(model, ExtractorSpec(model=str(other))), combine="concat"),
         "beside descriptors": EnsembleSpec(members=(model, DescriptorSpec()), combine="concat"),
         "random": model.model_copy(update={"random_weights": 3}),
+        "tokenizer": ExtractorSpec(model=str(alone), tokenizer=str(tokenizer)),
+        "tokenizer for a name": ExtractorSpec(model="antiberty", tokenizer=str(_vocabulary_of_antiberty(tokenizer))),
     }
 
 
-@pytest.mark.parametrize("kind", ["model", "region", "ensemble", "beside descriptors", "random"])
+def _vocabulary_of_antiberty(beside: Path) -> Path:
+    """Copy a tokenizer into a folder; the weights stay in their package."""
+    folder = beside.with_name("final words")
+    folder.mkdir()
+    for name, path in locate("antiberty", weights=False).files.items():
+        if name != "config.json":
+            shutil.copyfile(path, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that several tests write and search for paths."""
+    return tmp_path_factory.mktemp("shared") / "store"
+
+
+@pytest.mark.parametrize("kind", ["model", "region", "ensemble", "beside descriptors", "random", "tokenizer"])
 def test_no_file_of_a_model_or_report_holds_the_path_of_its_language_model(
-    kind: str, weights: Path, data: Dataset, tmp_path: Path
+    kind: str, specs: dict[str, Any], data: Dataset, shared: Path, tmp_path: Path
 ) -> None:
-    spec = specs(weights)[kind]
-    trainer = Trainer(spec, "logreg", store=tmp_path / "store", runtime=RUNTIME)
+    trainer = Trainer(specs[kind], "logreg", SplitSpec(folds=2), store=shared, runtime=RUNTIME)
     report = trainer.cross_validate(data)
     predictor = trainer.fit(data)
     predictor.save(tmp_path / "model")
     test = predictor.evaluate(data.subset(range(0, 40, 2)))
-    curve = trainer.learning_curve(data, draws=3)
+    curve = trainer.learning_curve(data, draws=1)
     reports = [report, test, report.with_curve(curve)]
     for number, each in enumerate(reports):
-        if kind == "ensemble":  # pages take seconds
+        if kind == "ensemble" and each is not report:  # pages take seconds; that with the curve has all of it
             each.to_html(tmp_path / f"{number}.html")
         each.to_json(tmp_path / f"{number}.json")
         each.to_csv(tmp_path / f"{number}.csv")
@@ -139,16 +152,16 @@ def test_no_file_of_a_model_or_report_holds_the_path_of_its_language_model(
     texts = [text for each in reports for text in (str(each), each.python, str(each.command), repr(each))]
     texts += [str(curve), repr(predictor), repr(predictor.spec)]
     (tmp_path / "texts").write_text("\n".join(texts))
-    leaks = [str(path) for path, content in contents(tmp_path) if MARK.encode() in content]
+    leaks = [str(path) for place in (tmp_path, shared) for path, content in contents(place) if MARK.encode() in content]
     assert not leaks
     names = [line for line in texts if "final" in line]
     assert names, "the last name stays"
 
 
 def test_no_file_of_a_panel_a_benchmark_or_a_choice_holds_the_path(
-    weights: Path, data: Dataset, several: Dataset, tmp_path: Path
+    weights: Path, data: Dataset, several: Dataset, shared: Path, tmp_path: Path
 ) -> None:
-    store = EmbeddingStore(tmp_path / "store")
+    store = EmbeddingStore(shared)
     trainer = Trainer(weights, "ridge", SplitSpec(folds=2), store=store, runtime=RUNTIME, random_seeds=0)
     panel = Panel.fit(trainer, several, uncertainty=False, check=False)
     panel.save(tmp_path / "panel")
@@ -161,7 +174,8 @@ def test_no_file_of_a_panel_a_benchmark_or_a_choice_holds_the_path(
     tuned.fit(data, uncertainty=False, check=False).save(tmp_path / "tuned")
     options: dict[str, Any] = {"store": store, "output": tmp_path / "benchmark", "runtime": RUNTIME, "random_seeds": 0}
     Benchmark([weights], ["logreg"], data, [data.subset(range(0, 40, 2))], split=split, **options).run()
-    assert not [str(path) for path, content in contents(tmp_path) if MARK.encode() in content]
+    places = (tmp_path, shared)
+    assert not [str(path) for place in places for path, content in contents(place) if MARK.encode() in content]
 
 
 def test_a_report_whose_baseline_lacks_the_folder_names_no_path(
@@ -228,6 +242,111 @@ def test_the_folder_is_found_where_it_is_named_beside_the_model_or_in_the_enviro
     again.save(tmp_path / "again")
     assert str(tmp_path) not in (tmp_path / "again" / "manifest.json").read_text()
     assert Predictor.load(tmp_path / "again", runtime=RUNTIME).predict_proba(NEW)[:, 1].tolist() == saved[1]
+
+
+@pytest.fixture(scope="module")
+def saved_parted(
+    specs: dict[str, Any], data: Dataset, shared: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[float]]:
+    """A saved model whose tokenizer was in another folder than the weights, and its probabilities."""
+    trainer = Trainer(specs["tokenizer"], "logreg", store=shared, runtime=RUNTIME)
+    predictor = trainer.fit(data, uncertainty=False, check=False)
+    folder = tmp_path_factory.mktemp("elsewhere") / "model"
+    predictor.save(folder)
+    return folder, predictor.predict_proba(NEW)[:, 1].tolist()
+
+
+def _swapped(tokenizer: Path) -> None:
+    lines = (tokenizer / "vocab.txt").read_text().split("\n")
+    lines[5], lines[6] = lines[6], lines[5]
+    (tokenizer / "vocab.txt").write_text("\n".join(lines))
+
+
+@pytest.mark.usefixtures("stranger")
+@pytest.mark.parametrize("place", ["named", "one of several", "beside", "inside", "environment", "together"])
+def test_weights_and_tokenizer_of_two_folders_are_found_and_no_other_tokenizer_is_taken(
+    place: str,
+    saved_parted: tuple[Path, list[float]],
+    specs: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = Path(shutil.copytree(saved_parted[0], tmp_path / "theirs" / "model"))
+    home = {"beside": model.parent, "inside": model}.get(place, tmp_path / "weights")
+    weights = Path(shutil.copytree(specs["tokenizer"].model, home / "a new name"))
+    _swapped(Path(shutil.copytree(specs["tokenizer"].tokenizer, home / "tokenizer")))
+    right = Path(shutil.copytree(specs["tokenizer"].tokenizer, tmp_path / "right" / "words"))
+    options: dict[str, Any] = {"runtime": RUNTIME}
+    if place not in ("beside", "inside"):
+        options["checkpoint"] = [home]
+    with pytest.raises(
+        CheckpointError, match="no folder with its files is here.*[\\s\\S]*its tokenizer is 'tokenizer'"
+    ):
+        Predictor.load(model, **options).predict(NEW)
+    match place:
+        case "named":
+            options["checkpoint"] = [weights, right]
+        case "one of several":
+            options["checkpoint"] = [home, right.parent]
+        case "together":
+            shutil.copytree(right, weights, dirs_exist_ok=True)
+        case "environment":
+            monkeypatch.setenv(VARIABLE, os.pathsep.join([str(home), str(right.parent)]))
+            del options["checkpoint"]
+        case _:
+            right.rename(home / "words")
+    loaded = Predictor.load(model, **options)
+    assert loaded.predict_proba(NEW)[:, 1].tolist() == saved_parted[1]
+    again = Predictor.load(model, runtime=RUNTIME)
+    assert again.predict_proba(NEW)[:, 1].tolist() == saved_parted[1], "remembered"
+    loaded.save(tmp_path / "again")
+    assert str(tmp_path) not in (tmp_path / "again" / "manifest.json").read_text()
+
+
+@pytest.mark.usefixtures("stranger")
+def test_the_random_twin_and_other_processes_get_both_folders(
+    saved_parted: tuple[Path, list[float]], specs: dict[str, Any], data: Dataset, tmp_path: Path
+) -> None:
+    import joblib
+
+    weights, tokenizer = (
+        Path(shutil.copytree(path, tmp_path / name))
+        for path, name in ((specs["tokenizer"].model, "one"), (specs["tokenizer"].tokenizer, "other"))
+    )
+    predictor = Predictor.load(saved_parted[0], runtime=RUNTIME, checkpoint=[weights, tokenizer])
+    report = predictor.evaluate(data.subset(range(0, 40, 2)))
+    assert "random_weights" in report.baselines.found
+    extractor = predictor.extractor
+    assert isinstance(extractor, Extractor)
+    with joblib.parallel_config(backend="loky", n_jobs=2):
+        runner = extractor.runner(NEW, [extractor.resolved])
+    assert isinstance(runner, remote.RemoteModel)
+    assert (runner.spec.model, runner.spec.tokenizer) == (str(weights), str(tokenizer))
+    assert runner.spec.digest == extractor.resolved.digest
+
+
+@pytest.mark.usefixtures("stranger")
+def test_a_tokenizer_of_a_folder_for_a_published_model_is_found_or_is_an_error(
+    specs: dict[str, Any], tmp_path: Path
+) -> None:
+    spec = specs["tokenizer for a name"]
+    expected, pinned = Extractor(spec, RUNTIME).embed(NEW[:1]), spec.pin()
+    assert (pinned.model, pinned.tokenizer) == ("antiberty", "final words")
+    assert MARK not in pinned.model_dump_json() + spec.portable().model_dump_json()
+    assert spec.portable().digest == pinned.digest
+    search._used.clear()
+    shutil.rmtree(tmp_path / "cache of another")
+    moved = Path(shutil.copytree(spec.tokenizer, tmp_path / "renamed"))
+    own = Extractor(pinned, RUNTIME)
+    assert (own.embed(NEW[:1]) == expected).all(), "the package's own tokenizer has the same bytes"
+    _swapped(moved)
+    other = ExtractorSpec(model="antiberty", tokenizer=str(moved)).pin()
+    search._used.clear()
+    shutil.rmtree(tmp_path / "cache of another")
+    with pytest.raises(CheckpointError, match="no tokenizer 'renamed' is here .*checkpoint='path/to/renamed'"):
+        Extractor(other, RUNTIME).embed(NEW[:1])
+    found = Extractor(other, RuntimeSpec(workers=1, checkpoints=(str(moved),)))
+    assert not (found.embed(NEW[:1]) == expected).all()
 
 
 @pytest.mark.usefixtures("stranger")

@@ -13,8 +13,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from antibody_esm import CheckpointError, Extractor, RuntimeSpec, SequenceError
 from antibody_esm.plm.checkpoints import locate
-from antibody_esm.plm.families import max_length, vocabulary_of
+from antibody_esm.plm.families import max_length
 from antibody_esm.plm.masked import NoHead, masked_log_probabilities
+from antibody_esm.plm.vocabulary import vocabulary_of
 from antibody_esm.sequences import ALPHABET, AMINO_ACIDS
 from antibody_esm.testing import tiny_checkpoint
 from effort import STRESS
@@ -212,10 +213,10 @@ def test_a_tokenizer_that_adds_nothing_has_no_start_to_pool(tmp_path: Path) -> N
     model_of("gpt_neox").save_pretrained(tmp_path)
     write_tokenizer(tmp_path)
     extractor = Extractor(tmp_path)
-    assert extractor._vocabulary.added == 0
+    assert extractor.vocabulary.added == 0
     included = Extractor(extractor.spec.model_copy(update={"special_tokens": "include"}))
     assert np.array_equal(included.embed(["EVQLV"]), extractor.embed(["EVQLV"]))
-    with pytest.raises(CheckpointError, match="adds no start token, so there is no 'cls' pooling"):
+    with pytest.raises(CheckpointError, match="it is causal, so its first token has the same vector in every sequence"):
         Extractor(extractor.spec.model_copy(update={"pooling": "cls"})).embed(["EVQLV"])
 
 

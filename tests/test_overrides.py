@@ -133,7 +133,7 @@ def test_settings_of_the_run_stay_outside_of_the_spec() -> None:
         ("split.shuffle=3", "valid boolean"),
         ("split.by=clone", "'antibody', 'identity', 'group', 'family', 'fold' or 'leave_one_out'"),
         ("split.identity=0.8", "requires by='identity'"),
-        ("extractor.pooling=sum", "'mean', 'max', 'std' or 'cls'"),
+        ("extractor.pooling=sum", "'mean', 'max', 'std', 'cls' or 'last'"),
         ("extractor.model=3", "valid string"),
         ("extractor={a:1}", "unknown key"),
         ("chain=light", "unknown key"),

@@ -29,7 +29,7 @@ def test_groups_give_every_row_its_own_tokens(pooling: str) -> None:
     generator = np.random.default_rng(0)
     states = torch.from_numpy(generator.standard_normal((6, 9, 4)).astype(np.float32))
     residues = [np.array(one) for one in ([0, 2], [1], [5, 6, 7], [3, 4], [7], [2, 3])]
-    grouped = groups(residues, prefix=1)
+    grouped = groups([places + 1 for places in residues])
     assert sorted(len(group.rows) for group in grouped) == [2, 2, 3], "a group of one is there twice"
     rows = pool_groups(gather(states, grouped), pooling, 6)  # type: ignore[arg-type]
     for row, places, state in zip(rows, residues, states, strict=True):

@@ -30,10 +30,27 @@ def test_the_names_in_texts_of_help_are_those_of_the_presets() -> None:
         *("esm2_8m", "esm2_35m", "esm2_150m", "esm2_650m", "esm2_3b", "antiberty", "antiberta2", "protbert"),
         *("sapiens_vh", "sapiens_vl"),
         *("esm1b", "igbert", "prott5", "ankh_base", "ankh_large"),
+        *("igt5", "prostt5", "ankh3_large", "ankh3_xl", "p_iggen"),
     ],
 )
 def test_a_language_model_has_a_name(name: str) -> None:
     assert presets.extractor(name) == presets.EXTRACTORS[name]
+
+
+def test_presets_write_what_their_authors_write_around_a_sequence() -> None:
+    written = {
+        name: (spec.model, spec.prefix, spec.suffix, spec.separator)
+        for name, spec in presets.EXTRACTORS.items()
+        if isinstance(spec, ExtractorSpec) and (spec.prefix, spec.suffix, spec.separator) != (None, None, None)
+    }
+    assert written == {
+        "prostt5": ("Rostlab/ProstT5", "<AA2fold>", None, None),
+        "ankh3_large": ("ElnaggarLab/ankh3-large", "[NLU]", None, None),
+        "ankh3_xl": ("ElnaggarLab/ankh3-xl", "[NLU]", None, None),
+        "p_iggen": ("ollieturnbull/p-IgGen", "1", "2", ""),
+    }
+    assert presets.one_model("igt5").model in presets.TRAINED_ON_PAIRS
+    assert {spec.model for spec in map(presets.one_model, ["p_iggen"])} == presets.CAUSAL
 
 
 def test_esm1v_is_the_first_of_five_different_checkpoints() -> None:

@@ -30,9 +30,9 @@ from antibody_esm import (
 from antibody_esm.plm import checkpoints as checkpoints_module
 from antibody_esm.plm import sapiens
 from antibody_esm.plm.checkpoints import Checkpoint, locate
-from antibody_esm.plm.families import vocabulary_of
 from antibody_esm.plm.int8 import exact
 from antibody_esm.plm.masked import masked_log_probabilities
+from antibody_esm.plm.vocabulary import vocabulary_of
 from antibody_esm.sequences import ALPHABET, AMINO_ACIDS
 from chains import HEAVY, LIGHT, NANOBODY, mutants
 from peers import one_thread

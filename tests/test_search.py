@@ -23,12 +23,7 @@ NAMES = ("mine", "final", "other")
 KINDS = ("wanted", "unlike", "weightless", "fifo", "weights that are a fifo", "link", "files that are links", "locked")
 
 
-@pytest.fixture(autouse=True)
-def stranger(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Somebody who has used no folder yet."""
-    monkeypatch.setattr(module, "_used", {})
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv(VARIABLE, raising=False)
+pytestmark = pytest.mark.usefixtures("stranger")
 
 
 def write_files(folder: Path, weights: bytes) -> Path:
@@ -257,6 +252,6 @@ def test_files_of_a_model_of_the_hub_are_taken_from_a_folder_with_its_digest(
     spec = ExtractorSpec(model="me/model", digest=digest)
     assert find(spec, [str(folder)]).folder == folder
     monkeypatch.setattr(module, "_used", {})
-    shutil.rmtree(tmp_path / "cache")
+    shutil.rmtree(tmp_path / "cache of another")
     monkeypatch.setenv(VARIABLE, os.pathsep.join(["", str(tmp_path / "absent"), str(folder)]))
     assert find(spec).folder == folder

@@ -218,6 +218,14 @@ GOLDEN_FINGERPRINTS = [
         ResolvedExtractorSpec(digest="0" * 64, layer=33),
         "8a4f34e5c53c254dc441b76962d79d15c4558c1e65946a510c9e8dab1445736d",
     ),
+    (
+        ExtractorSpec(model="a", prefix="<AA2fold>", suffix="2", separator="", tokenizer="b", tokenizer_revision="c"),
+        "a7f4bcd68a1b51c0732c378725974d5bbd1dc64b6e8db91f35a8cdc0c6199bd4",
+    ),
+    (
+        ResolvedExtractorSpec(digest="0" * 64, layer=1, pooling="last", prefix="1", suffix="2", separator="<cls>"),
+        "f98014f3b2813c173a4e249c0fd3dd7b7dbbddda82a3ac9ed8d137a080cccf6d",
+    ),
     (DescriptorSpec(), "47d4d0372098bd246231dd83f85e746cd191c7ee01ef7928ccd0760003f326bf"),
     (LogisticRegressionSpec(), "bf90c35eea9da2273ba87587740d70de36fb9f16f274f7fb1c3683502e27300f"),
     (XGBoostSpec(), "87059033a881dae446d52e88c91c69ae44a5f571d7a39dd0501672e893fcdf53"),

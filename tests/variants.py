@@ -7,7 +7,7 @@ from effort import STRESS
 def variant(loaded: Extractor, spec: ExtractorSpec | None = None, runtime: RuntimeSpec | None = None) -> Extractor:
     """An extractor of another spec or runtime over the same weights; it may ask for no higher a layer."""
     other = Extractor(spec or loaded.spec, runtime or loaded.runtime)
-    other.__dict__["models"], other.__dict__["_vocabulary"] = loaded.models, loaded._vocabulary
+    other.__dict__["models"], other.__dict__["vocabulary"] = loaded.models, loaded.vocabulary
     return other
 
 

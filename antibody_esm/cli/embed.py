@@ -27,6 +27,8 @@ def embed_command(
     layers: Annotated[str, typer.Option(help="Numbers of layers, -1 is the last; separate by commas.")] = "-1",
     pooling: Annotated[str, typer.Option(help=f"{', '.join(get_args(Pooling))}; separate by commas.")] = "mean",
     region: Annotated[str, typer.Option(help=f"{', '.join(get_args(Region))}; separate by commas.")] = "all",
+    prefix: Annotated[str | None, typer.Option(help="Control tokens before the residues, such as '[NLU]'.")] = None,
+    suffix: Annotated[str | None, typer.Option(help="Control tokens behind the residues.")] = None,
     column: Annotated[str | None, typer.Option(help="Column of the sequences in a table.")] = None,
     id_column: IdColumn = None,
     layout: LayoutName = None,
@@ -48,7 +50,7 @@ def embed_command(
         check(out)
         check_outputs([out], [file], store=store)
         table, source = table_path(file, sheet), SequenceColumn(column, id_column, layout)
-        specs = _spec(model).views(
+        specs = _spec(model, prefix=prefix, suffix=suffix).views(
             [int(layer) for layer in layers.split(",")], _chosen(pooling, Pooling), _chosen(region, Region)
         )
         runtime, widths, count = RuntimeSpec(workers=workers), {}, 0
@@ -84,12 +86,15 @@ def embed_command(
         print(f"{shapes}, written to {out}")  # noqa: T201
 
 
-def _spec(model: str) -> "ExtractorSpec":
+def _spec(model: str, **controls: str | None) -> "ExtractorSpec":
     from antibody_esm import presets
     from antibody_esm.specs import ExtractorSpec
 
     named = model in presets.EXTRACTORS or Path(model).is_dir() or "/" not in model
-    return presets.one_model(model) if named else ExtractorSpec(model=model)
+    spec = presets.one_model(model) if named else ExtractorSpec(model=model)
+    return ExtractorSpec.model_validate(
+        {**dict(spec), **{name: text for name, text in controls.items() if text is not None}}
+    )
 
 
 def _chosen(text: str, kind: Any) -> list[Any]:

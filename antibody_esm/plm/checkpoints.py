@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from antibody_esm.errors import CRAFTED, CheckpointError
 from antibody_esm.files import digest, write
-from antibody_esm.licences import WEIGHTS, refusal, state
+from antibody_esm.licences import PACKAGED, WEIGHTS, refusal, state
 from antibody_esm.limits import parse_json, read_regular
 from antibody_esm.plm.hub import Form, download, downloaded
 from antibody_esm.plm.sapiens import Converter
@@ -73,7 +73,7 @@ def _sapiens(chain: str, tokens: int) -> _Packaged:
     return _Packaged("sapiens", "1.0.2", files, "--no-deps sapiens==1.0.2", Converter(weights, tokens))
 
 
-_PACKAGED = {
+_PACKAGES = {
     "antiberty": _Packaged(
         "antiberty",
         "0.1.3",
@@ -94,6 +94,11 @@ _OWN_PACKAGE = (
     "never run"
 )
 _ELSEWHERE = {"ablang": _OWN_PACKAGE, "ablang2": _OWN_PACKAGE}
+STRUCTURES = (
+    "it reads a residue together with a letter of its structure (SaProt's vocabulary of Foldseek's 3Di), and there are "
+    "only sequences here"
+)
+"""Reason why SaProt (doi:10.1101/2023.10.01.560349) is refused."""
 
 
 _JSON = 64 * 10**6
@@ -125,6 +130,8 @@ class Checkpoint:
     """Conversion of files that transformers does not read; None if it reads them."""
     folder: Path | None = None
     """The local folder, absolute; None of a model of the hub or of a package."""
+    tokenizer: Path | None = None
+    """The local folder of the tokenizer, absolute, if a spec names it; else None."""
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -204,7 +211,8 @@ class Checkpoint:
 
     def error(self, problem: str) -> CheckpointError:
         """Return an error that names this checkpoint."""
-        folders = () if self.folder is None else (self.model, str(self.folder), str(self.folder.resolve()))
+        places = [place for place in (self.folder, self.tokenizer) if place is not None]
+        folders = [self.model, *(str(path) for place in places for path in (place, place.resolve()))] if places else []
         return CheckpointError(f"checkpoint {self.model!r}: {problem}", self.model, self.revision, folders)
 
 
@@ -249,16 +257,18 @@ def locate(model: str, revision: str | None = None, *, weights: bool = True) -> 
         ``ANTIBODY_ESM_LICENCE`` forbids its licence; a local folder is taken as it is.
     """
     folder = Path(model).expanduser()
-    local = model not in _PACKAGED and folder.is_dir()
+    local = model not in PACKAGED and folder.is_dir()
     licence = None if local else WEIGHTS.get(model)
     if not local and (forbidden := refusal(model, licence)):
         raise CheckpointError(forbidden, model, revision)
     state(folder_name(model) if local else model, licence)
-    if model in _PACKAGED:
+    if model in _PACKAGES:
         packaged = _packaged(model, revision)
         return packaged if weights else packaged.without_weights()
     if model.lower() in _ELSEWHERE:
         raise CheckpointError(f"{model!r} cannot be loaded: {_ELSEWHERE[model.lower()]}", model, revision)
+    if not local and model.rpartition("/")[2].lower().startswith("saprot"):
+        raise CheckpointError(f"{model!r} cannot be loaded: {STRUCTURES}", model, revision)
     if local:
         if revision is not None:
             raise CheckpointError(
@@ -279,7 +289,7 @@ def _of_snapshot(folder: Path, model: str, revision: str | None, weights: bool) 
 
 
 def _packaged(model: str, revision: str | None) -> Checkpoint:
-    place = _PACKAGED[model]
+    place = _PACKAGES[model]
     how = f"run: pip install {place.install}"
     package = importlib.util.find_spec(place.package)  # imports nothing
     try:

@@ -3,7 +3,6 @@
 import logging
 import sys
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -15,15 +14,17 @@ from antibody_esm.batch import Batch, Done, Rows
 from antibody_esm.errors import CheckpointError
 from antibody_esm.plm.batching import batches, shuffled
 from antibody_esm.plm.checkpoints import Checkpoint
-from antibody_esm.plm.devices import Copies, devices, in_parts
-from antibody_esm.plm.families import Vocabulary, max_length, vocabulary_of
+from antibody_esm.plm.devices import Copies, concurrent, devices, memory, tokens_at_once
+from antibody_esm.plm.families import is_causal
 from antibody_esm.plm.forecast import Forecast
+from antibody_esm.plm.local import LocalModel
 from antibody_esm.plm.model import Model
 from antibody_esm.plm.pairs import beside, chains, rows_of_pairs
-from antibody_esm.plm.regions import Residues, places, residues_of
+from antibody_esm.plm.regions import places, residues_of
 from antibody_esm.plm.remote import RemoteModel
 from antibody_esm.plm.resolution import find
 from antibody_esm.plm.schedule import Runner, Timed, each, is_watched, progress_bar
+from antibody_esm.plm.vocabulary import Vocabulary, longest, refuse_first_token, vocabulary_of
 from antibody_esm.sequences import UNKNOWN, normalise, refuse_longer
 from antibody_esm.specs import ExtractorSpec, Region, ResolvedExtractorSpec, RuntimeSpec
 from antibody_esm.threads import runs_elsewhere
@@ -33,27 +34,6 @@ logger = logging.getLogger("antibody_esm")
 
 _RESIDUES_AT_ONCE = 256
 """Number of sequences whose residues' states are in memory together."""
-
-
-@dataclass(frozen=True)
-class _Here:
-    """The models of this process, one for each device, with the residues of the sequences to run."""
-
-    models: Copies[Model]
-    residues: Residues
-    max_length: int
-
-    def run(self, batch: Batch) -> list[Rows]:
-        """Return one array ``(b, dim)`` for each spec of the batch, computed in this thread on a free device."""
-        cut = [sequence[: self.max_length] for sequence in batch.sequences]
-        distinct = list(dict.fromkeys(cut))
-        with self.models.borrowed() as model:
-            parts = in_parts(distinct, lambda part: model.run(part, batch.specs, self.residues))
-        rows = parts[0] if len(parts) == 1 else [np.concatenate(views) for views in zip(*parts, strict=True)]
-        if len(distinct) == len(cut):
-            return rows
-        place = {sequence: i for i, sequence in enumerate(distinct)}
-        return [view[[place[sequence] for sequence in cut]] for view in rows]
 
 
 class Extractor:
@@ -155,10 +135,10 @@ class Extractor:
         place = {sequence: i for i, sequence in enumerate(distinct)}
         return beside(vectors[[place[sequence] for sequence in every]], len(normal))
 
-    @property
+    @cached_property
     def max_length(self) -> int:
         """Longest sequence in residues."""
-        limit = max_length(self.checkpoint)
+        limit = longest(self.checkpoint, self.spec)
         return min(self.spec.max_length or limit, limit)
 
     @property
@@ -183,7 +163,7 @@ class Extractor:
         if not self.spec.truncation:
             refuse_longer(sequences, self.max_length)
         if any(UNKNOWN in sequence for sequence in sequences):
-            self._vocabulary.refuse_unread(sequences)
+            self.vocabulary.refuse_unread(sequences)
         for region in (self.spec.region,) if regions is None else dict.fromkeys(regions):
             if region != "all":
                 cut = [sequence[: self.max_length] for sequence in sequences]
@@ -230,7 +210,7 @@ class Extractor:
 
     def _states(self, batch: list[str]) -> tuple[list[str], list[Rows]]:
         with self._copies.borrowed() as model:
-            parts = in_parts(batch, lambda part: model.states(part, self.resolved.layer))
+            parts = self._copies.fits.in_parts(batch, lambda part: model.states(part, self.resolved.layer))
         return batch, [states for part in parts for states in part]
 
     def stream(
@@ -284,7 +264,7 @@ class Extractor:
 
     def batches(self, sequences: list[str]) -> list[list[str]]:
         """Return distinct sequences in batches of one length: the longest first, then a sample of the work."""
-        lengths = [min(len(sequence), self.max_length) + self._vocabulary.added for sequence in sequences]
+        lengths = [self.vocabulary.length(sequence[: self.max_length]) for sequence in sequences]
         return [[sequences[i] for i in batch] for batch in shuffled(batches(lengths, self._budget))]
 
     def runner(self, sequences: list[str], views: Sequence[ResolvedExtractorSpec]) -> Runner:
@@ -293,14 +273,14 @@ class Extractor:
         Raises
         ------
         CheckpointError
-            If the model cannot be read, or has no start token for ``pooling="cls"``.
+            If the model cannot be read, or is causal or has no start token for ``pooling="cls"``.
         """
-        if any(view.pooling == "cls" for view in views) and not self._vocabulary.prefix:
-            raise self.checkpoint.error("its tokenizer adds no start token, so there is no 'cls' pooling")
+        if any(view.pooling == "cls" for view in views):
+            refuse_first_token(self.checkpoint, self.vocabulary)
         if not runs_elsewhere():
             return self._here(sequences, views)
-        folder = self.checkpoint.folder  # others look there first
-        spec = self.pinned if folder is None else self.pinned.model_copy(update={"model": str(folder)})
+        files = self.checkpoint
+        spec = self.pinned.with_folders(files.folder, files.tokenizer)  # others look there first
         return RemoteModel(type(self), spec, self.runtime)
 
     def each(
@@ -356,36 +336,52 @@ class Extractor:
         """Return the duration of sequences of these lengths at the pace so far; None before any was computed."""
         return None if self._pace is None else self._pace.seconds_of(lengths)
 
-    def _here(self, sequences: list[str], views: Sequence[ResolvedExtractorSpec]) -> _Here:
+    def _here(self, sequences: list[str], views: Sequence[ResolvedExtractorSpec]) -> LocalModel:
         cut = [sequence[: self.max_length] for sequence in sequences]
         regions = dict.fromkeys(view.region for view in views)
-        return _Here(self._copies, residues_of(cut, regions, self.spec.species, self.spec.engines), self.max_length)
+        return LocalModel(
+            self._copies, residues_of(cut, regions, self.spec.species, self.spec.engines), self.max_length
+        )
 
     @property
     def _budget(self) -> int:
         """Largest number of tokens in a batch."""
-        return self.runtime.batch_tokens or (1024 if self._devices == ["cpu"] else 16_384)
+        if self.runtime.batch_tokens:
+            return self.runtime.batch_tokens
+        if not all(device.startswith("cuda") for device in self._devices):
+            return 1024 if self._devices == ["cpu"] else 16_384
+        return tokens_at_once(memory(self._devices), self.dim, 4 if self.spec.precision == "float32" else 2)
 
     @property
     def workers(self) -> int:
         """Number of batches that run at a time."""
         import joblib
 
-        return (self.runtime.workers or int(joblib.cpu_count())) if self._devices == ["cpu"] else len(self._devices)
+        if self._devices != ["cpu"]:
+            return concurrent(self._devices)
+        return self.runtime.workers or int(joblib.cpu_count())
 
     @cached_property
     def models(self) -> list[Model]:
         """The models, one for each device, read on first use."""
-        return Model.read(self.checkpoint, self._vocabulary, self.resolved, self._devices)
+        if self.is_causal:
+            logger.info("%s is causal: a residue's state depends on the residues before it only", self.spec.model)
+        return Model.read(self.checkpoint, self.vocabulary, self.resolved, self._devices)
 
     @cached_property
     def _copies(self) -> Copies[Model]:
-        return Copies(self.models)
+        return Copies(self.models, concurrent(self._devices) // len(self._devices))
 
     @cached_property
     def _devices(self) -> list[str]:
         return devices(self.runtime.device)
 
     @cached_property
-    def _vocabulary(self) -> Vocabulary:
-        return vocabulary_of(self.checkpoint, self.spec.pairs)
+    def vocabulary(self) -> Vocabulary:
+        """Table of the model's tokenizer, with the control tokens of the spec."""
+        return vocabulary_of(self.checkpoint, self.spec)
+
+    @property
+    def is_causal(self) -> bool:
+        """True if a residue's state depends on the residues before it only, as in p-IgGen, ProGen2 and IgLM."""
+        return is_causal(self.checkpoint)

@@ -20,7 +20,9 @@ class Form(NamedTuple):
     """Names of which a complete download has one."""
 
 
-def download(model: str, revision: str | None, common: Sequence[str], forms: Sequence[Form]) -> Path:
+def download(
+    model: str, revision: str | None, common: Sequence[str], forms: Sequence[Form], field: str = "model"
+) -> Path:
     """Return the folder of a model's files, from the cache or from the hub.
 
     Parameters
@@ -31,6 +33,8 @@ def download(model: str, revision: str | None, common: Sequence[str], forms: Seq
         Patterns of the files that are always wanted.
     forms
         Forms of the weights in the order of preference, of which one is enough; empty if no weights are needed.
+    field
+        Field of `ExtractorSpec` that names the repository.
 
     Raises
     ------
@@ -51,11 +55,11 @@ def download(model: str, revision: str | None, common: Sequence[str], forms: Seq
             absent = absent or error
             continue
         except (HFValidationError, HfHubHTTPError, OSError) as error:
-            raise CheckpointError(_reason(model, revision, error), model, revision) from error
+            raise CheckpointError(_reason(model, revision, error, field), model, revision) from error
         if _is_complete(folder, form):
             return folder
     if absent is not None:
-        raise CheckpointError(_reason(model, revision, absent), model, revision) from absent
+        raise CheckpointError(_reason(model, revision, absent, field), model, revision) from absent
     return folder
 
 
@@ -87,7 +91,7 @@ def _snapshot(
     return Path(folder)
 
 
-def _reason(model: str, revision: str | None, error: Exception) -> str:
+def _reason(model: str, revision: str | None, error: Exception, field: str) -> str:
     """Return the reason why a model's files are not here, and what to do."""
     from huggingface_hub import constants
     from huggingface_hub.errors import (
@@ -100,8 +104,9 @@ def _reason(model: str, revision: str | None, error: Exception) -> str:
 
     page = f"https://huggingface.co/{model}"
     fetch = f"hf download {model}{f' --revision {revision}' if revision else ''}"
-    start = f"checkpoint {model!r} is neither on disk nor can it be downloaded"
-    otherwise = "or give a local folder with config, weights and tokenizer files: ExtractorSpec(model='path/to/folder')"
+    start = f"{'checkpoint' if field == 'model' else field} {model!r} is neither on disk nor can it be downloaded"
+    files = "config, weights and tokenizer files" if field == "model" else "its files"
+    otherwise = f"or give a local folder with {files}: ExtractorSpec({field}='path/to/folder')"
     near = get_close_matches(model, [name for name in WEIGHTS if "/" in name and name != model], 1, 0.8)
     meant = f" Did you mean {near[0]}?" if near else ""
     match error:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from antibody_esm.plm.batching import batches, in_company
 from antibody_esm.plm.extractor import Extractor
-from antibody_esm.plm.families import family_of, vocabulary_of
+from antibody_esm.plm.families import family_of, is_causal
 from antibody_esm.plm.schedule import each, progress_bar
 from antibody_esm.plm.weights import read_weights
 from antibody_esm.sequences import AMINO_ACIDS
@@ -47,7 +47,8 @@ def masked_log_probabilities(extractor: Extractor, sequence: str, places: Sequen
     Raises
     ------
     NoHead
-        If the family has no masked language model in transformers or no mask token, or the files lack the head.
+        If the family is causal, has no masked language model in transformers or no mask token, or the files lack the
+        head.
     CheckpointError
         If the files cannot be found, read or trusted.
     """
@@ -58,7 +59,11 @@ def masked_log_probabilities(extractor: Extractor, sequence: str, places: Sequen
         raise NoHead("random weights expect no residue")
     checkpoint = extractor.checkpoint
     kind = str(checkpoint.config.get("model_type"))
-    vocabulary = vocabulary_of(checkpoint, extractor.spec.pairs)
+    if is_causal(checkpoint):
+        raise NoHead(
+            f"models of type {kind} are no masked language models: they are causal, and read nothing behind a residue"
+        )
+    vocabulary = extractor.vocabulary
     if kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES or vocabulary.mask is None:
         raise NoHead(f"models of type {kind} are no masked language models")
     model, absent = read_weights(checkpoint, "AutoModelForMaskedLM", torch.float32)
@@ -73,7 +78,7 @@ def masked_log_probabilities(extractor: Extractor, sequence: str, places: Sequen
     model = model.to(device).eval()
     (tokens,) = vocabulary.encode([sequence])
     residues = vocabulary.ids[[ord(residue) for residue in AMINO_ACIDS]]
-    at = np.asarray(places, np.int64) + len(vocabulary.prefix)
+    at = vocabulary.places(sequence, np.asarray(places, np.int64))
     log_probabilities = np.empty((len(at), len(AMINO_ACIDS)))
 
     def run(positions: list[int]) -> tuple[list[int], NDArray[np.float64]]:

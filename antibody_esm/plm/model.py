@@ -11,11 +11,13 @@ import numpy as np
 from antibody_esm.batch import Rows
 from antibody_esm.plm.batching import FEWEST, in_company
 from antibody_esm.plm.checkpoints import Checkpoint
-from antibody_esm.plm.families import Vocabulary, family_of, shorten
+from antibody_esm.plm.families import family_of, shorten
 from antibody_esm.plm.hidden_states import HiddenStates
 from antibody_esm.plm.initialisation import initialised
 from antibody_esm.plm.pooling import gather, groups, pool, pool_groups
 from antibody_esm.plm.regions import Residues, places
+from antibody_esm.plm.transfer import Fetched, Turns, to_device
+from antibody_esm.plm.vocabulary import Vocabulary
 from antibody_esm.plm.weights import read_weights
 from antibody_esm.specs import ResolvedExtractorSpec
 from antibody_esm.storage_formats import rounded
@@ -28,7 +30,7 @@ class Model:
     """A language model on one device.
 
     On one CPU a row has the same bits with any neighbours and at any place in a batch. Five rules
-    keep its bits:
+    keep its bits (on a GPU last bits may differ, and rows of any length share a pass):
 
     - The sequences of a pass have one length, so there is no padding and no mask.
     - A pass uses one torch thread.
@@ -50,6 +52,7 @@ class Model:
         self.checkpoint = checkpoint
         self.vocabulary = vocabulary
         self.module = module
+        self._turns = Turns(module.device.type)
         self._family = family_of(checkpoint)
         self._hidden = None if self._family.layers is None else HiddenStates(module.get_submodule(self._family.layers))
 
@@ -79,7 +82,7 @@ class Model:
         Parameters
         ----------
         sequences
-            ``n`` sequences of one length, not above the model's longest.
+            ``n`` sequences of one number of tokens, not above the model's longest.
         specs
             Views of this model, with no layer above its last.
         residues
@@ -90,29 +93,35 @@ class Model:
         CheckpointError
             If a number is not finite, or too large for the storage of its spec.
         """
-        passes = [[sequence] for sequence in sequences] if self.runs_apart(len(sequences[0])) else [sequences]
-        parts = [self._rows(batch, specs, residues) for batch in passes]
+        apart = self.runs_apart(self.vocabulary.length(sequences[0]))
+        passes = [[sequence] for sequence in sequences] if apart else [sequences]
+        with self._turns.taken():
+            launched = [self._launch(batch, specs, residues) for batch in passes]
+        parts = [self._fetch(rows, specs, len(batch)) for rows, batch in zip(launched, passes, strict=True)]
         return [np.concatenate(rows) for rows in zip(*parts, strict=True)] if len(parts) > 1 else parts[0]
 
     def states(self, sequences: list[str], layer: int) -> list[Rows]:
-        """Return the states ``(residues, dim)`` of one layer for each of ``n`` sequences of one length."""
-        if self.runs_apart(len(sequences[0])) and len(sequences) > 1:
+        """Return the states ``(residues, dim)`` of one layer for each of ``n`` sequences with one number of tokens."""
+        if len(sequences) > 1 and self.runs_apart(self.vocabulary.length(sequences[0])):
             return [states for sequence in sequences for states in self.states([sequence], layer)]
-        outputs: list[torch.Tensor] = []
-        self._forward(sequences, [layer], lambda _, states: outputs.append(states))
-        states = outputs[0].float().cpu().numpy()
+        outputs: list[Fetched] = []
+        with self._turns.taken():
+            self._forward(sequences, [layer], lambda _, states: outputs.append(Fetched(states.float())))
+        states = outputs[0].wait()
         shown = places(sequences, "all") or [np.arange(len(sequence)) for sequence in sequences]
-        return [states[row, len(self.vocabulary.prefix) + residues] for row, residues in enumerate(shown)]
+        chosen = map(self.vocabulary.places, sequences, shown)
+        return [states[row, tokens] for row, tokens in enumerate(chosen)]
 
-    def runs_apart(self, length: int) -> bool:
-        """Return True if sequences of so many residues need a pass each.
+    def runs_apart(self, tokens: int) -> bool:
+        """Return True if sequences of so many tokens need a pass each.
 
         Attention without a fused kernel multiplies contiguous matrices of ``(tokens, tokens)``, one for each head. If
         the matrices of a sequence do not fill a multiple of 16 bytes, those of the next sequence have another
         alignment, by which the matrix library chooses its method; this changes the last bit. A sequence alone always
-        has the same alignment.
+        has the same alignment. On a GPU no bits are promised, and all run together.
         """
-        tokens = length + self.vocabulary.added
+        if self.module.device.type != "cpu":
+            return False
         fused = self.module.config._attn_implementation != "eager"
         heads = getattr(self.module.config, "num_attention_heads", None)  # none in models without attention
         return heads is None or (not fused and heads * tokens * tokens % 4 != 0)
@@ -123,12 +132,14 @@ class Model:
 
         return alone_as_in_company(self.module)
 
-    def _rows(self, sequences: list[str], specs: Sequence[ResolvedExtractorSpec], residues: Residues) -> list[Rows]:
-        by_spec: dict[ResolvedExtractorSpec, Rows] = {}
+    def _launch(
+        self, sequences: list[str], specs: Sequence[ResolvedExtractorSpec], residues: Residues
+    ) -> dict[ResolvedExtractorSpec, Fetched]:
+        by_spec: dict[ResolvedExtractorSpec, Fetched] = {}
         batch = in_company(sequences)
         prefix, suffix = len(self.vocabulary.prefix), len(self.vocabulary.suffix)
         grouped = {
-            region: groups([by_sequence[sequence] for sequence in batch], prefix)
+            region: groups([self.vocabulary.places(sequence, by_sequence[sequence]) for sequence in batch])
             for region, by_sequence in residues.items()
             if by_sequence is not None
         }
@@ -144,10 +155,16 @@ class Model:
                         rows = pool_groups(gathered[spec.region], spec.pooling, len(batch))
                     else:
                         rows = pool(states[:, prefix : states.shape[1] - suffix], spec.pooling)
-                    by_spec[spec] = self._stored(rows.cpu().numpy(), spec)
+                    by_spec[spec] = Fetched(rows)
 
         self._forward(sequences, sorted({spec.layer for spec in specs}), pool_layer)
-        return [by_spec[spec][: len(sequences)] for spec in specs]
+        return by_spec
+
+    def _fetch(
+        self, launched: dict[ResolvedExtractorSpec, Fetched], specs: Sequence[ResolvedExtractorSpec], n: int
+    ) -> list[Rows]:
+        by_spec = {spec: self._stored(rows.wait(), spec) for spec, rows in launched.items()}
+        return [by_spec[spec][:n] for spec in specs]
 
     def _forward(
         self, sequences: list[str], layers: Collection[int], use: "Callable[[int, torch.Tensor], None]"
@@ -159,8 +176,8 @@ class Model:
         if device.type == "cpu" and torch.get_num_threads() != 1:
             torch.set_num_threads(1)
         runs_once = len(sequences) == 1 and self._runs_lone_rows
-        tokens = torch.from_numpy(self.vocabulary.encode(sequences if runs_once else in_company(sequences)))
-        tokens = tokens.repeat(ceil(FEWEST / tokens.numel()), 1).to(device)
+        encoded = self.vocabulary.encode(sequences if runs_once else in_company(sequences))
+        tokens = to_device(np.tile(encoded, (ceil(FEWEST / encoded.size), 1)), device)
 
         def without_copies(layer: int, states: "torch.Tensor") -> None:
             # Sums over one sequence alone may run in another order.
@@ -195,6 +212,7 @@ def _module(checkpoint: Checkpoint, spec: ResolvedExtractorSpec, device: str) ->
     import torch
 
     from antibody_esm.plm.fused import fuse
+    from antibody_esm.plm.gpu_layers import rewrite
     from antibody_esm.plm.int8 import quantise
 
     family = family_of(checkpoint)
@@ -213,6 +231,8 @@ def _module(checkpoint: Checkpoint, spec: ResolvedExtractorSpec, device: str) ->
     shorten(module, family, spec.layer)
     module = module.to(device).eval()
     fuse(module)
+    if module.device.type == "cuda" and spec.precision != "int8":
+        rewrite(module)
     if spec.precision == "int8":
         try:
             quantise(module)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.plm.transfer import to_device
 from antibody_esm.specs import Pooling
 
 if TYPE_CHECKING:
@@ -21,30 +22,27 @@ class Group(NamedTuple):
     """``(g, k)``, indices of the pooled tokens of each."""
 
 
-def groups(residues: Sequence[NDArray[np.int64]], prefix: int) -> list[Group]:
-    """Group the sequences of a batch by the number of their pooled residues; a single sequence is repeated.
+def groups(tokens: Sequence[NDArray[np.int64]]) -> list[Group]:
+    """Group the sequences of a batch by the number of their pooled tokens; a single sequence is repeated.
 
     Parameters
     ----------
-    residues
-        Places of these residues for each sequence.
-    prefix
-        Tokens before the first residue.
+    tokens
+        Places of these tokens for each sequence.
     """
     by_count: dict[int, list[int]] = {}
-    for row, pooled in enumerate(residues):
+    for row, pooled in enumerate(tokens):
         by_count.setdefault(len(pooled), []).append(row)
     # Sums over a single row may run in another order, which changes the last bit.
     whole = [rows if len(rows) > 1 else rows * 2 for rows in by_count.values()]
-    return [Group(np.array(rows), np.stack([residues[row] for row in rows]) + prefix) for rows in whole]
+    return [Group(np.array(rows), np.stack([tokens[row] for row in rows])) for rows in whole]
 
 
 def gather(states: "torch.Tensor", groups: Sequence[Group]) -> "list[tuple[Group, torch.Tensor]]":
     """Return the pooled states ``(g, k, dim)`` of each group from the states of a batch ``(n, tokens, dim)``."""
-    import torch
-
+    device = states.device
     return [
-        (group, states[torch.from_numpy(group.rows)[:, None], torch.from_numpy(group.tokens)].contiguous())
+        (group, states[to_device(group.rows, device)[:, None], to_device(group.tokens, device)].contiguous())
         for group in groups
     ]
 
@@ -52,10 +50,11 @@ def gather(states: "torch.Tensor", groups: Sequence[Group]) -> "list[tuple[Group
 def pool(states: "torch.Tensor", pooling: Pooling) -> "torch.Tensor":
     """Return one vector ``(n, dim)`` for each sequence from its pooled states ``(n, k, dim)``.
 
-    ``mean``, ``max`` or ``std`` (of a population) over the ``k`` tokens, or ``cls``, the state of the first token.
+    ``mean``, ``max`` or ``std`` (of a population) over the ``k`` tokens, or ``cls`` or ``last``, the state of the first
+    or the last token.
     """
-    if pooling == "cls":
-        return states[:, 0]
+    if pooling in ("cls", "last"):
+        return states[:, 0 if pooling == "cls" else -1]
     if pooling == "max":
         return states.amax(dim=1)
     mean = states.mean(dim=1)
@@ -70,5 +69,5 @@ def pool_groups(gathered: "Sequence[tuple[Group, torch.Tensor]]", pooling: Pooli
 
     rows = torch.empty((n, gathered[0][1].shape[2]), dtype=gathered[0][1].dtype, device=gathered[0][1].device)
     for group, states in gathered:
-        rows[torch.from_numpy(group.rows)] = pool(states, pooling)
+        rows[to_device(group.rows, rows.device)] = pool(states, pooling)
     return rows

@@ -7,13 +7,15 @@ from typing import NamedTuple, Protocol
 from antibody_esm.errors import CheckpointError
 from antibody_esm.licences import PACKAGED, WEIGHTS, refusal, state
 from antibody_esm.plm.checkpoints import Checkpoint, cached, locate
-from antibody_esm.plm.families import max_length
-from antibody_esm.plm.search import remember, search, suggest
-from antibody_esm.specs.local_models import folder_name, is_folder
+from antibody_esm.plm.controls import Controls
+from antibody_esm.plm.search import advice, remember, search, suggest
+from antibody_esm.plm.tokenizer_files import Tokenizers, key, with_tokenizer
+from antibody_esm.plm.vocabulary import longest
+from antibody_esm.specs.local_models import folder_name, is_folder, is_published
 
 
-class Weights(Protocol):
-    """Fields of an `ExtractorSpec` that name a model's files and a place in the model."""
+class Weights(Controls, Protocol):
+    """Fields of an `ExtractorSpec` that name a model's files, its input and a place in the model."""
 
     @property
     def model(self) -> str: ...  # noqa: D102  see `ExtractorSpec`, also below
@@ -29,6 +31,10 @@ class Weights(Protocol):
     def truncation(self) -> bool: ...  # noqa: D102
     @property
     def random_weights(self) -> int | None: ...  # noqa: D102
+    @property
+    def tokenizer(self) -> str | None: ...  # noqa: D102
+    @property
+    def tokenizer_revision(self) -> str | None: ...  # noqa: D102
 
 
 class Resolution(NamedTuple):
@@ -56,53 +62,80 @@ def find(spec: Weights, places: Sequence[str] = ()) -> Checkpoint:
     """
     weights = spec.random_weights is None
     if spec.digest is None:
-        return locate(spec.model, spec.revision, weights=weights)
+        checkpoint = locate(spec.model, spec.revision, weights=weights)
+        if spec.tokenizer is None:
+            return checkpoint
+        return with_tokenizer(checkpoint, spec.tokenizer, spec.tokenizer_revision)
     checkpoint = _pinned(spec, spec.digest, places, weights)
-    if checkpoint.folder is not None:
-        remember(spec.digest, checkpoint.folder)
+    _remember(spec.digest, checkpoint)
     return checkpoint
+
+
+def _remember(digest: str, checkpoint: Checkpoint) -> None:
+    if checkpoint.folder is not None:
+        remember(digest, checkpoint.folder)
+    if checkpoint.tokenizer is not None:
+        remember(key(digest), checkpoint.tokenizer)
+
+
+def suggest_folders(spec: Weights) -> None:
+    """Remember the paths that a pinned spec names: searches for its digest look there too."""
+    if spec.digest is not None and is_folder(spec.model):
+        suggest(spec.digest, spec.model)
+    if spec.digest is not None and spec.tokenizer is not None and is_folder(spec.tokenizer):
+        suggest(key(spec.digest), spec.tokenizer)
 
 
 def _pinned(spec: Weights, digest: str, places: Sequence[str], weights: bool) -> Checkpoint:
     """Return the files with a digest, from a folder or by the model's name."""
-    model, licence, folder = spec.model, WEIGHTS.get(spec.model), is_folder(spec.model)
-    if licence is not None and (forbidden := refusal(model, licence)):
-        raise CheckpointError(forbidden, model, spec.revision)
-    elsewhere = on_hub(spec)
+    model, folder = spec.model, is_folder(spec.model)
+    for name, revision in ((model, spec.revision), (spec.tokenizer, spec.tokenizer_revision)):
+        if name is not None and name in WEIGHTS and (forbidden := refusal(name, WEIGHTS[name])):
+            raise CheckpointError(forbidden, name, revision)
+    suggest_folders(spec)
+    tokenizers = None
+    if spec.tokenizer is not None:
+        tokenizers = Tokenizers(spec.tokenizer, spec.tokenizer_revision, digest, places)
+    elsewhere = is_published(model, spec.revision)
     if model in PACKAGED or (folder and spec.revision is not None):
         try:
-            return _named(spec, digest, weights)
+            return _named(spec, digest, tokenizers, weights)
         except CheckpointError:
             with suppress(CheckpointError):
-                return search(model, digest, places, weights=weights)
+                return search(model, digest, places, weights=weights, tokenizers=tokenizers)
             raise
-    if folder:
-        suggest(digest, model)
     try:
-        checkpoint = search(model, digest, places, weights=weights, thorough=not elsewhere)
+        checkpoint = search(model, digest, places, weights=weights, thorough=not elsewhere, tokenizers=tokenizers)
     except CheckpointError:
         if elsewhere:
-            return _named(spec, digest, weights)
+            return _named(spec, digest, tokenizers, weights)
         # perhaps an old name of the hub; the hub itself is never asked for a folder's name
         snapshot = None if folder else cached(model, weights=weights)
-        if snapshot is None or snapshot.digest != digest:
-            raise
-        return snapshot
-    state(folder_name(model), licence)
+        with suppress(CheckpointError):
+            if snapshot is not None:
+                return _with_digest(snapshot, digest, tokenizers)
+        raise
+    state(folder_name(model), WEIGHTS.get(model))
     return checkpoint
 
 
-def on_hub(spec: Weights) -> bool:
-    """Return True if a pinned spec's model is published under its name, on the hub or in a package."""
-    return spec.model in PACKAGED or (not is_folder(spec.model) and ("/" in spec.model or spec.revision is not None))
-
-
-def _named(spec: Weights, digest: str, weights: bool) -> Checkpoint:
+def _named(spec: Weights, digest: str, tokenizers: Tokenizers | None, weights: bool) -> Checkpoint:
     """Return the files of a model by its name. Raises CheckpointError if they have another digest."""
-    checkpoint = locate(spec.model, spec.revision, weights=weights)
-    if checkpoint.digest != digest:
-        raise checkpoint.error(f"its files have digest {checkpoint.digest}, but the spec is pinned to {digest}")
-    return checkpoint
+    return _with_digest(locate(spec.model, spec.revision, weights=weights), digest, tokenizers)
+
+
+def _with_digest(checkpoint: Checkpoint, digest: str, tokenizers: Tokenizers | None) -> Checkpoint:
+    """Return files, with the tokenizer that gives them a digest. Raises CheckpointError if none does."""
+    for each in (checkpoint,) if tokenizers is None else tokenizers.variants(checkpoint):
+        if each.digest == digest:
+            return each
+    pinned = f"the spec is pinned to {digest}"
+    if tokenizers is None:
+        raise checkpoint.error(f"its files have digest {checkpoint.digest}, but {pinned}")
+    raise checkpoint.error(
+        f"no tokenizer {folder_name(tokenizers.name)!r} is here with which its files have the right digest, but "
+        f"{pinned}; {advice(folder_name(tokenizers.name))}"
+    )
 
 
 def resolve(spec: Weights, places: Sequence[str] = ()) -> Resolution:
@@ -111,10 +144,9 @@ def resolve(spec: Weights, places: Sequence[str] = ()) -> Resolution:
     if digest is None or layer is None or layer < 0 or (spec.truncation and truncate_to is None):
         checkpoint = find(spec, places)
         digest, layer = digest or checkpoint.digest, _layer(layer, checkpoint)
-        if checkpoint.folder is not None:
-            remember(digest, checkpoint.folder)
+        _remember(digest, checkpoint)
         if spec.truncation:
-            limit = max_length(checkpoint)
+            limit = longest(checkpoint, spec)
             truncate_to = min(truncate_to or limit, limit)
     return Resolution(digest, layer, truncate_to)
 

@@ -6,9 +6,10 @@ the same digest is taken, so a wrong place can never give wrong vectors.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from antibody_esm.errors import CheckpointError, listed
 from antibody_esm.files import size, write
@@ -44,7 +45,25 @@ def remember(digest: str, folder: Path) -> None:
         write(note, os.fsencode(folder))
 
 
-def search(name: str, digest: str, places: Sequence[str], *, weights: bool, thorough: bool = True) -> Checkpoint:
+class OtherTokenizers(Protocol):
+    """Tokenizers that lie in other folders than the weights, see `antibody_esm.plm.tokenizer_files.Tokenizers`."""
+
+    name: str
+
+    def variants(self, checkpoint: Checkpoint, /) -> Iterator[Checkpoint]:
+        """Yield a model with its own tokenizer, and with each of the others."""
+        ...
+
+
+def search(
+    name: str,
+    digest: str,
+    places: Sequence[str],
+    *,
+    weights: bool,
+    thorough: bool = True,
+    tokenizers: OtherTokenizers | None = None,
+) -> Checkpoint:
     """Return the files with a digest.
 
     Parameters
@@ -59,20 +78,21 @@ def search(name: str, digest: str, places: Sequence[str], *, weights: bool, thor
         False if no weights are needed, which are then no part of the digest.
     thorough
         False tries no folder of another name unless it is named itself, or its digests are cached.
+    tokenizers
+        Tokenizers of which one is among the files with the digest; None if it is the folder's own.
 
     Raises
     ------
     CheckpointError
         If there is none. The message lists where it was looked for, and folders of the name with other files.
     """
-    hint, tried = Path(folder_name(name)).name, _Tried()
-    for folder in _earlier(digest):
+    hint, tried = Path(folder_name(name)).name, _Tried(tokenizers)
+    for folder in earlier(digest):
         tried.places.append(str(folder))
         if (checkpoint := tried.compared(folder, None, name, digest, weights)) is not None:
             return checkpoint
-    of_environment = [place for place in os.environ.get(VARIABLE, "").split(os.pathsep) if place]
     others: list[tuple[Path, Path]] = []
-    for place in dict.fromkeys(Path(os.path.expanduser(place)) for place in (*places, *of_environment)):  # noqa: PTH111
+    for place in named_places(places):
         tried.places.append(str(place))
         for folder, inside in tried.folders(place):
             if folder is not place and folder.name != hint:
@@ -92,10 +112,43 @@ def search(name: str, digest: str, places: Sequence[str], *, weights: bool, thor
     raise tried.error(name, digest)
 
 
+def named_places(places: Sequence[str]) -> list[Path]:
+    """Return the folders to look in, each once: those that are named, and those of `VARIABLE`."""
+    of_environment = [place for place in os.environ.get(VARIABLE, "").split(os.pathsep) if place]
+    return list(dict.fromkeys(Path(os.path.expanduser(place)) for place in (*places, *of_environment)))  # noqa: PTH111
+
+
+def folders_with(place: Path, files: Collection[str]) -> Iterator[tuple[Path, Path]]:
+    """Yield a place if it has one of the files, else its folders that have, each with the folder that holds the files.
+
+    Raises OSError if the place cannot be read.
+    """
+    if any((place / file).is_file() for file in files):
+        # files of a snapshot of the hub's cache are links into the folder of the model
+        yield place, place.parent.parent if place.parent.name == "snapshots" else place
+        return
+    with os.scandir(place) as entries:
+        inner = [entry for _, entry in zip(range(MOST), entries, strict=False)]
+    for entry in sorted(inner, key=lambda each: each.name):
+        with suppress(OSError):
+            if entry.is_dir(follow_symlinks=False) and any((place / entry.name / file).is_file() for file in files):
+                yield place / entry.name, place
+
+
+def advice(last: str) -> str:
+    """Return how to name a folder that was not found."""
+    return (
+        f"name its folder: checkpoint='path/to/{last}', --checkpoint path/to/{last} or {VARIABLE}=path/to, "
+        "or copy it beside the model"
+    )
+
+
 class _Tried:
     """Folders that were looked at, for the message."""
 
-    def __init__(self) -> None:
+    def __init__(self, tokenizers: OtherTokenizers | None) -> None:
+        self.tokenizers = tokenizers
+        self.problem: OSError | None = None
         self.places: list[str] = []
         self.unlike: list[str] = []
         self.digests: list[str] = []
@@ -103,33 +156,27 @@ class _Tried:
         self.absent: list[str] = []
 
     def folders(self, place: Path) -> Iterator[tuple[Path, Path]]:
-        """Yield a place if it is a checkpoint, else its folders that are, each with the folder that holds its files."""
+        """Yield the checkpoints of a place, as `folders_with` does; a place that cannot be read has none."""
         try:
-            if (place / "config.json").is_file():
-                # files of a snapshot of the hub's cache are links into the folder of the model
-                yield place, place.parent.parent if place.parent.name == "snapshots" else place
-                return
-            with os.scandir(place) as entries:
-                inner = [entry for _, entry in zip(range(MOST), entries, strict=False)]
+            yield from folders_with(place, ("config.json",))
         except OSError as error:
             self.absent.append(f"{place} cannot be read ({error.strerror})")
-            return
-        for entry in sorted(inner, key=lambda each: each.name):
-            with suppress(OSError):
-                if entry.is_dir(follow_symlinks=False) and (place / entry.name / "config.json").is_file():
-                    yield place / entry.name, place
 
     def compared(self, folder: Path, inside: Path | None, name: str, digest: str, weights: bool) -> Checkpoint | None:
         """Return the files of a folder if they have the digest."""
         checkpoint = _readable(folder, inside, name, weights)
         if checkpoint is None:
             return None
+        actual = ""
         try:
-            actual = checkpoint.digest
-        except OSError:
+            for each in (checkpoint,) if self.tokenizers is None else self.tokenizers.variants(checkpoint):
+                actual = each.digest
+                if actual == digest:
+                    return each
+        except OSError as error:
+            self.problem = self.problem or error
+        if not actual:
             return None
-        if actual == digest:
-            return checkpoint
         self.unlike.append(str(folder))
         self.digests.append(f"in {folder} its files have digest {actual}")
         return None
@@ -147,12 +194,17 @@ class _Tried:
             lines.append(listed(self.absent, len(self.absent), "; "))
         if self.large:
             lines.append(f"too large to compare without being named: {listed(self.large, len(self.large))}")
-        lines.append(
-            f"name its folder: checkpoint='path/to/{last}', --checkpoint path/to/{last} or {VARIABLE}=path/to, "
-            "or copy it beside the model"
-        )
+        hidden = [name, *self.places, *self.unlike]
+        if self.tokenizers is not None:
+            tokenizer = folder_name(self.tokenizers.name)
+            lines.append(f"its tokenizer is {tokenizer!r}, of a folder of its own that was looked for there too")
+            hidden.append(self.tokenizers.name)
+            if isinstance(self.problem, CheckpointError):
+                lines.append(str(self.problem))
+                hidden += self.problem.folders
+        lines.append(advice(last))
         named = [each.partition(" (")[0] for each in self.large] + [each.split(" cannot be")[0] for each in self.absent]
-        return CheckpointError(";\n".join(lines), shown, None, [name, *self.places, *self.unlike, *named])
+        return CheckpointError(";\n".join(lines), shown, None, [*hidden, *named])
 
 
 def _readable(folder: Path, inside: Path | None, name: str, weights: bool) -> Checkpoint | None:
@@ -166,7 +218,7 @@ def _readable(folder: Path, inside: Path | None, name: str, weights: bool) -> Ch
     return checkpoint
 
 
-def _earlier(digest: str) -> list[Path]:
+def earlier(digest: str) -> list[Path]:
     """Return the folders that were remembered for a digest."""
     folders = list(_used.get(digest, ()))
     with suppress(OSError, ValueError):

@@ -14,7 +14,7 @@ from antibody_esm.evaluation.interval import compact
 from antibody_esm.evaluation.intervals import CROSS_VALIDATION, SIMULATED, Interval, short
 from antibody_esm.evaluation.metrics import METRIC, title
 from antibody_esm.evaluation.overlap import RELATED, SecondScores, split_by_identity
-from antibody_esm.presets import EXTRACTORS, TRAINED_ON_PAIRS
+from antibody_esm.presets import CAUSAL, EXTRACTORS, TRAINED_ON_PAIRS
 from antibody_esm.reports import names
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.grid_analysis import Column, GridAnalysis, Row
@@ -49,7 +49,7 @@ def remarks(report: Analysis) -> tuple[str, ...]:
     notes = [*warnings(report), *([] if report.few else [constant(report.data, report.spec)]), *report.notes]
     if report.threshold is not None:
         notes.append(f"The threshold is {compact(report.threshold)}.")
-    notes += [*fits(report), *graded(report), *_undefined(report), *_pooled(report)]
+    notes += [*causal(report.spec), *fits(report), *graded(report), *_undefined(report), *_pooled(report)]
     note = coverage(report)
     if note:
         notes.append(note)
@@ -85,9 +85,7 @@ def overlap(report: Analysis) -> str:
 
 def joined(report: Analysis) -> str:
     """Return the note on language models that read two chains as one sequence; empty if there are none."""
-    extractor = report.spec.extractor
-    members = extractor.members if isinstance(extractor, EnsembleSpec) else (extractor,)
-    models = [member for member in members if isinstance(member, ExtractorSpec)]
+    models = _language_models(report.spec)
     if report.data.chain == "both" and models:
         return JOINED
     single = [model.model for model in models if model.pairs == "joined" and model.model in _SINGLE]
@@ -97,6 +95,18 @@ def joined(report: Analysis) -> str:
         f"{', '.join(dict.fromkeys(single))} was trained on single chains: it never saw two chains as one sequence "
         "(pairs='joined')."
     )
+
+
+def causal(spec: TrainSpec) -> list[str]:
+    """Return the note on language models that read from left to right, among those with a name."""
+    models = dict.fromkeys(member.model for member in _language_models(spec) if member.model in CAUSAL)
+    return [f"{model} is causal: a residue's vector depends on the residues before it only." for model in models]
+
+
+def _language_models(spec: TrainSpec) -> list[ExtractorSpec]:
+    extractor = spec.extractor
+    members = extractor.members if isinstance(extractor, EnsembleSpec) else (extractor,)
+    return [member for member in members if isinstance(member, ExtractorSpec)]
 
 
 def clones(report: Analysis) -> str:

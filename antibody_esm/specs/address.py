@@ -1,9 +1,10 @@
 """Address of rows in a store: an extractor spec with digests in place of names."""
 
+import unicodedata
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, PositiveInt
 
 from antibody_esm.choices import Pooling, Region
 from antibody_esm.specs.base import Seed, Spec
@@ -14,13 +15,37 @@ Pairs = Literal["apart", "joined"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+def _is_text(value: Any) -> Any:
+    if value is None or isinstance(value, str):
+        return value
+    raise ValueError(
+        "a text is required; an override needs quotes of its own for the shell and for the text, as in "
+        """'extractor.prefix="[NLU]"'"""
+    )
+
+
+def _plain(text: str) -> str:
+    plain = unicodedata.normalize("NFC", text).strip()
+    if not plain.isprintable():
+        raise ValueError("a text of printable characters is required")
+    return plain
+
+
+ControlText = Annotated[str, Field(max_length=64), AfterValidator(_plain)]
+"""Control tokens as text: printable, in Unicode's normal form NFC, without blanks at its ends."""
+Around = Annotated[Annotated[ControlText, AfterValidator(lambda text: text or None)] | None, BeforeValidator(_is_text)]
+"""Control tokens around a sequence; empty text is None."""
+Between = Annotated[ControlText | None, BeforeValidator(_is_text)]
+"""Control tokens between two chains; empty text is none at all, and None the model's own."""
+
+
 class ResolvedExtractorSpec(Spec):
     """Address of rows in a store: an `ExtractorSpec` with a digest in place of the model's name.
 
     `ExtractorSpec.resolve` returns it; users seldom construct it.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"random_weights"})
+    later: ClassVar[frozenset[str]] = frozenset({"random_weights", "prefix", "suffix", "separator"})
 
     digest: Digest
     """SHA-256 over the names and bytes of the weight, config and tokenizer files; without weight files if these are
@@ -38,6 +63,12 @@ class ResolvedExtractorSpec(Spec):
     pairs: Pairs = "apart"
     random_weights: Seed | None = None
     """Seed of random weights; None for the trained ones."""
+    prefix: Around = None
+    """Control tokens before the first residue."""
+    suffix: Around = None
+    """Control tokens behind the last residue."""
+    separator: Between = None
+    """Control tokens between two chains that are joined; None for those of the model's family, or single chains."""
 
     def resolve(self, checkpoints: Sequence[str] = ()) -> Self:
         """Return self."""

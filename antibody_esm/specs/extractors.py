@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
 from antibody_esm.choices import Engines, Pooling, Region
 from antibody_esm.errors import CheckpointError
-from antibody_esm.specs.address import Digest, Pairs, Precision, ResolvedExtractorSpec, Storage
+from antibody_esm.specs.address import Around, Between, Digest, Pairs, Precision, ResolvedExtractorSpec, Storage
 from antibody_esm.specs.base import Seed, Spec
 from antibody_esm.specs.local_models import folder_name, is_folder
 
@@ -22,7 +23,9 @@ class ExtractorSpec(Spec):
     ExtractorSpec(model='facebook/esm2_t6_8M_UR50D', layer=4)
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"species", "engines", "random_weights"})
+    later: ClassVar[frozenset[str]] = frozenset(
+        {"species", "engines", "random_weights", "prefix", "suffix", "separator", "tokenizer", "tokenizer_revision"}
+    )
 
     model: Annotated[str, Field(min_length=1)]
     """Name on the Hugging Face hub, a local folder, ``"antiberty"`` (weights from the ``[quickstart]`` extra), or
@@ -34,13 +37,15 @@ class ExtractorSpec(Spec):
     layer: int | None = None
     """Hidden state, counted as in transformers: 0 the embeddings, 1 after the first layer, None or -1 the last."""
     pooling: Pooling = "mean"
-    """Pooling of residue vectors: mean, maximum or (population) standard deviation per dimension, or the vector of the
-    first special token."""
+    """Pooling of residue vectors: mean, maximum or (population) standard deviation per dimension; ``cls``, the vector
+    of the first token; ``last``, that of the last residue, which has read the whole sequence in a causal model. ``cls``
+    of a causal model is a CheckpointError, since it is the same vector in every sequence."""
     region: Region = "all"
     """Residues that are pooled, by IMGT numbering of every variable domain in the sequence. The model still reads the
     whole sequence. A sequence without such a region is a SequenceError."""
     special_tokens: Literal["exclude", "include"] = "exclude"
-    """``include`` also pools the tokens that the tokenizer added (start, end)."""
+    """``include`` also pools the tokens around and between chains: start, end, `prefix`, `suffix`, `separator`. With
+    ``pooling="last"`` it takes the last of all tokens."""
     precision: Precision = "float32"
     """Number format of weights and arithmetic; returned vectors are always float32. int8 is for BERT, RoBERTa and ESM
     models on a CPU: weights are scaled by output and states by token, so a row does not depend on its batch."""
@@ -48,13 +53,13 @@ class ExtractorSpec(Spec):
     """Number format of computed vectors: float16 needs half the disk space, int8 (with a scale for each vector) a
     quarter. Vectors are rounded even if they are not stored, so a store never changes a result."""
     max_length: PositiveInt | None = None
-    """Longest sequence in residues; None is the model's own limit."""
+    """Longest sequence in residues; None is the model's own limit, in which control tokens take room."""
     truncation: bool = False
     """True cuts longer sequences to `max_length`; False refuses them."""
     pairs: Pairs = "apart"
     """Embedding of the two chains of an antibody. ``apart``: one by one, with their vectors side by side, heavy first.
-    ``joined``: as one sequence with the separator of the model's family, for models that were trained on pairs. Single
-    chains have the same vector either way."""
+    ``joined``: as one sequence with `separator` between them, for models that were trained on pairs. Single chains have
+    the same vector either way."""
     species: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """Species whose profiles number the residues of a region. None: in a `Trainer` those of the data set, else human
     and mouse."""
@@ -64,11 +69,31 @@ class ExtractorSpec(Spec):
     random_weights: Seed | None = None
     """Seed of random weights in place of the trained ones: the same architecture before its training, as transformers
     initialises it. Only configuration and tokenizer are read; `digest` is that of these files."""
+    prefix: Around = None
+    """Control tokens before the first residue, as the model's authors write them: ``<AA2fold>`` (ProstT5), ``[NLU]``
+    (Ankh3), ``[HEAVY][HUMAN]`` (IgLM). They are whole tokens of the vocabulary, else there is a CheckpointError, and no
+    residues: they are input of the model, and pooled with ``special_tokens="include"`` only."""
+    suffix: Around = None
+    """Control tokens behind the last residue, such as ``2`` (p-IgGen, ProGen2); see `prefix`."""
+    separator: Between = None
+    """Control tokens between the chains of a pair that is joined; empty text for none. None is the model's own: known
+    for IgBert, IgT5 and ESM-C. CurrAb has ``<cls>``."""
+    tokenizer: Annotated[str, Field(min_length=1)] | None = None
+    """Repository on the hub or local folder of the tokenizer, if the weights come without one. `digest` is then over
+    both."""
+    tokenizer_revision: str | None = None
+    """Branch, tag or commit of `tokenizer`; None is the main branch."""
 
     @model_validator(mode="after")
     def _region_has_residues(self) -> Self:
         if self.region != "all" and (self.pooling == "cls" or self.special_tokens == "include"):
-            raise ValueError("a region requires pooling mean, max or std, and special_tokens='exclude'")
+            raise ValueError("a region requires pooling mean, max, std or last, and special_tokens='exclude'")
+        return self
+
+    @model_validator(mode="after")
+    def _revision_of_a_tokenizer(self) -> Self:
+        if self.tokenizer is None and self.tokenizer_revision is not None:
+            raise ValueError("tokenizer_revision requires tokenizer; the model's own has the model's revision")
         return self
 
     @model_validator(mode="after")
@@ -103,6 +128,9 @@ class ExtractorSpec(Spec):
             truncate_to=files.truncate_to,
             pairs=self.pairs,
             random_weights=self.random_weights,
+            prefix=self.prefix,
+            suffix=self.suffix,
+            separator=self.separator if self.pairs == "joined" else None,
         )
 
     @property
@@ -140,7 +168,7 @@ class ExtractorSpec(Spec):
     def pin(self) -> "ExtractorSpec":
         """Return the spec with digest and layer, so that rows of a store can be read without the model's files.
 
-        Of a local folder, it has the last name.
+        Of a local folder, it has the last name, also of a tokenizer's.
         """
         return self.pinned_to(self.resolve())
 
@@ -167,17 +195,26 @@ class ExtractorSpec(Spec):
         """Return the spec with the digest, layer and length limit of a resolved spec; a folder has its last name."""
         limit = resolved.truncate_to or self.max_length
         pinned = {"digest": resolved.digest, "layer": resolved.layer, "max_length": limit}
-        return self.model_copy(update={"model": folder_name(self.model)} | pinned)
+        return self.model_copy(update=self._names() | pinned)
+
+    def _names(self) -> dict[str, str | None]:
+        """Return the names of model and tokenizer, without paths."""
+        return {"model": folder_name(self.model), "tokenizer": self.tokenizer and folder_name(self.tokenizer)}
+
+    def with_folders(self, model: Path | None, tokenizer: Path | None) -> "ExtractorSpec":
+        """Return the spec with the paths of local folders; a part that has none (None) keeps its name."""
+        paths = {"model": model, "tokenizer": self.tokenizer and tokenizer}
+        return self.model_copy(update={field: str(path) for field, path in paths.items() if path})
 
     def portable(self) -> "ExtractorSpec":
         """Return the spec without a path: a local folder is named by its last name, and by the digest of its files.
 
         A folder that is not here, or cannot be read, has the name alone.
         """
-        if not is_folder(self.model):
+        if not is_folder(self.model) and not (self.tokenizer is not None and is_folder(self.tokenizer)):
             return self
         digest = self.digest
         if digest is None:
             with suppress(CheckpointError):
                 digest = self.resolve().digest
-        return self.model_copy(update={"model": folder_name(self.model), "digest": digest})
+        return self.model_copy(update=self._names() | {"digest": digest})

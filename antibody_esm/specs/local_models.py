@@ -24,6 +24,11 @@ def is_folder(model: str) -> bool:
     return _PATH.match(model) is not None or os.path.isdir(model)  # noqa: PTH112  which takes names of any length
 
 
+def is_published(name: str, revision: str | None) -> bool:
+    """Return True if a pinned spec's name is one of the hub or of a package; a bare name may be that of a folder."""
+    return name in PACKAGED or (not is_folder(name) and ("/" in name or revision is not None))
+
+
 def folder_name(model: str) -> str:
     """Return the last name of a folder; any other name of a model as it is.
 

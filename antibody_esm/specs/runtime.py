@@ -11,12 +11,13 @@ class RuntimeSpec(Frozen):
     """Device, workers, progress, places: settings that must not change a number, and hence have no fingerprint."""
 
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
-    """``cuda`` is every CUDA device, with one worker each; ``auto`` is the first CUDA device, or else the CPU."""
+    """``cuda`` is every CUDA device, with a copy of the model each; ``auto`` is the first CUDA device, else the CPU."""
     workers: PositiveInt | None = None
     """Threads that run the language model on a CPU, each with one torch thread; None is one per usable core."""
     batch_tokens: PositiveInt | None = None
-    """Most tokens in a batch, which has at least two sequences. None is 1024 on a CPU and 16384 elsewhere. If a device
-    has too little memory for a batch, the batch is halved."""
+    """Most tokens in a batch, which has at least two sequences. None is 1024 on a CPU and 16384 on ``mps``; on CUDA
+    devices it depends on their memory and on the model, at most ``2**26`` divided by its dimension. If a device has too
+    little memory for a batch, the batch is halved."""
     progress: bool | None = None
     """True shows a progress bar on work longer than a second; None shows it only in a terminal or notebook."""
     checkpoints: tuple[Annotated[str, Field(min_length=1)], ...] = ()
