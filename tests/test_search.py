@@ -124,6 +124,10 @@ def test_the_name_of_a_folder_holds_no_path_and_is_that_of_no_packaged_model(mod
     assert folder_name(name) == name
 
 
+def test_names_of_packaged_models_are_those_that_are_read_or_refused() -> None:
+    assert {*checkpoints._PACKAGES, *checkpoints._ELSEWHERE} == PACKAGED
+
+
 @pytest.mark.parametrize("model", ["facebook/esm2_t6_8M_UR50D", "antiberty", "sapiens_vh", "esm2"])
 def test_names_of_the_hub_and_of_packages_stay_as_they_are(model: str) -> None:
     assert folder_name(model) == model
