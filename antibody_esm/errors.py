@@ -15,6 +15,7 @@ Messages count lines, rows and positions from 1, as an editor does; the attribut
 An invalid configuration is pydantic's ``ValidationError``, and an unfitted model scikit-learn's ``NotFittedError``.
 """
 
+import re
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,8 +30,14 @@ _SHOWN = 10
 
 
 def in_one_line(error: BaseException) -> str:
-    """Return the message of an error without line breaks, for a note or a warning; its class if there is no message."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """Return the message of an error without line breaks, for a note or a warning; its class if there is no message.
+
+    Folders of language models have their last name in it, since notes stand in files that are given away.
+    """
+    text = str(error)
+    for folder in sorted(getattr(error, "folders", ()), key=len, reverse=True):
+        text = text.replace(folder, Path(folder).name)
+    return " ".join(text.split()) or type(error).__name__
 
 
 class AntibodyESMError(Exception):
@@ -171,12 +178,23 @@ class SequenceError(AntibodyESMError, ValueError):
 
 
 class CheckpointError(AntibodyESMError, OSError):
-    """A language model's files cannot be found, read or trusted."""
+    """A language model's files cannot be found, read or trusted.
 
-    def __init__(self, message: str, checkpoint: str = "", revision: str | None = None) -> None:
+    Attributes
+    ----------
+    checkpoint, revision
+        Name of the model, and its revision on the hub; None if it has none.
+    folders
+        Paths in the message, which notes in files leave out.
+    """
+
+    def __init__(
+        self, message: str, checkpoint: str = "", revision: str | None = None, folders: Iterable[str] = ()
+    ) -> None:
         super().__init__(message)
         self.checkpoint = checkpoint
         self.revision = revision
+        self.folders = tuple(folder for folder in folders if re.search(r"[/\\]", folder))
 
 
 class DatasetError(AntibodyESMError, ValueError):

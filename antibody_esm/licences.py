@@ -36,15 +36,21 @@ class Licence(NamedTuple):
         return {"name": self.name, "commercial": self.commercial, "source": self.source, "limits": self.limits}
 
 
+# Read again on 2026-12-01: the sections on licences in the READMEs of esm and Ankh, LICENSE.md of ProtTrans, the pages
+# of IgBert and AntiBERTa2 on the hub. AntiBERTa2's is a modified Apache 2.0 ("AntiBERTa2 License, Version 1.0,
+# December 2023").
 _ESM = Licence("MIT", True, "https://github.com/facebookresearch/esm")
 _SAPIENS = Licence("MIT", True, "https://pypi.org/project/sapiens/1.0.2")
-_PROTTRANS = Licence("AFL-3.0", True, "https://github.com/agemagician/ProtTrans")
+_PROTTRANS = Licence("AFL-3.0", True, "https://github.com/agemagician/ProtTrans/blob/master/LICENSE.md")
 _ANKH = Licence("CC BY-NC-SA 4.0", False, "https://github.com/agemagician/Ankh")
 _ANKH3 = Licence("CC BY-NC-SA 4.0", False, "https://huggingface.co/ElnaggarLab/ankh3-large")
 _ESMC = Licence("MIT", True, "https://github.com/Biohub/esm")
 _ABLANG2 = Licence("BSD-3-Clause-Clear", True, "https://zenodo.org/records/10185169")
 _ALCHEMAB = Licence(
-    "AntiBERTa2's own", False, "https://huggingface.co/alchemab/antiberta2", "for making therapeutic antibodies"
+    "AntiBERTa2's own",
+    False,
+    "https://huggingface.co/alchemab/antiberta2/blob/main/LICENSE.md",
+    "for making therapeutic antibodies",
 )
 
 WEIGHTS: Mapping[str, Licence] = MappingProxyType(
@@ -78,6 +84,8 @@ WEIGHTS: Mapping[str, Licence] = MappingProxyType(
     }
 )
 """Licences of the weights of all presets, by the model's name."""
+PACKAGED = frozenset({"ablang", "ablang2", *(name for name in WEIGHTS if "/" not in name)})
+"""Names of models that come with a Python package, or are read by one."""
 
 _ARTICLE = "MIT (the files), CC BY 4.0 (the article)"
 DATA: Mapping[str, Licence] = MappingProxyType(
@@ -125,7 +133,30 @@ def refusal(name: str, licence: Licence | None) -> str:
 
 def state(name: str, licence: Licence | None) -> None:
     """Log the licence of weights when they are first used: a warning if it does not allow commercial use."""
-    if name in _stated or licence is None:
+    if name in _stated:
         return
     _stated.add(name)
-    logger.log(logging.INFO if licence.commercial else logging.WARNING, "the licence of %s is %s", name, licence)
+    forbids = licence is not None and not licence.commercial
+    logger.log(logging.WARNING if forbids else logging.INFO, "the licence of %s is %s", name, of_weights(licence))
+
+
+def of_weights(licence: Licence | None) -> str:
+    """Return a licence in words, also of a model whose licence is not known here, such as a local folder's."""
+    return "not known here; see the page of its authors" if licence is None else str(licence)
+
+
+def of_data(name: str, source: object = None) -> str:
+    """Return the licence of a data set in words.
+
+    Parameters
+    ----------
+    name
+        Licence in the provenance; empty if it is not known.
+    source
+        Name of the public data set, from the call of `load_dataset`. Without it, source and limits are added if
+        all public data sets with this licence have the same ones.
+    """
+    every = {str(licence) for licence in DATA.values() if licence.name == name}
+    if source in DATA and DATA[str(source)].name == name:
+        return str(DATA[str(source)])
+    return every.pop() if len(every) == 1 else name

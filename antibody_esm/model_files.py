@@ -4,7 +4,7 @@ import hashlib
 import json
 import platform
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -16,17 +16,18 @@ from pydantic import ValidationError
 
 from antibody_esm.data.column_reading import ColumnReading
 from antibody_esm.data.reading import Reading
-from antibody_esm.errors import StoreError
+from antibody_esm.errors import CheckpointError, StoreError
 from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.files import write
 from antibody_esm.folders import replacing_folder
 from antibody_esm.licences import WEIGHTS
 from antibody_esm.limits import LimitError, parse_json, read_regular, unpacked_limit
 from antibody_esm.numbering import engines_of, method
+from antibody_esm.plm.resolution import suggest_folders
 from antibody_esm.sequences import ModelText
 from antibody_esm.serialization import UNPACKED, WITHOUT, Training, dump_training, dumps, load_training, loads
-from antibody_esm.specs import TrainSpec
-from antibody_esm.specs.ensembles import columns_of, models_of
+from antibody_esm.specs import RuntimeSpec, TrainSpec
+from antibody_esm.specs.ensembles import columns_of, language_models, models_of
 from antibody_esm.specs.estimators import heads_of
 from antibody_esm.trained_on import TrainedOn
 from antibody_esm.unknown import Unknown
@@ -98,26 +99,27 @@ def ledger_of(folder: Path) -> Path:
 
 def save_model(model: FittedModel, folder: Path, *, training: bool) -> str:
     """Write a model, and return a description of the saved training data; see `Predictor.save`."""
+    spec = model.spec.portable()
     content = dumps(model.classifier)
     training_bytes = dump_training(
         model.training if training else Training(model.training.uncertainty, None, None, WITHOUT), model.reading.columns
     )
     manifest = {
         "format": FORMAT,
-        "spec": json.loads(model.spec.model_dump_json()),
+        "spec": json.loads(spec.model_dump_json()),
         "fingerprints": {
-            "train": model.spec.fingerprint,
-            "extractor": model.spec.extractor.address,
-            "classifier": model.spec.classifier.fingerprint,
-            "split": model.spec.split.fingerprint,
-            "decision": model.spec.decision.fingerprint,
+            "train": spec.fingerprint,
+            "extractor": spec.extractor.address,
+            "classifier": spec.classifier.fingerprint,
+            "split": spec.split.fingerprint,
+            "decision": spec.decision.fingerprint,
         },
         "classifier_sha256": hashlib.sha256(content).hexdigest(),
         "training_sha256": hashlib.sha256(training_bytes).hexdigest(),
         "data": (model.data if training else model.data.anonymous()).to_dict(),
         "reading": model.reading.to_dict(),
         "metrics": model.metrics,
-        "licences": {name: _licence(name) for name in models_of(model.spec.extractor)},
+        "licences": {name: _licence(name) for name in models_of(spec.extractor)},
         "versions": {"python": platform.python_version()} | {name: version(name) for name in _RECORDED},
     }
     manifest["sha256"] = manifest_digest(manifest)
@@ -187,7 +189,38 @@ def load_model(folder: Path) -> FittedModel:
     stated = None if data.recalibration is None else (data.recalibration.slope, data.recalibration.intercept)
     if stated != ((classifier.slope, classifier.intercept) if hasattr(classifier, "slope") else None):
         raise StoreError("its manifest and its classifier have different recalibrations", path)
-    return FittedModel(spec, classifier, data, reading, metrics, training, _digest(spec, content))
+    digest = _digest(spec, content)  # of the spec as it was saved, which earlier versions wrote with paths
+    return FittedModel(_without_paths(spec), classifier, data, reading, metrics, training, digest)
+
+
+def _without_paths(spec: TrainSpec) -> TrainSpec:
+    """Return a pinned spec without the paths that earlier versions saved, in which the files are still looked for."""
+    pinned = [model for model in language_models(spec.extractor) if model.digest is not None]
+    for model in pinned:
+        suggest_folders(model)
+    return spec.portable() if len(pinned) == len(language_models(spec.extractor)) else spec
+
+
+def runtime_around(
+    folder: Path, checkpoint: str | Path | Sequence[str | Path], runtime: RuntimeSpec | None
+) -> RuntimeSpec:
+    """Return a runtime that looks for language models in folders that a caller names, and beside a saved model.
+
+    Raises
+    ------
+    CheckpointError
+        If a folder that was named does not exist.
+    """
+    runtime = runtime or RuntimeSpec()
+    named = [checkpoint] if isinstance(checkpoint, str | Path) else checkpoint
+    places = [Path(place).expanduser().absolute() for place in named]
+    for place in places:
+        if not place.is_dir():
+            raise CheckpointError(f"there is no folder of a checkpoint: {place}", str(place), None, [str(place)])
+    home = folder.absolute()
+    beside = [home, home.parent, *([home.parent.parent] if (home.parent / PANEL).is_file() else [])]
+    every = dict.fromkeys([*map(str, places), *runtime.checkpoints, *map(str, beside)])
+    return runtime.model_copy(update={"checkpoints": tuple(every)})
 
 
 def saved_reading(folder: Path) -> Reading | None:

@@ -1,6 +1,6 @@
 """Models of several labels on one language model: a developability profile of each antibody."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from antibody_esm.errors import DatasetError, StoreError, errors_of_label
 from antibody_esm.evaluation.conformal import CONFIDENCE
 from antibody_esm.evaluation.test_set_log import Ledger
 from antibody_esm.features.sources import AnyExtractor, load
-from antibody_esm.model_files import FittedModel, ledger_of
+from antibody_esm.model_files import FittedModel, ledger_of, runtime_around
 from antibody_esm.panel_files import folder_names, load_panel, save_panel
 from antibody_esm.predictor import Predictor
 from antibody_esm.reports.grid import GridReport
@@ -224,7 +224,12 @@ class Panel(Mapping[str, Predictor]):
 
     @classmethod
     def load(
-        cls, folder: str | Path, *, store: str | Path | Store | None = None, runtime: RuntimeSpec | None = None
+        cls,
+        folder: str | Path,
+        *,
+        store: str | Path | Store | None = None,
+        runtime: RuntimeSpec | None = None,
+        checkpoint: str | Path | Sequence[str | Path] = (),
     ) -> "Panel":
         """Read a saved panel. The language model is loaded when a sequence needs it, once for each view of it.
 
@@ -232,7 +237,7 @@ class Panel(Mapping[str, Predictor]):
         ----------
         folder
             Folder of the panel, see `save`.
-        store, runtime
+        store, runtime, checkpoint
             As for `Predictor.load`; all models share them.
 
         Raises
@@ -245,6 +250,7 @@ class Panel(Mapping[str, Predictor]):
         problem = _difference({label: model for label, (model, _) in models.items()})
         if problem:
             raise StoreError(problem, folder)
+        runtime = runtime_around(Path(folder), checkpoint, runtime)
         extractors: dict[str, AnyExtractor] = {}
         loaded = {}
         for label, (model, place) in models.items():

@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from antibody_esm.evaluation.test_set_log import Ledger, Opening
 from antibody_esm.evaluation.thresholds import tuned_here
 from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.features.sources import AnyExtractor, load
-from antibody_esm.model_files import NOT_FITTED, FittedModel, ledger_of, load_model, save_model
+from antibody_esm.model_files import NOT_FITTED, FittedModel, ledger_of, load_model, runtime_around, save_model
 from antibody_esm.model_input import DROP, advice
 from antibody_esm.recalibration import Recalibrates
 from antibody_esm.reports.notes import UNCHECKED, unlike_training
@@ -350,9 +350,8 @@ class Predictor(Recalibrates):
             scores of each class, or sorted residuals, without their antibodies. Some classifiers consist of training
             vectors and labels (nearest neighbours, support vectors, Gaussian processes); the printed line states that.
         """
-        folder = Path(folder)
-        print(f"Saved to {folder}, {self.write(folder, training=training)}.")  # noqa: T201
-        return folder
+        print(f"Saved to {Path(folder)}, {self.write(folder, training=training)}.")  # noqa: T201
+        return Path(folder)
 
     def write(self, folder: str | Path, *, training: bool = True) -> str:
         """Write the model like `save`, and return a description of the saved training data."""
@@ -378,6 +377,7 @@ class Predictor(Recalibrates):
         *,
         store: str | Path | Store | None = None,
         runtime: RuntimeSpec | None = None,
+        checkpoint: str | Path | Sequence[str | Path] = (),
     ) -> "Predictor":
         """Read a saved model. The language model is loaded when a sequence needs it.
 
@@ -385,10 +385,10 @@ class Predictor(Recalibrates):
         ----------
         folder
             Folder of the model, see `save`.
-        store
-            Store of vectors; None keeps them in memory.
-        runtime
-            Device, workers and progress bar.
+        store, runtime
+            As for `Trainer`.
+        checkpoint
+            Folders of the language model's files, or of several; they are also looked for beside the saved model.
 
         Raises
         ------
@@ -396,5 +396,5 @@ class Predictor(Recalibrates):
             If the folder is not a saved model, has another format, was changed, or holds types that no classifier of
             this package contains. No code of it runs.
         """
-        folder = Path(folder)
-        return cls._of(load_model(folder), store=store, runtime=runtime, ledger=Ledger(ledger_of(folder)))
+        folder, around = Path(folder), runtime_around(Path(folder), checkpoint, runtime)
+        return cls._of(load_model(folder), store=store, runtime=around, ledger=Ledger(ledger_of(folder)))

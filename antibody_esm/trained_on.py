@@ -143,6 +143,8 @@ class TrainedOn:
     tried on ``folds`` folds of the training antibodies. None if nothing was tuned."""
     recalibration: Recalibration | None = None
     """Antibodies of another assay that the model was recalibrated on; None if it is as it was trained."""
+    licence: str = ""
+    """Licence of the data in their provenance; empty if it is not known."""
 
     @classmethod
     def of(cls, data: Dataset, counts: Mapping[str, int], tuned: Mapping[str, Any] | None = None) -> "TrainedOn":
@@ -157,6 +159,7 @@ class TrainedOn:
             data.label_name,
             data.higher_is_better,
             tuned,
+            licence=data.provenance.licence,
         )
 
     @property
@@ -190,7 +193,9 @@ class TrainedOn:
             raise TypeError("the label must be a text, and higher_is_better true or false")
         if not isinstance(tuned, dict | None) or not isinstance((tuned or {}).get("choice", {}), dict):
             raise TypeError("the choice of a tuned pipeline must be an object")
-        again = facts.get("recalibration")
+        again, licence = facts.get("recalibration"), facts.get("licence", "")
+        if not isinstance(licence, str):
+            raise TypeError("the licence of the data must be a text")
         return cls(
             facts["source"],
             facts["digest"],
@@ -202,6 +207,7 @@ class TrainedOn:
             better,
             tuned,
             None if again is None else Recalibration.from_dict(again),
+            licence,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -217,6 +223,7 @@ class TrainedOn:
             "fragment": self.fragment,
             **{name: fact for name, fact in facts.items() if fact is not None},
             **({} if self.recalibration is None else {"recalibration": self.recalibration.to_dict()}),
+            **({"licence": self.licence} if self.licence else {}),
         }
 
     def anonymous(self) -> "TrainedOn":

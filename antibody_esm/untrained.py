@@ -7,10 +7,9 @@ Vectors are stored like all others, under an address of their own.
 
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -40,6 +39,7 @@ from antibody_esm.specs import (
     TrainSpec,
 )
 from antibody_esm.specs.ensembles import columns_of, language_models, without_columns
+from antibody_esm.specs.local_models import is_published
 from antibody_esm.store.store import Store
 
 logger = logging.getLogger("antibody_esm")
@@ -136,6 +136,7 @@ class Untrained:
 
     def _folds(self, data: Dataset, twin: AnyExtractorSpec) -> CrossValidation:
         assert self.validate is not None  # noqa: S101  as the caller knows
+        twin = with_files(twin, self.spec.extractor, self.runtime.checkpoints)
         self._announce(self._loaded(twin, data.species), data.sequences)
         return self.validate(self.spec.model_copy(update={"extractor": twin}), data)
 
@@ -162,14 +163,13 @@ class Untrained:
         self, data: Dataset, twin: AnyExtractorSpec, columns: ColumnReading, species: tuple[str, ...]
     ) -> tuple[NDArray[np.float64], TrainSpec]:
         """Return the features ``(n, dim)`` of a data set, and the spec of the pipeline for them."""
-        extractor = self._loaded(twin, species)
+        extractor = self._loaded(with_files(twin, self.spec.extractor, self.runtime.checkpoints), species)
         self._announce(extractor, data.sequences)
         codes = columns.read(data.columns, len(data)).codes
         X = features(Inputs(data.sequences, codes, [""] * len(data)), extractor, self.store)
         return X, with_widths(self.spec, data.sequences[0], extractor, self.store)
 
     def _loaded(self, twin: AnyExtractorSpec, species: tuple[str, ...]) -> AnyExtractor:
-        _refuse_other_files(self.spec.extractor)
         return load(without_columns(twin).numbered_by(species), self.runtime)
 
     def _announce(self, extractor: AnyExtractor, sequences: list[str]) -> None:
@@ -189,8 +189,43 @@ class Untrained:
             print(text, file=sys.stderr)  # noqa: T201
 
 
-def _refuse_other_files(spec: AnyExtractorSpec) -> None:
-    """Raise a CheckpointError if a local folder has other files than a pinned spec: perhaps another architecture."""
-    for model in language_models(spec):
-        if model.digest is not None and Path(model.model).expanduser().is_dir():
-            find(model)
+def with_files(twin: AnyExtractorSpec, trained: AnyExtractorSpec, checkpoints: Sequence[str] = ()) -> AnyExtractorSpec:
+    """Return a random twin that reads its configuration where the files of the trained model are.
+
+    Parameters
+    ----------
+    twin
+        Spec that `untrained` returned for `trained`.
+    trained
+        Spec of the pipeline. If it is pinned, it names a local folder by its last name only.
+    checkpoints
+        Those of `RuntimeSpec`.
+
+    Raises
+    ------
+    CheckpointError
+        If no folder has the files: one of the name may hold another architecture.
+    """
+    if isinstance(twin, EnsembleSpec) and isinstance(trained, EnsembleSpec):
+        placed = tuple(_placed(*each, checkpoints) for each in zip(twin.members, trained.members, strict=True))
+        return twin.model_copy(update={"members": placed})
+    return _placed(twin, trained, checkpoints)  # type: ignore[no-any-return]  # the kind of the twin
+
+
+def _placed(part: Any, model: Any, checkpoints: Sequence[str]) -> Any:
+    """Return a part of a random twin with the folders of the trained model's part."""
+    if isinstance(part, ChainSpec) and isinstance(model, ChainSpec):
+        chains = {
+            "heavy": _placed(part.heavy, model.heavy, checkpoints),
+            "light": _placed(part.light, model.light, checkpoints),
+        }
+        return part.model_copy(update=chains)
+    if isinstance(part, ExtractorSpec) and isinstance(model, ExtractorSpec) and _is_local(model):
+        files = find(model, checkpoints)
+        return part.with_folders(files.folder, files.tokenizer)
+    return part
+
+
+def _is_local(model: ExtractorSpec) -> bool:
+    names = [(model.model, model.revision), (model.tokenizer, model.tokenizer_revision)]
+    return model.digest is not None and not all(is_published(name, revision) for name, revision in names if name)

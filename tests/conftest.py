@@ -36,6 +36,7 @@ from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from antibody_esm import EmbeddingStore, ExtractorSpec
+from antibody_esm.plm import search
 from antibody_esm.testing import tiny_checkpoint
 from effort import STRESS
 from needed import pytest_terminal_summary  # noqa: F401  a hook
@@ -114,6 +115,14 @@ def checkpoint(checkpoints: dict[str, Path], family: str) -> Path:
 def tiny(checkpoints: dict[str, Path]) -> ExtractorSpec:
     """Some language model, where it does not matter which."""
     return ExtractorSpec(model=str(checkpoints["esm"]))
+
+
+@pytest.fixture
+def stranger(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Somebody else, who has used no folder and numbered no chain yet, and has no place for checkpoints."""
+    monkeypatch.setattr(search, "_used", {})
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache of another"))
+    monkeypatch.delenv(search.VARIABLE, raising=False)
 
 
 @pytest.fixture(scope="session")

@@ -341,4 +341,5 @@ runtimes = st.builds(
     workers=st.none() | positive_ints,
     batch_tokens=positive_ints,
     progress=st.none() | st.booleans(),
+    checkpoints=st.lists(st.text(min_size=1), max_size=2).map(tuple),
 )

@@ -119,9 +119,9 @@ def test_a_worker_that_is_killed_costs_nothing_but_its_batch(
 
 
 def test_a_model_that_a_worker_does_not_find_is_an_error_and_not_another_model(cluster: Client, tmp_path: Path) -> None:
-    folder = tiny_checkpoint("esm", tmp_path / "model")
+    folder = tiny_checkpoint("esm", tmp_path / "model", seed=21)  # files that are in no other folder
     pinned = Extractor(folder).pinned
-    tiny_checkpoint("esm", folder, seed=1)
+    tiny_checkpoint("esm", folder, seed=22)
     extractor = Extractor(folder)
     extractor.__dict__["resolved"] = pinned.resolve()
     with joblib.parallel_config(backend="dask"), pytest.raises(CheckpointError, match="is pinned to"):

@@ -1,5 +1,6 @@
 """Licences of weights and data: of every preset, said once, and refused before anything is downloaded."""
 
+import html
 import json
 import logging
 from pathlib import Path
@@ -7,10 +8,24 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
-from antibody_esm import CheckpointError, DatasetError, ExtractorSpec, Trainer, licences, load_dataset, presets
+from antibody_esm import (
+    CheckpointError,
+    ColumnSpec,
+    DatasetError,
+    DescriptorSpec,
+    EnsembleSpec,
+    ExtractorSpec,
+    Trainer,
+    licences,
+    load_dataset,
+    presets,
+)
 from antibody_esm.data import downloads, public
 from antibody_esm.plm.checkpoints import locate
+from antibody_esm.plm.resolution import find
 from antibody_esm.specs.ensembles import models_of
+from antibody_esm.specs.local_models import folder_name
+from antibody_esm.testing import tiny_checkpoint
 
 README = Path(__file__).parent.parent / "README.md"
 FORBIDDEN = sorted(name for name, licence in licences.WEIGHTS.items() if not licence.commercial)
@@ -102,9 +117,80 @@ def test_a_licence_is_logged_once_and_as_a_warning_if_it_forbids_commercial_use(
         (
             "WARNING",
             "the licence of alchemab/antiberta2 is AntiBERTa2's own; not for commercial use, nor for making "
-            "therapeutic antibodies (https://huggingface.co/alchemab/antiberta2)",
+            "therapeutic antibodies (https://huggingface.co/alchemab/antiberta2/blob/main/LICENSE.md)",
         ),
     ]
+
+
+def test_weights_of_a_folder_have_an_unknown_licence_also_under_a_name_that_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(licences, "_stated", set())
+    monkeypatch.setenv(licences.VARIABLE, "commercial")
+    folder = tiny_checkpoint("esm", tmp_path / "alchemab" / "antiberta2", seed=47)  # files that nobody has read before
+    monkeypatch.chdir(tmp_path)
+    with caplog.at_level(logging.INFO, "antibody_esm"):
+        pinned = ExtractorSpec(model="alchemab/antiberta2").pin()
+    assert [record.getMessage() for record in caplog.records] == [
+        "the licence of antiberta2 is not known here; see the page of its authors"
+    ]
+    assert pinned.model == "antiberta2"
+    assert models_of(pinned)[0] not in licences.WEIGHTS
+    assert find(pinned).folder == folder
+    # A model of the hub keeps its licence, wherever its files lie.
+    monkeypatch.chdir("/")
+    with pytest.raises(CheckpointError, match="refuses 'alchemab/antiberta2': its licence is AntiBERTa2's own"):
+        find(pinned.model_copy(update={"model": "alchemab/antiberta2"}), [str(folder)])
+
+
+MODELS = {
+    "one": (ExtractorSpec(model="antiberty"), {"antiberty"}),
+    "mean": (presets.EXTRACTORS["esm1v_mean"], {f"facebook/esm1v_t33_650M_UR90S_{seed}" for seed in range(1, 6)}),
+    "beside descriptors": (
+        EnsembleSpec(members=(ExtractorSpec(model="antiberty"), DescriptorSpec()), combine="concat"),
+        {"antiberty"},
+    ),
+    "beside a column": (
+        EnsembleSpec(members=(ExtractorSpec(model="antiberty"), ColumnSpec(name="ph")), combine="concat"),
+        {"antiberty"},
+    ),
+    "two views": (
+        EnsembleSpec(members=tuple(ExtractorSpec(model="antiberty", layer=layer) for layer in (1, 2))),
+        {"antiberty"},
+    ),
+    "random weights": (ExtractorSpec(model="antiberty", random_weights=0), {"antiberty"}),
+    "none": (DescriptorSpec(), set()),
+}
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_the_language_models_of_every_kind_of_spec_are_named(kind: str) -> None:
+    spec, expected = MODELS[kind]
+    assert set(models_of(spec)) == expected
+
+
+def test_a_page_has_the_licences_of_weights_and_data_with_their_sources(tiny: ExtractorSpec, tmp_path: Path) -> None:
+    data = load_dataset("boughter_flu_cdrs").subset(range(0, 358, 9))
+    members = (ExtractorSpec(model="antiberty", revision="0.1.3"), tiny)
+    trainer = Trainer(EnsembleSpec(members=members, combine="concat"), random_seeds=0)
+    page = html.unescape(trainer.cross_validate(data).to_html(tmp_path / "report.html").read_text())
+    assert "weights of antiberty" in page
+    assert str(licences.WEIGHTS["antiberty"]) in page
+    assert "weights of esm" in page
+    assert licences.of_weights(None) in page
+    assert str(licences.DATA["boughter_flu_cdrs"]) in page
+    trainer.fit(data, uncertainty=False).save(tmp_path / "model")
+    manifest = json.loads((tmp_path / "model" / "manifest.json").read_text())
+    assert manifest["data"]["licence"] == "MIT"
+
+
+def test_the_licence_of_data_is_that_of_the_set_and_of_unknown_data_as_it_is_written() -> None:
+    shared = licences.DATA["boughter"].name
+    assert licences.of_data(shared, "boughter") == str(licences.DATA["boughter"])
+    assert licences.of_data(shared) == shared
+    assert "not for commercial use" in licences.of_data(licences.DATA["jain"].name)
+    assert licences.of_data("mine", "jain") == "mine"
+    assert licences.of_data("") == ""
 
 
 def test_a_saved_model_names_the_licence_of_its_weights(tiny: ExtractorSpec, tmp_path: Path) -> None:
@@ -113,4 +199,4 @@ def test_a_saved_model_names_the_licence_of_its_weights(tiny: ExtractorSpec, tmp
         Trainer(extractor).fit(data, uncertainty=False).save(tmp_path)
         named = json.loads((tmp_path / "manifest.json").read_text())["licences"]
         known = licences.WEIGHTS.get(extractor.model)
-        assert named == {extractor.model: None if known is None else known.to_dict()}
+        assert named == {folder_name(extractor.model): None if known is None else known.to_dict()}

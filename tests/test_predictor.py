@@ -116,9 +116,9 @@ def test_another_language_model_in_the_same_place_is_refused(tmp_path: Path) -> 
     from antibody_esm import CheckpointError
     from antibody_esm.testing import tiny_checkpoint
 
-    folder = tiny_checkpoint("esm", tmp_path / "checkpoint", seed=0)
+    folder = tiny_checkpoint("esm", tmp_path / "checkpoint", seed=21)  # files that are in no other folder
     Trainer(ExtractorSpec(model=str(folder))).fit(DATA, check=False).save(tmp_path / "model")
-    tiny_checkpoint("esm", folder, seed=1)
+    tiny_checkpoint("esm", folder, seed=22)
     with pytest.raises(CheckpointError, match="but the spec is pinned to"):
         Predictor.load(tmp_path / "model").predict(["EVQL"])
 

@@ -68,10 +68,10 @@ def test_a_pinned_spec_refuses_other_bytes(tiny: ExtractorSpec) -> None:
 
 
 @pytest.mark.parametrize("truncation", [False, True])
-def test_a_store_answers_a_pinned_spec_where_no_weights_are(
-    checkpoints: dict[str, Path], tmp_path: Path, truncation: bool
-) -> None:
-    model = Path(shutil.copytree(checkpoints["esm"], tmp_path / "model"))
+def test_a_store_answers_a_pinned_spec_where_no_weights_are(tmp_path: Path, truncation: bool) -> None:
+    from antibody_esm.testing import tiny_checkpoint
+
+    model = tiny_checkpoint("esm", tmp_path / "model", seed=11)
     spec = ExtractorSpec(model=str(model), truncation=truncation)
     rows = embed(["EVQLV", "QVQ"], spec, tmp_path / "store")
     pinned = spec.pin()

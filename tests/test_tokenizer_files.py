@@ -28,23 +28,14 @@ from antibody_esm import (
     embed,
     licences,
 )
-from antibody_esm.plm.checkpoints import TOKENIZER_FILES, locate
+from antibody_esm.plm.checkpoints import locate
 from antibody_esm.plm.tokenizer_files import with_tokenizer
 from antibody_esm.reports.reproduction import overrides
 from antibody_esm.testing import tiny_checkpoint
 from effort import examples
+from parted import parted
 
 SEQUENCES = ["EVQLVESGG", "QVQLQ"]
-
-
-def parted(whole: Path, folder: Path) -> tuple[Path, Path]:
-    """Copy a checkpoint into a folder of weights and a folder of its tokenizer."""
-    weights, tokenizer = folder / "weights", folder / "tokenizer"
-    for each in (weights, tokenizer):
-        each.mkdir()
-    for file in whole.iterdir():
-        shutil.copyfile(file, (tokenizer if file.name in TOKENIZER_FILES else weights) / file.name)
-    return weights, tokenizer
 
 
 @pytest.mark.parametrize("kind", ["esm", "bert", "prostt5", "ankh3", "gpt2"])
@@ -70,6 +61,7 @@ def test_weights_and_tokenizer_of_two_folders_are_those_of_one(
     assert np.array_equal(embed(SEQUENCES, pinned, store), rows), "a pinned spec needs no files"
 
 
+@pytest.mark.usefixtures("stranger")
 @given(st.sampled_from(["vocab.txt", "tokenizer_config.json"]), st.integers(0, 2**16))
 @examples(10)
 def test_one_changed_byte_of_a_tokenizer_is_another_address(
@@ -207,6 +199,7 @@ def test_code_beside_a_tokenizer_is_never_run(checkpoints: dict[str, Path], tmp_
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.usefixtures("stranger")
 def test_a_model_with_another_tokenizer_is_trained_saved_and_reproduced(
     checkpoints: dict[str, Path], tmp_path: Path
 ) -> None:

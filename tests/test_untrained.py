@@ -25,7 +25,7 @@ from antibody_esm.evaluation.predictions import Predictions
 from antibody_esm.evaluation.scored_predictions import ScoredPredictions
 from antibody_esm.reports.report import Report
 from antibody_esm.testing import tiny_checkpoint
-from antibody_esm.untrained import NAMES, untrained
+from antibody_esm.untrained import NAMES, untrained, with_files
 from bench import Bench
 from chains import HEAVY, mutants
 from crossing import Cell
@@ -73,7 +73,10 @@ def test_it_is_the_pipeline_with_random_weights_on_the_same_folds(bench: Bench, 
     for metric in report.scores:
         assert np.array_equal(scored.scores[metric], expected.scores[metric], equal_nan=True), metric
     predictor = trainer.fit(trained, uncertainty=False)
-    chosen = predictor.spec.model_copy(update={"extractor": untrained(predictor.spec.extractor)})  # if it is tuned
+    random = untrained(predictor.spec.extractor)
+    assert random is not None
+    random = with_files(random, predictor.spec.extractor)
+    chosen = predictor.spec.model_copy(update={"extractor": random})  # if it is tuned
     fitted = Trainer.from_spec(chosen, store=bench.store, runtime=RUNTIME).fit(trained, uncertainty=False)
     test, right = predictor.evaluate(asked), fitted.evaluate(asked)
     of_test = test.baselines.found["random_weights"]
@@ -156,7 +159,7 @@ def test_descriptors_have_no_such_baseline(data: Dataset) -> None:
 
 
 def test_another_model_in_the_folder_is_no_baseline(data: Dataset, tmp_path: Path) -> None:
-    folder = tiny_checkpoint("esm", tmp_path / "model", layers=1, dim=16)
+    folder = tiny_checkpoint("esm", tmp_path / "model", layers=1, dim=16, seed=23)  # files that are in no other folder
     predictor = Trainer(folder, "logreg", runtime=RUNTIME).fit(data.subset(range(30)))
     test = predictor.evaluate(data.subset(range(30, 40)))
     tiny_checkpoint("esm", folder, layers=1, dim=32)

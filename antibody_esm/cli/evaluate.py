@@ -10,6 +10,7 @@ from antibody_esm.cli.arguments import check_outputs, check_suffix
 from antibody_esm.cli.errors import optional, reported
 from antibody_esm.cli.options import (
     AssayName,
+    CheckpointFolders,
     DropUnread,
     HeavyColumn,
     IdColumn,
@@ -48,6 +49,7 @@ def evaluate_command(
     random_seeds: Annotated[
         int, typer.Option(min=0, max=3, help="Baselines whose language model has random weights.")
     ] = 1,
+    checkpoint: CheckpointFolders = None,
     store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
 ) -> None:
@@ -86,7 +88,7 @@ def evaluate_command(
             sheet=sheet,
         )
         load = Predictor.load if labels_of_panel is None else Panel.load
-        report = load(model, store=store, runtime=RuntimeSpec(workers=workers)).evaluate(
+        report = load(model, store=store, runtime=RuntimeSpec(workers=workers), checkpoint=checkpoint or ()).evaluate(
             antibodies,
             threshold=threshold,
             assay=assay,

@@ -8,7 +8,15 @@ import typer
 
 from antibody_esm.cli.arguments import COLUMN, arguments, check_outputs, check_suffix, fixed_columns, fixed_reading
 from antibody_esm.cli.errors import reported
-from antibody_esm.cli.options import HeavyColumn, IdColumn, LayoutName, LightColumn, SheetName, table_columns
+from antibody_esm.cli.options import (
+    CheckpointFolders,
+    HeavyColumn,
+    IdColumn,
+    LayoutName,
+    LightColumn,
+    SheetName,
+    table_columns,
+)
 
 
 def explain_command(
@@ -26,6 +34,7 @@ def explain_command(
     layout: LayoutName = None,
     sheet: SheetName = None,
     column: Annotated[list[str] | None, typer.Option(help=COLUMN)] = None,
+    checkpoint: CheckpointFolders = None,
     store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
 ) -> None:
@@ -46,7 +55,9 @@ def explain_command(
         named = arguments(antibody, reading, table_columns(id_column, heavy, light, layout), sheet)
         if (out or plot) and len(named) > 1:
             raise ValueError(f"a page or figure shows one antibody, but {antibody} holds {len(named)}")
-        predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers)).with_columns(fixed)
+        predictor = Predictor.load(
+            model, store=store, runtime=RuntimeSpec(workers=workers), checkpoint=checkpoint or ()
+        ).with_columns(fixed)
         for name, sequence, columns in named:
             contributions = residue_contributions(predictor.with_columns(columns), sequence, method=method)
             contributions = with_liabilities(contributions) if liabilities else contributions

@@ -1,4 +1,4 @@
-"""Options of several commands: columns of a table, and a scheduler."""
+"""Options of several commands: columns of a table, folders of language models, and a scheduler."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,6 +26,10 @@ Scheduler = Annotated[
     typer.Option(
         "--scheduler", help="Dask scheduler whose workers compute, such as tcp://HOST:8786; see docs/large.md."
     ),
+]
+CheckpointFolders = Annotated[
+    list[Path] | None,
+    typer.Option("--checkpoint", help="Folder of the language model's files, or of several; may be repeated."),
 ]
 _ROLES = ("id", "heavy", "light", "label", "groups", "layout", "sheet")
 

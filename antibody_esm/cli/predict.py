@@ -15,6 +15,7 @@ from antibody_esm.cli.arguments import (
 )
 from antibody_esm.cli.errors import optional, reported
 from antibody_esm.cli.options import (
+    CheckpointFolders,
     HeavyColumn,
     IdColumn,
     LayoutName,
@@ -55,6 +56,7 @@ def predict_command(
     liabilities: Annotated[
         bool, typer.Option("--liabilities", help="Add the number and the sites of liabilities by sequence.")
     ] = False,
+    checkpoint: CheckpointFolders = None,
     store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
     scheduler: Scheduler = None,
@@ -94,11 +96,13 @@ def predict_command(
             "liabilities": liabilities,
         }
         runtime = RuntimeSpec(workers=workers)
-        panel = Panel.load(model, store=store, runtime=runtime) if several else None
+        panel = Panel.load(model, store=store, runtime=runtime, checkpoint=checkpoint or ()) if several else None
         if panel is not None:
             scored = profile_file(table, panel.with_columns(fixed), columns, **options)
         else:
-            predictor = Predictor.load(model, store=store, runtime=runtime).with_columns(fixed)
+            predictor = Predictor.load(model, store=store, runtime=runtime, checkpoint=checkpoint or ()).with_columns(
+                fixed
+            )
             scored = score_file(table, predictor, columns, **options)
         counts = {"scored": 0, "rejected": 0, "flagged": 0}
         first_rows: list[pd.DataFrame] = []

@@ -15,7 +15,15 @@ from antibody_esm.cli.arguments import (
     fixed_reading,
 )
 from antibody_esm.cli.errors import reported, show
-from antibody_esm.cli.options import HeavyColumn, IdColumn, LayoutName, LightColumn, SheetName, table_columns
+from antibody_esm.cli.options import (
+    CheckpointFolders,
+    HeavyColumn,
+    IdColumn,
+    LayoutName,
+    LightColumn,
+    SheetName,
+    table_columns,
+)
 
 if TYPE_CHECKING:
     from antibody_esm.data.layouts import Columns
@@ -74,6 +82,7 @@ def propose_command(
     layout: LayoutName = None,
     sheet: SheetName = None,
     column: Annotated[list[str] | None, typer.Option(help=COLUMN)] = None,
+    checkpoint: CheckpointFolders = None,
     store: Annotated[Path, _STORE] = Path("embeddings"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
 ) -> None:
@@ -99,7 +108,7 @@ def propose_command(
                 raise ValueError(f"{save_model}: the next model would replace the model itself; name another folder")
             check_folder(save_model, FILES, [antibody, measured, panel, *rounds])
         columns = table_columns(id_column, heavy, light, layout)
-        predictor, parents = _read(antibody, model, column, columns, sheet, store, workers)
+        predictor, parents = _read(antibody, model, column, columns, sheet, store, workers, checkpoint)
         if rounds:
             predictor = _learned(predictor, rounds, label, model, save_model, fixed_columns(column))
         proposals = propose(
@@ -145,6 +154,7 @@ def fixes_command(
     layout: LayoutName = None,
     sheet: SheetName = None,
     column: Annotated[list[str] | None, typer.Option(help=COLUMN)] = None,
+    checkpoint: CheckpointFolders = None,
     store: Annotated[Path, _STORE] = Path("embeddings"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
 ) -> None:
@@ -158,7 +168,7 @@ def fixes_command(
         check_suffix(out, ".csv")
         check_outputs([out], [antibody, panel], model=model, store=store)
         columns = table_columns(id_column, heavy, light, layout)
-        predictor, parents = _read(antibody, model, column, columns, sheet, store, workers)
+        predictor, parents = _read(antibody, model, column, columns, sheet, store, workers, checkpoint)
         tables = []
         for name, sequence in parents.items():
             table = fixes(
@@ -212,6 +222,7 @@ def _read(
     sheet: str | None,
     store: Path,
     workers: int | None,
+    checkpoint: list[Path] | None,
 ) -> "tuple[Predictor, dict[str, str]]":
     """Return the model, with its columns fixed, and the antibodies by name: both chains, if the file has both."""
     from antibody_esm.model_files import saved_reading
@@ -228,7 +239,8 @@ def _read(
     parents = {each.id or "parent": whole.get(each.id, each.sequence) for each in named}
     if len(parents) < len(named):
         raise ValueError(f"{antibody}: two antibodies have the same id")
-    predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
+    runtime = RuntimeSpec(workers=workers)
+    predictor = Predictor.load(model, store=store, runtime=runtime, checkpoint=checkpoint or ())
     return predictor.with_columns({**cells[0], **fixed}), parents
 
 

@@ -9,6 +9,7 @@ from antibody_esm.cli.arguments import check_folder
 from antibody_esm.cli.errors import named_options, reported
 from antibody_esm.cli.options import (
     AssayName,
+    CheckpointFolders,
     DropUnread,
     HeavyColumn,
     IdColumn,
@@ -42,6 +43,7 @@ def recalibrate_command(
     without_training: Annotated[
         bool, typer.Option("--without-training", help="Save the model without its training antibodies.")
     ] = False,
+    checkpoint: CheckpointFolders = None,
     store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
 ) -> None:
@@ -62,7 +64,9 @@ def recalibrate_command(
         if out.resolve() == model.resolve():
             raise ValueError(f"{out}: the recalibrated model would replace the model itself; name another folder")
         check_folder(out, FILES, [data, labels])
-        predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers))
+        predictor = Predictor.load(
+            model, store=store, runtime=RuntimeSpec(workers=workers), checkpoint=checkpoint or ()
+        )
         antibodies = load_dataset(
             data,
             id=id_column,

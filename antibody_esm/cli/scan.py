@@ -7,7 +7,16 @@ import typer
 
 from antibody_esm.cli.arguments import COLUMN, arguments, check_outputs, check_suffix, fixed_columns, fixed_reading
 from antibody_esm.cli.errors import reported, show
-from antibody_esm.cli.options import HeavyColumn, IdColumn, LayoutName, LightColumn, Scheduler, SheetName, table_columns
+from antibody_esm.cli.options import (
+    CheckpointFolders,
+    HeavyColumn,
+    IdColumn,
+    LayoutName,
+    LightColumn,
+    Scheduler,
+    SheetName,
+    table_columns,
+)
 from antibody_esm.cluster import connected
 
 
@@ -34,6 +43,7 @@ def scan_command(
     layout: LayoutName = None,
     sheet: SheetName = None,
     column: Annotated[list[str] | None, typer.Option(help=COLUMN)] = None,
+    checkpoint: CheckpointFolders = None,
     store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
     scheduler: Scheduler = None,
@@ -64,7 +74,9 @@ def scan_command(
         named = arguments(antibody, reading, table_columns(id_column, heavy, light, layout), sheet)
         if plot is not None and len(named) > 1:
             raise ValueError(f"a heat map shows one antibody, but {antibody} holds {len(named)}")
-        predictor = Predictor.load(model, store=store, runtime=RuntimeSpec(workers=workers)).with_columns(fixed)
+        predictor = Predictor.load(
+            model, store=store, runtime=RuntimeSpec(workers=workers), checkpoint=checkpoint or ()
+        ).with_columns(fixed)
         tables = []
         for name, sequence, columns in named:
             model_of_row = predictor.with_columns(columns)

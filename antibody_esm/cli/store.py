@@ -8,6 +8,7 @@ import typer
 
 from antibody_esm.cli.arguments import check_outputs
 from antibody_esm.cli.errors import complain, reported
+from antibody_esm.cli.options import CheckpointFolders
 from antibody_esm.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def stats(store: StoreOption = _DEFAULT) -> None:
 def verify(
     store: StoreOption = _DEFAULT,
     recompute: Annotated[int, typer.Option(min=0, help="Rows of each spec to compute again with its model.")] = 0,
+    checkpoint: CheckpointFolders = None,
 ) -> None:
     """Compare every row with its checksum.
 
@@ -49,13 +51,15 @@ def verify(
         extractors = []
         if recompute:
             from antibody_esm.plm.extractor import Extractor
-            from antibody_esm.specs import ExtractorSpec
+            from antibody_esm.specs import ExtractorSpec, RuntimeSpec
             from antibody_esm.store.inspection import stored
+
+            runtime = RuntimeSpec(checkpoints=tuple(map(str, checkpoint or ())))
 
             for _, named in stored(store):
                 if isinstance(named, ExtractorSpec):
                     try:
-                        extractors.append(Extractor(named))
+                        extractors.append(Extractor(named, runtime))
                         extractors[-1].checkpoint  # noqa: B018  raises the error now
                     except CheckpointError as error:
                         extractors.pop()

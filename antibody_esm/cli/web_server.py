@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from antibody_esm.cli.errors import reported
+from antibody_esm.cli.options import CheckpointFolders
 from antibody_esm.cli.web import page
 from antibody_esm.cli.web_folder import temporary_folder
 from antibody_esm.cli.web_jobs import LARGEST
@@ -32,6 +33,7 @@ def app_command(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 allows other computers.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 7860,
     store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
+    checkpoint: CheckpointFolders = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
     time_limit: Annotated[float, typer.Option(min=1, help="Time limit of a job, in seconds.")] = 300,
     api: Annotated[bool, typer.Option("--api", help="Allow programs to call the page's function `score`.")] = False,
@@ -54,7 +56,7 @@ def app_command(
         for category in (DeprecationWarning, FutureWarning, ResourceWarning):  # Gradio's own, of each request
             warnings.simplefilter("ignore", category)
 
-        load = partial(_load, model, store, workers)
+        load = partial(_load, model, store, workers, tuple(checkpoint or ()))
         loaded = load()
         with Worker(load, time_limit) as jobs:
             blocks = _page(loaded, folder, jobs, api)
@@ -70,14 +72,14 @@ def app_command(
                 blocks.close(verbose=False)
 
 
-def _load(model: Path, store: Path, workers: int | None) -> "Predictor | Panel":
+def _load(model: Path, store: Path, workers: int | None, checkpoint: tuple[Path, ...] = ()) -> "Predictor | Panel":
     from antibody_esm.panel import Panel
     from antibody_esm.panel_files import is_panel
     from antibody_esm.predictor import Predictor
     from antibody_esm.specs import RuntimeSpec
 
     loaded = Panel if is_panel(model) else Predictor
-    return loaded.load(model, store=store, runtime=RuntimeSpec(workers=workers))
+    return loaded.load(model, store=store, runtime=RuntimeSpec(workers=workers), checkpoint=checkpoint)
 
 
 def _page(loaded: "Predictor | Panel", folder: Path, jobs: Worker, api: bool) -> Any:

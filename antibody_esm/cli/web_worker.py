@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Any
 
 from antibody_esm.cli.errors import reported
-from antibody_esm.errors import AntibodyESMError, DatasetError
+from antibody_esm.errors import AntibodyESMError, CheckpointError, DatasetError, in_one_line
 
 EXPECTED = (AntibodyESMError, OSError, ValueError)
 """Errors whose message is for the user of the page."""
@@ -127,6 +127,8 @@ def _work(pipe: Connection, load: Callable[[], Any]) -> None:
 
 
 def reason(error: Exception) -> str:
-    """Return the message of an error, without the path of the uploaded file on the server."""
+    """Return the message of an error, without paths on the server: of the uploaded file, or of a language model."""
+    if isinstance(error, CheckpointError):
+        return in_one_line(error)
     path = getattr(error, "path", None)
     return str(error).removeprefix(f"{path}: ") if isinstance(error, DatasetError) else str(error)

@@ -12,6 +12,7 @@ from antibody_esm.data.downloads import registry
 from antibody_esm.data.jain import ASSAYS
 from antibody_esm.data.public import load_dataset
 from antibody_esm.files import write
+from antibody_esm.licences import DATA
 
 _ABOUT = {
     "boughter": (
@@ -134,7 +135,7 @@ def card(name: str) -> str:
         lines += [*_table(("group", "antibodies", "positive"), rows), ""]
     notes = [textwrap.fill(note, 120, initial_indent="- ", subsequent_indent="  ") for note in remarks]
     lines += ["## Notes", "", *notes, ""]
-    lines += ["## Source", "", f"{origin.citation}. Licence: {origin.licence}.", ""]
+    lines += ["## Source", "", f"{origin.citation}. Licence: {DATA[name]}.", ""]
     paths = {Path(path).name: (path, url) for path, (_, url) in registry().items()}
     files = [
         (f"[`{Path(file).name}`]({paths[Path(file).name][1]})", f"`{digest}`") for file, digest in origin.sha256.items()

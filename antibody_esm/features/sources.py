@@ -185,13 +185,25 @@ class Ensemble:
         return self.combined(every)
 
     def check(self) -> None:
-        """Check that vectors of the members have the same length, if their mean is computed.
+        """Check that members have other files, and vectors of one length if their mean is computed.
 
         Raises
         ------
         CheckpointError
-            If the lengths differ.
+            If the lengths differ, or if two folders have the same files.
         """
+        first: dict[object, str] = {}
+        for member in self.members:
+            if isinstance(member, Extractor) and first.setdefault(member.pinned, member.spec.model) != (
+                named := member.spec.model
+            ):
+                folders = first[member.pinned], named
+                raise CheckpointError(
+                    f"two members of the ensemble are the same model: {folders[0]!r} and {named!r}",
+                    named,
+                    None,
+                    folders,
+                )
         if self.spec.combine == "mean" and len({_widths(member) for member in self.members}) > 1:
             lengths = ", ".join(f"{member.spec!r} {' and '.join(map(str, _widths(member)))}" for member in self.members)
             raise CheckpointError(f"combine='mean' requires vectors of one length; the lengths are: {lengths}")

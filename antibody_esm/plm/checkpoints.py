@@ -18,17 +18,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from antibody_esm.errors import CRAFTED, CheckpointError
 from antibody_esm.files import digest, write
-from antibody_esm.licences import WEIGHTS, refusal, state
+from antibody_esm.licences import PACKAGED, WEIGHTS, refusal, state
 from antibody_esm.limits import parse_json, read_regular
-from antibody_esm.plm.ablang2 import HPARAMS, PACKAGE, PairedFiles
+from antibody_esm.plm.ablang2 import HPARAMS, PairedFiles
 from antibody_esm.plm.ablang2 import WEIGHTS as ABLANG2
 from antibody_esm.plm.conversion import Conversion
-from antibody_esm.plm.hub import Form, download
-from antibody_esm.plm.sapiens import Converter
+from antibody_esm.plm.hub import Form, download, downloaded
+from antibody_esm.plm.packages import ELSEWHERE, PACKAGES
+from antibody_esm.specs.local_models import folder_name
 
 VOCABULARY_FILES = (
     "sentencepiece.bpe.model",
@@ -53,64 +54,9 @@ _FORMS = (
     Form("pytorch_model*.bin*", ("pytorch_model.bin", "pytorch_model.bin.index.json")),
 )
 _WEIGHTS = tuple(name for form in _FORMS for name in form.names)
+_COMMON = ("config.json", *TOKENIZER_FILES)
 
 
-class _Packaged(NamedTuple):
-    """A model whose files lie inside an installed Python package, which is never imported."""
-
-    package: str
-    version: str
-    files: dict[str, str]
-    """Paths in the package, by the names under which the files are loaded."""
-    install: str
-    """Arguments of pip that install that version."""
-    converter: Conversion | None = None
-    fetch: str = ""
-    """Advice if the package lacks the files; empty text to install it again."""
-
-
-def _sapiens(chain: str, tokens: int) -> _Packaged:
-    weights = f"checkpoint_{chain}.pt"
-    files = {name: f"models/v1/{name}" for name in (weights, "dict.txt")}
-    # Version 1.0.2 requires fairseq, which is not needed here; later versions have no weights.
-    return _Packaged("sapiens", "1.0.2", files, "--no-deps sapiens==1.0.2", Converter(weights, tokens))
-
-
-def _ablang2(light: bool) -> _Packaged:
-    files = {name: f"{_ABLANG2_FOLDER}/{name}" for name in (HPARAMS, ABLANG2)}
-    return _Packaged("ablang2", PACKAGE, files, '"antibody_esm[ablang2]"', PairedFiles(light), _ABLANG2_ADVICE)
-
-
-_ABLANG2_FOLDER = "model-weights-ablang2-paired"
-"""Folder of the package into which its own code downloads the weights."""
-_ABLANG2_ADVICE = (
-    "unpack https://zenodo.org/records/10185169/files/ablang2-weights.tar.gz into that folder of the package, or into "
-    "any other, and give that: ExtractorSpec(model='path/to/folder')"
-)
-
-PACKAGED = {
-    "antiberty": _Packaged(
-        "antiberty",
-        "0.1.3",
-        {
-            "config.json": "trained_models/AntiBERTy_md_smooth/config.json",
-            "pytorch_model.bin": "trained_models/AntiBERTy_md_smooth/pytorch_model.bin",
-            "vocab.txt": "trained_models/vocab.txt",
-        },
-        '"antibody_esm[quickstart]"',
-    ),
-    "sapiens_vh": _sapiens("vh", 144),
-    "sapiens_vl": _sapiens("vl", 128),
-    "ablang2": _ablang2(light=False),
-    "ablang2_vl": _ablang2(light=True),
-}
-
-
-_OWN_PACKAGE = (
-    "its weights are published for its own package; transformers cannot read them without remote code, which is "
-    "never run"
-)
-_ELSEWHERE = {"ablang": _OWN_PACKAGE}
 STRUCTURES = (
     "it reads a residue together with a letter of its structure (SaProt's vocabulary of Foldseek's 3Di), and there are "
     "only sequences here"
@@ -145,6 +91,10 @@ class Checkpoint:
     """Every file that can change an embedding, by the name under which it is loaded."""
     converter: Conversion | None = None
     """Conversion of files that transformers does not read; None if it reads them."""
+    folder: Path | None = None
+    """The local folder, absolute; None of a model of the hub or of a package."""
+    tokenizer: Path | None = None
+    """The local folder of the tokenizer, absolute, if a spec names it; else None."""
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -179,6 +129,11 @@ class Checkpoint:
             except OSError as error:
                 raise self.error(f"its file {name} cannot be read: {error}") from error
         return whole.hexdigest()
+
+    @property
+    def unread(self) -> int:
+        """Bytes of the files whose digest is not cached: the cost of `digest`."""
+        return sum(path.stat().st_size for path in self.files.values() if _cached(path.resolve()) is None)
 
     def without_weights(self) -> "Checkpoint":
         """Return the files of configuration and tokenizer."""
@@ -222,7 +177,9 @@ class Checkpoint:
 
     def error(self, problem: str) -> CheckpointError:
         """Return an error that names this checkpoint."""
-        return CheckpointError(f"checkpoint {self.model!r}: {problem}", self.model, self.revision)
+        places = [place for place in (self.folder, self.tokenizer) if place is not None]
+        folders = [self.model, *(str(path) for place in places for path in (place, place.resolve()))] if places else []
+        return CheckpointError(f"checkpoint {self.model!r}: {problem}", self.model, self.revision, folders)
 
 
 def reason(error: BaseException) -> str:
@@ -270,26 +227,37 @@ def locate(model: str, revision: str | None = None, *, weights: bool = True) -> 
     licence = None if local else WEIGHTS.get(model)
     if not local and (forbidden := refusal(model, licence)):
         raise CheckpointError(forbidden, model, revision)
-    state(model, licence)
-    if model in PACKAGED:
+    state(folder_name(model) if local else model, licence)
+    if model in PACKAGES:
         packaged = _packaged(model, revision)
         return packaged if weights else packaged.without_weights()
-    if model.lower() in PACKAGED and not local:
+    if model.lower() in PACKAGES and not local:
         raise CheckpointError(f"{model!r} is written {model.lower()!r}", model, revision)
-    if model.lower() in _ELSEWHERE:
-        raise CheckpointError(f"{model!r} cannot be loaded: {_ELSEWHERE[model.lower()]}", model, revision)
+    if model.lower() in ELSEWHERE:
+        raise CheckpointError(f"{model!r} cannot be loaded: {ELSEWHERE[model.lower()]}", model, revision)
     if not local and model.rpartition("/")[2].lower().startswith("saprot"):
         raise CheckpointError(f"{model!r} cannot be loaded: {STRUCTURES}", model, revision)
     if local:
         if revision is not None:
-            raise CheckpointError(f"{model!r} is a local folder and has no revision {revision!r}", model, revision)
-        return _in_folder(folder, model, None, weights)
-    folder = download(model, revision, ("config.json", *TOKENIZER_FILES), _FORMS if weights else ())
-    return _in_folder(folder, model, revision, weights)
+            raise CheckpointError(
+                f"{model!r} is a local folder and has no revision {revision!r}", model, revision, (model,)
+            )
+        return in_folder(folder, model, weights=weights)
+    return _of_snapshot(download(model, revision, _COMMON, _FORMS if weights else ()), model, revision, weights)
+
+
+def cached(model: str, *, weights: bool = True) -> Checkpoint | None:
+    """Return a model's files in the cache of the hub, which is not asked; None if they are not there."""
+    snapshot = downloaded(model, None, _COMMON, _FORMS if weights else ())
+    return None if snapshot is None else _of_snapshot(snapshot, model, None, weights)
+
+
+def _of_snapshot(folder: Path, model: str, revision: str | None, weights: bool) -> Checkpoint:
+    return replace(in_folder(folder, model, weights=weights), revision=revision, folder=None)
 
 
 def _packaged(model: str, revision: str | None) -> Checkpoint:
-    place = PACKAGED[model]
+    place = PACKAGES[model]
     how = f"run: pip install {place.install}"
     package = importlib.util.find_spec(place.package)  # imports nothing
     try:
@@ -315,24 +283,26 @@ def _packaged(model: str, revision: str | None) -> Checkpoint:
     return Checkpoint(model, revision, files, place.converter)
 
 
-def _in_folder(folder: Path, model: str, revision: str | None, with_weights: bool) -> Checkpoint:
-    checkpoint = Checkpoint(model, revision, {"config.json": folder / "config.json"})
+def in_folder(folder: Path, model: str, *, weights: bool = True) -> Checkpoint:
+    """Return the files of a local folder under a model's name. Raises CheckpointError if some are missing."""
+    place = folder.absolute()
+    checkpoint = Checkpoint(model, None, {"config.json": folder / "config.json"}, folder=place)
     if not (folder / "config.json").exists() and (folder / HPARAMS).is_file() and (folder / ABLANG2).is_file():
-        names = {HPARAMS, ABLANG2} if with_weights else {HPARAMS}
-        return Checkpoint(model, revision, {name: folder / name for name in sorted(names)}, PairedFiles())
+        kept = {HPARAMS, ABLANG2} if weights else {HPARAMS}
+        return Checkpoint(model, None, {name: folder / name for name in sorted(kept)}, PairedFiles(), folder=place)
     if not (folder / "config.json").is_file():
         raise checkpoint.error(f"there is no config.json in {folder}")
     names = {"config.json"}
-    if with_weights:
-        weights = next((name for name in _WEIGHTS if (folder / name).is_file()), None)
-        if weights is None:
+    if weights:
+        first = next((name for name in _WEIGHTS if (folder / name).is_file()), None)
+        if first is None:
             raise checkpoint.error(f"there are no weights in {folder}; expected one of {', '.join(_WEIGHTS)}")
-        names |= {weights, *_shards(folder / weights, checkpoint)}
+        names |= {first, *_shards(folder / first, checkpoint)}
     names |= {name for name in TOKENIZER_FILES if (folder / name).is_file()}
     missing = sorted(name for name in names if not (folder / name).is_file())
     if missing:
         raise checkpoint.error(f"its weights are incomplete: {', '.join(missing)} missing from {folder}")
-    return Checkpoint(model, revision, {name: folder / name for name in sorted(names)})
+    return Checkpoint(model, None, {name: folder / name for name in sorted(names)}, folder=place)
 
 
 def _shards(index: Path, checkpoint: Checkpoint) -> set[str]:
@@ -359,18 +329,23 @@ def _file_digest(path: Path) -> str:
     path = path.resolve()
     before = path.stat()
     note = _note(path, before)
-    try:
-        cached = note.read_text()
-        if len(cached) == 64:
-            return cached
-    except OSError:
-        pass
+    if (earlier := _cached(path)) is not None:
+        return earlier
     sha256 = digest(path)
     after = path.stat()
     settled = abs(time.time() - max(after.st_mtime, after.st_ctime)) > _YOUNG
     if settled and _note(path, after) == note:
         _cache(note, sha256)
     return sha256
+
+
+def _cached(path: Path) -> str | None:
+    """Return the cached digest of a file; None if there is none."""
+    try:
+        content = _note(path, path.stat()).read_text()
+    except (OSError, ValueError):
+        return None
+    return content if len(content) == 64 else None
 
 
 def _note(path: Path, stat: os.stat_result) -> Path:

@@ -73,12 +73,12 @@ class Extractor:
     @cached_property
     def checkpoint(self) -> Checkpoint:
         """The model's files, located on first use."""
-        return find(self.spec)
+        return find(self.spec, self.runtime.checkpoints)
 
     @cached_property
     def resolved(self) -> ResolvedExtractorSpec:
         """The address of this extractor's rows in a store."""
-        return self.spec.resolve()
+        return self.spec.resolve(self.runtime.checkpoints)
 
     @property
     def pinned(self) -> ExtractorSpec:
@@ -277,9 +277,11 @@ class Extractor:
         """
         if any(view.pooling == "cls" for view in views):
             refuse_first_token(self.checkpoint, self.vocabulary)
-        if runs_elsewhere():
-            return RemoteModel.of(type(self), self.pinned, self.runtime)
-        return self._here(sequences, views)
+        if not runs_elsewhere():
+            return self._here(sequences, views)
+        files = self.checkpoint
+        spec = self.pinned.with_folders(files.folder, files.tokenizer)  # others look there first
+        return RemoteModel.of(type(self), spec, self.runtime)
 
     def each(
         self,

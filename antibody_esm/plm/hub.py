@@ -43,18 +43,12 @@ def download(
     """
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    def complete(folder: Path, form: Form | None) -> bool:
-        return form is None or any((folder / name).is_file() for name in form.names)
-
-    every = tuple(forms) or (None,)
     if revision is not None and re.fullmatch("[0-9a-f]{40}", revision):  # a commit never changes: no request is needed
-        for form in every:
-            with suppress(LocalEntryNotFoundError, HFValidationError):
-                folder = _snapshot(model, revision, common, form, cached=True)
-                if complete(folder, form):
-                    return folder
+        earlier = downloaded(model, revision, common, forms)
+        if earlier is not None:
+            return earlier
     absent: Exception | None = None
-    for form in every:
+    for form in tuple(forms) or (None,):
         try:
             folder = _snapshot(model, revision, common, form)
         except LocalEntryNotFoundError as error:  # another form may be in the cache
@@ -62,11 +56,27 @@ def download(
             continue
         except (HFValidationError, HfHubHTTPError, OSError) as error:
             raise CheckpointError(_reason(model, revision, error, field), model, revision) from error
-        if complete(folder, form):
+        if _is_complete(folder, form):
             return folder
     if absent is not None:
         raise CheckpointError(_reason(model, revision, absent, field), model, revision) from absent
     return folder
+
+
+def downloaded(model: str, revision: str | None, common: Sequence[str], forms: Sequence[Form]) -> Path | None:
+    """Return the folder of a model's files in the cache, without a request; None if some of them are not there."""
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    for form in tuple(forms) or (None,):
+        with suppress(LocalEntryNotFoundError, HFValidationError):
+            folder = _snapshot(model, revision, common, form, cached=True)
+            if _is_complete(folder, form):
+                return folder
+    return None
+
+
+def _is_complete(folder: Path, form: Form | None) -> bool:
+    return form is None or any((folder / name).is_file() for name in form.names)
 
 
 def _snapshot(

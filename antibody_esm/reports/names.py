@@ -141,7 +141,7 @@ def agree(spec: AnyExtractorSpec | ColumnSpec, other: AnyExtractorSpec | ColumnS
         return all(agree(*pair) for pair in zip(spec.models, other.models, strict=True))
     if isinstance(spec, ExtractorSpec) and isinstance(other, ExtractorSpec):
         values = [(getattr(spec, name), getattr(other, name)) for name in type(spec).model_fields]
-        pinned = (spec.digest is None) != (other.digest is None)
+        pinned = (spec.digest is None) != (other.digest is None) or spec.digest == other.digest is not None
         return all(
             first == second or (pinned and name in _PINNED and None in (first, second))
             for name, (first, second) in zip(type(spec).model_fields, values, strict=True)
@@ -161,9 +161,16 @@ def _model(spec: AnyExtractorSpec) -> str:
             columns = ", ".join(column.name for column in spec.columns)
             return f"{_model(without_columns(spec))} with column{'s' if len(spec.columns) > 1 else ''} {columns}"
         how = "mean of" if spec.combine == "mean" else "side by side:"
-        return f"{how} {', '.join(_model(member) for member in spec.of_sequences)}"
+        parts = [_model(member) for member in spec.of_sequences]
+        return f"{how} {', '.join(map(_distinct, parts, spec.of_sequences, map(parts.count, parts)))}"
     if isinstance(spec, ChainSpec):
         return f"{_model(spec.heavy)} (heavy), {_model(spec.light)} (light)"
     if isinstance(spec, DescriptorSpec):
         return _named(spec.kind, spec, {"kind"})
     return _named(spec.model, spec, {"model", "revision", "digest"})
+
+
+def _distinct(name: str, member: ExtractorSpec | ChainSpec | DescriptorSpec, number: int) -> str:
+    """Return the name of a member, with the first digits of its digest if several members have the name."""
+    digest = getattr(member, "digest", None)
+    return name if number == 1 or digest is None else f"{name} [{digest[:8]}]"

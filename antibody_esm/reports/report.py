@@ -281,6 +281,7 @@ def cross_validation_report(
     untrained
         Functions that compute the baselines of random weights.
     """
+    spec = spec.portable()  # reports are given away
     n, repeats = len(data), validation.repeats
     columns: dict[str, Any] = {"id": np.tile(np.array(data.ids, object), repeats)}
     columns["label"] = np.tile(_labels(spec, data), repeats)
@@ -321,6 +322,7 @@ def evaluation_report(
     model: TrainedOn | None = None,
 ) -> Report:
     """Return the report of a test; a regressor has no probability, and `unknown` is the reason if training is None."""
+    spec = spec.portable()
     columns = {"id": data.ids, "label": _labels(spec, data), "prediction": prediction}
     if probability is None:
         values = score_continuous(

@@ -3,6 +3,7 @@
 import html
 import json
 
+from antibody_esm import licences
 from antibody_esm.data.audit import Finding
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.reports import elements, panels, reproduction
@@ -10,6 +11,7 @@ from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.context import MANY
 from antibody_esm.reports.elements import Part
 from antibody_esm.reports.grid_analysis import GridAnalysis
+from antibody_esm.specs.ensembles import models_of
 
 
 def data(grid: GridAnalysis, figures: panels.Figures) -> list[Part]:
@@ -45,7 +47,9 @@ def provenance(grid: GridAnalysis, figures: panels.Figures) -> list[Part]:
     parts = []
     for data, _ in _sets(grid, training=True):
         origin = data.provenance
-        facts = {"rule": origin.rule, "citation": origin.citation, "licence": origin.licence}
+        source = None if data.recipe is None else data.recipe.options.get("source")
+        licence = licences.of_data(origin.licence, source)
+        facts = {"rule": origin.rule, "citation": origin.citation, "licence": licence}
         facts |= {name: f"{count:,}" for name, count in origin.counts.items()}
         facts |= {f"left out: {reason}": f"{count:,}" for reason, count in origin.reasons().items()}
         facts |= {"part": str(data.reading), "digest": data.digest}
@@ -55,8 +59,11 @@ def provenance(grid: GridAnalysis, figures: panels.Figures) -> list[Part]:
         )
     opened = {column.title: column.first.openings for column in grid.columns if column.first.openings is not None}
     openings = {title: f"opened {'once' if n == 1 else f'{n} times'}" for title, n in opened.items()}
+    models = dict.fromkeys(model for _, report in grid.named for model in models_of(report.spec.extractor))
+    weights = {f"weights of {model}": licences.of_weights(licences.WEIGHTS.get(model)) for model in models}
     body = (
         "".join(parts)
+        + (f"<h3>Licences of language models</h3>{elements.facts(weights)}" if weights else "")
         + (f"<h3>Tests</h3>{elements.facts(openings)}" if openings else "")
         + f"<h3>Versions</h3>{elements.facts(reproduction.versions())}"
     )

@@ -1,6 +1,7 @@
 """Address of rows in a store: an extractor spec with digests in place of names."""
 
 import unicodedata
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, PositiveInt
@@ -69,6 +70,6 @@ class ResolvedExtractorSpec(Spec):
     separator: Between = None
     """Control tokens between two chains that are joined; None for those of the model's family, or single chains."""
 
-    def resolve(self) -> Self:
+    def resolve(self, checkpoints: Sequence[str] = ()) -> Self:
         """Return self."""
         return self

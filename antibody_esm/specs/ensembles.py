@@ -110,6 +110,20 @@ def language_models(spec: AnyExtractorSpec) -> tuple[ExtractorSpec, ...]:
     return tuple(models)
 
 
+def portable(spec: AnyExtractorSpec) -> AnyExtractorSpec:
+    """Return a spec without paths of local folders, see `ExtractorSpec.portable`."""
+    if isinstance(spec, EnsembleSpec):
+        parts = tuple(_portable(member) for member in spec.members)
+        return spec if parts == spec.members else spec.model_copy(update={"members": parts})
+    return _portable(spec)  # type: ignore[no-any-return]  # of the kind of the spec
+
+
+def _portable(spec: Any) -> Any:
+    if isinstance(spec, ChainSpec):
+        return spec.model_copy(update={"heavy": spec.heavy.portable(), "light": spec.light.portable()})
+    return spec.portable() if isinstance(spec, ExtractorSpec) else spec
+
+
 def models_of(spec: AnyExtractorSpec) -> tuple[str, ...]:
     """Return the names of the language models of a spec, each once."""
     return tuple(dict.fromkeys(model.model for model in language_models(spec)))

@@ -1,13 +1,17 @@
 """Spec of one language model, and of the vector that it computes from a sequence."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
 from antibody_esm.choices import Engines, Pooling, Region
+from antibody_esm.errors import CheckpointError
 from antibody_esm.specs.address import Around, Between, Digest, Pairs, Precision, ResolvedExtractorSpec, Storage
 from antibody_esm.specs.base import Seed, Spec
+from antibody_esm.specs.local_models import folder_name, is_folder
 
 
 class ExtractorSpec(Spec):
@@ -99,8 +103,10 @@ class ExtractorSpec(Spec):
             raise ValueError("pairs='joined' requires truncation=False: a cut pair would lose its light chain")
         return self
 
-    def resolve(self) -> ResolvedExtractorSpec:
+    def resolve(self, checkpoints: Sequence[str] = ()) -> ResolvedExtractorSpec:
         """Return the address of this spec's rows; reads the model's files.
+
+        `checkpoints` are those of `RuntimeSpec`.
 
         Raises
         ------
@@ -110,7 +116,7 @@ class ExtractorSpec(Spec):
         from antibody_esm.numbering import SPECIES, method
         from antibody_esm.plm.resolution import resolve
 
-        files = resolve(self)
+        files = resolve(self, checkpoints)
         return ResolvedExtractorSpec(
             digest=files.digest,
             layer=files.layer,
@@ -161,7 +167,10 @@ class ExtractorSpec(Spec):
         return self.model_copy(update=view)
 
     def pin(self) -> "ExtractorSpec":
-        """Return the spec with digest and layer, so that rows of a store can be read without the model's files."""
+        """Return the spec with digest and layer, so that rows of a store can be read without the model's files.
+
+        Of a local folder, it has the last name, also of a tokenizer's.
+        """
         return self.pinned_to(self.resolve())
 
     def numbered_by(self, species: Sequence[str]) -> "ExtractorSpec":
@@ -184,6 +193,29 @@ class ExtractorSpec(Spec):
         return self.model_copy(update={"species": tuple(species)})
 
     def pinned_to(self, resolved: ResolvedExtractorSpec) -> "ExtractorSpec":
-        """Return the spec with the digest, layer and length limit of a resolved spec."""
+        """Return the spec with the digest, layer and length limit of a resolved spec; a folder has its last name."""
         limit = resolved.truncate_to or self.max_length
-        return self.model_copy(update={"digest": resolved.digest, "layer": resolved.layer, "max_length": limit})
+        pinned = {"digest": resolved.digest, "layer": resolved.layer, "max_length": limit}
+        return self.model_copy(update=self._names() | pinned)
+
+    def _names(self) -> dict[str, str | None]:
+        """Return the names of model and tokenizer, without paths."""
+        return {"model": folder_name(self.model), "tokenizer": self.tokenizer and folder_name(self.tokenizer)}
+
+    def with_folders(self, model: Path | None, tokenizer: Path | None) -> "ExtractorSpec":
+        """Return the spec with the paths of local folders; a part that has none (None) keeps its name."""
+        paths = {"model": model, "tokenizer": self.tokenizer and tokenizer}
+        return self.model_copy(update={field: str(path) for field, path in paths.items() if path})
+
+    def portable(self) -> "ExtractorSpec":
+        """Return the spec without a path: a local folder is named by its last name, and by the digest of its files.
+
+        A folder that is not here, or cannot be read, has the name alone.
+        """
+        if not is_folder(self.model) and not (self.tokenizer is not None and is_folder(self.tokenizer)):
+            return self
+        digest = self.digest
+        if digest is None:
+            with suppress(CheckpointError):
+                digest = self.resolve().digest
+        return self.model_copy(update=self._names() | {"digest": digest})

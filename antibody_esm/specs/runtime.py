@@ -8,7 +8,7 @@ from antibody_esm.specs.base import Frozen
 
 
 class RuntimeSpec(Frozen):
-    """Device, workers and progress: settings that must not change a number, and hence have no fingerprint."""
+    """Device, workers, progress, places: settings that must not change a number, and hence have no fingerprint."""
 
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
     """``cuda`` is every CUDA device, with a copy of the model each; ``auto`` is the first CUDA device, else the CPU."""
@@ -20,3 +20,6 @@ class RuntimeSpec(Frozen):
     little memory for a batch, the batch is halved."""
     progress: bool | None = None
     """True shows a progress bar on work longer than a second; None shows it only in a terminal or notebook."""
+    checkpoints: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Folders in which the files of a pinned spec are looked for: checkpoints, or folders of them. Only files with the
+    digest of the spec are taken. The environment variable ``ANTIBODY_ESM_CHECKPOINTS`` names more of them."""

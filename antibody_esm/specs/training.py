@@ -9,7 +9,14 @@ from pydantic import Field, PositiveInt, model_validator
 from antibody_esm.sequences import Chain
 from antibody_esm.specs.base import Frozen, Spec
 from antibody_esm.specs.decisions import DecisionSpec
-from antibody_esm.specs.ensembles import AnyExtractorSpec, EnsembleSpec, columns_of, with_columns, without_columns
+from antibody_esm.specs.ensembles import (
+    AnyExtractorSpec,
+    EnsembleSpec,
+    columns_of,
+    portable,
+    with_columns,
+    without_columns,
+)
 from antibody_esm.specs.estimators import ClassifierSpec, EstimatorSpec, LogisticRegressionSpec, RegressorSpec, heads_of
 from antibody_esm.specs.extractors import ExtractorSpec
 from antibody_esm.specs.runtime import RuntimeSpec
@@ -77,6 +84,10 @@ class TrainSpec(Spec):
     def untuned(self) -> "TrainSpec":
         """The spec without `tune`, whose fields are as they are."""
         return self.model_copy(update={"tune": None})
+
+    def portable(self) -> "TrainSpec":
+        """Return the spec without paths of local folders, see `ExtractorSpec.portable`."""
+        return self.model_copy(update={"extractor": portable(self.extractor)})
 
     @property
     def candidates(self) -> "dict[Choice, TrainSpec]":
