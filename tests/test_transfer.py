@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from antibody_esm import EmbeddingStore, Extractor, ExtractorSpec, RuntimeSpec, embed
+from antibody_esm import CheckpointError, EmbeddingStore, Extractor, ExtractorSpec, RuntimeSpec, embed
 from antibody_esm.plm import devices as devices_module
 from antibody_esm.plm import extractor as extractor_module
 from antibody_esm.plm import model as model_module
@@ -107,7 +107,7 @@ def test_a_pass_that_fails_gives_its_turn_back(tiny: ExtractorSpec) -> None:
             raise RuntimeError("device-side assert triggered")
 
     extractor.models[0].module.register_forward_pre_hook(once)
-    with pytest.raises(RuntimeError, match="device-side"):
+    with pytest.raises(CheckpointError, match="device-side"):
         extractor.embed(SEQUENCES)
     assert extractor.embed(SEQUENCES).shape == (len(SEQUENCES), extractor.dim)
 
