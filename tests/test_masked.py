@@ -69,10 +69,10 @@ def test_a_family_without_masks_has_no_head(checkpoints: dict[str, Path], kind: 
 
 
 def test_a_head_of_other_files_than_the_pinned_ones_is_refused(checkpoints: dict[str, Path], tmp_path: Path) -> None:
-    pinned = ExtractorSpec(model=str(checkpoints["esm"])).pin()
     folder = with_head("esm", checkpoints["esm"], tmp_path / "esm")
+    pinned = ExtractorSpec(model=str(folder), digest="0" * 64)  # which no folder has
     with pytest.raises(CheckpointError, match="pinned to"):
-        masked_log_probabilities(Extractor(pinned.model_copy(update={"model": str(folder)})), "EVQLV", [0])
+        masked_log_probabilities(Extractor(pinned), "EVQLV", [0])
 
 
 def test_antiberty_finds_the_conserved_cysteine_and_tryptophan() -> None:
