@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from antibody_esm import EmbeddingStore, Extractor, ExtractorSpec, RuntimeSpec, embed
+from antibody_esm.errors import CheckpointError
 from antibody_esm.plm import devices as devices_module
 from antibody_esm.plm import extractor as extractor_module
 from antibody_esm.plm import model as model_module
@@ -107,7 +108,7 @@ def test_a_pass_that_fails_gives_its_turn_back(tiny: ExtractorSpec) -> None:
             raise RuntimeError("device-side assert triggered")
 
     extractor.models[0].module.register_forward_pre_hook(once)
-    with pytest.raises(RuntimeError, match="device-side"):
+    with pytest.raises(CheckpointError, match="device-side"):
         extractor.embed(SEQUENCES)
     assert extractor.embed(SEQUENCES).shape == (len(SEQUENCES), extractor.dim)
 
