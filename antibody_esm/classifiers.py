@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from math import sqrt
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from antibody_esm.errors import DatasetError
 from antibody_esm.specs import (
     AverageRegressorSpec,
     AverageSpec,
@@ -171,6 +175,37 @@ def workers_of(classifier: Any, workers: int | None) -> int | None:
     digits.
     """
     return 1 if any(type(part).__name__ == "LinearSVC" for part in _parts(classifier)) else workers
+
+
+def refuse_few(estimator: Any, label: NDArray[Any]) -> None:
+    """Raise a DatasetError if a part of an unfitted estimator cannot work with so few rows.
+
+    A linear SVM calibrates its probabilities on folds of the rows that it is fitted on, and needs a row of each class
+    in each fold; nearest neighbours need as many rows as they have votes. Both may be a decision's or an average's.
+
+    Parameters
+    ----------
+    label
+        ``(n,)``, of the rows that the estimator is to be fitted on.
+    """
+    for part in _parts(estimator):
+        kind = type(part).__name__
+        if kind == "CalibratedClassifierCV" and isinstance(part.cv, int):
+            counts = [int((label == of_class).sum()) for of_class in (0, 1)]
+            if min(counts) < part.cv:
+                lower = "Set calibration_folds of linear_svm lower" if min(counts) > 1 else "Use another classifier"
+                raise DatasetError(
+                    f"linear_svm needs at least {part.cv} antibodies of each class, to calibrate its probabilities on "
+                    f"{part.cv} folds; class {int(np.argmin(counts))} has {min(counts)} of the {len(label)} that it is "
+                    f"fitted on. {lower}",
+                    column="label",
+                )
+        if kind == "KNeighborsClassifier" and part.n_neighbors > len(label):
+            raise DatasetError(
+                f"knn takes the votes of {part.n_neighbors} training antibodies, and is fitted on {len(label)}. "
+                "Set n_neighbors of knn lower",
+                column="label",
+            )
 
 
 def _parts(estimator: Any) -> list[Any]:

@@ -41,7 +41,7 @@ from antibody_esm.reports.report import Report
 from antibody_esm.sequences import BETWEEN
 from antibody_esm.specs import EstimatorSpec
 from antibody_esm.testing import tiny_checkpoint
-from crossing import Cell
+from crossing import REPORTED, Cell
 
 TRAINED, ASKED = range(32), range(32, 40)
 """Rows of the forty antibodies: those a model is fitted on, and those that it is asked about."""
@@ -98,8 +98,6 @@ COLUMN = {"classes": "probability", "numbers": "prediction"}
 """Column of a table that holds what is compared."""
 PRINTED = ("tables", "web", "command")
 """Routes whose whole tables are compared, with what is known of how sure the model is."""
-REPORTED = ("train", "reports", "page", "benchmark")
-"""Routes on which the pipeline is cross-validated and tested."""
 
 Numbers = Mapping[str, Any]
 """What a door says, by what it is: see `Bench.right`."""

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.base import clone
 
 from antibody_esm import (
+    AverageSpec,
     GaussianProcessSpec,
     KNeighborsSpec,
     LinearSVMSpec,
@@ -12,8 +15,12 @@ from antibody_esm import (
     presets,
 )
 from antibody_esm.classifiers import build
-from antibody_esm.evaluation.cross_validation import cross_validate
+from antibody_esm.errors import DatasetError
+from antibody_esm.evaluation.calibration import CalibratedClassifier
+from antibody_esm.evaluation.cross_validation import cross_validate, fit
+from antibody_esm.evaluation.splits import Division
 from antibody_esm.specs import ClassifierSpec, SplitSpec
+from effort import examples
 
 GENERATOR = np.random.default_rng(0)
 Y = GENERATOR.integers(0, 2, 80)
@@ -65,3 +72,38 @@ def test_the_seed_matters_where_a_classifier_draws_numbers(spec: ClassifierSpec)
     )
     assert np.array_equal(one, same)
     assert not np.array_equal(one, other)
+
+
+@given(st.integers(2, 7), st.integers(2, 7), st.integers(2, 7))
+@examples(40)
+def test_few_rows_are_refused_by_this_package_if_and_only_if_scikit_learn_refuses_them(
+    negatives: int, positives: int, number: int
+) -> None:
+    y = np.repeat([0, 1], [negatives, positives])
+    X, division = np.arange(len(y) * 2.0).reshape(-1, 2) ** 2, Division(SplitSpec())
+    for spec in (LinearSVMSpec(calibration_folds=number), KNeighborsSpec(n_neighbors=number)):
+        try:
+            expected = build(spec, 2).fit(X, y).predict_proba(X)
+        except ValueError:
+            with pytest.raises(DatasetError, match=r"linear_svm needs at least|knn takes the votes of"):
+                fit(build(spec, 2), X, y, division)
+        else:
+            assert np.array_equal(fit(build(spec, 2), X, y, division).predict_proba(X), expected)
+
+
+def test_few_rows_of_a_class_are_counted_where_the_estimator_is_fitted() -> None:
+    y = np.repeat([0, 1], [9, 3])
+    X, division = np.arange(24.0).reshape(-1, 2), Division(SplitSpec())
+    reason = r"at least 3 antibodies of each class, .* class 1 has {} of the {} that it is fitted on\. {}"
+    svm = build(LinearSVMSpec(calibration_folds=3), 2)
+    fit(svm, X, y, division)
+    lower = "Set calibration_folds of linear_svm lower"
+    with pytest.raises(DatasetError, match=reason.format(2, 8, lower)):
+        fit(CalibratedClassifier(svm, "sigmoid", folds=3), X, y, division)
+    with pytest.raises(DatasetError, match=reason.format(2, 11, lower)):
+        fit(svm, X[:-1], y[:-1], division)
+    with pytest.raises(DatasetError, match=reason.format(1, 10, "Use another classifier")):
+        fit(svm, X[:-2], y[:-2], division)
+    average = build(AverageSpec(heads=(LogisticRegressionSpec(), KNeighborsSpec(n_neighbors=13))), 2)
+    with pytest.raises(DatasetError, match="votes of 13 training antibodies, and is fitted on 12"):
+        fit(average, X, y, division)

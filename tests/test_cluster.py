@@ -58,6 +58,15 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ExtractorSpec:
     return ExtractorSpec(model=str(tiny_checkpoint("esm", tmp_path_factory.mktemp("model"), dim=64)))
 
 
+def both_again(cluster: Client, before: dict[str, int]) -> None:
+    """Wait until another worker runs in the place of a killed one; it starts in the folder that is current by then."""
+    until = time.monotonic() + PATIENCE
+    while len(now := cluster.run(os.getpid, on_error="ignore")) < 2 or now == before:
+        assert time.monotonic() < until, "the cluster has started no other worker"
+        time.sleep(0.1)
+    assert len(set(now.values()) & set(before.values())) == 1
+
+
 def models_here() -> int:
     from antibody_esm.plm import remote
 
@@ -111,11 +120,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_its_batch(
     expected = Extractor(extractor.spec).embed(unique)
     assert np.array_equal(rows, expected)
     assert store.count(extractor.spec) == len(unique)
-    for _ in range(100):  # the cluster starts another worker
-        if len(cluster.scheduler_info()["workers"]) == 2:
-            break
-        time.sleep(0.1)
-    assert killed not in cluster.run(os.getpid).values()
+    both_again(cluster, processes)
 
 
 def test_a_model_that_a_worker_does_not_find_is_an_error_and_not_another_model(cluster: Client, tmp_path: Path) -> None:
@@ -231,12 +236,14 @@ def test_a_call_that_ends_its_workers_ends_the_run_with_the_reason(cluster: Clie
     assert cluster.cluster is not None
     scheduler = cluster.cluster.scheduler
     scheduler.allowed_failures, allowed = 0, scheduler.allowed_failures
+    processes = cluster.run(os.getpid)
     try:
         with joblib.parallel_config(backend="dask"), pytest.raises(ClusterError, match="too little memory") as lost:
             in_threads(die, [(1,)])
         assert lost.value.begun
     finally:
         scheduler.allowed_failures = allowed
+        both_again(cluster, processes)
 
 
 def test_a_worker_that_does_not_see_the_store_is_an_error_and_keeps_no_rows_for_itself(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from antibody_esm import CheckpointError, EmbeddingStore, Extractor, ExtractorSpec, RuntimeSpec, embed
+from antibody_esm import EmbeddingStore, Extractor, ExtractorSpec, RuntimeSpec, embed
+from antibody_esm.errors import CheckpointError
 from antibody_esm.plm import devices as devices_module
 from antibody_esm.plm import extractor as extractor_module
 from antibody_esm.plm import model as model_module

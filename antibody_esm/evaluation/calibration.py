@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from antibody_esm.classifiers import refuse_few
 from antibody_esm.deprecation import moved
 from antibody_esm.evaluation.nested import best_threshold
 from antibody_esm.evaluation.splits import Division
@@ -89,7 +90,7 @@ class CalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         Raises
         ------
         DatasetError
-            As `Division.folds`, for the training rows.
+            As `Division.folds`, for the training rows; as `classifiers.refuse_few`, for those of each fold.
         ValueError
             If `by` needs units and there are none, or those of another rule.
         """
@@ -103,6 +104,8 @@ class CalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         if self.calibration is None and self.threshold != "balanced_accuracy":
             return self
         cv = self._division(division).folds(y)
+        for train, _ in cv:
+            refuse_few(self.classifier, y[train])
         output = cross_val_predict(self.classifier, X, y, cv=cv, method=self._method())
         output = output if output.ndim == 1 else output[:, 1]
         if self.calibration is not None:

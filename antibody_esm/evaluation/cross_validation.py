@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.classifiers import one_blas_thread, workers_of
+from antibody_esm.classifiers import one_blas_thread, refuse_few, workers_of
 from antibody_esm.evaluation.metrics import score, score_continuous
 from antibody_esm.evaluation.predictions import ContinuousPredictions
 from antibody_esm.evaluation.splits import Division, Fold
@@ -77,7 +77,7 @@ def cross_validate(
     Raises
     ------
     DatasetError
-        As `Division.folds` does.
+        As `Division.folds` and `fit` do.
     ValueError
         If the split needs units, and a spec is passed, which has none.
     """
@@ -136,9 +136,15 @@ def fit(classifier: Any, features: NDArray[Any], label: NDArray[Any], division: 
         ``(n, dim)`` and ``(n,)``.
     division
         Division of these rows.
+
+    Raises
+    ------
+    DatasetError
+        As `classifiers.refuse_few`; or if the estimator divides the rows again, as `Division.folds`.
     """
     from sklearn.utils.validation import has_fit_parameter
 
+    refuse_few(classifier, label)
     kept = {"division": division} if has_fit_parameter(classifier, "division") else {}
     fitted = classifier.fit(features, label, **kept)
     return getattr(fitted, "best_estimator_", fitted)

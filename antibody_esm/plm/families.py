@@ -208,14 +208,19 @@ def _defaults(checkpoint: Checkpoint, kind: str) -> Any:
 
 
 def refuse_unsuited(checkpoint: Checkpoint) -> None:
-    """Raise a CheckpointError for models that transformers lacks, or whose last states are not an encoder's."""
+    """Raise a CheckpointError for models that transformers lacks or would build in another size.
+
+    Models whose last states are not an encoder's are refused too.
+    """
     import transformers
 
     kind = checkpoint.config.get("model_type")
     if kind is None:
         raise checkpoint.error("its config.json names no model_type")
     if kind in transformers.CONFIG_MAPPING:
-        _refuse_states(checkpoint, _defaults(checkpoint, kind))
+        defaults = _defaults(checkpoint, kind)
+        _refuse_states(checkpoint, defaults)
+        _refuse_names(checkpoint, defaults)
         return
     own = "; it comes with code of its own, which is never run" if "auto_map" in checkpoint.config else ""
     raise checkpoint.error(f"transformers {transformers.__version__} has no model of type {kind!r}{own}")
@@ -236,3 +241,20 @@ def _refuse_states(checkpoint: Checkpoint, defaults: Any) -> None:
             "its attention reads random parts of long sequences; for full attention at every length, write "
             '"attention_type": "original_full" into its config.json'
         )
+
+
+def _refuse_names(checkpoint: Checkpoint, defaults: Any) -> None:
+    """Raise an error for sizes under other names, beside which transformers would build a model of its default sizes.
+
+    Those of ESM-C are the sizes of its model of 6 billion parameters, for which memory may not suffice.
+    """
+    for name, size in (("hidden_size", checkpoint.dim), ("num_hidden_layers", checkpoint.layers)):
+        name_of_type = defaults.attribute_map.get(name, name)
+        default = getattr(defaults, name, None)
+        if default is None or default == size:
+            continue
+        if all(checkpoint.config.get(key) is None for key in (name, name_of_type)):
+            raise checkpoint.error(
+                f"its config.json has no {name_of_type}, for which transformers would take {default}; "
+                f"it has {size} under another name"
+            )

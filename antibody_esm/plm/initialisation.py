@@ -11,7 +11,7 @@ import numpy as np
 
 from antibody_esm.errors import CRAFTED, CheckpointError
 from antibody_esm.plm.checkpoints import Checkpoint
-from antibody_esm.plm.weights import class_of, config_of, quiet_transformers, refuse_other_sizes
+from antibody_esm.plm.weights import class_of, quiet_transformers
 
 _LARGEST = 2**35
 """Most numbers of a model. The weights of a trained model bound them; those of a configuration alone do not."""
@@ -39,14 +39,15 @@ def initialised(checkpoint: Checkpoint, model_class: str, dtype: Any, seed: int,
         If the configuration cannot be read, or describes no model that can be initialised.
     """
     import torch
+    import transformers
     from huggingface_hub.errors import StrictDataclassError
 
     chosen = class_of(checkpoint, model_class, dtype)
     make = chosen.from_config if chosen.__name__.startswith("Auto") else chosen._from_config
+    settings = getattr(chosen, "config_class", None) or transformers.AutoConfig
     with checkpoint.staged() as folder, quiet_transformers():
         try:
-            config = config_of(chosen, folder)
-            refuse_other_sizes(checkpoint, config)
+            config = settings.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
             with torch.device("meta"):
                 size = sum(parameter.numel() for parameter in make(config, dtype=torch.float32, **options).parameters())
             if size > _LARGEST:

@@ -4,11 +4,10 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from inspect import signature
-from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from antibody_esm.errors import CRAFTED, CheckpointError
+from antibody_esm.errors import CRAFTED
 from antibody_esm.plm.checkpoints import Checkpoint, reason
 from antibody_esm.plm.families import family_of
 from antibody_esm.plm.headers import check_sizes
@@ -40,7 +39,6 @@ def read_weights(checkpoint: Checkpoint, model_class: str, dtype: Any, **options
     check_sizes(checkpoint, family.layers, computed="encoder.embed_positions.weight" in family.recomputed)
     with checkpoint.staged() as folder, quiet_transformers():
         try:
-            refuse_other_sizes(checkpoint, config_of(class_of(checkpoint, model_class, dtype), folder))
             model, report = class_of(checkpoint, model_class, dtype).from_pretrained(
                 folder,
                 dtype=dtype,
@@ -51,38 +49,12 @@ def read_weights(checkpoint: Checkpoint, model_class: str, dtype: Any, **options
                 ignore_mismatched_sizes=True,  # the report lists them
                 **options,
             )
-        except CheckpointError:
-            raise
         except (*CRAFTED, SafetensorError, StrictDataclassError) as error:
             raise checkpoint.error(f"its weights cannot be loaded: {reason(error)}") from error
     if "input_ids" not in signature(model.forward).parameters:
         raise checkpoint.error(f"models of type {checkpoint.config['model_type']} do not read tokens")
     _refuse_unused(checkpoint, model, report["unexpected_keys"])
     return model, {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
-
-
-def config_of(chosen: Any, folder: Path) -> Any:
-    """Return transformers' configuration of a class, as it reads that of a folder."""
-    import transformers
-
-    settings = getattr(chosen, "config_class", None) or transformers.AutoConfig
-    return settings.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-
-
-def refuse_other_sizes(checkpoint: Checkpoint, config: Any) -> None:
-    """Raise a CheckpointError if transformers reads other sizes than `Checkpoint` does from ``config.json``.
-
-    A size under a name that transformers does not know leaves its default, which may be that of a model of billions of
-    weights: it would be allocated before anything is compared.
-    """
-    sizes = {"hidden_size": checkpoint.dim, "num_hidden_layers": checkpoint.layers}
-    for name, size in sizes.items():
-        read = getattr(config, name, size)
-        if isinstance(read, int) and read != size:
-            raise checkpoint.error(
-                f"its config.json has a size of {size} under a name that transformers does not read: it would take "
-                f"{name} {read}"
-            )
 
 
 def class_of(checkpoint: Checkpoint, name: str, dtype: Any) -> Any:
