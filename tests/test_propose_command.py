@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from antibody_esm import Dataset, DescriptorSpec, LogisticRegressionSpec, Predictor, RidgeSpec, Trainer
+from antibody_esm import Dataset, DescriptorSpec, ExtractorSpec, LogisticRegressionSpec, Predictor, RidgeSpec, Trainer
 from antibody_esm.cli import app
-from antibody_esm.rounds import read_log
+from antibody_esm.rounds import FILE, read_log
+from antibody_esm.testing import tiny_checkpoint
 from chains import HEAVY, LIGHT, mutants
 
 DESCRIPTORS = DescriptorSpec(descriptors=("length", "net_charge", "composition"))
@@ -52,7 +53,7 @@ def test_plate_after_plate(folder: Path) -> None:
 
     more = ("--rounds", "measured1.csv", "--save", "model2")
     printed = run("propose", "parents.csv", *OPTIONS, "-o", "plate2.csv", *more)
-    assert printed.startswith("measured1.csv: 6 antibodies, 4 as wanted; ROC AUC before they were known: ")
+    assert printed.startswith("measured1.csv: 6 antibodies, 4 as wanted; ROC AUC of the 6 new before they were known: ")
     second = pd.read_csv("plate2.csv")
     assert not set(second["heavy"]) & set(first["heavy"])
     learned = Predictor.load(folder / "model2")
@@ -66,6 +67,80 @@ def test_plate_after_plate(folder: Path) -> None:
     assert [each.source for each in read_log("model2")] == ["measured1.csv", "measured2.csv"]
     third = pd.read_csv("plate3.csv")
     assert not set(third["heavy"]) & {*first["heavy"], *second["heavy"]}
+
+
+def files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and "embeddings" not in path.parts}
+
+
+def plate(first: int, last: int, name: str) -> str:
+    pd.DataFrame({"heavy": mutants(HEAVY, last, 9, seed=5)[first:], "label": [0, 1] * ((last - first) // 2)}).to_csv(
+        name
+    )
+    return name
+
+
+def test_a_saved_model_has_the_log_of_its_own_rounds_and_replaces_no_other_model(folder: Path) -> None:
+    options = ["propose", HEAVY, *OPTIONS, "-o", "x.csv", "--rounds", plate(0, 8, "p1.csv"), "--save"]
+    Predictor.load("model").save("other")
+    before = files(folder)
+    assert "holds another model" in run(*options, "other", fails=True)
+    Path("panel").mkdir()
+    Path("panel/panel.json").write_text("{}")
+    assert "holds a panel" in run(*options, "panel", fails=True)
+    assert files(folder) == before | {folder / "panel/panel.json": b"{}"}
+    Path("new").mkdir()
+    (folder / "new" / FILE).write_text("of a model that was removed")
+    run(*options, "new")
+    run(*options, "new")  # the same command again
+    assert [each.source for each in read_log("new")] == ["p1.csv"]
+    assert read_log("new") == read_log("model")
+    run("propose", HEAVY, *OPTIONS, "-o", "x.csv", "--rounds", plate(8, 16, "p2.csv"), "--save", "second")
+    before = files(folder)
+    assert "holds another model" in run(*options, "new", "--rounds", "p2.csv", fails=True)
+    assert files(folder) == before
+
+
+@pytest.mark.parametrize("arguments", [["--objectives", "beauty"], ["--positions", "500"], ["--language-model", "gpt"]])
+def test_nothing_is_logged_or_saved_if_variants_cannot_be_made(folder: Path, arguments: list[str]) -> None:
+    rounds = ["--rounds", plate(0, 8, "p1.csv"), "--save", "next"]
+    before = files(folder)
+    run("propose", HEAVY, "-m", "model", "-o", "x.csv", *rounds, *arguments, fails=True)
+    assert files(folder) == before
+    assert not Path("next").exists()
+
+
+@pytest.mark.usefixtures("folder")
+def test_columns_of_the_antibody_stay_after_a_round() -> None:
+    data = Dataset([f"a{i}" for i in range(60)], HEAVIES, label=CLASSES, columns={"ph": [6 + i % 3 for i in range(60)]})
+    Trainer(DESCRIPTORS, LogisticRegressionSpec(standardize=True)).fit(data).save("columns")
+    pd.DataFrame({"id": ["wt"], "heavy": [HEAVY], "ph": [7]}).to_csv("wt.csv", index=False)
+    pd.read_csv(plate(0, 8, "p1.csv")).assign(ph=[6, 8] * 4).to_csv("p1.csv", index=False)
+    options = ["-m", "columns", "--positions", "CDR1", "--size", 2, "--mutations", 1, "--rounds", "p1.csv"]
+    printed = run("propose", "wt.csv", *options, "-o", "x.csv", "--save", "next", "--higher-is-better")
+    assert "8 antibodies, 4 as wanted" in printed
+    table, learned = pd.read_csv("x.csv"), Predictor.load("next").with_columns({"ph": 7})
+    np.testing.assert_allclose(learned.predict_proba(table["sequence"].tolist())[:, 1], table["probability"])
+    run("propose", "wt.csv", *options, "-o", "y.csv", "--column", "ph=8", "--higher-is-better")
+    table, learned = pd.read_csv("y.csv"), Predictor.load("next").with_columns({"ph": 8})
+    np.testing.assert_allclose(learned.predict_proba(table["sequence"].tolist())[:, 1], table["probability"])
+
+
+def test_a_round_looks_for_the_language_model_where_it_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    place = tmp_path_factory.mktemp("weights")
+    monkeypatch.setenv("ANTIBODY_ESM_CACHE", str(place / "cache"))
+    weights = tiny_checkpoint("roberta", place / "before")
+    data = Dataset([f"a{i}" for i in range(30)], HEAVIES[:30], label=[0, 1] * 15)
+    Trainer(ExtractorSpec(model=str(weights)), "logreg", store="first").fit(data, uncertainty=False).save("language")
+    weights.rename(place / "moved")
+    options = ["-m", "language", "--positions", "CDR1", "--size", 2, "--mutations", 1, "--rounds", plate(0, 8, "p.csv")]
+    moved = ["--checkpoint", place / "moved", "--save", "next", "--candidates", 40]
+    options += ["-o", "x.csv", "--objectives", "risk", "--language-model", "sapiens_vh"]
+    assert "--checkpoint" in run("propose", HEAVY, *options, fails=True)
+    run("propose", HEAVY, *options, *moved)
+    assert len(read_log("next")) == 1
 
 
 @pytest.mark.usefixtures("folder")

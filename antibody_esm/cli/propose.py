@@ -1,7 +1,7 @@
 """``antibody-esm propose`` and ``fixes``: variants to make next, and substitutions that clear liabilities."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from antibody_esm.data.layouts import Columns
     from antibody_esm.data.reading import Reading
     from antibody_esm.predictor import Predictor
+    from antibody_esm.rounds import Retrained
 
 _ANTIBODY = typer.Argument(help="A sequence, HEAVY|LIGHT, or a file of sequences.")
 _MODEL = typer.Option("--model", "-m", help="Folder of a saved model.")
@@ -96,6 +97,7 @@ def propose_command(
         from antibody_esm.design import propose
         from antibody_esm.explain.picture import save
         from antibody_esm.model_files import FILES
+        from antibody_esm.rounds import FILE, refuse_other_model
 
         check_suffix(out, ".csv")
         check_suffix(fasta, ".fasta")
@@ -106,11 +108,12 @@ def propose_command(
                 raise ValueError("--save keeps the model that has learned from --rounds; name a plate")
             if save_model.resolve() == model.resolve():
                 raise ValueError(f"{save_model}: the next model would replace the model itself; name another folder")
-            check_folder(save_model, FILES, [antibody, measured, panel, *rounds])
+            check_folder(save_model, (*FILES, FILE), [antibody, measured, panel, *rounds])
+            refuse_other_model(save_model)
         columns = table_columns(id_column, heavy, light, layout)
-        predictor, parents = _read(antibody, model, column, columns, sheet, store, workers, checkpoint)
-        if rounds:
-            predictor = _learned(predictor, rounds, label, model, save_model, fixed_columns(column))
+        plain, fixed, parents = _read(antibody, model, column, columns, sheet, store, workers, checkpoint)
+        learned = None if not rounds else _learned(plain, rounds, label, higher_is_better)
+        predictor = (plain if learned is None else learned.predictor).with_columns(fixed)
         proposals = propose(
             predictor,
             parents,
@@ -128,6 +131,8 @@ def propose_command(
             higher_is_better=higher_is_better,
             seed=seed,
         )
+        if learned is not None:  # nothing is logged before all was checked
+            _keep(learned, model, save_model)
         proposals.save(out)
         show(f"{proposals}\n\ntable written to {out}")
         if fasta is not None:
@@ -168,7 +173,8 @@ def fixes_command(
         check_suffix(out, ".csv")
         check_outputs([out], [antibody, panel], model=model, store=store)
         columns = table_columns(id_column, heavy, light, layout)
-        predictor, parents = _read(antibody, model, column, columns, sheet, store, workers, checkpoint)
+        plain, fixed, parents = _read(antibody, model, column, columns, sheet, store, workers, checkpoint)
+        predictor = plain.with_columns(fixed)
         tables = []
         for name, sequence in parents.items():
             table = fixes(
@@ -190,28 +196,30 @@ def fixes_command(
 
 
 def _learned(
-    predictor: "Predictor",
-    plates: list[Path],
-    label: str | None,
-    model: Path,
-    folder: Path | None,
-    fixed: dict[str, str],
-) -> "Predictor":
-    """Return the model that has learned from plates; print and log how well each was predicted before."""
-    from antibody_esm.predictor import Predictor
-    from antibody_esm.rounds import retrain, write_log
+    predictor: "Predictor", plates: list[Path], label: str | None, higher_is_better: bool | None
+) -> "Retrained":
+    """Return the model that has learned from plates, and print how well each was predicted before."""
+    from antibody_esm.rounds import retrain
 
-    table_model = Predictor.load(model, store=predictor.store, runtime=predictor.extractor.runtime)
-    again, done = retrain(table_model, plates, label=label)
-    for each in done:
+    learned = retrain(predictor, plates, label=label, higher_is_better=higher_is_better)
+    for each in learned.rounds:
         show(str(each), needed=False)
-    every = write_log(model, done)
+    show("", needed=False)
+    return learned
+
+
+def _keep(learned: "Retrained", model: Path, folder: Path | None) -> None:
+    """Log the rounds beside the model, and save the model that has learned, if a folder is named."""
+    from antibody_esm.rounds import refuse_other_model, with_log, write_log
+
+    every = with_log(model, learned.rounds)
     if folder is not None:
-        again.write(folder)
+        refuse_other_model(folder, every)
+    write_log(model, every)
+    if folder is not None:
+        learned.predictor.write(folder)
         write_log(folder, every)
         show(f"model saved to {folder}", needed=False)
-    show("", needed=False)
-    return again.with_columns(fixed)
 
 
 def _read(
@@ -223,8 +231,8 @@ def _read(
     store: Path,
     workers: int | None,
     checkpoint: list[Path] | None,
-) -> "tuple[Predictor, dict[str, str]]":
-    """Return the model, with its columns fixed, and the antibodies by name: both chains, if the file has both."""
+) -> "tuple[Predictor, dict[str, Any], dict[str, str]]":
+    """Return the model, the columns to fix, and the antibodies by name: both chains, if the file has both."""
     from antibody_esm.model_files import saved_reading
     from antibody_esm.predictor import Predictor
     from antibody_esm.specs import RuntimeSpec
@@ -241,7 +249,7 @@ def _read(
         raise ValueError(f"{antibody}: two antibodies have the same id")
     runtime = RuntimeSpec(workers=workers)
     predictor = Predictor.load(model, store=store, runtime=runtime, checkpoint=checkpoint or ())
-    return predictor.with_columns({**cells[0], **fixed}), parents
+    return predictor, {**cells[0], **fixed}, parents
 
 
 def _both_chains(antibody: str, reading: "Reading", columns: "Columns", sheet: str | None) -> dict[str, str]:
