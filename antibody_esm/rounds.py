@@ -68,7 +68,7 @@ class Round:
         name = {"roc_auc": "ROC AUC", "spearman": "Spearman"}[self.metric]
         hits = "" if self.wanted is None else f", {self.wanted} as wanted"
         ranked = "not defined" if self.score is None else f"{self.score:.2f}"
-        scored = f"{name} of the {self.scored} new before they were known: {ranked}"
+        scored = f"{name} before they were known: {ranked} (of {self.scored} new)"
         replicates = f"; {self.replicates} replicates" if self.replicates else ""
         again = f"; {self.measured_again} measured again" if self.measured_again else ""
         return f"{self.source}: {self.antibodies} antibodies{hits}; {scored}{replicates}{again}"

@@ -53,7 +53,8 @@ def test_plate_after_plate(folder: Path) -> None:
 
     more = ("--rounds", "measured1.csv", "--save", "model2")
     printed = run("propose", "parents.csv", *OPTIONS, "-o", "plate2.csv", *more)
-    assert printed.startswith("measured1.csv: 6 antibodies, 4 as wanted; ROC AUC of the 6 new before they were known: ")
+    assert printed.startswith("measured1.csv: 6 antibodies, 4 as wanted; ROC AUC before they were known: ")
+    assert "(of 6 new)" in printed.splitlines()[0]
     second = pd.read_csv("plate2.csv")
     assert not set(second["heavy"]) & set(first["heavy"])
     learned = Predictor.load(folder / "model2")

@@ -149,9 +149,10 @@ def test_only_new_antibodies_of_a_plate_are_scored(predictor: Predictor) -> None
     assert (controls.antibodies, controls.scored, controls.measured_again) == (40, 20, 20)
     assert clean.score is not None
     assert controls.score == pytest.approx(1 - clean.score)
-    assert "ROC AUC of the 20 new before" in str(controls)
+    assert f"ROC AUC before they were known: {controls.score:.2f} (of 20 new)" in str(controls)
     again = retrain(predictor, [part(40, 60)]).rounds[0]
     assert (again.scored, again.score) == (0, None)
+    assert "not defined (of 0 new)" in str(again)
 
 
 def test_the_wanted_class_is_that_of_the_direction(predictor: Predictor) -> None:
