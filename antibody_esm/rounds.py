@@ -7,10 +7,11 @@ that are prospective, and they are kept in a log.
 import hashlib
 import json
 import math
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -116,7 +117,8 @@ def retrain(
     Returns
     -------
     The model, and one `Round` for each plate. Its split is by identity, since variants are siblings of each other and
-    a saved model does not hold groups. The choice of a tuned pipeline is kept, and not made again.
+    a saved model does not hold groups; a warning states if there are too few clusters. The choice of a tuned pipeline
+    is kept, and not made again.
 
     Raises
     ------
@@ -352,9 +354,24 @@ def _joined(training: Dataset, data: Dataset, predictor: Predictor) -> Dataset:
 
 def _fitted(training: Dataset, predictor: Predictor) -> Predictor:
     """Return the same pipeline fitted on other antibodies, with the record of its choice if it was tuned."""
-    spec = _by_identity(predictor.spec)
-    trainer = Trainer.from_spec(spec, store=predictor.store, runtime=predictor.extractor.runtime)
-    again = trainer.fit(training, check=predictor.reading.check)
+
+    def fit(by: Literal["antibody", "identity"]) -> Predictor:
+        spec = _split_by(by, predictor.spec)
+        trainer = Trainer.from_spec(spec, store=predictor.store, runtime=predictor.extractor.runtime)
+        return trainer.fit(training, check=predictor.reading.check)
+
+    try:
+        again = fit("identity")
+    except DatasetError:
+        if predictor.spec.split.by == "identity":
+            raise
+        again = fit("antibody")  # which raises every other error again
+        warnings.warn(
+            "the training antibodies are too few clusters by identity for the folds of the model's decision or "
+            "penalty: its split is by antibody, and its probabilities and threshold are optimistic",
+            UserWarning,
+            stacklevel=3,
+        )
     return again if predictor.data.tuned is None else _like(again, tuned=predictor.data.tuned)
 
 
@@ -373,11 +390,11 @@ def _like(predictor: Predictor, *, tuned: Any) -> Predictor:
     )
 
 
-def _by_identity(spec: TrainSpec) -> TrainSpec:
-    """Return a spec whose split keeps variants of one antibody together; a saved model does not hold its groups."""
+def _split_by(by: Literal["antibody", "identity"], spec: TrainSpec) -> TrainSpec:
+    """Return a spec with another split: by identity, variants of one antibody stay together."""
     split = spec.split
-    if split.by == "identity":
+    if split.by == by:
         return spec
     names = () if split.by in OF_THE_DATA else ("folds", "shuffle", "random_state", "repeats")
-    same = SplitSpec(by="identity", **{name: getattr(split, name) for name in names})
+    same = SplitSpec(by=by, **{name: getattr(split, name) for name in names})
     return spec.model_copy(update={"split": same})

@@ -12,6 +12,7 @@ import pytest
 from antibody_esm import (
     Dataset,
     DatasetError,
+    DecisionSpec,
     DescriptorSpec,
     LogisticRegressionSpec,
     Predictor,
@@ -233,6 +234,19 @@ def test_the_next_split_keeps_siblings_together(split: SplitSpec) -> None:
     after = retrain(model, [part(60, 80, label=CHARGE[60:80])]).predictor.spec.split
     assert (after.by, after.identity) == ("identity", split.identity)
     assert (after.folds, after.repeats) == (split.folds, split.repeats)
+
+
+def test_variants_of_one_antibody_are_learned_with_a_warning_if_a_decision_needs_folds() -> None:
+    siblings = mutants(HEAVY, 60, 2)
+    data = Dataset([f"a{i}" for i in range(60)], siblings, label=[0, 1] * 30)
+    decision = DecisionSpec(threshold="balanced_accuracy")
+    model = Trainer(DESCRIPTORS, STANDARDIZED, decision=decision).fit(data.subset(range(40)))
+    with pytest.warns(UserWarning, match="too few clusters by identity"):
+        again, _ = retrain(model, [data.subset(range(40, 60))])
+    assert again.spec.split.by == "antibody"
+    assert again.spec.decision == decision
+    broad = Trainer(DESCRIPTORS, STANDARDIZED, decision=decision).fit(part(0, 60))
+    assert retrain(broad, [part(60, 80)]).predictor.spec.split.by == "identity"
 
 
 def test_the_log_beside_a_model_keeps_the_first_look_at_each_plate(predictor: Predictor, tmp_path: Path) -> None:
