@@ -189,6 +189,8 @@ class Assessor:
         chosen = [candidates[row] for row in rows]
         score = self.predictor.predict_read(accepted.accepted) if rows else np.empty(0)
         before = self.score[[each.parent for each in chosen]] if rows else np.empty(0)
+        same = [text == self.parents[each.parent].read for text, each in zip(accepted.accepted, chosen, strict=True)]
+        score = np.where(np.array(same, bool), before, score)  # a substitution that is not read changes no bit
         return Assessed(
             chosen,
             [texts[row] for row in rows],
