@@ -113,7 +113,7 @@ def _profile(panel: "Panel", text: str, file: str | None) -> "tuple[Scores, list
     return scores, columns, recognised_columns(frame)
 
 
-def _explain(panel: "Panel", label: str, antibody: str, columns: dict[str, Any], marked: bool) -> str:
+def _explain(panel: "Panel", label: str, antibody: str, columns: dict[str, Any], marked: bool = False) -> str:
     return explain_job(panel[label], antibody, columns, marked)
 
 
