@@ -241,9 +241,23 @@ def readers(source: AnyExtractor, normal: list[str]) -> Iterator[tuple[Extractor
 
 def refuse_swapped(source: AnyExtractor, normal: list[str]) -> None:
     """Raise a SequenceError for pairs in which a model of one chain would read the other one."""
-    for member in source.members if isinstance(source, Ensemble) else (source,):
-        if isinstance(member, ChainExtractor):
-            member.refuse_swapped(normal)
+    for member in of_two_chains(source):
+        member.refuse_swapped(normal)
+
+
+def of_two_chains(source: AnyExtractor) -> list[ChainExtractor]:
+    """Return the members of a source that read each chain by its own model."""
+    return [member for member in _members(source) if isinstance(member, ChainExtractor)]
+
+
+def reads_pairs(source: AnyExtractor) -> bool:
+    """Return True if a pair is more to any member than its two chains, each read by the same model."""
+    joined = (isinstance(member, Extractor) and member.spec.pairs == "joined" for member in _members(source))
+    return bool(of_two_chains(source)) or any(joined)
+
+
+def _members(source: AnyExtractor) -> tuple[Single, ...]:
+    return source.members if isinstance(source, Ensemble) else (source,)
 
 
 def _widths(member: Single) -> tuple[int, ...]:
