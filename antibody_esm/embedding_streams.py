@@ -14,7 +14,7 @@ from antibody_esm.data.tables import SequenceColumn, in_file, read_sequences
 from antibody_esm.embedding import as_store, check_chains, vectors_of
 from antibody_esm.errors import BadResidue, CheckpointError, SequenceError
 from antibody_esm.features.chains import ChainExtractor
-from antibody_esm.features.sources import AnyExtractor, load, refuse_swapped
+from antibody_esm.features.sources import AnyExtractor, load, of_two_chains, reads_pairs, refuse_swapped
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.forecast import Forecast
 from antibody_esm.plm.pairs import chains, rows_of_pairs
@@ -58,7 +58,8 @@ def embed_stream(
         As for `embed`.
     column
         Column of the sequences in a table; None is that of the layout, else the first of sequence, heavy, light that
-        exists or is recognised.
+        exists or is recognised. If models read pairs (a `ChainSpec`, ``pairs="joined"``) and the table has columns of
+        both chains, None reads the pairs.
     id, layout
         Column of the ids, and layout of the table; None is recognised, see `load_dataset`.
     at_once
@@ -74,7 +75,8 @@ def embed_stream(
         If the file cannot be read.
     SequenceError, CheckpointError, StoreError
         As `embed` does; rows of an error are counted from the beginning of the source, and messages name the line of
-        the file and the id. A missing sequence (an empty cell, NA, nan, None, ``-``) is a SequenceError.
+        the file and the id. A missing sequence (an empty cell, NA, nan, None, ``-``) is a SequenceError. So is, for a
+        `ChainSpec`, a light chain in a column of heavy chains, or the reverse.
 
     Examples
     --------
@@ -94,12 +96,14 @@ def survey_file(
     path: Path, extractor: AnyExtractor, store: Store | None, column: str | SequenceColumn | None = None
 ) -> tuple[int, Forecast | None]:
     """Check a file; return its number of sequences, and a forecast of the work, or None without a model."""
+    column = column_of(extractor, column)
     try:
         forecast = extractor.forecast() if isinstance(extractor, Extractor) else None
     except CheckpointError:  # perhaps the store holds all of it
         forecast = None
-    if isinstance(extractor, ChainExtractor):
-        return survey(path, column, None, partial(_check_chains, extractor, store)), None
+    if chained := of_two_chains(extractor):
+        longest = None if isinstance(extractor, ChainExtractor) else extractor.longest
+        return survey(path, column, longest, partial(_check_chains, chained, store)), None
     if forecast is None or not isinstance(extractor, Extractor):
         return survey(path, column, extractor.longest), None
     pinned = extractor.pinned
@@ -116,9 +120,17 @@ def survey_file(
     return survey(path, column, None, see), forecast
 
 
-def _check_chains(source: ChainExtractor, store: Store | None, normal: list[str]) -> None:
-    source.refuse_swapped(normal)
-    check_chains([source], normal, store)
+def column_of(extractor: AnyExtractor, column: str | SequenceColumn | None) -> SequenceColumn:
+    """Return the column of a table as an extractor reads it: pairs, and chains of the right kind, if it needs these."""
+    named = column if isinstance(column, SequenceColumn) else SequenceColumn(column)
+    kinds = next((source.recognised for source in of_two_chains(extractor)), None)
+    return named._replace(pairs=reads_pairs(extractor), kinds=kinds)
+
+
+def _check_chains(sources: Sequence[ChainExtractor], store: Store | None, normal: list[str]) -> None:
+    for source in sources:
+        source.refuse_swapped(normal)
+        check_chains([source], normal, store)
 
 
 def stream_blocks(
@@ -130,6 +142,7 @@ def stream_blocks(
     forecast: Forecast | None = None,
 ) -> Iterator[Block]:
     """Yield vectors in batches, like `embed_stream`, of a file that was checked before."""
+    column = column_of(extractor, column)
     before, paired, width = 0, False, 0
     for ids, sequences in blocks(source, column, at_once):
         paired = any_pair(sequences) if not before else paired

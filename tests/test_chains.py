@@ -40,6 +40,7 @@ from antibody_esm.plm.masked import masked_log_probabilities
 from antibody_esm.reports.reproduction import overrides, python
 from antibody_esm.sequences import AMINO_ACIDS
 from antibody_esm.specs.ensembles import language_models, models_of
+from antibody_esm.specs.language_models import LANGUAGE_MODELS, OF_ONE_CHAIN
 from antibody_esm.store.inspection import stored
 from antibody_esm.testing import tiny_checkpoint
 from antibody_esm.untrained import untrained
@@ -142,6 +143,41 @@ def test_names_of_models_are_presets_and_others_are_an_error_that_lists_them() -
     for name in ("sapiens", "descriptors", "sapiens_v"):
         with pytest.raises(ValueError, match=rf"unknown language model '{name}'; choose one of esm1v, .*sapiens_vl"):
             ChainSpec(heavy=name, light="sapiens_vl")
+
+
+def test_names_of_ablang2_read_chains_apart_and_an_explicit_joined_spec_is_refused() -> None:
+    spec = ChainSpec(heavy="ablang2", light="ablang2_vl")
+    assert [model.pairs for model in spec.models] == ["apart", "apart"]
+    assert [model.model for model in spec.models] == ["ablang2", "ablang2_vl"]
+    assert TrainSpec.compose(overrides(TrainSpec(extractor=spec)) or ["none"]).extractor == spec
+    with pytest.raises(ValueError, match="pairs='joined' reads both chains with one language model"):
+        ChainSpec(heavy=LANGUAGE_MODELS["ablang2"], light="ablang2_vl")
+
+
+@pytest.mark.parametrize("chain", ["heavy", "light", "paired"])
+def test_a_report_on_a_model_of_the_other_chain_says_so(chain: str, tmp_path: Path) -> None:
+    data = antibodies() if chain == "paired" else of_chain(antibodies(), chain)
+    specs = {
+        "sapiens_vh": {"heavy": "", "light": "sapiens_vh", "paired": "sapiens_vh"},
+        "sapiens_vl": {"heavy": "sapiens_vl", "light": "", "paired": "sapiens_vl"},
+        "sapiens": {},
+        "antiberty": {},
+    }
+    for name, noted in specs.items():
+        report = Trainer(name, "logreg", FOLDS, store=tmp_path, runtime=RUNTIME).cross_validate(data, check=False)
+        notes = [note for note in report.warnings if "reads a single chain as a" in note]
+        model = noted.get(chain, "")
+        assert [note.split()[0] for note in notes] == [model] * bool(model)
+        assert all(note in " ".join(str(report).split()) for note in notes)
+    crossed = ChainSpec(heavy="sapiens_vl", light="sapiens_vh")
+    report = Trainer(crossed, "logreg", FOLDS, store=tmp_path, runtime=RUNTIME).cross_validate(data, check=False)
+    [note] = [note for note in report.warnings if "reads a single chain as a" in note]
+    assert ("sapiens_vl reads a single chain as a light chain, and reads heavy" in note) == (chain != "light")
+    assert ("sapiens_vh reads a single chain as a heavy chain, and reads light" in note) == (chain != "heavy")
+
+
+def test_models_of_one_chain_are_named_models() -> None:
+    assert set(OF_ONE_CHAIN) <= {spec.model for spec in LANGUAGE_MODELS.values()}
 
 
 # --- the store ------------------------------------------------------------------------------------------------------

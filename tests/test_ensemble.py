@@ -1,5 +1,6 @@
 """Several language models as one spec, as the five checkpoints of ESM-1v."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from antibody_esm import (
+    ChainSpec,
     CheckpointError,
     Dataset,
     DescriptorSpec,
@@ -90,6 +92,21 @@ def test_a_mean_of_unlike_models_is_refused(five: EnsembleSpec, tmp_path: Path) 
     with pytest.raises(CheckpointError, match="requires vectors of one length"):
         embed(SEQUENCES, EnsembleSpec(members=(five.members[0], other)))
     assert embed(SEQUENCES, EnsembleSpec(members=(five.members[0], other), combine="concat")).shape == (4, 48)
+
+
+@pytest.mark.parametrize("chained", [False, True])
+def test_copies_of_a_model_under_another_name_are_not_two_members(
+    five: EnsembleSpec, tmp_path: Path, chained: bool
+) -> None:
+    first, second = (member for member in five.members[:2] if isinstance(member, ExtractorSpec))
+    copy = ExtractorSpec(model=str(shutil.copytree(first.model, tmp_path / "renamed")))
+    specs = (ChainSpec(heavy=first, light=second), ChainSpec(heavy=copy, light=second)) if chained else (first, copy)
+    with pytest.raises(CheckpointError, match="two members of the ensemble are the same model.*renamed") as error:
+        embed([(HEAVY, LIGHT)], EnsembleSpec(members=specs, combine="concat"), tmp_path / "store")
+    assert {copy.model, first.model} <= set(error.value.folders)
+    assert not list((tmp_path / "store").glob("*")), "nothing was computed"
+    other = ChainSpec(heavy=second, light=copy) if chained else copy.model_copy(update={"layer": 0})
+    assert embed([(HEAVY, LIGHT)], EnsembleSpec(members=(specs[0], other), combine="concat")).shape[0] == 1
 
 
 def test_an_ensemble_is_trained_saved_and_loaded_pinned_to_the_bytes_of_each(

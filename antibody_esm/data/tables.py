@@ -2,7 +2,7 @@
 
 import io
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -13,7 +13,8 @@ from antibody_esm.data.fasta import namer, records
 from antibody_esm.data.files import commented_header, is_fasta, places, read_frames
 from antibody_esm.data.layouts import Columns, hint_of
 from antibody_esm.errors import DatasetError, SequenceError
-from antibody_esm.sequences import BETWEEN, NUCLEIC, Chain
+from antibody_esm.sequences import ALPHABET, BETWEEN, NUCLEIC, Chain
+from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,12 +31,17 @@ class SequenceColumn(NamedTuple):
     column: str | None = None
     id: str | None = None
     layout: str | None = None
+    pairs: bool = False
+    """True reads pairs if no column is named and a row has a column of each chain."""
+    kinds: Callable[[Sequence[str]], Sequence[set[str]]] | None = None
+    """Function that returns the kinds of variable domains, heavy and light, in each chain. With it, a chain in the
+    column of the other kind is refused; None checks nothing."""
 
 
 def read_sequences(
     path: Path, column: str | SequenceColumn | None = None, *, cut: bool = True
 ) -> Iterator[tuple[str, Any]]:
-    """Yield the id and the sequence of each row of a FASTA file or table; a missing sequence is None.
+    """Yield the id and the sequence, or pair of chains, of each row of a FASTA file or table; a missing chain is None.
 
     The file is read in batches of rows, and may be larger than memory.
 
@@ -43,30 +49,46 @@ def read_sequences(
     ----------
     column
         Column of the table; None is that of the layout, or else the first of sequence, heavy, light that exists or is
-        recognised by a usual name, see `layouts`.
+        recognised by a usual name, see `layouts`. A log line names it if there are others.
     cut
         True cuts variable domains out of translated transcripts; False leaves them as they are in the file.
 
     Raises
     ------
     DatasetError
-        If the file cannot be read; rows before the fault are yielded first.
+        If the file cannot be read, rows before the fault are yielded first; or if pairs are read, and several columns
+        may hold one of the chains.
     """
     named = column if isinstance(column, SequenceColumn) else SequenceColumn(column)
     row = 0
     for frame, recognised in read_tables(path, Columns(named.id, layout=named.layout), cut=cut):
-        if named.column is None:
-            sequences = _sequences(frame, recognised, path)
-        else:
-            sequences = iter(map(cleaned, named_column(frame, named.column, path)))
+        sequences = _sequences(frame, recognised, named, path, first=row == 0)
         names = ids_of(frame, recognised.columns.id, first=row)
         row += len(frame)
         yield from zip(names, sequences, strict=True)
         del frame, names, sequences  # before the next batch is read
 
 
-def _sequences(frame: "pd.DataFrame", recognised: Recognised, path: Path) -> Iterator[Any]:
-    """Return the sequence of each row of a table, in the first column of sequences."""
+def _sequences(
+    frame: "pd.DataFrame", recognised: Recognised, named: SequenceColumn, path: Path, *, first: bool
+) -> Iterator[Any]:
+    """Return the sequence or pair of each row of a table; for its first rows, log the choice between columns."""
+    usual = [named.column] if named.column is not None else _usual(frame, recognised, path)
+    one_chain = recognised.layout.one_chain_a_row
+    pair = [] if one_chain or not named.pairs or named.column is not None else _pair(frame, recognised, path)
+    if pair:
+        if first:
+            logger.info("%s: pairs are read, from the columns %r and %r; column= names one of them", path, *pair)
+        return zip(*(map(cleaned, named_column(frame, name, path)) for name in pair), strict=True)
+    if first and len(usual) > 1 and not one_chain:
+        others = " and ".join(map(repr, usual[1:]))
+        logger.info("%s: sequences are read from the column %r, not from %s; column= names one", path, usual[0], others)
+    cells = [_of_kind(frame, name, recognised, named, path) for name in (usual if one_chain else usual[:1])]
+    return (next((cell for cell in row if cell is not None), None) for row in zip(*cells, strict=True))
+
+
+def _usual(frame: "pd.DataFrame", recognised: Recognised, path: Path) -> list[str]:
+    """Return the columns of sequences of a table."""
     by_role = {"sequence": recognised.sequence, **recognised.columns._asdict()}
     roles = ("sequence", "heavy", "light")
     usual = [name for role in roles if (name := by_role[role] or (role if role in frame.columns else None))]
@@ -74,10 +96,38 @@ def _sequences(frame: "pd.DataFrame", recognised: Recognised, path: Path) -> Ite
         several = [names for role, names in recognised.unclear.items() if role in roles]
         fitting = f" ({' or '.join(several[0])})" if several else ""
         raise DatasetError(f"no column with sequences; name a column{fitting}. {columns_there(frame, path)}", path)
-    cells = [map(cleaned, named_column(frame, name, path)) for name in usual]
-    if recognised.layout.one_chain_a_row and len(cells) > 1:
-        return (next((cell for cell in row if cell is not None), None) for row in zip(*cells, strict=True))
-    return iter(cells[0])
+    return usual
+
+
+def _pair(frame: "pd.DataFrame", recognised: Recognised, path: Path) -> list[str]:
+    """Return the columns of heavy and light chains, or nothing if there is only one of them."""
+    there = recognised.chains(frame.columns)
+    for role, several in recognised.unclear.items():
+        if there and role in ("heavy", "light"):
+            raise DatasetError(
+                f"the model reads pairs, and {' and '.join(map(repr, several))} may each hold the {role} chains; "
+                f"rename one of them to {role!r}, or name one column of sequences with column=",
+                path,
+            )
+    return there if len(there) > 1 else []
+
+
+def _of_kind(
+    frame: "pd.DataFrame", name: str, recognised: Recognised, named: SequenceColumn, path: Path
+) -> Iterator[Any]:
+    """Return the cells of a column; of one of heavy or light chains, a chain of the other kind is Unknown."""
+    cells = list(map(cleaned, named_column(frame, name, path)))
+    columns = {recognised.columns.heavy or "heavy": "heavy", recognised.columns.light or "light": "light"}
+    columns |= {column: role for role, several in recognised.unclear.items() for column in several}
+    chain = columns.get(name)
+    if named.kinds is None or chain not in ("heavy", "light"):
+        return iter(cells)
+    other = "light" if chain == "heavy" else "heavy"
+    texts = {cell: cell.strip().upper() for cell in cells if isinstance(cell, str)}
+    chains = list(dict.fromkeys(text for text in texts.values() if text and set(text) <= set(ALPHABET)))
+    kinds = dict(zip(chains, named.kinds(chains), strict=True))
+    refused = Unknown(f"a {other} chain in the column {name!r} of {chain} chains")
+    return (refused if isinstance(cell, str) and kinds.get(texts[cell]) == {other} else cell for cell in cells)
 
 
 def in_file(

@@ -132,16 +132,16 @@ class ChainExtractor:
         return Divided(heavy, light, (places[0], places[1]), False)
 
     def refuse_swapped(self, normal: list[str]) -> None:
-        """Raise a SequenceError that lists every chain of a pair that numbering recognises as the other one."""
+        """Raise a SequenceError that lists every chain of a pair in which numbering recognises the other one."""
         if not any_pair(normal):
             return
         faults = []
         for name, chains in zip(_NAMES, chains_of(normal), strict=True):
             other = "light" if name == "heavy" else "heavy"
             faults += [
-                (i, chain, f"a {other} chain, where the {name} chain is read; a pair is (heavy, light)")
-                for i, (chain, kinds) in enumerate(zip(chains, self._recognised(chains), strict=True))
-                if kinds == {other}
+                (i, chain, f"{_swap(name, other, kinds)}; a pair is (heavy, light)")
+                for i, (chain, kinds) in enumerate(zip(chains, self.recognised(chains), strict=True))
+                if other in kinds
             ]
         _refuse(faults)
 
@@ -175,15 +175,11 @@ class ChainExtractor:
         rows = [reader.embed(chains) for reader, chains in zip(self.readers, divided.chains, strict=True) if chains]
         return divided.gathered(rows) if rows else np.empty((0, self.dim), np.float32)
 
-    def _kinds(self, chains: list[str]) -> list[str]:
-        """Return the chain that each sequence is, or raise a SequenceError that lists all that are neither."""
-        recognised = self._recognised(chains)
-        rows = enumerate(zip(chains, recognised, strict=True))
-        _refuse([(i, chain, _problem(kinds)) for i, (chain, kinds) in rows if len(kinds) != 1])
-        return [next(iter(kinds)) for kinds in recognised]
+    def recognised(self, chains: Sequence[str]) -> list[set[str]]:
+        """Return the kinds of variable domains, heavy and light, in each sequence.
 
-    def _recognised(self, chains: Sequence[str]) -> list[set[str]]:
-        """Return the kinds of variable domains in each sequence; all species are tried where there is none."""
+        All species are tried where there is none.
+        """
         species = tuple(dict.fromkeys(name for model in self.spec.models for name in model.species or SPECIES))
         every = [_kinds_of(domains) for domains in number(chains, species=species)]
         for i, kinds in enumerate(every):
@@ -191,9 +187,22 @@ class ChainExtractor:
                 every[i] = _kinds_of(number([chains[i]], species=(closest,))[0])
         return every
 
+    def _kinds(self, chains: list[str]) -> list[str]:
+        """Return the chain that each sequence is, or raise a SequenceError that lists all that are neither."""
+        recognised = self.recognised(chains)
+        rows = enumerate(zip(chains, recognised, strict=True))
+        _refuse([(i, chain, _problem(kinds)) for i, (chain, kinds) in rows if len(kinds) != 1])
+        return [next(iter(kinds)) for kinds in recognised]
+
 
 def _kinds_of(domains: Iterable[Domain]) -> set[str]:
     return {"heavy" if domain.chain == "H" else "light" for domain in domains}
+
+
+def _swap(name: str, other: str, kinds: set[str]) -> str:
+    if name in kinds:
+        return f"a heavy and a light variable domain in one chain, where the {name} chain is read"
+    return f"a {other} chain, where the {name} chain is read"
 
 
 def _problem(kinds: set[str]) -> str:

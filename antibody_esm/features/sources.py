@@ -192,18 +192,15 @@ class Ensemble:
         CheckpointError
             If the lengths differ, or if two folders have the same files.
         """
-        first: dict[object, str] = {}
+        first: dict[object, tuple[str, ...]] = {}
         for member in self.members:
-            if isinstance(member, Extractor) and first.setdefault(member.pinned, member.spec.model) != (
-                named := member.spec.model
-            ):
-                folders = first[member.pinned], named
-                raise CheckpointError(
-                    f"two members of the ensemble are the same model: {folders[0]!r} and {named!r}",
-                    named,
-                    None,
-                    folders,
-                )
+            own = member.readers if isinstance(member, ChainExtractor) else (member,)
+            models = [reader for reader in own if isinstance(reader, Extractor)]
+            named = tuple(model.spec.model for model in models)
+            if models and (other := first.setdefault(tuple(model.resolved for model in models), named)) != named:
+                titles = [" and ".join(map(repr, folders)) for folders in (other, named)]
+                message = f"two members of the ensemble are the same model: {titles[0]}; {titles[1]}"
+                raise CheckpointError(message, named[0], None, (*other, *named))
         if self.spec.combine == "mean" and len({_widths(member) for member in self.members}) > 1:
             lengths = ", ".join(f"{member.spec!r} {' and '.join(map(str, _widths(member)))}" for member in self.members)
             raise CheckpointError(f"combine='mean' requires vectors of one length; the lengths are: {lengths}")
@@ -241,9 +238,23 @@ def readers(source: AnyExtractor, normal: list[str]) -> Iterator[tuple[Extractor
 
 def refuse_swapped(source: AnyExtractor, normal: list[str]) -> None:
     """Raise a SequenceError for pairs in which a model of one chain would read the other one."""
-    for member in source.members if isinstance(source, Ensemble) else (source,):
-        if isinstance(member, ChainExtractor):
-            member.refuse_swapped(normal)
+    for member in of_two_chains(source):
+        member.refuse_swapped(normal)
+
+
+def of_two_chains(source: AnyExtractor) -> list[ChainExtractor]:
+    """Return the members of a source that read each chain by its own model."""
+    return [member for member in _members(source) if isinstance(member, ChainExtractor)]
+
+
+def reads_pairs(source: AnyExtractor) -> bool:
+    """Return True if a pair is more to any member than its two chains, each read by the same model."""
+    joined = (isinstance(member, Extractor) and member.spec.pairs == "joined" for member in _members(source))
+    return bool(of_two_chains(source)) or any(joined)
+
+
+def _members(source: AnyExtractor) -> tuple[Single, ...]:
+    return source.members if isinstance(source, Ensemble) else (source,)
 
 
 def _widths(member: Single) -> tuple[int, ...]:

@@ -18,9 +18,9 @@ from antibody_esm.presets import CAUSAL, TRAINED_ON_PAIRS
 from antibody_esm.reports import names
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.grid_analysis import Column, GridAnalysis, Row
-from antibody_esm.specs import SplitSpec, TrainSpec
+from antibody_esm.specs import ChainSpec, EnsembleSpec, ExtractorSpec, SplitSpec, TrainSpec
 from antibody_esm.specs.ensembles import language_models
-from antibody_esm.specs.language_models import LANGUAGE_MODELS
+from antibody_esm.specs.language_models import LANGUAGE_MODELS, OF_ONE_CHAIN
 from antibody_esm.unknown import Unknown
 
 JOINED = (
@@ -55,15 +55,15 @@ def remarks(report: Analysis) -> tuple[str, ...]:
 
 
 def warnings(report: Analysis) -> tuple[str, ...]:
-    """Return the notes for the first lines: overlap with the training, clones, few of a class, joined chains."""
-    return tuple(filter(None, (overlap(report), clones(report), report.few, joined(report))))
+    """Return the notes for the first lines: overlap with the training, clones, few of a class, unfit chains."""
+    return tuple(filter(None, (overlap(report), clones(report), report.few, joined(report), other_chain(report))))
 
 
 def of_summary(report: Analysis) -> tuple[str, ...]:
     """Return the notes that need no baseline and no second cross-validation."""
     counted = str(report.clones) if report.clones is not None and report.clones.many else ""
     return (
-        *filter(None, [overlap(report), counted, joined(report)]),
+        *filter(None, [overlap(report), counted, joined(report), other_chain(report)]),
         constant(report.data, report.spec),
         *report.notes,
     )
@@ -98,6 +98,25 @@ def causal(spec: TrainSpec) -> list[str]:
     return [f"{model} is causal: a residue's vector depends on the residues before it only." for model in models]
 
 
+def other_chain(report: Analysis) -> str:
+    """Return the sentences on language models of one chain that read the other chain; empty if there are none."""
+    reads: dict[tuple[str, str], None] = {}
+    extractor, chain = report.spec.extractor, report.data.chain
+    for member in extractor.members if isinstance(extractor, EnsembleSpec) else (extractor,):
+        if isinstance(member, ChainSpec):
+            models = {"heavy": member.heavy, "light": member.light}
+        elif isinstance(member, ExtractorSpec) and not (member.pairs == "joined" and chain == "paired"):
+            models = {"heavy": member, "light": member}
+        else:
+            continue
+        reads |= {(model.model, name): None for name, model in models.items() if chain in (name, "paired")}
+    return " ".join(
+        f"{model} reads a single chain as a {own} chain, and reads {name} chains here."
+        for model, name in reads
+        if (own := OF_ONE_CHAIN.get(model, name)) != name
+    )
+
+
 def clones(report: Analysis) -> str:
     """Return the sentences about clonal relatives in other folds; empty if there are few."""
     if report.clones is None or report.second is None:
@@ -127,7 +146,8 @@ def column_warnings(column: Column) -> tuple[str, ...]:
         name = f"{fragment}: " if len(parts) > 1 else ""
         overlaps += [name + note for note in [overlap(reports[0][1])] if note]
         relatives += [name + note for note in [_clones_of_part(reports)] if note]
-        unseen += [name + note for note in dict.fromkeys(joined(report) for _, report in reports) if note]
+        unread = (note for _, report in reports for note in (joined(report), other_chain(report)))
+        unseen += [name + note for note in dict.fromkeys(unread) if note]
     return (*overlaps, *relatives, *filter(None, [column.first.few]), *unseen)
 
 

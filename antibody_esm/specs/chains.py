@@ -12,11 +12,11 @@ from antibody_esm.specs.language_models import LANGUAGE_MODELS
 
 
 def _named(value: str) -> ExtractorSpec:
-    """Return the spec of a preset's name."""
+    """Return the spec of a preset's name, which reads a chain alone."""
     if value not in LANGUAGE_MODELS:
         names = ", ".join(LANGUAGE_MODELS)
         raise ValueError(f"unknown language model {value!r}; choose one of {names}, or ExtractorSpec(model=...)")
-    return LANGUAGE_MODELS[value]
+    return LANGUAGE_MODELS[value].model_copy(update={"pairs": "apart"})
 
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class ChainSpec(Spec):
     """
 
     heavy: OneModel
-    """Language model of heavy chains: an `ExtractorSpec`, or the name of a preset."""
+    """Language model of heavy chains: an `ExtractorSpec`, or the name of a preset, which then reads chains apart."""
     light: OneModel
     """Language model of light chains."""
 

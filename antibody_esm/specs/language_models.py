@@ -1,6 +1,7 @@
 """Named specs of single language models."""
 
 from types import MappingProxyType
+from typing import Literal
 
 from antibody_esm.specs.extractors import ExtractorSpec
 
@@ -54,3 +55,7 @@ LANGUAGE_MODELS: MappingProxyType[str, ExtractorSpec] = MappingProxyType(
     }
 )
 """Single language models by name."""
+OF_ONE_CHAIN: MappingProxyType[str, Literal["heavy", "light"]] = MappingProxyType(
+    {"sapiens_vh": "heavy", "sapiens_vl": "light", "ablang2": "heavy", "ablang2_vl": "light"}
+)
+"""Kind of chains that a language model is for, by its name (`ExtractorSpec.model`); others read both kinds."""
