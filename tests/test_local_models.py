@@ -534,7 +534,12 @@ def test_masked_marginals_of_other_processes_find_it_wherever_they_run(
     extractor = Extractor(moved, RUNTIME)
     expected = masked.masked_log_probabilities(extractor, HEAVY[:20], [3])
     sent: list[Any] = []
-    monkeypatch.setattr(masked, "each", lambda step, todo, workers: sent.append((step, list(todo))) or [])
+
+    def keep(step: Any, todo: Any, workers: int | None) -> list[Any]:
+        sent.append((step, list(todo)))
+        return []
+
+    monkeypatch.setattr(masked, "each", keep)
     import joblib
 
     with joblib.parallel_config(backend="loky", n_jobs=2):
