@@ -44,23 +44,30 @@ class Pool(NamedTuple):
     batch: int
     rounds: int
 
+    def shuffled(self, generator: np.random.Generator) -> "Pool":
+        """Return the pool in a random order."""
+        order = generator.permutation(len(self.hit))
+        return self._replace(
+            sequences=[self.sequences[row] for row in order],
+            hit=self.hit[order],
+            vectors=self.vectors[order],
+            charge=self.charge[order],
+        )
+
 
 def pools(extractor: str) -> list[Pool]:
     counted = load_dataset("boughter", labels="count")
     jain, harvey = load_dataset("jain"), load_dataset("harvey")
     return [
         _pool("Boughter, binds no ligand", counted, np.asarray(counted.label) == 0, extractor, 24, 5),
-        _pool("Jain, best fifth by PSR", jain, _best(jain.measurement("psr")), extractor, 24, 3),
+        _pool("Jain, PSR of 0", jain, _best(jain.measurement("psr")), extractor, 24, 3),
         _pool("Harvey, best quarter by PSR", harvey, _best(harvey.measurement("psr"), 4), extractor, 6, 4),
     ]
 
 
 def _best(value: np.ndarray, share: int = 5) -> np.ndarray:
-    """Return True for the lowest values: a share of the antibodies, whatever ties there are at its end."""
-    order = np.argsort(np.where(np.isnan(value), np.inf, value), kind="stable")
-    best = np.zeros(len(value), bool)
-    best[order[: len(value) // share]] = True
-    return best
+    """Return True for the lowest values: a share of the antibodies, and all that are equal to the last of them."""
+    return value <= np.sort(value)[len(value) // share - 1]
 
 
 def _pool(name: str, data: Dataset, hit: np.ndarray, extractor: str, batch: int, rounds: int) -> Pool:
@@ -72,6 +79,7 @@ def _pool(name: str, data: Dataset, hit: np.ndarray, extractor: str, batch: int,
 def replay(pool: Pool, strategy: str, seed: int) -> np.ndarray:
     """Return the share of the hits that were measured after each round, the random first batch included."""
     generator = np.random.default_rng((7, seed))
+    pool = pool.shuffled(generator)  # so that ties are broken at random
     measured = list(generator.permutation(len(pool.hit))[: pool.batch])
     shares = [pool.hit[measured].sum()]
     similarity = by_edits(pool.sequences)

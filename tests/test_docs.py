@@ -235,6 +235,16 @@ def test_the_page_on_liabilities_prints_what_it_shows(ran: Ran) -> None:
     assert ran.printed == shown
 
 
+@runs("docs/worked-case.md")
+def test_the_worked_case_prints_the_measurements_and_makes_an_order_sheet(ran: Ran) -> None:
+    (shown,) = re.findall(r"^```text\n(.*?)^```", (ROOT / "docs" / "worked-case.md").read_text(), flags=re.S | re.M)
+    assert ran.printed.startswith(shown)
+    assert len(ran.namespace["plate"]) == 8
+    assert {"R64", "F59"} <= {
+        name[:3] for name in ran.namespace["plate"].table["mutations"].str.replace("H:", "").str.cat(sep=",").split(",")
+    }
+
+
 @runs("docs/propose.md")
 def test_the_page_on_the_next_plate_runs_from_plate_to_plate(ran: Ran) -> None:
     assert len(ran.namespace["plate"]) == len(ran.namespace["next_plate"]) == 8

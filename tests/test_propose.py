@@ -1,6 +1,7 @@
 """Proposals: never measured, never with new liabilities, never at protected residues; what the table says is so."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -255,7 +256,8 @@ def test_a_plate_that_was_measured_is_read_as_the_next_training_set(
 def test_text_fits_a_terminal_and_the_picture_has_the_batch(proposals: Proposals) -> None:
     lines = str(proposals).splitlines()
     assert max(map(len, lines)) <= 80
-    assert lines[0] == f"8 variants of {proposals.predicted:,} that were predicted"
+    predicted = f"8 variants of {proposals.predicted:,} that were predicted"
+    assert lines[0] == f"{predicted}; a lower probability of class 1 is wanted"
     ax = proposals.plot()
     assert {text.get_text() for text in ax.texts} == {str(rank) for rank in range(1, 9)}
 
@@ -297,6 +299,61 @@ def test_an_ensemble_of_descriptors_and_a_language_model_works() -> None:
     table = propose(heavy_model(spec), HEAVY, 3, 2, positions="CDR1", candidates=60).to_frame()
     assert len(table) == 3
     assert (table["plausibility"] > -6).all()
+
+
+def test_a_plausibility_that_is_known_of_one_chain_only_does_not_rank() -> None:
+    data = Dataset([f"a{i}" for i in range(60)], HEAVIES, LIGHTS, label=CLASSES, chain="paired")
+    model = Trainer(DESCRIPTORS, LogisticRegressionSpec(standardize=True)).fit(data)
+    options: dict[str, Any] = {"positions": "CDR1,CDR2", "candidates": 300, "diversity": 0}
+    half = propose(model, (HEAVY, LIGHT), 5, 2, language_model="sapiens_vh", **options)
+    assert "no residues of chain L" in half.absent["plausibility"]
+    assert "plausibility" not in half.table
+    scores = half.table["probability"].to_numpy()
+    assert scores[0] <= half.everything["score"].quantile(0.2)
+    with pytest.raises(ValueError, match="unknown for a candidate"):
+        utility(np.array([[1.0], [np.nan]]))
+
+
+def test_leaders_and_tags_are_kept_and_their_names_are_no_imgt_positions(predictor: Predictor) -> None:
+    tagged = "MGWSC" + HEAVY + "GGGGSHHHHHH"
+    proposals = propose(predictor, tagged, 400, 1, candidates=3_000)
+    places = proposals.table["mutations_linear"].str.extract(r"(\d+)")[0].astype(int)
+    assert places.between(6, 5 + len(HEAVY)).all()
+    both = propose(predictor, tagged, 40, 1, positions=[0, 1, len(tagged) - 1])
+    assert both.table["mutations"].str.contains(r"\*", regex=True).all()
+    assert len(set(proposals.table["mutations"])) == len(proposals)
+
+
+def test_antibodies_of_a_recalibration_are_not_proposed(predictor: Predictor) -> None:
+    best = propose(predictor, HEAVY, 6, 1, positions="CDR1").table["sequence"].tolist()
+    data = Dataset([f"r{i}" for i in range(26)], [*best, *HEAVIES[:20]], label=[0, 1] * 13)
+    with pytest.warns(UserWarning, match="training antibodies"):
+        again = predictor.recalibrate(data)
+    assert not set(propose(again, HEAVY, 6, 1, positions="CDR1").table["sequence"]) & set(best)
+
+
+def test_a_distance_needs_the_training_antibodies(predictor: Predictor, tmp_path: Path) -> None:
+    predictor.save(tmp_path / "model", training=False)
+    model = Predictor.load(tmp_path / "model")
+    proposals = propose(model, HEAVY, 2, 1, positions="CDR1", measured=[HEAVIES[0]])
+    assert "distance" not in proposals.table
+    assert "without its training antibodies" in proposals.absent["distance"]
+
+
+def test_names_neither_begin_records_nor_formulas(predictor: Predictor) -> None:
+    proposals = propose(predictor, {"=cmd\n>other\nEVQL": HEAVY}, 2, 1, positions="CDR1")
+    assert proposals.to_fasta().count(">") == 2
+    assert proposals.table["id"].str.startswith("_cmd_").all()
+
+
+def test_pairs_and_single_chains_are_not_mixed(predictor: Predictor) -> None:
+    with pytest.raises(ValueError, match="pairs and single chains"):
+        propose(predictor, {"a": HEAVY, "b": (HEAVIES[0], LIGHT)})
+
+
+def test_a_part_of_the_single_substitutions_is_stated(predictor: Predictor) -> None:
+    proposals = propose(predictor, HEAVY, 3, 2, positions="CDR1", candidates=60)
+    assert proposals.absent["all single substitutions"] == "30 of 152 were predicted, by candidates=60"
 
 
 @pytest.fixture(scope="module")

@@ -96,6 +96,8 @@ class Assessor:
         Language models that judge plausibility: those of the predictor the residues that it reads, others all.
     higher_is_better
         True if high values, or class 1, are wanted; None is the model's own direction, and class 1 is not wanted.
+    check
+        As for `Predictor.predict`; it holds for variants too.
 
     Raises
     ------
@@ -111,10 +113,12 @@ class Assessor:
         panel: LiabilityPanel | str | Path | None,
         sources: Sequence[Single],
         higher_is_better: bool | None = None,
+        check: bool | None = None,
     ) -> None:
         self.predictor = predictor
         self.parents = parents
         self.sites = sites
+        self.check = check
         reading = predictor.reading
         self._search = Search(panel, reading.species, reading.engines)
         self.sign = -1 if _high_is_good(predictor, higher_is_better) else 1
@@ -132,8 +136,13 @@ class Assessor:
 
     @property
     def plausibility_unknown(self) -> str:
-        """Reason why plausibility is unknown; empty if it is known."""
-        return next((str(odds) for odds in self.log_odds if isinstance(odds, Unknown)), "")
+        """Reason why plausibility is unknown at a site that may be substituted; empty if it is known at all."""
+        for odds, here, chosen in zip(self.log_odds, self._odds, self.sites, strict=True):
+            if isinstance(odds, Unknown):
+                return str(odds)
+            if not_judged := sorted({site.chain for site in chosen if site.place not in here}):
+                return f"the language model judges no residues of chain {' and '.join(not_judged)} here"
+        return ""
 
     def singles(self, least: float) -> list[Mutant]:
         """Return every single substitution that is plausible enough, or gives the germline's residue."""
@@ -175,11 +184,13 @@ class Assessor:
         """
         texts = [self._text(each) for each in candidates]
         every = list(liabilities) or self._search.of(texts)
-        accepted = self.predictor.read(texts)[1]
+        accepted = self.predictor.read(texts, check=self.check)[1]
         rows = accepted.rows
         chosen = [candidates[row] for row in rows]
         score = self.predictor.predict_read(accepted.accepted) if rows else np.empty(0)
         before = self.score[[each.parent for each in chosen]] if rows else np.empty(0)
+        same = [text == self.parents[each.parent].read for text, each in zip(accepted.accepted, chosen, strict=True)]
+        score = np.where(np.array(same, bool), before, score)  # a substitution that is not read changes no bit
         return Assessed(
             chosen,
             [texts[row] for row in rows],

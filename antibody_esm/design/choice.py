@@ -78,7 +78,8 @@ def propose(
     parents
         Further antibodies from which variants are made.
     measured
-        Further antibodies that were measured; those that the model does not read are ignored.
+        Further antibodies that were measured. Other molecules than the model reads are ignored; other letters than
+        amino acids are an error.
     objectives
         What the batch is chosen by, see `Objective`. An objective that is unknown is left out.
     diversity
@@ -115,8 +116,8 @@ def propose(
     if not all(sites):
         raise ValueError("no position is left to substitute")
     source = predictor.extractor if language_model is None else load(language_model, predictor.extractor.runtime)
-    assessor = Assessor(predictor, every, sites, panel, members(source), higher_is_better)
-    further = [] if measured is None else predictor.read(measured)[1].accepted
+    assessor = Assessor(predictor, every, sites, panel, members(source), higher_is_better, check)
+    further = [] if measured is None else predictor.read(measured, check=check)[1].accepted
     texts_measured = MeasuredTexts.of(predictor, further)
     absent = _absent(assessor, texts_measured)
     used = [name for name in objectives if name not in absent]
@@ -149,12 +150,18 @@ def propose(
     order = OrderSheet(assessor, texts_measured, list(named), absent)
     front = pareto(value)
     table = order.table(possible.part(chosen), front[chosen])
+    singles = len(assessor.singles(min_plausibility))
+    tried = sum(len(each.variant) == 1 for each in assessed.candidates)
+    if tried < singles:
+        absent["all single substitutions"] = f"{tried:,} of {singles:,} were predicted, by candidates={candidates:,}"
     if len(table) < size:
         absent["further variants"] = _too_few(assessed, assessor)
     everything = order.everything(possible, front, chosen)
     texts = {name: parent.text for name, parent in zip(named, every, strict=True)}
     scores = dict(zip(named, assessor.score.tolist(), strict=True))
-    return Proposals(table, everything, texts, scores, len(assessed.candidates), absent)
+    score = "value" if predictor.spec.is_regression else "probability of class 1"
+    wanted = f"a {'lower' if assessor.sign > 0 else 'higher'} {score}"
+    return Proposals(table, everything, texts, scores, len(assessed.candidates), absent, wanted)
 
 
 def _refuse(size: int, mutations: int, candidates: int, diversity: float, objectives: Sequence[str]) -> None:
@@ -178,7 +185,10 @@ def _named(
     if isinstance(parents, str):
         raise TypeError("parents is a list of antibodies, not one text")
     numbers = (f"parent{i}" for i in range(2, 2**31))
-    return named | {next(name for name in numbers if name not in named): parent for parent in parents}
+    every = named | {next(name for name in numbers if name not in named): parent for parent in parents}
+    if len({"|" in parent if isinstance(parent, str) else True for parent in every.values()}) > 1:
+        raise ValueError("the antibodies are pairs and single chains; give both chains of all, or one of all")
+    return every
 
 
 def _absent(assessor: Assessor, measured: MeasuredTexts) -> dict[str, str]:
@@ -187,7 +197,7 @@ def _absent(assessor: Assessor, measured: MeasuredTexts) -> dict[str, str]:
         absent["plausibility"] = assessor.plausibility_unknown
     if None in assessor.liabilities:
         absent["liabilities"] = "no variable domain is recognised"
-    if not measured.texts:
+    if measured.unknown:
         absent["distance"] = measured.unknown
     return absent
 

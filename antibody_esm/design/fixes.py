@@ -92,7 +92,7 @@ def fixes(
     parent = Parent.of(sequence, predictor, check=check)
     sites = parent.chosen("CDRs,frameworks", protect)
     source = predictor.extractor if language_model is None else load(language_model, predictor.extractor.runtime)
-    assessor = Assessor(predictor, [parent], [sites], panel, members(source), higher_is_better)
+    assessor = Assessor(predictor, [parent], [sites], panel, members(source), higher_is_better, check)
     before = assessor.liabilities[0]
     if before is None:
         raise ValueError("liabilities are those of variable domains, and none is recognised in a chain")

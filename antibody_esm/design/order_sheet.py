@@ -1,6 +1,7 @@
 """Table of the variants to order, with the reason of each in words."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ class OrderSheet:
         import pandas as pd
 
         model = self._assessor.predictor
-        scores = model.score_table(batch.antibodies)
+        scores = model.score_table(batch.antibodies, check=self._assessor.check)
         columns: dict[str, Any] = {
             "rank": np.arange(1, len(front) + 1),
             "id": [self._id(*each) for each in self._rows(batch)],
@@ -100,6 +101,7 @@ class OrderSheet:
     @staticmethod
     def _id(parent: str, antibody: str) -> str:
         """Return a name that is the same in every round: the parent's, and a digest of the sequence."""
+        parent = re.sub(r"^[=+\-@]+|[\x00-\x1f\x7f]+", "_", parent)  # a spreadsheet would compute it
         return f"{parent}_{hashlib.sha256(antibody.encode()).hexdigest()[:8]}"
 
     def _reason(self, batch: Assessed, row: int, warning: str) -> str:
@@ -108,7 +110,9 @@ class OrderSheet:
         words = [f"{what} {assessor.score[parent]:.3g} to {batch.score[row]:.3g}"]
         before, after = assessor.liabilities[parent], batch.liabilities[row]
         if before is not None and after is not None:
-            cleared = [f"{each.motif} at {each.position}" for place, each in before.items() if place not in after]
+            gone = {place: each for place, each in before.items() if place not in after}
+            letters = "HL" if ModelText.of(batch.antibodies[row]).is_pair else ("", "")
+            cleared = [f"{each.motif} at {letters[place.chain]}{each.position}" for place, each in gone.items()]
             words.append(f"clears {', '.join(cleared)}" if cleared else "adds no liability")
         germline = sum(assessor.germline[parent].get(place) == residue for place, residue in variant)
         if germline:

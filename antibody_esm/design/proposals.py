@@ -1,5 +1,6 @@
 """A batch of variants to order: table, FASTA, text and picture."""
 
+import re
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -33,6 +34,8 @@ class Proposals:
     """Number of variants that were predicted."""
     absent: dict[str, str]
     """Reasons by the names of absent columns or facts."""
+    wanted: str = ""
+    """Side that is wanted, in words: ``a lower probability of class 1``."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.table)} variants)"
@@ -67,7 +70,7 @@ class Proposals:
         """
         named = {"sequence": "", "heavy": "_VH", "light": "_VL"}
         return "".join(
-            f">{row['id']}{suffix} {row['mutations']}\n{row[column]}\n"
+            f">{_header(row['id'])}{suffix} {row['mutations']}\n{row[column]}\n"
             for row in self.table.to_dict("records")
             for column, suffix in named.items()
             if column in self.table
@@ -128,7 +131,7 @@ class Proposals:
         columns = {
             "rank": shown["rank"].astype(str),
             "mutations": shown["mutations"],
-            "value" if regressor else "probability": shown["prediction"].map("{:.3g}".format),
+            "value" if regressor else "calibrated": shown["prediction"].map("{:.3g}".format),
             "interval": [f"{low:.3g} to {high:.3g}" for low, high in zip(shown["low"], shown["high"], strict=True)],
         }
         if "plausibility" in self.table:
@@ -142,6 +145,12 @@ class Proposals:
             table.add_row(*row)
         written = StringIO()
         Console(file=written, width=80, highlight=False).print(table)
-        lines = [f"{len(self.table):,} variants of {self.predicted:,} that were predicted", ""]
+        wanted = f"; {self.wanted} is wanted" if self.wanted else ""
+        lines = [f"{len(self.table):,} variants of {self.predicted:,} that were predicted{wanted}", ""]
         lines += [line.rstrip() for line in written.getvalue().splitlines()] if len(self.table) else []
         return "\n".join(lines + [f"no {name}: {reason}" for name, reason in self.absent.items()])
+
+
+def _header(name: str) -> str:
+    """Return a name as one word of a FASTA header; a line break in it would begin another record."""
+    return re.sub(r"[\s>]+", "_", name)

@@ -26,7 +26,8 @@ def explore(
 ) -> Assessed:
     """Return the variants that were predicted, by number of substitutions.
 
-    First every single substitution that is plausible enough. Then each of the best variants with one substitution less
+    First every single substitution that is plausible enough; if more than one is allowed, a random part of them where
+    they are more than half of the candidates. Then each of the best variants with one substitution less
     is combined with each of the best single ones. Sums of effects are never used: every combination goes through the
     language model. Where there are more than the number of candidates allows, a random part is taken.
 

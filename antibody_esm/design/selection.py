@@ -26,6 +26,8 @@ def utility(gains: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     from scipy.stats import rankdata
 
+    if np.isnan(gains).any():
+        raise ValueError("an objective is unknown for a candidate")  # of which no rank would be right
     if len(gains) < 2:
         return np.ones(len(gains))
     return np.asarray(((rankdata(gains, axis=0) - 1) / (len(gains) - 1)).mean(axis=1), np.float64)

@@ -35,7 +35,7 @@ class Parent:
     sites
         All residues, in order.
     read_sites
-        The residues that the model reads.
+        The residues of variable domains that the model reads; of a text without a domain, all.
     """
 
     text: str
@@ -59,7 +59,8 @@ class Parent:
         reading = predictor.reading
         every = tuple(sites(text, reading.species, reading.engines))
         if text == read:
-            return cls(text, read, every, every)
+            inside = tuple(site for site in every if site.position)  # neither a leader nor a tag
+            return cls(text, read, every, inside or every)
         part = sites_read(text, read, reading)
         numbered = {(site.chain, site.position) for site in part if site.position}
         return cls(text, read, every, tuple(site for site in every if (site.chain, site.position) in numbered))
@@ -91,15 +92,20 @@ class Parent:
     def mutations(self, variant: Variant, *, linear: bool = False) -> str:
         """Return the substitutions by IMGT position, or by index in the chain from 1: ``H:R106K,L:S30A``.
 
-        Residues without an IMGT position are counted in their chain.
+        Residues outside of variable domains are counted in their chain, with a star before: ``G*121E``.
         """
         return ",".join(self._name(self._at[place], residue, linear) for place, residue in variant)
 
     def _name(self, site: Site, residue: str, linear: bool) -> str:
         pair = ModelText.of(self.text)
         chain = ("H:" if site.place < pair.starts[1] else "L:") if pair.is_pair else ""
-        number = str(site.index + 1) if linear or not site.position else site.position
+        number = str(site.index + 1) if linear else site.position or f"{self._star}{site.index + 1}"
         return f"{chain}{site.residue}{number}{residue}"
+
+    @cached_property
+    def _star(self) -> str:
+        """Mark of residues outside of domains; none if there is no domain, so that no number is an IMGT position."""
+        return "*" if any(site.position for site in self.sites) else ""
 
     @cached_property
     def _at(self) -> dict[int, Site]:
