@@ -280,7 +280,7 @@ def _call(sent: bytes, item: Any, sender: str) -> Any:
         with parallel_config("sequential"), threadpool_limits(limits=1, user_api="blas"):
             return run(item)
     except CheckpointError as error:
-        raise CheckpointError(f"{error}{_on_worker()}", error.checkpoint, error.revision) from error
+        raise CheckpointError(f"{error}{_on_worker()}", error.checkpoint, error.revision, error.folders) from error
     except StoreError as error:
         raise StoreError(f"{error}{_on_worker()}") from error
 

@@ -84,6 +84,7 @@ WEIGHTS: Mapping[str, Licence] = MappingProxyType(
     }
 )
 """Licences of the weights of all presets, by the model's name."""
+_WITHOUT_CASE = {name.lower(): licence for name, licence in WEIGHTS.items()}
 PACKAGED = frozenset({"ablang", "ablang2", *(name for name in WEIGHTS if "/" not in name)})
 """Names of models that come with a Python package, or are read by one."""
 
@@ -106,6 +107,11 @@ DATA: Mapping[str, Licence] = MappingProxyType(
 """Licences of the public data sets, by name."""
 
 _stated: set[str] = set()
+
+
+def of_model(name: str) -> Licence | None:
+    """Return the licence of a model's weights; None if it is not known here. The hub ignores the case of a name."""
+    return _WITHOUT_CASE.get(name.lower())
 
 
 def refusal(name: str, licence: Licence | None) -> str:

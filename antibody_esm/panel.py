@@ -293,7 +293,7 @@ def _of_one_model(first: AnyExtractorSpec, second: AnyExtractorSpec) -> bool:
         return True
     views = [without_columns(each.pin()) for each in (first, second)]
     models = [each.of_one_pass for each in views if isinstance(each, ExtractorSpec | ChainSpec)]
-    any_name = {"model": "any", "revision": None}
+    any_name = {"model": "any", "revision": None, "tokenizer": None, "tokenizer_revision": None}
     named = [
         each.with_fields(any_name) if isinstance(each, ChainSpec) else each.model_copy(update=any_name)
         for each in models

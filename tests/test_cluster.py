@@ -28,7 +28,7 @@ from antibody_esm import cluster as of_clusters
 from antibody_esm.batch import Batch
 from antibody_esm.cli import app, benchmark
 from antibody_esm.cluster import address_of, connected
-from antibody_esm.errors import BadResidue, CheckpointError, ClusterError, SequenceError, StoreError
+from antibody_esm.errors import BadResidue, CheckpointError, ClusterError, SequenceError, StoreError, in_one_line
 from antibody_esm.numbering import engines
 from antibody_esm.store.folder import Folder
 from antibody_esm.store.writer import Writer, Writers
@@ -198,6 +198,17 @@ def test_errors_of_workers_are_those_of_one_process_with_their_rows(cluster: Cli
         in_threads(large(np.arange(20.0)), [(i, 2) for i in range(20)])
     assert refused.value.rows == ((13, 2, "-"),)
     assert not isinstance(refused.value, ClusterError)
+
+
+def without_files(path: str) -> None:
+    raise CheckpointError(f"nothing in {path}", "model", None, [path])
+
+
+def test_an_error_of_a_worker_has_the_folders_that_notes_leave_out(cluster: Client) -> None:
+    with joblib.parallel_config(backend="dask"), pytest.raises(CheckpointError) as refused:
+        in_threads(without_files, [("/secret/model",)] * 2)
+    assert refused.value.folders == ("/secret/model",)
+    assert "secret" not in in_one_line(refused.value)
 
 
 def inner(count: int) -> tuple[int, int, list[int]]:

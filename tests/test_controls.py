@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -544,3 +545,17 @@ def test_a_prefix_is_part_of_a_pass_and_views_of_it_have_the_bits_of_each_spec(c
     both = EnsembleSpec(members=(spec, other), combine="concat")
     apart = [embed(antibodies, each) for each in (spec, other)]
     assert np.array_equal(embed(antibodies, both), np.hstack(apart))
+
+
+@pytest.mark.parametrize("piece", ["EV", "VLT"])
+def test_a_piece_of_several_residues_is_no_control_token(
+    checkpoints: dict[str, Path], tmp_path: Path, piece: str
+) -> None:
+    folder = Path(shutil.copytree(checkpoints["bert"], tmp_path / "pieces"))
+    vocabulary = folder / "vocab.txt"
+    vocabulary.write_text("\n".join([*vocabulary.read_text().split(), piece]))
+    assert piece in AutoTokenizer.from_pretrained(folder).get_vocab()
+    with pytest.raises(CheckpointError, match=f"reads '{piece}' there as residues"):
+        Extractor(ExtractorSpec(model=str(folder), prefix=piece)).embed([HEAVY])
+    numbers = {piece: 30, "E": 4}
+    assert control_tokens(piece, numbers, {4}, (), {piece}) == (30,), "a token that was added is whole"

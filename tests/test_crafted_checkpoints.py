@@ -3,7 +3,9 @@
 import io
 import json
 import shutil
+from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
@@ -12,9 +14,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+import needed
 from antibody_esm import CheckpointError
-from antibody_esm.plm.checkpoints import locate
+from antibody_esm.plm.checkpoints import Checkpoint, locate
 from antibody_esm.plm.weights import read_weights
+from antibody_esm.testing import tiny_checkpoint
 
 
 @pytest.fixture
@@ -185,4 +189,90 @@ def test_a_name_of_a_tensor_that_is_a_pattern_is_refused(mine: Path, name: str, 
     (mine / "model.safetensors").unlink()
     save_file(weights, mine / file, {"format": "pt"}) if file.endswith("s") else torch.save(weights, mine / file)
     with pytest.raises(CheckpointError, match="odd characters"):
+        read(mine)
+
+
+SMALL = {
+    "expanded": lambda tensor: torch.zeros(1).expand(tensor.shape),
+    "one row, expanded": lambda tensor: torch.zeros(tensor.shape[-1:]).expand(tensor.shape),
+    "overlapping": lambda tensor: torch.zeros(2 * max(tensor.shape)).as_strided(tensor.shape, (1,) * tensor.ndim),
+    "sparse": lambda tensor: torch.zeros(tensor.shape).to_sparse(),
+    "without numbers": lambda tensor: torch.empty(tensor.shape, device="meta"),
+}
+"""Tensors whose copies need far more memory than they have bytes in a file."""
+
+
+@pytest.mark.parametrize("kind", SMALL)
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("of", ["esm", "ablang2", "sapiens"])
+def test_weights_that_unfold_in_memory_are_refused_unread(
+    checkpoints: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: str, zipped: bool, kind: str
+) -> None:
+    path, checkpoint = torch_weights(of, checkpoints["esm"], tmp_path)
+    content = torch.load(path, map_location="cpu", weights_only=False)  # files of this machine
+    weights = content["model"] if of == "sapiens" else content
+    weights |= {name: SMALL[kind](weights[name]) for name in weights if weights[name].ndim == 2}
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    monkeypatch.setattr(torch, "load", on_meta_only(torch.load))
+    with pytest.raises(CheckpointError, match=r"repeats its numbers|sparse|bytes"):
+        read_weights(checkpoint, "AutoModel", torch.float32)
+
+
+@pytest.mark.parametrize("of", ["esm", "ablang2", "sapiens"])
+def test_packed_weights_are_refused_whatever_reads_them(
+    checkpoints: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: str
+) -> None:
+    path, checkpoint = torch_weights(of, checkpoints["esm"], tmp_path)
+    torch.save(
+        torch.load(path, map_location="cpu", weights_only=False), path
+    )  # also where the authors' file is of the older kind
+    read_weights(checkpoint, "AutoModel", torch.float32)
+    with ZipFile(path) as whole:
+        files = {name: whole.read(name) for name in whole.namelist()}
+    path.write_bytes(archive(files, ZIP_DEFLATED))
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("it was read"))
+    with pytest.raises(CheckpointError, match="packed files"):
+        read_weights(checkpoint, "AutoModel", torch.float32)
+
+
+def torch_weights(of: str, esm: Path, folder: Path) -> tuple[Path, Checkpoint]:
+    """Weights of PyTorch, and the checkpoint with them."""
+    if of == "sapiens":
+        checkpoint, name = locate("sapiens_vh"), "checkpoint_vh.pt"
+        with torch.serialization.safe_globals([Namespace]):
+            content = torch.load(checkpoint.files[name], map_location="cpu", weights_only=True)
+        torch.save({part: content[part] for part in ("args", "model")}, folder / name)
+        return folder / name, replace(checkpoint, files=checkpoint.files | {name: folder / name})
+    if of == "ablang2":
+        if not needed.ablang2():
+            needed.leave("ablang2")
+        made = tiny_checkpoint("ablang2", folder / of, dim=64, heads=4)
+        return made / "model.pt", locate(str(made))
+    made = Path(shutil.copytree(esm, folder / of))
+    torch.save(load_file(made / "model.safetensors"), made / "pytorch_model.bin")
+    (made / "model.safetensors").unlink()
+    return made / "pytorch_model.bin", locate(str(made))
+
+
+def on_meta_only(load: Callable[..., Any]) -> Callable[..., Any]:
+    """`torch.load` that fails where it would read numbers."""
+
+    def on_meta(*args: Any, **options: Any) -> Any:
+        assert options["map_location"] == "meta", "its numbers were read"
+        return load(*args, **options)
+
+    return on_meta
+
+
+def test_a_matrix_with_several_names_or_in_another_order_is_read(mine: Path) -> None:
+    weights = load_file(mine / "model.safetensors")
+    whole = torch.cat([tensor.flatten() for tensor in weights.values()])  # all weights in one storage
+    parts = whole.split([tensor.numel() for tensor in weights.values()])
+    flat = {name: part.view(tensor.shape) for part, (name, tensor) in zip(parts, weights.items(), strict=True)}
+    turned = {name: tensor.t().contiguous().t() if tensor.ndim == 2 else tensor for name, tensor in weights.items()}
+    (mine / "model.safetensors").unlink()
+    embeddings = next(tensor for name, tensor in weights.items() if name.endswith("word_embeddings.weight"))
+    tied = {"lm_head.decoder.weight": embeddings, "decoder.embed_tokens.weight": embeddings}
+    for content in (flat, turned, weights | tied):
+        torch.save(content, mine / "pytorch_model.bin")
         read(mine)

@@ -26,6 +26,7 @@ from antibody_esm.plm.resolution import find
 from antibody_esm.specs.ensembles import models_of
 from antibody_esm.specs.local_models import folder_name
 from antibody_esm.testing import tiny_checkpoint
+from parted import parted
 
 README = Path(__file__).parent.parent / "README.md"
 FORBIDDEN = sorted(name for name, licence in licences.WEIGHTS.items() if not licence.commercial)
@@ -141,6 +142,40 @@ def test_weights_of_a_folder_have_an_unknown_licence_also_under_a_name_that_is_k
     monkeypatch.chdir("/")
     with pytest.raises(CheckpointError, match="refuses 'alchemab/antiberta2': its licence is AntiBERTa2's own"):
         find(pinned.model_copy(update={"model": "alchemab/antiberta2"}), [str(folder)])
+
+
+PUBLISHED = ["ElnaggarLab/ankh-base", "elnaggarlab/ANKH-base", "someone/else"]
+
+
+@pytest.mark.parametrize("model", PUBLISHED)
+@pytest.mark.parametrize("field", ["model", "tokenizer"])
+def test_a_pinned_spec_gets_past_no_licence_by_the_case_of_a_name_or_by_one_that_is_not_known(
+    model: str, field: str, tiny: ExtractorSpec, fetched: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = tiny.pin().model_copy(update={"model": tiny.model, field: model})
+    monkeypatch.setenv(licences.VARIABLE, "commercial")
+    with pytest.raises(CheckpointError, match=f"ANTIBODY_ESM_LICENCE=commercial refuses '{model}'"):
+        find(spec, [tiny.model])
+    with pytest.raises(CheckpointError, match=f"ANTIBODY_ESM_LICENCE=commercial refuses '{model}'"):
+        find(spec.model_copy(update={"digest": None}))
+    assert not fetched
+
+
+def test_the_licence_of_a_tokenizer_from_elsewhere_is_logged_and_recorded(
+    checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    model, tokenizer = parted(checkpoints["esm"], tmp_path, "words")
+    for spec in (ExtractorSpec(model=str(model), tokenizer=str(tokenizer)),) * 2:
+        monkeypatch.setattr(licences, "_stated", set())
+        caplog.clear()
+        with caplog.at_level(logging.INFO, "antibody_esm"):
+            pinned = spec.pin()
+            find(pinned, [str(model), str(tokenizer)])
+        words = folder_name(str(tokenizer))
+        assert f"the licence of {words} is not known here; see the page of its authors" in caplog.messages
+        assert models_of(pinned) == tuple(dict.fromkeys((folder_name(str(model)), words)))
+    spec = ExtractorSpec(model="Rostlab/prot_bert", tokenizer="alchemab/antiberta2")
+    assert models_of(spec) == ("Rostlab/prot_bert", "alchemab/antiberta2")
 
 
 MODELS = {

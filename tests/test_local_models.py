@@ -42,7 +42,7 @@ from antibody_esm.cli import app
 from antibody_esm.cli.web_server import _load
 from antibody_esm.cli.web_worker import reason
 from antibody_esm.model_files import manifest_digest
-from antibody_esm.plm import remote, search
+from antibody_esm.plm import masked, remote, search
 from antibody_esm.plm.checkpoints import locate
 from antibody_esm.plm.search import VARIABLE
 from antibody_esm.specs.local_models import folder_name
@@ -524,6 +524,52 @@ def test_other_processes_find_it_wherever_they_run(
         env=environment,
     )
     assert done.stdout.strip() == extractor.embed(NEW).tobytes().hex()
+
+
+@pytest.mark.usefixtures("stranger")
+def test_masked_marginals_of_other_processes_find_it_wherever_they_run(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = Path(shutil.copytree(weights, tmp_path / "renamed"))
+    extractor = Extractor(moved, RUNTIME)
+    expected = masked.masked_log_probabilities(extractor, HEAVY[:20], [3])
+    sent: list[Any] = []
+
+    def keep(step: Any, todo: Any, workers: int | None) -> list[Any]:
+        sent.append((step, list(todo)))
+        return []
+
+    monkeypatch.setattr(masked, "each", keep)
+    import joblib
+
+    with joblib.parallel_config(backend="loky", n_jobs=2):
+        masked.masked_log_probabilities(extractor, HEAVY[:20], [3])
+    (tmp_path / "step").write_bytes(pickle.dumps(sent))
+    program = (
+        "import pickle, sys\n"
+        f"((step, (batch,)),) = pickle.load(open({str(tmp_path / 'step')!r}, 'rb'))\n"
+        "print(step(batch)[1].tobytes().hex())"
+    )
+    (tmp_path / "elsewhere").mkdir()
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache of a worker"), "PYTHONPATH": str(Path.cwd())}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path / "elsewhere",
+        env=environment,
+    )
+    assert done.stdout.strip() == expected.tobytes().hex()
+
+
+def test_other_processes_read_a_packaged_model_beside_a_folder_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "antiberty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    spec = ExtractorSpec(model="antiberty").pin()
+    assert remote.RemoteModel.of(Extractor, spec, RUNTIME).spec == spec
 
 
 def test_pasted_lines_of_a_report_find_it(

@@ -58,8 +58,9 @@ def test_a_family_whose_checkpoints_hold_their_head_answers_as_they_are(checkpoi
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_a_checkpoint_without_a_head_has_none_made_up(checkpoints: dict[str, Path], kind: str) -> None:
-    with pytest.raises(NoHead, match="holds no language-model head"):
+    with pytest.raises(NoHead, match="holds no language-model head") as refused:
         masked_log_probabilities(Extractor(ExtractorSpec(model=str(checkpoints[kind]))), "EVQLV", [0])
+    assert str(refused.value).startswith(f"{checkpoints[kind].name} holds"), "notes have no path"
 
 
 @pytest.mark.parametrize("kind", ["prott5", "ankh"])

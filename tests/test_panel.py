@@ -17,6 +17,7 @@ from antibody_esm import (
     Dataset,
     DatasetError,
     DecisionSpec,
+    ExtractorSpec,
     Panel,
     Predictor,
     RidgeSpec,
@@ -26,9 +27,11 @@ from antibody_esm import (
 )
 from antibody_esm.cli import app, train
 from antibody_esm.model_files import manifest_digest
+from antibody_esm.panel import _of_one_model
 from antibody_esm.panel_files import folder_names, save_panel
 from antibody_esm.reports.records import number
 from antibody_esm.specs.training import Run
+from parted import parted
 from reporting import CHARGES, antibodies
 
 RIDGE = RidgeSpec()
@@ -367,3 +370,13 @@ def test_a_result_of_a_benchmark_depends_on_the_better_side(tmp_path: Path) -> N
     assert other.finished() is None
     other.output = None  # pages take time
     assert other.run().reports[0].scores["top_k_recall"].tolist() != grid.reports[0].scores["top_k_recall"].tolist()
+
+
+def test_views_of_one_model_are_one_panel_wherever_their_tokenizer_lies(
+    checkpoints: dict[str, Path], tmp_path: Path
+) -> None:
+    weights, tokenizer = parted(checkpoints["esm"], tmp_path)
+    apart = ExtractorSpec(model=str(weights), tokenizer=str(tokenizer), pooling="max")
+    whole = ExtractorSpec(model=str(checkpoints["esm"]))
+    assert _of_one_model(apart, whole)
+    assert not _of_one_model(apart, ExtractorSpec(model=str(checkpoints["bert"])))

@@ -258,3 +258,30 @@ def test_another_process_has_the_same_bits_and_another_instruction_set_keeps_the
     digest = hashlib.sha256(extractor.embed(sequences).tobytes()).hexdigest()
     assert run(checkpoints["esm"], 1, 5000) == ["8", digest]
     assert run(checkpoints["esm"], 2, 200, ONEDNN_MAX_CPU_ISA="AVX2")[0] == "8"
+
+
+@packing
+def test_the_comparison_of_bits_draws_no_random_numbers() -> None:
+    before = torch.get_rng_state()
+    keeps_bits.__wrapped__(32, 64)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    ("kind", "precision"),
+    [("esm", "float32"), ("esm", "int8"), ("esm", "bfloat16"), ("bert", "float32"), ("gpt2", "float32")],
+)
+def test_autocast_and_another_default_format_of_the_caller_change_no_bit(
+    checkpoints: dict[str, Path], kind: str, precision: str
+) -> None:
+    spec = ExtractorSpec.model_validate({"model": str(checkpoints[kind]), "precision": precision})
+    expected = Extractor(spec).embed([HEAVY, NANOBODY])
+    keeps_bits.cache_clear()
+    with torch.autocast("cpu"):
+        assert np.array_equal(Extractor(spec).embed([HEAVY, NANOBODY]), expected)
+    keeps_bits.cache_clear()
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert np.array_equal(Extractor(spec).embed([HEAVY, NANOBODY]), expected)
+    finally:
+        torch.set_default_dtype(torch.float32)

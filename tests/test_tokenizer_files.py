@@ -238,3 +238,20 @@ def test_saprot_is_refused_before_it_is_fetched(model: str, asked: list[str]) ->
     with pytest.raises(CheckpointError, match="there are only sequences here"):
         locate(model)
     assert not asked
+
+
+def test_a_tokenizer_whose_tokens_have_no_number_is_an_error(checkpoints: dict[str, Path]) -> None:
+    with pytest.raises(CheckpointError, match="it has no number for a token of"):
+        Extractor(ExtractorSpec(model=str(checkpoints["esm"]), tokenizer="antiberty")).embed(SEQUENCES)
+
+
+@pytest.mark.parametrize("name", ["~nobody-4711/x", "~nobody-4711", "a" * 5_000, "x/" + "a" * 5_000, "a\0b"])
+@pytest.mark.parametrize("field", ["model", "tokenizer"])
+@pytest.mark.parametrize("digest", [None, "0" * 64])
+def test_a_name_that_no_folder_can_have_is_an_error_of_one_kind(
+    checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch, name: str, field: str, digest: str | None
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    spec = ExtractorSpec.model_validate({"model": str(checkpoints["esm"]), "digest": digest, field: name})
+    with pytest.raises(CheckpointError):
+        Extractor(spec).embed(SEQUENCES)

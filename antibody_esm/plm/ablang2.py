@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from antibody_esm.limits import parse_json, read_regular
+from antibody_esm.plm.archives import read_shapes
 from antibody_esm.plm.conversion import Surroundings, TokenTable
 
 VERSION = 1
@@ -113,7 +114,7 @@ class PairedFiles:
         Raises
         ------
         ValueError
-            If a weight is missing, unknown, or of another shape.
+            If a weight is missing, unknown, or of another shape, or the file is refused by `read_shapes`.
         OSError, RuntimeError, pickle.UnpicklingError
             If the file is damaged, or holds anything but tensors.
         """
@@ -126,6 +127,7 @@ class PairedFiles:
             return
         if files[WEIGHTS].stat().st_size > _LARGEST:
             raise ValueError(f"{WEIGHTS} is too large")
+        read_shapes(files[WEIGHTS])
         stored = torch.load(files[WEIGHTS], map_location="cpu", weights_only=True)
         shapes = shapes_of(config)
         if not isinstance(stored, dict) or stored.keys() != shapes.keys():

@@ -22,7 +22,7 @@ from typing import Any
 
 from antibody_esm.errors import CRAFTED, CheckpointError
 from antibody_esm.files import digest, write
-from antibody_esm.licences import PACKAGED, WEIGHTS, refusal, state
+from antibody_esm.licences import PACKAGED, of_model, refusal, state
 from antibody_esm.limits import parse_json, read_regular
 from antibody_esm.plm.ablang2 import HPARAMS, PairedFiles
 from antibody_esm.plm.ablang2 import WEIGHTS as ABLANG2
@@ -211,6 +211,12 @@ def _wrong_value(config: dict[str, Any]) -> str:
     return ""
 
 
+def folder_of(name: str) -> Path | None:
+    """Return the local folder that a name is; None for names of packaged models and of the hub."""
+    path = os.path.expanduser(name)  # noqa: PTH111  which raises no error for an unknown user
+    return Path(path) if name not in PACKAGED and os.path.isdir(path) else None  # noqa: PTH112  nor for long names
+
+
 def locate(model: str, revision: str | None = None, *, weights: bool = True) -> Checkpoint:
     """Find a model's files: in an installed package, a local folder, or on the Hugging Face hub (downloading them).
 
@@ -222,9 +228,9 @@ def locate(model: str, revision: str | None = None, *, weights: bool = True) -> 
         If the model is neither on disk nor reachable; the message gives the command that downloads it. Or if
         ``ANTIBODY_ESM_LICENCE`` forbids its licence; a local folder is taken as it is.
     """
-    folder = Path(model).expanduser()
-    local = model not in PACKAGED and folder.is_dir()
-    licence = None if local else WEIGHTS.get(model)
+    folder = folder_of(model)
+    local = folder is not None
+    licence = None if local else of_model(model)
     if not local and (forbidden := refusal(model, licence)):
         raise CheckpointError(forbidden, model, revision)
     state(folder_name(model) if local else model, licence)
@@ -237,7 +243,7 @@ def locate(model: str, revision: str | None = None, *, weights: bool = True) -> 
         raise CheckpointError(f"{model!r} cannot be loaded: {ELSEWHERE[model.lower()]}", model, revision)
     if not local and model.rpartition("/")[2].lower().startswith("saprot"):
         raise CheckpointError(f"{model!r} cannot be loaded: {STRUCTURES}", model, revision)
-    if local:
+    if folder is not None:
         if revision is not None:
             raise CheckpointError(
                 f"{model!r} is a local folder and has no revision {revision!r}", model, revision, (model,)

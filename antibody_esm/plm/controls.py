@@ -24,7 +24,11 @@ def takes_room(spec: Controls) -> bool:
 
 
 def control_tokens(
-    text: str, numbers: Mapping[str, int], residues: Collection[int], refused: Collection[int | None]
+    text: str,
+    numbers: Mapping[str, int],
+    residues: Collection[int],
+    refused: Collection[int | None],
+    whole: Collection[str] = (),
 ) -> tuple[int, ...]:
     """Return the tokens of a text that consists of whole tokens, with or without blanks between.
 
@@ -40,6 +44,8 @@ def control_tokens(
         capital letters are refused.
     refused
         Numbers of other tokens without a meaning of their own: unknown, padding, mask.
+    whole
+        Special and added tokens. Other tokens of several capital letters are pieces of sequences, and refused too.
 
     Raises
     ------
@@ -59,12 +65,18 @@ def control_tokens(
             if end is None:
                 raise ValueError(f"has no token {piece[start:]!r}")
             token = piece[start:end]
-            if numbers[token] in residues or token in ascii_uppercase:
+            if numbers[token] in residues or _is_piece(token, whole):
+                reading = "a residue" if len(token) == 1 else "residues"
                 raise ValueError(
-                    f"reads {token!r} there as a residue; write control tokens whole, as in '[NLU]' or '<AA2fold>'"
+                    f"reads {token!r} there as {reading}; write control tokens whole, as in '[NLU]' or '<AA2fold>'"
                 )
             if numbers[token] in refused:
                 raise ValueError(f"has {token!r} as a token for padding, hidden or unknown residues")
             tokens.append(numbers[token])
             start = end
     return tuple(tokens)
+
+
+def _is_piece(token: str, whole: Collection[str]) -> bool:
+    """Return True for a piece of a sequence: capital letters alone."""
+    return set(token) <= set(ascii_uppercase) and (len(token) == 1 or token not in whole)

@@ -50,7 +50,8 @@ class Layer(nn.Module):  # type: ignore[misc]  # torch is not typed here
         def pairs(rows: torch.Tensor) -> torch.Tensor:
             return rows.unflatten(0, (heads, 2, -1)).transpose(1, 2).flatten(0, 2) if rotary else rows
 
-        mixed = nn.utils.skip_init(nn.Linear, own.query.in_features, 3 * own.query.out_features)
+        weight = own.query.weight
+        mixed = nn.utils.skip_init(nn.Linear, weight.shape[1], 3 * len(weight), dtype=weight.dtype)
         with torch.no_grad():
             for name, parameter in mixed.named_parameters():
                 query, key, value = (part.get_parameter(name) for part in (own.query, own.key, own.value))
@@ -130,9 +131,9 @@ def fuse(model: Any, packed: bool = True) -> None:
     ):
         return
     rotary = getattr(config, "position_embedding_type", None) == "rotary"
-    probe = torch.linspace(-3, 3, 2 * _PROBED * config.hidden_size).sin().view(2, _PROBED, -1)
+    probe = torch.linspace(-3, 3, 2 * _PROBED * config.hidden_size, dtype=torch.float32).sin().view(2, _PROBED, -1)
     layers = model.encoder.layer
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.autocast("cpu", enabled=False):
         positions = model.rotary_embeddings(probe, torch.arange(_PROBED)[None]) if rotary else None
         for place, layer in enumerate(layers):
             expected = layer(probe, position_embeddings=positions)

@@ -95,7 +95,7 @@ def rewrite(model: Any) -> None:
     numbers = torch.arange(2 * _PROBED * config.hidden_size, device=model.device, dtype=torch.float32)
     probe = (numbers * 12.9898).sin().view(2, _PROBED, -1)
     layers = model.encoder.layer
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.autocast(model.device.type, enabled=False):
         places = torch.arange(_PROBED, device=model.device)[None]
         positions = model.rotary_embeddings(probe, places) if rotary else None
         for place, layer in enumerate(layers):

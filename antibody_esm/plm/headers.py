@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 from typing import Any
-from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 from antibody_esm.errors import CRAFTED
 from antibody_esm.limits import LimitError, parse_json
+from antibody_esm.plm.archives import read_shapes
 from antibody_esm.plm.checkpoints import Checkpoint, reason
 
 _HEADER = 64 * 10**6
@@ -98,28 +98,5 @@ def _shape(entry: Any) -> tuple[int, ...]:
 def _of_torch(path: Path) -> Shapes:
     import torch
 
-    archive = _is_zip(path)
-    if archive:
-        _check_archive(path)
-    weights = torch.load(path, map_location="meta", weights_only=True, mmap=archive)
+    weights = read_shapes(path)
     return {str(name): tuple(tensor.shape) for name, tensor in weights.items() if isinstance(tensor, torch.Tensor)}
-
-
-def _check_archive(path: Path) -> None:
-    """Raise an error for an archive that PyTorch does not write: packed files, or more bytes than the archive has."""
-    try:
-        with ZipFile(path) as archive:
-            members = archive.infolist()
-    except BadZipFile as error:
-        raise LimitError(f"a damaged archive: {error}") from error
-    if any(member.compress_type != ZIP_STORED for member in members):
-        raise LimitError("an archive with packed files, which PyTorch does not write")
-    if sum(member.file_size for member in members) > path.stat().st_size:
-        raise LimitError("an archive that declares more bytes than it has")
-    if any(member.file_size > _HEADER for member in members if member.filename.endswith(".pkl")):
-        raise LimitError("an archive whose list of tensors is too long")
-
-
-def _is_zip(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(4) == b"PK\x03\x04"

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from antibody_esm.plm.batching import batches, in_company
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.families import family_of, is_causal
-from antibody_esm.plm.proof import forward_errors
+from antibody_esm.plm.proof import forward_errors, plain_numbers
 from antibody_esm.plm.remote import RemoteModel
 from antibody_esm.plm.schedule import each, progress_bar
 from antibody_esm.plm.weights import has_head, read_weights
 from antibody_esm.sequences import AMINO_ACIDS
 from antibody_esm.specs import ExtractorSpec, RuntimeSpec
+from antibody_esm.specs.local_models import folder_name
 from antibody_esm.threads import runs_elsewhere
 
 LogProbabilities = NDArray[np.float64]
@@ -66,7 +67,9 @@ def masked_log_probabilities(extractor: Extractor, sequence: str, places: Sequen
     tokens = here.check(sequence)
     step: Callable[[Masked], LogProbabilities] = here.run
     if runs_elsewhere():
-        step = RemoteModel[Masked, LogProbabilities].of(MaskedModel, extractor.pinned, extractor.runtime).run
+        files = extractor.checkpoint
+        spec = extractor.pinned.with_folders(files.folder, files.tokenizer)  # other processes look there first
+        step = RemoteModel[Masked, LogProbabilities].of(MaskedModel, spec, extractor.runtime).run
     else:
         here.warm_up()
     log_probabilities = np.empty((len(places), len(AMINO_ACIDS)))
@@ -145,7 +148,7 @@ class MaskedModel:
         absent = {name for name in absent if not name.startswith(recomputed or "\0")}
         if absent:
             missing = ", ".join(sorted(absent)[:2])
-            raise NoHead(f"{checkpoint.model} holds no language-model head: {missing} are missing")
+            raise NoHead(f"{folder_name(checkpoint.model)} holds no language-model head: {missing} are missing")
         if checkpoint.digest != self._extractor.resolved.digest:
             raise checkpoint.error("its files changed while they were in use")
         return model.to(self._extractor.device).eval()
@@ -163,7 +166,7 @@ class MaskedModel:
         at = vocabulary.places(batch.sequence, np.asarray(company, np.int64))
         rows = np.repeat(tokens[None], len(company), axis=0)
         rows[np.arange(len(company)), at] = vocabulary.mask
-        with forward_errors(self._extractor.checkpoint, rows), torch.inference_mode():
+        with forward_errors(self._extractor.checkpoint, rows), plain_numbers(torch.device(device).type):
             logits = self._model(input_ids=torch.from_numpy(rows).to(device)).logits
             here = logits[torch.arange(len(company)), torch.from_numpy(at)].double().log_softmax(dim=1)
         return np.asarray(here.cpu().numpy()[: len(batch.places), residues])

@@ -15,7 +15,7 @@ from antibody_esm.plm.families import family_of, max_length, shorten
 from antibody_esm.plm.hidden_states import HiddenStates
 from antibody_esm.plm.initialisation import initialised
 from antibody_esm.plm.pooling import gather, groups, pool, pool_groups
-from antibody_esm.plm.proof import forward_errors, prove
+from antibody_esm.plm.proof import forward_errors, plain_numbers, prove
 from antibody_esm.plm.regions import Residues, places
 from antibody_esm.plm.transfer import Fetched, Turns, to_device
 from antibody_esm.plm.vocabulary import Vocabulary
@@ -201,7 +201,7 @@ class Model:
                 f"models of its type give {self._listed or 'no'} states of {last} layers, so that only the last layer "
                 "can be read: layer=None"
             )
-        with forward_errors(self.checkpoint, tokens), torch.inference_mode():
+        with forward_errors(self.checkpoint, tokens), plain_numbers(device.type):
             if not inner:
                 without_copies(last, self.module(input_ids=tokens).last_hidden_state)
             elif self._hidden is None:

@@ -97,9 +97,9 @@ def available() -> bool:
 @cache
 def keeps_bits(inner: int, outer: int) -> bool:
     """Return True if rows of packed products have the same bits in any batch, and equal torch's up to rounding."""
-    with torch_threads_restored(), torch.inference_mode():
+    with torch_threads_restored(), torch.inference_mode(), torch.autocast("cpu", enabled=False):
         torch.set_num_threads(1)
-        linear = nn.Linear(inner, outer)
+        linear = nn.utils.skip_init(nn.Linear, inner, outer, dtype=torch.float32)  # draws no random numbers
         linear.weight.copy_(_wave(outer, inner) / inner**0.5)
         linear.bias.copy_(_wave(1, outer)[0])
         states, further = _wave(_MANY, inner), _wave(_MANY, outer)

@@ -37,6 +37,21 @@ def forward_errors(checkpoint: Checkpoint, tokens: Any) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def plain_numbers(device_type: str) -> Iterator[None]:
+    """Compute without gradients, and in the format of the weights whatever `torch.autocast` the caller has switched on.
+
+    Parameters
+    ----------
+    device_type
+        Type of the model's device, such as ``cuda``.
+    """
+    import torch
+
+    with torch.inference_mode(), torch.autocast(device_type, enabled=False):
+        yield
+
+
 def prove(checkpoint: Checkpoint, vocabulary: Vocabulary, module: Any, longest: int, inner: bool) -> int:
     """Prove the last states of a model by two passes of a probe, and return the number of its hidden states.
 
@@ -70,7 +85,7 @@ def prove(checkpoint: Checkpoint, vocabulary: Vocabulary, module: Any, longest: 
     passes = []
     for beside in ([probe[i:] + probe[:i] for i in (1, 2, 3)], [probe[::-1]] * 3):
         tokens = torch.from_numpy(vocabulary.encode([probe, *beside])).to(module.device)
-        with forward_errors(checkpoint, tokens), torch.inference_mode():
+        with forward_errors(checkpoint, tokens), plain_numbers(module.device.type):
             output = module(input_ids=tokens, **options)
         states = getattr(output, "last_hidden_state", None)
         if not isinstance(states, torch.Tensor) or tuple(states.shape) != (*tokens.shape, dim):

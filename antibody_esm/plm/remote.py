@@ -1,10 +1,10 @@
 """Language model in other processes, of this machine or of a cluster; its spec is sent, and no weights."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
 from typing import Any, Generic, Protocol, Self, TypeVar
 
+from antibody_esm.plm.checkpoints import folder_of
 from antibody_esm.specs import ExtractorSpec, RuntimeSpec
 
 T = TypeVar("T")
@@ -45,8 +45,8 @@ class RemoteModel(Generic[T, R]):
     @classmethod
     def of(cls, make: Make[T, R], spec: ExtractorSpec, runtime: RuntimeSpec) -> Self:
         """Return the model of a pinned spec; a folder is named by its absolute path, as other processes need it."""
-        folder = Path(spec.model).expanduser()
-        absolute = {"model": str(folder.absolute())} if folder.is_dir() else {}
+        folder = folder_of(spec.model)
+        absolute = {} if folder is None else {"model": str(folder.absolute())}
         return cls(make, spec.model_copy(update=absolute), runtime)
 
     def run(self, batch: T) -> R:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from antibody_esm.errors import CheckpointError
-from antibody_esm.licences import PACKAGED, WEIGHTS, refusal, state
+from antibody_esm.licences import PACKAGED, of_model, refusal, state
 from antibody_esm.plm.checkpoints import Checkpoint, cached, locate
 from antibody_esm.plm.controls import Controls
 from antibody_esm.plm.search import advice, remember, search, suggest
@@ -67,6 +67,8 @@ def find(spec: Weights, places: Sequence[str] = ()) -> Checkpoint:
             return checkpoint
         return with_tokenizer(checkpoint, spec.tokenizer, spec.tokenizer_revision)
     checkpoint = _pinned(spec, spec.digest, places, weights)
+    if spec.tokenizer is not None:
+        state(folder_name(spec.tokenizer), None if is_folder(spec.tokenizer) else of_model(spec.tokenizer))
     _remember(spec.digest, checkpoint)
     return checkpoint
 
@@ -90,7 +92,10 @@ def _pinned(spec: Weights, digest: str, places: Sequence[str], weights: bool) ->
     """Return the files with a digest, from a folder or by the model's name."""
     model, folder = spec.model, is_folder(spec.model)
     for name, revision in ((model, spec.revision), (spec.tokenizer, spec.tokenizer_revision)):
-        if name is not None and name in WEIGHTS and (forbidden := refusal(name, WEIGHTS[name])):
+        licence = of_model(name or "")
+        if name is None or (licence is None and not is_published(name, revision)):
+            continue
+        if forbidden := refusal(name, licence):
             raise CheckpointError(forbidden, name, revision)
     suggest_folders(spec)
     tokenizers = None
@@ -115,7 +120,7 @@ def _pinned(spec: Weights, digest: str, places: Sequence[str], weights: bool) ->
             if snapshot is not None:
                 return _with_digest(snapshot, digest, tokenizers)
         raise
-    state(folder_name(model), WEIGHTS.get(model))
+    state(folder_name(model), of_model(model))
     return checkpoint
 
 

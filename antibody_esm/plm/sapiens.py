@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from antibody_esm.limits import read_regular
+from antibody_esm.plm.archives import read_shapes
 from antibody_esm.plm.conversion import Surroundings, TokenTable
 from antibody_esm.sequences import AMINO_ACIDS
 
@@ -125,7 +126,8 @@ class Converter:
         Raises
         ------
         ValueError
-            If a weight is missing, unknown or of another shape, or a setting without a shape has another value.
+            If a weight is missing, unknown or of another shape, or a setting without a shape has another value;
+            or the file is refused by `read_shapes`.
         OSError, RuntimeError, pickle.UnpicklingError
             If the file is damaged, or holds anything but tensors and settings.
         """
@@ -139,6 +141,7 @@ class Converter:
         if path.stat().st_size > _LARGEST:
             raise ValueError(f"{self.weights} is too large")
         with torch.serialization.safe_globals([Namespace]):
+            read_shapes(path)
             stored = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(stored, dict) or not isinstance(stored.get("args"), Namespace):
             raise ValueError(f"{self.weights} holds no settings")

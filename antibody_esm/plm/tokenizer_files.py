@@ -7,9 +7,9 @@ from functools import cached_property
 from pathlib import Path
 
 from antibody_esm.errors import CheckpointError
-from antibody_esm.licences import PACKAGED, WEIGHTS, refusal
+from antibody_esm.licences import PACKAGED, of_model, refusal, state
 from antibody_esm.limits import LimitError, check_inside
-from antibody_esm.plm.checkpoints import TOKENIZER_FILES, VOCABULARY_FILES, Checkpoint, locate
+from antibody_esm.plm.checkpoints import TOKENIZER_FILES, VOCABULARY_FILES, Checkpoint, folder_of, locate
 from antibody_esm.plm.hub import Form, download, downloaded
 from antibody_esm.plm.search import earlier, folders_with, named_places
 from antibody_esm.specs.local_models import folder_name, is_folder, is_published
@@ -33,9 +33,10 @@ def with_tokenizer(checkpoint: Checkpoint, tokenizer: str, revision: str | None 
     """
     if checkpoint.converter is not None:
         raise checkpoint.error(f"its vocabulary is part of its package and cannot be that of {tokenizer!r}")
-    folder = Path(tokenizer).expanduser()
-    local = tokenizer not in PACKAGED and folder.is_dir()
-    return _joined(checkpoint, _files(tokenizer, revision), folder.absolute() if local else None)
+    folder = folder_of(tokenizer)
+    files = _files(tokenizer, revision, folder)
+    state(folder_name(tokenizer), of_model(tokenizer) if folder is None else None)
+    return _joined(checkpoint, files, folder and folder.absolute())
 
 
 def _joined(checkpoint: Checkpoint, files: dict[str, Path], folder: Path | None) -> Checkpoint:
@@ -43,13 +44,12 @@ def _joined(checkpoint: Checkpoint, files: dict[str, Path], folder: Path | None)
     return replace(checkpoint, files=own | files, tokenizer=folder)
 
 
-def _files(tokenizer: str, revision: str | None) -> dict[str, Path]:
-    folder = Path(tokenizer).expanduser()
+def _files(tokenizer: str, revision: str | None, folder: Path | None) -> dict[str, Path]:
     if tokenizer in PACKAGED:
         files = locate(tokenizer, revision, weights=False).files
     else:
-        if not folder.is_dir():
-            if forbidden := refusal(tokenizer, WEIGHTS.get(tokenizer)):
+        if folder is None:
+            if forbidden := refusal(tokenizer, of_model(tokenizer)):
                 raise CheckpointError(forbidden, tokenizer, revision)
             folder = download(tokenizer, revision, TOKENIZER_FILES, (_FORM,), "tokenizer")
         elif revision is not None:

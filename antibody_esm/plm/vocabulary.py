@@ -170,7 +170,8 @@ def vocabulary_of(checkpoint: Checkpoint, spec: Controls | None = None) -> Vocab
             continue
         numbers = tokenizer.get_vocab()
         refused = {tokenizer.unk_token_id, tokenizer.pad_token_id, tokenizer.mask_token_id}
-        return _surrounded(checkpoint, vocabulary, numbers, refused, spec)
+        whole = {*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}
+        return _surrounded(checkpoint, vocabulary, numbers, refused, spec, whole)
     raise checkpoint.error(f"its tokenizer does not read proteins: {'; '.join(problems)}")
 
 
@@ -180,6 +181,7 @@ def _surrounded(
     numbers: Mapping[str, int],
     refused: Collection[int | None],
     spec: Controls | None,
+    whole: Collection[str] = (),
 ) -> Vocabulary:
     """Return a table with the tokens of a spec's prefix, suffix and separator, none of which is a residue."""
     if spec is None:
@@ -188,7 +190,7 @@ def _surrounded(
 
     def tokens(field: str, text: str | None) -> tuple[int, ...]:
         try:
-            return control_tokens(text or "", numbers, residues, refused)
+            return control_tokens(text or "", numbers, residues, refused, whole)
         except ValueError as error:
             raise checkpoint.error(f"{field} {text!r} is not read: its vocabulary {error}") from error
 
@@ -286,9 +288,12 @@ def _tokenizer(checkpoint: Checkpoint) -> Any:
 def _prove(tokenizer: Any, separator: str) -> Vocabulary:
     def tokens(residues: str) -> list[int]:
         try:
-            return list(tokenizer(separator.join(residues))["input_ids"])
+            numbers = list(tokenizer(separator.join(residues))["input_ids"])
         except Exception as error:
             raise ValueError(f"it fails at {residues!r}: {error}") from error
+        if None in numbers:
+            raise ValueError(f"it has no number for a token of {residues!r}")
+        return numbers
 
     letters = {token.strip(_BLANKS) for token in tokenizer.get_vocab()}
     alphabet = ALPHABET

@@ -93,7 +93,6 @@ class EnsembleSpec(Spec):
 AnyExtractorSpec = Annotated[
     Annotated[ExtractorSpec, Tag("model")]
     | Annotated[ChainSpec, Tag("chains")]
-    | Annotated[ChainSpec, Tag("chains")]
     | Annotated[DescriptorSpec, Tag("descriptors")]
     | Annotated[EnsembleSpec, Tag("ensemble")],
     Discriminator(_kind_of_extractor),
@@ -125,8 +124,9 @@ def _portable(spec: Any) -> Any:
 
 
 def models_of(spec: AnyExtractorSpec) -> tuple[str, ...]:
-    """Return the names of the language models of a spec, each once."""
-    return tuple(dict.fromkeys(model.model for model in language_models(spec)))
+    """Return the names of the language models of a spec and of tokenizers from elsewhere, each once."""
+    names = [name for model in language_models(spec) for name in (model.model, model.tokenizer)]
+    return tuple(dict.fromkeys(name for name in names if name is not None))
 
 
 def of_chain(spec: AnyExtractorSpec, chain: Chain) -> AnyExtractorSpec:
