@@ -135,7 +135,7 @@ def _choose_model_of_chain(tree: dict[str, Any], key: str, value: Any) -> None:
     if branch not in _CHAINS or branch not in tree or not key.startswith("extractor.") or not isinstance(value, str):
         return
     if not field and value in LANGUAGE_MODELS:
-        tree[branch] = _tree(LANGUAGE_MODELS[value])
+        tree[branch] = _tree(LANGUAGE_MODELS[value].model_copy(update={"pairs": "apart"}))
     elif field == "model" and value:
         tree[branch] = _tree(ExtractorSpec(model=value))
 

@@ -47,7 +47,7 @@ def embed_command(
         from antibody_esm.cli.vectors import check, writing_vectors
         from antibody_esm.data.tables import SequenceColumn
         from antibody_esm.embedding import as_store, embed_views
-        from antibody_esm.embedding_streams import blocks, counted, stream_blocks, survey_file
+        from antibody_esm.embedding_streams import blocks, column_of, counted, stream_blocks, survey_file
         from antibody_esm.features.chains import ChainExtractor
         from antibody_esm.plm.extractor import Extractor
         from antibody_esm.specs import ChainSpec, RuntimeSpec
@@ -65,6 +65,7 @@ def embed_command(
             extractor: Extractor | ChainExtractor = ChainExtractor(first_spec, runtime)
         else:
             extractor = Extractor(first_spec, runtime)
+        source = column_of(extractor, source)
         rows, forecast = survey_file(table, extractor, opened, source)
         if not rows:
             raise DatasetError("there are no sequences", file)

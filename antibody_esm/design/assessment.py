@@ -21,12 +21,11 @@ from antibody_esm.numbering.germline import germline_of
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.predictor import Predictor
 from antibody_esm.sequences import AMINO_ACIDS, ModelText
+from antibody_esm.specs.language_models import OF_ONE_CHAIN
 from antibody_esm.unknown import Unknown
 
 SAME = 1e-9
 """Scores that differ by less are the same: the last bits of a prediction depend on the rows beside it."""
-
-_OF_ONE_CHAIN = {"sapiens_vh": "H", "sapiens_vl": "L"}
 
 
 class Mutant(NamedTuple):
@@ -213,7 +212,9 @@ def _judged(parent: Parent, chosen: Sequence[Site], chain: str, *, own: bool) ->
 def _chain_of(sources: Sequence[Single]) -> str:
     """Return the chain, H or L, that all language models were trained on; empty if they were trained on both."""
     names = {source.spec.model for source in sources if isinstance(source, Extractor)}
-    return _OF_ONE_CHAIN.get(names.pop(), "") if len(names) == 1 else ""
+    models = {name for name in names if name.startswith("sapiens")}  # AbLang-2 reads pairs too
+    chain = OF_ONE_CHAIN.get(names.pop(), "") if len(names) == 1 and models else ""
+    return {"heavy": "H", "light": "L"}.get(chain, "")
 
 
 def charges(texts: Sequence[str]) -> NDArray[np.float64]:
