@@ -47,7 +47,7 @@ def profile_page(panel: "Panel", folder: Path, jobs: Callable[..., Any] | None =
             columns,
         ]
 
-    def explain(scores: Any, columns: Any, name: str, label: str, marked: bool) -> str:
+    def explain(scores: Any, columns: Any, name: str, label: str, marked: bool = False) -> str:
         names = [] if scores is None else list(map(str, scores.table["id"]))
         if name.strip() not in names:
             return message_html(f"There is no antibody {name.strip()!r}; write an id of the table.", "error")

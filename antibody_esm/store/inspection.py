@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from antibody_esm.batch import Rows
 from antibody_esm.errors import StoreError
 from antibody_esm.specs import ExtractorSpec, ResolvedExtractorSpec
+from antibody_esm.specs.local_models import folder_name
 from antibody_esm.store import claims, segments
 from antibody_esm.store.folder import Folder, described
 from antibody_esm.store.writer import DAMAGED
@@ -321,7 +322,8 @@ def differences(spec: AnySpec, other: AnySpec) -> list[str]:
 def _model_name(spec: AnySpec) -> str | None:
     if isinstance(spec, ResolvedExtractorSpec):
         return None
-    return spec.model if spec.revision is None else f"{spec.model}@{spec.revision}"
+    name = folder_name(spec.model)  # a pinned spec has no more of a folder
+    return name if spec.revision is None else f"{name}@{spec.revision}"
 
 
 def readable(size: float) -> str:
