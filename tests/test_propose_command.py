@@ -127,12 +127,10 @@ def test_columns_of_the_antibody_stay_after_a_round() -> None:
     np.testing.assert_allclose(learned.predict_proba(table["sequence"].tolist())[:, 1], table["probability"])
 
 
-def test_a_round_looks_for_the_language_model_where_it_is_named(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+@pytest.mark.usefixtures("stranger", "folder")
+def test_a_round_looks_for_the_language_model_where_it_is_named(tmp_path_factory: pytest.TempPathFactory) -> None:
     place = tmp_path_factory.mktemp("weights")
-    monkeypatch.setenv("ANTIBODY_ESM_CACHE", str(place / "cache"))
-    weights = tiny_checkpoint("roberta", place / "before")
+    weights = tiny_checkpoint("roberta", place / "before", seed=91)  # files that no other test has read
     data = Dataset([f"a{i}" for i in range(30)], HEAVIES[:30], label=[0, 1] * 15)
     Trainer(ExtractorSpec(model=str(weights)), "logreg", store="first").fit(data, uncertainty=False).save("language")
     weights.rename(place / "moved")
