@@ -49,7 +49,7 @@ def written(
     names = {"pad_token": "<pad>", "eos_token": "</s>", "mask_token": "<mask>"}
     names |= {"unk_token": "<unk>"} if configured else {}
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", **names}))
-    sizes = {"vocab_size": len(SPECIAL) + 22, "hidden_size": 16, "num_hidden_layers": 1}
+    sizes = {"vocab_size": len(SPECIAL) + 22, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     (folder / "config.json").write_text(json.dumps({"model_type": "gpt_neox", **sizes}))
     files = ("config.json", "tokenizer.json", "tokenizer_config.json")
     return tokenizer, Checkpoint(str(folder), None, {name: folder / name for name in files})
