@@ -438,9 +438,9 @@ def test_a_manifest_or_classifier_that_was_changed_is_refused(tmp_path: Path) ->
         (tmp_path / "m/manifest.json").write_text(json.dumps(broken))
         with pytest.raises(StoreError, match="manifest"):
             Predictor.load(tmp_path / "m")
-    for name, value in (("held_out", -3), ("draws", 1e400), ("sizes", [0, 10**4000]), ("change", [[10**400] * 3])):
+    for field, wrong in (("held_out", -3), ("draws", 1e400), ("sizes", [0, 10**4000]), ("change", [[10**400] * 3])):
         broken = json.loads(json.dumps(manifest))
-        broken["data"]["recalibration"]["curve"][name] = value
+        broken["data"]["recalibration"]["curve"][field] = wrong
         broken["sha256"] = manifest_digest(broken)
         (tmp_path / "m/manifest.json").write_text(json.dumps(broken))
         with pytest.raises(StoreError, match="manifest"):
