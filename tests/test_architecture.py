@@ -39,7 +39,7 @@ LAYERS = [
     {"embedding"},
     {"embedding_streams"},
     {"model_input"},
-    {"evaluation"},
+    {"evaluation", "source_views"},
     {"trained_on"},
     {"serialization", "targets", "same_vectors"},
     {"model_files", "untrained"},
