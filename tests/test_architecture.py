@@ -33,6 +33,7 @@ LAYERS = [
     {"numbering"},
     {"specs"},
     {"presets", "storage_formats", "batch"},
+    {"divided"},
     {"overrides", "average", "penalty", "column_encoder", "reduction"},
     {"data", "store", "plm", "classifiers", "descriptors"},
     {"features"},
