@@ -188,6 +188,7 @@ OF_LIBRARIES = {
     "setattr(layer, name)",  # layers of torch
     "setattr(model.get_submodule(parent), name)",
     "products.fp32_precision",  # of torch's matrix products on CUDA devices
+    "parameter.grad",  # of torch, which its optimizers read
 }
 
 
