@@ -151,7 +151,7 @@ def test_poisoned_labels_of_a_test_set_change_no_recalibration() -> None:
     few, rest = data.subset(range(20)), data.subset(range(20, 60))
     clean = model().recalibrate(few)
     poisoned = replace(data, label=np.concatenate([np.asarray(few.label), 1 - np.asarray(rest.label)]))
-    tested = model()
+    tested = Trainer(CHARGES, LOGREG).fit(antibodies(0, 60))  # not `model()`, whose openings other tests count
     assert tested.evaluate(poisoned.subset(range(20, 60))).scores["roc_auc"].size
     again = tested.recalibrate(poisoned.subset(range(20)))
     assert again.recalibration is not None
