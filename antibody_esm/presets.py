@@ -13,6 +13,8 @@ from antibody_esm.specs.descriptors import DescriptorSpec
 from antibody_esm.specs.ensembles import AnyExtractorSpec, EnsembleSpec
 from antibody_esm.specs.estimators import ClassifierSpec, RegressorSpec
 from antibody_esm.specs.extractors import ExtractorSpec
+from antibody_esm.specs.finetuning import FINE_TUNINGS as FINE_TUNINGS
+from antibody_esm.specs.finetuning import FineTuneSpec
 from antibody_esm.specs.language_models import LANGUAGE_MODELS
 from antibody_esm.specs.named import CLASSIFIERS as CLASSIFIERS
 from antibody_esm.specs.named import ESTIMATORS as ESTIMATORS
@@ -93,6 +95,14 @@ def classifier(
     if isinstance(choice, str):
         return estimator(choice, extractor)
     return spec  # type: ignore[return-value]  # any spec passes here, and TrainSpec refuses others
+
+
+def finetuning(choice: str | FineTuneSpec | None) -> FineTuneSpec | None:
+    """Return the spec of a preset's name, or a spec as it is; None fine-tunes nothing.
+
+    Raises ValueError if there is no preset of this name; the message lists the presets.
+    """
+    return None if choice is None else _choose(choice, FINE_TUNINGS, FineTuneSpec, "finetune", "or a FineTuneSpec")
 
 
 def _choose(
