@@ -20,7 +20,7 @@ ROOT = Path(antibody_esm.__file__).parent
 
 # Lowest first; a module imports only from rows above its own, or from its own room.
 LAYERS = [
-    {"choices", "deprecation", "errors", "licences", "processes", "unknown"},
+    {"choices", "deprecation", "errors", "licences", "notebook", "processes", "spelling", "unknown"},
     {"cluster"},
     {"threads"},
     {"files"},
@@ -40,13 +40,14 @@ LAYERS = [
     {"embedding_streams"},
     {"model_input"},
     {"evaluation"},
-    {"trained_on"},
+    {"trained_on", "pipeline_card"},
     {"serialization", "targets", "same_vectors"},
     {"model_files", "untrained"},
     {"panel_files"},
     {"reports", "recalibration"},
-    {"predictor"},
+    {"scorer"},
     {"explain"},
+    {"predictor"},
     {"design"},
     {"trainer", "score_tables"},
     {"panel", "benchmark_results", "benchmark_sets", "rounds"},
