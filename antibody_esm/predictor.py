@@ -5,10 +5,11 @@ import warnings
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from antibody_esm.data.antibodies import read_antibodies
 from antibody_esm.data.dataset import Dataset
+from antibody_esm.data.training_data import training_data
 from antibody_esm.evaluation.test_set_log import Ledger, Opening
 from antibody_esm.evaluation.thresholds import tuned_here
 from antibody_esm.evaluation.ungraded import Ungraded
@@ -25,6 +26,9 @@ from antibody_esm.serialization import Training
 from antibody_esm.specs import RuntimeSpec
 from antibody_esm.store.store import Store
 from antibody_esm.untrained import Untrained
+
+if TYPE_CHECKING:
+    from antibody_esm.data.training_data import Labels, Trainable
 
 
 class Predictor(Scorer):
@@ -126,7 +130,8 @@ class Predictor(Scorer):
 
     def evaluate(
         self,
-        data: Dataset,
+        data: "Trainable",
+        labels: "Labels" = None,
         *,
         threshold: float | None = None,
         assay: str | None = None,
@@ -141,8 +146,9 @@ class Predictor(Scorer):
 
         Parameters
         ----------
-        data
-            Labelled antibodies.
+        data, labels
+            Labelled antibodies: a `Dataset`; a DataFrame, whose chain and columns are read that the model reads; or
+            sequences and their labels.
         threshold, assay, check, random_seeds
             As for `predict` and `Trainer`.
         drop
@@ -154,6 +160,8 @@ class Predictor(Scorer):
             If a classifier's labels are not 0 and 1, both present; if a regressor's labels are all equal; or if an
             antibody is not what the model reads.
         """
+        names = self.reading.columns.names
+        data = training_data(data, labels, chain=self.reading.chain, columns=names, drop=drop)
         self._target.labels(data)  # before any work
         antibodies = read_antibodies(data, self.reading, check)
         if not drop:

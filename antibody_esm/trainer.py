@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -15,6 +15,7 @@ from antibody_esm.classifiers import one_blas_thread
 from antibody_esm.data.column_reading import ColumnReading, columns_read, with_columns_read
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.reading import Texts
+from antibody_esm.data.training_data import training_data
 from antibody_esm.embedding import as_store
 from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.evaluation.conformal import out_of_fold
@@ -25,6 +26,8 @@ from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.features.sources import AnyExtractor
 from antibody_esm.model_files import NOT_FITTED
 from antibody_esm.model_input import with_widths
+from antibody_esm.notebook import card
+from antibody_esm.pipeline_card import pipeline_facts, store_fact
 from antibody_esm.predictor import Predictor
 from antibody_esm.reports.learning_curve import LearningCurve, check_numbers, learning_curve_of
 from antibody_esm.reports.notes import UNCHECKED
@@ -49,6 +52,9 @@ from antibody_esm.store.store import Store
 from antibody_esm.targets import target_of
 from antibody_esm.trained_on import TrainedOn
 from antibody_esm.untrained import Untrained
+
+if TYPE_CHECKING:
+    from antibody_esm.data.training_data import Labels, Trainable
 
 _HINT = ". Declare parts of chains with part='H-CDRs' (data.part=H-CDRs); check=False (data.check=false) trains on all"
 _LACK = "lack what the model reads"
@@ -160,6 +166,10 @@ class Trainer:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec!r})"
 
+    def _repr_html_(self) -> str:
+        note = "fit(data), cross_validate(data), learning_curve(data)"
+        return card("Trainer", [*pipeline_facts(self.spec), store_fact(self.store)], note=note)
+
     @property
     def extractor(self) -> AnyExtractor:
         """Source of the vectors of the spec."""
@@ -170,7 +180,7 @@ class Trainer:
         """Source of all vectors that are needed: `extractor`, or the views of a tuned language model, from one pass."""
         return self._views.source
 
-    def cross_validate(self, data: Dataset, *, check: bool = True) -> Report:
+    def cross_validate(self, data: "Trainable", labels: "Labels" = None, *, check: bool = True) -> Report:
         """Return scores on every fold and the out-of-fold predictions.
 
         Scores of a tuned pipeline are those of the procedure, which chooses on the training rows of each fold; see
@@ -178,8 +188,8 @@ class Trainer:
 
         Parameters
         ----------
-        data
-            Labelled antibodies.
+        data, labels
+            Labelled antibodies: a `Dataset`; a DataFrame, read as by `load_dataset`; or sequences and their labels.
         check
             True if numbering checks that each antibody is the chain, or part, that the data set declares. The first
             time, numbering takes about 5 ms an antibody.
@@ -195,6 +205,7 @@ class Trainer:
         SequenceError, CheckpointError, StoreError
             As `antibody_esm.embed` does.
         """
+        data = training_data(data, labels, extractor=self.spec.extractor)
         again = self.same_vectors(data, check=check)
         notes = () if check else (UNCHECKED,)
         spec = with_columns_read(self._for(data), data.columns)
@@ -210,7 +221,7 @@ class Trainer:
         return report
 
     def learning_curve(
-        self, data: Dataset, *, more: int = MORE, draws: int = DRAWS, check: bool = True
+        self, data: "Trainable", labels: "Labels" = None, *, more: int = MORE, draws: int = DRAWS, check: bool = True
     ) -> LearningCurve:
         """Return the scores by the number of training antibodies, with the expected gain of more of them.
 
@@ -219,8 +230,8 @@ class Trainer:
 
         Parameters
         ----------
-        data
-            Labelled antibodies.
+        data, labels
+            Labelled antibodies: a `Dataset`; a DataFrame, read as by `load_dataset`; or sequences and their labels.
         more
             Further antibodies that the result's sentences and files state the gain of.
         draws
@@ -239,18 +250,19 @@ class Trainer:
         check_numbers(more, draws)
         if self.spec.tune is not None:
             raise ValueError("a tuned pipeline has no learning curve; name its choice, without tune")
-        return learning_curve_of(self.same_vectors(data, check=check), more, draws)
+        return learning_curve_of(self.same_vectors(data, labels, check=check), more, draws)
 
-    def embed(self, data: Dataset, *, check: bool = True) -> NDArray[np.float64]:
+    def embed(self, data: "Trainable", *, check: bool = True) -> NDArray[np.float64]:
         """Return the vectors ``(n, dim)`` of a data set, which needs no labels; they are kept in the store.
 
         So are all views of a tuned language model. Raises DatasetError if an antibody is another molecule, and as
         `antibody_esm.embed` does.
         """
-        return self._vectors(data, check)[0]
+        return self._vectors(training_data(data, extractor=self.spec.extractor, labelled=False), check)[0]
 
-    def same_vectors(self, data: Dataset, *, check: bool = True) -> SameVectors:
+    def same_vectors(self, data: "Trainable", labels: "Labels" = None, *, check: bool = True) -> SameVectors:
         """Return the vectors and labels of a data set, for any split; input and errors are as in `cross_validate`."""
+        data = training_data(data, labels, extractor=self.spec.extractor)
         label = self._target.labels(data)
         arrays = [self.embed(data, check=check)] if len(self._views.members) == 1 else self._vectors(data, check)
         columns = ColumnReading.of(columns_read(self.spec, data.columns), data.columns)
@@ -284,7 +296,9 @@ class Trainer:
             self.extractor.runtime.progress,
         )
 
-    def fit(self, data: Dataset, *, uncertainty: bool = True, check: bool = True) -> Predictor:
+    def fit(
+        self, data: "Trainable", labels: "Labels" = None, *, uncertainty: bool = True, check: bool = True
+    ) -> Predictor:
         """Fit on all of the data, and return the predictor, which is also ``predictor_``.
 
         The predictor of a tuned pipeline is that of its choice on all of the data: `Predictor.spec` is the chosen one,
@@ -296,14 +310,15 @@ class Trainer:
 
         Parameters
         ----------
-        data
-            Labelled antibodies.
+        data, labels
+            Labelled antibodies: a `Dataset`; a DataFrame, read as by `load_dataset`; or sequences and their labels.
         uncertainty
             True fits five more times, out of fold, for the uncertainty in `Predictor.score_table`; a tuned pipeline
             chooses again each time.
         check
             As for `cross_validate`; it also applies to the model's predictions.
         """
+        data = training_data(data, labels, extractor=self.spec.extractor)
         training = self.same_vectors(data, check=check)
         chosen, tuned = training.chosen()
         spec, X, label = chosen.spec, chosen.features, chosen.label
@@ -332,7 +347,8 @@ class Trainer:
 
     def evaluate(
         self,
-        data: Dataset,
+        data: "Trainable",
+        labels: "Labels" = None,
         *,
         threshold: float | None = None,
         assay: str | None = None,
@@ -351,7 +367,7 @@ class Trainer:
 
             raise NotFittedError("this Trainer is not fitted yet; call fit(data) before evaluate(data)")
         options: dict[str, Any] = {"threshold": threshold, "assay": assay, "check": check, "drop": drop}
-        return self.predictor_.evaluate(data, **options, random_seeds=self.random_seeds)
+        return self.predictor_.evaluate(data, labels, **options, random_seeds=self.random_seeds)
 
     def _for(self, data: Dataset) -> TrainSpec:
         """Return the spec for these data: the models of their chain, and a split that suits if none was named."""

@@ -59,6 +59,7 @@ CARDS: dict[str, Callable[[], Any]] = {
     "Dataset": lambda: antibodies(2_000, seed=3),
     "Dataset of hostile names": nasty_set,
     "Dataset of nothing": lambda: DATA[:0],
+    "Trainer": lambda: Trainer(CHARGES, "xgboost", SplitSpec(by="group"), store=f"nowhere/{NASTY}"),
     "Predictor": trained,
     "EmbeddingStore": lambda: EmbeddingStore(f"nowhere/{NASTY}"),
 }
