@@ -4,10 +4,10 @@ import json
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from antibody_esm.sequences import Chain
-from antibody_esm.specs.base import Frozen, Spec
+from antibody_esm.specs.base import Frozen, Spec, with_advice
 from antibody_esm.specs.decisions import DecisionSpec
 from antibody_esm.specs.ensembles import (
     AnyExtractorSpec,
@@ -240,4 +240,7 @@ class Run(Frozen):
 
         tree = applied(overrides, cls(train=TrainSpec(extractor=ExtractorSpec(model="any"))).to_dict())
         train = {name: tree.pop(name) for name in TrainSpec.model_fields}
-        return cls.model_validate_json(json.dumps({"train": train, **tree}))
+        try:
+            return cls.model_validate_json(json.dumps({"train": train, **tree}))
+        except ValidationError as error:
+            raise with_advice(error) from error
