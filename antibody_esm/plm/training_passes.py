@@ -1,30 +1,35 @@
 """Passes of a model that is fine-tuned: pooled vectors with gradients, the same bits whatever the number of threads."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.plm.pooling import attention
 from antibody_esm.plm.vocabulary import Vocabulary
+from antibody_esm.sequences import BETWEEN
 
 if TYPE_CHECKING:
     import torch
 
 AT_ONCE = 4
-"""Rows of a part of a batch, which one thread runs."""
+"""Rows of a part of a batch, which one thread runs on a CPU."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Text:
     """One input of the model."""
 
+    text: str
+    """In normal form, cut to the model's longest."""
     tokens: NDArray[np.int64]
     """``(tokens,)``."""
     pooled: NDArray[np.int64]
     """``(k,)``, places of the pooled tokens."""
+    rows: NDArray[np.int64]
+    """``(k,)``, their places among the states that `Extractor.residues` yields: of residues, or of all tokens."""
 
 
 def read(vocabulary: Vocabulary, text: str, residues: NDArray[np.int64], special: bool) -> Text:
@@ -39,62 +44,103 @@ def read(vocabulary: Vocabulary, text: str, residues: NDArray[np.int64], special
     """
     tokens = vocabulary.encode([text])[0]
     if special:
-        return Text(tokens, np.arange(len(tokens)))
-    return Text(tokens, vocabulary.places(text, residues))
+        every = np.arange(len(tokens))
+        return Text(text, tokens, every, every)
+    bar = text.find(BETWEEN) % (len(text) + 1)  # behind the end if there is none
+    return Text(text, tokens, vocabulary.places(text, residues), residues - (residues > bar))
 
 
-def parts(rows: Sequence[int], texts: Sequence[Sequence[Text]], most: int = AT_ONCE) -> list[list[int]]:
+def parts(rows: Sequence[int], texts: Sequence[Sequence[Text]], most: int) -> list[list[int]]:
     """Return the rows of a batch in parts of similar lengths, the longest first, whatever their order."""
-    order = sorted(rows, key=lambda row: (tuple(-len(text.tokens) for text in texts[row]), row))
+    order = sorted(rows, key=lambda row: ([-len(text.tokens) for text in texts[row]], row))
     return [order[start : start + most] for start in range(0, len(order), most)]
 
 
+class States(Protocol):
+    """Source of the states of texts."""
+
+    def of(self, texts: Sequence[Text]) -> "Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]":
+        """Yield places of texts of one length, their states ``(n, tokens, dim)``, and ``(n, tokens)``, true if pooled.
+
+        Each text is there once.
+        """
+        ...
+
+
+def vectors(states: States, rows: Sequence[Sequence[Text]], weights: "torch.Tensor | None") -> "torch.Tensor":
+    """Return the vectors ``(n, chains * dim)`` of rows, pooled with weights ``(dim,)``, or by their mean if None."""
+    import torch
+
+    texts = [text for row in rows for text in row]
+    by_place: dict[int, torch.Tensor] = {}
+    for places, of_texts, pooled in states.of(texts):
+        by_place |= zip(places, attention(of_texts, weights, pooled), strict=True)
+    return torch.stack([by_place[place] for place in range(len(texts))]).view(len(rows), -1)
+
+
+class FrozenStates:
+    """States that no parameter changes, of the pooled tokens alone.
+
+    Parameters
+    ----------
+    states
+        ``(k, dim)`` of each text, in float32.
+    device
+        Device on which they are pooled.
+    """
+
+    def __init__(self, states: Mapping[Text, NDArray[np.float32]], device: str) -> None:
+        self._states = states
+        self._device = device
+
+    def of(self, texts: Sequence[Text]) -> "Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]":
+        """Yield the states of texts, see `States`."""
+        import torch
+
+        for places in _alike([len(text.pooled) for text in texts]):
+            states = torch.from_numpy(np.stack([self._states[texts[place]] for place in places])).to(self._device)
+            yield places, states, torch.ones(states.shape[:2], dtype=torch.bool, device=self._device)
+
+
 class Passes:
-    """Vectors of texts from a model of transformers, with gradients.
+    """States from passes of a model of transformers, with gradients.
+
+    Texts of one number of tokens share a pass, so that there is no padding and no mask.
 
     Parameters
     ----------
     module
-        Model, whose last states are pooled.
+        Model on its device, whose last states are pooled.
     device
-        Its device.
+        Its device. On a GPU, arithmetic is in bfloat16 where `torch.autocast` allows it, and weights in float32.
     """
 
     def __init__(self, module: Any, device: str) -> None:
-        self.module = module
-        self.device = device
+        self._module = module
+        self._device = device
 
-    def states(self, texts: Sequence[Text]) -> "Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]":
-        """Yield indices of texts with one number of tokens, their states ``(n, tokens, dim)``, and the pooled tokens.
-
-        The last is ``(n, tokens)``, true for pooled tokens.
-        """
+    def of(self, texts: Sequence[Text]) -> "Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]":
+        """Yield the states of texts, see `States`."""
         import torch
 
-        by_length: dict[int, list[int]] = {}
-        for place, text in enumerate(texts):
-            by_length.setdefault(len(text.tokens), []).append(place)
-        for length, places in by_length.items():
-            tokens = torch.from_numpy(np.stack([texts[place].tokens for place in places])).to(self.device)
-            pooled = np.zeros((len(places), length), np.bool_)
+        for places in _alike([len(text.tokens) for text in texts]):
+            tokens = torch.from_numpy(np.stack([texts[place].tokens for place in places])).to(self._device)
+            pooled = np.zeros(tuple(tokens.shape), np.bool_)
             for row, place in enumerate(places):
                 pooled[row, texts[place].pooled] = True
-            yield places, self._run(tokens).float(), torch.from_numpy(pooled).to(self.device)
+            yield places, self._run(tokens).float(), torch.from_numpy(pooled).to(self._device)
 
     def _run(self, tokens: "torch.Tensor") -> "torch.Tensor":
         import torch
 
-        if self.device == "cpu":
-            return self.module(input_ids=tokens).last_hidden_state
-        with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16):
-            return self.module(input_ids=tokens).last_hidden_state
+        half = self._device != "cpu"
+        with torch.autocast(torch.device(self._device).type, dtype=torch.bfloat16, enabled=half):
+            return self._module(input_ids=tokens).last_hidden_state
 
-    def vectors(self, rows: Sequence[Sequence[Text]], weights: "torch.Tensor | None") -> "torch.Tensor":
-        """Return the vectors ``(n, chains * dim)`` of rows, pooled with weights, or by their mean."""
-        import torch
 
-        texts = [text for row in rows for text in row]
-        by_place: dict[int, torch.Tensor] = {}
-        for places, states, pooled in self.states(texts):
-            by_place |= zip(places, attention(states, weights, pooled), strict=True)
-        return torch.stack([by_place[place] for place in range(len(texts))]).view(len(rows), -1)
+def _alike(lengths: Sequence[int]) -> list[list[int]]:
+    """Return the places of equal lengths together, in the order of their first."""
+    by_length: dict[int, list[int]] = {}
+    for place, length in enumerate(lengths):
+        by_length.setdefault(length, []).append(place)
+    return list(by_length.values())
