@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from difflib import get_close_matches
 from itertools import product
 from typing import Any
 
@@ -27,6 +26,7 @@ from antibody_esm.specs.extractors import ExtractorSpec
 from antibody_esm.specs.finetuning import FineTuneSpec
 from antibody_esm.specs.language_models import LANGUAGE_MODELS
 from antibody_esm.specs.tuning import TuneSpec
+from antibody_esm.spelling import did_you_mean
 
 GROUPS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "model": ("extractor", presets.EXTRACTORS),
@@ -150,9 +150,15 @@ def _presets(chosen: Mapping[str, Any]) -> dict[str, Any]:
     for group, (branch, choices) in GROUPS.items():
         if chosen[group] is None and _DEFAULT[group] is None:
             continue
+        if group == "model" and (spec := presets.on_the_hub(chosen[group])) is not None:
+            branches[branch] = _tree(spec)
+            continue
         if not isinstance(chosen[group], str) or chosen[group] not in choices:
-            otherwise = ", or extractor.model=<name or folder>" if group == "model" else ""
-            raise invalid(group, chosen[group], f"choose one of {', '.join(choices)}{otherwise}")
+            meant = did_you_mean(chosen[group], choices)
+            otherwise = (
+                ", an organisation/name of the hub, or extractor.model=<name or folder>" if group == "model" else ""
+            )
+            raise invalid(group, chosen[group], f"choose one of {', '.join(choices)}{otherwise}{meant}")
         branches[branch] = _tree(choices[chosen[group]])
     return branches
 
@@ -174,7 +180,8 @@ def _tree(spec: Spec) -> dict[str, Any]:
 def _set(tree: dict[str, Any], key: str, value: Any) -> None:
     branch, *inner = key.split(".")
     if branch not in tree:
-        raise invalid(key, value, f"unknown key; choose one of {', '.join(_keys(tree))}")
+        every = [*GROUPS, *(name for name in tree if name != "format")]
+        raise invalid(key, value, f"unknown key; choose one of {', '.join(_keys(tree))}{did_you_mean(branch, every)}")
     if not isinstance(tree[branch], dict):
         if inner:
             raise invalid(key, value, f"unknown key; choose {branch}")
@@ -186,8 +193,7 @@ def _set(tree: dict[str, Any], key: str, value: Any) -> None:
             if isinstance(owner.get(chain), dict):
                 fields += [f"{branch}.{chain}.{name}" for name in _names(owner[chain])]
     if key not in fields:
-        near = get_close_matches(key, fields, 1)
-        meant = f"; did you mean {near[0]}?" if near else ""
+        meant = did_you_mean(key, fields).replace("'", "")
         level = [name for name in fields if name.count(".") == len(inner)]
         raise invalid(key, value, f"unknown key; choose one of {', '.join(level or fields)}{meant}")
     if len(inner) == 2:

@@ -75,6 +75,10 @@ class SourceViews:
         """The spec of each view, pinned to the bytes of the models that run."""
         return [member.pinned for member in self.members]
 
+    def read(self, data: Dataset, store: Store, *, fine_tuned: bool) -> list[NDArray[np.float64]]:
+        """Return the features of a pipeline: the vectors of each view; if it is fine-tuned, codes of residues."""
+        return [self.codes(data)] if fine_tuned else self.vectors(data, store)
+
     def vectors(self, data: Dataset, store: Store) -> list[NDArray[np.float64]]:
         """Return the vectors ``(n, dim)`` of each view, from one pass."""
         inputs = Inputs(data.sequences, np.empty((len(data), 0)), [""] * len(data))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -14,6 +14,7 @@ from antibody_esm import presets
 from antibody_esm.data.column_reading import ColumnReading, columns_read, with_columns_read
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.reading import Texts
+from antibody_esm.data.training_data import training_data
 from antibody_esm.embedding import as_store
 from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.evaluation.conformal import out_of_fold
@@ -23,6 +24,8 @@ from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.features.sources import AnyExtractor
 from antibody_esm.model_files import NOT_FITTED
 from antibody_esm.model_input import with_widths
+from antibody_esm.notebook import card
+from antibody_esm.pipeline_card import pipeline_facts, store_fact
 from antibody_esm.predictor import Predictor
 from antibody_esm.reports.learning_curve import LearningCurve, check_numbers, learning_curve_of
 from antibody_esm.reports.notes import UNCHECKED
@@ -48,6 +51,9 @@ from antibody_esm.store.store import Store
 from antibody_esm.targets import target_of
 from antibody_esm.trained_on import TrainedOn
 from antibody_esm.untrained import Untrained
+
+if TYPE_CHECKING:
+    from antibody_esm.data.training_data import Labels, Trainable
 
 _LACK = "lack what the model reads"
 _DROP = ". load_dataset(..., drop=True) leaves them out; use_columns=False leaves the columns out"
@@ -163,6 +169,10 @@ class Trainer:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec!r})"
 
+    def _repr_html_(self) -> str:
+        note = "fit(data), cross_validate(data), learning_curve(data)"
+        return card("Trainer", [*pipeline_facts(self.spec), store_fact(self.store)], note=note)
+
     @property
     def extractor(self) -> AnyExtractor:
         """Source of the vectors of the spec."""
@@ -173,7 +183,7 @@ class Trainer:
         """Source of all vectors that are needed: `extractor`, or the views of a tuned language model, from one pass."""
         return self._views.source
 
-    def cross_validate(self, data: Dataset, *, check: bool = True) -> Report:
+    def cross_validate(self, data: "Trainable", labels: "Labels" = None, *, check: bool = True) -> Report:
         """Return scores on every fold and the out-of-fold predictions.
 
         Scores of a tuned pipeline are those of the procedure, which chooses on the training rows of each fold; see
@@ -181,8 +191,8 @@ class Trainer:
 
         Parameters
         ----------
-        data
-            Labelled antibodies.
+        data, labels
+            Labelled antibodies: a `Dataset`; a DataFrame, read as by `load_dataset`; or sequences and their labels.
         check
             True if numbering checks that each antibody is the chain, or part, that the data set declares. The first
             time, numbering takes about 5 ms an antibody.
@@ -198,6 +208,7 @@ class Trainer:
         SequenceError, CheckpointError, StoreError
             As `antibody_esm.embed` does.
         """
+        data = training_data(data, labels, extractor=self.spec.extractor)
         again = self.same_vectors(data, check=check)
         notes = () if check else (UNCHECKED,)
         spec = with_columns_read(self._for(data), data.columns)
@@ -214,7 +225,7 @@ class Trainer:
         return report
 
     def learning_curve(
-        self, data: Dataset, *, more: int = MORE, draws: int = DRAWS, check: bool = True
+        self, data: "Trainable", labels: "Labels" = None, *, more: int = MORE, draws: int = DRAWS, check: bool = True
     ) -> LearningCurve:
         """Return the scores by the number of training antibodies, with the expected gain of more of them.
 
@@ -223,8 +234,8 @@ class Trainer:
 
         Parameters
         ----------
-        data
-            Labelled antibodies.
+        data, labels
+            Labelled antibodies: a `Dataset`; a DataFrame, read as by `load_dataset`; or sequences and their labels.
         more
             Further antibodies that the result's sentences and files state the gain of.
         draws
@@ -243,25 +254,22 @@ class Trainer:
         check_numbers(more, draws)
         if self.spec.tune is not None:
             raise ValueError("a tuned pipeline has no learning curve; name its choice, without tune")
-        return learning_curve_of(self.same_vectors(data, check=check), more, draws)
+        return learning_curve_of(self.same_vectors(data, labels, check=check), more, draws)
 
-    def embed(self, data: Dataset, *, check: bool = True) -> NDArray[np.float64]:
+    def embed(self, data: "Trainable", *, check: bool = True) -> NDArray[np.float64]:
         """Return the vectors ``(n, dim)`` of a data set, which needs no labels; they are kept in the store.
 
         So are all views of a tuned language model. Before it is fine-tuned, they are those of the frozen model. Raises
         DatasetError if an antibody is another molecule, and as `antibody_esm.embed` does.
         """
+        data = training_data(data, extractor=self.spec.extractor, labelled=False)
         return self._suited(data, check).vectors(data, self.store)[0]
 
-    def same_vectors(self, data: Dataset, *, check: bool = True) -> SameVectors:
+    def same_vectors(self, data: "Trainable", labels: "Labels" = None, *, check: bool = True) -> SameVectors:
         """Return the vectors and labels of a data set, for any split; input and errors are as in `cross_validate`."""
+        data = training_data(data, labels, extractor=self.spec.extractor)
         label = self._target.labels(data)
-        if self.spec.finetune is not None:
-            arrays = [self._suited(data, check).codes(data)]
-        elif len(self._views.members) == 1:
-            arrays = [self.embed(data, check=check)]
-        else:
-            arrays = self._suited(data, check).vectors(data, self.store)
+        arrays = self._suited(data, check).read(data, self.store, fine_tuned=self.spec.finetune is not None)
         columns = ColumnReading.of(columns_read(self.spec, data.columns), data.columns)
         read = columns.read(data.columns, len(data))
         data.refuse(Texts([()] * len(data), {}).without(read.reasons), _LACK, _DROP)
@@ -294,26 +302,28 @@ class Trainer:
             self._views.tuning(self.spec.finetune, self.store),
         )
 
-    def fit(self, data: Dataset, *, uncertainty: bool = True, check: bool = True) -> Predictor:
+    def fit(
+        self, data: "Trainable", labels: "Labels" = None, *, uncertainty: bool = True, check: bool = True
+    ) -> Predictor:
         """Fit on all of the data, and return the predictor, which is also ``predictor_``.
 
         The predictor of a tuned pipeline is that of its choice on all of the data: `Predictor.spec` is the chosen one,
         and `Predictor.data` records the choice.
 
         If `cross_validate` was run on the same data, and its report is the last one or still in use, its scores are
-        saved with the model. Raises as `cross_validate`
-        does.
+        saved with the model. Raises as `cross_validate` does.
 
         Parameters
         ----------
-        data
-            Labelled antibodies.
+        data, labels
+            Labelled antibodies: a `Dataset`; a DataFrame, read as by `load_dataset`; or sequences and their labels.
         uncertainty
             True fits five more times, out of fold, for the uncertainty in `Predictor.score_table`; a tuned pipeline
             chooses again each time.
         check
             As for `cross_validate`; it also applies to the model's predictions.
         """
+        data = training_data(data, labels, extractor=self.spec.extractor)
         training = self.same_vectors(data, check=check)
         chosen, tuned = training.chosen()
         fitted = chosen.fitted()
@@ -344,7 +354,8 @@ class Trainer:
 
     def evaluate(
         self,
-        data: Dataset,
+        data: "Trainable",
+        labels: "Labels" = None,
         *,
         threshold: float | None = None,
         assay: str | None = None,
@@ -363,7 +374,7 @@ class Trainer:
 
             raise NotFittedError("this Trainer is not fitted yet; call fit(data) before evaluate(data)")
         options: dict[str, Any] = {"threshold": threshold, "assay": assay, "check": check, "drop": drop}
-        return self.predictor_.evaluate(data, **options, random_seeds=self.random_seeds)
+        return self.predictor_.evaluate(data, labels, **options, random_seeds=self.random_seeds)
 
     def _for(self, data: Dataset) -> TrainSpec:
         """Return the spec for these data: the models of their chain, and a split that suits if none was named."""
@@ -378,9 +389,8 @@ class Trainer:
     def _ungraded(self, training: SameVectors) -> list[NDArray[np.float64]]:
         """Return the features of antibodies between the classes, by view; none if there are none."""
         others = training.data.ungraded
-        if others is None or training.columns:
-            return []
-        return self._views.vectors(others, self.store) if training.tuning is None else [self._views.codes(others)]
+        fine_tuned = training.tuning is not None
+        return [] if others is None or training.columns else self._views.read(others, self.store, fine_tuned=fine_tuned)
 
 
 def validated(

@@ -42,8 +42,9 @@ from antibody_esm.evaluation.cross_validation import fit
 from antibody_esm.evaluation.splits import Division
 from antibody_esm.fine_tuned import FineTuning
 from antibody_esm.finetuning_facts import step_of
-from antibody_esm.plm import adapter_folders, finetuning, search
+from antibody_esm.plm import adapter_folders, search
 from antibody_esm.plm.adapters import Adapter
+from antibody_esm.plm.training import AdapterTraining
 from antibody_esm.testing import tiny_checkpoint
 
 RUNTIME = RuntimeSpec(workers=1)
@@ -117,14 +118,14 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return the numbers of rows of the trainings that ran, and were not kept from an earlier run."""
     rows: list[int] = []
-    run = finetuning._Training.run
+    run = AdapterTraining.run
 
     def counted(self: Any) -> Adapter:
         done = run(self)
         rows.append(len(self.rows))
         return done
 
-    monkeypatch.setattr(finetuning._Training, "run", counted)
+    monkeypatch.setattr(AdapterTraining, "run", counted)
     return rows
 
 
@@ -136,7 +137,7 @@ def poisoned(data: Dataset, rows: list[int]) -> Dataset:
     """Return the data with other labels and other residues in some rows."""
     label = np.array(data.label)
     label[rows] = 1 - label[rows]
-    chains = {
+    chains: dict[str, Any] = {
         name: [text[::-1] if row in rows else text for row, text in enumerate(chain)]
         for name in ("heavy", "light")
         if (chain := getattr(data, name)) is not None
@@ -230,8 +231,10 @@ def test_folds_share_no_row_of_the_store_and_those_of_the_frozen_model_stay(
     assert len(folders) == len(report.finetuned) == len({facts.adapter for facts in report.finetuned}) == 3
     assert trainer.embed(data, check=False).tobytes() == frozen.tobytes()
     assert any(facts.epochs for facts in report.finetuned), "an adapter that changes nothing would share them too"
-    rows = report.baselines.found["frozen"].rows
-    assert np.array_equal(rows.fold, report.scored.rows.fold)
+    folds, own = report.baselines.found["frozen"].rows.fold, report.scored.rows.fold
+    assert folds is not None
+    assert own is not None
+    assert folds.tolist() == own.tolist()
 
 
 def files(folder: Path) -> dict[str, str]:

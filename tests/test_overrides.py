@@ -105,7 +105,7 @@ def test_settings_of_the_run_stay_outside_of_the_spec() -> None:
     [
         ("model=esm3", "choose one of esm1v, .*, protbert"),
         ("model=3", "choose one of esm1v"),
-        ("model=me/mine", "or extractor.model=<name or folder>"),
+        ("model=./mine", "or extractor.model=<name or folder>"),
         ("store=", "at least 1 character"),
         ("data=~/mine.csv", "quote a value with special characters"),
         ("classifier=svm", "choose one of logreg, xgboost, random_forest"),
