@@ -233,7 +233,7 @@ def test_the_page_on_fine_tuning_runs(ran: Ran) -> None:
     assert len({facts.adapter for facts in report.finetuned}) == len(report.finetuned) == 3
     assert "frozen language model" in ran.printed
     assert predictor.spec.finetune is None
-    assert Predictor.load(ran.namespace["folder"]).spec.extractor.adapter == predictor.spec.extractor.adapter
+    assert Predictor.load(ran.namespace["folder"]).spec == predictor.spec
 
 
 @runs("docs/assays.md")
