@@ -207,11 +207,11 @@ class Predictor(Scorer):
     def save(self, folder: str | Path, *, training: bool = True) -> Path:
         """Write the model to a folder, and return the folder.
 
-        The folder holds ``manifest.json`` (format number, spec, fingerprints, versions, digests of the data and of the
-        other files, metrics), ``classifier.skops`` and ``training.npz`` (out-of-fold scores of the training antibodies,
-        their sequences, labels and vectors). None of them can run code when it is loaded. The same training gives the
-        same bytes. The log of opened test sets is ``openings.jsonl``. An earlier model in the folder is replaced as a
-        whole; the log and foreign files are kept. A printed line states whether the training antibodies were saved.
+        The folder holds ``manifest.json`` (spec, fingerprints, versions, digests, metrics), ``classifier.skops``,
+        ``training.npz`` (out-of-fold scores of the training antibodies, their sequences, labels and vectors), and
+        ``adapter.safetensors`` of a fine-tuned model. None can run code when it is loaded. The same training gives the
+        same bytes. The log of opened test sets is ``openings.jsonl``. An earlier model in the folder is replaced; the
+        log and foreign files are kept. A printed line states whether the training antibodies were saved.
 
         Parameters
         ----------
@@ -219,9 +219,8 @@ class Predictor(Scorer):
             Folder of the model; it is created if necessary.
         training
             False leaves out sequences, labels and vectors of the training antibodies. Identity and distance to these,
-            baselines of a test and its overlap with the training set are then unknown. `uncertainty` keeps sorted
-            scores of each class, or sorted residuals, without their antibodies. Some classifiers consist of training
-            vectors and labels (nearest neighbours, support vectors, Gaussian processes); the printed line states that.
+            baselines of a test and its overlap are then unknown. `uncertainty` keeps sorted scores of each class, or
+            residuals, without antibodies. Nearest neighbours, SVR and Gaussian processes consist of training vectors.
         """
         print(f"Saved to {Path(folder)}, {self.write(folder, training=training)}.")  # noqa: T201
         return Path(folder)
@@ -236,7 +235,8 @@ class Predictor(Scorer):
     def fitted(self) -> FittedModel:
         """Return the model in the form in which it is saved."""
         facts = Training(self.uncertainty, self.applicability, self.training, self.unknown)
-        return FittedModel(self.spec, self.classifier, self.data, self.reading, self.metrics, facts, self._saved_digest)
+        parts = self.spec, self.classifier, self.data, self.reading, self.metrics, facts, self._saved_digest
+        return FittedModel(*parts, self.extractor.runtime.checkpoints)
 
     @cached_property
     def digest(self) -> str:

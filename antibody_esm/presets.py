@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -9,13 +10,15 @@ from typing import Any, TypeVar
 from antibody_esm.choices import DEFAULT_CLASSIFIER as DEFAULT_CLASSIFIER
 from antibody_esm.choices import DEFAULT_EXTRACTOR as DEFAULT_EXTRACTOR
 from antibody_esm.errors import PluginError
-from antibody_esm.plugins import Plugin, named, offered_names
+from antibody_esm.plugins import Plugin, PluginKind, named, offered_names
 from antibody_esm.specs.base import Spec
 from antibody_esm.specs.chains import ChainSpec
 from antibody_esm.specs.descriptors import DescriptorSpec
 from antibody_esm.specs.ensembles import AnyExtractorSpec, EnsembleSpec
 from antibody_esm.specs.estimators import ClassifierSpec, RegressorSpec
 from antibody_esm.specs.extractors import ExtractorSpec
+from antibody_esm.specs.finetuning import FINE_TUNINGS as FINE_TUNINGS
+from antibody_esm.specs.finetuning import FineTuneSpec
 from antibody_esm.specs.language_models import LANGUAGE_MODELS
 from antibody_esm.specs.named import CLASSIFIERS as CLASSIFIERS
 from antibody_esm.specs.named import ESTIMATORS as ESTIMATORS
@@ -40,6 +43,8 @@ CAUSAL = frozenset({"ollieturnbull/p-IgGen"})
 
 _ON_THE_HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 """Name of a model with its organisation."""
+_PLUGINS: Mapping[str, PluginKind] = {"extractor": "extractor", "classifier": "classifier"}
+"""Groups of presets that plugins add names to."""
 _S = TypeVar("_S", bound=Spec)
 
 
@@ -144,6 +149,14 @@ def plugin_estimator(plugin: Plugin) -> PluginClassifierSpec | PluginRegressorSp
     return kind(name=plugin.name, package=plugin.package, version=plugin.version)
 
 
+def finetuning(choice: str | FineTuneSpec | None) -> FineTuneSpec | None:
+    """Return the spec of a preset's name, or a spec as it is; None fine-tunes nothing.
+
+    Raises ValueError if there is no preset of this name; the message lists the presets.
+    """
+    return None if choice is None else _choose(choice, FINE_TUNINGS, FineTuneSpec, "finetune", "or a FineTuneSpec")
+
+
 def _choose(
     choice: object,
     presets: MappingProxyType[str, _S],
@@ -156,7 +169,7 @@ def _choose(
     if isinstance(choice, str) and choice in presets:
         return presets[choice]
     on_hub = [spec.model for spec in presets.values() if isinstance(spec, ExtractorSpec)]
-    offered = offered_names("extractor" if group == "extractor" else "classifier")
+    offered = offered_names(_PLUGINS[group]) if group in _PLUGINS else ()
     meant = did_you_mean(choice, [*presets, *on_hub, *offered])
     raise ValueError(f"unknown {group} {choice!r}; choose one of {', '.join([*presets, *offered])}, {otherwise}{meant}")
 

@@ -39,7 +39,8 @@ LAYERS = [
     {"features"},
     {"embedding"},
     {"embedding_streams", "transformer"},
-    {"model_input"},
+    {"model_input", "finetuning_facts", "residue_codes"},
+    {"fine_tuned"},
     {"evaluation", "source_views"},
     {"trained_on", "pipeline_card"},
     {"serialization", "targets", "same_vectors"},
@@ -235,7 +236,7 @@ class A:
 
 
 # A pair is a string with a bar in it for users, in files, and where tokens are made; elsewhere it is a type.
-WHERE_PAIRS_ARE_TEXT = {"sequences", "data.tables", "data.labelled_tables", "data.reading"}
+WHERE_PAIRS_ARE_TEXT = {"sequences", "residue_codes", "data.tables", "data.labelled_tables", "data.reading"}
 ROOMS_WHERE_PAIRS_ARE_TEXT = {"plm", "store", "cli", "reports", "serialization", "evaluation", "embedding", "testing"}
 
 

@@ -24,7 +24,7 @@ import pytest
 
 import antibody_esm
 import test_architecture
-from antibody_esm import Trainer, load_dataset, presets
+from antibody_esm import Predictor, Trainer, load_dataset, presets
 from antibody_esm.data.cards import card
 from chains import HEAVY, mutants
 from conftest import ROOT, python_blocks
@@ -225,6 +225,15 @@ def test_the_page_on_tuning_runs_and_prints_what_it_shows(ran: Ran) -> None:
     report = ran.namespace["report"]
     assert ran.namespace["predictor"].data.tuned["choice"] == dict(report.tuned.choice)
     assert "difference +.026 [-.05, .10]" in " ".join(str(report).split())
+
+
+@runs("docs/finetuning.md")
+def test_the_page_on_fine_tuning_runs(ran: Ran) -> None:
+    report, predictor = ran.namespace["report"], ran.namespace["predictor"]
+    assert len({facts.adapter for facts in report.finetuned}) == len(report.finetuned) == 3
+    assert "frozen language model" in ran.printed
+    assert predictor.spec.finetune is None
+    assert Predictor.load(ran.namespace["folder"]).spec.extractor.adapter == predictor.spec.extractor.adapter
 
 
 @runs("docs/assays.md")
