@@ -36,29 +36,11 @@ from antibody_esm.specs import DescriptorSpec, PluginClassifierSpec, PluginExtra
 from antibody_esm.specs.plugins import plugins_of
 from antibody_esm.testing import check_classifier, check_dataset, check_extractor
 from chains import HEAVY, LIGHT, mutants
-from conftest import ROOT, once
+from conftest import ROOT
 from reporting import antibodies
 
 PACKAGE = "antibody-esm-example"
 THREE = SplitSpec(folds=3)
-
-
-@pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder into which pip has installed the package in ``examples/plugin``."""
-
-    def install(made: Path) -> None:
-        shutil.copytree(ROOT / "examples" / "plugin", made / "source")
-        words = ["-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
-        place = ["--target", str(made / "site"), str(made / "source")]
-        subprocess.run([sys.executable, *words, *place], check=True, capture_output=True)
-
-    return once("plugin", tmp_path_factory, install) / "site"
-
-
-@pytest.fixture
-def example(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(site))
 
 
 def package(folder: Path, name: str, entries: dict[str, dict[str, str]], code: str, version: str = "1.0") -> Path:
