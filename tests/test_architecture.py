@@ -21,7 +21,7 @@ ROOT = Path(antibody_esm.__file__).parent
 # Lowest first; a module imports only from rows above its own, or from its own room.
 LAYERS = [
     {"choices", "deprecation", "errors", "licences", "notebook", "processes", "spelling", "unknown"},
-    {"cluster"},
+    {"cluster", "plugins"},
     {"threads"},
     {"files"},
     {"folders", "limits"},
@@ -32,7 +32,7 @@ LAYERS = [
     {"sequences"},
     {"numbering"},
     {"specs"},
-    {"presets", "storage_formats", "batch"},
+    {"presets", "storage_formats", "batch", "plugin_types"},
     {"divided"},
     {"overrides", "average", "penalty", "column_encoder", "reduction"},
     {"data", "store", "plm", "classifiers", "descriptors"},
@@ -44,7 +44,7 @@ LAYERS = [
     {"evaluation", "source_views"},
     {"trained_on", "pipeline_card"},
     {"serialization", "targets", "same_vectors"},
-    {"model_files", "untrained"},
+    {"model_files", "untrained", "plugin_checks"},
     {"panel_files"},
     {"reports", "recalibration"},
     {"scorer"},

@@ -150,7 +150,7 @@ FIRST = python_blocks(ROOT / "README.md")[0]
 PAGES = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
 RUN: set[str] = set()
 """Pages that a test executes."""
-IN_AN_EMPTY_FOLDER = ("docs/assays.md", "docs/store.md", "docs/large.md", "docs/liabilities.md")
+IN_AN_EMPTY_FOLDER = ("docs/plugins.md", "docs/assays.md", "docs/store.md", "docs/large.md", "docs/liabilities.md")
 FILES: dict[str, Callable[[Path], None]] = {
     "README.md": _tables_of_the_readme,
     "docs/classifiers.md": _values,
@@ -343,6 +343,16 @@ def test_the_page_on_predicting_runs(ran: Ran) -> None:
 def test_the_page_of_explanations_runs(ran: Ran) -> None:
     assert "CDR3 105-117" in ran.printed
     assert "209 mutants" in ran.printed
+
+
+@pytest.mark.usefixtures("example")
+@runs("docs/plugins.md")
+def test_the_page_of_plugins_runs_with_its_package_installed(ran: Ran) -> None:
+    text = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    assert f"```text\n{ran.printed[ran.printed.index('(1, 400)') :].partition('Saved')[0]}```" in text
+    assert ran.namespace["predictor"].spec.classifier.package == "antibody-esm-example"
+    for line in (ROOT / "examples" / "plugin" / "pyproject.toml").read_text().splitlines():
+        assert line in text or "entry-points" not in line
 
 
 def test_every_python_block_is_executed_by_a_test() -> None:

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from antibody_esm.cli.errors import Kept, complain, optional, reported, show
 from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
 from antibody_esm.files import csv_text, write
 from antibody_esm.folders import replacing_folder
+from antibody_esm.plugins import PluginKind, offered_names
 
 if TYPE_CHECKING:
     from antibody_esm.predictor import Predictor
@@ -45,6 +47,11 @@ _RESULTS = (
 """Files of a run's folder; the log of test sets, ``model/openings.jsonl``, is not replaced."""
 
 
+def _offered(kind: PluginKind) -> tuple[str, ...]:
+    """Return the names of plugins for the help; they are looked up only for it."""
+    return offered_names(kind) if "--help" in sys.argv else ()
+
+
 def _wrapped(names: Iterable[str]) -> str:
     return textwrap.fill(", ".join(names), 60).replace("\n", "\n" + 15 * " ")
 
@@ -57,8 +64,8 @@ a folder with its configuration, log, metrics, out-of-fold predictions and the m
 OVERRIDES are key=value:
 
 \b
-  model=       {_wrapped(choices.MODELS)}
-  classifier=  {_wrapped(choices.CLASSIFIERS)}
+  model=       {_wrapped((*choices.MODELS, *_offered("extractor")))}
+  classifier=  {_wrapped((*choices.CLASSIFIERS, *_offered("classifier")))}
   data=        name of a data set, or path of a table
   data.*       columns: data.id=, data.heavy=, data.light=, data.groups=,
                data.fold= (predefined folds for split.by=fold), data.label=
