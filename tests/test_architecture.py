@@ -20,7 +20,7 @@ ROOT = Path(antibody_esm.__file__).parent
 
 # Lowest first; a module imports only from rows above its own, or from its own room.
 LAYERS = [
-    {"choices", "deprecation", "errors", "licences", "processes", "unknown"},
+    {"choices", "deprecation", "errors", "licences", "processes", "progress", "unknown"},
     {"cluster"},
     {"threads"},
     {"files"},
@@ -183,7 +183,7 @@ def test_no_module_imports_the_door() -> None:
 
 # Objects of Python and other libraries, which take their settings as attributes.
 OF_LIBRARIES = {
-    *("bar.total", "matrix.indices", "matrix.indptr", "function.argtypes", "os.environ", "warnings.showwarning"),
+    *("matrix.indices", "matrix.indptr", "function.argtypes", "os.environ", "warnings.showwarning"),
     "setattr(layer, name)",  # layers of torch
     "setattr(model.get_submodule(parent), name)",
     "products.fp32_precision",  # of torch's matrix products on CUDA devices
@@ -296,7 +296,7 @@ def test_the_test_of_light_imports_can_fail() -> None:
 
 PLAIN = """
 import contextlib, io, pathlib, sys, typer
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode="rich")
 @app.callback()
 def group() -> None: pass
 @app.command()
