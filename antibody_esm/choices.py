@@ -20,7 +20,7 @@ CLASSIFIERS = (
 DEFAULT_EXTRACTOR = "antiberty"
 DEFAULT_CLASSIFIER = "logreg"
 
-Pooling = Literal["mean", "max", "std", "cls", "last"]
+Pooling = Literal["mean", "max", "std", "cls", "last", "attention"]
 Region = Literal["all", "cdr1", "cdr2", "cdr3", "cdrs", "frameworks"]
 Precision = Literal["float32", "bfloat16", "float16", "int8"]
 Engines = Literal["auto", "both", "anarcism"]

@@ -117,12 +117,20 @@ def _tables_of_the_readme(checkpoint: Path) -> None:
     other.to_csv("another_lab.csv", index=False)
 
 
-def _files_of_the_training_guide(checkpoint: Path) -> None:
+def _a_local_model(checkpoint: Path) -> None:
     shutil.copytree(checkpoint, "models/esm2_650m")
-    chains = mutants(HEAVY, 60, 12)
+    pd.DataFrame({"vh": mutants(HEAVY, 60, 12)[:3]}).to_csv("unlabelled.csv", index=False)
+
+
+def _values(checkpoint: Path) -> None:
     columns = {"isotype": ["IgG1", "IgG4"] * 30, "ph": [6 + i % 7 / 4 for i in range(60)]}
+    chains = mutants(HEAVY, 60, 12)
     pd.DataFrame({"vh": chains, "psr": [i / 60 for i in range(60)]} | columns).to_csv("psr.csv", index=False)
-    pd.DataFrame({"vh": chains[:3]}).to_csv("unlabelled.csv", index=False)
+
+
+def _first_part_of_the_tutorial(checkpoint: Path) -> None:
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(python_blocks(ROOT / "docs" / "tutorial.md")[0], {})  # noqa: S102  writes its table
 
 
 def _repertoire(checkpoint: Path) -> None:
@@ -134,7 +142,7 @@ def _saved_model(checkpoint: Path) -> None:
     Trainer("descriptors").fit(load_dataset("boughter_flu_cdrs"), uncertainty=False).save("model/")
 
 
-def _own_table(checkpoint: Path) -> None:
+def _several_assays(checkpoint: Path) -> None:
     write_tables(Path(), 60, {"HIC": 4, "Tm2": 7, "Titer": 0})
 
 
@@ -142,13 +150,17 @@ FIRST = python_blocks(ROOT / "README.md")[0]
 PAGES = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
 RUN: set[str] = set()
 """Pages that a test executes."""
-IN_AN_EMPTY_FOLDER = ("docs/own-table.md", "docs/store.md", "docs/large.md", "docs/liabilities.md")
+IN_AN_EMPTY_FOLDER = ("docs/assays.md", "docs/store.md", "docs/large.md", "docs/liabilities.md")
 FILES: dict[str, Callable[[Path], None]] = {
     "README.md": _tables_of_the_readme,
-    "docs/training.md": _files_of_the_training_guide,
+    "docs/classifiers.md": _values,
+    "docs/columns.md": _values,
+    "docs/install.md": _a_local_model,
+    "docs/saving.md": _a_local_model,
+    "docs/tutorial-model.md": _first_part_of_the_tutorial,
     "docs/large.md": _repertoire,
     "docs/security.md": _saved_model,
-    "docs/own-table.md": _own_table,
+    "docs/assays.md": _several_assays,
 }
 """Functions that make the files which a page reads, in the current folder; they take a tiny checkpoint."""
 
@@ -166,24 +178,43 @@ def test_the_overview_and_the_reference_run(ran: Ran) -> None:
     assert "Trainer" in (ROOT / "docs" / "index.md").read_text()
 
 
-@runs("docs/tutorial.md")
-def test_the_tutorial_runs_from_top_to_bottom_and_prints_what_it_shows(ran: Ran) -> None:
-    saved = {path.name for path in (ran.folder / "model").iterdir()}
-    assert saved >= {"manifest.json", "classifier.skops", "training.npz"}
-    page, _, shell = (ROOT / "docs" / "tutorial.md").read_text().partition("## 7. The same from a shell")
-    shown = re.findall(r"^```text\n(.*?)^```", page, flags=re.S | re.M)
-    assert shell
-    assert len(shown) >= 9
+def shown_on(page: str) -> list[str]:
+    """Return what a page shows as printed."""
+    return re.findall(r"^```text\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), flags=re.S | re.M)
+
+
+@runs("docs/tutorial.md", "docs/tutorial-model.md")
+def test_the_tutorial_runs_from_top_to_bottom_and_prints_what_it_shows(page: str, ran: Ran) -> None:
+    shown = [text for text in shown_on(page) if not text.startswith("Embeddings:")]  # the last line of a command
+    assert len(shown) == {"docs/tutorial.md": 6, "docs/tutorial-model.md": 5}[page]
     for text in shown:
         assert text in re.sub(r" +$", "", ran.printed, flags=re.M)
+    if page == "docs/tutorial-model.md":
+        saved = {path.name for path in (ran.folder / "model").iterdir()}
+        assert saved >= {"manifest.json", "classifier.skops", "training.npz"}
 
 
-@runs("docs/training.md")
-def test_the_training_guide_runs(ran: Ran) -> None:
+@runs("docs/own-table.md", "docs/thresholds.md", "docs/nanobodies.md")
+def test_a_page_on_tables_prints_what_it_shows(page: str, ran: Ran) -> None:
+    assert shown_on(page)
+    for text in shown_on(page):
+        assert text in ran.printed
+
+
+@runs("docs/training.md", "docs/classifiers.md", "docs/columns.md", "docs/install.md")
+def test_the_training_guide_and_its_pages_run(page: str, ran: Ran) -> None:
+    assert ("Spearman" in ran.printed) == (page == "docs/classifiers.md")
+
+
+@runs("docs/language-models.md", "docs/pairs.md", "docs/vectors.md")
+def test_the_pages_on_vectors_run(page: str, ran: Ran) -> None:
+    assert ran.namespace
+
+
+@runs("docs/saving.md")
+def test_the_page_on_saving_runs(ran: Ran) -> None:
     assert ran.namespace["sequences"] == mutants(HEAVY, 60, 12)[:3]
-    assert "Spearman" in ran.printed
-    (shown,) = re.findall(r"^ExtractorSpec\(.*$", (ROOT / "docs" / "training.md").read_text(), flags=re.M)
-    assert shown in ran.printed.splitlines()
+    assert shown_on("docs/saving.md")[0] in ran.printed
 
 
 @runs("docs/tuning.md")
@@ -196,8 +227,8 @@ def test_the_page_on_tuning_runs_and_prints_what_it_shows(ran: Ran) -> None:
     assert "difference +.026 [-.05, .10]" in " ".join(str(report).split())
 
 
-@runs("docs/own-table.md")
-def test_the_page_on_your_own_table_runs(ran: Ran) -> None:
+@runs("docs/assays.md")
+def test_the_page_on_several_assays_runs(ran: Ran) -> None:
     assert re.search(r"^Tm2 +53 ", ran.printed, re.M)
     assert re.search(r"^dropped: no Tm2 +7$", ran.printed, re.M)
     assert {"HIC prediction", "Tm2 low", "Titer warning"} <= set(ran.namespace["profile"])
