@@ -155,6 +155,16 @@ def test_help_has_panels_and_examples_in_eighty_columns(name: str) -> None:
     assert len(panels) >= 3
 
 
+@pytest.mark.parametrize("name", EVERY)
+def test_no_name_and_no_text_of_a_help_is_cut_in_eighty_columns(name: str) -> None:
+    program, *words = name.split()
+    done = CliRunner(env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"}).invoke(
+        reference.PROGRAMS[program], [*words, "--help"], prog_name=program
+    )
+    assert "…" not in done.stdout
+    assert all(long(param) in done.stdout for param in options(EVERY[name]))
+
+
 # --- completion ------------------------------------------------------------------------------------------------------
 
 PROGRAM = "from antibody_esm.cli.{} import main; import sys; sys.argv[0] = 'antibody-esm'; main()"

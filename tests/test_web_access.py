@@ -60,18 +60,27 @@ OF_GRADIO: dict[str, str] = {}
 
 
 def found(page: Page) -> list[str]:
-    """Return the serious and critical findings of axe-core, but for those of Gradio's own parts."""
+    """Return the serious and critical findings of axe-core that stay, but for those of Gradio's own parts.
+
+    Gradio dims a part while its function runs, and lets it fade in, so that findings are looked for again.
+    """
     script = axe()
     if script is None:
         leave("axe")
     page.evaluate(script.read_text(encoding="utf-8"))
-    result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    assert len(result["passes"]) > 10, "it has run"
-    return [
-        f"{each['id']}: {[node['html'][:120] for node in each['nodes']]}"
-        for each in result["violations"]
-        if each["impact"] in ("serious", "critical") and each["id"] not in OF_GRADIO
-    ]
+    findings: list[str] = []
+    for _ in range(20):
+        result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        assert len(result["passes"]) > 10, "it has run"
+        findings = [
+            f"{each['id']}: {[node['html'][:120] for node in each['nodes']]}"
+            for each in result["violations"]
+            if each["impact"] in ("serious", "critical") and each["id"] not in OF_GRADIO
+        ]
+        if not findings:
+            return []
+        page.wait_for_timeout(250)
+    return findings
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (400, "light"), (1280, "dark")])

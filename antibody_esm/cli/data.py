@@ -139,7 +139,14 @@ def audit(
     duplicate_identity: Annotated[
         list[float] | None, typer.Option(min=0.5, max=1, help="Identity of near-duplicates; may be repeated.")
     ] = None,
-    numbering: Annotated[bool, typer.Option(help="Number the chains, to detect truncated and swapped chains.")] = True,
+    numbering: Annotated[
+        bool,
+        typer.Option(
+            "--numbering/--no-numbering",
+            help="Number the chains, to detect truncated and swapped chains.",
+            rich_help_panel="Numbering",
+        ),
+    ] = True,
     out: Annotated[Path | None, output("a CSV file of all findings with their rows.")] = None,
 ) -> None:
     """Print duplicates, contradictory labels, overlap with a test set, and other problems of a data set.

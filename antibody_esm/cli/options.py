@@ -17,6 +17,7 @@ TABLE = "Columns of the table"
 MODEL = "Model and computation"
 DECISION = "Threshold and checks"
 DESIGN = "Variants"
+BETTER = "Better side"
 """Panels of the help."""
 
 
@@ -132,8 +133,9 @@ PrecisionName = Annotated[
     _option(
         MODEL,
         "--precision",
-        None,
-        "Number format of the language model, which changes its vectors; that of the preset if absent.",
+        "NAME",
+        "Number format of the language model, which changes its vectors: float32, bfloat16, float16 or int8; that of "
+        "the preset if absent.",
     ),
 ]
 Workers = Annotated[int | None, _option(MODEL, "--workers", "N", "Number of threads; one per core if absent.", min=1)]
@@ -171,7 +173,7 @@ LiabilityRules = Annotated[
 BetterSide = Annotated[
     bool | None,
     _option(
-        DESIGN,
+        BETTER,
         "--higher-is-better/--lower-is-better",
         None,
         "Better values, or better class (1 or 0); as the model says if absent.",

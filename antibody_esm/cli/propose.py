@@ -58,8 +58,10 @@ def propose_command(
     antibody: OneOrMany,
     model: SavedModel,
     out: Annotated[Path, output("a table, .csv.")],
-    size: Annotated[int, typer.Option(min=1, help="Number of variants.", rich_help_panel=DESIGN)] = 24,
-    mutations: Annotated[int, typer.Option(min=1, help="Most substitutions of a variant.", rich_help_panel=DESIGN)] = 3,
+    size: Annotated[int, typer.Option(metavar="N", min=1, help="Number of variants.", rich_help_panel=DESIGN)] = 24,
+    mutations: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Most substitutions of a variant.", rich_help_panel=DESIGN)
+    ] = 3,
     positions: Positions = None,
     protect: Protected = None,
     measured: Annotated[
@@ -83,12 +85,15 @@ def propose_command(
     objectives: Annotated[
         str,
         typer.Option(
-            help="Objectives of the batch: some of these, substitutions, distance, charge.", rich_help_panel=DESIGN
+            metavar="NAME",
+            help="Objectives of the batch: some of these, substitutions, distance, charge.",
+            rich_help_panel=DESIGN,
         ),
     ] = "risk,plausibility,liabilities",
     diversity: Annotated[
         float,
         typer.Option(
+            metavar="X",
             min=0,
             max=1,
             help="Diversity of the batch, from 0 (the best variants) to 1 (those that differ most).",
@@ -96,13 +101,15 @@ def propose_command(
         ),
     ] = 0.1,
     candidates: Annotated[
-        int, typer.Option(min=1, help="Most variants that are predicted.", rich_help_panel=DESIGN)
+        int, typer.Option(metavar="N", min=1, help="Most variants that are predicted.", rich_help_panel=DESIGN)
     ] = 2000,
     min_plausibility: MinPlausibility = -3.0,
     language_model: OtherLanguageModel = None,
     panel: LiabilityRules = None,
     higher_is_better: BetterSide = None,
-    seed: Annotated[int, typer.Option(help="Seed of the random part of the combinations.", rich_help_panel=DESIGN)] = 0,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Seed of the random part of the combinations.", rich_help_panel=DESIGN)
+    ] = 0,
     fasta: Annotated[Path | None, typer.Option(metavar="PATH", help="Sequences to write: .fasta.")] = None,
     plot: Figure = None,
     id_column: IdColumn = None,

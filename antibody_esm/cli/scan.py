@@ -42,7 +42,12 @@ def scan_command(
     out: Annotated[Path | None, output("a table of all mutants, .csv.")] = None,
     plot: Figure = None,
     plausibility: Annotated[
-        bool, typer.Option("--plausibility/--no-plausibility", help="Also compute the language model's log-odds.")
+        bool,
+        typer.Option(
+            "--plausibility/--no-plausibility",
+            help="Also compute the language model's log-odds.",
+            rich_help_panel="Plausibility",
+        ),
     ] = True,
     liabilities: WithLiabilities = False,
     id_column: IdColumn = None,
