@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
+from antibody_esm.divided import fit_divided
+
 
 class _Average(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Heads that are fitted on the same rows.
@@ -46,7 +48,7 @@ class _Average(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         y
             ``(n,)``.
         division
-            Division of these rows, for heads that divide them again, see `antibody_esm.penalty.PenaltySearch`.
+            Division of these rows, for heads that divide them again, see `antibody_esm.divided`.
 
         Raises
         ------
@@ -54,16 +56,13 @@ class _Average(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             If the features of the heads are not all features.
         """
         from sklearn.base import clone
-        from sklearn.utils.validation import has_fit_parameter
 
         self.n_features_in_ = X.shape[1]
         if self.widths is not None and sum(self.widths) + self.shared != X.shape[1]:
             raise ValueError(f"heads read {self.widths} and {self.shared} shared features, not {X.shape[1]}")
         fitted = []
         for head, features in zip(self.heads, self.features(X), strict=True):
-            unfitted = clone(head)
-            kept = {"division": division} if has_fit_parameter(unfitted, "division") else {}
-            done = unfitted.fit(features, y, **kept)
+            done = fit_divided(clone(head), features, y, division)
             fitted.append(getattr(done, "best_estimator_", done))
         self.heads_ = tuple(fitted)
         return self

@@ -20,7 +20,7 @@ CLASSIFIERS = (
 DEFAULT_EXTRACTOR = "antiberty"
 DEFAULT_CLASSIFIER = "logreg"
 
-Pooling = Literal["mean", "max", "std", "cls", "last"]
+Pooling = Literal["mean", "max", "std", "cls", "last", "attention"]
 Region = Literal["all", "cdr1", "cdr2", "cdr3", "cdrs", "frameworks"]
 Engines = Literal["auto", "both", "anarcism"]
 """Numbering programs. ``auto``: immunum, and anarcism for chains that immunum leaves in doubt. ``both``: the same

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from antibody_esm import presets
 from antibody_esm.classifiers import one_blas_thread
-from antibody_esm.data.antibodies import Inputs
 from antibody_esm.data.column_reading import ColumnReading, columns_read, with_columns_read
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.reading import Texts
@@ -23,9 +22,9 @@ from antibody_esm.evaluation.cross_validation import CrossValidation, fit
 from antibody_esm.evaluation.learning_curve import DRAWS, MORE
 from antibody_esm.evaluation.splits import Division
 from antibody_esm.evaluation.ungraded import Ungraded
-from antibody_esm.features.sources import AnyExtractor, Ensemble, load
+from antibody_esm.features.sources import AnyExtractor
 from antibody_esm.model_files import NOT_FITTED
-from antibody_esm.model_input import features, with_widths
+from antibody_esm.model_input import with_widths
 from antibody_esm.predictor import Predictor
 from antibody_esm.reports.learning_curve import LearningCurve, check_numbers, learning_curve_of
 from antibody_esm.reports.notes import UNCHECKED
@@ -33,11 +32,11 @@ from antibody_esm.reports.report import Report, cross_validation_report
 from antibody_esm.same_vectors import SameVectors as SameVectors
 from antibody_esm.same_vectors import classifier_of, tuning_results
 from antibody_esm.serialization import Training
+from antibody_esm.source_views import SourceViews
 from antibody_esm.specs import (
     AnyExtractorSpec,
     ClassifierSpec,
     DecisionSpec,
-    EnsembleSpec,
     RegressorSpec,
     RuntimeSpec,
     SplitSpec,
@@ -94,10 +93,6 @@ class Trainer:
     ----------
     spec
         The specs in one; its fingerprint and the data identify the run.
-    extractor
-        Source of the vectors of the spec.
-    source
-        Source of all vectors that are needed: `extractor`, or the views of a tuned language model, from one pass.
     predictor_
         Result of the last `fit`.
 
@@ -137,7 +132,7 @@ class Trainer:
             tune=TuneSpec(grid=tune) if isinstance(tune, Mapping) else tune,
         )
         self.store = as_store(store)
-        self._load(_views(self.spec), runtime)
+        self._views = SourceViews.of(self.spec, runtime)
         self._results = tuning_results(self.store)
         self.random_seeds = random_seeds
         self._by_default = split is None
@@ -164,6 +159,16 @@ class Trainer:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec!r})"
+
+    @property
+    def extractor(self) -> AnyExtractor:
+        """Source of the vectors of the spec."""
+        return self._views.extractor
+
+    @property
+    def source(self) -> AnyExtractor:
+        """Source of all vectors that are needed: `extractor`, or the views of a tuned language model, from one pass."""
+        return self._views.source
 
     def cross_validate(self, data: Dataset, *, check: bool = True) -> Report:
         """Return scores on every fold and the out-of-fold predictions.
@@ -242,18 +247,18 @@ class Trainer:
         So are all views of a tuned language model. Raises DatasetError if an antibody is another molecule, and as
         `antibody_esm.embed` does.
         """
-        return self._of_all_views(data, check)[0]
+        return self._vectors(data, check)[0]
 
     def same_vectors(self, data: Dataset, *, check: bool = True) -> SameVectors:
         """Return the vectors and labels of a data set, for any split; input and errors are as in `cross_validate`."""
         label = self._target.labels(data)
-        arrays = [self.embed(data, check=check)] if len(self._members) == 1 else self._of_all_views(data, check)
+        arrays = [self.embed(data, check=check)] if len(self._views.members) == 1 else self._vectors(data, check)
         columns = ColumnReading.of(columns_read(self.spec, data.columns), data.columns)
         read = columns.read(data.columns, len(data))
         data.refuse(Texts([()] * len(data), {}).without(read.reasons), _LACK, _DROP)
         every = [np.hstack([vectors, read.codes]) if columns else vectors for vectors in arrays]
-        pinned = [with_columns(member.pinned, columns.specs) for member in self._members]
-        of_view = dict(zip(_views(self.spec), pinned, strict=True))
+        pinned = [with_columns(spec, columns.specs) for spec in self._views.pinned]
+        of_view = dict(zip(self._views.specs, pinned, strict=True))
         spec = self._for(data).model_copy(update={"extractor": pinned[0]})
         spec = with_widths(spec, data.sequences[0], self.extractor, self.store)
         candidates = {} if spec.tune is None else self.spec.candidates
@@ -311,7 +316,7 @@ class Trainer:
         again = None if tuned is None else training.tuned_validation  # whose choice has no part in the uncertainty
         sure = out_of_fold(unfitted, X, label, data, self.spec.split, again) if uncertainty else NOT_FITTED.uncertainty
         extractor = next(
-            each for each in self._members if spec.extractor == with_columns(each.pinned, training.columns.specs)
+            each for each in self._views.members if spec.extractor == with_columns(each.pinned, training.columns.specs)
         )
         self.predictor_ = Predictor(
             spec,
@@ -353,38 +358,18 @@ class Trainer:
         split = default_split(len(data), continuous=self.spec.is_regression) if self._by_default else self.spec.split
         return self.spec.model_copy(update={"split": split, "extractor": of_chain(self.spec.extractor, data.chain)})
 
-    def _of_all_views(self, data: Dataset, check: bool) -> list[NDArray[np.float64]]:
-        self._prepare(data, check)
-        return self._of_views(data)
+    def _vectors(self, data: Dataset, check: bool) -> list[NDArray[np.float64]]:
+        """Return the vectors of each view; raise DatasetError for molecules other than the data set declares."""
+        if check:
+            texts = data.reading.verify(data.chains)
+            data.refuse(texts, f"are not what the data set declares ({data.reading})", _HINT)
+        self._views = self._views.suited(data)
+        return self._views.vectors(data, self.store)
 
     def _ungraded(self, training: SameVectors) -> list[NDArray[np.float64]]:
         """Return the features of antibodies between the classes, by view; none if there are none."""
         others = training.data.ungraded
-        return [] if others is None or training.columns else self._of_views(others)
-
-    def _prepare(self, data: Dataset, check: bool) -> None:
-        """Raise DatasetError for molecules other than the data set declares, and number regions by its species."""
-        if check:
-            texts = data.reading.verify(data.chains)
-            data.refuse(texts, f"are not what the data set declares ({data.reading})", _HINT)
-        specs = [of_chain(spec, data.chain).numbered_by(data.species) for spec in _views(self.spec)]
-        if specs != [member.spec for member in self._members]:
-            self._load(specs, self.extractor.runtime)
-
-    def _load(self, specs: Sequence[AnyExtractorSpec], runtime: RuntimeSpec | None) -> None:
-        """Set the sources of vectors; several specs are views of one language model."""
-        if len(specs) == 1:
-            self.source: AnyExtractor = load(specs[0], runtime)
-            self._members: tuple[AnyExtractor, ...] = (self.source,)
-        else:
-            views = Ensemble(EnsembleSpec.model_validate({"members": tuple(specs), "combine": "concat"}), runtime)
-            self.source, self._members = views, views.members
-        self.extractor = self._members[0]
-
-    def _of_views(self, data: Dataset) -> list[NDArray[np.float64]]:
-        """Return the vectors ``(n, dim)`` of each view of the language model, from one pass."""
-        vectors = features(Inputs(data.sequences, np.empty((len(data), 0)), [""] * len(data)), self.source, self.store)
-        return [np.ascontiguousarray(view) for view in np.split(vectors, len(self._members), axis=1)]
+        return [] if others is None or training.columns else self._views.vectors(others, self.store)
 
 
 def validated(
@@ -392,8 +377,3 @@ def validated(
 ) -> CrossValidation:
     """Return the cross-validation of a pipeline on data that were checked before; raises as `Trainer` does."""
     return Trainer.from_spec(spec, store=store, runtime=runtime).same_vectors(data, check=False).validation(spec.split)
-
-
-def _views(spec: TrainSpec) -> list[AnyExtractorSpec]:
-    """Return the extractors of a spec and of all its candidates, without columns; its own is the first."""
-    return list(dict.fromkeys(without_columns(each.extractor) for each in (spec, *spec.candidates.values())))

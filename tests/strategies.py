@@ -14,6 +14,7 @@ from antibody_esm import (
     ElasticNetSpec,
     EnsembleSpec,
     ExtractorSpec,
+    FineTuneSpec,
     GaussianProcessRegressorSpec,
     GaussianProcessSpec,
     KNeighborsSpec,
@@ -75,10 +76,13 @@ any_extractors = st.builds(
     separator=st.none() | st.just("") | control_texts,
     tokenizer=st.none() | names,
     tokenizer_revision=st.none() | names,
+    adapter=st.none() | digests,
 )
 extractors = any_extractors.map(
     lambda fields: ExtractorSpec(
         **fields
+        | ({"pooling": "attention"} if fields["adapter"] and fields["pooling"] == "last" else {})
+        | ({"random_weights": None} if fields["adapter"] else {})
         | ({"region": "all"} if fields["pooling"] == "cls" or fields["special_tokens"] == "include" else {})
         | ({"truncation": False} if fields["pairs"] == "joined" else {})
         | ({"tokenizer_revision": None} if fields["tokenizer"] is None else {})
@@ -105,7 +109,7 @@ resolved_extractors = st.builds(
     ResolvedExtractorSpec,
     digest=digests,
     layer=st.integers(0, 40),
-    pooling=st.sampled_from(["mean", "max", "std", "cls", "last"]),
+    pooling=st.sampled_from(["mean", "max", "std", "cls", "last", "attention"]),
     region=st.sampled_from(["all", "cdr1", "cdr2", "cdr3", "cdrs", "frameworks"]),
     numbering=st.none() | names,
     special_tokens=st.sampled_from(["exclude", "include"]),
@@ -117,6 +121,7 @@ resolved_extractors = st.builds(
     prefix=st.none() | control_texts,
     suffix=st.none() | control_texts,
     separator=st.none() | st.just("") | control_texts,
+    adapter=st.none() | digests,
 )
 descriptors = st.builds(
     DescriptorSpec,
@@ -252,6 +257,26 @@ decisions = st.builds(
     threshold=st.none() | st.just("balanced_accuracy") | st.floats(0, 1),
     folds=st.integers(2, 1000),
 )
+parts_of_layers = st.lists(
+    st.sampled_from(["query", "key", "value", "output", "up", "down"]), min_size=1, unique=True
+).map(tuple)
+fine_tunings = st.builds(
+    dict,
+    method=st.sampled_from(["lora", "head"]),
+    rank=st.integers(1, 256),
+    alpha=positive_floats,
+    dropout=st.floats(0, 1, exclude_max=True),
+    layers=st.none() | positive_ints | st.lists(positive_ints, min_size=1, unique=True).map(tuple),
+    modules=parts_of_layers,
+    learning_rate=positive_floats,
+    weight_decay=floats_from_0,
+    epochs=positive_ints,
+    patience=positive_ints,
+    batch=positive_ints,
+    validation=st.floats(0, 1, exclude_min=True, exclude_max=True),
+    pooling=st.sampled_from(["mean", "attention"]),
+    seed=seeds,
+).map(lambda fields: FineTuneSpec(**fields | ({"pooling": "attention"} if fields["method"] == "head" else {})))
 use = st.booleans()
 GRIDS = {
     "classifier": st.sampled_from(["logreg", "knn"]) | classifiers,
@@ -330,6 +355,7 @@ by_type = {
     "DecisionSpec": decisions,
     "TrainSpec": trains,
     "TuneSpec": tunes(),
+    "FineTuneSpec": fine_tunings,
 }
 """Every type of spec by its name."""
 
@@ -342,4 +368,5 @@ runtimes = st.builds(
     batch_tokens=positive_ints,
     progress=st.none() | st.booleans(),
     checkpoints=st.lists(st.text(min_size=1), max_size=2).map(tuple),
+    gradient_checkpointing=st.booleans(),
 )

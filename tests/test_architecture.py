@@ -33,13 +33,14 @@ LAYERS = [
     {"numbering"},
     {"specs"},
     {"presets", "storage_formats", "batch"},
+    {"divided"},
     {"overrides", "average", "penalty", "column_encoder", "reduction"},
     {"data", "store", "plm", "classifiers", "descriptors"},
     {"features"},
     {"embedding"},
     {"embedding_streams"},
     {"model_input"},
-    {"evaluation"},
+    {"evaluation", "source_views"},
     {"trained_on"},
     {"serialization", "targets", "same_vectors"},
     {"model_files", "untrained"},
@@ -187,6 +188,7 @@ OF_LIBRARIES = {
     "setattr(layer, name)",  # layers of torch
     "setattr(model.get_submodule(parent), name)",
     "products.fp32_precision",  # of torch's matrix products on CUDA devices
+    "parameter.grad",  # of torch, which its optimizers read
 }
 
 

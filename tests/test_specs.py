@@ -19,6 +19,7 @@ from antibody_esm import (
     ElasticNetSpec,
     EnsembleSpec,
     ExtractorSpec,
+    FineTuneSpec,
     GaussianProcessRegressorSpec,
     GaussianProcessSpec,
     KNeighborsSpec,
@@ -289,6 +290,15 @@ GOLDEN_FINGERPRINTS = [
         TrainSpec(extractor=ExtractorSpec(model="antiberty", revision="0.1.3"), use_columns=False),
         "76ef1f67c8ff4a08141ef634dd52a9cdb627d129e8d272fb631747ce349bea49",
     ),
+    (
+        ExtractorSpec(model="antiberty", adapter="1" * 64),
+        "5c57ad935cc7d8e3a348db93c09a142761256c8e0e31347b36b144be18707a05",
+    ),
+    (
+        ResolvedExtractorSpec(digest="0" * 64, layer=6, adapter="1" * 64),
+        "cc87075d8dcf9febaa51b8ca2414b717e50c83c45faf620bd287f3c21787cdba",
+    ),
+    (FineTuneSpec(), "dc6dc4693a407db80bdb3e661065d0fb00f308179a0ebf92978cf3b7e0cca70d"),
 ]
 
 

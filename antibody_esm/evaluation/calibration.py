@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from antibody_esm.classifiers import refuse_few
 from antibody_esm.deprecation import moved
+from antibody_esm.divided import fit_divided
 from antibody_esm.evaluation.nested import best_threshold
 from antibody_esm.evaluation.splits import Division
 from antibody_esm.specs import OF_THE_DATA, DecisionSpec, SplitBy, SplitSpec
@@ -95,19 +96,21 @@ class CalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             If `by` needs units and there are none, or those of another rule.
         """
         from sklearn.base import clone
-        from sklearn.model_selection import cross_val_predict
 
-        self.classifier_ = clone(self.classifier).fit(X, y)
+        self.classifier_ = fit_divided(clone(self.classifier), X, y, division)
         self.classes_ = self.classifier_.classes_
         self.calibrator_ = None
         self.threshold_ = 0.5 if self.threshold in (None, "balanced_accuracy") else float(self.threshold)
         if self.calibration is None and self.threshold != "balanced_accuracy":
             return self
-        cv = self._division(division).folds(y)
-        for train, _ in cv:
+        inner = self._division(division)
+        folds = inner.folds(y)
+        for train, _ in folds:
             refuse_few(self.classifier, y[train])
-        output = cross_val_predict(self.classifier, X, y, cv=cv, method=self._method())
-        output = output if output.ndim == 1 else output[:, 1]
+        output = np.empty(len(y))
+        for train, test in folds:
+            fitted = fit_divided(clone(self.classifier), X[train], y[train], inner.part(train))
+            output[test] = _of_class_1(getattr(fitted, self._method())(X[test]))
         if self.calibration is not None:
             self.calibrator_ = _calibrator(self.calibration).fit(output, y)
             output = self.calibrator_.predict(output)
@@ -127,8 +130,8 @@ class CalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         check_is_fitted(self)
         if self.calibrator_ is None:
             return np.asarray(self.classifier_.predict_proba(X), np.float64)
-        output = getattr(self.classifier_, self._method())(X)
-        positive = np.clip(self.calibrator_.predict(output if output.ndim == 1 else output[:, 1]), 0, 1)
+        output = _of_class_1(getattr(self.classifier_, self._method())(X))
+        positive = np.clip(self.calibrator_.predict(output), 0, 1)
         return np.stack([1 - positive, positive], axis=1)
 
     def predict(self, X: NDArray[Any]) -> NDArray[np.int64]:
@@ -158,6 +161,10 @@ def decide(classifier: Any, decision: DecisionSpec, split: SplitSpec) -> Any:
     return CalibratedClassifier(
         classifier, decision.calibration, decision.threshold, decision.folds, split.by, split.identity
     )
+
+
+def _of_class_1(output: NDArray[Any]) -> NDArray[Any]:
+    return output if output.ndim == 1 else output[:, 1]
 
 
 def _calibrator(calibration: Literal["sigmoid", "isotonic"]) -> Any:

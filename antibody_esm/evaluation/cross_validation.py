@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.classifiers import one_blas_thread, refuse_few, workers_of
+from antibody_esm.divided import fit_divided
 from antibody_esm.evaluation.metrics import score, score_continuous
 from antibody_esm.evaluation.predictions import ContinuousPredictions
 from antibody_esm.evaluation.splits import Division, Fold
@@ -126,7 +127,7 @@ def has_converged(fitted: Any) -> bool:
 
 
 def fit(classifier: Any, features: NDArray[Any], label: NDArray[Any], division: Division) -> Any:
-    """Fit a classifier or regressor, and return it; if its `fit` takes ``division``, it is called with it.
+    """Fit a classifier or regressor, and return it; parts that divide these rows again keep their units together.
 
     Of a search, the pipeline that it chose is returned.
 
@@ -142,11 +143,8 @@ def fit(classifier: Any, features: NDArray[Any], label: NDArray[Any], division: 
     DatasetError
         As `classifiers.refuse_few`; or if the estimator divides the rows again, as `Division.folds`.
     """
-    from sklearn.utils.validation import has_fit_parameter
-
     refuse_few(classifier, label)
-    kept = {"division": division} if has_fit_parameter(classifier, "division") else {}
-    fitted = classifier.fit(features, label, **kept)
+    fitted = fit_divided(classifier, features, label, division)
     return getattr(fitted, "best_estimator_", fitted)
 
 

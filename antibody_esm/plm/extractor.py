@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from antibody_esm import presets
 from antibody_esm.batch import Batch, Done, Rows
 from antibody_esm.errors import CheckpointError
+from antibody_esm.plm.adapter_folders import find_adapter
+from antibody_esm.plm.adapters import Adapter
 from antibody_esm.plm.batching import batches, shuffled
 from antibody_esm.plm.checkpoints import Checkpoint
 from antibody_esm.plm.devices import Copies, concurrent, devices, memory, tokens_at_once
@@ -364,7 +366,12 @@ class Extractor:
         """The models, one for each device, read on first use."""
         if self.is_causal:
             logger.info("%s is causal: a residue's state depends on the residues before it only", self.spec.model)
-        return Model.read(self.checkpoint, self.vocabulary, self.resolved, self._devices)
+        return Model.read(self.checkpoint, self.vocabulary, self.resolved, self._devices, self.adapter)
+
+    @cached_property
+    def adapter(self) -> Adapter | None:
+        """The adapter of a fine-tuned model, read on first use; None of a frozen one."""
+        return None if self.spec.adapter is None else find_adapter(self.spec.adapter, self.runtime.checkpoints)
 
     @cached_property
     def _copies(self) -> Copies[Model]:

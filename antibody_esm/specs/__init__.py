@@ -30,6 +30,7 @@ from antibody_esm.specs.estimators import (
     XGBoostSpec,
 )
 from antibody_esm.specs.extractors import ExtractorSpec
+from antibody_esm.specs.finetuning import FineTuneSpec
 from antibody_esm.specs.runtime import RuntimeSpec
 from antibody_esm.specs.splits import OF_THE_DATA, SplitBy, SplitSpec, default_split
 from antibody_esm.specs.training import TrainSpec
@@ -51,6 +52,7 @@ __all__ = [
     "EnsembleSpec",
     "EstimatorSpec",
     "ExtractorSpec",
+    "FineTuneSpec",
     "GaussianProcessRegressorSpec",
     "GaussianProcessSpec",
     "HydrophobicityScale",

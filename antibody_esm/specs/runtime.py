@@ -23,3 +23,6 @@ class RuntimeSpec(Frozen):
     checkpoints: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Folders in which the files of a pinned spec are looked for: checkpoints, or folders of them. Only files with the
     digest of the spec are taken. The environment variable ``ANTIBODY_ESM_CHECKPOINTS`` names more of them."""
+    gradient_checkpointing: bool = False
+    """True computes the states of each layer a second time when a model is fine-tuned, in place of keeping them: less
+    memory, a third more time, and the same adapter."""
