@@ -6,7 +6,6 @@ import gzip
 import importlib
 import inspect
 import io
-import os
 import pkgutil
 import re
 import shutil
@@ -381,27 +380,6 @@ def test_a_page_of_promises_names_tests_that_are_there(page: str) -> None:
 @pytest.mark.parametrize("name", ["boughter", "jain", "shehata", "harvey"])
 def test_the_page_of_a_data_set_is_what_its_provenance_says(published: Path, name: str) -> None:
     assert card(name) == (ROOT / "docs" / "data" / f"{name}.md").read_text(encoding="utf-8"), "run: make cards"
-
-
-def test_the_site_builds_without_warnings(tmp_path: Path) -> None:
-    environment = os.environ | {"NO_MKDOCS_2_WARNING": "true"}
-    done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "WARNING" not in done.stderr
-    assert (tmp_path / "site" / "index.html").exists()
-
-
-def test_the_site_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
-    configuration = (ROOT / "mkdocs.yml").read_text()
-    assert "font: false" in configuration
-    assert not re.search(r"https?://[^\s]*\.(js|css)", configuration)
 
 
 def test_every_public_name_is_in_the_reference() -> None:
