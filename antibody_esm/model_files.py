@@ -23,7 +23,11 @@ from antibody_esm.folders import replacing_folder
 from antibody_esm.licences import WEIGHTS
 from antibody_esm.limits import LimitError, parse_json, read_regular, unpacked_limit
 from antibody_esm.numbering import engines_of, method
+from antibody_esm.plm.adapter_folders import find_adapter
+from antibody_esm.plm.adapters import NAME as ADAPTER
+from antibody_esm.plm.adapters import Adapter
 from antibody_esm.plm.resolution import suggest_folders
+from antibody_esm.plm.search import remember
 from antibody_esm.sequences import ModelText
 from antibody_esm.serialization import UNPACKED, WITHOUT, Training, dump_training, dumps, load_training, loads
 from antibody_esm.specs import RuntimeSpec, TrainSpec
@@ -38,8 +42,8 @@ FORMAT = 3
 _MANIFEST = "manifest.json"
 _CLASSIFIER = "classifier.skops"
 _TRAINING = "training.npz"
-FILES = (_MANIFEST, _CLASSIFIER, _TRAINING)
-"""Files of a saved model; beside them may lie the log of test sets."""
+FILES = (_MANIFEST, _CLASSIFIER, _TRAINING, ADAPTER)
+"""Files of a saved model, of which only a fine-tuned one has an adapter; beside them may lie the log of test sets."""
 PANEL = "panel.json"
 """Manifest of a panel of models, see `antibody_esm.panel_files`; a model that is saved into its folder replaces it."""
 _READ_FORMATS = (2, FORMAT)
@@ -76,6 +80,8 @@ class FittedModel:
         The training antibodies, with data derived from them.
     saved_digest
         Digest of a loaded model: bytes of the same classifier differ between versions of libraries.
+    places
+        Folders in which the adapter of a fine-tuned language model is looked for.
     """
 
     spec: TrainSpec
@@ -85,6 +91,7 @@ class FittedModel:
     metrics: dict[str, Any] | None
     training: Training
     saved_digest: str | None = None
+    places: tuple[str, ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -100,6 +107,8 @@ def ledger_of(folder: Path) -> Path:
 def save_model(model: FittedModel, folder: Path, *, training: bool) -> str:
     """Write a model, and return a description of the saved training data; see `Predictor.save`."""
     spec = model.spec.portable()
+    adapter = _adapter_of(spec)
+    updates = None if adapter is None else find_adapter(adapter, model.places)
     content = dumps(model.classifier)
     training_bytes = dump_training(
         model.training if training else Training(model.training.uncertainty, None, None, WITHOUT), model.reading.columns
@@ -116,6 +125,7 @@ def save_model(model: FittedModel, folder: Path, *, training: bool) -> str:
         },
         "classifier_sha256": hashlib.sha256(content).hexdigest(),
         "training_sha256": hashlib.sha256(training_bytes).hexdigest(),
+        **({} if adapter is None else {"adapter_sha256": adapter}),
         "data": (model.data if training else model.data.anonymous()).to_dict(),
         "reading": model.reading.to_dict(),
         "metrics": model.metrics,
@@ -126,8 +136,15 @@ def save_model(model: FittedModel, folder: Path, *, training: bool) -> str:
     with replacing_folder(folder, (*FILES, PANEL)) as new:
         write(new / _CLASSIFIER, content)
         write(new / _TRAINING, training_bytes)
+        if updates is not None:
+            updates.save(new / ADAPTER)
         write(new / _MANIFEST, json.dumps(manifest, indent=2, allow_nan=False).encode())
     return _with_or_without(model, training)
+
+
+def _adapter_of(spec: TrainSpec) -> str | None:
+    """Return the digest of the adapter of a fine-tuned language model; None if it is frozen."""
+    return next((model.adapter for model in language_models(spec.extractor) if model.adapter is not None), None)
 
 
 def _licence(model: str) -> dict[str, str | bool] | None:
@@ -166,6 +183,7 @@ def load_model(folder: Path) -> FittedModel:
         if hashlib.sha256(training_bytes).hexdigest() != manifest["training_sha256"]:
             raise StoreError("not the training antibodies that its manifest describes", folder / _TRAINING)
         spec = TrainSpec.model_validate_json(json.dumps(manifest["spec"]))
+        _check_adapter(spec, manifest.get("adapter_sha256"), folder)
         if spec.fingerprint != manifest["fingerprints"]["train"]:
             raise StoreError("its spec is not the one it was saved with", path)
         data, metrics, versions = TrainedOn.from_dict(manifest["data"]), manifest["metrics"], manifest["versions"]
@@ -191,6 +209,21 @@ def load_model(folder: Path) -> FittedModel:
         raise StoreError("its manifest and its classifier have different recalibrations", path)
     digest = _digest(spec, content)  # of the spec as it was saved, which earlier versions wrote with paths
     return FittedModel(_without_paths(spec), classifier, data, reading, metrics, training, digest)
+
+
+def _check_adapter(spec: TrainSpec, digest: Any, folder: Path) -> None:
+    """Raise StoreError if the adapter in the folder of a model is not the one of its spec; make it available."""
+    if digest != _adapter_of(spec):
+        raise StoreError("its spec and its manifest name different adapters", folder / _MANIFEST)
+    if digest is None:
+        return
+    try:
+        saved = Adapter.parse(_read(folder, ADAPTER)).digest
+    except LimitError as error:
+        raise StoreError(f"not the adapter that its manifest describes: {error}", folder / ADAPTER) from error
+    if saved != digest:
+        raise StoreError("not the adapter that its manifest describes", folder / ADAPTER)
+    remember(digest, folder.absolute())
 
 
 def _without_paths(spec: TrainSpec) -> TrainSpec:

@@ -18,7 +18,7 @@ from antibody_esm.panel_files import folder_names, load_panel, save_panel
 from antibody_esm.predictor import Predictor
 from antibody_esm.reports.grid import GridReport
 from antibody_esm.specs import AnyExtractorSpec, ChainSpec, ExtractorSpec, RuntimeSpec, TrainSpec
-from antibody_esm.specs.ensembles import columns_of, without_columns
+from antibody_esm.specs.ensembles import columns_of, without_adapter, without_columns
 from antibody_esm.store.store import Store
 from antibody_esm.targets import target_of
 from antibody_esm.trainer import Trainer
@@ -291,7 +291,7 @@ def _of_one_model(first: AnyExtractorSpec, second: AnyExtractorSpec) -> bool:
     """Return True if two extractors are the same, or views of one language model."""
     if first.address == second.address:
         return True
-    views = [without_columns(each.pin()) for each in (first, second)]
+    views = [without_adapter(without_columns(each.pin())) for each in (first, second)]
     models = [each.of_one_pass for each in views if isinstance(each, ExtractorSpec | ChainSpec)]
     any_name = {"model": "any", "revision": None, "tokenizer": None, "tokenizer_revision": None}
     named = [

@@ -314,6 +314,11 @@ def tunes(*keys: str) -> st.SearchStrategy[TuneSpec]:
     )
 
 
+def tunable(spec: ExtractorSpec) -> ExtractorSpec:
+    """Return an extractor whose language model can be fine-tuned."""
+    return spec.model_copy(update={"adapter": None, "random_weights": None, "pooling": "mean"})
+
+
 # Grids that fit some logistic regression on one language model.
 fitting = tunes("classifier.C", "classifier.standardize", "extractor.layer", "pca")
 trains = (
@@ -327,6 +332,13 @@ trains = (
         pca=st.none() | positive_ints,
     )
     | st.builds(TrainSpec, extractor=extractors | chains, classifier=logistic_regressions, split=splits, tune=fitting)
+    | st.builds(
+        TrainSpec,
+        extractor=extractors.map(tunable),
+        classifier=logistic_regressions | regressors,
+        split=splits,
+        finetune=fine_tunings,
+    )
     | st.builds(TrainSpec, extractor=extractors | ensembles, classifier=regressors, split=splits, use_columns=use)
     | st.builds(TrainSpec, extractor=beside_columns, classifier=regressors, split=splits)
 )

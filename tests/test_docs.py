@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 
 import antibody_esm
 import test_architecture
-from antibody_esm import Trainer, load_dataset
+from antibody_esm import Predictor, Trainer, load_dataset
 from antibody_esm.cli import app, train
 from antibody_esm.data.cards import card
 from chains import HEAVY, mutants
@@ -230,6 +230,9 @@ def test_the_training_guide_and_its_pages_run(page: str, ran: Ran) -> None:
 @runs("docs/language-models.md", "docs/pairs.md", "docs/vectors.md")
 def test_the_pages_on_vectors_run(page: str, ran: Ran) -> None:
     assert ran.namespace
+    if page == "docs/vectors.md":
+        assert ran.printed.startswith(shown_on(page)[0])
+        assert ran.namespace["search"].best_params_["logisticregression__C"] in (0.01, 1.0)
 
 
 @runs("docs/saving.md")
@@ -246,6 +249,15 @@ def test_the_page_on_tuning_runs_and_prints_what_it_shows(ran: Ran) -> None:
     report = ran.namespace["report"]
     assert ran.namespace["predictor"].data.tuned["choice"] == dict(report.tuned.choice)
     assert "difference +.026 [-.05, .10]" in " ".join(str(report).split())
+
+
+@runs("docs/finetuning.md")
+def test_the_page_on_fine_tuning_runs(ran: Ran) -> None:
+    report, predictor = ran.namespace["report"], ran.namespace["predictor"]
+    assert len({facts.adapter for facts in report.finetuned}) == len(report.finetuned) == 3
+    assert "frozen language model" in ran.printed
+    assert predictor.spec.finetune is None
+    assert Predictor.load(ran.namespace["folder"]).spec.extractor.adapter == predictor.spec.extractor.adapter
 
 
 @runs("docs/assays.md")

@@ -15,7 +15,7 @@ from antibody_esm.data.dataset import Dataset, Provenance
 from antibody_esm.data.harvey import harvey
 from antibody_esm.data.jain import jain
 from antibody_esm.data.labelled_tables import read_dataset
-from antibody_esm.data.parts import FRAGMENTS, chains_read
+from antibody_esm.data.parts import FRAGMENTS, chains_read, unknown_fragment
 from antibody_esm.data.recipes import Recipe
 from antibody_esm.data.shehata import shehata
 from antibody_esm.data.spreadsheets import with_sheet
@@ -23,6 +23,7 @@ from antibody_esm.errors import DatasetError
 from antibody_esm.licences import DATA, refusal
 from antibody_esm.numbering import NANOBODY_SPECIES
 from antibody_esm.sequences import Chain
+from antibody_esm.spelling import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,7 +144,7 @@ def load_dataset(
         )
     named = fragment or part
     if named is not None and named not in FRAGMENTS:
-        raise DatasetError(f"unknown fragment {named!r}; choose one of {', '.join(FRAGMENTS)}")
+        raise unknown_fragment(named)
     of_named = None if named is None else FRAGMENTS[named].chain
     if None not in (chain, of_named) and chain != of_named and (chain, of_named) != ("paired", "both"):
         raise DatasetError(f"{named} is a fragment of {of_named} chains; it does not fit chain={chain!r}")
@@ -165,8 +166,8 @@ def load_dataset(
             data = replace(data, label=None, label_name=None, targets=tuple(label), provenance=origin)
         data = replace(data, directions=directions(higher_is_better, data.targets or (data.label_name or "label",)))
     elif isinstance(source, str) and "." not in Path(source).name and not Path(source).exists():
-        names = ", ".join(_NAMED)
-        raise DatasetError(f"unknown data set {source!r}; choose one of {names}, or give the path of a table")
+        names, meant = ", ".join(_NAMED), did_you_mean(source, _NAMED)
+        raise DatasetError(f"unknown data set {source!r}; choose one of {names}, or give the path of a table{meant}")
     else:
         named_columns: dict[str, Any] = {
             "id": id,

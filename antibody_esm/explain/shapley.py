@@ -16,13 +16,13 @@ from antibody_esm.explain.logits import scores, unit
 from antibody_esm.explain.residue_shares import members
 from antibody_esm.explain.sites import sites_read
 from antibody_esm.features.sources import Described
-from antibody_esm.predictor import Predictor
+from antibody_esm.scorer import Scorer
 from antibody_esm.sequences import ModelText, normalise
 from antibody_esm.specs.ensembles import language_models
 
 
 def shapley(
-    predictor: Predictor,
+    predictor: Scorer,
     sequence: str | tuple[str, str],
     *,
     rounds: int = 4,

@@ -23,7 +23,7 @@ from antibody_esm.plm.training_passes import Passes, Text, parts, read
 from antibody_esm.plm.training_rows import TrainingRows
 from antibody_esm.plm.weights import read_weights
 from antibody_esm.specs import ExtractorSpec, RuntimeSpec
-from antibody_esm.specs.finetuning import FineTuneSpec
+from antibody_esm.specs.finetuning import FineTuneSpec, refuse_unsuited
 
 if TYPE_CHECKING:
     import torch
@@ -44,19 +44,6 @@ def adapted(extractor: ExtractorSpec, adapter: Adapter) -> ExtractorSpec:
     """
     fields = {"adapter": adapter.digest, "pooling": adapter.facts.spec.pooling}
     return ExtractorSpec.model_validate(dict(extractor) | fields)
-
-
-def refuse_unsuited(spec: FineTuneSpec, extractor: ExtractorSpec) -> None:
-    """Raise ValueError for an extractor that cannot be fine-tuned; no file is read."""
-    if extractor.adapter is not None:
-        raise ValueError("the extractor has an adapter already; fine-tune the frozen model: adapter=None")
-    if extractor.random_weights is not None:
-        raise ValueError("finetune begins with trained weights; leave random_weights out")
-    if extractor.pooling != "mean":
-        raise ValueError(
-            f"finetune.pooling is {spec.pooling}, and the extractor has pooling={extractor.pooling!r}; leave "
-            "extractor.pooling out"
-        )
 
 
 def finetune(

@@ -38,10 +38,11 @@ BASELINE: Mapping[BaselineName, str] = MappingProxyType(
         "random_weights_1": "random weights, seed 1",
         "random_weights_2": "random weights, seed 2",
         "columns": "columns alone",
+        "frozen": "frozen language model",
     }
 )
 """Names of baselines in tables."""
-_OF_THE_WHOLE = ("majority", "germline", "random_weights", "random_weights_1", "random_weights_2", "columns")
+_OF_THE_WHOLE = ("majority", "germline", "random_weights", "random_weights_1", "random_weights_2", "columns", "frozen")
 """Baselines whose name is not that of a chain."""
 _OF_PAIRS: Mapping[BaselineName, str] = MappingProxyType(
     {name: f"{title} of each chain" for name, title in BASELINE.items() if name not in _OF_THE_WHOLE}
@@ -50,6 +51,8 @@ _OF_PAIRS: Mapping[BaselineName, str] = MappingProxyType(
 
 _VALUES = 4
 """Most values of a tuned field that a name lists."""
+_REASONS = 3
+"""Most reasons of rows that were left out in the first lines; the page lists all."""
 _PINNED = ("digest", "layer", "max_length")
 """Fields that pinning an extractor fills in."""
 
@@ -82,6 +85,7 @@ def pipeline(spec: TrainSpec) -> str:
     parts = [] if spec.decision == DecisionSpec() else [_named("decision", spec.decision, set())]
     parts += [] if spec.pca is None else [f"{spec.pca} principal components"]
     parts += [] if spec.tune is None else [_tuned(spec.tune)]
+    parts += [] if spec.finetune is None else [_named("fine-tuned", spec.finetune, set())]
     return ", ".join([name, *parts])
 
 
@@ -111,6 +115,19 @@ def _tuned(tune: TuneSpec) -> str:
         )
     others = [f"{name}={value!r}" for name, value in tune.__repr_args__() if name != "grid"]
     return f"tuned over {'; '.join([*grids, *others])}"
+
+
+def left_out(data: Dataset) -> str:
+    """Return the numbers of rows that were left out, with the reasons, behind a number of antibodies; or nothing."""
+    label = data.label_name
+    reasons = data.provenance.reasons()
+    unlabelled = reasons.pop(f"no {label}", 0)
+    text = f", {unlabelled} without {label} left out" if unlabelled else ""
+    if reasons:
+        shown = [f"{reason} ({count:,})" if len(reasons) > 1 else reason for reason, count in reasons.items()]
+        more = "; ..." if len(shown) > _REASONS else ""
+        text += f", {sum(reasons.values()):,} left out: {'; '.join(shown[:_REASONS])}{more}"
+    return text
 
 
 def folds(spec: TrainSpec, number: int, data: Dataset) -> str:
@@ -167,6 +184,8 @@ def _model(spec: AnyExtractorSpec) -> str:
         return f"{_model(spec.heavy)} (heavy), {_model(spec.light)} (light)"
     if isinstance(spec, DescriptorSpec):
         return _named(spec.kind, spec, {"kind"})
+    if spec.adapter is not None:
+        return f"{_named(spec.model, spec, {'model', 'revision', 'digest', 'adapter'})} [adapter {spec.adapter[:8]}]"
     return _named(spec.model, spec, {"model", "revision", "digest"})
 
 

@@ -168,6 +168,24 @@ def without_columns(spec: AnyExtractorSpec) -> AnyExtractorSpec:
     return EnsembleSpec(members=(first, *others), combine=spec.combine) if others else first
 
 
+def without_adapter(spec: AnyExtractorSpec) -> AnyExtractorSpec:
+    """Return a spec with the frozen models in place of fine-tuned ones."""
+    if isinstance(spec, EnsembleSpec):
+        members = tuple(_without_adapter(member) for member in spec.members)
+        return spec if members == spec.members else spec.model_copy(update={"members": members})
+    return _without_adapter(spec)  # type: ignore[no-any-return]  # of the kind of the spec
+
+
+def _without_adapter(spec: Any) -> Any:
+    if isinstance(spec, ChainSpec):
+        chains = {"heavy": _without_adapter(spec.heavy), "light": _without_adapter(spec.light)}
+        return spec.model_copy(update=chains)
+    if not isinstance(spec, ExtractorSpec) or spec.adapter is None:
+        return spec
+    pooling = "mean" if spec.pooling == "attention" else spec.pooling
+    return spec.model_copy(update={"adapter": None, "pooling": pooling})
+
+
 def with_columns(spec: AnyExtractorSpec, columns: Sequence[ColumnSpec]) -> AnyExtractorSpec:
     """Return a spec with columns of a table beside its vectors, in place of those that it names."""
     spec = without_columns(spec)
