@@ -14,7 +14,8 @@ from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.training import AdapterTraining
 from antibody_esm.plm.training_rows import TrainingRows
 from antibody_esm.specs import ExtractorSpec, RuntimeSpec
-from antibody_esm.specs.finetuning import FineTuneSpec, refuse_unsuited
+from antibody_esm.specs.finetuning import FineTuneSpec
+from antibody_esm.specs.tunable import refuse_unsuited
 
 _ONE_AT_A_TIME = RLock()
 """A training uses all cores, so that trainings of one process take turns."""
