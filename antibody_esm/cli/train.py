@@ -269,7 +269,8 @@ def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> _Done
             raise
         between = [] if data.ungraded is None or data.columns else data.ungraded.sequences
         needed, computed = trainer.extractor.needed([*data.sequences, *between]), trainer.source.computed
-        logger.info("embeddings: %d needed, %d from the store, %d computed", needed, needed - computed, computed)
+        if run.train.finetune is None:
+            logger.info("embeddings: %d needed, %d from the store, %d computed", needed, needed - computed, computed)
         rows = predictions(reports) if isinstance(reports, GridReport) else reports.out_of_fold
         write(new / "out_of_fold.csv", csv_text(rows).encode())
         saved = model.write(new / "model")
@@ -284,7 +285,8 @@ def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> _Done
         logger.info("%s", text)
         logger.info("saved to %s", folder)
     what = "The models are saved:" if data.targets else "The model is saved"
-    text = f"{text}\n\n{what} {saved}.\nEmbeddings: {needed} needed, {computed} computed."
+    vectors = f"{needed} needed, {computed} computed" if run.train.finetune is None else "those of each adapter"
+    text = f"{text}\n\n{what} {saved}.\nEmbeddings: {vectors}."
     return _Done(metrics, text, reports.reports if isinstance(reports, GridReport) else (reports,))
 
 
@@ -308,8 +310,10 @@ def _with_curves(reports: "Report | GridReport", trainer: "Trainer", check: bool
 
 def _facts(run: "Run", digest: str, needed: int, computed: int) -> dict[str, Any]:
     """Return the facts of a run that stand beside its scores."""
-    vectors = {"needed": needed, "computed": computed}
-    return {"fingerprint": run.train.fingerprint, "data_digest": digest, "embeddings": vectors}
+    facts: dict[str, Any] = {"fingerprint": run.train.fingerprint, "data_digest": digest}
+    if run.train.finetune is not None:  # each adapter has vectors of its own
+        return facts
+    return facts | {"embeddings": {"needed": needed, "computed": computed}}
 
 
 def _complete(reports: "Report | GridReport") -> tuple[dict[str, Any], str]:
