@@ -1,5 +1,6 @@
 """Fine-tuning of tiny models, each of another family."""
 
+import re
 import sys
 from collections.abc import Sequence
 from functools import cache
@@ -551,6 +552,24 @@ def test_states_are_computed_again_where_memory_is_saved(monkeypatch: pytest.Mon
     saved = tuned(runtime=RuntimeSpec(gradient_checkpointing=True))
     assert passes
     assert saved.content == tuned().content
+
+
+@pytest.mark.parametrize("kind", UPDATED)
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_states_below_the_first_updated_layer_are_computed_once(
+    kind: Kind, checkpointing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, runtime = FAST.model_copy(update={"layers": 1}), RuntimeSpec(gradient_checkpointing=checkpointing)
+    kept = tuned(spec, kind, runtime=runtime)
+    assert all(re.search(r"(layers?|block)\.1\.", name) for name in kept.updates)
+    monkeypatch.setattr("antibody_esm.plm.training._KEPT", 0)
+    every = tuned(spec, kind, runtime=runtime)
+    assert every.updates.keys() == kept.updates.keys()
+    assert every.facts.epochs == kept.facts.epochs
+    for name, tensor in kept.tensors.items():
+        assert np.allclose(tensor, every.tensors[name], atol=1e-4), name
+    monkeypatch.undo()
+    assert tuned(spec, kind).content == kept.content
 
 
 # What is refused.

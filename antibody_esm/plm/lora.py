@@ -144,10 +144,12 @@ def recompute(module: Any, path: str) -> None:
         Path of its layers.
     """
     from antibody_esm.plm.recomputation import Recomputed
+    from antibody_esm.plm.replay import Replay
 
     layers = module.get_submodule(path)
     for number, layer in enumerate(layers):
-        layers[number] = Recomputed(layer)
+        if not isinstance(layer, Replay):
+            layers[number] = Recomputed(layer)
 
 
 def merge(checkpoint: Checkpoint, module: Any, adapter: Adapter) -> None:

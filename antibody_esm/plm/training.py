@@ -14,10 +14,10 @@ from antibody_esm.plm.adapters import POOLING, Adapter, AdapterFacts, Epoch
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.families import family_of, shorten
 from antibody_esm.plm.heads import Head
-from antibody_esm.plm.lora import inject, recompute, targets
+from antibody_esm.plm.lora import inject, numbers_of, recompute, targets
 from antibody_esm.plm.regions import places
 from antibody_esm.plm.schedule import progress_bar
-from antibody_esm.plm.training_passes import AT_ONCE, FrozenStates, Passes, States, Text, parts, read, vectors
+from antibody_esm.plm.training_passes import AT_ONCE, FrozenStates, Map, Passes, States, Text, parts, read, vectors
 from antibody_esm.plm.training_rows import TrainingRows
 from antibody_esm.plm.weights import read_weights
 from antibody_esm.specs.finetuning import FineTuneSpec
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("antibody_esm")
 
-Map = Callable[..., Any]
-"""Function like `map`, which runs calls in threads and yields their results in order."""
+_KEPT = 2 * 10**9
+"""Most bytes of states below the first updated layer; with more, these layers run in every pass."""
 
 
 class AdapterTraining:
@@ -112,7 +112,7 @@ class AdapterTraining:
         from antibody_esm.plm.dropout import Noise
 
         spec, noise = self.spec, Noise(self.spec.dropout, self.spec.seed)
-        states, matrices = self._states(noise)
+        states, matrices = self._states(noise, run)
         head = self._head(states, run)
         steps = _Steps(self, states, head, [*matrices.values(), *head.parameters], noise, run)
 
@@ -144,7 +144,7 @@ class AdapterTraining:
         )
         return Adapter(kept, facts)
 
-    def _states(self, noise: "Noise") -> tuple[States, dict[str, Any]]:
+    def _states(self, noise: "Noise", run: Map) -> tuple[States, dict[str, Any]]:
         """Return the states to pool, and the matrices of updates by the names of an adapter's tensors."""
         import torch
 
@@ -157,9 +157,14 @@ class AdapterTraining:
         shorten(module, family, layer)
         module = module.to(self._device).eval().requires_grad_(False)
         matrices = inject(module, names, spec, noise)
+        path, below = str(family.layers), numbers_of(checkpoint, spec, layer)[0] - 1
+        passes = Passes(module, self._device)
+        texts = list(dict.fromkeys(text for row in self.texts for text in row))
+        if below and 4 * checkpoint.dim * sum(len(text.tokens) for text in texts) <= _KEPT:
+            passes.keep(texts, path, below, run)
         if self.frozen.runtime.gradient_checkpointing:
-            recompute(module, str(family.layers))
-        return Passes(module, self._device), matrices
+            recompute(module, path)
+        return passes, matrices
 
     def _frozen_states(self) -> FrozenStates:
         every = list(dict.fromkeys(text for row in self.texts for text in row))

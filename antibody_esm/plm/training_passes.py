@@ -1,6 +1,7 @@
 """Passes of a model that is fine-tuned: pooled vectors with gradients, the same bits whatever the number of threads."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +15,10 @@ from antibody_esm.sequences import BETWEEN
 if TYPE_CHECKING:
     import torch
 
+    from antibody_esm.plm.replay import Replay
+
+Map = Callable[..., Any]
+"""Function like `map`, which runs calls in threads and yields their results in order."""
 AT_ONCE = 4
 """Rows of a part of a batch, which one thread runs on a CPU."""
 
@@ -118,24 +123,73 @@ class Passes:
     def __init__(self, module: Any, device: str) -> None:
         self._module = module
         self._device = device
+        self._kept: dict[Text, torch.Tensor] = {}
+        self._replay: Replay | None = None
+
+    def keep(self, texts: Sequence[Text], path: str, below: int, run: Map) -> None:
+        """Compute the states below a layer once, for all later passes, if layers return nothing else.
+
+        Parameters
+        ----------
+        texts
+            All inputs of later passes.
+        path
+            Path of the layers.
+        below
+            Number of the last layer that no update changes, from 1.
+        run
+            Function like `map`, which runs calls in threads.
+        """
+        import torch
+
+        from antibody_esm.plm.hidden_states import HiddenStates
+        from antibody_esm.plm.replay import replayed, returns_states_alone
+
+        if not returns_states_alone(self._module, path, self._tokens(texts[:1])):
+            return
+        hidden = HiddenStates(self._module.get_submodule(path))
+        alike = [[texts[place] for place in places] for places in _alike([len(text.tokens) for text in texts])]
+
+        def states(batch: list[Text]) -> "torch.Tensor":
+            outputs: list[torch.Tensor] = []
+            with torch.no_grad(), hidden.used([below], lambda _, states: outputs.append(states.cpu().clone())):
+                self._run(batch)
+            return outputs[0]
+
+        batches = [many[start : start + AT_ONCE] for many in alike for start in range(0, len(many), AT_ONCE)]
+        kept = {
+            text: row
+            for batch, rows in zip(batches, run(states, batches), strict=True)
+            for text, row in zip(batch, rows, strict=True)
+        }
+        self._kept, self._replay = kept, replayed(self._module, path, below)
 
     def of(self, texts: Sequence[Text]) -> "Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]":
         """Yield the states of texts, see `States`."""
         import torch
 
         for places in _alike([len(text.tokens) for text in texts]):
-            tokens = torch.from_numpy(np.stack([texts[place].tokens for place in places])).to(self._device)
-            pooled = np.zeros(tuple(tokens.shape), np.bool_)
-            for row, place in enumerate(places):
-                pooled[row, texts[place].pooled] = True
-            yield places, self._run(tokens).float(), torch.from_numpy(pooled).to(self._device)
+            alike = [texts[place] for place in places]
+            pooled = np.zeros((len(alike), len(alike[0].tokens)), np.bool_)
+            for row, text in enumerate(alike):
+                pooled[row, text.pooled] = True
+            yield places, self._run(alike).float(), torch.from_numpy(pooled).to(self._device)
 
-    def _run(self, tokens: "torch.Tensor") -> "torch.Tensor":
+    def _tokens(self, texts: Sequence[Text]) -> "torch.Tensor":
         import torch
 
-        half = self._device != "cpu"
-        with torch.autocast(torch.device(self._device).type, dtype=torch.bfloat16, enabled=half):
-            return self._module(input_ids=tokens).last_hidden_state
+        return torch.from_numpy(np.stack([text.tokens for text in texts])).to(self._device)
+
+    def _run(self, texts: Sequence[Text]) -> "torch.Tensor":
+        """Return the last states ``(n, tokens, dim)`` of texts of one length."""
+        import torch
+
+        replay: Any = nullcontext()
+        if self._replay is not None:
+            replay = self._replay.of(torch.stack([self._kept[text] for text in texts]).to(self._device))
+        half = torch.autocast(torch.device(self._device).type, dtype=torch.bfloat16, enabled=self._device != "cpu")
+        with replay, half:
+            return self._module(input_ids=self._tokens(texts)).last_hidden_state
 
 
 def _alike(lengths: Sequence[int]) -> list[list[int]]:

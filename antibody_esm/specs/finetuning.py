@@ -1,7 +1,7 @@
 """Spec of the fine-tuning of a language model."""
 
 from types import MappingProxyType
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Protocol, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
@@ -10,6 +10,8 @@ from antibody_esm.specs.base import Seed, Spec
 LinearMap = Literal["query", "key", "value", "output", "up", "down"]
 """Linear maps of a layer: query, key, value and output of its attention; into (``up``, with a gate if there is one) and
 out of (``down``) its feed-forward part."""
+
+_OWN_NETWORK = ("ablang2", "ablang2_vl")
 
 
 class FineTuneSpec(Spec):
@@ -71,6 +73,34 @@ class FineTuneSpec(Spec):
             if isinstance(values, tuple) and len(set(values)) < len(values):
                 raise ValueError(f"{field} names one twice")
         return self
+
+
+class Tunable(Protocol):
+    """Fields of an `ExtractorSpec` that decide whether it can be fine-tuned."""
+
+    @property
+    def model(self) -> str: ...  # noqa: D102  see `ExtractorSpec`, also below
+    @property
+    def adapter(self) -> str | None: ...  # noqa: D102
+    @property
+    def random_weights(self) -> int | None: ...  # noqa: D102
+    @property
+    def pooling(self) -> str: ...  # noqa: D102
+
+
+def refuse_unsuited(spec: FineTuneSpec, extractor: Tunable) -> None:
+    """Raise ValueError for an extractor that cannot be fine-tuned; no file is read."""
+    if extractor.adapter is not None:
+        raise ValueError("the extractor has an adapter already; fine-tune the frozen model: adapter=None")
+    if extractor.random_weights is not None:
+        raise ValueError("finetune begins with trained weights; leave random_weights out")
+    if extractor.model in _OWN_NETWORK:
+        raise ValueError("finetune updates models of transformers; AbLang-2 has a network of its own")
+    if extractor.pooling != "mean":
+        raise ValueError(
+            f"finetune.pooling is {spec.pooling}, and the extractor has pooling={extractor.pooling!r}; leave "
+            "extractor.pooling out"
+        )
 
 
 FINE_TUNINGS: MappingProxyType[str, FineTuneSpec] = MappingProxyType(
