@@ -28,11 +28,14 @@ from antibody_esm.plm.adapters import NAME as ADAPTER
 from antibody_esm.plm.adapters import Adapter
 from antibody_esm.plm.resolution import suggest_folders
 from antibody_esm.plm.search import remember
+from antibody_esm.plugin_types import trusted_types_of
+from antibody_esm.plugins import refuse_others
 from antibody_esm.sequences import ModelText
 from antibody_esm.serialization import UNPACKED, WITHOUT, Training, dump_training, dumps, load_training, loads
 from antibody_esm.specs import RuntimeSpec, TrainSpec
 from antibody_esm.specs.ensembles import columns_of, language_models, models_of
 from antibody_esm.specs.estimators import heads_of
+from antibody_esm.specs.plugins import plugins_of
 from antibody_esm.trained_on import TrainedOn
 from antibody_esm.unknown import Unknown
 
@@ -130,6 +133,7 @@ def save_model(model: FittedModel, folder: Path, *, training: bool) -> str:
         "reading": model.reading.to_dict(),
         "metrics": model.metrics,
         "licences": {name: _licence(name) for name in models_of(spec.extractor)},
+        **({"plugins": {each.package: each.version for each in plugins_of(spec)}} if plugins_of(spec) else {}),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in _RECORDED},
     }
     manifest["sha256"] = manifest_digest(manifest)
@@ -165,8 +169,11 @@ def _with_or_without(model: FittedModel, training: bool) -> str:
     return f"with its {len(antibodies):,} training antibodies (sequences, labels, vectors)"
 
 
-def load_model(folder: Path) -> FittedModel:
-    """Return a model that `save_model` wrote, without running code of it; raises as `Predictor.load` does."""
+def load_model(folder: Path, plugins: Sequence[str] = ()) -> FittedModel:
+    """Return a model that `save_model` wrote, without running code of it; raises as `Predictor.load` does.
+
+    `plugins` names packages whose code it may use, see `antibody_esm.plugins`.
+    """
     path = folder / _MANIFEST
     if (folder / PANEL).is_file() and not path.exists():
         raise StoreError(
@@ -204,7 +211,10 @@ def load_model(folder: Path) -> FittedModel:
         problem = repr(error)[:_MESSAGE]
         raise StoreError(f"not the manifest of a saved model: {problem}", path) from error
     _warn_of_versions(versions)
-    classifier = loads(content, folder / _CLASSIFIER, regression=spec.is_regression)
+    needed = plugins_of(spec)
+    refuse_others((each.package for each in needed), plugins, str(folder))
+    types = {name for each in needed for name in trusted_types_of(each)}
+    classifier = loads(content, folder / _CLASSIFIER, regression=spec.is_regression, further=types)
     stated = None if data.recalibration is None else (data.recalibration.slope, data.recalibration.intercept)
     if stated != ((classifier.slope, classifier.intercept) if hasattr(classifier, "slope") else None):
         raise StoreError("its manifest and its classifier have different recalibrations", path)

@@ -230,6 +230,7 @@ class Panel(Mapping[str, Predictor]):
         store: str | Path | Store | None = None,
         runtime: RuntimeSpec | None = None,
         checkpoint: str | Path | Sequence[str | Path] = (),
+        plugins: Sequence[str] = (),
     ) -> "Panel":
         """Read a saved panel. The language model is loaded when a sequence needs it, once for each view of it.
 
@@ -237,7 +238,7 @@ class Panel(Mapping[str, Predictor]):
         ----------
         folder
             Folder of the panel, see `save`.
-        store, runtime, checkpoint
+        store, runtime, checkpoint, plugins
             As for `Predictor.load`; all models share them.
 
         Raises
@@ -246,7 +247,7 @@ class Panel(Mapping[str, Predictor]):
             If the folder is not a saved panel, was changed, names a folder outside of it, holds models that are no
             panel together, or holds types that no classifier of this package contains. No code of it runs.
         """
-        shared, models = as_store(store), load_panel(Path(folder))
+        shared, models = as_store(store), load_panel(Path(folder), plugins)
         problem = _difference({label: model for label, (model, _) in models.items()})
         if problem:
             raise StoreError(problem, folder)

@@ -20,8 +20,8 @@ ROOT = Path(antibody_esm.__file__).parent
 
 # Lowest first; a module imports only from rows above its own, or from its own room.
 LAYERS = [
-    {"choices", "deprecation", "errors", "licences", "notebook", "processes", "spelling", "unknown"},
-    {"cluster"},
+    {"choices", "deprecation", "errors", "licences", "notebook", "processes", "progress", "spelling", "unknown"},
+    {"cluster", "plugins"},
     {"threads"},
     {"files"},
     {"folders", "limits"},
@@ -32,7 +32,7 @@ LAYERS = [
     {"sequences"},
     {"numbering"},
     {"specs"},
-    {"presets", "storage_formats", "batch"},
+    {"presets", "storage_formats", "batch", "plugin_types"},
     {"divided"},
     {"overrides", "average", "penalty", "column_encoder", "reduction"},
     {"data", "store", "plm", "classifiers", "descriptors"},
@@ -44,7 +44,7 @@ LAYERS = [
     {"evaluation", "source_views"},
     {"trained_on", "pipeline_card"},
     {"serialization", "targets", "same_vectors"},
-    {"model_files", "untrained"},
+    {"model_files", "untrained", "plugin_checks"},
     {"panel_files"},
     {"reports", "recalibration"},
     {"scorer"},
@@ -186,11 +186,13 @@ def test_no_module_imports_the_door() -> None:
 
 # Objects of Python and other libraries, which take their settings as attributes.
 OF_LIBRARIES = {
-    *("bar.total", "matrix.indices", "matrix.indptr", "function.argtypes", "os.environ", "warnings.showwarning"),
+    *("matrix.indices", "matrix.indptr", "function.argtypes", "os.environ", "warnings.showwarning"),
     "setattr(layer, name)",  # layers of torch
     "setattr(model.get_submodule(parent), name)",
     "products.fp32_precision",  # of torch's matrix products on CUDA devices
     "parameter.grad",  # of torch, which its optimizers read
+    *(f"tags.{name}" for name in ("requires_fit", "transformer_tags.preserves_dtype")),  # of scikit-learn
+    *(f"tags.input_tags.{name}" for name in ("string", "one_d_array", "two_d_array")),
 }
 
 
@@ -300,7 +302,7 @@ def test_the_test_of_light_imports_can_fail() -> None:
 
 PLAIN = """
 import contextlib, io, pathlib, sys, typer
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode="rich")
 @app.callback()
 def group() -> None: pass
 @app.command()

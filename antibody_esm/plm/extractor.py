@@ -1,7 +1,6 @@
 """Extractor of vectors: schedules the batches of a language model on devices and workers."""
 
 import logging
-import sys
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -316,7 +315,8 @@ class Extractor:
         workers = None if runs_elsewhere() else self.workers
         concurrent = concurrency() if workers is None else workers
         self._pace = forecast
-        with progress_bar(total, self.spec.model, "seq", self.runtime.progress) as bar:
+        model = Path(self.spec.model).name
+        with progress_bar(total, self.spec.model, "seq", self.runtime.progress, f"embedding with {model}") as bar:
             for done in each(Timed(step), todo, workers):
                 self.computed += len(done.batch.sequences)
                 bar.update(len(done.batch.sequences))
@@ -324,9 +324,9 @@ class Extractor:
                 if news := forecast.news():
                     logger.info("%s", news)
                     if is_watched(self.runtime.progress):
-                        bar.write(news, file=sys.stderr)
+                        bar.write(news)
                 yield done
-            bar.total = bar.n  # other writers compute the rest
+            bar.complete()
 
     def run(self, batch: Batch) -> list[NDArray[np.float32]]:
         """Return one array ``(b, dim)`` for each spec of a batch, computed in this thread."""
