@@ -1,9 +1,9 @@
 """Fine-tuning beside a plain loop of peft: the same model, rank, rows, batches and epochs, in the same run.
 
 The loop pads batches of sixteen, runs on torch's own threads, and has a linear head on the mean of the residues'
-states. It trains on all rows; ours trains on 85 % and measures the loss of the others, and its time is given for as many
-rows. Rows are the heavy variable domains of Boughter et al. 2020. Times are those of an epoch, in turns; CPU seconds are
-the process's own, which a busy machine changes less.
+states. It trains on all rows; ours trains on 85 % and measures the loss of the others, and its time is given for as
+many rows. Rows are the heavy variable domains of Boughter et al. 2020. Times are those of an epoch, in turns; CPU
+seconds are the process's own, which a busy machine changes less.
 """
 
 import os

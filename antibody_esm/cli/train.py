@@ -83,9 +83,8 @@ OVERRIDES are key=value:
                recognised antibody chain
   extractor.*  classifier.*  split.*  decision.*  runtime.*  pca=
                fields of the specs; --cfg job shows all
-  finetune=    lora or head: the language model is fine-tuned on the training
-               rows of each fold; finetune.rank= and other fields; needs
-               the extra [finetune]
+  finetune=    lora or head: each fold fine-tunes the language model;
+               finetune.rank= and other fields; extra \\[finetune]
   tune.*       fields that are chosen inside the training folds:
                'tune.grid={{classifier.C:[0.01,1],extractor.layer:[6,8]}}',
                tune.trials= or tune.minutes= for a budget
@@ -238,11 +237,10 @@ def _stored(run: "Run") -> str:
 
     store = Path(run.store).expanduser()
     tuning = tuning_folder(store)
-    adapters = tuning.with_name(f"{tuning.stem}.adapters")
     notes = [f"finished vectors are in {run.store}"] if store.exists() else []
     if run.train.tune is not None and tuning.is_dir():
         notes.append(f"finished results of tuning are in {tuning}; the same command continues from there")
-    if run.train.finetune is not None and adapters.is_dir():
+    if run.train.finetune is not None and (adapters := tuning.with_suffix(".adapters")).is_dir():
         notes.append(f"finished adapters are in {adapters}; the same command continues from there")
     return ", ".join(notes) or "no vectors were stored"
 
