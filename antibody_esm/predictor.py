@@ -221,6 +221,18 @@ class Predictor(Scorer):
             False leaves out sequences, labels and vectors of the training antibodies. Identity and distance to these,
             baselines of a test and its overlap are then unknown. `uncertainty` keeps sorted scores of each class, or
             residuals, without antibodies. Nearest neighbours, SVR and Gaussian processes consist of training vectors.
+
+        Examples
+        --------
+        >>> from tempfile import mkdtemp
+        >>> from antibody_esm import Predictor, Trainer, load_dataset
+        >>> folder = mkdtemp() + "/model"
+        >>> predictor = Trainer("descriptors").fit(load_dataset("boughter_flu_cdrs"), uncertainty=False)
+        >>> predictor.save(folder).name
+        Saved to ..., with its 358 training antibodies (sequences, labels, vectors).
+        'model'
+        >>> Predictor.load(folder).digest == predictor.digest
+        True
         """
         print(f"Saved to {Path(folder)}, {self.write(folder, training=training)}.")  # noqa: T201
         return Path(folder)
