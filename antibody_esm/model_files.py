@@ -110,8 +110,8 @@ def ledger_of(folder: Path) -> Path:
 def save_model(model: FittedModel, folder: Path, *, training: bool) -> str:
     """Write a model, and return a description of the saved training data; see `Predictor.save`."""
     spec = model.spec.portable()
-    adapter = _adapter_of(spec)
-    updates = None if adapter is None else find_adapter(adapter, model.places)
+    adapter, base = _adapter_of(spec)
+    updates = None if adapter is None else find_adapter(adapter, model.places, base)
     content = dumps(model.classifier)
     training_bytes = dump_training(
         model.training if training else Training(model.training.uncertainty, None, None, WITHOUT), model.reading.columns
@@ -146,9 +146,10 @@ def save_model(model: FittedModel, folder: Path, *, training: bool) -> str:
     return _with_or_without(model, training)
 
 
-def _adapter_of(spec: TrainSpec) -> str | None:
-    """Return the digest of the adapter of a fine-tuned language model; None if it is frozen."""
-    return next((model.adapter for model in language_models(spec.extractor) if model.adapter is not None), None)
+def _adapter_of(spec: TrainSpec) -> tuple[str | None, str]:
+    """Return the digests of the adapter of a fine-tuned language model, None if it is frozen, and of the model."""
+    tuned = [model for model in language_models(spec.extractor) if model.adapter is not None]
+    return (tuned[0].adapter, tuned[0].digest or "") if tuned else (None, "")
 
 
 def _licence(model: str) -> dict[str, str | bool] | None:
@@ -223,15 +224,16 @@ def load_model(folder: Path, plugins: Sequence[str] = ()) -> FittedModel:
 
 def _check_adapter(spec: TrainSpec, digest: Any, folder: Path) -> None:
     """Raise StoreError if the adapter in the folder of a model is not the one of its spec; make it available."""
-    if digest != _adapter_of(spec):
+    named, base = _adapter_of(spec)
+    if digest != named:
         raise StoreError("its spec and its manifest name different adapters", folder / _MANIFEST)
     if digest is None:
         return
     try:
-        saved = Adapter.parse(_read(folder, ADAPTER)).digest
+        adapter = Adapter.parse(_read(folder, ADAPTER))
     except LimitError as error:
         raise StoreError(f"not the adapter that its manifest describes: {error}", folder / ADAPTER) from error
-    if saved != digest:
+    if adapter.digest != digest or adapter.facts.base != base:
         raise StoreError("not the adapter that its manifest describes", folder / ADAPTER)
     remember(digest, folder.absolute())
 

@@ -20,7 +20,7 @@ ROOT = Path(antibody_esm.__file__).parent
 
 # Lowest first; a module imports only from rows above its own, or from its own room.
 LAYERS = [
-    {"choices", "deprecation", "errors", "licences", "notebook", "processes", "spelling", "unknown"},
+    {"choices", "deprecation", "errors", "licences", "notebook", "processes", "progress", "spelling", "unknown"},
     {"cluster", "plugins"},
     {"threads"},
     {"files"},
@@ -186,7 +186,7 @@ def test_no_module_imports_the_door() -> None:
 
 # Objects of Python and other libraries, which take their settings as attributes.
 OF_LIBRARIES = {
-    *("bar.total", "matrix.indices", "matrix.indptr", "function.argtypes", "os.environ", "warnings.showwarning"),
+    *("matrix.indices", "matrix.indptr", "function.argtypes", "os.environ", "warnings.showwarning"),
     "setattr(layer, name)",  # layers of torch
     "setattr(model.get_submodule(parent), name)",
     "products.fp32_precision",  # of torch's matrix products on CUDA devices
@@ -300,7 +300,7 @@ def test_the_test_of_light_imports_can_fail() -> None:
 
 PLAIN = """
 import contextlib, io, pathlib, sys, typer
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode="rich")
 @app.callback()
 def group() -> None: pass
 @app.command()

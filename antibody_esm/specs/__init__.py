@@ -3,8 +3,8 @@
 Settings that must not change a number are in `RuntimeSpec`, which has no fingerprint.
 """
 
-from antibody_esm.choices import Pooling, Region
-from antibody_esm.specs.address import Digest, Pairs, Precision, ResolvedExtractorSpec, Storage
+from antibody_esm.choices import Pooling, Precision, Region
+from antibody_esm.specs.address import Digest, Pairs, ResolvedExtractorSpec, Storage
 from antibody_esm.specs.base import Spec
 from antibody_esm.specs.chains import ChainSpec
 from antibody_esm.specs.columns import ColumnSpec
