@@ -23,6 +23,7 @@ from antibody_esm import (
     SplitSpec,
     Trainer,
     TrainSpec,
+    embed,
     load_dataset,
     presets,
 )
@@ -281,3 +282,16 @@ def test_a_plot_draws_on_the_axes_that_it_is_passed() -> None:
         plt.close(figure)
         assert type(getattr(made, name)()).__name__.startswith("Axes"), name
         plt.close("all")
+
+
+def test_rows_of_a_data_set_are_read_as_their_texts() -> None:
+    model, data = trained(), antibodies(8, seed=9)
+    assert np.array_equal(model.predict_proba(list(data)), model.predict_proba(data))
+    assert np.array_equal(model.predict_proba([data[3], data.sequences[4]]), model.predict_proba(data[[3, 4]]))
+    assert np.array_equal(model.explain(data[0]).contributions, model.explain(data[0].text).contributions)
+    assert len(model.scan(data[0], [0], plausibility=False).to_frame()) == 19
+    with pytest.raises(TypeError, match="one row of a data set; write \\[row\\]"):
+        model.predict(data[0])  # type: ignore[arg-type]  # a mistake
+    assert np.array_equal(embed(data, CHARGES), embed(data.sequences, CHARGES))
+    pairs = Dataset(["a"], ["EVQLV"], ["DIQMT"], chain="paired")
+    assert np.array_equal(embed(pairs, CHARGES), embed([("EVQLV", "DIQMT")], CHARGES))
