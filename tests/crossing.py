@@ -14,7 +14,7 @@ REGRESSORS = ("ridge", "elastic_net", "svr", "xgboost_regressor", "gaussian_proc
 
 ROUTES = {
     "tables": ("list", "frame", "file", "saved", "panel"),
-    "reports": ("text", "json", "csv"),
+    "reports": ("text", "json", "csv", "labelled frame"),
     "explanations": ("contributions", "scan", "proposals"),
     **{door: (door,) for door in ("page", "benchmark", "web", "command", "train", "occlusion", "other assay")},
 }

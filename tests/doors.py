@@ -309,6 +309,12 @@ def of_csv(bench: Bench, cell: Cell) -> Numbers:
     return {"out of fold": folds[column], "number": test[column], "prediction": test["prediction"]}
 
 
+def of_a_labelled_frame(bench: Bench, cell: Cell) -> Numbers:
+    """A test of a table with labels, which is read as its data set would be."""
+    rows = bench.predictor(cell).evaluate(bench.frame(cell), cell.task).predictions
+    return {"number": rows[COLUMN[cell.task]], "prediction": rows["prediction"]}
+
+
 def of_a_benchmark(bench: Bench, cell: Cell) -> Numbers:
     """The grid of one pipeline, which cuts the fragment itself; as text, JSON and CSV too."""
     grid = Benchmark.from_specs(
@@ -348,6 +354,7 @@ DOORS: dict[str, Callable[[Bench, Cell], Numbers]] = {
     "page": of_html,
     "json": of_json,
     "csv": of_csv,
+    "labelled frame": of_a_labelled_frame,
     "benchmark": of_a_benchmark,
     "contributions": of_contributions,
     "occlusion": of_occlusion,
