@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     )
     from antibody_esm.store.store import EmbeddingStore
     from antibody_esm.trainer import Trainer
+    from antibody_esm.transformer import EmbeddingTransformer
 
 __version__ = "0.1.0"
 
@@ -84,6 +85,7 @@ _HOME = {
     "DescriptorSpec": "specs",
     "ElasticNetSpec": "specs",
     "EmbeddingStore": "store.store",
+    "EmbeddingTransformer": "transformer",
     "Ensemble": "features.sources",
     "EnsembleSpec": "specs",
     "Extractor": "plm.extractor",
@@ -142,6 +144,7 @@ __all__ = [
     "DescriptorSpec",
     "ElasticNetSpec",
     "EmbeddingStore",
+    "EmbeddingTransformer",
     "Ensemble",
     "EnsembleSpec",
     "Extractor",

@@ -3,7 +3,7 @@
 Every head is fitted on the training rows alone, so folds stay as they are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,6 +71,15 @@ class _Average(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     def best_estimator_(self) -> "_Average":
         """The average of the fitted heads, without what only a fit needs, such as a search of a penalty."""
         return type(self)(self.heads_, self.widths, self.shared)._of(self.heads_, self.n_features_in_)
+
+    def with_parts(self, change: Callable[[Any], Any]) -> "_Average":
+        """Return the average of changed heads, which read all features of the changed ones."""
+        changed = {id(head): change(head) for head in (*self.heads, *getattr(self, "heads_", ()))}
+        made = type(self)(tuple(changed[id(head)] for head in self.heads), self.widths, self.shared)
+        if not hasattr(self, "heads_"):
+            return made
+        heads = tuple(changed[id(head)] for head in self.heads_)
+        return made._of(heads, heads[0].n_features_in_)
 
     def _of(self, heads: tuple[Any, ...], n_features: int) -> "_Average":
         self.heads_, self.n_features_in_ = heads, n_features

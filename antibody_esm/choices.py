@@ -17,6 +17,9 @@ CLASSIFIERS = (
 )
 """Classifiers and regressors: the keys of `presets.ESTIMATORS`."""
 
+DATA_SETS = ("boughter", "boughter_flu_cdrs", "harvey", "jain", "shehata")
+"""Public data sets: `data.public.PUBLIC`."""
+
 DEFAULT_EXTRACTOR = "antiberty"
 DEFAULT_CLASSIFIER = "logreg"
 

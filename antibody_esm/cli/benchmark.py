@@ -50,6 +50,8 @@ OVERRIDES are key=value, or key=value,value for the grid:
                test.heavy= and so on; one for all, or one for each
   extractor.*  classifier.*  split.*  decision.*  runtime.*  pca=
                fields of the specs; --cfg grid shows all
+  finetune=    lora or head: language models are fine-tuned on the training
+               rows of each fold; finetune.rank= and other fields
   tune.*       fields that are chosen inside the training folds:
                'tune.grid={{classifier.C:[0.01,1],extractor.layer:[6,8]}}'
   random_seeds=  0 to 3 baselines with random weights of each language

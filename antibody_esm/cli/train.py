@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from antibody_esm.cli.program import Program
 from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
 from antibody_esm.files import csv_text, write
 from antibody_esm.folders import replacing_folder
+from antibody_esm.plugins import PluginKind, offered_names
 
 if TYPE_CHECKING:
     from antibody_esm.predictor import Predictor
@@ -42,8 +44,14 @@ _RESULTS = (
     "model/manifest.json",
     "model/classifier.skops",
     "model/training.npz",
+    "model/adapter.safetensors",
 )
 """Files of a run's folder; the log of test sets, ``model/openings.jsonl``, is not replaced."""
+
+
+def _offered(kind: PluginKind) -> tuple[str, ...]:
+    """Return the names of plugins for the help; they are looked up only for it."""
+    return offered_names(kind) if "--help" in sys.argv else ()
 
 
 def _wrapped(names: Iterable[str]) -> str:
@@ -58,8 +66,8 @@ a folder with its configuration, log, metrics, out-of-fold predictions and the m
 OVERRIDES are key=value:
 
 \b
-  model=       {_wrapped(choices.MODELS)}
-  classifier=  {_wrapped(choices.CLASSIFIERS)}
+  model=       {_wrapped((*choices.MODELS, *_offered("extractor")))}
+  classifier=  {_wrapped((*choices.CLASSIFIERS, *_offered("classifier")))}
   data=        name of a data set, or path of a table
   data.*       columns: data.id=, data.heavy=, data.light=, data.groups=,
                data.fold= (predefined folds for split.by=fold), data.label=
@@ -75,6 +83,9 @@ OVERRIDES are key=value:
                recognised antibody chain
   extractor.*  classifier.*  split.*  decision.*  runtime.*  pca=
                fields of the specs; --cfg job shows all
+  finetune=    lora or head: the language model is fine-tuned on the training
+               rows of each fold; finetune.rank= and other fields; needs
+               the extra [finetune]
   tune.*       fields that are chosen inside the training folds:
                'tune.grid={{classifier.C:[0.01,1],extractor.layer:[6,8]}}',
                tune.trials= or tune.minutes= for a budget
@@ -227,9 +238,12 @@ def _stored(run: "Run") -> str:
 
     store = Path(run.store).expanduser()
     tuning = tuning_folder(store)
+    adapters = tuning.with_name(f"{tuning.stem}.adapters")
     notes = [f"finished vectors are in {run.store}"] if store.exists() else []
     if run.train.tune is not None and tuning.is_dir():
         notes.append(f"finished results of tuning are in {tuning}; the same command continues from there")
+    if run.train.finetune is not None and adapters.is_dir():
+        notes.append(f"finished adapters are in {adapters}; the same command continues from there")
     return ", ".join(notes) or "no vectors were stored"
 
 

@@ -14,6 +14,7 @@ from antibody_esm.data.files import commented_header, is_fasta, places, read_fra
 from antibody_esm.data.layouts import Columns, hint_of
 from antibody_esm.errors import DatasetError, SequenceError
 from antibody_esm.sequences import ALPHABET, BETWEEN, NUCLEIC, Chain
+from antibody_esm.spelling import did_you_mean
 from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
@@ -221,7 +222,8 @@ def pasted(text: str) -> "pd.DataFrame":
 def named_column(frame: "pd.DataFrame", name: str, path: Path | None = None) -> "pd.Series[Any]":
     """Return the column with a name. Raises DatasetError if there is none or more than one."""
     if name not in frame.columns:
-        raise DatasetError(f"there is no column {name!r}. {columns_there(frame, path)}", path, column=name)
+        meant = did_you_mean(name, frame.columns)
+        raise DatasetError(f"there is no column {name!r}. {columns_there(frame, path)}{meant}", path, column=name)
     column = frame[name]
     if column.ndim != 1:
         raise DatasetError(f"there are {column.shape[1]} columns named {name!r}", path, column=name)
@@ -276,7 +278,7 @@ def chain_columns(
             choices = usual if named is None else (named,)
             column = next((choice for choice in choices if choice in frame.columns), None)
             if column is None:
-                there = ", ".join(map(str, frame.columns))
+                there = ", ".join(map(str, frame.columns)) + did_you_mean(choices[0], frame.columns)
                 raise DatasetError(
                     f"the model reads the {name} chain, but there is no column {choices[0]!r}; the columns are {there}"
                 )

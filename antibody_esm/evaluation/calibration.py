@@ -5,6 +5,7 @@ can be learnt from them. Both are learnt from out-of-fold outputs within the row
 classifier is then fitted on all of these rows. No test label is used.
 """
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -137,6 +138,17 @@ class CalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     def predict(self, X: NDArray[Any]) -> NDArray[np.int64]:
         """Return the class of each row, ``(n,)``: 1 if the probability is at or above the threshold."""
         return (self.predict_proba(X)[:, 1] >= self.threshold_).astype(np.int64)
+
+    def with_parts(self, change: Callable[[Any], Any]) -> "CalibratedClassifier":
+        """Return the same calibration and threshold of a changed classifier."""
+        settings = {**vars(self), "classifier": change(self.classifier)}
+        made = CalibratedClassifier(**{name: settings[name] for name in self.get_params(deep=False)})
+        return made._of(change(self.classifier_), self)
+
+    def _of(self, classifier: Any, other: "CalibratedClassifier") -> "CalibratedClassifier":
+        self.classifier_, self.classes_ = classifier, other.classes_
+        self.calibrator_, self.threshold_ = other.calibrator_, other.threshold_
+        return self
 
     def _division(self, outer: Division | None) -> Division:
         if self.by in OF_THE_DATA:
