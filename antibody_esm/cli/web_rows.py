@@ -34,6 +34,7 @@ STYLE = """
 .ab-table th { position: sticky; top: 0; background: var(--background-fill-secondary); overflow-wrap: normal; }
 .ab-table th[title] { cursor: help; text-decoration: underline dotted; text-underline-offset: 3px; }
 .ab-table td.ab-wide { min-width: 16em; }
+.ab-table thead, .ab-table tbody, .ab-table tr { border-color: var(--border-color-primary) !important; }
 .ab-table tr[data-antibody] { cursor: pointer; }
 .ab-table tr[data-antibody]:hover { background: var(--background-fill-secondary); }
 .ab-table td.ab-actions { white-space: nowrap; }
