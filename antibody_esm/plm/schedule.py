@@ -85,7 +85,7 @@ class ProgressBar:
         self._bar.write(text, file=sys.stderr)
 
     def complete(self) -> None:
-        """End here: other writers compute the rest."""
+        """End here: the rest is not needed, or computed by other writers."""
         self._bar.total = self._bar.n
 
 
