@@ -139,7 +139,7 @@ def _repertoire(checkpoint: Path) -> None:
 
 
 def _saved_model(checkpoint: Path) -> None:
-    Trainer("descriptors").fit(load_dataset("boughter_flu_cdrs"), uncertainty=False).save("model/")
+    Trainer("descriptors").fit(load_dataset("boughter_flu_cdrs"), uncertainty=False, scores=False).save("model/")
 
 
 def _several_assays(checkpoint: Path) -> None:

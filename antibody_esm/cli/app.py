@@ -3,6 +3,7 @@
 import typer
 
 from antibody_esm.cli import data, store
+from antibody_esm.cli.card import card_command
 from antibody_esm.cli.curve import curve_command
 from antibody_esm.cli.embed import embed_command
 from antibody_esm.cli.errors import run
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command("embed")(embed_command)
 app.command("predict")(predict_command)
 app.command("evaluate")(evaluate_command)
+app.command("card")(card_command)
 app.command("curve")(curve_command)
 app.command("recalibrate")(recalibrate_command)
 app.command("explain")(explain_command)
