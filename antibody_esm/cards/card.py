@@ -38,7 +38,7 @@ def model_card(facts: ModelFacts) -> bytes:
         "## Licences",
         *_licences([facts]),
         "## Use",
-        *_use(example.lines(facts)),
+        *_use([facts], example.lines(facts)),
         "## Versions",
         _versions(facts),
     ]
@@ -60,7 +60,7 @@ def panel_card(models: Mapping[str, tuple[str, ModelFacts]]) -> bytes:
         "## Licences",
         *_licences(every),
         "## Use",
-        *_use(example.lines(first, "Panel", "predict")),
+        *_use(every, example.lines(first, "Panel", "predict")),
     ]
     return _page(metadata.shared(every), parts)
 
@@ -236,11 +236,13 @@ def _licences(models: list[ModelFacts]) -> list[str]:
     return parts
 
 
-def _use(lines: list[str]) -> list[str]:
+def _use(models: list[ModelFacts], lines: list[str]) -> list[str]:
+    language = any(facts.licences for facts in models)
+    more = " The language model is not in it: its files are looked for when they are first needed." if language else ""
     return [
         "```\npip install antibody_esm\n```",
         "\n".join(["```python", *lines, "```"]),
-        "Loading runs no code of the files. The language model is fetched when it is first needed.",
+        f"Loading runs no code of this folder.{more}",
     ]
 
 

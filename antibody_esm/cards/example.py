@@ -9,13 +9,14 @@ TABLE = "antibodies.csv"
 def lines(facts: ModelFacts, kind: str = "Predictor", method: str = "score_table") -> list[str]:
     """Return the lines of a model; those of a panel have another class and method."""
     chains = {"heavy": ["heavy"], "light": ["light"]}.get(facts.reading.chain, ["heavy", "light"])
-    columns = ", ".join(f"{name!a}" for name in [*chains, *facts.reading.columns.names])
+    names = [*chains, *facts.reading.columns.names]
+    columns = f"column{'s' * (len(names) > 1)} {', '.join(ascii(name) for name in names)}"
     name = kind.lower()
     return [
         "import pandas as pd",
         f"from antibody_esm import {kind}",
         "",
         f'{name} = {kind}.load("model")  # this folder; from the hub: {kind}.from_hub("ORGANISATION/NAME")',
-        f'antibodies = pd.read_csv("{TABLE}")  # with the columns {columns}',
+        f'antibodies = pd.read_csv("{TABLE}")  # with the {columns}',
         f'{name}.{method}(antibodies).to_csv("scores.csv", index=False)',
     ]
