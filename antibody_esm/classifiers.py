@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.errors import DatasetError
+from antibody_esm.errors import DatasetError, PluginError
 from antibody_esm.specs import (
     AverageRegressorSpec,
     AverageSpec,
@@ -21,6 +21,8 @@ from antibody_esm.specs import (
     KNeighborsSpec,
     LinearSVMSpec,
     LogisticRegressionSpec,
+    PluginClassifierSpec,
+    PluginRegressorSpec,
     RandomForestSpec,
     RegressorSpec,
     RidgeSpec,
@@ -112,6 +114,8 @@ def build(
 def _estimator(spec: ClassifierSpec | RegressorSpec, dim: int) -> Any:
     options = spec.model_dump(exclude={"format", "kind", "standardize"})
     match spec:
+        case PluginClassifierSpec() | PluginRegressorSpec():
+            return _of_plugin(spec)
         case LogisticRegressionSpec():
             from sklearn.linear_model import LogisticRegression
 
@@ -163,6 +167,18 @@ def _estimator(spec: ClassifierSpec | RegressorSpec, dim: int) -> Any:
             scale = options.pop("length_scale") or sqrt(dim)
             kernel = 1.0 * RBF(scale, (scale / 1e3, scale * 1e3)) + WhiteKernel(1.0, (1e-6, 1e3))
             return _of_scaled_labels(GaussianProcessRegressor(kernel, **options))
+
+
+def _of_plugin(spec: PluginClassifierSpec | PluginRegressorSpec) -> Any:
+    """Return the unfitted estimator of a plugin. Raises PluginError if it is of the other kind, or none."""
+    from sklearn.base import is_classifier, is_regressor
+
+    made = spec.make()
+    suits = is_regressor(made) if spec.is_regressor else is_classifier(made) and hasattr(made, "predict_proba")
+    if not suits:
+        kind = "regressor" if spec.is_regressor else "classifier with predict_proba"
+        raise PluginError(f"{spec.name!r} of the package {spec.package} is no {kind} of scikit-learn", spec.package)
+    return made
 
 
 def _of_scaled_labels(regressor: Any) -> Any:

@@ -37,7 +37,7 @@ class HubFiles(NamedTuple):
     description: str
     """Description of the training data in them."""
     of_training: str
-    """Kinds of classifiers that consist of training vectors and labels; empty if there are none."""
+    """Classifiers that consist of training vectors and labels, or may do so; empty if there are none."""
 
 
 class OnHub:
@@ -97,7 +97,7 @@ class OnHub:
         files, description, of_training = self.hub_files(training=training)
         if of_training and not training:
             raise ValueError(
-                f"{of_training} consists of vectors and labels of training antibodies, which no setting leaves out: "
+                f"{of_training} consists, or may consist, of vectors and labels of training antibodies: "
                 "fit another classifier, or pass training=True to send them"
             )
         api = HfApi(token=token)

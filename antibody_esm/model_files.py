@@ -28,13 +28,16 @@ from antibody_esm.model_scores import ModelScores
 from antibody_esm.numbering import engines_of, method
 from antibody_esm.plm.adapters import NAME as ADAPTER
 from antibody_esm.plm.resolution import suggest_folders
+from antibody_esm.plugin_types import trusted_types_of
+from antibody_esm.plugins import refuse_others
 from antibody_esm.saved_adapters import adapter_bytes, adapter_of, check_adapter
 from antibody_esm.sequences import ModelText
 from antibody_esm.serialization import UNPACKED, WITHOUT, Training, dump_training, dumps, load_training, loads
 from antibody_esm.specs import RuntimeSpec, TrainSpec
 from antibody_esm.specs.ensembles import columns_of, language_models, models_of
-from antibody_esm.specs.estimators import heads_of
+from antibody_esm.specs.plugins import plugins_of
 from antibody_esm.trained_on import TrainedOn
+from antibody_esm.training_rows import consists_of_training
 from antibody_esm.unknown import Unknown
 
 FORMAT = 3
@@ -52,8 +55,6 @@ _MANIFEST_BYTES = 16 * 10**6
 _MESSAGE = 300
 _WHOLE_CHAIN = 80
 """Lowest median length of the training sequences of a model of format 2 that reads whole chains."""
-_OF_TRAINING_ROWS = ("knn", "gaussian_process", "gaussian_process_regressor", "svr")
-"""Classifiers and regressors that contain vectors of training antibodies."""
 _RECORDED = ("antibody_esm", "joblib", "numpy", "pydantic", "scikit-learn", "skops", "torch", "transformers", "xgboost")
 
 _NOT_HERE = "not fitted here, and not loaded with its training antibodies"
@@ -136,7 +137,7 @@ def save_model(model: FittedModel, folder: Path, *, training: bool, card: Card) 
 def saved_model(model: FittedModel, *, training: bool, card: Card) -> SavedModel:
     """Return the files of a model as `save_model` writes them."""
     spec, scores = model.spec.portable(), model.scores.value
-    adapter, adapter_file = adapter_of(spec), adapter_bytes(spec, model.places)
+    (adapter, _), adapter_file = adapter_of(spec), adapter_bytes(spec, model.places)
     content = dumps(model.classifier)
     training_bytes = dump_training(
         model.training if training else Training(model.training.uncertainty, None, None, WITHOUT), model.reading.columns
@@ -160,6 +161,7 @@ def saved_model(model: FittedModel, *, training: bool, card: Card) -> SavedModel
         **({"without_scores": scores.reason} if isinstance(scores, Unknown) else {}),
         **({"origin": model.origin} if model.origin else {}),
         "licences": {name: _licence(name) for name in models_of(spec.extractor)},
+        **({"plugins": {each.package: each.version for each in plugins_of(spec)}} if plugins_of(spec) else {}),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in _RECORDED},
     }
     manifest["sha256"] = manifest_digest(manifest)
@@ -174,12 +176,6 @@ def facts_of(folder: Path) -> ModelFacts:
     """Return the facts of a saved model, from its manifest; raises as `load_model` does."""
     model, manifest = _loaded(folder)
     return ModelFacts.of(manifest, model.spec, model.reading, _threshold(model), _with_or_without(model, True))
-
-
-def consists_of_training(spec: TrainSpec) -> str:
-    """Return the kinds of a spec's classifiers that consist of training vectors and labels; empty if none does."""
-    kinds = [head.kind for head in heads_of(spec.classifier) if head.kind in _OF_TRAINING_ROWS]
-    return ", ".join(dict.fromkeys(kinds))
 
 
 def _threshold(model: FittedModel) -> float | None:
@@ -206,15 +202,16 @@ def _with_or_without(model: FittedModel, training: bool) -> str:
     return f"with its {len(antibodies):,} training antibodies (sequences, labels, vectors)"
 
 
-def load_model(folder: Path, *, lasting: bool = True) -> FittedModel:
+def load_model(folder: Path, plugins: Sequence[str] = (), *, lasting: bool = True) -> FittedModel:
     """Return a model that `save_model` wrote, without running code of it; raises as `Predictor.load` does.
 
-    The adapter of a folder that does not last is kept in memory.
+    `plugins` names packages whose code it may use, see `antibody_esm.plugins`. The adapter of a folder that does not
+    last is kept in memory.
     """
-    return _loaded(folder, lasting=lasting)[0]
+    return _loaded(folder, plugins, lasting=lasting)[0]
 
 
-def _loaded(folder: Path, *, lasting: bool = True) -> tuple[FittedModel, dict[str, Any]]:
+def _loaded(folder: Path, plugins: Sequence[str] = (), *, lasting: bool = True) -> tuple[FittedModel, dict[str, Any]]:
     """Return a model and its manifest."""
     path = folder / _MANIFEST
     if (folder / PANEL).is_file() and not path.exists():
@@ -233,8 +230,8 @@ def _loaded(folder: Path, *, lasting: bool = True) -> tuple[FittedModel, dict[st
         if hashlib.sha256(training_bytes).hexdigest() != manifest["training_sha256"]:
             raise StoreError("not the training antibodies that its manifest describes", folder / _TRAINING)
         spec = TrainSpec.model_validate_json(json.dumps(manifest["spec"]))
-        digest = manifest.get("adapter_sha256")
-        check_adapter(spec, digest, folder, b"" if digest is None else _read(folder, ADAPTER), lasting=lasting)
+        adapter = manifest.get("adapter_sha256")
+        check_adapter(spec, adapter, folder, b"" if adapter is None else _read(folder, ADAPTER), lasting=lasting)
         if spec.fingerprint != manifest["fingerprints"]["train"]:
             raise StoreError("its spec is not the one it was saved with", path)
         data, metrics, versions = TrainedOn.from_dict(manifest["data"]), manifest["metrics"], manifest["versions"]
@@ -255,7 +252,10 @@ def _loaded(folder: Path, *, lasting: bool = True) -> tuple[FittedModel, dict[st
         problem = repr(error)[:_MESSAGE]
         raise StoreError(f"not the manifest of a saved model: {problem}", path) from error
     _warn_of_versions(versions)
-    classifier = loads(content, folder / _CLASSIFIER, regression=spec.is_regression)
+    needed = plugins_of(spec)
+    refuse_others((each.package for each in needed), plugins, str(folder))
+    types = {name for each in needed for name in trusted_types_of(each)}
+    classifier = loads(content, folder / _CLASSIFIER, regression=spec.is_regression, further=types)
     stated = None if data.recalibration is None else (data.recalibration.slope, data.recalibration.intercept)
     if stated != ((classifier.slope, classifier.intercept) if hasattr(classifier, "slope") else None):
         raise StoreError("its manifest and its classifier have different recalibrations", path)

@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from antibody_esm import presets
+from antibody_esm.plugins import PluginKind, named, offered_names
 from antibody_esm.specs.base import Spec
 from antibody_esm.specs.ensembles import AnyExtractorSpec
 from antibody_esm.specs.extractors import ExtractorSpec
@@ -35,6 +36,7 @@ GROUPS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 """Branch of the tree and presets of each group of the command line."""
 
+_KIND: Mapping[str, PluginKind] = {"model": "extractor", "classifier": "classifier"}
 _CHAINS = ("heavy", "light")
 _TAGS = ("train", "chains", "by_name", "by_spec", *presets.ESTIMATORS)
 """Parts of pydantic's paths that overrides do not have."""
@@ -153,12 +155,17 @@ def _presets(chosen: Mapping[str, Any]) -> dict[str, Any]:
         if group == "model" and (spec := presets.on_the_hub(chosen[group])) is not None:
             branches[branch] = _tree(spec)
             continue
+        kind = _KIND.get(group)
+        if kind is not None and named(kind, chosen[group]) is not None:
+            branches[branch] = _tree((presets.extractor if group == "model" else presets.classifier)(chosen[group]))
+            continue
         if not isinstance(chosen[group], str) or chosen[group] not in choices:
-            meant = did_you_mean(chosen[group], choices)
+            every = (*choices, *(offered_names(kind) if kind is not None else ()))
+            meant = did_you_mean(chosen[group], every)
             otherwise = (
                 ", an organisation/name of the hub, or extractor.model=<name or folder>" if group == "model" else ""
             )
-            raise invalid(group, chosen[group], f"choose one of {', '.join(choices)}{otherwise}{meant}")
+            raise invalid(group, chosen[group], f"choose one of {', '.join(every)}{otherwise}{meant}")
         branches[branch] = _tree(choices[chosen[group]])
     return branches
 

@@ -15,7 +15,7 @@ from antibody_esm.evaluation.conformal import CONFIDENCE
 from antibody_esm.evaluation.test_set_log import Ledger
 from antibody_esm.features.sources import AnyExtractor, load
 from antibody_esm.hub_models import HubFiles, OnHub
-from antibody_esm.model_files import FittedModel, consists_of_training, ledger_of, runtime_around
+from antibody_esm.model_files import FittedModel, ledger_of, runtime_around
 from antibody_esm.panel_files import Cards, folder_names, load_panel, save_panel, saved_panel
 from antibody_esm.predictor import Predictor
 from antibody_esm.reports.grid import GridReport
@@ -24,6 +24,7 @@ from antibody_esm.specs.ensembles import columns_of, without_adapter, without_co
 from antibody_esm.store.store import Store
 from antibody_esm.targets import target_of
 from antibody_esm.trainer import Trainer
+from antibody_esm.training_rows import may_hold_training
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -239,6 +240,7 @@ class Panel(Mapping[str, Predictor], OnHub):
         store: str | Path | Store | None = None,
         runtime: RuntimeSpec | None = None,
         checkpoint: str | Path | Sequence[str | Path] = (),
+        plugins: Sequence[str] = (),
     ) -> "Panel":
         """Read a saved panel. The language model is loaded when a sequence needs it, once for each view of it.
 
@@ -246,7 +248,7 @@ class Panel(Mapping[str, Predictor], OnHub):
         ----------
         folder
             Folder of the panel, see `save`.
-        store, runtime, checkpoint
+        store, runtime, checkpoint, plugins
             As for `Predictor.load`; all models share them.
 
         Raises
@@ -256,25 +258,32 @@ class Panel(Mapping[str, Predictor], OnHub):
             panel together, or holds types that no classifier of this package contains. No code of it runs.
         """
         runtime = runtime_around(Path(folder), checkpoint, runtime)
-        return cls._read(Path(folder), as_store(store), runtime, lambda place: Ledger(ledger_of(place)))
+        models = load_panel(Path(folder), plugins)
+        return cls._read(models, folder, as_store(store), runtime, lambda place: Ledger(ledger_of(place)))
 
     @classmethod
     def of_hub(cls, folder: Path, origin: str, store: str | Path | Store | None, runtime: RuntimeSpec) -> "Panel":
         """Return the panel in a folder that is removed afterwards."""
-        return cls._read(folder, as_store(store), runtime, lambda _: Ledger(), origin)
+        models = load_panel(folder, lasting=False)
+        return cls._read(models, folder, as_store(store), runtime, lambda _: Ledger(), origin)
 
     def hub_files(self, *, training: bool) -> HubFiles:
         """Return the files as `save` writes them."""
         models = {label: model.fitted() for label, model in self.items()}
         files, description = saved_panel(models, training=training, cards=CARDS)
-        kinds = dict.fromkeys(filter(None, (consists_of_training(model.spec) for model in models.values())))
+        kinds = dict.fromkeys(filter(None, (may_hold_training(model.spec) for model in models.values())))
         return HubFiles(files, description, ", ".join(kinds))
 
     @classmethod
     def _read(
-        cls, folder: Path, store: Store, runtime: RuntimeSpec, log: Callable[[Path], Ledger], origin: str = ""
+        cls,
+        models: Mapping[str, tuple[FittedModel, Path]],
+        folder: str | Path,
+        store: Store,
+        runtime: RuntimeSpec,
+        log: Callable[[Path], Ledger],
+        origin: str = "",
     ) -> "Panel":
-        models = load_panel(folder, lasting=not origin)
         problem = _difference({label: model for label, (model, _) in models.items()})
         if problem:
             raise StoreError(problem, folder)

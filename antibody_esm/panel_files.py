@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -120,7 +120,9 @@ def facts_of_panel(folder: Path) -> dict[str, tuple[str, ModelFacts]]:
     return {label: (place.name, facts_of(place)) for label, (_, place) in load_panel(folder).items()}
 
 
-def load_panel(folder: Path, *, lasting: bool = True) -> dict[str, tuple[FittedModel, Path]]:
+def load_panel(
+    folder: Path, plugins: Sequence[str] = (), *, lasting: bool = True
+) -> dict[str, tuple[FittedModel, Path]]:
     """Return the model of each label, and its folder; no code of the files runs.
 
     Raises
@@ -142,7 +144,7 @@ def load_panel(folder: Path, *, lasting: bool = True) -> dict[str, tuple[FittedM
             raise StoreError(f"the model of {label!r} cannot be read: {error}", place / _MANIFEST) from error
         if hashlib.sha256(content).hexdigest() != sha256:
             raise StoreError(f"not the model of {label!r} that the panel was saved with", place)
-        model = load_model(place, lasting=lasting)
+        model = load_model(place, plugins, lasting=lasting)
         if model.data.label not in (None, label):
             raise StoreError(f"the model of {label!r} was trained on {model.data.label!r}", place)
         models[label] = model, place

@@ -16,6 +16,7 @@ def pipeline_facts(spec: TrainSpec) -> list[tuple[str, str]]:
         ("decision", "" if spec.decision == _DECISION else repr(spec.decision)),
         ("components", "" if spec.pca is None else repr(spec.pca)),
         ("tuned", "" if spec.tune is None else repr(spec.tune)),
+        ("fine-tuned", "" if spec.finetune is None else repr(spec.finetune)),
     ]
 
 

@@ -226,6 +226,7 @@ class Predictor(Scorer, Saves):
         store: str | Path | Store | None = None,
         runtime: RuntimeSpec | None = None,
         checkpoint: str | Path | Sequence[str | Path] = (),
+        plugins: Sequence[str] = (),
     ) -> "Predictor":
         """Read a saved model. The language model is loaded when a sequence needs it.
 
@@ -238,11 +239,16 @@ class Predictor(Scorer, Saves):
         checkpoint
             Folders of the language model's files, or of several; they are also looked for beside the saved model.
 
+        plugins
+            Packages whose code the model may run, if it uses a plugin; ``ANTIBODY_ESM_PLUGINS`` names them for all.
+
         Raises
         ------
+        PluginError
+            If the model uses a plugin that was not named, or that is not installed in the same version.
         StoreError
             If the folder is not a saved model, has another format, was changed, or holds types that no classifier of
             this package contains. No code of it runs.
         """
         folder, around = Path(folder), runtime_around(Path(folder), checkpoint, runtime)
-        return cls._of(load_model(folder), store=store, runtime=around, ledger=Ledger(ledger_of(folder)))
+        return cls._of(load_model(folder, plugins), store=store, runtime=around, ledger=Ledger(ledger_of(folder)))

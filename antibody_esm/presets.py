@@ -2,12 +2,15 @@
 
 import re
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from antibody_esm.choices import DEFAULT_CLASSIFIER as DEFAULT_CLASSIFIER
 from antibody_esm.choices import DEFAULT_EXTRACTOR as DEFAULT_EXTRACTOR
+from antibody_esm.errors import PluginError
+from antibody_esm.plugins import Plugin, PluginKind, named, offered_names
 from antibody_esm.specs.base import Spec
 from antibody_esm.specs.chains import ChainSpec
 from antibody_esm.specs.descriptors import DescriptorSpec
@@ -21,6 +24,7 @@ from antibody_esm.specs.named import CLASSIFIERS as CLASSIFIERS
 from antibody_esm.specs.named import ESTIMATORS as ESTIMATORS
 from antibody_esm.specs.named import REGRESSORS as REGRESSORS
 from antibody_esm.specs.named import estimator
+from antibody_esm.specs.plugins import PluginClassifierSpec, PluginExtractorSpec, PluginRegressorSpec
 from antibody_esm.spelling import did_you_mean
 
 EXTRACTORS: MappingProxyType[str, AnyExtractorSpec] = MappingProxyType(
@@ -39,6 +43,8 @@ CAUSAL = frozenset({"ollieturnbull/p-IgGen"})
 
 _ON_THE_HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 """Name of a model with its organisation."""
+_PLUGINS: Mapping[str, PluginKind] = {"extractor": "extractor", "classifier": "classifier"}
+"""Groups of presets that plugins add names to."""
 _S = TypeVar("_S", bound=Spec)
 
 
@@ -64,8 +70,11 @@ def extractor(choice: str | Path | AnyExtractorSpec) -> AnyExtractorSpec:
         return ExtractorSpec(model=str(choice))
     if (spec := on_the_hub(choice)) is not None:
         return spec
+    if isinstance(choice, str) and named("extractor", choice) is not None:
+        return PluginExtractorSpec.of(choice)
     otherwise = "an organisation/name of the hub, a folder, or ExtractorSpec(model=...) for any other model"
-    return _choose(choice, EXTRACTORS, (ExtractorSpec, ChainSpec, EnsembleSpec, DescriptorSpec), "extractor", otherwise)
+    kinds = (ExtractorSpec, ChainSpec, EnsembleSpec, DescriptorSpec, PluginExtractorSpec)
+    return _choose(choice, EXTRACTORS, kinds, "extractor", otherwise)
 
 
 def on_the_hub(choice: object) -> ExtractorSpec | None:
@@ -115,10 +124,29 @@ def classifier(
     >>> classifier(CLASSIFIERS["logreg"], DescriptorSpec())
     LogisticRegressionSpec()
     """
+    if isinstance(choice, str) and (plugin := named("classifier", choice)) is not None:
+        return plugin_estimator(plugin)
     spec = _choose(choice, ESTIMATORS, Spec, "classifier", "or a classifier spec")
     if isinstance(choice, str):
         return estimator(choice, extractor)
     return spec  # type: ignore[return-value]  # any spec passes here, and TrainSpec refuses others
+
+
+def plugin_estimator(plugin: Plugin) -> PluginClassifierSpec | PluginRegressorSpec:
+    """Return the spec of a plugin's classifier or regressor, whose package is imported to learn which of them it is.
+
+    Raises
+    ------
+    PluginError
+        If it cannot be imported or constructed.
+    """
+    from sklearn.base import is_regressor
+
+    made = plugin.make({})
+    if not hasattr(made, "fit"):
+        raise PluginError(f"{plugin} is no estimator of scikit-learn", plugin.package)
+    kind = PluginRegressorSpec if is_regressor(made) else PluginClassifierSpec
+    return kind(name=plugin.name, package=plugin.package, version=plugin.version)
 
 
 def finetuning(choice: str | FineTuneSpec | None) -> FineTuneSpec | None:
@@ -141,8 +169,9 @@ def _choose(
     if isinstance(choice, str) and choice in presets:
         return presets[choice]
     on_hub = [spec.model for spec in presets.values() if isinstance(spec, ExtractorSpec)]
-    meant = did_you_mean(choice, [*presets, *on_hub])
-    raise ValueError(f"unknown {group} {choice!r}; choose one of {', '.join(presets)}, {otherwise}{meant}")
+    offered = offered_names(_PLUGINS[group]) if group in _PLUGINS else ()
+    meant = did_you_mean(choice, [*presets, *on_hub, *offered])
+    raise ValueError(f"unknown {group} {choice!r}; choose one of {', '.join([*presets, *offered])}, {otherwise}{meant}")
 
 
 def __getattr__(name: str) -> Any:

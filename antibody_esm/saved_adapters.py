@@ -11,15 +11,16 @@ from antibody_esm.specs import TrainSpec
 from antibody_esm.specs.ensembles import language_models
 
 
-def adapter_of(spec: TrainSpec) -> str | None:
-    """Return the digest of the adapter of a fine-tuned language model; None if it is frozen."""
-    return next((model.adapter for model in language_models(spec.extractor) if model.adapter is not None), None)
+def adapter_of(spec: TrainSpec) -> tuple[str | None, str]:
+    """Return the digests of the adapter of a fine-tuned language model, None if it is frozen, and of the model."""
+    tuned = [model for model in language_models(spec.extractor) if model.adapter is not None]
+    return (tuned[0].adapter, tuned[0].digest or "") if tuned else (None, "")
 
 
 def adapter_bytes(spec: TrainSpec, places: tuple[str, ...]) -> dict[str, bytes]:
     """Return the file of a spec's adapter by its name, from folders in which it may be; empty if there is none."""
-    digest = adapter_of(spec)
-    return {} if digest is None else {NAME: find_adapter(digest, places).content}
+    digest, base = adapter_of(spec)
+    return {} if digest is None else {NAME: find_adapter(digest, places, base).content}
 
 
 def check_adapter(spec: TrainSpec, digest: Any, folder: Path, content: bytes, *, lasting: bool = True) -> None:
@@ -34,7 +35,8 @@ def check_adapter(spec: TrainSpec, digest: Any, folder: Path, content: bytes, *,
     lasting
         False keeps the adapter in memory, because its folder will not be there.
     """
-    if digest != adapter_of(spec):
+    named, base = adapter_of(spec)
+    if digest != named:
         raise StoreError("its spec and its manifest name different adapters", folder)
     if digest is None:
         return
@@ -42,6 +44,6 @@ def check_adapter(spec: TrainSpec, digest: Any, folder: Path, content: bytes, *,
         adapter = Adapter.parse(content)
     except LimitError as error:
         raise StoreError(f"not the adapter that its manifest describes: {error}", folder / NAME) from error
-    if adapter.digest != digest:
+    if adapter.digest != digest or adapter.facts.base != base:
         raise StoreError("not the adapter that its manifest describes", folder / NAME)
     offer(adapter, folder if lasting else None)

@@ -9,12 +9,12 @@ from antibody_esm.evaluation.test_set_log import Ledger
 from antibody_esm.hub_models import HubFiles, OnHub
 from antibody_esm.model_files import (
     FittedModel,
-    consists_of_training,
     ledger_of,
     load_model,
     save_model,
     saved_model,
 )
+from antibody_esm.training_rows import may_hold_training
 
 if TYPE_CHECKING:
     from antibody_esm.specs import RuntimeSpec, TrainSpec
@@ -72,7 +72,7 @@ class Saves(OnHub):
     def hub_files(self, *, training: bool) -> HubFiles:
         """Return the files as `save` writes them."""
         saved = saved_model(self.fitted(), training=training, card=model_card)
-        return HubFiles(saved.files, saved.description, consists_of_training(self.spec))
+        return HubFiles(saved.files, saved.description, may_hold_training(self.spec))
 
     @classmethod
     def of_hub(cls, folder: Path, origin: str, store: "str | Path | Store | None", runtime: "RuntimeSpec") -> Self:

@@ -148,6 +148,13 @@ class EmbeddingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         """Remove the language models of all transformers of this process from memory."""
         _SOURCES.release()
 
+    def __repr__(self) -> str:
+        changed = {"extractor": self.extractor, "store": self.store, "runtime": self.runtime}
+        if self.extractor == presets.DEFAULT_EXTRACTOR:
+            del changed["extractor"]
+        options = ", ".join(f"{name}={value!r}" for name, value in changed.items() if value is not None)
+        return f"{type(self).__name__}({options})"
+
     def __sklearn_clone__(self) -> Self:
         return type(self)(**self.get_params(deep=False))  # parameters do not change, so they are not copied
 

@@ -84,7 +84,8 @@ def untrained(spec: AnyExtractorSpec, seed: int = 0) -> AnyExtractorSpec | None:
 def _random(spec: ExtractorSpec, seed: int) -> ExtractorSpec:
     """Return the random twin of a model; a model that is random already gets another seed."""
     own = 0 if spec.random_weights is None else spec.random_weights + 1
-    return spec.model_copy(update={"random_weights": (own + seed) % 2**32, "digest": None})
+    frozen = {"adapter": None, "pooling": "mean"} if spec.adapter is not None else {}
+    return spec.model_copy(update={"random_weights": (own + seed) % 2**32, "digest": None, **frozen})
 
 
 @dataclass(frozen=True, eq=False, repr=False)

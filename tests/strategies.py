@@ -1,7 +1,7 @@
 """Hypothesis strategies of the package's own types."""
 
 import string
-from typing import get_args
+from typing import Any, get_args
 
 from hypothesis import strategies as st
 
@@ -31,7 +31,14 @@ from antibody_esm import (
     XGBoostSpec,
 )
 from antibody_esm.sequences import ALPHABET, is_nucleic
-from antibody_esm.specs import Descriptor, DescriptorSpec, ResolvedExtractorSpec
+from antibody_esm.specs import (
+    Descriptor,
+    DescriptorSpec,
+    PluginClassifierSpec,
+    PluginExtractorSpec,
+    PluginRegressorSpec,
+    ResolvedExtractorSpec,
+)
 from antibody_esm.specs.ensembles import with_columns
 
 seeds = st.integers(0, 2**32 - 1)
@@ -343,6 +350,13 @@ trains = (
     | st.builds(TrainSpec, extractor=beside_columns, classifier=regressors, split=splits)
 )
 
+plugin_fields: dict[str, Any] = {
+    "name": names,
+    "package": names,
+    "version": st.sampled_from(["1.0", "2.0", "2.0.1rc1"]),
+    "options": st.dictionaries(names, st.none() | st.booleans() | st.integers(-9, 9) | shares | names, max_size=3),
+}
+plugin_extractors = st.builds(PluginExtractorSpec, **plugin_fields)
 by_type = {
     "ExtractorSpec": extractors,
     "ChainSpec": chains,
@@ -368,6 +382,9 @@ by_type = {
     "TrainSpec": trains,
     "TuneSpec": tunes(),
     "FineTuneSpec": fine_tunings,
+    "PluginExtractorSpec": plugin_extractors,
+    "PluginClassifierSpec": st.builds(PluginClassifierSpec, **plugin_fields, standardize=st.booleans()),
+    "PluginRegressorSpec": st.builds(PluginRegressorSpec, **plugin_fields, standardize=st.booleans()),
 }
 """Every type of spec by its name."""
 

@@ -20,8 +20,8 @@ ROOT = Path(antibody_esm.__file__).parent
 
 # Lowest first; a module imports only from rows above its own, or from its own room.
 LAYERS = [
-    {"choices", "deprecation", "errors", "licences", "notebook", "processes", "spelling", "unknown"},
-    {"cluster"},
+    {"choices", "deprecation", "errors", "licences", "notebook", "processes", "progress", "spelling", "unknown"},
+    {"cluster", "plugins"},
     {"threads"},
     {"files"},
     {"folders", "limits", "card_files"},
@@ -32,7 +32,7 @@ LAYERS = [
     {"sequences"},
     {"numbering"},
     {"specs"},
-    {"presets", "storage_formats", "batch"},
+    {"presets", "storage_formats", "batch", "plugin_types"},
     {"divided"},
     {"overrides", "average", "penalty", "column_encoder", "reduction"},
     {"data", "store", "plm", "classifiers", "descriptors"},
@@ -43,8 +43,8 @@ LAYERS = [
     {"fine_tuned"},
     {"evaluation", "source_views"},
     {"trained_on", "pipeline_card"},
-    {"serialization", "targets", "same_vectors", "model_facts", "model_scores", "saved_adapters"},
-    {"model_files", "untrained", "training_vectors"},
+    {"serialization", "targets", "same_vectors", "model_facts", "model_scores", "saved_adapters", "training_rows"},
+    {"model_files", "untrained", "plugin_checks", "training_vectors"},
     {"panel_files"},
     {"reports", "recalibration", "hub_models"},
     {"cards"},
@@ -187,7 +187,7 @@ def test_no_module_imports_the_door() -> None:
 
 # Objects of Python and other libraries, which take their settings as attributes.
 OF_LIBRARIES = {
-    *("bar.total", "matrix.indices", "matrix.indptr", "function.argtypes", "os.environ", "warnings.showwarning"),
+    *("matrix.indices", "matrix.indptr", "function.argtypes", "os.environ", "warnings.showwarning"),
     "setattr(layer, name)",  # layers of torch
     "setattr(model.get_submodule(parent), name)",
     "products.fp32_precision",  # of torch's matrix products on CUDA devices
@@ -301,7 +301,7 @@ def test_the_test_of_light_imports_can_fail() -> None:
 
 PLAIN = """
 import contextlib, io, pathlib, sys, typer
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode="rich")
 @app.callback()
 def group() -> None: pass
 @app.command()

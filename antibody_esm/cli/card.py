@@ -7,13 +7,12 @@ import typer
 
 from antibody_esm.cli.arguments import check_outputs, check_suffix
 from antibody_esm.cli.errors import reported
+from antibody_esm.cli.options import output
 
 
 def card_command(
     model: Annotated[Path, typer.Argument(help="Folder of a saved model or panel, also of an earlier version.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="File, such as model/README.md; printed if absent.")
-    ] = None,
+    out: Annotated[Path | None, output("file, such as model/README.md; printed if absent.")] = None,
 ) -> None:
     """Print or write the card of a model: data, scores with baselines, limits, licences, and how to load it.
 

@@ -37,6 +37,8 @@ class SequenceColumn(NamedTuple):
     kinds: Callable[[Sequence[str]], Sequence[set[str]]] | None = None
     """Function that returns the kinds of variable domains, heavy and light, in each chain. With it, a chain in the
     column of the other kind is refused; None checks nothing."""
+    chains: tuple[str, str] | None = None
+    """Columns of heavy and light chains, which are read as pairs; None is recognised."""
 
 
 def read_sequences(
@@ -62,7 +64,8 @@ def read_sequences(
     """
     named = column if isinstance(column, SequenceColumn) else SequenceColumn(column)
     row = 0
-    for frame, recognised in read_tables(path, Columns(named.id, layout=named.layout), cut=cut):
+    heavy, light = named.chains or (None, None)
+    for frame, recognised in read_tables(path, Columns(named.id, heavy, light, layout=named.layout), cut=cut):
         sequences = _sequences(frame, recognised, named, path, first=row == 0)
         names = ids_of(frame, recognised.columns.id, first=row)
         row += len(frame)
@@ -75,6 +78,12 @@ def _sequences(
 ) -> Iterator[Any]:
     """Return the sequence or pair of each row of a table; for its first rows, log the choice between columns."""
     usual = [named.column] if named.column is not None else _usual(frame, recognised, path)
+    if named.chains is not None and not named.pairs:
+        raise DatasetError(
+            f"columns of both chains are named, but one chain at a time is read; name {named.chains[0]!r} or "
+            f"{named.chains[1]!r} alone",
+            path,
+        )
     one_chain = recognised.layout.one_chain_a_row
     pair = [] if one_chain or not named.pairs or named.column is not None else _pair(frame, recognised, path)
     if pair:

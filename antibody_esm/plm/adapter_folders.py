@@ -31,7 +31,7 @@ def offer(adapter: Adapter, folder: Path | None = None) -> None:
         remember(adapter.digest, folder.absolute())
 
 
-def find_adapter(digest: str, places: Sequence[str] = ()) -> Adapter:
+def find_adapter(digest: str, places: Sequence[str], base: str) -> Adapter:
     """Return the adapter with a digest.
 
     Parameters
@@ -40,12 +40,25 @@ def find_adapter(digest: str, places: Sequence[str] = ()) -> Adapter:
         SHA-256 of its file.
     places
         Files of adapters, folders with some, or folders of models, see `RuntimeSpec.checkpoints`.
+    base
+        Digest of the files of the model that it updates.
 
     Raises
     ------
     CheckpointError
-        If there is none.
+        If there is none, or if it was trained on another model.
     """
+    adapter = _found(digest, places)
+    if adapter.facts.base != base:
+        raise CheckpointError(
+            f"the adapter {digest} was trained on a model with digest {adapter.facts.base}, and this model has digest "
+            f"{base}",
+            NAME,
+        )
+    return adapter
+
+
+def _found(digest: str, places: Sequence[str]) -> Adapter:
     if digest in _here:
         return _here[digest]
     tried: list[str] = []

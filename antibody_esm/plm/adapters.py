@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from pydantic import NonNegativeInt, ValidationError
 from antibody_esm.errors import CheckpointError
 from antibody_esm.files import write
 from antibody_esm.limits import LimitError, parse_json, read_regular
-from antibody_esm.specs.address import Digest
+from antibody_esm.specs.address import Digest, ResolvedExtractorSpec
 from antibody_esm.specs.base import Frozen
 from antibody_esm.specs.finetuning import FineTuneSpec
 
@@ -145,6 +145,15 @@ class Adapter:
     def digest(self) -> str:
         """SHA-256 of `content`, 64 hexadecimal digits."""
         return hashlib.sha256(self.content).hexdigest()
+
+    def refuse_other_layers(self, views: Iterable[ResolvedExtractorSpec]) -> None:
+        """Raise a CheckpointError if ``pooling="attention"`` reads another layer than in the training."""
+        for view in views:
+            if view.pooling == "attention" and (self.pooling is None or view.layer != self.facts.layer):
+                trained = "no pooling" if self.pooling is None else f"the pooling of layer {self.facts.layer}"
+                raise CheckpointError(
+                    f"the adapter {self.digest} has {trained}, and pooling='attention' reads layer {view.layer}", NAME
+                )
 
     def save(self, path: Path | str) -> None:
         """Write a file of safetensors, completely or not at all."""

@@ -1,31 +1,99 @@
-"""Linear head that reads pooled vectors while a model is fine-tuned, and the best head of the frozen model.
+"""Linear head that reads pooled vectors while a model is fine-tuned; it begins as the best head of the frozen model.
 
-The training begins with that head, since a random one distorts good states at first (doi:10.48550/arXiv.2202.10054).
+A random head would distort good states at first (doi:10.48550/arXiv.2202.10054).
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-PENALTIES = (1.0, 10.0, 100.0, 1_000.0, 10_000.0)
-"""Ridge penalties of the first head, of which the validation rows choose one."""
+if TYPE_CHECKING:
+    import torch
+
+PENALTIES = (10_000.0, 1_000.0, 100.0, 10.0, 1.0)
+"""Ridge penalties of the first head, of which the held-out rows choose one."""
 _STEPS = 30
 _SMALL = 1e-8
 
 
-def losses(logits: Any, label: Any, continuous: bool) -> Any:
-    """Return the loss of each row: cross entropy of classes, or half the squared error of standardised numbers."""
+class Head:
+    """Linear map of standardised vectors to logits or values, and the weights of ``pooling="attention"``.
+
+    Parameters
+    ----------
+    vectors
+        ``(n, dim)``, float64: vectors of the frozen model.
+    label
+        ``(n,)``, float64, 0 and 1 or numbers.
+    inner, held_out
+        Rows that are trained on, and held-out ones.
+    continuous
+        True for labels that are numbers, which are standardised.
+    spread
+        ``(dim,)``, float64, standard deviation of the pooled states, for attention; None for mean pooling.
+    device
+        Device of the parameters.
+
+    Attributes
+    ----------
+    parameters
+        Tensors that are trained, in float32.
+    """
+
+    def __init__(
+        self,
+        vectors: "torch.Tensor",
+        label: "torch.Tensor",
+        inner: NDArray[np.int64],
+        held_out: NDArray[np.int64],
+        continuous: bool,
+        spread: "torch.Tensor | None",
+        device: str,
+    ) -> None:
+        import torch
+
+        self._continuous = continuous
+        if continuous:
+            label = (label - label[inner].mean()) / label[inner].std(correction=0).clamp(min=1e-12)
+        mean, deviation = vectors[inner].mean(0), vectors[inner].std(0, correction=0)
+        deviation = torch.where(deviation > 1e-6 * (1 + mean.abs()), deviation, torch.ones_like(deviation))
+        rows = (vectors - mean) / deviation
+        first = first_head(rows[inner], label[inner], rows[held_out], label[held_out], continuous)
+        self._label, self._mean, self._deviation = (values.float().to(device) for values in (label, mean, deviation))
+        self._weights, self._intercept = (values.float().to(device).requires_grad_() for values in first)
+        self.parameters = [self._weights, self._intercept]
+        self._spread = None
+        if spread is not None:
+            self._spread = torch.where(spread > _SMALL, spread, torch.ones_like(spread)).float().to(device)
+            self._attention = torch.zeros_like(self._spread).requires_grad_()
+            self.parameters.append(self._attention)
+
+    @property
+    def attention(self) -> "torch.Tensor | None":
+        """Weights ``(dim,)`` of ``pooling="attention"``; None for mean pooling."""
+        return None if self._spread is None else self._attention / self._spread
+
+    def losses(self, rows: list[int], vectors: "torch.Tensor") -> "torch.Tensor":
+        """Return the loss of each row ``(n,)`` from its vector."""
+        values = ((vectors - self._mean) / self._deviation) @ self._weights + self._intercept
+        return losses(values, self._label[rows], self._continuous)
+
+
+def losses(values: Any, label: Any, continuous: bool) -> Any:
+    """Return the loss of each row: cross entropy of logits, or half the squared error of values."""
     import torch
 
     if continuous:
-        return (logits - label).square() / 2
-    return torch.nn.functional.binary_cross_entropy_with_logits(logits, label, reduction="none")
+        return (values - label).square() / 2
+    return torch.nn.functional.binary_cross_entropy_with_logits(values, label, reduction="none")
 
 
 def first_head(vectors: Any, label: Any, held_out: Any, held_out_label: Any, continuous: bool) -> tuple[Any, Any]:
     """Return weights ``(dim,)`` and intercept ``()`` of the head with the lowest loss on the held-out rows.
 
-    All arguments are tensors in float64; vectors ``(n, dim)`` are standardised.
+    All arguments are tensors in float64; vectors ``(n, dim)`` are standardised. Heads are fitted in the coordinates of
+    the vectors' principal axes, of which there are at most ``n``.
     """
     import torch
 
@@ -33,11 +101,11 @@ def first_head(vectors: Any, label: Any, held_out: Any, held_out_label: Any, con
     values, basis = torch.linalg.eigh(vectors @ vectors.T if small else vectors.T @ vectors)
     kept = values > _SMALL * values.max().clamp(min=1e-300)
     values, basis = values[kept], basis[:, kept]
-    axes = vectors.T @ (basis / values.sqrt()) if small else basis  # (dim, k), orthonormal
+    axes = vectors.T @ (basis / values.sqrt()) if small else basis
     rows = vectors @ axes
-    best, lowest = (torch.zeros(vectors.shape[1], dtype=torch.float64), torch.zeros((), dtype=torch.float64)), np.inf
-    weights, intercept = torch.zeros(rows.shape[1], dtype=torch.float64), torch.zeros((), dtype=torch.float64)
-    for penalty in reversed(PENALTIES):
+    weights, intercept = torch.zeros_like(rows[0]), torch.zeros((), dtype=rows.dtype)
+    best, lowest = (torch.zeros_like(vectors[0]), intercept), np.inf
+    for penalty in PENALTIES:
         weights, intercept = _fit(rows, label, penalty, continuous, weights, intercept)
         loss = float(losses(held_out @ (axes @ weights) + intercept, held_out_label, continuous).mean())
         if loss < lowest:
@@ -46,12 +114,12 @@ def first_head(vectors: Any, label: Any, held_out: Any, held_out_label: Any, con
 
 
 def _fit(rows: Any, label: Any, penalty: float, continuous: bool, weights: Any, intercept: Any) -> tuple[Any, Any]:
-    """Return the penalised head by Newton's method, which halves steps that raise the loss."""
+    """Return the penalised head by Newton's method; steps that raise the loss are halved."""
     import torch
 
     design = torch.cat([rows, torch.ones(len(rows), 1, dtype=rows.dtype)], 1)
     ridge = torch.full((design.shape[1],), penalty, dtype=rows.dtype)
-    ridge[-1] = 1e-3  # a single class has a finite head too
+    ridge[-1] = 1e-3  # so that a single class has a finite head too
     head = torch.cat([weights, intercept[None]])
 
     def loss_of(values: Any) -> Any:
@@ -63,13 +131,15 @@ def _fit(rows: Any, label: Any, penalty: float, continuous: bool, weights: Any, 
         fitted = logits if continuous else torch.sigmoid(logits)
         curvature = torch.ones_like(fitted) if continuous else fitted * (1 - fitted)
         gradient = design.T @ (fitted - label) + ridge * head
-        hessian = design.T @ (curvature[:, None] * design) + torch.diag(ridge)
-        step = torch.linalg.solve(hessian, gradient)
-        while (following := loss_of(head - step)) > loss and float(step.abs().max()) > _SMALL:
+        step = torch.linalg.solve(design.T @ (curvature[:, None] * design) + torch.diag(ridge), gradient)
+        following = loss_of(head - step)
+        while not following <= loss and float(step.abs().max()) > _SMALL:
             step = step / 2
-        done = float(loss - following) <= _SMALL * float(loss.abs())
-        if following <= loss:
-            head, loss = head - step, following
+            following = loss_of(head - step)
+        if not following <= loss:
+            break
+        done = float(loss - following) <= _SMALL * float(loss)
+        head, loss = head - step, following
         if done:
             break
     return head[:-1], head[-1]

@@ -133,6 +133,25 @@ def inject(module: Any, names: list[str], spec: FineTuneSpec, noise: "Noise") ->
     return matrices
 
 
+def recompute(module: Any, path: str) -> None:
+    """Let a model compute the states of each layer again for the gradients, in place of keeping them.
+
+    Parameters
+    ----------
+    module
+        Model of transformers, which is changed.
+    path
+        Path of its layers.
+    """
+    from antibody_esm.plm.recomputation import Recomputed
+    from antibody_esm.plm.replay import Replay
+
+    layers = module.get_submodule(path)
+    for number, layer in enumerate(layers):
+        if not isinstance(layer, Replay):
+            layers[number] = Recomputed(layer)
+
+
 def merge(checkpoint: Checkpoint, module: Any, adapter: Adapter) -> None:
     """Add the updates of an adapter to the weights of a model of transformers, which is changed.
 

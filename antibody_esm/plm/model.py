@@ -123,14 +123,19 @@ class Model:
         parts = [self._fetch(rows, specs, len(batch)) for rows, batch in zip(launched, passes, strict=True)]
         return [np.concatenate(rows) for rows in zip(*parts, strict=True)] if len(parts) > 1 else parts[0]
 
-    def states(self, sequences: list[str], layer: int) -> list[Rows]:
-        """Return the states ``(residues, dim)`` of one layer for each of ``n`` sequences with one number of tokens."""
+    def states(self, sequences: list[str], layer: int, special: bool = False) -> list[Rows]:
+        """Return the states ``(residues, dim)`` of one layer for each of ``n`` sequences with one number of tokens.
+
+        With `special`, they are ``(tokens, dim)``.
+        """
         if len(sequences) > 1 and self.runs_apart(self.vocabulary.length(sequences[0])):
-            return [states for sequence in sequences for states in self.states([sequence], layer)]
+            return [states for sequence in sequences for states in self.states([sequence], layer, special)]
         outputs: list[Fetched] = []
         with self._turns.taken():
             self._forward(sequences, [layer], lambda _, states: outputs.append(Fetched(states.float())))
         states = outputs[0].wait()
+        if special:
+            return list(states[: len(sequences)])
         shown = places(sequences, "all") or [np.arange(len(sequence)) for sequence in sequences]
         chosen = map(self.vocabulary.places, sequences, shown)
         return [states[row, tokens] for row, tokens in enumerate(chosen)]

@@ -13,6 +13,9 @@ from antibody_esm.specs import (
     DescriptorSpec,
     EnsembleSpec,
     ExtractorSpec,
+    PluginClassifierSpec,
+    PluginExtractorSpec,
+    PluginRegressorSpec,
     Spec,
     TrainSpec,
 )
@@ -78,7 +81,12 @@ def baseline_title(name: BaselineName, *, continuous: bool, paired: bool = False
 
 def pipeline(spec: TrainSpec) -> str:
     """Return the name of a pipeline: model and classifier, with the fields that differ from their defaults."""
-    heads = [_named(head.kind, head, {"kind"}) for head in heads_of(spec.classifier)]
+    heads = [
+        plugin_title(head)
+        if isinstance(head, PluginClassifierSpec | PluginRegressorSpec)
+        else _named(head.kind, head, {"kind"})
+        for head in heads_of(spec.classifier)
+    ]
     each = ", one for each member" if getattr(spec.classifier, "per_member", False) else ""
     averaged = heads_of(spec.classifier) != (spec.classifier,)
     name = f"{_model(spec.extractor)} + {'average of ' * averaged}{', '.join(heads)}{each}"
@@ -172,6 +180,12 @@ def _named(name: str, spec: Spec, implied: set[str]) -> str:
     return f"{name} ({changed})" if changed else name
 
 
+def plugin_title(spec: PluginExtractorSpec | PluginClassifierSpec | PluginRegressorSpec) -> str:
+    """Return the name of a plugin with its package, version and options."""
+    options = "".join(f", {name}={value!r}" for name, value in spec.options)
+    return f"{spec.name} ({spec.package} {spec.version}{options})"
+
+
 def _model(spec: AnyExtractorSpec) -> str:
     if isinstance(spec, EnsembleSpec):
         if spec.columns:
@@ -182,6 +196,8 @@ def _model(spec: AnyExtractorSpec) -> str:
         return f"{how} {', '.join(map(_distinct, parts, spec.of_sequences, map(parts.count, parts)))}"
     if isinstance(spec, ChainSpec):
         return f"{_model(spec.heavy)} (heavy), {_model(spec.light)} (light)"
+    if isinstance(spec, PluginExtractorSpec):
+        return plugin_title(spec)
     if isinstance(spec, DescriptorSpec):
         return _named(spec.kind, spec, {"kind"})
     if spec.adapter is not None:
@@ -189,7 +205,7 @@ def _model(spec: AnyExtractorSpec) -> str:
     return _named(spec.model, spec, {"model", "revision", "digest"})
 
 
-def _distinct(name: str, member: ExtractorSpec | ChainSpec | DescriptorSpec, number: int) -> str:
+def _distinct(name: str, member: AnyExtractorSpec, number: int) -> str:
     """Return the name of a member, with the first digits of its digest if several members have the name."""
     digest = getattr(member, "digest", None)
     return name if number == 1 or digest is None else f"{name} [{digest[:8]}]"

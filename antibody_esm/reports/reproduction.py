@@ -15,6 +15,7 @@ from antibody_esm.reports import names
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.specs import ChainSpec, DescriptorSpec, ExtractorSpec, FineTuneSpec, Spec, TrainSpec, TuneSpec
 from antibody_esm.specs.ensembles import columns_of, without_columns
+from antibody_esm.specs.plugins import plugins_of
 from antibody_esm.trained_on import Recalibration
 
 _KEYWORDS = ("null", "true", "false", "nan", "inf")
@@ -137,6 +138,8 @@ def _word(value: Any) -> str:
 def overrides(spec: TrainSpec) -> list[str] | None:
     """Return the overrides of ``antibody-train`` that give a spec; None if they cannot express it."""
     extractor = spec.extractor
+    if plugins_of(spec):
+        return None
     name = next((name for name, preset in presets.EXTRACTORS.items() if names.agree(preset, extractor)), None)
     if isinstance(extractor, ChainSpec):
         if not all(_is_plain(chain.model) for chain in extractor.models):

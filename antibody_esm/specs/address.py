@@ -6,10 +6,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, PositiveInt
 
-from antibody_esm.choices import Pooling, Region
+from antibody_esm.choices import Pooling, Precision, Region
 from antibody_esm.specs.base import Seed, Spec
 
-Precision = Literal["float32", "bfloat16", "float16", "int8"]
 Storage = Literal["float32", "float16", "int8"]
 Pairs = Literal["apart", "joined"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

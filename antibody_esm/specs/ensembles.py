@@ -12,15 +12,17 @@ from antibody_esm.specs.chains import ChainSpec
 from antibody_esm.specs.columns import ColumnSpec
 from antibody_esm.specs.descriptors import DescriptorSpec
 from antibody_esm.specs.extractors import ExtractorSpec
+from antibody_esm.specs.plugins import PluginExtractorSpec
 
 
 def _kind_of_extractor(value: Any) -> str:
     if isinstance(value, Spec):
         kinds = {"ColumnSpec": "column", "DescriptorSpec": "descriptors", "EnsembleSpec": "ensemble"}
+        kinds |= {"PluginExtractorSpec": "plugin"}
         return (kinds | {"ChainSpec": "chains"}).get(type(value).__name__, "model")
     fields = value if isinstance(value, dict) else {}
-    if fields.get("kind") == "column":
-        return "column"
+    if fields.get("kind") in ("column", "plugin_extractor"):
+        return "column" if fields["kind"] == "column" else "plugin"
     if "heavy" in fields or "light" in fields:
         return "chains"
     return "ensemble" if "members" in fields else "descriptors" if "kind" in fields else "model"
@@ -30,6 +32,7 @@ Member = Annotated[
     Annotated[ExtractorSpec, Tag("model")]
     | Annotated[ChainSpec, Tag("chains")]
     | Annotated[DescriptorSpec, Tag("descriptors")]
+    | Annotated[PluginExtractorSpec, Tag("plugin")]
     | Annotated[ColumnSpec, Tag("column")],
     Discriminator(_kind_of_extractor),
 ]
@@ -62,12 +65,14 @@ class EnsembleSpec(Spec):
             raise ValueError("each column may be named only once")
         if not self.of_sequences or self.members[len(self.of_sequences) :] != self.columns:
             raise ValueError("columns are the last members, after at least one that reads sequences")
-        if self.combine == "mean" and any(isinstance(member, DescriptorSpec) for member in self.members):
-            raise ValueError("combine='mean' does not allow descriptors; use combine='concat'")
+        if self.combine == "mean" and any(
+            isinstance(member, DescriptorSpec | PluginExtractorSpec) for member in self.members
+        ):
+            raise ValueError("combine='mean' does not allow descriptors or plugins; use combine='concat'")
         return self
 
     @property
-    def of_sequences(self) -> tuple[ExtractorSpec | ChainSpec | DescriptorSpec, ...]:
+    def of_sequences(self) -> tuple[ExtractorSpec | ChainSpec | DescriptorSpec | PluginExtractorSpec, ...]:
         """Members that read sequences."""
         return tuple(member for member in self.members if not isinstance(member, ColumnSpec))
 
@@ -94,6 +99,7 @@ AnyExtractorSpec = Annotated[
     Annotated[ExtractorSpec, Tag("model")]
     | Annotated[ChainSpec, Tag("chains")]
     | Annotated[DescriptorSpec, Tag("descriptors")]
+    | Annotated[PluginExtractorSpec, Tag("plugin")]
     | Annotated[EnsembleSpec, Tag("ensemble")],
     Discriminator(_kind_of_extractor),
 ]

@@ -7,9 +7,9 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from antibody_esm.choices import Engines, Pooling, Region
+from antibody_esm.choices import Engines, Pooling, Precision, Region
 from antibody_esm.errors import CheckpointError
-from antibody_esm.specs.address import Around, Between, Digest, Pairs, Precision, ResolvedExtractorSpec, Storage
+from antibody_esm.specs.address import Around, Between, Digest, Pairs, ResolvedExtractorSpec, Storage
 from antibody_esm.specs.base import Seed, Spec
 from antibody_esm.specs.local_models import folder_name, is_folder
 

@@ -6,14 +6,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from antibody_esm.specs.base import Seed, Spec
-from antibody_esm.specs.extractors import ExtractorSpec
 
 LinearMap = Literal["query", "key", "value", "output", "up", "down"]
 """Linear maps of a layer: query, key, value and output of its attention; into (``up``, with a gate if there is one) and
 out of (``down``) its feed-forward part."""
-
-
-_OWN_NETWORK = ("ablang2", "ablang2_vl")
 
 
 class FineTuneSpec(Spec):
@@ -75,21 +71,6 @@ class FineTuneSpec(Spec):
             if isinstance(values, tuple) and len(set(values)) < len(values):
                 raise ValueError(f"{field} names one twice")
         return self
-
-
-def refuse_unsuited(spec: FineTuneSpec, extractor: ExtractorSpec) -> None:
-    """Raise ValueError for an extractor that cannot be fine-tuned; no file is read."""
-    if extractor.adapter is not None:
-        raise ValueError("the extractor has an adapter already; fine-tune the frozen model: adapter=None")
-    if extractor.random_weights is not None:
-        raise ValueError("finetune begins with trained weights; leave random_weights out")
-    if extractor.model in _OWN_NETWORK:
-        raise ValueError("finetune updates models of transformers; AbLang-2 has a network of its own")
-    if extractor.pooling != "mean":
-        raise ValueError(
-            f"finetune.pooling is {spec.pooling}, and the extractor has pooling={extractor.pooling!r}; leave "
-            "extractor.pooling out"
-        )
 
 
 FINE_TUNINGS: MappingProxyType[str, FineTuneSpec] = MappingProxyType(

@@ -13,7 +13,6 @@ from antibody_esm.specs.ensembles import (
     AnyExtractorSpec,
     EnsembleSpec,
     columns_of,
-    language_models,
     portable,
     with_columns,
     without_adapter,
@@ -21,9 +20,10 @@ from antibody_esm.specs.ensembles import (
 )
 from antibody_esm.specs.estimators import ClassifierSpec, EstimatorSpec, LogisticRegressionSpec, RegressorSpec, heads_of
 from antibody_esm.specs.extractors import ExtractorSpec
-from antibody_esm.specs.finetuning import FineTuneSpec, refuse_unsuited
+from antibody_esm.specs.finetuning import FineTuneSpec
 from antibody_esm.specs.runtime import RuntimeSpec
 from antibody_esm.specs.splits import SplitSpec
+from antibody_esm.specs.tunable import only_model, refuse_unsuited
 from antibody_esm.specs.tuning import Choice, TuneSpec, combinations, described
 
 
@@ -78,7 +78,7 @@ class TrainSpec(Spec):
     @model_validator(mode="after")
     def _model_is_fine_tuned(self) -> Self:
         if self.finetune is not None:
-            refuse_unsuited(self.finetune, _only_model(self.extractor))
+            refuse_unsuited(self.finetune, only_model(self.extractor))
             if self.tune is not None:
                 raise ValueError(
                     "finetune and tune exclude each other: each combination would be fine-tuned on each inner fold"
@@ -156,16 +156,6 @@ class TrainSpec(Spec):
         SplitSpec(folds=5)
         """
         return Run.compose(overrides).train
-
-
-def _only_model(extractor: AnyExtractorSpec) -> ExtractorSpec:
-    """Return the language model of an extractor. Raises ValueError if there is none, or several."""
-    model = without_columns(extractor)
-    if isinstance(model, ExtractorSpec):
-        return model
-    number = len(language_models(model))
-    there = "and descriptors have none" if not number else "and this extractor has other parts" if number == 1 else ""
-    raise ValueError(f"finetune needs one language model, {there or f'and this extractor has {number}'}")
 
 
 def _check_heads(classifier: ClassifierSpec | RegressorSpec, extractor: AnyExtractorSpec) -> None:

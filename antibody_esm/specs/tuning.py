@@ -17,6 +17,7 @@ from antibody_esm.specs.ensembles import AnyExtractorSpec
 from antibody_esm.specs.estimators import ClassifierSpec, EstimatorSpec, RegressorSpec
 from antibody_esm.specs.extractors import ExtractorSpec
 from antibody_esm.specs.named import ESTIMATORS, estimator
+from antibody_esm.specs.plugins import PluginClassifierSpec, PluginRegressorSpec
 from antibody_esm.spelling import did_you_mean
 
 MetricName = Literal[
@@ -51,7 +52,11 @@ _OF_AN_AVERAGE = ("heads", "per_member", "widths")
 _MOST = 10_000
 """Most combinations of a grid."""
 _ANY_ESTIMATOR: TypeAdapter[Any] = TypeAdapter(EstimatorSpec)
-_ESTIMATORS: tuple[type[Spec], ...] = (*get_args(ClassifierSpec), *get_args(RegressorSpec))
+_ESTIMATORS: tuple[type[Spec], ...] = tuple(
+    kind
+    for kind in (*get_args(ClassifierSpec), *get_args(RegressorSpec))
+    if kind not in (PluginClassifierSpec, PluginRegressorSpec)  # whose options are not fields
+)
 
 
 def _fields(kind: type[Spec]) -> list[str]:
