@@ -192,6 +192,8 @@ OF_LIBRARIES = {
     "setattr(model.get_submodule(parent), name)",
     "products.fp32_precision",  # of torch's matrix products on CUDA devices
     "parameter.grad",  # of torch, which its optimizers read
+    *(f"tags.{name}" for name in ("requires_fit", "transformer_tags.preserves_dtype")),  # of scikit-learn
+    *(f"tags.input_tags.{name}" for name in ("string", "one_d_array", "two_d_array")),
 }
 
 

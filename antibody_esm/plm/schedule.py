@@ -56,7 +56,7 @@ def is_watched(progress: bool | None) -> bool:
     return sys.stderr.isatty() or "ipykernel" in sys.modules if progress is None else progress
 
 
-_PLURALS = {"seq": "sequences", "position": "positions", "fit": "fits"}
+_PLURALS = {"seq": "sequences", "position": "positions", "fit": "fits", "row": "rows", "training": "trainings"}
 
 
 class ProgressBar:
@@ -84,7 +84,7 @@ class ProgressBar:
         self._bar.write(text, file=sys.stderr)
 
     def complete(self) -> None:
-        """End here: other writers compute the rest."""
+        """End here: the rest is not needed, or computed by other writers."""
         self._bar.total = self._bar.n
 
 
