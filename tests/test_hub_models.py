@@ -18,7 +18,7 @@ from antibody_esm import Dataset, Panel, Predictor, SplitSpec, StoreError, Train
 from antibody_esm.model_files import PANEL, manifest_digest
 from antibody_esm.trained_on import sequence_digest
 from chains import HEAVY, mutants
-from hub_stand_in import Hub, standing_in
+from hub_stand_in import Hub, reached
 from reporting import CHARGES, LOGREG, antibodies
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # of the hub's client
@@ -30,14 +30,7 @@ DATA = Dataset([f"secret-{i}" for i in range(30)], VH, label=[(each.count("K") +
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    with standing_in() as hub:
-        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
-        monkeypatch.setattr(
-            constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "/{repo_id}/resolve/{revision}/{filename}"
-        )
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with reached(monkeypatch, tmp_path / "cache") as hub:
         yield hub
 
 
