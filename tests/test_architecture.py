@@ -311,6 +311,7 @@ HELPS = [
     ("app", "liabilities", "--help"),
     ("app", "curve", "--help"),
     ("app", "recalibrate", "--help"),
+    ("app", "serve", "--help"),
     *(("app", *words, "--help") for words in (("app",), ("data",), ("data", "number"), ("data", "audit"))),
     *(("app", "store", *words, "--help") for words in ((), ("stats",), ("verify",), ("explain",), ("gc",))),
     *(("app", "store", *words, "--help") for words in (("merge",), ("export",), ("import",))),

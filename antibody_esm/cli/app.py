@@ -13,6 +13,7 @@ from antibody_esm.cli.predict import predict_command
 from antibody_esm.cli.propose import fixes_command, propose_command
 from antibody_esm.cli.recalibrate import recalibrate_command
 from antibody_esm.cli.scan import scan_command
+from antibody_esm.cli.serve import serve_command
 from antibody_esm.cli.web_server import app_command
 
 app = typer.Typer(
@@ -33,6 +34,7 @@ app.command("liabilities")(liabilities_command)
 app.command("fixes")(fixes_command)
 app.command("propose")(propose_command)
 app.command("app")(app_command)
+app.command("serve")(serve_command)
 app.add_typer(data.app, name="data")
 app.add_typer(store.app, name="store")
 
