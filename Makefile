@@ -7,7 +7,7 @@ DEPENDENCIES := pyproject.toml constraints.txt
 # A process a core, each with one thread. A file of tests runs in one process; those that take longest begin first.
 PROCESSES := -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test stress lint docs cards benchmark clean
+.PHONY: run test stress lint docs cards commands benchmark clean
 
 run: $(VENV)/.quickstart
 	$(BIN)/antibody-train --multirun model=antiberty,sapiens_vh
@@ -39,6 +39,10 @@ docs: $(VENV)/.dev
 cards: $(VENV)/.dev
 	$(BIN)/python -m antibody_esm.data.cards docs/data
 
+# The reference of the commands, from the commands; the tests see that it is up to date.
+commands: $(VENV)/.dev
+	$(BIN)/python -m antibody_esm.cli.reference docs/commands.md
+
 benchmark: $(VENV)/.dev
 	$(BIN)/python -m pytest benchmarks -o python_files="benchmark_*.py" -o python_functions="benchmark_*" -o filterwarnings=default -s
 
@@ -56,5 +60,5 @@ $(VENV)/.quickstart: $(BIN)/python $(DEPENDENCIES)
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.quickstart
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[quickstart,cluster,explain,app,serve,tune,dev,docs]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[quickstart,cluster,explain,app,serve,tune,finetune,dev,docs]"
 	touch $@

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         ElasticNetSpec,
         EnsembleSpec,
         ExtractorSpec,
+        FineTuneSpec,
         GaussianProcessRegressorSpec,
         GaussianProcessSpec,
         KNeighborsSpec,
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     )
     from antibody_esm.store.store import EmbeddingStore
     from antibody_esm.trainer import Trainer
+    from antibody_esm.transformer import EmbeddingTransformer
 
 __version__ = "0.1.0"
 
@@ -83,10 +85,12 @@ _HOME = {
     "DescriptorSpec": "specs",
     "ElasticNetSpec": "specs",
     "EmbeddingStore": "store.store",
+    "EmbeddingTransformer": "transformer",
     "Ensemble": "features.sources",
     "EnsembleSpec": "specs",
     "Extractor": "plm.extractor",
     "ExtractorSpec": "specs",
+    "FineTuneSpec": "specs",
     "GaussianProcessRegressorSpec": "specs",
     "GaussianProcessSpec": "specs",
     "KNeighborsSpec": "specs",
@@ -140,10 +144,12 @@ __all__ = [
     "DescriptorSpec",
     "ElasticNetSpec",
     "EmbeddingStore",
+    "EmbeddingTransformer",
     "Ensemble",
     "EnsembleSpec",
     "Extractor",
     "ExtractorSpec",
+    "FineTuneSpec",
     "GaussianProcessRegressorSpec",
     "GaussianProcessSpec",
     "KNeighborsSpec",

@@ -3,12 +3,14 @@
 Every head is fitted on the training rows alone, so folds stay as they are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+
+from antibody_esm.divided import fit_divided
 
 
 class _Average(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -46,7 +48,7 @@ class _Average(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         y
             ``(n,)``.
         division
-            Division of these rows, for heads that divide them again, see `antibody_esm.penalty.PenaltySearch`.
+            Division of these rows, for heads that divide them again, see `antibody_esm.divided`.
 
         Raises
         ------
@@ -54,16 +56,13 @@ class _Average(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             If the features of the heads are not all features.
         """
         from sklearn.base import clone
-        from sklearn.utils.validation import has_fit_parameter
 
         self.n_features_in_ = X.shape[1]
         if self.widths is not None and sum(self.widths) + self.shared != X.shape[1]:
             raise ValueError(f"heads read {self.widths} and {self.shared} shared features, not {X.shape[1]}")
         fitted = []
         for head, features in zip(self.heads, self.features(X), strict=True):
-            unfitted = clone(head)
-            kept = {"division": division} if has_fit_parameter(unfitted, "division") else {}
-            done = unfitted.fit(features, y, **kept)
+            done = fit_divided(clone(head), features, y, division)
             fitted.append(getattr(done, "best_estimator_", done))
         self.heads_ = tuple(fitted)
         return self
@@ -72,6 +71,15 @@ class _Average(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     def best_estimator_(self) -> "_Average":
         """The average of the fitted heads, without what only a fit needs, such as a search of a penalty."""
         return type(self)(self.heads_, self.widths, self.shared)._of(self.heads_, self.n_features_in_)
+
+    def with_parts(self, change: Callable[[Any], Any]) -> "_Average":
+        """Return the average of changed heads, which read all features of the changed ones."""
+        changed = {id(head): change(head) for head in (*self.heads, *getattr(self, "heads_", ()))}
+        made = type(self)(tuple(changed[id(head)] for head in self.heads), self.widths, self.shared)
+        if not hasattr(self, "heads_"):
+            return made
+        heads = tuple(changed[id(head)] for head in self.heads_)
+        return made._of(heads, heads[0].n_features_in_)
 
     def _of(self, heads: tuple[Any, ...], n_features: int) -> "_Average":
         self.heads_, self.n_features_in_ = heads, n_features

@@ -38,6 +38,7 @@ from antibody_esm.specs import (
     AnyExtractorSpec,
     ClassifierSpec,
     DecisionSpec,
+    FineTuneSpec,
     RegressorSpec,
     RuntimeSpec,
     SplitSpec,
@@ -94,8 +95,8 @@ class Benchmark:
         True if the pipelines' split was not named, and the one that suits the data is to replace it.
     random_seeds
         Number of baselines of each pipeline whose language model has random weights, as for `Trainer`.
-    tune
-        Fields of every pipeline that are chosen inside the training folds, as for `Trainer`.
+    tune, finetune
+        Choice inside the training folds, and fine-tuning, of every pipeline, as for `Trainer`.
 
     Attributes
     ----------
@@ -137,6 +138,7 @@ class Benchmark:
         by_default: bool = False,
         random_seeds: int = 1,
         tune: TuneSpec | Mapping[str, Sequence[Any]] | None = None,
+        finetune: str | FineTuneSpec | None = None,
     ) -> None:
         for name, choices in {"extractors": extractors, "classifiers": classifiers, "fragments": fragments}.items():
             if isinstance(choices, str) or not choices:
@@ -150,6 +152,7 @@ class Benchmark:
                 split=split or SplitSpec(),
                 decision=decision or DecisionSpec(),
                 tune=TuneSpec(grid=tune) if isinstance(tune, Mapping) else tune,
+                finetune=presets.finetuning(finetune),
             )
             for extractor, classifier in product(map(presets.extractor, extractors), classifiers)
         )
@@ -218,7 +221,7 @@ class Benchmark:
             raise next(iter(self.failed.values()))
         reports = []
         for spec, grounds_of_cell, cell in cells:
-            again = partial(self._second, results, spec, grounds_of_cell)
+            again = None if spec.finetune else partial(self._second, results, spec, grounds_of_cell)
             untrained = self._untrained(results, spec, grounds_of_cell)
             notes = () if self.check else (UNCHECKED,)
             reports += _reports(spec, grounds_of_cell, cell, ledger, again, notes, untrained)
@@ -304,7 +307,8 @@ class Benchmark:
             tests.append(output | ({"notes": notes} if notes else {}))
         kept = [name for name in ("fold", "prediction", "probability") if name in report.predictions]
         columns = report.predictions[kept].to_dict("list")
-        fits = {"unconverged": report.unconverged, "penalties": list(report.penalties)}
+        fits: dict[str, Any] = {"unconverged": report.unconverged, "penalties": list(report.penalties)}
+        fits |= {"finetuned": [facts.plain() for facts in report.finetuned]} if report.finetuned else {}
         cell = {"predictions": columns, "scores": plain_scores(report.scores), "tests": tests} | fits
         cell["model"] = predictor.digest
         cell |= {} if report.tuned is None else {"tuned": report.tuned.to_dict()}
@@ -351,7 +355,7 @@ def _reports(
     grounds: Grounds,
     cell: Mapping[str, Any],
     ledger: Ledger,
-    again: Again,
+    again: Again | None,
     notes: tuple[str, ...],
     untrained: Sequence[Mapping[BaselineName, Any]],
 ) -> list[Report]:

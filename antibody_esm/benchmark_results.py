@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from antibody_esm.evaluation.baselines import Prediction
 from antibody_esm.evaluation.cross_validation import CrossValidation
+from antibody_esm.finetuning_facts import FineTuningFacts
 
 
 def plain(result: CrossValidation | Prediction) -> dict[str, Any]:
@@ -39,6 +40,7 @@ def validation_of(values: Mapping[str, Any], n: int) -> CrossValidation:
         columns.get("probability"),
         unconverged=values.get("unconverged", 0),
         penalties=tuple(values.get("penalties", ())),
+        finetuned=tuple(map(FineTuningFacts.from_plain, values.get("finetuned", ()))),
     )
 
 

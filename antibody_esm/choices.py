@@ -17,11 +17,15 @@ CLASSIFIERS = (
 )
 """Classifiers and regressors: the keys of `presets.ESTIMATORS`."""
 
+DATA_SETS = ("boughter", "boughter_flu_cdrs", "harvey", "jain", "shehata")
+"""Public data sets: `data.public.PUBLIC`."""
+
 DEFAULT_EXTRACTOR = "antiberty"
 DEFAULT_CLASSIFIER = "logreg"
 
-Pooling = Literal["mean", "max", "std", "cls", "last"]
+Pooling = Literal["mean", "max", "std", "cls", "last", "attention"]
 Region = Literal["all", "cdr1", "cdr2", "cdr3", "cdrs", "frameworks"]
+Precision = Literal["float32", "bfloat16", "float16", "int8"]
 Engines = Literal["auto", "both", "anarcism"]
 """Numbering programs. ``auto``: immunum, and anarcism for chains that immunum leaves in doubt. ``both``: the same
 domains, which name all differences between the programs. ``anarcism``: anarcism alone, as in models of before."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.errors import DatasetError
+from antibody_esm.errors import DatasetError, PluginError
 from antibody_esm.specs import (
     AverageRegressorSpec,
     AverageSpec,
@@ -21,6 +21,8 @@ from antibody_esm.specs import (
     KNeighborsSpec,
     LinearSVMSpec,
     LogisticRegressionSpec,
+    PluginClassifierSpec,
+    PluginRegressorSpec,
     RandomForestSpec,
     RegressorSpec,
     RidgeSpec,
@@ -52,6 +54,7 @@ def build(
     dim: int,
     columns: Sequence[Literal["category", "number"]] = (),
     pca: int | None = None,
+    first: Any = None,
 ) -> Any:
     """Return an unfitted pipeline of ``columns``, ``scale``, ``reduce`` and ``classify`` or ``regress``.
 
@@ -70,6 +73,8 @@ def build(
         Kind of each of the last features that are columns of a table.
     pca
         Number of principal components in place of the other features; None leaves them.
+    first
+        Unfitted transformer, whose output has `dim` features; it is the step ``finetune`` before all others.
     """
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
@@ -81,13 +86,13 @@ def build(
             raise ValueError("the features of each member are unknown: AverageSpec.widths is not filled in")
         widths = spec.widths if spec.per_member else None
         of_head = [dim] * len(spec.heads) if widths is None else [width + len(columns) for width in widths]
-        heads = tuple(build(head, size, columns, pca) for head, size in zip(spec.heads, of_head, strict=True))
+        heads = tuple(build(head, size, columns, pca, first) for head, size in zip(spec.heads, of_head, strict=True))
         average = AverageRegressor if spec.is_regressor else AverageClassifier
         return average(heads, widths, 0 if widths is None else len(columns))
     if getattr(spec, "alpha", None) == "cv":
         from antibody_esm.penalty import PenaltySearch
 
-        pipeline = build(spec.model_copy(update={"alpha": 1.0}), dim, columns, pca)
+        pipeline = build(spec.model_copy(update={"alpha": 1.0}), dim, columns, pca, first)
         return PenaltySearch(pipeline, *_PENALTIES[spec.kind])
     name = "regress" if spec.is_regressor else "classify"
     steps: list[tuple[str, Any]] = [(name, _estimator(spec, dim if pca is None else pca + len(columns)))]
@@ -101,12 +106,16 @@ def build(
         from antibody_esm.column_encoder import ColumnEncoder
 
         steps.insert(0, ("columns", ColumnEncoder(tuple(columns))))
+    if first is not None:
+        steps.insert(0, ("finetune", first))
     return Pipeline(steps)
 
 
 def _estimator(spec: ClassifierSpec | RegressorSpec, dim: int) -> Any:
     options = spec.model_dump(exclude={"format", "kind", "standardize"})
     match spec:
+        case PluginClassifierSpec() | PluginRegressorSpec():
+            return _of_plugin(spec)
         case LogisticRegressionSpec():
             from sklearn.linear_model import LogisticRegression
 
@@ -160,6 +169,18 @@ def _estimator(spec: ClassifierSpec | RegressorSpec, dim: int) -> Any:
             return _of_scaled_labels(GaussianProcessRegressor(kernel, **options))
 
 
+def _of_plugin(spec: PluginClassifierSpec | PluginRegressorSpec) -> Any:
+    """Return the unfitted estimator of a plugin. Raises PluginError if it is of the other kind, or none."""
+    from sklearn.base import is_classifier, is_regressor
+
+    made = spec.make()
+    suits = is_regressor(made) if spec.is_regressor else is_classifier(made) and hasattr(made, "predict_proba")
+    if not suits:
+        kind = "regressor" if spec.is_regressor else "classifier with predict_proba"
+        raise PluginError(f"{spec.name!r} of the package {spec.package} is no {kind} of scikit-learn", spec.package)
+    return made
+
+
 def _of_scaled_labels(regressor: Any) -> Any:
     """Return a regressor that scales labels to mean 0 and variance 1, and predicts in the labels' unit."""
     from sklearn.compose import TransformedTargetRegressor
@@ -172,9 +193,10 @@ def workers_of(classifier: Any, workers: int | None) -> int | None:
     """Return the number of fits of a classifier that may run concurrently in threads.
 
     LinearSVC draws from a random generator that all threads share, so concurrent fits would change each other's last
-    digits.
+    digits. A language model that is fine-tuned takes all cores itself.
     """
-    return 1 if any(type(part).__name__ == "LinearSVC" for part in _parts(classifier)) else workers
+    alone = {type(part).__name__ for part in _parts(classifier)} & {"LinearSVC", "FineTuned"}
+    return 1 if alone else workers
 
 
 def refuse_few(estimator: Any, label: NDArray[Any]) -> None:

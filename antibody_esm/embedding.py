@@ -10,15 +10,19 @@ from numpy.typing import NDArray
 
 from antibody_esm.batch import Batch, Rows
 from antibody_esm.features.chains import ChainExtractor, Divided
+from antibody_esm.features.from_plugin import FromPlugin
 from antibody_esm.features.sources import AnyExtractor, Ensemble, Single, load, refuse_swapped
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.forecast import Forecast
 from antibody_esm.plm.pairs import beside, chains, rows_of_pairs
 from antibody_esm.plm.schedule import Runner
-from antibody_esm.sequences import normalise, refuse_longer
+from antibody_esm.sequences import any_pair, chains_of, normalise, refuse_longer
 from antibody_esm.specs import AnyExtractorSpec, ChainSpec, ExtractorSpec, RuntimeSpec
 from antibody_esm.store.session import Put, Session
 from antibody_esm.store.store import EmbeddingStore, MemoryStore, Store
+
+_PART = 256
+"""Chains of a plugin's extractor that are computed and stored together."""
 
 
 def embed(
@@ -96,7 +100,24 @@ def _of_one_pass(
         return _of_chains(normal, chained, store)
     if models:
         return _views(normal, [model.pinned for model in models], _deepest(models), store, forecast)
-    return [source.embed(normal) for source in sources]
+    return [
+        _of_plugin(normal, source, store) if isinstance(source, FromPlugin) else source.embed(normal)
+        for source in sources
+    ]
+
+
+def _of_plugin(normal: list[str], source: FromPlugin, store: Store) -> Rows:
+    """Return the vectors of a plugin's extractor: from the store, or computed in parts of 256 chains and stored."""
+    if not normal:
+        return source.embed(normal)
+    sides = chains_of(normal) if any_pair(normal) else (normal,)
+    every = list(dict.fromkeys(chain for side in sides for chain in side))
+    absent = store.absent(source.address, every)
+    for start in range(0, len(absent), _PART):
+        part = absent[start : start + _PART]
+        store.put(source.address, part, source.of_chains(part))
+    rows = store.get(source.address, every)
+    return np.hstack([np.stack([rows[chain] for chain in side]) for side in sides])
 
 
 def _of_chains(normal: list[str], sources: Sequence[ChainExtractor], store: Store) -> list[Rows]:

@@ -6,6 +6,7 @@
     ├─ SequenceError(ValueError)     .rows .index .position .residue   not an amino acid, empty, too long
     ├─ CheckpointError(OSError)      .checkpoint .revision             weights cannot be found, read or trusted
     ├─ ClusterError(ConnectionError)                                   scheduler or workers of a cluster are lost
+    ├─ PluginError(ImportError)      .package                          a plugin of another package cannot be used
     ├─ DatasetError(ValueError)      .path .row .column .rows          a table cannot be read as a Dataset
     └─ StoreError(RuntimeError)      .path                             files on disk are damaged or inconsistent
 
@@ -260,6 +261,20 @@ class StoreError(AntibodyESMError, RuntimeError):
     def __init__(self, message: str, path: str | Path | None = None) -> None:
         super().__init__(message if path is None else f"{path}: {message}")
         self.path = path
+
+
+class PluginError(AntibodyESMError, ImportError):
+    """A plugin is missing, clashes with another name, fails, or is not allowed for a saved model.
+
+    Attributes
+    ----------
+    package
+        The distribution that offers it.
+    """
+
+    def __init__(self, message: str, package: str = "") -> None:
+        super().__init__(message)
+        self.package = package
 
 
 class ClusterError(AntibodyESMError, ConnectionError):

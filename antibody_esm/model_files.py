@@ -23,12 +23,19 @@ from antibody_esm.folders import replacing_folder
 from antibody_esm.licences import WEIGHTS
 from antibody_esm.limits import LimitError, parse_json, read_regular, unpacked_limit
 from antibody_esm.numbering import engines_of, method
+from antibody_esm.plm.adapter_folders import find_adapter
+from antibody_esm.plm.adapters import NAME as ADAPTER
+from antibody_esm.plm.adapters import Adapter
 from antibody_esm.plm.resolution import suggest_folders
+from antibody_esm.plm.search import remember
+from antibody_esm.plugin_types import trusted_types_of
+from antibody_esm.plugins import refuse_others
 from antibody_esm.sequences import ModelText
 from antibody_esm.serialization import UNPACKED, WITHOUT, Training, dump_training, dumps, load_training, loads
 from antibody_esm.specs import RuntimeSpec, TrainSpec
 from antibody_esm.specs.ensembles import columns_of, language_models, models_of
 from antibody_esm.specs.estimators import heads_of
+from antibody_esm.specs.plugins import plugins_of
 from antibody_esm.trained_on import TrainedOn
 from antibody_esm.unknown import Unknown
 
@@ -38,8 +45,8 @@ FORMAT = 3
 _MANIFEST = "manifest.json"
 _CLASSIFIER = "classifier.skops"
 _TRAINING = "training.npz"
-FILES = (_MANIFEST, _CLASSIFIER, _TRAINING)
-"""Files of a saved model; beside them may lie the log of test sets."""
+FILES = (_MANIFEST, _CLASSIFIER, _TRAINING, ADAPTER)
+"""Files of a saved model, of which only a fine-tuned one has an adapter; beside them may lie the log of test sets."""
 PANEL = "panel.json"
 """Manifest of a panel of models, see `antibody_esm.panel_files`; a model that is saved into its folder replaces it."""
 _READ_FORMATS = (2, FORMAT)
@@ -76,6 +83,8 @@ class FittedModel:
         The training antibodies, with data derived from them.
     saved_digest
         Digest of a loaded model: bytes of the same classifier differ between versions of libraries.
+    places
+        Folders in which the adapter of a fine-tuned language model is looked for.
     """
 
     spec: TrainSpec
@@ -85,6 +94,7 @@ class FittedModel:
     metrics: dict[str, Any] | None
     training: Training
     saved_digest: str | None = None
+    places: tuple[str, ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -100,6 +110,8 @@ def ledger_of(folder: Path) -> Path:
 def save_model(model: FittedModel, folder: Path, *, training: bool) -> str:
     """Write a model, and return a description of the saved training data; see `Predictor.save`."""
     spec = model.spec.portable()
+    adapter, base = _adapter_of(spec)
+    updates = None if adapter is None else find_adapter(adapter, model.places, base)
     content = dumps(model.classifier)
     training_bytes = dump_training(
         model.training if training else Training(model.training.uncertainty, None, None, WITHOUT), model.reading.columns
@@ -116,18 +128,28 @@ def save_model(model: FittedModel, folder: Path, *, training: bool) -> str:
         },
         "classifier_sha256": hashlib.sha256(content).hexdigest(),
         "training_sha256": hashlib.sha256(training_bytes).hexdigest(),
+        **({} if adapter is None else {"adapter_sha256": adapter}),
         "data": (model.data if training else model.data.anonymous()).to_dict(),
         "reading": model.reading.to_dict(),
         "metrics": model.metrics,
         "licences": {name: _licence(name) for name in models_of(spec.extractor)},
+        **({"plugins": {each.package: each.version for each in plugins_of(spec)}} if plugins_of(spec) else {}),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in _RECORDED},
     }
     manifest["sha256"] = manifest_digest(manifest)
     with replacing_folder(folder, (*FILES, PANEL)) as new:
         write(new / _CLASSIFIER, content)
         write(new / _TRAINING, training_bytes)
+        if updates is not None:
+            updates.save(new / ADAPTER)
         write(new / _MANIFEST, json.dumps(manifest, indent=2, allow_nan=False).encode())
     return _with_or_without(model, training)
+
+
+def _adapter_of(spec: TrainSpec) -> tuple[str | None, str]:
+    """Return the digests of the adapter of a fine-tuned language model, None if it is frozen, and of the model."""
+    tuned = [model for model in language_models(spec.extractor) if model.adapter is not None]
+    return (tuned[0].adapter, tuned[0].digest or "") if tuned else (None, "")
 
 
 def _licence(model: str) -> dict[str, str | bool] | None:
@@ -147,8 +169,11 @@ def _with_or_without(model: FittedModel, training: bool) -> str:
     return f"with its {len(antibodies):,} training antibodies (sequences, labels, vectors)"
 
 
-def load_model(folder: Path) -> FittedModel:
-    """Return a model that `save_model` wrote, without running code of it; raises as `Predictor.load` does."""
+def load_model(folder: Path, plugins: Sequence[str] = ()) -> FittedModel:
+    """Return a model that `save_model` wrote, without running code of it; raises as `Predictor.load` does.
+
+    `plugins` names packages whose code it may use, see `antibody_esm.plugins`.
+    """
     path = folder / _MANIFEST
     if (folder / PANEL).is_file() and not path.exists():
         raise StoreError(
@@ -166,6 +191,7 @@ def load_model(folder: Path) -> FittedModel:
         if hashlib.sha256(training_bytes).hexdigest() != manifest["training_sha256"]:
             raise StoreError("not the training antibodies that its manifest describes", folder / _TRAINING)
         spec = TrainSpec.model_validate_json(json.dumps(manifest["spec"]))
+        _check_adapter(spec, manifest.get("adapter_sha256"), folder)
         if spec.fingerprint != manifest["fingerprints"]["train"]:
             raise StoreError("its spec is not the one it was saved with", path)
         data, metrics, versions = TrainedOn.from_dict(manifest["data"]), manifest["metrics"], manifest["versions"]
@@ -185,12 +211,31 @@ def load_model(folder: Path) -> FittedModel:
         problem = repr(error)[:_MESSAGE]
         raise StoreError(f"not the manifest of a saved model: {problem}", path) from error
     _warn_of_versions(versions)
-    classifier = loads(content, folder / _CLASSIFIER, regression=spec.is_regression)
+    needed = plugins_of(spec)
+    refuse_others((each.package for each in needed), plugins, str(folder))
+    types = {name for each in needed for name in trusted_types_of(each)}
+    classifier = loads(content, folder / _CLASSIFIER, regression=spec.is_regression, further=types)
     stated = None if data.recalibration is None else (data.recalibration.slope, data.recalibration.intercept)
     if stated != ((classifier.slope, classifier.intercept) if hasattr(classifier, "slope") else None):
         raise StoreError("its manifest and its classifier have different recalibrations", path)
     digest = _digest(spec, content)  # of the spec as it was saved, which earlier versions wrote with paths
     return FittedModel(_without_paths(spec), classifier, data, reading, metrics, training, digest)
+
+
+def _check_adapter(spec: TrainSpec, digest: Any, folder: Path) -> None:
+    """Raise StoreError if the adapter in the folder of a model is not the one of its spec; make it available."""
+    named, base = _adapter_of(spec)
+    if digest != named:
+        raise StoreError("its spec and its manifest name different adapters", folder / _MANIFEST)
+    if digest is None:
+        return
+    try:
+        adapter = Adapter.parse(_read(folder, ADAPTER))
+    except LimitError as error:
+        raise StoreError(f"not the adapter that its manifest describes: {error}", folder / ADAPTER) from error
+    if adapter.digest != digest or adapter.facts.base != base:
+        raise StoreError("not the adapter that its manifest describes", folder / ADAPTER)
+    remember(digest, folder.absolute())
 
 
 def _without_paths(spec: TrainSpec) -> TrainSpec:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.data.antibodies import Inputs, Read, read_antibodies
+from antibody_esm.data.antibodies import NOT_NAMED, Inputs, Read, read_antibodies
+from antibody_esm.data.layouts import Columns
 from antibody_esm.data.reading import Reading, Texts, refuse
 from antibody_esm.embedding import vectors_of
 from antibody_esm.errors import DatasetError
@@ -40,20 +41,24 @@ class ModelInput:
         self.extractor = extractor
         self.store = store
 
-    def read(self, sequences: "Antibodies", *, check: bool | None = None) -> tuple[list[str], Texts]:
+    def read(
+        self, sequences: "Antibodies", *, check: bool | None = None, named: Columns = NOT_NAMED
+    ) -> tuple[list[str], Texts]:
         """Return the id of each antibody, and the text that the model reads or the reason why it is refused.
 
         Accepts the input of `predict`; raises DatasetError or SequenceError if the input as a whole cannot be read.
         """
-        antibodies = read_antibodies(sequences, self.reading, check)
+        antibodies = read_antibodies(sequences, self.reading, check, named)
         return antibodies.ids, antibodies.texts
 
-    def vectors(self, sequences: "Antibodies", *, check: bool | None = None) -> NDArray[np.float64]:
+    def vectors(
+        self, sequences: "Antibodies", *, check: bool | None = None, named: Columns = NOT_NAMED
+    ) -> NDArray[np.float64]:
         """Return the features ``(n, dim)`` that the classifier reads; input and errors are those of `predict`.
 
         The columns of a table are the last features; a category is its place among those of the training set, or -1.
         """
-        antibodies = read_antibodies(sequences, self.reading, check)
+        antibodies = read_antibodies(sequences, self.reading, check, named)
         hint = advice(antibodies, "`score_table` scores the others")
         refuse(antibodies.texts, f"are not what the model reads ({self.reading})", hint, antibodies.places)
         inputs = antibodies.inputs

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from difflib import get_close_matches
 from itertools import product
 from typing import Any
 
@@ -21,22 +20,27 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from antibody_esm import presets
+from antibody_esm.plugins import PluginKind, named, offered_names
 from antibody_esm.specs.base import Spec
 from antibody_esm.specs.ensembles import AnyExtractorSpec
 from antibody_esm.specs.extractors import ExtractorSpec
+from antibody_esm.specs.finetuning import FineTuneSpec
 from antibody_esm.specs.language_models import LANGUAGE_MODELS
 from antibody_esm.specs.tuning import TuneSpec
+from antibody_esm.spelling import did_you_mean
 
 GROUPS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "model": ("extractor", presets.EXTRACTORS),
     "classifier": ("classifier", presets.ESTIMATORS),
+    "finetune": ("finetune", presets.FINE_TUNINGS),
 }
 """Branch of the tree and presets of each group of the command line."""
 
+_KIND: Mapping[str, PluginKind] = {"model": "extractor", "classifier": "classifier"}
 _CHAINS = ("heavy", "light")
 _TAGS = ("train", "chains", "by_name", "by_spec", *presets.ESTIMATORS)
 """Parts of pydantic's paths that overrides do not have."""
-_DEFAULT = {"model": presets.DEFAULT_EXTRACTOR, "classifier": presets.DEFAULT_CLASSIFIER}
+_DEFAULT = {"model": presets.DEFAULT_EXTRACTOR, "classifier": presets.DEFAULT_CLASSIFIER, "finetune": None}
 
 
 def applied(overrides: Sequence[str], tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,7 +49,7 @@ def applied(overrides: Sequence[str], tree: Mapping[str, Any]) -> dict[str, Any]
     for override in parsed:
         if override.is_sweep_override():
             raise invalid(override.key_or_group, override.input_line, "several values need --multirun")
-    chosen = dict(_DEFAULT)
+    chosen: dict[str, Any] = dict(_DEFAULT)
     values: list[tuple[str, Any]] = []
     for override in parsed:
         key, value = _shorthand(override.key_or_group), _plain(override)
@@ -63,6 +67,8 @@ def applied(overrides: Sequence[str], tree: Mapping[str, Any]) -> dict[str, Any]
     if filled.get("tune", 0) is None and any(key.startswith("tune.") for key, _ in values):
         defaults = {name: field.get_default() for name, field in TuneSpec.model_fields.items() if name != "grid"}
         filled["tune"] = {"grid": {}, **defaults}
+    if filled.get("finetune", 0) is None and any(key.startswith("finetune.") for key, _ in values):
+        filled["finetune"] = _tree(FineTuneSpec())
     for key, value in values:
         _set(filled, key, value)
     suited = _standardization(chosen["classifier"], filled["extractor"])
@@ -144,9 +150,22 @@ def _presets(chosen: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of the chosen presets, by branch."""
     branches = {}
     for group, (branch, choices) in GROUPS.items():
+        if chosen[group] is None and _DEFAULT[group] is None:
+            continue
+        if group == "model" and (spec := presets.on_the_hub(chosen[group])) is not None:
+            branches[branch] = _tree(spec)
+            continue
+        kind = _KIND.get(group)
+        if kind is not None and named(kind, chosen[group]) is not None:
+            branches[branch] = _tree((presets.extractor if group == "model" else presets.classifier)(chosen[group]))
+            continue
         if not isinstance(chosen[group], str) or chosen[group] not in choices:
-            otherwise = ", or extractor.model=<name or folder>" if group == "model" else ""
-            raise invalid(group, chosen[group], f"choose one of {', '.join(choices)}{otherwise}")
+            every = (*choices, *(offered_names(kind) if kind is not None else ()))
+            meant = did_you_mean(chosen[group], every)
+            otherwise = (
+                ", an organisation/name of the hub, or extractor.model=<name or folder>" if group == "model" else ""
+            )
+            raise invalid(group, chosen[group], f"choose one of {', '.join(every)}{otherwise}{meant}")
         branches[branch] = _tree(choices[chosen[group]])
     return branches
 
@@ -168,7 +187,8 @@ def _tree(spec: Spec) -> dict[str, Any]:
 def _set(tree: dict[str, Any], key: str, value: Any) -> None:
     branch, *inner = key.split(".")
     if branch not in tree:
-        raise invalid(key, value, f"unknown key; choose one of {', '.join(_keys(tree))}")
+        every = [*GROUPS, *(name for name in tree if name != "format")]
+        raise invalid(key, value, f"unknown key; choose one of {', '.join(_keys(tree))}{did_you_mean(branch, every)}")
     if not isinstance(tree[branch], dict):
         if inner:
             raise invalid(key, value, f"unknown key; choose {branch}")
@@ -180,8 +200,7 @@ def _set(tree: dict[str, Any], key: str, value: Any) -> None:
             if isinstance(owner.get(chain), dict):
                 fields += [f"{branch}.{chain}.{name}" for name in _names(owner[chain])]
     if key not in fields:
-        near = get_close_matches(key, fields, 1)
-        meant = f"; did you mean {near[0]}?" if near else ""
+        meant = did_you_mean(key, fields).replace("'", "")
         level = [name for name in fields if name.count(".") == len(inner)]
         raise invalid(key, value, f"unknown key; choose one of {', '.join(level or fields)}{meant}")
     if len(inner) == 2:
@@ -196,7 +215,8 @@ def _names(tree: Mapping[str, Any]) -> list[str]:
 
 def _keys(tree: Mapping[str, Any]) -> Iterable[str]:
     yield from GROUPS
-    yield from (f"{name}.*" if isinstance(branch, dict) else name for name, branch in tree.items() if name != "format")
+    others = {name: branch for name, branch in tree.items() if name not in ("format", "finetune")}
+    yield from (f"{name}.*" if isinstance(branch, dict) else name for name, branch in others.items())
 
 
 def invalid(key: str, value: Any, problem: str) -> ValidationError:

@@ -18,7 +18,7 @@ from antibody_esm.panel_files import folder_names, load_panel, save_panel
 from antibody_esm.predictor import Predictor
 from antibody_esm.reports.grid import GridReport
 from antibody_esm.specs import AnyExtractorSpec, ChainSpec, ExtractorSpec, RuntimeSpec, TrainSpec
-from antibody_esm.specs.ensembles import columns_of, without_columns
+from antibody_esm.specs.ensembles import columns_of, without_adapter, without_columns
 from antibody_esm.store.store import Store
 from antibody_esm.targets import target_of
 from antibody_esm.trainer import Trainer
@@ -230,6 +230,7 @@ class Panel(Mapping[str, Predictor]):
         store: str | Path | Store | None = None,
         runtime: RuntimeSpec | None = None,
         checkpoint: str | Path | Sequence[str | Path] = (),
+        plugins: Sequence[str] = (),
     ) -> "Panel":
         """Read a saved panel. The language model is loaded when a sequence needs it, once for each view of it.
 
@@ -237,7 +238,7 @@ class Panel(Mapping[str, Predictor]):
         ----------
         folder
             Folder of the panel, see `save`.
-        store, runtime, checkpoint
+        store, runtime, checkpoint, plugins
             As for `Predictor.load`; all models share them.
 
         Raises
@@ -246,7 +247,7 @@ class Panel(Mapping[str, Predictor]):
             If the folder is not a saved panel, was changed, names a folder outside of it, holds models that are no
             panel together, or holds types that no classifier of this package contains. No code of it runs.
         """
-        shared, models = as_store(store), load_panel(Path(folder))
+        shared, models = as_store(store), load_panel(Path(folder), plugins)
         problem = _difference({label: model for label, (model, _) in models.items()})
         if problem:
             raise StoreError(problem, folder)
@@ -291,7 +292,7 @@ def _of_one_model(first: AnyExtractorSpec, second: AnyExtractorSpec) -> bool:
     """Return True if two extractors are the same, or views of one language model."""
     if first.address == second.address:
         return True
-    views = [without_columns(each.pin()) for each in (first, second)]
+    views = [without_adapter(without_columns(each.pin())) for each in (first, second)]
     models = [each.of_one_pass for each in views if isinstance(each, ExtractorSpec | ChainSpec)]
     any_name = {"model": "any", "revision": None, "tokenizer": None, "tokenizer_revision": None}
     named = [

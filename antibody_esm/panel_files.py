@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def save_panel(models: Mapping[str, FittedModel], folder: Path, *, training: boo
     return "; ".join(f"{label} {text}" for label, text in zip(models, descriptions, strict=True))
 
 
-def load_panel(folder: Path) -> dict[str, tuple[FittedModel, Path]]:
+def load_panel(folder: Path, plugins: Sequence[str] = ()) -> dict[str, tuple[FittedModel, Path]]:
     """Return the model of each label, and its folder; no code of the files runs.
 
     Raises
@@ -100,7 +100,7 @@ def load_panel(folder: Path) -> dict[str, tuple[FittedModel, Path]]:
             raise StoreError(f"the model of {label!r} cannot be read: {error}", place / _MANIFEST) from error
         if hashlib.sha256(content).hexdigest() != sha256:
             raise StoreError(f"not the model of {label!r} that the panel was saved with", place)
-        model = load_model(place)
+        model = load_model(place, plugins)
         if model.data.label not in (None, label):
             raise StoreError(f"the model of {label!r} was trained on {model.data.label!r}", place)
         models[label] = model, place

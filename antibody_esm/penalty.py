@@ -5,30 +5,16 @@ rows of one clone as independent. So the choice is made out of fold, and folds k
 """
 
 import warnings
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 
+from antibody_esm.divided import Divides, fit_divided
 from antibody_esm.errors import DatasetError
-from antibody_esm.specs import SplitSpec
 
 _FOLDS = 5
-
-
-class Divides(Protocol):
-    """The rows with their units; `antibody_esm.evaluation.splits.Division`."""
-
-    spec: SplitSpec
-
-    def again(self, spec: SplitSpec) -> "Divides":
-        """Return another split of the same rows, which keeps the same units together."""
-        ...
-
-    def folds(self, label: NDArray[Any], *, continuous: bool = False) -> list[tuple[Any, Any]]:
-        """Return the training and test rows of each fold. Raises DatasetError if there cannot be as many."""
-        ...
 
 
 class PenaltySearch(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -83,24 +69,27 @@ class PenaltySearch(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sci
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the fit on all rows has this warning
             errors = [
-                ((self._predicted(X[train], y[train], X[test]) - y[test, None]) ** 2).mean(axis=0)
+                ((self._predicted(X, y, train, test, division) - y[test, None]) ** 2).mean(axis=0)
                 for train, test in _inner_folds(division, y)
             ]
         self.chosen_ = float(self.values[int(np.argmin(np.mean(errors, axis=0)))])
-        self.best_estimator_ = _with(self.pipeline, self.parameter, self.chosen_).fit(X, y)
+        self.best_estimator_ = fit_divided(_with(self.pipeline, self.parameter, self.chosen_), X, y, division)
         return self
 
-    def _predicted(self, X: NDArray[Any], y: NDArray[np.float64], tested: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the predictions ``(m, values)`` with each penalty."""
+    def _predicted(
+        self, X: NDArray[Any], y: NDArray[np.float64], train: Any, test: Any, division: Divides | None
+    ) -> NDArray[np.float64]:
+        """Return the predictions ``(m, values)`` of test rows with each penalty, from fits on training rows."""
         from sklearn.base import clone
         from sklearn.linear_model import Ridge
 
+        X, y, tested, own = X[train], y[train], X[test], None if division is None else division.part(train)
         *before, (_, regressor) = self.pipeline.steps
         if type(regressor) is not Ridge:
-            fitted = [_with(self.pipeline, self.parameter, value).fit(X, y) for value in self.values]
+            fitted = [fit_divided(_with(self.pipeline, self.parameter, value), X, y, own) for value in self.values]
             return np.stack([each.predict(tested) for each in fitted], axis=1)
         for _, step in before:
-            step = clone(step).fit(X)
+            step = fit_divided(clone(step), X, y, own)
             X, tested = step.transform(X), step.transform(tested)
         # as many targets as penalties: one fit instead of many
         every = clone(regressor).set_params(alpha=np.array(self.values))

@@ -1,46 +1,37 @@
-"""Fitted classifiers and regressors: prediction, uncertainty, evaluation, saving and loading."""
+"""Fitted classifiers and regressors: prediction, explanation, evaluation, saving and loading."""
 
 import hashlib
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from antibody_esm.data.antibodies import Inputs, read_antibodies
+from antibody_esm.data.antibodies import read_antibodies
 from antibody_esm.data.dataset import Dataset
-from antibody_esm.data.reading import Reading
-from antibody_esm.embedding import as_store
-from antibody_esm.evaluation.applicability import familiarity
-from antibody_esm.evaluation.conformal import CONFIDENCE, Uncertainty
+from antibody_esm.data.training_data import training_data
 from antibody_esm.evaluation.test_set_log import Ledger, Opening
 from antibody_esm.evaluation.thresholds import tuned_here
 from antibody_esm.evaluation.ungraded import Ungraded
-from antibody_esm.features.sources import AnyExtractor, load
-from antibody_esm.model_files import NOT_FITTED, FittedModel, ledger_of, load_model, runtime_around, save_model
+from antibody_esm.explain.contributions import Contributions, residue_contributions
+from antibody_esm.explain.scan import Scan, mutational_scan
+from antibody_esm.model_files import FittedModel, ledger_of, load_model, runtime_around, save_model
 from antibody_esm.model_input import DROP, advice
-from antibody_esm.recalibration import Recalibrates
+from antibody_esm.notebook import card
+from antibody_esm.pipeline_card import pipeline_facts, store_fact
 from antibody_esm.reports.notes import UNCHECKED, unlike_training
 from antibody_esm.reports.report import Report, evaluation_report
+from antibody_esm.scorer import Scorer
 from antibody_esm.serialization import Training
-from antibody_esm.specs import RuntimeSpec, TrainSpec
-from antibody_esm.specs.ensembles import without_columns
+from antibody_esm.specs import RuntimeSpec
 from antibody_esm.store.store import Store
-from antibody_esm.targets import ClassifierMethod, target_of
-from antibody_esm.trained_on import TrainedOn
 from antibody_esm.untrained import Untrained
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from antibody_esm.data.antibodies import Antibodies
+    from antibody_esm.data.training_data import Labels, Trainable
 
 
-class Predictor(Recalibrates):
+class Predictor(Scorer):
     """A fitted classifier or regressor with the spec of its language model; `Trainer.fit` and `load` return it.
 
     Attributes
@@ -67,160 +58,80 @@ class Predictor(Recalibrates):
         The training antibodies for comparison with others; None in a model that was saved without them.
     """
 
-    def __init__(
-        self,
-        spec: TrainSpec,
-        classifier: Any,
-        data: TrainedOn,
-        metrics: dict[str, Any] | None = None,
-        *,
-        store: str | Path | Store | None = None,
-        runtime: RuntimeSpec | None = None,
-        extractor: AnyExtractor | None = None,
-        reading: Reading | None = None,
-        training: Training = NOT_FITTED,
-        ledger: Ledger | None = None,
-        digest: str | None = None,
-    ) -> None:
-        self.spec = spec
-        source = extractor or load(without_columns(spec.extractor), runtime)
-        super().__init__(reading or Reading(data.chain, data.fragment), source, as_store(store))
-        self.classifier = classifier
-        self.data = data
-        self.metrics = metrics
-        self.uncertainty, self.applicability, self.training, self.unknown = training
-        self.ledger = ledger or Ledger()
-        self._saved_digest = digest
-        self._target = target_of(spec)
+    def _repr_html_(self) -> str:
+        data = self.data
+        classes = "" if data.positives is None else f", {data.positives:,} positive"
+        scores = self.metrics.get("scores", {}) if self.metrics else {}
+        first = next(iter(scores.items()), None)
+        mean = first[1].get("mean") if first is not None and isinstance(first[1], dict) else None
+        facts = [
+            *pipeline_facts(self.spec),
+            ("trained on", f"{data.antibodies:,} antibodies of {data.source}{classes}"),
+            ("reads", str(self.reading)),
+            ("cross-validation", f"{first[0]} {mean:.3f}" if first and isinstance(mean, float) else "none was run"),
+            store_fact(self.store),
+        ]
+        return card("Predictor", facts, note="score_table(...), evaluate(...), explain(...), scan(...), save(folder)")
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.spec!r})"
-
-    def predict(
+    def explain(
         self,
-        sequences: "Antibodies",
+        antibody: str | tuple[str, str],
         *,
-        threshold: float | None = None,
-        assay: str | None = None,
+        method: Literal["auto", "exact", "occlusion"] = "auto",
         check: bool | None = None,
-    ) -> NDArray[Any]:
-        """Return the class ``(n,)`` of each sequence, 0 or 1; for a regressor the value, float64 in the labels' unit.
+    ) -> Contributions:
+        """Return the contribution of each residue to the score of an antibody; see `residue_contributions`.
 
         Parameters
         ----------
-        sequences
-            Single chains, or pairs of heavy and light; or a `Dataset`; or a DataFrame with columns ``heavy`` and
-            ``light`` (or ``sequence``, if one chain is read) and optionally ``id``. The model reads the chain and the
-            fragment that it was trained on, see `reading`. A model that reads columns needs a table or a `Dataset`
-            that has them, or `with_columns`. A missing number is refused by row. A category that no training antibody
-            has is none of the categories; a warning names it.
-        threshold
-            Lowest probability of class 1; None uses the model's own threshold.
-        assay
-            ``elisa`` or ``psr``: the threshold of earlier work, see `evaluation.thresholds.ASSAY_THRESHOLDS`. It is
-            ignored if `threshold` is not None.
-        check
-            True if numbering checks that each antibody is the molecule that the model reads; None: as in training.
+        antibody
+            A chain, or a pair of heavy and light; of an antibody in a `Dataset` its text, as in ``data[0].text``.
+        method, check
+            As for `residue_contributions`, which also lists the errors.
 
-        Raises
-        ------
-        DatasetError
-            If an antibody is another molecule, or lacks a part of the fragment. The message lists rows, and `reasons`
-            has all of them.
-        SequenceError
-            If any sequence is not made of amino acids and X, or is too long; it is raised before any computation.
-        CheckpointError
-            If the language model is needed and its files are not those of the training.
-        ValueError
-            If there is no such assay, if a threshold is not a probability, or if the model is a regressor, which has no
-            threshold.
+        Examples
+        --------
+        >>> from antibody_esm import Trainer, load_dataset
+        >>> data = load_dataset("boughter_flu_cdrs")
+        >>> predictor = Trainer("descriptors").fit(data, uncertainty=False)
+        >>> predictor.explain(data[0].text).method
+        'occlusion'
         """
-        return self._target.predict(
-            self.classifier, self.vectors(sequences, check=check), self._target.threshold(threshold, assay)
-        ).prediction
+        return residue_contributions(self, antibody, method=method, check=check)
 
-    @ClassifierMethod
-    def predict_proba(self, sequences: "Antibodies", *, check: bool | None = None) -> NDArray[np.float64]:
-        """Return the probability ``(n, 2)`` of class 0 and class 1 for each sequence.
-
-        Raises as `predict` does. A regressor's predictor has no such method.
-        """
-        probabilities = self._target.predict(self.classifier, self.vectors(sequences, check=check), None).probabilities
-        assert probabilities is not None  # noqa: S101  since it is a classifier
-        return probabilities
-
-    def score_table(
+    def scan(
         self,
-        sequences: "Antibodies",
+        antibody: str | tuple[str, str],
+        positions: str | Iterable[str | int] | None = None,
         *,
-        threshold: float | None = None,
-        assay: str | None = None,
-        confidence: float = CONFIDENCE,
+        protect: str | Iterable[str | int] = (),
+        plausibility: bool = True,
         check: bool | None = None,
-    ) -> "pd.DataFrame":
-        """Return predictions with uncertainty and applicability, one row per antibody, in input order.
-
-        A refused antibody has no prediction: its numbers are NaN, and its warning is the reason.
+    ) -> Scan:
+        """Return the predictions for every single mutant of an antibody; see `mutational_scan`.
 
         Parameters
         ----------
-        sequences
-            As for `predict`.
-        threshold, assay
-            As for `predict`.
-        confidence
-            Confidence of conformal sets and intervals, above 0 and below 1.
-        check
-            As for `predict`.
+        antibody
+            A chain, or a pair of heavy and light.
+        positions, protect, plausibility, check
+            As for `mutational_scan`, which also lists the errors.
 
-        Returns
-        -------
-        ``id`` (or the row's number). A classifier has ``prediction``, ``probability``, ``calibrated`` with its
-        Venn-Abers interval ``calibrated_low`` and ``calibrated_high``, and ``conformal_set`` (``0``, ``1``, ``0 or
-        1``, ``neither``); a regressor ``prediction``, ``low`` and ``high``. Both have ``distance`` to the training
-        antibodies (the share of them nearer to their own neighbours), ``identity`` to the nearest one (of heavy
-        chains), ``warning``, and ``recalibrated`` after `recalibrate`. A warning has the reason of an unknown identity.
-
-        Raises
-        ------
-        DatasetError
-            If a table lacks the columns, or a `Dataset` is of another chain or fragment.
-        SequenceError, CheckpointError, ValueError
-            As `predict` does.
+        Examples
+        --------
+        >>> from antibody_esm import Trainer, load_dataset
+        >>> data = load_dataset("boughter_flu_cdrs")
+        >>> predictor = Trainer("descriptors").fit(data, uncertainty=False)
+        >>> len(predictor.scan(data[0].text, positions=[0, 1]).to_frame())
+        38
         """
-        antibodies = read_antibodies(sequences, self.reading, check)
-        ids, texts = antibodies.ids, antibodies.texts
-        table = self.score_inputs(antibodies.inputs, threshold=threshold, assay=assay, confidence=confidence)
-        if texts.reasons:
-            table = table.set_axis(texts.rows).reindex(range(len(ids)))
-            table["warning"] = [texts.reasons.get(row, text) for row, text in enumerate(table["warning"])]
-            if "conformal_set" in table:
-                table["conformal_set"] = table["conformal_set"].fillna("")
-        table.insert(0, "id", ids)
-        return table
-
-    def score_inputs(
-        self,
-        inputs: Inputs,
-        *,
-        threshold: float | None = None,
-        assay: str | None = None,
-        confidence: float = CONFIDENCE,
-    ) -> "pd.DataFrame":
-        """Return `score_table` of accepted antibodies, without ids."""
-        import pandas as pd
-
-        X = self.features(inputs)
-        predicted = self._target.predict(self.classifier, X, self._target.threshold(threshold, assay))
-        uncertainty = self.uncertainty if isinstance(self.uncertainty, Uncertainty) else None
-        columns = self._target.columns(predicted, uncertainty, confidence)
-        vectors = X[:, : X.shape[1] - len(self.reading.columns)]
-        familiar = familiarity(self.applicability, inputs.texts, vectors, self.unknown, inputs.warnings)
-        return pd.DataFrame(columns | familiar | self.recalibration_column)
+        options: dict[str, Any] = {"protect": protect, "plausibility": plausibility, "check": check}
+        return mutational_scan(self, antibody, positions, **options)
 
     def evaluate(
         self,
-        data: Dataset,
+        data: "Trainable",
+        labels: "Labels" = None,
         *,
         threshold: float | None = None,
         assay: str | None = None,
@@ -235,8 +146,9 @@ class Predictor(Recalibrates):
 
         Parameters
         ----------
-        data
-            Labelled antibodies.
+        data, labels
+            Labelled antibodies: a `Dataset`; a DataFrame, whose chain and columns are read that the model reads; or
+            sequences and their labels.
         threshold, assay, check, random_seeds
             As for `predict` and `Trainer`.
         drop
@@ -248,6 +160,8 @@ class Predictor(Recalibrates):
             If a classifier's labels are not 0 and 1, both present; if a regressor's labels are all equal; or if an
             antibody is not what the model reads.
         """
+        names = self.reading.columns.names
+        data = training_data(data, labels, chain=self.reading.chain, columns=names, drop=drop)
         self._target.labels(data)  # before any work
         antibodies = read_antibodies(data, self.reading, check)
         if not drop:
@@ -290,55 +204,14 @@ class Predictor(Recalibrates):
             notes.append("These are the data that the model was trained on; the scores do not apply to other data.")
         return (*notes, self.ledger.note(source)), self.ledger.count(source)
 
-    def predict_read(self, texts: list[str]) -> NDArray[np.float64]:
-        """Return the probability of class 1, or a regressor's value, ``(n,)``, of texts as the model reads them.
-
-        Texts, such as mutants of `reads`, are neither cut nor checked; see `features_read` for columns.
-        """
-        return self._target.predict(self.classifier, self.features_read(texts), None).score
-
-    def features(self, inputs: Inputs) -> NDArray[np.float64]:
-        """Return the features ``(n, dim)`` of accepted antibodies; no model is loaded for none."""
-        return super().features(inputs) if inputs.texts else np.empty((0, self.classifier.n_features_in_))
-
-    def with_columns(self, values: Mapping[str, Any]) -> "Predictor":
-        """Return the same model with fixed values of columns, such as an isotype and a pH, for all antibodies.
-
-        They take the place of a table's columns. So the model reads lists of sequences, and explanations and scans
-        hold the columns fixed. `save` does not write them.
-
-        Raises
-        ------
-        DatasetError
-            If the model reads no such column, or if a number is missing.
-        """
-        if not values:
-            return self
-        reading = replace(self.reading, columns=self.reading.columns.with_fixed(values))
-        model = replace(self.fitted(), reading=reading)
-        return self._of(model, store=self.store, extractor=self.extractor, ledger=self.ledger)
-
-    @classmethod
-    def _of(cls, model: FittedModel, **options: Any) -> "Predictor":
-        return cls(
-            model.spec,
-            model.classifier,
-            model.data,
-            model.metrics,
-            reading=model.reading,
-            training=model.training,
-            digest=model.saved_digest,
-            **options,
-        )
-
     def save(self, folder: str | Path, *, training: bool = True) -> Path:
         """Write the model to a folder, and return the folder.
 
-        The folder holds ``manifest.json`` (format number, spec, fingerprints, versions, digests of the data and of the
-        other files, metrics), ``classifier.skops`` and ``training.npz`` (out-of-fold scores of the training antibodies,
-        their sequences, labels and vectors). None of them can run code when it is loaded. The same training gives the
-        same bytes. The log of opened test sets is ``openings.jsonl``. An earlier model in the folder is replaced as a
-        whole; the log and foreign files are kept. A printed line states whether the training antibodies were saved.
+        The folder holds ``manifest.json`` (spec, fingerprints, versions, digests, metrics), ``classifier.skops``,
+        ``training.npz`` (out-of-fold scores of the training antibodies, their sequences, labels and vectors), and
+        ``adapter.safetensors`` of a fine-tuned model. None can run code when it is loaded. The same training gives the
+        same bytes. The log of opened test sets is ``openings.jsonl``. An earlier model in the folder is replaced; the
+        log and foreign files are kept. A printed line states whether the training antibodies were saved.
 
         Parameters
         ----------
@@ -346,9 +219,8 @@ class Predictor(Recalibrates):
             Folder of the model; it is created if necessary.
         training
             False leaves out sequences, labels and vectors of the training antibodies. Identity and distance to these,
-            baselines of a test and its overlap with the training set are then unknown. `uncertainty` keeps sorted
-            scores of each class, or sorted residuals, without their antibodies. Some classifiers consist of training
-            vectors and labels (nearest neighbours, support vectors, Gaussian processes); the printed line states that.
+            baselines of a test and its overlap are then unknown. `uncertainty` keeps sorted scores of each class, or
+            residuals, without antibodies. Nearest neighbours, SVR and Gaussian processes consist of training vectors.
         """
         print(f"Saved to {Path(folder)}, {self.write(folder, training=training)}.")  # noqa: T201
         return Path(folder)
@@ -363,7 +235,8 @@ class Predictor(Recalibrates):
     def fitted(self) -> FittedModel:
         """Return the model in the form in which it is saved."""
         facts = Training(self.uncertainty, self.applicability, self.training, self.unknown)
-        return FittedModel(self.spec, self.classifier, self.data, self.reading, self.metrics, facts, self._saved_digest)
+        parts = self.spec, self.classifier, self.data, self.reading, self.metrics, facts, self._saved_digest
+        return FittedModel(*parts, self.extractor.runtime.checkpoints)
 
     @cached_property
     def digest(self) -> str:
@@ -378,6 +251,7 @@ class Predictor(Recalibrates):
         store: str | Path | Store | None = None,
         runtime: RuntimeSpec | None = None,
         checkpoint: str | Path | Sequence[str | Path] = (),
+        plugins: Sequence[str] = (),
     ) -> "Predictor":
         """Read a saved model. The language model is loaded when a sequence needs it.
 
@@ -390,11 +264,16 @@ class Predictor(Recalibrates):
         checkpoint
             Folders of the language model's files, or of several; they are also looked for beside the saved model.
 
+        plugins
+            Packages whose code the model may run, if it uses a plugin; ``ANTIBODY_ESM_PLUGINS`` names them for all.
+
         Raises
         ------
+        PluginError
+            If the model uses a plugin that was not named, or that is not installed in the same version.
         StoreError
             If the folder is not a saved model, has another format, was changed, or holds types that no classifier of
             this package contains. No code of it runs.
         """
         folder, around = Path(folder), runtime_around(Path(folder), checkpoint, runtime)
-        return cls._of(load_model(folder), store=store, runtime=around, ledger=Ledger(ledger_of(folder)))
+        return cls._of(load_model(folder, plugins), store=store, runtime=around, ledger=Ledger(ledger_of(folder)))

@@ -1,23 +1,31 @@
 """Named specs of language models, classifiers and regressors."""
 
+import re
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from antibody_esm.choices import DEFAULT_CLASSIFIER as DEFAULT_CLASSIFIER
 from antibody_esm.choices import DEFAULT_EXTRACTOR as DEFAULT_EXTRACTOR
+from antibody_esm.errors import PluginError
+from antibody_esm.plugins import Plugin, PluginKind, named, offered_names
 from antibody_esm.specs.base import Spec
 from antibody_esm.specs.chains import ChainSpec
 from antibody_esm.specs.descriptors import DescriptorSpec
 from antibody_esm.specs.ensembles import AnyExtractorSpec, EnsembleSpec
 from antibody_esm.specs.estimators import ClassifierSpec, RegressorSpec
 from antibody_esm.specs.extractors import ExtractorSpec
+from antibody_esm.specs.finetuning import FINE_TUNINGS as FINE_TUNINGS
+from antibody_esm.specs.finetuning import FineTuneSpec
 from antibody_esm.specs.language_models import LANGUAGE_MODELS
 from antibody_esm.specs.named import CLASSIFIERS as CLASSIFIERS
 from antibody_esm.specs.named import ESTIMATORS as ESTIMATORS
 from antibody_esm.specs.named import REGRESSORS as REGRESSORS
 from antibody_esm.specs.named import estimator
+from antibody_esm.specs.plugins import PluginClassifierSpec, PluginExtractorSpec, PluginRegressorSpec
+from antibody_esm.spelling import did_you_mean
 
 EXTRACTORS: MappingProxyType[str, AnyExtractorSpec] = MappingProxyType(
     {
@@ -33,21 +41,48 @@ TRAINED_ON_PAIRS = frozenset({"Exscientia/IgBert", "Exscientia/IgT5", "ollieturn
 CAUSAL = frozenset({"ollieturnbull/p-IgGen"})
 """Language models that read from left to right only, among those with a name."""
 
+_ON_THE_HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+"""Name of a model with its organisation."""
+_PLUGINS: Mapping[str, PluginKind] = {"extractor": "extractor", "classifier": "classifier"}
+"""Groups of presets that plugins add names to."""
 _S = TypeVar("_S", bound=Spec)
 
 
 def extractor(choice: str | Path | AnyExtractorSpec) -> AnyExtractorSpec:
-    """Return the spec of a preset's name, a local folder, or a spec as it is.
+    """Return the spec of a preset's name, a model's name on the hub, a local folder, or a spec as it is.
+
+    A name with an organisation, such as ``"facebook/esm2_t6_8M_UR50D"``, is the preset that stands for this model, if
+    there is one, with the control tokens that its authors write; else an `ExtractorSpec` with its defaults.
 
     Raises
     ------
     ValueError
         If there is no preset of this name; the message lists the presets.
+
+    Examples
+    --------
+    >>> extractor("facebook/esm2_t6_8M_UR50D") == EXTRACTORS["esm2_8m"]
+    True
+    >>> extractor("somebody/another_model")
+    ExtractorSpec(model='somebody/another_model')
     """
     if isinstance(choice, Path) or (isinstance(choice, str) and Path(choice).is_dir() and choice not in EXTRACTORS):
         return ExtractorSpec(model=str(choice))
-    otherwise = "or ExtractorSpec(model=...) for any other model"
-    return _choose(choice, EXTRACTORS, (ExtractorSpec, ChainSpec, EnsembleSpec, DescriptorSpec), "extractor", otherwise)
+    if (spec := on_the_hub(choice)) is not None:
+        return spec
+    if isinstance(choice, str) and named("extractor", choice) is not None:
+        return PluginExtractorSpec.of(choice)
+    otherwise = "an organisation/name of the hub, a folder, or ExtractorSpec(model=...) for any other model"
+    kinds = (ExtractorSpec, ChainSpec, EnsembleSpec, DescriptorSpec, PluginExtractorSpec)
+    return _choose(choice, EXTRACTORS, kinds, "extractor", otherwise)
+
+
+def on_the_hub(choice: object) -> ExtractorSpec | None:
+    """Return the spec of a model's name with its organisation, see `extractor`; None for any other text."""
+    if not isinstance(choice, str) or not _ON_THE_HUB.fullmatch(choice):
+        return None
+    named = (spec for spec in LANGUAGE_MODELS.values() if spec.model == choice)
+    return next(named, None) or ExtractorSpec(model=choice)
 
 
 def one_model(choice: str | Path | AnyExtractorSpec) -> ExtractorSpec:
@@ -89,10 +124,37 @@ def classifier(
     >>> classifier(CLASSIFIERS["logreg"], DescriptorSpec())
     LogisticRegressionSpec()
     """
+    if isinstance(choice, str) and (plugin := named("classifier", choice)) is not None:
+        return plugin_estimator(plugin)
     spec = _choose(choice, ESTIMATORS, Spec, "classifier", "or a classifier spec")
     if isinstance(choice, str):
         return estimator(choice, extractor)
     return spec  # type: ignore[return-value]  # any spec passes here, and TrainSpec refuses others
+
+
+def plugin_estimator(plugin: Plugin) -> PluginClassifierSpec | PluginRegressorSpec:
+    """Return the spec of a plugin's classifier or regressor, whose package is imported to learn which of them it is.
+
+    Raises
+    ------
+    PluginError
+        If it cannot be imported or constructed.
+    """
+    from sklearn.base import is_regressor
+
+    made = plugin.make({})
+    if not hasattr(made, "fit"):
+        raise PluginError(f"{plugin} is no estimator of scikit-learn", plugin.package)
+    kind = PluginRegressorSpec if is_regressor(made) else PluginClassifierSpec
+    return kind(name=plugin.name, package=plugin.package, version=plugin.version)
+
+
+def finetuning(choice: str | FineTuneSpec | None) -> FineTuneSpec | None:
+    """Return the spec of a preset's name, or a spec as it is; None fine-tunes nothing.
+
+    Raises ValueError if there is no preset of this name; the message lists the presets.
+    """
+    return None if choice is None else _choose(choice, FINE_TUNINGS, FineTuneSpec, "finetune", "or a FineTuneSpec")
 
 
 def _choose(
@@ -106,7 +168,10 @@ def _choose(
         return choice
     if isinstance(choice, str) and choice in presets:
         return presets[choice]
-    raise ValueError(f"unknown {group} {choice!r}; choose one of {', '.join(presets)}, {otherwise}")
+    on_hub = [spec.model for spec in presets.values() if isinstance(spec, ExtractorSpec)]
+    offered = offered_names(_PLUGINS[group]) if group in _PLUGINS else ()
+    meant = did_you_mean(choice, [*presets, *on_hub, *offered])
+    raise ValueError(f"unknown {group} {choice!r}; choose one of {', '.join([*presets, *offered])}, {otherwise}{meant}")
 
 
 def __getattr__(name: str) -> Any:

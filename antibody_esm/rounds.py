@@ -356,7 +356,7 @@ def _fitted(training: Dataset, predictor: Predictor) -> Predictor:
     """Return the same pipeline fitted on other antibodies, with the record of its choice if it was tuned."""
 
     def fit(by: Literal["antibody", "identity"]) -> Predictor:
-        spec = _split_by(by, predictor.spec)
+        spec = _split_by(by, predictor.data.pipeline(predictor.spec))
         trainer = Trainer.from_spec(spec, store=predictor.store, runtime=predictor.extractor.runtime)
         return trainer.fit(training, check=predictor.reading.check)
 

@@ -1,28 +1,49 @@
 """Vectors and labels of a data set, on which a pipeline is cross-validated with any split, tuned or not."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.classifiers import build
+from antibody_esm.classifiers import build, one_blas_thread
 from antibody_esm.data.column_reading import ColumnReading
 from antibody_esm.data.dataset import Dataset
-from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate
+from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate, fit
 from antibody_esm.evaluation.overlap import SecondScores
 from antibody_esm.evaluation.splits import Division
 from antibody_esm.evaluation.tuned import Tuned, TunedCrossValidation
 from antibody_esm.evaluation.tuning import Procedure, Tunable
+from antibody_esm.finetuning_facts import step_of
+from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.schedule import progress_bar
 from antibody_esm.result_cache import ResultFolder
-from antibody_esm.specs import AnyExtractorSpec, SplitSpec, TrainSpec
-from antibody_esm.specs.ensembles import columns_of
+from antibody_esm.specs import AnyExtractorSpec, DecisionSpec, SplitSpec, TrainSpec
+from antibody_esm.specs.ensembles import columns_of, with_columns
 from antibody_esm.specs.tuning import Choice, worded
 from antibody_esm.store.store import EmbeddingStore, Store
+
+if TYPE_CHECKING:
+    from antibody_esm.fine_tuned import FineTuning
+
+
+class FittedPipeline(NamedTuple):
+    """A pipeline that was fitted on all rows."""
+
+    spec: TrainSpec
+    """Spec of what predicts: without choices, and with the adapter of a fine-tuned language model."""
+    classifier: Any
+    vectors: NDArray[np.float64]
+    """``(n, dim)``, of the training rows."""
+    extractor: Extractor | None = None
+    """Source of the vectors of a model that was fine-tuned; None if it is frozen."""
+    finetuned: dict[str, Any] | None = None
+    """Record of the fine-tuning."""
+
 
 _SECOND = ResultFolder(None)
 """Cache of second cross-validations' scores, by digests of data and spec."""
@@ -65,6 +86,8 @@ class SameVectors:
         Results of tuning that are kept.
     progress
         As in `RuntimeSpec`.
+    tuning
+        Fine-tunings of the language model; `features` are then codes of residues. None if it is frozen.
     """
 
     spec: TrainSpec
@@ -77,11 +100,44 @@ class SameVectors:
     views: Mapping[AnyExtractorSpec, NDArray[np.float64]] = field(default_factory=dict)
     results: ResultFolder = field(default_factory=lambda: ResultFolder(None))
     progress: bool | None = None
+    tuning: "FineTuning | None" = None
 
     @property
     def vectors(self) -> NDArray[np.float64]:
         """The features without columns."""
         return self.features[:, : self.features.shape[1] - len(self.columns)]
+
+    @property
+    def dim(self) -> int:
+        """Number of features that the classifier reads."""
+        own = self.features.shape[1]
+        return own if self.tuning is None else self.tuning.dim(self.data.sequences[0]) + len(self.columns)
+
+    def classifier(self, split: SplitSpec) -> Any:
+        """Return the unfitted classifier, whose inner folds keep the units of a split together."""
+        return classifier_of(self.spec.model_copy(update={"split": split}), self.dim, self.tuning)
+
+    @property
+    def undecided(self) -> "SameVectors":
+        """The same without a decision, which changes no rank."""
+        return replace(self, spec=self.spec.model_copy(update={"decision": DecisionSpec()}))
+
+    def fitted(self) -> FittedPipeline:
+        """Return the pipeline that is fitted on all rows; one that was fine-tuned reads the vectors of its adapter."""
+        spec = self.spec
+        # clusters of many sequences take minutes
+        division = Division.of(spec.split, self.data) if spec.divides_again else Division(SplitSpec())
+        with self.working(None), one_blas_thread():
+            classifier = fit(self.classifier(spec.split), self.features, self.label, division)
+        if spec.finetune is None:
+            return FittedPipeline(spec, classifier, self.vectors)
+        from antibody_esm.fine_tuned import stripped  # loads scikit-learn
+
+        step = step_of(classifier)
+        extractor = with_columns(step.source_.pinned, self.columns.specs)
+        spec = spec.model_copy(update={"extractor": extractor, "finetune": None})
+        vectors = step.transform(self.features)[:, : self.dim - len(self.columns)]
+        return FittedPipeline(spec, stripped(classifier), vectors, step.source_, step.facts_.record(self.spec.finetune))
 
     def validation(
         self, split: SplitSpec, others: Sequence[NDArray[np.float64]] = (), *, beside: bool = False
@@ -105,15 +161,33 @@ class SameVectors:
         division = Division.of(split, self.data)
         if self.spec.tune is not None:
             return self.tuned_validation(division, others, beside=beside)
-        return cross_validate(
-            classifier_of(self.spec.model_copy(update={"split": split}), self.features.shape[1]),
-            self.features,
-            self.label,
-            division,
-            self.workers,
-            higher_is_better=self._best_is_high,
-            others=others[0] if len(others) else None,
-        )
+        return replace(self, spec=self.spec.model_copy(update={"split": split})).divided_validation(division, others)
+
+    def divided_validation(self, division: Division, others: Sequence[NDArray[np.float64]] = ()) -> CrossValidation:
+        """Return the cross-validation of the pipeline that is not tuned, with any division; see `validation`.
+
+        Its inner folds are those of the spec's split.
+        """
+        with self.working(division):
+            return cross_validate(
+                self.classifier(self.spec.split),
+                self.features,
+                self.label,
+                division,
+                self.workers,
+                higher_is_better=self._best_is_high,
+                others=others[0] if len(others) else None,
+            )
+
+    def working(self, division: Division | None) -> AbstractContextManager[object]:
+        """Announce the fine-tunings of a cross-validation, or of a fit (None), and show their progress."""
+        if self.tuning is None:
+            return nullcontext()
+        continuous = self.spec.is_regression
+        n, sizes = len(self.label), []
+        if division is not None:
+            sizes = [len(train) for train, _ in division.folds(self.label, continuous=continuous)]
+        return self.tuning.working(self.spec, sizes or [n], self.data.sequences)
 
     def tuned_validation(
         self, division: Division, others: Sequence[NDArray[np.float64]] = (), *, beside: bool = False
@@ -179,12 +253,17 @@ class SameVectors:
         return Tunable(view, classifier, identity, {key: worded(value) for key, value in choice})
 
 
-def classifier_of(spec: TrainSpec, dim: int) -> Any:
-    """Return the unfitted classifier of a spec for `dim` features."""
+def classifier_of(spec: TrainSpec, dim: int, tuning: "FineTuning | None" = None) -> Any:
+    """Return the unfitted classifier of a spec for `dim` features, after the fine-tuning of their language model."""
     from antibody_esm.evaluation.calibration import decide  # loads scikit-learn
 
     columns = [column.values for column in columns_of(spec.extractor)]
-    return decide(build(spec.classifier, dim, columns, spec.pca), spec.decision, spec.split)
+    first = None
+    if tuning is not None:
+        from antibody_esm.fine_tuned import FineTuned
+
+        first = FineTuned(tuning, len(columns), spec.split.by, spec.is_regression)
+    return decide(build(spec.classifier, dim, columns, spec.pca, first), spec.decision, spec.split)
 
 
 def _bar(progress: bool | None, total: int) -> Any:

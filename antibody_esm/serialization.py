@@ -4,6 +4,7 @@ import io
 import json
 import re
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -62,10 +63,13 @@ def reproducible(content: bytes) -> bytes:
     return packed.getvalue()
 
 
-def loads(content: bytes, path: Path, *, regression: bool, unpacked: int = UNPACKED) -> Any:
+def loads(
+    content: bytes, path: Path, *, regression: bool, unpacked: int = UNPACKED, further: Collection[str] = ()
+) -> Any:
     """Return the estimator in these bytes; no object is built before all types are checked.
 
-    Sizes and nesting are checked before skops reads them; `unpacked` is the most bytes that are unpacked.
+    Sizes and nesting are checked before skops reads them; `unpacked` is the most bytes that are unpacked. `further` are
+    types of a plugin that a caller allowed.
 
     Raises
     ------
@@ -86,11 +90,11 @@ def loads(content: bytes, path: Path, *, regression: bool, unpacked: int = UNPAC
     skops = skops_io()
     try:
         content = checked(content, unpacked)
-        unknown = sorted(set(skops.get_untrusted_types(data=content)) - TRUSTED)
+        unknown = sorted(set(skops.get_untrusted_types(data=content)) - TRUSTED - set(further))
         if unknown:
             raise StoreError(f"holds types that are not trusted: {_shortened(', '.join(unknown))}", path)
         check_loaders(content)
-        estimator = skops.loads(content, trusted=sorted(TRUSTED))
+        estimator = skops.loads(content, trusted=sorted({*TRUSTED, *further}))
         check_recalibrated(estimator)
         trained = as_trained(estimator)
         regressors = {is_regressor(trained), is_regressor(estimator)}

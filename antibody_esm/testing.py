@@ -1,10 +1,16 @@
-"""Tiny language models with random weights, for tests, documentation and benchmarks without a download."""
+"""Tiny language models with random weights, and contract tests of plugins.
+
+Tests, documentation and benchmarks need no download with these models.
+"""
 
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from antibody_esm.plugin_checks import check_classifier as check_classifier
+from antibody_esm.plugin_checks import check_dataset as check_dataset
+from antibody_esm.plugin_checks import check_extractor as check_extractor
 from antibody_esm.sequences import AMINO_ACIDS
 
 Kind = Literal[

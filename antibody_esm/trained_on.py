@@ -1,6 +1,7 @@
 """Description of a model's training data, which is saved with the model."""
 
 import hashlib
+import json
 import re
 import warnings
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from typing import Any
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.evaluation.recalibration_curve import RecalibrationCurve
 from antibody_esm.sequences import Chain
+from antibody_esm.specs import FineTuneSpec, TrainSpec
 from antibody_esm.unknown import Unknown
 
 
@@ -145,9 +147,18 @@ class TrainedOn:
     """Antibodies of another assay that the model was recalibrated on; None if it is as it was trained."""
     licence: str = ""
     """Licence of the data in their provenance; empty if it is not known."""
+    finetuned: Mapping[str, Any] | None = field(default=None, hash=False)
+    """Fine-tuning of the language model: ``spec`` (`FineTuneSpec`), digest of the ``adapter``, numbers of ``rows``, of
+    those ``held_out`` and of ``epochs``, and validation ``losses``. None if it is frozen."""
 
     @classmethod
-    def of(cls, data: Dataset, counts: Mapping[str, int], tuned: Mapping[str, Any] | None = None) -> "TrainedOn":
+    def of(
+        cls,
+        data: Dataset,
+        counts: Mapping[str, int],
+        tuned: Mapping[str, Any] | None = None,
+        finetuned: Mapping[str, Any] | None = None,
+    ) -> "TrainedOn":
         """Return the description of a data set; `counts` has the number of positives, if labels are classes."""
         return cls(
             data.provenance.source,
@@ -160,15 +171,28 @@ class TrainedOn:
             data.higher_is_better,
             tuned,
             licence=data.provenance.licence,
+            finetuned=finetuned,
         )
+
+    def pipeline(self, spec: TrainSpec) -> TrainSpec:
+        """Return the spec by which a model was trained: with the fine-tuning in place of the adapter, if it has one."""
+        if self.finetuned is None:
+            return spec
+        finetune = FineTuneSpec.model_validate_json(json.dumps(self.finetuned["spec"]))
+        return spec.frozen.model_copy(update={"finetune": finetune})
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Note of reports on the choice of a tuned pipeline; empty if nothing was tuned."""
-        if self.tuned is None:
-            return ()
-        names = ", ".join(f"{key}={_worded(value)}" for key, value in self.tuned.get("choice", {}).items())
-        return (f"The pipeline was tuned on its training antibodies, on which the choice is {names}.",)
+        """Notes of reports on a choice and on a fine-tuning that the training antibodies decided."""
+        notes = []
+        if self.tuned is not None:
+            names = ", ".join(f"{key}={_worded(value)}" for key, value in self.tuned.get("choice", {}).items())
+            notes.append(f"The pipeline was tuned on its training antibodies, on which the choice is {names}.")
+        if self.finetuned is not None:
+            epochs, rows = self.finetuned["epochs"], self.finetuned["rows"]
+            kept = f"the weights are those of epoch {epochs}" if epochs else "no epoch was better than the frozen model"
+            notes.append(f"The language model was fine-tuned on {_counted(rows)}; {kept}.")
+        return tuple(notes)
 
     @classmethod
     def from_dict(cls, facts: Any) -> "TrainedOn":
@@ -193,6 +217,9 @@ class TrainedOn:
             raise TypeError("the label must be a text, and higher_is_better true or false")
         if not isinstance(tuned, dict | None) or not isinstance((tuned or {}).get("choice", {}), dict):
             raise TypeError("the choice of a tuned pipeline must be an object")
+        finetuned = facts.get("finetuned")
+        if finetuned is not None:
+            _check_finetuned(finetuned)
         again, licence = facts.get("recalibration"), facts.get("licence", "")
         if not isinstance(licence, str):
             raise TypeError("the licence of the data must be a text")
@@ -208,6 +235,7 @@ class TrainedOn:
             tuned,
             None if again is None else Recalibration.from_dict(again),
             licence,
+            finetuned,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -224,6 +252,7 @@ class TrainedOn:
             **{name: fact for name, fact in facts.items() if fact is not None},
             **({} if self.recalibration is None else {"recalibration": self.recalibration.to_dict()}),
             **({"licence": self.licence} if self.licence else {}),
+            **({} if self.finetuned is None else {"finetuned": dict(self.finetuned)}),
         }
 
     def anonymous(self) -> "TrainedOn":
@@ -236,6 +265,13 @@ class TrainedOn:
         """Return a field by its name, like the earlier dictionary, with a DeprecationWarning."""
         warnings.warn(f"use the attribute .{name} of the training data", DeprecationWarning, stacklevel=2)
         return self.to_dict()[name]
+
+
+def _check_finetuned(facts: Any) -> None:
+    """Raise TypeError or ValueError for other facts than `FineTuningFacts.record` returns."""
+    if not isinstance(facts, dict) or not all(isinstance(facts.get(name), int) for name in ("rows", "epochs")):
+        raise TypeError("the fine-tuning must have numbers of rows and epochs")
+    FineTuneSpec.model_validate_json(json.dumps(facts.get("spec")))
 
 
 def _worded(value: Any) -> str:

@@ -4,40 +4,41 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm import presets
-from antibody_esm.classifiers import one_blas_thread
-from antibody_esm.data.antibodies import Inputs
 from antibody_esm.data.column_reading import ColumnReading, columns_read, with_columns_read
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.reading import Texts
+from antibody_esm.data.training_data import training_data
 from antibody_esm.embedding import as_store
 from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.evaluation.conformal import out_of_fold
-from antibody_esm.evaluation.cross_validation import CrossValidation, fit
+from antibody_esm.evaluation.cross_validation import CrossValidation
 from antibody_esm.evaluation.learning_curve import DRAWS, MORE
-from antibody_esm.evaluation.splits import Division
 from antibody_esm.evaluation.ungraded import Ungraded
-from antibody_esm.features.sources import AnyExtractor, Ensemble, load
+from antibody_esm.features.sources import AnyExtractor
 from antibody_esm.model_files import NOT_FITTED
-from antibody_esm.model_input import features, with_widths
+from antibody_esm.model_input import with_widths
+from antibody_esm.notebook import card
+from antibody_esm.pipeline_card import pipeline_facts, store_fact
 from antibody_esm.predictor import Predictor
 from antibody_esm.reports.learning_curve import LearningCurve, check_numbers, learning_curve_of
 from antibody_esm.reports.notes import UNCHECKED
 from antibody_esm.reports.report import Report, cross_validation_report
 from antibody_esm.same_vectors import SameVectors as SameVectors
-from antibody_esm.same_vectors import classifier_of, tuning_results
+from antibody_esm.same_vectors import tuning_results
 from antibody_esm.serialization import Training
+from antibody_esm.source_views import SourceViews
 from antibody_esm.specs import (
     AnyExtractorSpec,
     ClassifierSpec,
     DecisionSpec,
-    EnsembleSpec,
+    FineTuneSpec,
     RegressorSpec,
     RuntimeSpec,
     SplitSpec,
@@ -51,7 +52,9 @@ from antibody_esm.targets import target_of
 from antibody_esm.trained_on import TrainedOn
 from antibody_esm.untrained import Untrained
 
-_HINT = ". Declare parts of chains with part='H-CDRs' (data.part=H-CDRs); check=False (data.check=false) trains on all"
+if TYPE_CHECKING:
+    from antibody_esm.data.training_data import Labels, Trainable
+
 _LACK = "lack what the model reads"
 _DROP = ". load_dataset(..., drop=True) leaves them out; use_columns=False leaves the columns out"
 
@@ -81,6 +84,9 @@ class Trainer:
     tune
         Fields that are chosen inside the training folds: a `TuneSpec`, or its grid. Finished results are kept in a
         folder beside the store, such as ``embeddings.tuning/``, so that a run that was stopped continues from there.
+    finetune
+        Fine-tuning of the language model on the training rows of each fold: ``"lora"``, ``"head"``, or a
+        `FineTuneSpec`. Finished adapters are kept in a folder beside the store, such as ``embeddings.adapters/``.
     store
         An `EmbeddingStore` or its folder, so that no vector is computed twice; None keeps vectors in memory for the
         life of this object.
@@ -94,10 +100,6 @@ class Trainer:
     ----------
     spec
         The specs in one; its fingerprint and the data identify the run.
-    extractor
-        Source of the vectors of the spec.
-    source
-        Source of all vectors that are needed: `extractor`, or the views of a tuned language model, from one pass.
     predictor_
         Result of the last `fit`.
 
@@ -122,6 +124,7 @@ class Trainer:
         use_columns: bool = True,
         pca: int | None = None,
         tune: TuneSpec | Mapping[str, Sequence[Any]] | None = None,
+        finetune: str | FineTuneSpec | None = None,
         store: str | Path | Store | None = None,
         runtime: RuntimeSpec | None = None,
         random_seeds: int = 1,
@@ -135,9 +138,10 @@ class Trainer:
             use_columns=use_columns,
             pca=pca,
             tune=TuneSpec(grid=tune) if isinstance(tune, Mapping) else tune,
+            finetune=presets.finetuning(finetune),
         )
         self.store = as_store(store)
-        self._load(_views(self.spec), runtime)
+        self._views = SourceViews.of(self.spec, runtime)
         self._results = tuning_results(self.store)
         self.random_seeds = random_seeds
         self._by_default = split is None
@@ -159,13 +163,27 @@ class Trainer:
         split = None if default_split else spec.split
         options: dict[str, Any] = {"decision": spec.decision, "use_columns": spec.use_columns}
         options["random_seeds"] = random_seeds
-        options |= {"pca": spec.pca, "tune": spec.tune}
+        options |= {"pca": spec.pca, "tune": spec.tune, "finetune": spec.finetune}
         return cls(spec.extractor, spec.classifier, split, **options, store=store, runtime=runtime)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec!r})"
 
-    def cross_validate(self, data: Dataset, *, check: bool = True) -> Report:
+    def _repr_html_(self) -> str:
+        note = "fit(data), cross_validate(data), learning_curve(data)"
+        return card("Trainer", [*pipeline_facts(self.spec), store_fact(self.store)], note=note)
+
+    @property
+    def extractor(self) -> AnyExtractor:
+        """Source of the vectors of the spec."""
+        return self._views.extractor
+
+    @property
+    def source(self) -> AnyExtractor:
+        """Source of all vectors that are needed: `extractor`, or the views of a tuned language model, from one pass."""
+        return self._views.source
+
+    def cross_validate(self, data: "Trainable", labels: "Labels" = None, *, check: bool = True) -> Report:
         """Return scores on every fold and the out-of-fold predictions.
 
         Scores of a tuned pipeline are those of the procedure, which chooses on the training rows of each fold; see
@@ -173,8 +191,8 @@ class Trainer:
 
         Parameters
         ----------
-        data
-            Labelled antibodies.
+        data, labels
+            Labelled antibodies: a `Dataset`; a DataFrame, read as by `load_dataset`; or sequences and their labels.
         check
             True if numbering checks that each antibody is the chain, or part, that the data set declares. The first
             time, numbering takes about 5 ms an antibody.
@@ -190,6 +208,7 @@ class Trainer:
         SequenceError, CheckpointError, StoreError
             As `antibody_esm.embed` does.
         """
+        data = training_data(data, labels, extractor=self.spec.extractor)
         again = self.same_vectors(data, check=check)
         notes = () if check else (UNCHECKED,)
         spec = with_columns_read(self._for(data), data.columns)
@@ -198,14 +217,15 @@ class Trainer:
         run = self.extractor.runtime
         validate = partial(validated, store=self.store, runtime=run)
         untrained = Untrained(spec, self.store, run, self.random_seeds, self.extractor, validate)
+        second = None if spec.finetune else again  # which would fine-tune again
         report = cross_validation_report(
-            spec, data, validation, notes, again=again, ungraded=ungraded, untrained=untrained.cross_validated(data)
+            spec, data, validation, notes, again=second, ungraded=ungraded, untrained=untrained.cross_validated(data)
         )
         self._last = self._reports[data.digest] = report
         return report
 
     def learning_curve(
-        self, data: Dataset, *, more: int = MORE, draws: int = DRAWS, check: bool = True
+        self, data: "Trainable", labels: "Labels" = None, *, more: int = MORE, draws: int = DRAWS, check: bool = True
     ) -> LearningCurve:
         """Return the scores by the number of training antibodies, with the expected gain of more of them.
 
@@ -214,8 +234,8 @@ class Trainer:
 
         Parameters
         ----------
-        data
-            Labelled antibodies.
+        data, labels
+            Labelled antibodies: a `Dataset`; a DataFrame, read as by `load_dataset`; or sequences and their labels.
         more
             Further antibodies that the result's sentences and files state the gain of.
         draws
@@ -234,26 +254,28 @@ class Trainer:
         check_numbers(more, draws)
         if self.spec.tune is not None:
             raise ValueError("a tuned pipeline has no learning curve; name its choice, without tune")
-        return learning_curve_of(self.same_vectors(data, check=check), more, draws)
+        return learning_curve_of(self.same_vectors(data, labels, check=check), more, draws)
 
-    def embed(self, data: Dataset, *, check: bool = True) -> NDArray[np.float64]:
+    def embed(self, data: "Trainable", *, check: bool = True) -> NDArray[np.float64]:
         """Return the vectors ``(n, dim)`` of a data set, which needs no labels; they are kept in the store.
 
-        So are all views of a tuned language model. Raises DatasetError if an antibody is another molecule, and as
-        `antibody_esm.embed` does.
+        So are all views of a tuned language model. Before it is fine-tuned, they are those of the frozen model. Raises
+        DatasetError if an antibody is another molecule, and as `antibody_esm.embed` does.
         """
-        return self._of_all_views(data, check)[0]
+        data = training_data(data, extractor=self.spec.extractor, labelled=False)
+        return self._suited(data, check).vectors(data, self.store)[0]
 
-    def same_vectors(self, data: Dataset, *, check: bool = True) -> SameVectors:
+    def same_vectors(self, data: "Trainable", labels: "Labels" = None, *, check: bool = True) -> SameVectors:
         """Return the vectors and labels of a data set, for any split; input and errors are as in `cross_validate`."""
+        data = training_data(data, labels, extractor=self.spec.extractor)
         label = self._target.labels(data)
-        arrays = [self.embed(data, check=check)] if len(self._members) == 1 else self._of_all_views(data, check)
+        arrays = self._suited(data, check).read(data, self.store, fine_tuned=self.spec.finetune is not None)
         columns = ColumnReading.of(columns_read(self.spec, data.columns), data.columns)
         read = columns.read(data.columns, len(data))
         data.refuse(Texts([()] * len(data), {}).without(read.reasons), _LACK, _DROP)
         every = [np.hstack([vectors, read.codes]) if columns else vectors for vectors in arrays]
-        pinned = [with_columns(member.pinned, columns.specs) for member in self._members]
-        of_view = dict(zip(_views(self.spec), pinned, strict=True))
+        pinned = [with_columns(spec, columns.specs) for spec in self._views.pinned]
+        of_view = dict(zip(self._views.specs, pinned, strict=True))
         spec = self._for(data).model_copy(update={"extractor": pinned[0]})
         spec = with_widths(spec, data.sequences[0], self.extractor, self.store)
         candidates = {} if spec.tune is None else self.spec.candidates
@@ -277,57 +299,63 @@ class Trainer:
             dict(zip(pinned, every, strict=True)),
             self._results,
             self.extractor.runtime.progress,
+            self._views.tuning(self.spec.finetune, self.store),
         )
 
-    def fit(self, data: Dataset, *, uncertainty: bool = True, check: bool = True) -> Predictor:
+    def fit(
+        self, data: "Trainable", labels: "Labels" = None, *, uncertainty: bool = True, check: bool = True
+    ) -> Predictor:
         """Fit on all of the data, and return the predictor, which is also ``predictor_``.
 
         The predictor of a tuned pipeline is that of its choice on all of the data: `Predictor.spec` is the chosen one,
         and `Predictor.data` records the choice.
 
         If `cross_validate` was run on the same data, and its report is the last one or still in use, its scores are
-        saved with the model. Raises as `cross_validate`
-        does.
+        saved with the model. Raises as `cross_validate` does.
 
         Parameters
         ----------
-        data
-            Labelled antibodies.
+        data, labels
+            Labelled antibodies: a `Dataset`; a DataFrame, read as by `load_dataset`; or sequences and their labels.
         uncertainty
             True fits five more times, out of fold, for the uncertainty in `Predictor.score_table`; a tuned pipeline
             chooses again each time.
         check
             As for `cross_validate`; it also applies to the model's predictions.
         """
+        data = training_data(data, labels, extractor=self.spec.extractor)
         training = self.same_vectors(data, check=check)
         chosen, tuned = training.chosen()
-        spec, X, label = chosen.spec, chosen.features, chosen.label
-        # clusters of many sequences take minutes
-        division = Division.of(spec.split, data) if spec.divides_again else Division(SplitSpec())
-        with one_blas_thread():
-            classifier = fit(classifier_of(spec, X.shape[1]), X, label, division)
+        fitted = chosen.fitted()
         report = self._reports.get(data.digest)
-        unfitted = classifier_of(spec, X.shape[1])
-        again = None if tuned is None else training.tuned_validation  # whose choice has no part in the uncertainty
-        sure = out_of_fold(unfitted, X, label, data, self.spec.split, again) if uncertainty else NOT_FITTED.uncertainty
-        extractor = next(
-            each for each in self._members if spec.extractor == with_columns(each.pinned, training.columns.specs)
+        sure = NOT_FITTED.uncertainty
+        if uncertainty:
+            # a choice has no part in the uncertainty
+            again = chosen.divided_validation if tuned is None else training.tuned_validation
+            unfitted = chosen.classifier(chosen.spec.split)
+            sure = out_of_fold(unfitted, chosen.features, chosen.label, data, self.spec.split, again)
+        extractor = fitted.extractor or next(
+            each
+            for each in self._views.members
+            if fitted.spec.extractor == with_columns(each.pinned, training.columns.specs)
         )
+        records = None if tuned is None else tuned.record(), fitted.finetuned
         self.predictor_ = Predictor(
-            spec,
-            classifier,
-            TrainedOn.of(data, self._target.counts(label), None if tuned is None else tuned.record()),
+            fitted.spec,
+            fitted.classifier,
+            TrainedOn.of(data, self._target.counts(chosen.label), *records),
             None if report is None else dict(report.summary),
             store=self.store,
             extractor=extractor,
             reading=replace(data.reading, check=check, columns=training.columns).with_lengths(data.sequences),
-            training=Training(sure, Applicability.of(data.sequences, chosen.vectors), data),
+            training=Training(sure, Applicability.of(data.sequences, fitted.vectors), data),
         )
         return self.predictor_
 
     def evaluate(
         self,
-        data: Dataset,
+        data: "Trainable",
+        labels: "Labels" = None,
         *,
         threshold: float | None = None,
         assay: str | None = None,
@@ -346,45 +374,23 @@ class Trainer:
 
             raise NotFittedError("this Trainer is not fitted yet; call fit(data) before evaluate(data)")
         options: dict[str, Any] = {"threshold": threshold, "assay": assay, "check": check, "drop": drop}
-        return self.predictor_.evaluate(data, **options, random_seeds=self.random_seeds)
+        return self.predictor_.evaluate(data, labels, **options, random_seeds=self.random_seeds)
 
     def _for(self, data: Dataset) -> TrainSpec:
         """Return the spec for these data: the models of their chain, and a split that suits if none was named."""
         split = default_split(len(data), continuous=self.spec.is_regression) if self._by_default else self.spec.split
         return self.spec.model_copy(update={"split": split, "extractor": of_chain(self.spec.extractor, data.chain)})
 
-    def _of_all_views(self, data: Dataset, check: bool) -> list[NDArray[np.float64]]:
-        self._prepare(data, check)
-        return self._of_views(data)
+    def _suited(self, data: Dataset, check: bool) -> SourceViews:
+        """Return the views for a data set; raise DatasetError for molecules other than it declares."""
+        self._views = self._views.suited(data, check=check)
+        return self._views
 
     def _ungraded(self, training: SameVectors) -> list[NDArray[np.float64]]:
         """Return the features of antibodies between the classes, by view; none if there are none."""
         others = training.data.ungraded
-        return [] if others is None or training.columns else self._of_views(others)
-
-    def _prepare(self, data: Dataset, check: bool) -> None:
-        """Raise DatasetError for molecules other than the data set declares, and number regions by its species."""
-        if check:
-            texts = data.reading.verify(data.chains)
-            data.refuse(texts, f"are not what the data set declares ({data.reading})", _HINT)
-        specs = [of_chain(spec, data.chain).numbered_by(data.species) for spec in _views(self.spec)]
-        if specs != [member.spec for member in self._members]:
-            self._load(specs, self.extractor.runtime)
-
-    def _load(self, specs: Sequence[AnyExtractorSpec], runtime: RuntimeSpec | None) -> None:
-        """Set the sources of vectors; several specs are views of one language model."""
-        if len(specs) == 1:
-            self.source: AnyExtractor = load(specs[0], runtime)
-            self._members: tuple[AnyExtractor, ...] = (self.source,)
-        else:
-            views = Ensemble(EnsembleSpec.model_validate({"members": tuple(specs), "combine": "concat"}), runtime)
-            self.source, self._members = views, views.members
-        self.extractor = self._members[0]
-
-    def _of_views(self, data: Dataset) -> list[NDArray[np.float64]]:
-        """Return the vectors ``(n, dim)`` of each view of the language model, from one pass."""
-        vectors = features(Inputs(data.sequences, np.empty((len(data), 0)), [""] * len(data)), self.source, self.store)
-        return [np.ascontiguousarray(view) for view in np.split(vectors, len(self._members), axis=1)]
+        fine_tuned = training.tuning is not None
+        return [] if others is None or training.columns else self._views.read(others, self.store, fine_tuned=fine_tuned)
 
 
 def validated(
@@ -392,8 +398,3 @@ def validated(
 ) -> CrossValidation:
     """Return the cross-validation of a pipeline on data that were checked before; raises as `Trainer` does."""
     return Trainer.from_spec(spec, store=store, runtime=runtime).same_vectors(data, check=False).validation(spec.split)
-
-
-def _views(spec: TrainSpec) -> list[AnyExtractorSpec]:
-    """Return the extractors of a spec and of all its candidates, without columns; its own is the first."""
-    return list(dict.fromkeys(without_columns(each.extractor) for each in (spec, *spec.candidates.values())))

@@ -1,8 +1,9 @@
-"""The baseline of random weights: a pipeline whose language model has its architecture, and no training.
+"""Baselines with another language model: random weights in place of trained ones, or the model before fine-tuning.
 
-A pipeline that is no better than this one owes its score to the architecture (residues, their places, and the number
-of features), and nothing to pre-training. Classifier, folds, columns, decision and view are those of the pipeline.
-Vectors are stored like all others, under an address of their own.
+A pipeline that is no better than one with random weights owes its score to the architecture (residues, their places,
+and the number of features), and nothing to pre-training. One that is no better than the frozen model owes nothing to
+its fine-tuning. Classifier, folds, columns, decision and view are those of the pipeline. Vectors are stored like all
+others, under an address of their own.
 """
 
 import logging
@@ -38,7 +39,7 @@ from antibody_esm.specs import (
     SplitSpec,
     TrainSpec,
 )
-from antibody_esm.specs.ensembles import columns_of, language_models, without_columns
+from antibody_esm.specs.ensembles import columns_of, language_models, without_adapter, without_columns
 from antibody_esm.specs.local_models import is_published
 from antibody_esm.store.store import Store
 
@@ -46,7 +47,9 @@ logger = logging.getLogger("antibody_esm")
 T = TypeVar("T")
 
 NAMES: tuple[BaselineName, ...] = ("random_weights", "random_weights_1", "random_weights_2")
-"""Names of the baselines, one for each seed from 0."""
+"""Names of the baselines of random weights, one for each seed from 0."""
+FROZEN: BaselineName = "frozen"
+"""Name of the pipeline without fine-tuning."""
 
 
 def untrained(spec: AnyExtractorSpec, seed: int = 0) -> AnyExtractorSpec | None:
@@ -60,6 +63,7 @@ def untrained(spec: AnyExtractorSpec, seed: int = 0) -> AnyExtractorSpec | None:
     >>> untrained(ExtractorSpec(model="antiberty", layer=4))
     ExtractorSpec(model='antiberty', layer=4, random_weights=0)
     """
+    spec = without_adapter(spec)
     models = list(dict.fromkeys(model.of_one_pass for model in language_models(spec)))
     if not models:
         return None
@@ -80,12 +84,13 @@ def untrained(spec: AnyExtractorSpec, seed: int = 0) -> AnyExtractorSpec | None:
 def _random(spec: ExtractorSpec, seed: int) -> ExtractorSpec:
     """Return the random twin of a model; a model that is random already gets another seed."""
     own = 0 if spec.random_weights is None else spec.random_weights + 1
-    return spec.model_copy(update={"random_weights": (own + seed) % 2**32, "digest": None})
+    frozen = {"adapter": None, "pooling": "mean"} if spec.adapter is not None else {}
+    return spec.model_copy(update={"random_weights": (own + seed) % 2**32, "digest": None, **frozen})
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Untrained:
-    """Random-weights baselines of a pipeline.
+    """Baselines of a pipeline that differ from it in the language model.
 
     Attributes
     ----------
@@ -94,7 +99,7 @@ class Untrained:
     store, runtime
         Those of the pipeline.
     seeds
-        Number of baselines, each with another seed; 0 to 3.
+        Number of baselines with random weights, each with another seed; 0 to 3.
     trained
         Extractor of the pipeline, from whose pace the duration is estimated; None for no estimate.
     validate
@@ -132,13 +137,15 @@ class Untrained:
         if not 0 <= self.seeds <= len(NAMES):
             raise ValueError(f"random_seeds must be 0 to {len(NAMES)}, not {self.seeds}")
         twins = [(name, untrained(self.spec.extractor, seed)) for seed, name in enumerate(NAMES[: self.seeds])]
+        if self.spec.frozen != self.spec:
+            twins.append((FROZEN, self.spec.frozen.extractor))
         return {name: partial(compute, twin) for name, twin in twins if twin is not None}
 
     def _folds(self, data: Dataset, twin: AnyExtractorSpec) -> CrossValidation:
         assert self.validate is not None  # noqa: S101  as the caller knows
         twin = with_files(twin, self.spec.extractor, self.runtime.checkpoints)
         self._announce(self._loaded(twin, data.species), data.sequences)
-        return self.validate(self.spec.model_copy(update={"extractor": twin}), data)
+        return self.validate(self.spec.frozen.model_copy(update={"extractor": twin}), data)
 
     def _test(
         self, training: Dataset, data: Dataset, columns: ColumnReading | None, twin: AnyExtractorSpec
@@ -176,7 +183,7 @@ class Untrained:
         lengths: list[int] = []
         for reader, texts in readers(extractor, sequences):
             lengths += map(len, self.store.absent(reader.pinned, list(dict.fromkeys(texts))))
-        if not lengths:
+        if not lengths or all(model.random_weights is None for model in language_models(extractor.spec)):
             return
         seconds = self.trained.seconds_of(lengths) if isinstance(self.trained, Extractor) else None
         time = "as long as the embedding takes" if seconds is None else f"about {max(1, round(seconds)):,} s"

@@ -1,7 +1,8 @@
 """Pictures of the page in the browser for the documentation, from a real model of the bundled antibodies.
 
 ``python benchmarks/pictures_of_the_page.py docs/assets embeddings`` trains AntiBERTy and logistic regression on
-``boughter_flu_cdrs``, opens the page in Chromium, and writes ``page-liabilities.png`` and ``page-proposals.png``.
+``boughter_flu_cdrs``, opens the page in Chromium, and writes ``page-scores.png``,
+``page-liabilities.png`` and ``page-proposals.png``.
 """
 
 import io
@@ -43,12 +44,23 @@ def main(assets: Path, store: Path) -> None:
                 page = browser.new_page(viewport={"width": WIDTH, "height": 1600})
                 page.set_default_timeout(1000 * PATIENCE)
                 page.goto(f"http://127.0.0.1:{PORT}/")
+                scores(page, assets)
                 liabilities(page, assets)
                 proposals(page, assets)
                 browser.close()
         finally:
             server.terminate()
             server.wait(PATIENCE)
+
+
+def scores(page: Any, assets: Path) -> None:
+    page.locator("#example").click()
+    page.locator("#text textarea").filter(has_text="").wait_for()
+    page.wait_for_function("document.querySelector('#text textarea').value.startsWith('>')")
+    page.locator("#score").click()
+    page.locator("#scores button").first.click()
+    page.locator("#picture h3").wait_for()
+    written(page, "#score", "#picture", assets / "page-scores.png")
 
 
 def liabilities(page: Any, assets: Path) -> None:

@@ -5,6 +5,8 @@ import io
 import os
 import re
 import shutil
+import subprocess
+import sys
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
@@ -196,3 +198,21 @@ def browser() -> "Iterator[Browser]":
 def mmseqs() -> str:
     """The path of mmseqs2."""
     return needed.mmseqs() or needed.leave("mmseqs")
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder into which pip has installed the package in ``examples/plugin``."""
+
+    def install(made: Path) -> None:
+        shutil.copytree(ROOT / "examples" / "plugin", made / "source")
+        words = ["-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
+        place = ["--target", str(made / "site"), str(made / "source")]
+        subprocess.run([sys.executable, *words, *place], check=True, capture_output=True)
+
+    return once("plugin", tmp_path_factory, install) / "site"
+
+
+@pytest.fixture
+def example(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(site))

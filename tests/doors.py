@@ -195,13 +195,13 @@ def of_commands(bench: Bench, cell: Cell) -> Numbers:
     folder = bench.folder / "commands" / str(cell)
     folder.mkdir(parents=True)
     options = ["--model", model, "--store", bench.folder / "store", "--workers", 1]
-    run(app.app, "predict", file, *options, "--out", folder / "scores.csv")
+    run(app.app, "predict", file, *options, "--output", folder / "scores.csv")
     assert not (folder / "scores.rejected.csv").exists()
-    run(app.app, "evaluate", file, *options, "--label", cell.task, "--out", folder / "rows.csv")
+    run(app.app, "evaluate", file, *options, "--label", cell.task, "--output", folder / "rows.csv")
     columns = [f"--column={name}={value}" for name, value in bench.columns(cell)[0].items()]
     explained = run(app.app, "explain", first, *options, *columns)
     where = [] if cell.fragment in LOOPS else ["--positions", "105"]
-    where += ["--out", folder / "scan.csv", "--no-plausibility"]
+    where += ["--output", folder / "scan.csv", "--no-plausibility"]
     scanned = run(app.app, "scan", first, *options, *columns, *where)
     assert len(pd.read_csv(folder / "scan.csv")) >= 19
     rows, right = pd.read_csv(folder / "rows.csv"), bench.right(cell)

@@ -46,6 +46,7 @@ MISSING = "not tested: "
 """Begin of the reason of a skipped test whose part is missing; the last lines of a run list these reasons."""
 REASONS = {
     "ablang2": "the package ablang2 is absent (pip install -e '.[dev]')",
+    "axe": "the package axe-playwright-python is absent (pip install -e '.[dev]')",
     "browser": "no Chromium, Chrome or Edge reads the pages (Debian: apt-get install chromium)",
     "mmseqs": "no mmseqs2 to compare clusters with (Debian: apt-get install mmseqs2)",
     "published": f"the published files of the data sets are absent; {VARIABLE} names their folder",
@@ -84,6 +85,13 @@ def mmseqs() -> str | None:
 def ablang2() -> bool:
     """Return whether the package ablang2 is installed."""
     return find_spec("ablang2") is not None
+
+
+def axe() -> Path | None:
+    """Return the script of axe-core, which tests pages for people who use keyboards and screen readers."""
+    spec = find_spec("axe_playwright_python")
+    folder = None if spec is None or spec.origin is None else Path(spec.origin).parent
+    return None if folder is None else folder / "axe.min.js"
 
 
 def published() -> Path | None:

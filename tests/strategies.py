@@ -1,7 +1,7 @@
 """Hypothesis strategies of the package's own types."""
 
 import string
-from typing import get_args
+from typing import Any, get_args
 
 from hypothesis import strategies as st
 
@@ -14,6 +14,7 @@ from antibody_esm import (
     ElasticNetSpec,
     EnsembleSpec,
     ExtractorSpec,
+    FineTuneSpec,
     GaussianProcessRegressorSpec,
     GaussianProcessSpec,
     KNeighborsSpec,
@@ -30,7 +31,14 @@ from antibody_esm import (
     XGBoostSpec,
 )
 from antibody_esm.sequences import ALPHABET, is_nucleic
-from antibody_esm.specs import Descriptor, DescriptorSpec, ResolvedExtractorSpec
+from antibody_esm.specs import (
+    Descriptor,
+    DescriptorSpec,
+    PluginClassifierSpec,
+    PluginExtractorSpec,
+    PluginRegressorSpec,
+    ResolvedExtractorSpec,
+)
 from antibody_esm.specs.ensembles import with_columns
 
 seeds = st.integers(0, 2**32 - 1)
@@ -75,10 +83,13 @@ any_extractors = st.builds(
     separator=st.none() | st.just("") | control_texts,
     tokenizer=st.none() | names,
     tokenizer_revision=st.none() | names,
+    adapter=st.none() | digests,
 )
 extractors = any_extractors.map(
     lambda fields: ExtractorSpec(
         **fields
+        | ({"pooling": "attention"} if fields["adapter"] and fields["pooling"] == "last" else {})
+        | ({"random_weights": None} if fields["adapter"] else {})
         | ({"region": "all"} if fields["pooling"] == "cls" or fields["special_tokens"] == "include" else {})
         | ({"truncation": False} if fields["pairs"] == "joined" else {})
         | ({"tokenizer_revision": None} if fields["tokenizer"] is None else {})
@@ -105,7 +116,7 @@ resolved_extractors = st.builds(
     ResolvedExtractorSpec,
     digest=digests,
     layer=st.integers(0, 40),
-    pooling=st.sampled_from(["mean", "max", "std", "cls", "last"]),
+    pooling=st.sampled_from(["mean", "max", "std", "cls", "last", "attention"]),
     region=st.sampled_from(["all", "cdr1", "cdr2", "cdr3", "cdrs", "frameworks"]),
     numbering=st.none() | names,
     special_tokens=st.sampled_from(["exclude", "include"]),
@@ -117,6 +128,7 @@ resolved_extractors = st.builds(
     prefix=st.none() | control_texts,
     suffix=st.none() | control_texts,
     separator=st.none() | st.just("") | control_texts,
+    adapter=st.none() | digests,
 )
 descriptors = st.builds(
     DescriptorSpec,
@@ -252,6 +264,26 @@ decisions = st.builds(
     threshold=st.none() | st.just("balanced_accuracy") | st.floats(0, 1),
     folds=st.integers(2, 1000),
 )
+parts_of_layers = st.lists(
+    st.sampled_from(["query", "key", "value", "output", "up", "down"]), min_size=1, unique=True
+).map(tuple)
+fine_tunings = st.builds(
+    dict,
+    method=st.sampled_from(["lora", "head"]),
+    rank=st.integers(1, 256),
+    alpha=positive_floats,
+    dropout=st.floats(0, 1, exclude_max=True),
+    layers=st.none() | positive_ints | st.lists(positive_ints, min_size=1, unique=True).map(tuple),
+    modules=parts_of_layers,
+    learning_rate=positive_floats,
+    weight_decay=floats_from_0,
+    epochs=positive_ints,
+    patience=positive_ints,
+    batch=positive_ints,
+    validation=st.floats(0, 1, exclude_min=True, exclude_max=True),
+    pooling=st.sampled_from(["mean", "attention"]),
+    seed=seeds,
+).map(lambda fields: FineTuneSpec(**fields | ({"pooling": "attention"} if fields["method"] == "head" else {})))
 use = st.booleans()
 GRIDS = {
     "classifier": st.sampled_from(["logreg", "knn"]) | classifiers,
@@ -289,6 +321,11 @@ def tunes(*keys: str) -> st.SearchStrategy[TuneSpec]:
     )
 
 
+def tunable(spec: ExtractorSpec) -> ExtractorSpec:
+    """Return an extractor whose language model can be fine-tuned."""
+    return spec.model_copy(update={"adapter": None, "random_weights": None, "pooling": "mean"})
+
+
 # Grids that fit some logistic regression on one language model.
 fitting = tunes("classifier.C", "classifier.standardize", "extractor.layer", "pca")
 trains = (
@@ -302,10 +339,24 @@ trains = (
         pca=st.none() | positive_ints,
     )
     | st.builds(TrainSpec, extractor=extractors | chains, classifier=logistic_regressions, split=splits, tune=fitting)
+    | st.builds(
+        TrainSpec,
+        extractor=extractors.map(tunable),
+        classifier=logistic_regressions | regressors,
+        split=splits,
+        finetune=fine_tunings,
+    )
     | st.builds(TrainSpec, extractor=extractors | ensembles, classifier=regressors, split=splits, use_columns=use)
     | st.builds(TrainSpec, extractor=beside_columns, classifier=regressors, split=splits)
 )
 
+plugin_fields: dict[str, Any] = {
+    "name": names,
+    "package": names,
+    "version": st.sampled_from(["1.0", "2.0", "2.0.1rc1"]),
+    "options": st.dictionaries(names, st.none() | st.booleans() | st.integers(-9, 9) | shares | names, max_size=3),
+}
+plugin_extractors = st.builds(PluginExtractorSpec, **plugin_fields)
 by_type = {
     "ExtractorSpec": extractors,
     "ChainSpec": chains,
@@ -330,6 +381,10 @@ by_type = {
     "DecisionSpec": decisions,
     "TrainSpec": trains,
     "TuneSpec": tunes(),
+    "FineTuneSpec": fine_tunings,
+    "PluginExtractorSpec": plugin_extractors,
+    "PluginClassifierSpec": st.builds(PluginClassifierSpec, **plugin_fields, standardize=st.booleans()),
+    "PluginRegressorSpec": st.builds(PluginRegressorSpec, **plugin_fields, standardize=st.booleans()),
 }
 """Every type of spec by its name."""
 
@@ -342,4 +397,5 @@ runtimes = st.builds(
     batch_tokens=positive_ints,
     progress=st.none() | st.booleans(),
     checkpoints=st.lists(st.text(min_size=1), max_size=2).map(tuple),
+    gradient_checkpointing=st.booleans(),
 )

@@ -370,7 +370,16 @@ def test_the_command_embeds_a_table_of_both_chains_by_their_models(rows: dict[st
     pd.DataFrame({"id": ["l", "h"], "sequence": [LIGHT, HEAVY]}).to_csv(tmp_path / "a.csv", index=False)
     done = CliRunner().invoke(
         app.app,
-        ["embed", str(tmp_path / "a.csv"), "--model", "sapiens", "-o", str(tmp_path / "a.npz"), "-s", str(tmp_path)],
+        [
+            "embed",
+            str(tmp_path / "a.csv"),
+            "--language-model",
+            "sapiens",
+            "-o",
+            str(tmp_path / "a.npz"),
+            "-s",
+            str(tmp_path),
+        ],
     )
     assert done.exit_code == 0, done.output
     with np.load(tmp_path / "a.npz") as arrays:
@@ -378,7 +387,16 @@ def test_the_command_embeds_a_table_of_both_chains_by_their_models(rows: dict[st
     pd.DataFrame({"id": ["x", "h"], "sequence": ["GFTFSSYAISGSG", HEAVY]}).to_csv(tmp_path / "b.csv", index=False)
     done = CliRunner().invoke(
         app.app,
-        ["embed", str(tmp_path / "b.csv"), "--model", "sapiens", "-o", str(tmp_path / "b.npz"), "-s", str(tmp_path)],
+        [
+            "embed",
+            str(tmp_path / "b.csv"),
+            "--language-model",
+            "sapiens",
+            "-o",
+            str(tmp_path / "b.npz"),
+            "-s",
+            str(tmp_path),
+        ],
     )
     assert done.exit_code == 1
     assert "line 2" in done.stderr

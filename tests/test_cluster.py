@@ -295,7 +295,7 @@ def test_commands_write_the_bytes_of_one_process(
     pd.read_csv("in.csv").iloc[:40].to_csv("small.csv", index=False)
     grid = ["model=descriptors,plm", "data=small.csv", "split.folds=2", "random_seeds=0"]
     commands: dict[str, tuple[Any, ...]] = {
-        "vectors.npz": (app.app, "embed", "in.csv", "--model", "plm", "-o"),
+        "vectors.npz": (app.app, "embed", "in.csv", "--language-model", "plm", "-o"),
         "scores.csv": (app.app, "predict", "in.csv", "--model", "model", "-o"),
         "mutants.csv": (app.app, "scan", HEAVY, "--model", "model", "--positions", "105-107", "-o"),
     }
@@ -351,10 +351,12 @@ def test_a_server_that_is_no_scheduler_or_does_not_answer_ends_the_command_in_on
     with socket.create_server(("127.0.0.1", 0)) as silent:
         there = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
         done = invoked(
-            app.app, "embed", "in.csv", "--model", model.model, "-o", "v.npz", "--scheduler", there, status=1
+            app.app, "embed", "in.csv", "--language-model", model.model, "-o", "v.npz", "--scheduler", there, status=1
         )
     assert done.output == f"error: no Dask scheduler answers at {there} within 0 seconds\n"
-    done = invoked(app.app, "embed", "in.csv", "--model", model.model, "-o", "v.npz", "--scheduler", there, status=1)
+    done = invoked(
+        app.app, "embed", "in.csv", "--language-model", model.model, "-o", "v.npz", "--scheduler", there, status=1
+    )
     assert done.output == f"error: no Dask scheduler answers at {there} within 0 seconds\n"
     assert [path.name for path in folder.iterdir()] == ["in.csv"]
 
@@ -434,7 +436,7 @@ def test_ctrl_c_ends_the_command_leaves_the_store_whole_and_the_cluster_free(
 ) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a script runs in the background
     watching = at_the_first_row(Path("store"), lambda: signal.raise_signal(signal.SIGINT))
-    words = ["embed", "in.csv", "--model", "long", "-o", "v.npz", "--store", "store", "--scheduler", scheduler]
+    words = ["embed", "in.csv", "--language-model", "long", "-o", "v.npz", "--store", "store", "--scheduler", scheduler]
     done = CliRunner().invoke(app.app, words)
     watching.join()
     goes_on(done, 130)
@@ -455,7 +457,18 @@ def test_a_scheduler_that_is_killed_ends_the_command_and_leaves_the_store_whole(
     with subprocess.Popen(first, **options) as killed, subprocess.Popen(second, **options) as worker:  # type: ignore[call-overload]
         try:
             watching = at_the_first_row(Path("store"), killed.kill)
-            words = ["embed", "in.csv", "--model", "long", "-o", "v.npz", "--store", "store", "--scheduler", address]
+            words = [
+                "embed",
+                "in.csv",
+                "--language-model",
+                "long",
+                "-o",
+                "v.npz",
+                "--store",
+                "store",
+                "--scheduler",
+                address,
+            ]
             done = CliRunner().invoke(app.app, words)
             watching.join()
         finally:

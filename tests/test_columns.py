@@ -167,7 +167,7 @@ def test_every_door_has_the_same_numbers(predictor: Predictor, tmp_path: Path) -
     right = predictor.predict_proba(NEW)[:, 1]
     whole = predictor.score_table(NEW)
     options = ["--model", tmp_path / "model", "--store", tmp_path / "store"]
-    run(app.app, "predict", tmp_path / "new.csv", *options, "--out", tmp_path / "scores.csv")
+    run(app.app, "predict", tmp_path / "new.csv", *options, "--output", tmp_path / "scores.csv")
     one_by_one = [
         loaded.with_columns(row[COLUMNS].to_dict()).predict_proba([row["heavy"]])[0, 1] for _, row in NEW.iterrows()
     ]
@@ -363,7 +363,7 @@ def test_a_panel_reads_columns(tmp_path: Path) -> None:
     assert panel["tm"].reading.columns.names == ("isotype", "ph")
     table = panel.predict(NEW)
     options = ["--model", tmp_path / "run" / "model", "--store", tmp_path / "store"]
-    run(app.app, "predict", tmp_path / "new.csv", *options, "--out", tmp_path / "scores.csv")
+    run(app.app, "predict", tmp_path / "new.csv", *options, "--output", tmp_path / "scores.csv")
     scores = pd.read_csv(tmp_path / "scores.csv")
     np.testing.assert_allclose(scores["tm prediction"], table["tm prediction"])
     fixed = panel.with_columns({"isotype": "IgG1", "ph": 6}).predict(list(NEW["heavy"]))
@@ -390,11 +390,11 @@ def test_commands_take_columns(predictor: Predictor, tmp_path: Path) -> None:
         score = residue_contributions(predictor.with_columns(row[COLUMNS].to_dict()), row["heavy"]).score
         assert f"{score:+.3f}" in explained
     fixed = ["--column", "isotype=IgG1", "--column", "ph=6"]
-    run(app.app, "predict", tmp_path / "one.fasta", *options, *fixed, "--out", tmp_path / "one.csv")
+    run(app.app, "predict", tmp_path / "one.fasta", *options, *fixed, "--output", tmp_path / "one.csv")
     expected = predictor.with_columns({"isotype": "IgG1", "ph": 6}).predict_proba([NEW["heavy"][0]])[0, 1]
     assert pd.read_csv(tmp_path / "one.csv")["probability"][0] == pytest.approx(expected)
     for arguments, reason in (
-        (["predict", tmp_path / "one.fasta", "--out", tmp_path / "no.csv"], "reads the columns isotype, ph"),
+        (["predict", tmp_path / "one.fasta", "--output", tmp_path / "no.csv"], "reads the columns isotype, ph"),
         (["explain", NEW["heavy"][0]], "--column NAME=VALUE"),
         (["scan", NEW["heavy"][0], "--column", "isotype"], "write NAME=VALUE"),
         (["scan", NEW["heavy"][0], "--column", "subtype=IgG1"], "reads no column 'subtype'"),

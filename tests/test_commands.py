@@ -72,7 +72,7 @@ WRITERS: dict[str, tuple[str, str, list[str]]] = {
     "predict": ("in.csv", "same.csv", ["predict", "{given}", "-m", "model", "-o", "same.csv"]),
     "predict, rejected": ("in.csv", "same.rejected.csv", ["predict", "{given}", "-m", "model", "-o", "same.csv"]),
     "predict, model": ("model/manifest.json", "same.csv", ["predict", "in.csv", "-m", "model", "-o", "same.csv"]),
-    "embed": ("in.parquet", "same.parquet", ["embed", "{given}", "--model", "{tiny}", "-o", "same.parquet"]),
+    "embed": ("in.parquet", "same.parquet", ["embed", "{given}", "--language-model", "{tiny}", "-o", "same.parquet"]),
     "evaluate": ("in.csv", "same.csv", ["evaluate", "{given}", "-m", "model", "-o", "same.csv"]),
     "evaluate, model": ("model/manifest.json", "same.json", ["evaluate", "in.csv", "-m", "model", "-o", "same.json"]),
     "evaluate, labels": (
@@ -233,7 +233,7 @@ def test_vectors_that_do_not_fit_on_the_disk_are_refused_before_work(
 ) -> None:
     usage = shutil.disk_usage(here)
     monkeypatch.setattr(arguments.shutil, "disk_usage", lambda _: usage._replace(free=3000))
-    done = run("embed", "in.csv", "--model", tiny.model, "-o", "out.npz")
+    done = run("embed", "in.csv", "--language-model", tiny.model, "-o", "out.npz")
     assert done.exit_code == 1
     assert "out.npz: about" not in done.stderr, "the file alone has room"
     assert "are needed on this disk, but 3 kB are free" in done.stderr
@@ -448,7 +448,7 @@ def work(kind: str) -> None:
                 print("cleaning", flush=True)
                 time.sleep(600 if kind == "slow" else 0)
 
-run(app)
+run(app, at_once=3600)
 """
 """What every command is made of, without the libraries that take seconds to be imported."""
 
@@ -537,5 +537,6 @@ def test_training_ends_in_order_at_ctrl_c_and_leaves_the_earlier_results(here: P
     output, text = running.communicate(timeout=PATIENCE)
     assert (running.returncode, output) == (130, "")
     kept = "no vectors were stored, and the earlier results in out are unchanged"
-    assert text == f"interrupted; {kept}\n"
+    assert text.splitlines()[-1] == f"interrupted; {kept}"
+    assert all(line.endswith(" ...") for line in text.splitlines()[:-1]), "lines about slow work"
     assert content(here) == before

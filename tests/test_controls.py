@@ -519,7 +519,7 @@ def test_the_command_embeds_with_control_tokens(checkpoints: dict[str, Path], tm
 
     def run(*arguments: str) -> Any:
         where = [str(tmp_path / "in.fasta"), "-o", str(tmp_path / "out.npz"), "--store", str(tmp_path / "store")]
-        return CliRunner().invoke(app.app, ["embed", *where, "--model", model, *arguments])
+        return CliRunner().invoke(app.app, ["embed", *where, "--language-model", model, *arguments])
 
     done = run("--prefix", "[HEAVY][HUMAN]", "--suffix", "2", "--pooling", "last")
     assert done.exit_code == 0, done.output

@@ -185,12 +185,19 @@ def test_nanobodies_have_the_numbers_of_their_training_rows_at_every_door(
     b07 = data.ids.index("B07")
 
     def of_command() -> Any:
-        options = ["--model", tmp_path / "model", "--store", bench.folder / "store", "--out", tmp_path / "scores.csv"]
+        options = [
+            "--model",
+            tmp_path / "model",
+            "--store",
+            bench.folder / "store",
+            "--output",
+            tmp_path / "scores.csv",
+        ]
         run(app.app, "predict", file, *options)
         return of_table(pd.read_csv(tmp_path / "scores.csv"))["number"]
 
     def of_evaluation() -> Any:
-        options = ["--model", tmp_path / "model", "--store", bench.folder / "store", "--out", tmp_path / "rows.csv"]
+        options = ["--model", tmp_path / "model", "--store", bench.folder / "store", "--output", tmp_path / "rows.csv"]
         run(app.app, "evaluate", file, *options)
         return pd.read_csv(tmp_path / "rows.csv")[COLUMN[task]]
 

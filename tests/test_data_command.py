@@ -82,7 +82,7 @@ def test_a_table_is_numbered_by_its_column(tmp_path: Path, name: str) -> None:
         table.to_parquet(path)
     else:
         table.to_csv(path, index=False, sep="\t" if ".tsv" in name else ",")
-    run("number", path, "--column", "mine", "-o", tmp_path / "out.csv")
+    run("number", path, "--sequence", "mine", "-o", tmp_path / "out.csv")
     assert [row["chain"] for row in rows_of(tmp_path / "out.csv")] == ["H", "K"]
     assert (
         "no column with sequences; name a column. The columns are: id, mine"
@@ -102,7 +102,7 @@ def test_an_audit_of_two_tables(tmp_path: Path) -> None:
     assert found["contradictory labels"]["count"] == "1"
     assert found["sequences of both sets"]["rows"] == "0 1"
     assert found["wrong chain, heavy"]["rows"] == "2"
-    assert "near-duplicates at 99%" in run("audit", train, *columns, "--identity", "0.99").stdout
+    assert "near-duplicates at 99%" in run("audit", train, *columns, "--duplicate-identity", "0.99").stdout
     assert "no column 'heavy'" in run("audit", train, "--heavy", "heavy", fails=1).stderr
     assert "domain" not in run("audit", train, *columns, "--no-numbering").stdout
 

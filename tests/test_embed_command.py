@@ -52,7 +52,9 @@ def read(path: Path) -> tuple[list[str], list[str], dict[str, np.ndarray]]:
 @pytest.mark.parametrize("suffix", [".parquet", ".npz", ".safetensors", ".h5", ".hdf5"])
 def test_vectors_are_those_of_each_spec_in_every_kind_of_file(fasta: Path, tiny: ExtractorSpec, suffix: str) -> None:
     out = fasta.with_name(f"out{suffix}")
-    done = run(fasta, "--model", tiny.model, "--layers", "1,2", "--pooling", "mean", "--region", "cdr3", "-o", out)
+    done = run(
+        fasta, "--language-model", tiny.model, "--layers", "1,2", "--pooling", "mean", "--region", "cdr3", "-o", out
+    )
     assert f"layer1_mean_cdr3 3 x 32, layer2_mean_cdr3 3 x 32, written to {out}" in done.stdout
     ids, sequences, views = read(out)
     assert ids == ["chain0", "chain1", "chain2"]
@@ -67,7 +69,7 @@ def test_vectors_are_those_of_each_spec_in_every_kind_of_file(fasta: Path, tiny:
 def test_a_second_run_computes_nothing_and_one_sequence_more_one(
     fasta: Path, tiny: ExtractorSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(fasta, "--model", tiny.model, "-o", "out.npz")
+    run(fasta, "--language-model", tiny.model, "-o", "out.npz")
     passes: list[int] = []
     whole = Model._forward
 
@@ -76,25 +78,25 @@ def test_a_second_run_computes_nothing_and_one_sequence_more_one(
         whole(self, sequences, *further)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Model, "_forward", counted)
-    run(fasta, "--model", tiny.model, "-o", "again.npz")
+    run(fasta, "--language-model", tiny.model, "-o", "again.npz")
     assert passes == []
     assert set(read(Path("again.npz"))[2]) == {"last_mean"}
     fasta.write_text(fasta.read_text() + f">more\n{LIGHT[1:].lower()}\n")
-    run(fasta, "--model", tiny.model, "-o", "more.npz")
+    run(fasta, "--language-model", tiny.model, "-o", "more.npz")
     assert passes == [1]
     assert read(Path("more.npz"))[1][-1] == LIGHT[1:]
     assert EmbeddingStore("embeddings").stats().rows == 3
 
 
 def test_what_is_wrong_is_said_before_anything_is_computed_or_written(fasta: Path, tiny: ExtractorSpec) -> None:
-    model = ("--model", tiny.model)
+    model = ("--language-model", tiny.model)
     for arguments, message in (
         ((fasta, *model, "-o", "out.csv"), "must end in one of .parquet, .npz, .safetensors, .h5, .hdf5"),
         ((fasta, *model, "-o", "out.npz", "--pooling", "sum"), "unknown 'sum'; choose from mean, max, std, cls"),
         ((fasta, *model, "-o", "out.npz", "--region", "cdr4"), "unknown 'cdr4'"),
         ((fasta, *model, "-o", "out.npz", "--layers", "last"), "invalid literal"),
-        ((fasta, "--model", "esm3", "-o", "out.npz"), "unknown extractor 'esm3'; choose one of"),
-        ((fasta, "--model", "no/where", "-o", "out.npz"), "neither on disk nor can it be downloaded"),
+        ((fasta, "--language-model", "esm3", "-o", "out.npz"), "unknown extractor 'esm3'; choose one of"),
+        ((fasta, "--language-model", "no/where", "-o", "out.npz"), "neither on disk nor can it be downloaded"),
         ((fasta.with_name("none.fasta"), *model, "-o", "out.npz"), "no such file"),
     ):
         assert message in run(*arguments, fails=1).stderr

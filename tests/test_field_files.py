@@ -162,7 +162,7 @@ def test_the_column_of_amino_acids_is_named_where_another_one_is_read(heavy_mode
     advice = r"line 2 \(id CELL1-1_contig_1\): looks like DNA .*; use the column sequence_aa"
     with pytest.raises(SequenceError, match=advice):
         embed_stream(AIRR, SIMPLE, column="sequence")
-    said = run("data", "number", AIRR, "--column", "sequence", "-o", tmp_path / "out.csv", fails=1)
+    said = run("data", "number", AIRR, "--sequence", "sequence", "-o", tmp_path / "out.csv", fails=1)
     assert "line 3 (id CELL1-1_contig_2): looks like DNA" in said
     assert "use the column sequence_aa" in said
     labelled = pd.read_csv(AIRR, sep="\t").assign(label=[0, 1, 1])
@@ -212,7 +212,7 @@ def test_no_way_of_writing_nothing_is_a_sequence(
     assert list(read_sequences(path, "heavy"))[1] == ("b", None)
     with pytest.raises(SequenceError, match=r"line 3 \(id b\): no sequence"):
         antibodies_given(str(path))
-    said = run("data", "number", path, "--column", "heavy", "-o", tmp_path / "out.csv")
+    said = run("data", "number", path, "--sequence", "heavy", "-o", tmp_path / "out.csv")
     assert "line 3 (id b): no sequence" in said
     for frame in (table, antibodies("", str(path), "paired")):
         scores = score_frame(frame, paired_model)

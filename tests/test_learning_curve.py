@@ -293,7 +293,7 @@ def test_the_command_writes_what_python_gives(tmp_path: Path, monkeypatch: pytes
     words = [
         "curve",
         "t.csv",
-        "--model",
+        "--language-model",
         "descriptors",
         "--folds",
         "4",
@@ -340,7 +340,7 @@ def test_errors_of_the_command_name_its_options_and_the_column(
         rare=[int(i < 4) for i in range(72)],
     )
     table.to_csv("t.csv", index=False)
-    refused = CliRunner().invoke(app.app, ["curve", "t.csv", "--model", "descriptors", *words])
+    refused = CliRunner().invoke(app.app, ["curve", "t.csv", "--language-model", "descriptors", *words])
     assert refused.exit_code == code
     assert reason in refused.stderr
     assert "Traceback" not in refused.output

@@ -112,7 +112,7 @@ def test_two_columns_that_may_hold_the_light_chain_are_an_error_with_both(tmp_pa
 def test_the_command_writes_pairs_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     table(tmp_path / "p.csv", PAIRS)  # type: ignore[arg-type]
-    done = CliRunner().invoke(app.app, ["embed", "p.csv", "--model", "sapiens", "-o", "out.npz"])
+    done = CliRunner().invoke(app.app, ["embed", "p.csv", "--language-model", "sapiens", "-o", "out.npz"])
     assert done.exit_code == 0, done.output
     assert "2 x 256" in done.stdout
     assert "pairs are read, from the columns 'heavy' and 'light'" in " ".join(done.stderr.split())

@@ -121,12 +121,41 @@ def test_the_curve_reads_no_label_of_a_held_out_antibody_before_its_error(monkey
         assert sets[-1] == set(score[order[:20]])
 
 
-def test_poisoned_labels_of_antibodies_that_are_not_passed_change_no_prediction() -> None:
+def test_poisoned_labels_of_held_out_antibodies_change_no_scaling_of_their_draw(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    score = np.arange(60.0)
+
+    def scalings(label: np.ndarray) -> list[Scaling]:
+        fitted: list[Scaling] = []
+
+        def recorded(score: Any, label: Any, *, continuous: bool) -> Scaling:
+            fitted.append(fit_scaling(score, label, continuous=continuous))
+            return fitted[-1]
+
+        monkeypatch.setattr("antibody_esm.evaluation.recalibration_curve.fit_scaling", recorded)
+        assert isinstance(recalibration_curve(score, label), RecalibrationCurve)
+        return fitted
+
+    held_out = np.random.default_rng((0, 0)).permutation(60)[20:]
+    label = (score > 40).astype(int)
+    poisoned = label.copy()
+    poisoned[held_out] = 1 - label[held_out]
+    clean, others = scalings(label), scalings(poisoned)
+    assert others[:4] == clean[:4], "four sizes of the first draw"
+    assert others[4:] != clean[4:], "it can be seen in other draws"
+
+
+def test_poisoned_labels_of_a_test_set_change_no_recalibration() -> None:
     data = other()
     few, rest = data.subset(range(20)), data.subset(range(20, 60))
     clean = model().recalibrate(few)
     poisoned = replace(data, label=np.concatenate([np.asarray(few.label), 1 - np.asarray(rest.label)]))
-    again = model().recalibrate(poisoned.subset(range(20)))
+    tested = Trainer(CHARGES, LOGREG).fit(antibodies(0, 60))  # not `model()`, whose openings other tests count
+    assert tested.evaluate(poisoned.subset(range(20, 60))).scores["roc_auc"].size
+    again = tested.recalibrate(poisoned.subset(range(20)))
+    assert again.recalibration is not None
+    assert again.evaluate(poisoned.subset(range(20, 60))).scores["roc_auc"].size
     assert np.array_equal(clean.predict_proba(rest), again.predict_proba(rest))
     assert clean.recalibration is not None
     assert again.recalibration is not None
@@ -409,9 +438,9 @@ def test_a_manifest_or_classifier_that_was_changed_is_refused(tmp_path: Path) ->
         (tmp_path / "m/manifest.json").write_text(json.dumps(broken))
         with pytest.raises(StoreError, match="manifest"):
             Predictor.load(tmp_path / "m")
-    for name, value in (("held_out", -3), ("draws", 1e400), ("sizes", [0, 10**4000]), ("change", [[10**400] * 3])):
+    for field, wrong in (("held_out", -3), ("draws", 1e400), ("sizes", [0, 10**4000]), ("change", [[10**400] * 3])):
         broken = json.loads(json.dumps(manifest))
-        broken["data"]["recalibration"]["curve"][name] = value
+        broken["data"]["recalibration"]["curve"][field] = wrong
         broken["sha256"] = manifest_digest(broken)
         (tmp_path / "m/manifest.json").write_text(json.dumps(broken))
         with pytest.raises(StoreError, match="manifest"):
@@ -450,7 +479,7 @@ def test_the_command_saves_what_python_gives_and_says_if_it_helps(
     np.testing.assert_allclose(Predictor.load("new").predict_proba(other()), right.predict_proba(other()))
     for words, reason in (
         (["-o", "model"], "would replace"),
-        (["-o", "new2", "--threshold", "low"], "balanced_accuracy, none"),
+        (["-o", "new2", "--threshold", "low"], "'low' is not a valid float"),
         (["-o", "new2", "--label", "value"], "lab.csv: column value: a classifier is recalibrated on the labels 0"),
         (["-o", "new2", "--label", "label", "--assay", "hic"], "or pass --threshold"),
     ):

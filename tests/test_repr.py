@@ -19,6 +19,7 @@ from antibody_esm import (
     Dataset,
     DescriptorSpec,
     EmbeddingStore,
+    EmbeddingTransformer,
     Ensemble,
     EnsembleSpec,
     Extractor,
@@ -91,6 +92,7 @@ def is_allowed(function: str) -> bool:
         or name.startswith("__repr")
         or name in FIELDS
         or name in ("__len__", "<genexpr>", "<listcomp>", "<setcomp>")
+        or function == "specs/base.py:__call__"  # a spec is constructed
     )
 
 
@@ -120,6 +122,7 @@ MADE: dict[str, Callable[[], object]] = {
     "Predictor": lambda: Trainer(CHARGES).fit(antibodies(), uncertainty=False),
     "Panel": lambda: Panel({"HIC": Trainer(CHARGES).fit(antibodies(), uncertainty=False)}),
     "EmbeddingStore": lambda: EmbeddingStore("nowhere/"),
+    "EmbeddingTransformer": lambda: EmbeddingTransformer("descriptors", store="nowhere/"),
     "Proposals": lambda: propose(Trainer(CHARGES).fit(antibodies()), antibodies().sequences[0], 1, 1, positions=[0]),
     "LearningCurve": lambda: Trainer(CHARGES, "logreg", SplitSpec(folds=3)).learning_curve(antibodies(), draws=3),
     "Extractor": lambda: Extractor("esm2_8m"),

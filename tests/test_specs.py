@@ -19,6 +19,7 @@ from antibody_esm import (
     ElasticNetSpec,
     EnsembleSpec,
     ExtractorSpec,
+    FineTuneSpec,
     GaussianProcessRegressorSpec,
     GaussianProcessSpec,
     KNeighborsSpec,
@@ -34,7 +35,15 @@ from antibody_esm import (
     XGBoostRegressorSpec,
     XGBoostSpec,
 )
-from antibody_esm.specs import DescriptorSpec, EstimatorSpec, ResolvedExtractorSpec, Spec
+from antibody_esm.specs import (
+    DescriptorSpec,
+    EstimatorSpec,
+    PluginClassifierSpec,
+    PluginExtractorSpec,
+    PluginRegressorSpec,
+    ResolvedExtractorSpec,
+    Spec,
+)
 from effort import examples
 
 
@@ -288,6 +297,27 @@ GOLDEN_FINGERPRINTS = [
     (
         TrainSpec(extractor=ExtractorSpec(model="antiberty", revision="0.1.3"), use_columns=False),
         "76ef1f67c8ff4a08141ef634dd52a9cdb627d129e8d272fb631747ce349bea49",
+    ),
+    (
+        ExtractorSpec(model="antiberty", adapter="1" * 64),
+        "5c57ad935cc7d8e3a348db93c09a142761256c8e0e31347b36b144be18707a05",
+    ),
+    (
+        ResolvedExtractorSpec(digest="0" * 64, layer=6, adapter="1" * 64),
+        "cc87075d8dcf9febaa51b8ca2414b717e50c83c45faf620bd287f3c21787cdba",
+    ),
+    (FineTuneSpec(), "dc6dc4693a407db80bdb3e661065d0fb00f308179a0ebf92978cf3b7e0cca70d"),
+    (
+        PluginExtractorSpec(name="a", package="p", version="1.0", options=(("b", "x"), ("k", 1))),
+        "a3b73e1ce7315003d99ff6b9c65e6d14e885349659a04745b5450149427eccfd",
+    ),
+    (
+        PluginClassifierSpec(name="a", package="p", version="1.0"),
+        "2d0a6c1b5f0fd6e673d1a9640388558d62620a6bad9af468f76643378f96bea4",
+    ),
+    (
+        PluginRegressorSpec(name="a", package="p", version="1.0"),
+        "d203040185be0f5dde6105e17dc1aefc575e576acdd871f23e862c00d6a627e2",
     ),
 ]
 

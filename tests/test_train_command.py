@@ -262,7 +262,8 @@ def test_regression_no_configuration_warning_is_printed(here: Path, common: list
     started = {door: start(door, *common, f"output={door}", f"store={door}/store") for door in DOORS}
     for door, running in started.items():
         said, warned = running.communicate()
-        assert (running.returncode, warned) == (0, ""), door
+        assert running.returncode == 0, door
+        assert warned in ("", "loading libraries and data ...\n"), door
         assert "warning" not in said.lower(), door
         assert json.loads((here / door / "metrics.json").read_text())["embeddings"]["computed"] > 0
 

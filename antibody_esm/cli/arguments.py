@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 _FINGERPRINT = re.compile("[0-9a-f]{64}")
 
 
-COLUMN = "Value of a column for all antibodies, as NAME=VALUE; may be repeated."
-"""Help text of ``--column``."""
-
-
 class Argument(NamedTuple):
     """An antibody as a command reads it."""
 

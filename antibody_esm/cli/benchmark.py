@@ -4,7 +4,7 @@ import textwrap
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +12,8 @@ from antibody_esm import choices
 from antibody_esm.cli import errors
 from antibody_esm.cli.arguments import check_folder
 from antibody_esm.cli.errors import complain, reported, show
-from antibody_esm.cli.options import Scheduler
+from antibody_esm.cli.options import PrintedConfiguration, Scheduler
+from antibody_esm.cli.program import Program
 from antibody_esm.cluster import connected
 from antibody_esm.specs.training import Run
 
@@ -49,6 +50,8 @@ OVERRIDES are key=value, or key=value,value for the grid:
                test.heavy= and so on; one for all, or one for each
   extractor.*  classifier.*  split.*  decision.*  runtime.*  pca=
                fields of the specs; --cfg grid shows all
+  finetune=    lora or head: language models are fine-tuned on the training
+               rows of each fold; finetune.rank= and other fields
   tune.*       fields that are chosen inside the training folds:
                'tune.grid={{classifier.C:[0.01,1],extractor.layer:[6,8]}}'
   random_seeds=  0 to 3 baselines with random weights of each language
@@ -56,14 +59,14 @@ OVERRIDES are key=value, or key=value,value for the grid:
   store=       folder of embeddings, embeddings/ by default
   output=      folder of results, benchmark/ by default
 
-\b
-Examples:
-  antibody-benchmark model=antiberty,esm2_8m classifier=logreg,xgboost test=jain
-  antibody-benchmark fragment=VH,H-CDRs split.by=identity test=jain,shehata
-  antibody-benchmark data=mine.csv data.heavy=vh data.label=psr classifier.C=0.1,1
+Examples
+--------
+antibody-benchmark model=antiberty,esm2_8m classifier=logreg,knn test=jain
+antibody-benchmark fragment=VH,H-CDRs split.by=identity test=jain,shehata
+antibody-benchmark data=mine.csv data.heavy=vh data.label=psr model=esm2_8m
 """
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = Program()
 
 _OUTPUT = "benchmark"
 _OF_TESTS = ("id", "heavy", "light", "label", "groups", "layout", "sheet")
@@ -71,11 +74,11 @@ _COLUMNS = (*_OF_TESTS, "chain", "part", "species", "columns", "higher_is_better
 _OF_TRAINING = ("labels", "fold")
 
 
-@app.command(help=_HELP)
+@app.command(text=_HELP)
 def benchmark(
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value, see above.", show_default=False)] = None,
     scheduler: Scheduler = None,
-    cfg: Annotated[Literal["grid"] | None, typer.Option(help="Print the whole grid, and run nothing.")] = None,
+    cfg: PrintedConfiguration = None,
 ) -> None:
     """Run the command; `_HELP` is its help text, because it names the presets."""
     with reported() as kept:

@@ -9,17 +9,39 @@ import typer
 from antibody_esm import choices
 from antibody_esm.cli.arguments import check_outputs, check_suffix
 from antibody_esm.cli.errors import named_options, optional, reported
-from antibody_esm.cli.options import HeavyColumn, IdColumn, LayoutName, LightColumn, SheetName
+from antibody_esm.cli.extractors import extractor_of
+from antibody_esm.cli.options import (
+    STORE,
+    TABLE,
+    ChainChoice,
+    CheckpointFolders,
+    ClassifierName,
+    Device,
+    GroupsColumn,
+    HeavyColumn,
+    IdColumn,
+    LabelColumn,
+    LabelledData,
+    LabelsKind,
+    LanguageModel,
+    LayoutName,
+    LightColumn,
+    NoCheck,
+    PrecisionName,
+    SheetName,
+    StoreFolder,
+    Workers,
+    output,
+    runtime,
+)
 
 _WRITTEN = (".json", ".html")
 
 
 def curve_command(
-    data: Annotated[str, typer.Argument(help="A table with labels, or the name of a public data set.")],
-    model: Annotated[
-        str, typer.Option("--model", "-m", help=f"{', '.join(choices.MODELS)}, or a folder of weights.")
-    ] = "antiberty",
-    classifier: Annotated[str, typer.Option(help=", ".join(choices.CLASSIFIERS) + ".")] = "logreg",
+    data: LabelledData,
+    language_model: LanguageModel = choices.DEFAULT_EXTRACTOR,
+    classifier: ClassifierName = choices.DEFAULT_CLASSIFIER,
     more: Annotated[int, typer.Option(min=0, help="Further antibodies whose gain is printed.")] = 96,
     draws: Annotated[int, typer.Option(min=2, help="Fewest draws of training sets.")] = 30,
     by: Annotated[
@@ -31,35 +53,47 @@ def curve_command(
     folds: Annotated[int | None, typer.Option(min=2, help="Folds that are held out in turn; 10 if absent.")] = None,
     out: Annotated[
         list[Path] | None,
-        typer.Option("--out", "-o", metavar="<path>", help=".json: numbers, .html: page; may be repeated."),
+        output("numbers (.json) or a page (.html); may be repeated."),
     ] = None,
-    label: Annotated[str | None, typer.Option(help="Column of the labels.")] = None,
-    labels: Annotated[
-        str | None, typer.Option(help="Kind of labels of a public data set; for FASTA, a table of labels.")
+    label: LabelColumn = None,
+    labels: LabelsKind = None,
+    groups: GroupsColumn = None,
+    fold: Annotated[
+        str | None, typer.Option(help="Column of predefined folds, for --by fold.", rich_help_panel=TABLE)
     ] = None,
-    groups: Annotated[str | None, typer.Option(help="Column of the groups, for --by group or family.")] = None,
-    fold: Annotated[str | None, typer.Option(help="Column of predefined folds, for --by fold.")] = None,
     id_column: IdColumn = None,
     heavy: HeavyColumn = None,
     light: LightColumn = None,
-    chain: Annotated[str | None, typer.Option(help="heavy, light, both or paired.")] = None,
-    fragment: Annotated[str | None, typer.Option(help="Part of the chain, such as H-CDRs.")] = None,
+    chain: ChainChoice = None,
+    fragment: Annotated[
+        str | None, typer.Option(help="Part of the chain, such as H-CDRs.", rich_help_panel=TABLE)
+    ] = None,
+    part: Annotated[
+        str | None,
+        typer.Option(help="Part of the chain that the sequences are, if they were cut before.", rich_help_panel=TABLE),
+    ] = None,
     layout: LayoutName = None,
     sheet: SheetName = None,
-    no_check: Annotated[
-        bool, typer.Option("--no-check", help="Also train on sequences without a recognised antibody chain.")
-    ] = False,
-    store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
-    workers: Annotated[int | None, typer.Option(min=1, help="Fits at a time; one per core if absent.")] = None,
+    no_check: NoCheck = False,
+    checkpoint: CheckpointFolders = None,
+    precision: PrecisionName = None,
+    store: StoreFolder = STORE,
+    device: Device = "auto",
+    workers: Workers = None,
 ) -> None:
     """Print scores by the number of training antibodies, and the expected gain of further antibodies.
 
     Training sets are nested subsamples of whole units. Vectors come from the store, and all draws share them.
     Regressors (ridge, svr, ...) are for continuous labels.
+
+    Examples
+    --------
+    antibody-esm curve mine.csv --language-model descriptors -o curve.html
+    antibody-esm curve boughter --by identity --identity 0.9
     """
     with reported(f"finished vectors are in {store}; the same command continues from there"):
         from antibody_esm.data.public import load_dataset
-        from antibody_esm.specs import RuntimeSpec, SplitSpec
+        from antibody_esm.specs import SplitSpec
         from antibody_esm.trainer import Trainer
 
         for path in out or ():
@@ -77,14 +111,19 @@ def curve_command(
             labels=labels,
             groups=groups,
             fold=fold,
-            chain=chain,  # type: ignore[arg-type]  # load_dataset names the choices
+            chain=chain,
             fragment=fragment,
+            part=part,
             layout=layout,
             sheet=sheet,
         )
         by_default = split == SplitSpec()
         trainer = Trainer(
-            model, classifier, None if by_default else split, store=store, runtime=RuntimeSpec(workers=workers)
+            extractor_of(language_model, precision),
+            classifier,
+            None if by_default else split,
+            store=store,
+            runtime=runtime(workers, device, checkpoint),
         )
         with named_options(data, antibodies.label_name):
             curve = trainer.learning_curve(antibodies, more=more, draws=draws, check=not no_check)

@@ -13,15 +13,24 @@ from antibody_esm.choices import Engines, Scheme
 from antibody_esm.cli.arguments import check_outputs
 from antibody_esm.cli.errors import complain, reported
 from antibody_esm.cli.options import (
+    GroupsColumn,
     HeavyColumn,
     IdColumn,
+    InputFile,
+    LabelColumn,
     LayoutName,
     LightColumn,
     Scheduler,
+    SchemeName,
+    SequenceName,
     SheetName,
+    SpeciesNames,
     columns_of,
+    output,
+    sequence_column,
     table_path,
 )
+from antibody_esm.cli.program import Program
 from antibody_esm.cluster import connected
 from antibody_esm.errors import DatasetError, SequenceError, fault, place
 from antibody_esm.files import csv_text, replacing, write
@@ -30,29 +39,28 @@ if TYPE_CHECKING:
     from antibody_esm.data.dataset import Dataset
     from antibody_esm.numbering import Domain
 
-app = typer.Typer(
-    no_args_is_help=True, help="Number sequences, and audit data sets.", rich_markup_mode=None, name="data"
-)
+app = Program("Number sequences, and audit data sets.", "data", complete=False)
 
 _OF_A_DOMAIN = ["chain", "species", "v_gene", "v_identity", "j_gene", "j_identity", "start", "end", "score", "engine"]
 _AT_ONCE = 512
 _OF_A_CLUSTER = 2**15
 
 
-@app.command("number")
+@app.command("number", renamed={"--out": "--output", "--column": "--sequence"})
 def number_command(
-    file: Annotated[Path, typer.Argument(help="FASTA, CSV, TSV, Excel or Parquet; .gz, .bz2 and .xz too.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="CSV file with one row per variable domain.")],
-    column: Annotated[str | None, typer.Option(help="Column of the sequences in a table.")] = None,
+    file: InputFile,
+    out: Annotated[Path, output("a CSV file with one row per variable domain.")],
+    sequence: SequenceName = None,
     id_column: IdColumn = None,
+    heavy: HeavyColumn = None,
+    light: LightColumn = None,
     layout: LayoutName = None,
     sheet: SheetName = None,
-    species: Annotated[
-        list[str] | None, typer.Option(help="Profiles to compare with; may be repeated. Human and mouse if absent.")
-    ] = None,
-    scheme: Annotated[Scheme, typer.Option(help="Scheme of regions and positions.")] = "imgt",
+    species: SpeciesNames = None,
+    scheme: SchemeName = "imgt",
     engines: Annotated[
-        Engines, typer.Option(help="Programs: immunum with anarcism in doubt, both on every chain, or anarcism alone.")
+        Engines,
+        typer.Option(help="Numbering programs: immunum and, in doubt, anarcism; both on every chain; anarcism alone."),
     ] = "auto",
     scheduler: Scheduler = None,
 ) -> None:
@@ -60,6 +68,11 @@ def number_command(
 
     A sequence that cannot be numbered has a row with the reason, and the other sequences are numbered. Rows are
     counted from 0; messages name the line of the file instead.
+
+    Examples
+    --------
+    antibody-esm data number chains.fasta -o numbered.csv
+    antibody-esm data number pairs.xlsx --light VL --scheme kabat -o light.csv
     """
     with reported("numbered sequences are cached; the same command continues from there"), connected(scheduler):
         check_outputs([out], [file])
@@ -67,11 +80,11 @@ def number_command(
 
         from antibody_esm.data.files import lines_of, read_frames
         from antibody_esm.data.layouts import layout_of
-        from antibody_esm.data.tables import SequenceColumn, advised, read_sequences
+        from antibody_esm.data.tables import advised, read_sequences
         from antibody_esm.numbering import REGIONS, SPECIES, number
 
         path = table_path(file, sheet)
-        rows = list(read_sequences(path, SequenceColumn(column, id_column, layout), cut=False))
+        rows = list(read_sequences(path, sequence_column(id_column, sequence, heavy, light, layout), cut=False))
         if not rows:
             raise DatasetError("there are no sequences", file)
         number([], species=tuple(species or SPECIES))  # unknown species raise an error before any output
@@ -90,7 +103,7 @@ def number_command(
             for part in _parts(enumerate(rows), _AT_ONCE if scheduler is None else _OF_A_CLUSTER):
                 for row, (name, _), domains, reason in _numbered(part, tuple(species or SPECIES), engines, stops=stops):
                     if reason:
-                        problem = advised(reason, sample, column)
+                        problem = advised(reason, sample, sequence or heavy or light)
                         line_of = line_of or lines_of(path, range(len(rows)))  # once, at the first of them
                         complain(f"{place(row, name, line_of.get(row))}: {problem}")
                         bad += 1
@@ -103,7 +116,7 @@ def number_command(
             raise typer.Exit(1)
 
 
-@app.command()
+@app.command("audit", renamed={"--out": "--output", "--identity": "--duplicate-identity"})
 def audit(
     file: Annotated[
         str, typer.Argument(help="A table or FASTA, with labels or without, or the name of a public data set.")
@@ -112,8 +125,8 @@ def audit(
     id_column: IdColumn = None,
     heavy: HeavyColumn = None,
     light: LightColumn = None,
-    label: Annotated[str | None, typer.Option(help="Column of the labels.")] = None,
-    groups: Annotated[str | None, typer.Option(help="Column of the groups.")] = None,
+    label: LabelColumn = None,
+    groups: GroupsColumn = None,
     layout: LayoutName = None,
     sheet: SheetName = None,
     against_columns: Annotated[
@@ -123,16 +136,28 @@ def audit(
             "layout=..., sheet=...; separate by commas."
         ),
     ] = None,
-    identity: Annotated[
+    duplicate_identity: Annotated[
         list[float] | None, typer.Option(min=0.5, max=1, help="Identity of near-duplicates; may be repeated.")
     ] = None,
-    numbering: Annotated[bool, typer.Option(help="Number the chains, to detect truncated and swapped chains.")] = True,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV file of all findings with their rows.")] = None,
+    numbering: Annotated[
+        bool,
+        typer.Option(
+            "--numbering/--no-numbering",
+            help="Number the chains, to detect truncated and swapped chains.",
+            rich_help_panel="Numbering",
+        ),
+    ] = True,
+    out: Annotated[Path | None, output("a CSV file of all findings with their rows.")] = None,
 ) -> None:
     """Print duplicates, contradictory labels, overlap with a test set, and other problems of a data set.
 
     Columns that are not named are recognised in each file by itself; those that are named apply to both files, unless
     --against-columns names others.
+
+    Examples
+    --------
+    antibody-esm data audit train.csv --against test.csv
+    antibody-esm data audit a.csv --against b.csv --against-columns heavy=VH
     """
     with reported():
         check_outputs([out], [file, against])
@@ -141,7 +166,7 @@ def audit(
         others = columns | columns_of(against_columns)
         data = _read(file, columns)
         other = None if against is None else _read(against, others)
-        result = data.audit(other, identities=tuple(identity or (0.95, 0.9, 0.8)), numbering=numbering)
+        result = data.audit(other, identities=tuple(duplicate_identity or (0.95, 0.9, 0.8)), numbering=numbering)
         print(result)  # noqa: T201
         if out is not None:
             frame = result.to_frame()

@@ -10,7 +10,28 @@ import typer
 from antibody_esm.choices import DEFAULT_EXTRACTOR, Pooling, Region
 from antibody_esm.cli.arguments import check_outputs, check_space
 from antibody_esm.cli.errors import reported
-from antibody_esm.cli.options import IdColumn, LayoutName, Scheduler, SheetName, table_path
+from antibody_esm.cli.extractors import language_model_of
+from antibody_esm.cli.options import (
+    STORE,
+    CheckpointFolders,
+    Device,
+    HeavyColumn,
+    IdColumn,
+    InputFile,
+    LanguageModel,
+    LayoutName,
+    LightColumn,
+    PrecisionName,
+    Scheduler,
+    SequenceName,
+    SheetName,
+    StoreFolder,
+    Workers,
+    output,
+    runtime,
+    sequence_column,
+    table_path,
+)
 from antibody_esm.cluster import connected
 from antibody_esm.errors import DatasetError
 
@@ -22,49 +43,69 @@ _BYTES_AT_ONCE = 2**27
 
 
 def embed_command(
-    file: Annotated[Path, typer.Argument(help="FASTA, CSV, TSV, Excel or Parquet; .gz, .bz2 and .xz too.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Output: .parquet, .npz, .safetensors, .h5 or .hdf5.")],
-    model: Annotated[str, typer.Option(help="Name of a preset, folder, or name of a model.")] = DEFAULT_EXTRACTOR,
-    layers: Annotated[str, typer.Option(help="Numbers of layers, -1 is the last; separate by commas.")] = "-1",
-    pooling: Annotated[str, typer.Option(help=f"{', '.join(get_args(Pooling))}; separate by commas.")] = "mean",
-    region: Annotated[str, typer.Option(help=f"{', '.join(get_args(Region))}; separate by commas.")] = "all",
+    file: InputFile,
+    out: Annotated[Path, output("vectors, .parquet, .npz, .safetensors, .h5 or .hdf5.")],
+    language_model: LanguageModel = DEFAULT_EXTRACTOR,
+    layers: Annotated[
+        str, typer.Option(metavar="N", help="Numbers of layers; separate by commas. -1 is the last.")
+    ] = "-1",
+    pooling: Annotated[
+        str,
+        typer.Option(metavar="NAME", help=f"Poolings: {', '.join(get_args(Pooling))}; separate by commas."),
+    ] = "mean",
+    region: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help=f"Regions that are pooled: {', '.join(get_args(Region))}; separate by commas."
+        ),
+    ] = "all",
     prefix: Annotated[str | None, typer.Option(help="Control tokens before the residues, such as '[NLU]'.")] = None,
     suffix: Annotated[str | None, typer.Option(help="Control tokens behind the residues.")] = None,
-    column: Annotated[str | None, typer.Option(help="Column of the sequences in a table.")] = None,
+    sequence: SequenceName = None,
     id_column: IdColumn = None,
+    heavy: HeavyColumn = None,
+    light: LightColumn = None,
     layout: LayoutName = None,
     sheet: SheetName = None,
-    store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
+    checkpoint: CheckpointFolders = None,
+    precision: PrecisionName = None,
+    store: StoreFolder = STORE,
+    device: Device = "auto",
+    workers: Workers = None,
     scheduler: Scheduler = None,
 ) -> None:
     """Write the vectors of the sequences in a file; several layers, poolings and regions need one pass of the model.
 
     Finished vectors are kept in the store. If a run was stopped, the same command continues it.
+
+    Examples
+    --------
+    antibody-esm embed input.fasta -o vectors.parquet
+    antibody-esm embed pairs.csv --language-model sapiens -o v.npz
+    antibody-esm embed in.csv --heavy VH --layers 6,12 --region cdr3 -o v.h5
     """
     kept = f"finished vectors are in {store}; the same command continues from there"
     with reported(kept), connected(scheduler):
         from antibody_esm.cli.vectors import check, writing_vectors
-        from antibody_esm.data.tables import SequenceColumn
         from antibody_esm.embedding import as_store, embed_views
         from antibody_esm.embedding_streams import blocks, column_of, counted, stream_blocks, survey_file
         from antibody_esm.features.chains import ChainExtractor
         from antibody_esm.plm.extractor import Extractor
-        from antibody_esm.specs import ChainSpec, RuntimeSpec
+        from antibody_esm.specs import ChainSpec
 
         check(out)
         check_outputs([out], [file], store=store)
-        table, source = table_path(file, sheet), SequenceColumn(column, id_column, layout)
-        specs = _spec(model, prefix=prefix, suffix=suffix).views(
+        table, source = table_path(file, sheet), sequence_column(id_column, sequence, heavy, light, layout)
+        specs = language_model_of(language_model, prefix=prefix, suffix=suffix, precision=precision).views(
             [int(layer) for layer in layers.split(",")], _chosen(pooling, Pooling), _chosen(region, Region)
         )
         names = [_name(spec) for spec in specs]
-        runtime, widths, count = RuntimeSpec(workers=workers), {}, 0
+        around, widths, count = runtime(workers, device, checkpoint), dict[str, int](), 0
         first_spec, opened = specs[0], as_store(store)
         if isinstance(first_spec, ChainSpec):
-            extractor: Extractor | ChainExtractor = ChainExtractor(first_spec, runtime)
+            extractor: Extractor | ChainExtractor = ChainExtractor(first_spec, around)
         else:
-            extractor = Extractor(first_spec, runtime)
+            extractor = Extractor(first_spec, around)
         source = column_of(extractor, source)
         rows, forecast = survey_file(table, extractor, opened, source)
         if not rows:
@@ -82,7 +123,7 @@ def embed_command(
                 before = 0
                 for ids, sequences in blocks(table, source, at_once):
                     with counted(table, before, ids, source):
-                        vectors = embed_views(sequences, specs, opened, runtime)
+                        vectors = embed_views(sequences, specs, opened, around)
                     yield ids, sequences, vectors
                     before += len(ids)
 
@@ -95,20 +136,6 @@ def embed_command(
                 count, widths = count + len(ids), {name: rows.shape[1] for name, rows in named.items()}
         shapes = ", ".join(f"{name} {count:,} x {width:,}" for name, width in widths.items())
         print(f"{shapes}, written to {out}")  # noqa: T201
-
-
-def _spec(model: str, **controls: str | None) -> "ExtractorSpec | ChainSpec":
-    from antibody_esm import presets
-    from antibody_esm.specs import ChainSpec, ExtractorSpec
-
-    chains = presets.EXTRACTORS.get(model)
-    controlled = {name: text for name, text in controls.items() if text is not None}
-    if isinstance(chains, ChainSpec):
-        return chains.with_fields(controlled)
-
-    named = model in presets.EXTRACTORS or Path(model).is_dir() or "/" not in model
-    spec = presets.one_model(model) if named else ExtractorSpec(model=model)
-    return ExtractorSpec.model_validate({**dict(spec), **controlled})
 
 
 def _chosen(text: str, kind: Any) -> list[Any]:

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import select
 import signal
 import sys
@@ -15,7 +14,10 @@ from types import FrameType
 
 import typer
 
+from antibody_esm.cli.option_names import in_options
+from antibody_esm.cli.progress_lines import AT_ONCE, INTERVAL, progress_lines
 from antibody_esm.errors import RECOVERABLE, AntibodyESMError, ClusterError, DatasetError, in_one_line
+from antibody_esm.progress import step
 
 logger = logging.getLogger("antibody_esm")
 
@@ -79,8 +81,8 @@ def reported(kept: str = "") -> Iterator[Kept]:
             warnings.simplefilter("always")
             # of a file that an import left open when Ctrl-C ended it; not the user's matter
             warnings.simplefilter("ignore", ResourceWarning)
-            warnings.showwarning = lambda message, *_, **__: complain(f"warning: {message}")
-            with _logged_warnings():
+            warnings.showwarning = lambda message, *_, **__: complain(f"warning: {in_options(str(message))}")
+            with _logged_warnings(), step("loading libraries and data", announced=False):
                 yield state
         _end_output()
     except KeyboardInterrupt as error:
@@ -92,13 +94,13 @@ def reported(kept: str = "") -> Iterator[Kept]:
 
         if isinstance(error, ValidationError):
             for problem in error.errors():
-                complain(f"error: {problem['msg']} (given: {problem['input']})")
+                complain(f"error: {in_options(problem['msg'])} (given: {problem['input']})")
             raise typer.Exit(2) from error
         if isinstance(error, BrokenPipeError) and _is_unread():
             _discard_output()
             raise typer.Exit(_BROKEN_PIPE) from error
         kept = f"; {state.text}" if isinstance(error, ClusterError) and error.begun and state.text else ""
-        if not _complained(f"error: {_line(error)}{kept}") and isinstance(error, BrokenPipeError):
+        if not _complained(f"error: {in_options(_line(error))}{kept}") and isinstance(error, BrokenPipeError):
             raise typer.Exit(_BROKEN_PIPE) from error  # standard error is closed too
         raise typer.Exit(1) from error
 
@@ -110,34 +112,6 @@ def optional(path: Path) -> Iterator[None]:
         yield
     except (*RECOVERABLE, OSError) as error:
         logger.warning("%s is missing: %s", path, in_one_line(error))
-
-
-_OPTIONS = (
-    (r"\bidentity requires by='identity'", "--identity requires --by identity"),
-    (
-        r"\bby='(\w+)' uses the folds of the data, and does not allow folds",
-        r"--by \1 uses the folds of the data, not --folds",
-    ),
-    (r"\bsplit\.by=(\w+)", r"--by \1"),
-    (r"\bsplit\.(folds|identity)\b", r"--\1"),
-    (r"\b(threshold|groups|label|labels)=(?=$|[\s,;.)])", r"--\1"),
-    (r"\bcheck=False( \(data\.check=false\))?", "--no-check"),
-    (r"\bdrop=True \(--drop\)", "--drop"),
-)
-"""Patterns of Python's names in messages, and the options of commands in their place."""
-
-
-def in_options(text: str) -> str:
-    """Return a message with options in place of Python's arguments and of fields of specs.
-
-    Examples
-    --------
-    >>> in_options("class 1 has 4. Set split.folds lower, or use split.by=leave_one_out")
-    'class 1 has 4. Set --folds lower, or use --by leave_one_out'
-    """
-    for pattern, option in _OPTIONS:
-        text = re.sub(pattern, option, text)
-    return text
 
 
 @contextmanager
@@ -184,10 +158,10 @@ class _Warnings(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno == logging.WARNING:
-            complain(f"warning: {record.getMessage()}")
+            complain(f"warning: {in_options(record.getMessage())}")
         elif record.name == _NOTES and record.getMessage() not in self._notes:  # a file is read more than once
             self._notes.add(record.getMessage())
-            complain(f"note: {record.getMessage()}")
+            complain(f"note: {in_options(record.getMessage())}")
 
 
 @contextmanager
@@ -229,12 +203,21 @@ def show(text: str, *, needed: bool = True) -> None:
         _discard_output()
 
 
-def run(app: Callable[[], object]) -> None:
-    """Run a command as this process: the first SIGTERM, SIGHUP or Ctrl-C ends it cleanly, the second at once."""
+def run(app: Callable[[], object], *, at_once: float = AT_ONCE, interval: float = INTERVAL) -> None:
+    """Run a command as this process: the first SIGTERM, SIGHUP or Ctrl-C ends it cleanly, the second at once.
+
+    Parameters
+    ----------
+    app
+        The command.
+    at_once, interval
+        Seconds until its first line about slow work, and between two of them.
+    """
     stdout = sys.stdout
     _end_in_order()
     try:
-        app()
+        with progress_lines(complain, at_once=at_once, interval=interval):
+            app()
     except SystemExit:
         if sys.stdout is not stdout:  # typer replaces it if the pipe is closed
             raise SystemExit(_BROKEN_PIPE) from None

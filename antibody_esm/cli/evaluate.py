@@ -9,31 +9,40 @@ import typer
 from antibody_esm.cli.arguments import check_outputs, check_suffix
 from antibody_esm.cli.errors import optional, reported
 from antibody_esm.cli.options import (
+    DECISION,
+    STORE,
     AssayName,
     CheckpointFolders,
+    Device,
     DropUnread,
     HeavyColumn,
     IdColumn,
     LabelColumn,
+    LabelledData,
     LabelsKind,
     LayoutName,
     LightColumn,
+    NoCheck,
+    SavedModel,
     SheetName,
+    StoreFolder,
+    ThresholdOption,
+    Workers,
+    output,
+    runtime,
 )
 
 _WRITTEN = (".html", ".csv", ".json")
 
 
 def evaluate_command(
-    data: Annotated[str, typer.Argument(help="A table with labels, or the name of a public data set.")],
-    model: Annotated[Path, typer.Option("--model", "-m", help="Folder of a saved model.")],
+    data: LabelledData,
+    model: SavedModel,
     out: Annotated[
         list[Path] | None,
-        typer.Option(
-            "--out", "-o", metavar="<path>", help=".html: page, .csv: predictions, .json: scores; may be repeated."
-        ),
+        output("a page (.html), predictions (.csv) or scores (.json); may be repeated."),
     ] = None,
-    threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Lowest probability of class 1.")] = None,
+    threshold: ThresholdOption = None,
     assay: AssayName = None,
     label: LabelColumn = None,
     labels: LabelsKind = None,
@@ -43,19 +52,26 @@ def evaluate_command(
     layout: LayoutName = None,
     sheet: SheetName = None,
     drop: DropUnread = False,
-    no_check: Annotated[
-        bool, typer.Option("--no-check", help="Also score sequences without a recognised antibody chain.")
-    ] = False,
+    no_check: NoCheck = False,
     random_seeds: Annotated[
-        int, typer.Option(min=0, max=3, help="Baselines whose language model has random weights.")
+        int,
+        typer.Option(
+            min=0, max=3, help="Number of baselines whose language model has random weights.", rich_help_panel=DECISION
+        ),
     ] = 1,
     checkpoint: CheckpointFolders = None,
-    store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
+    store: StoreFolder = STORE,
+    device: Device = "auto",
+    workers: Workers = None,
 ) -> None:
     """Print scores with intervals and baselines on labelled antibodies; the model's log of test sets records it.
 
     A panel is tested on all of its labels, each on the antibodies that have it.
+
+    Examples
+    --------
+    antibody-esm evaluate another_lab.csv -m model/ --label psr -o report.html
+    antibody-esm evaluate jain --model model/ -o report.html -o rows.csv
     """
     with reported(f"finished vectors are in {store}; the same command continues from there"):
         from antibody_esm.data.public import PUBLIC, load_dataset
@@ -64,7 +80,6 @@ def evaluate_command(
         from antibody_esm.panel_files import first_model, is_panel, saved_labels
         from antibody_esm.predictor import Predictor
         from antibody_esm.reports.grid import GridReport
-        from antibody_esm.specs import RuntimeSpec
 
         for path in out or ():
             check_suffix(path, *_WRITTEN)
@@ -88,7 +103,7 @@ def evaluate_command(
             sheet=sheet,
         )
         load = Predictor.load if labels_of_panel is None else Panel.load
-        report = load(model, store=store, runtime=RuntimeSpec(workers=workers), checkpoint=checkpoint or ()).evaluate(
+        report = load(model, store=store, runtime=runtime(workers, device), checkpoint=checkpoint or ()).evaluate(
             antibodies,
             threshold=threshold,
             assay=assay,

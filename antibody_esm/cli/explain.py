@@ -6,46 +6,64 @@ from typing import Annotated, Literal
 
 import typer
 
-from antibody_esm.cli.arguments import COLUMN, arguments, check_outputs, check_suffix, fixed_columns, fixed_reading
+from antibody_esm.cli.arguments import arguments, check_outputs, check_suffix, fixed_columns, fixed_reading
 from antibody_esm.cli.errors import reported
 from antibody_esm.cli.options import (
+    STORE,
     CheckpointFolders,
+    Device,
+    Figure,
+    FixedColumns,
     HeavyColumn,
     IdColumn,
     LayoutName,
     LightColumn,
+    OneOrMany,
+    SavedModel,
     SheetName,
+    StoreFolder,
+    WithLiabilities,
+    Workers,
+    output,
+    runtime,
     table_columns,
 )
 
 
 def explain_command(
-    antibody: Annotated[str, typer.Argument(help="A sequence, HEAVY|LIGHT, or a file of sequences.")],
-    model: Annotated[Path, typer.Option("--model", "-m", help="Folder of a saved model.")],
+    antibody: OneOrMany,
+    model: SavedModel,
     method: Annotated[
-        Literal["auto", "exact", "occlusion"], typer.Option(help="auto is exact if possible, else occlusion.")
+        Literal["auto", "exact", "occlusion"],
+        typer.Option(help="Method; auto is exact if possible, else occlusion."),
     ] = "auto",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Output page: .html.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Output figure: .png, .svg or .pdf.")] = None,
-    liabilities: Annotated[bool, typer.Option("--liabilities", help="Also mark medium and high liabilities.")] = False,
+    out: Annotated[Path | None, output("a page, .html.")] = None,
+    plot: Figure = None,
+    liabilities: WithLiabilities = False,
     id_column: IdColumn = None,
     heavy: HeavyColumn = None,
     light: LightColumn = None,
     layout: LayoutName = None,
     sheet: SheetName = None,
-    column: Annotated[list[str] | None, typer.Option(help=COLUMN)] = None,
+    column: FixedColumns = None,
     checkpoint: CheckpointFolders = None,
-    store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
+    store: StoreFolder = STORE,
+    device: Device = "auto",
+    workers: Workers = None,
 ) -> None:
-    """Print the contribution of each residue of an antibody to a model's prediction."""
+    """Print the contribution of each residue of an antibody to a model's prediction.
+
+    Examples
+    --------
+    antibody-esm explain antibody.fasta --model model/
+    antibody-esm explain EVQLVESGGG... -m model/ --liabilities -o page.html
+    """
     with reported(f"finished vectors are in {store}; the same command continues from there"):
         from antibody_esm.design import with_liabilities
         from antibody_esm.explain import residue_contributions
         from antibody_esm.explain.picture import save
         from antibody_esm.model_files import saved_reading
         from antibody_esm.predictor import Predictor
-        from antibody_esm.specs import RuntimeSpec
 
         check_suffix(out, ".html")
         check_suffix(plot, ".png", ".svg", ".pdf")
@@ -56,7 +74,7 @@ def explain_command(
         if (out or plot) and len(named) > 1:
             raise ValueError(f"a page or figure shows one antibody, but {antibody} holds {len(named)}")
         predictor = Predictor.load(
-            model, store=store, runtime=RuntimeSpec(workers=workers), checkpoint=checkpoint or ()
+            model, store=store, runtime=runtime(workers, device), checkpoint=checkpoint or ()
         ).with_columns(fixed)
         for name, sequence, columns in named:
             contributions = residue_contributions(predictor.with_columns(columns), sequence, method=method)

@@ -1,13 +1,26 @@
 """``antibody-esm liabilities``: residues of the antibodies in a file that are known to cause trouble."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from antibody_esm.cli.arguments import check_outputs, check_suffix
 from antibody_esm.cli.errors import reported
-from antibody_esm.cli.options import HeavyColumn, IdColumn, LayoutName, LightColumn, SheetName, table_path
+from antibody_esm.cli.options import (
+    ChainChoice,
+    HeavyColumn,
+    IdColumn,
+    InputFile,
+    LayoutName,
+    LiabilityRules,
+    LightColumn,
+    SheetName,
+    SpeciesNames,
+    Strict,
+    output,
+    table_path,
+)
 from antibody_esm.cli.table_files import SUFFIXES, rejected_file, writing
 from antibody_esm.errors import DatasetError, listed
 
@@ -16,25 +29,26 @@ if TYPE_CHECKING:
 
 
 def liabilities_command(
-    file: Annotated[Path, typer.Argument(help="FASTA, CSV, TSV, Excel or Parquet; .gz, .bz2 and .xz too.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Ends in .csv, .tsv or .parquet.")],
-    panel: Annotated[Path | None, typer.Option(help="JSON file of rules; the built-in panel if absent.")] = None,
-    chain: Annotated[
-        Literal["heavy", "light", "both", "paired"] | None, typer.Option(help="Every chain there is if absent.")
-    ] = None,
-    species: Annotated[
-        list[str] | None, typer.Option(help="Profiles that number; may be repeated. Human and mouse if absent.")
-    ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Stop at bad rows instead of keeping them apart.")] = False,
+    file: InputFile,
+    out: Annotated[Path, output("a table, .csv, .tsv or .parquet.")],
+    panel: LiabilityRules = None,
+    chain: ChainChoice = None,
+    species: SpeciesNames = None,
+    strict: Strict = False,
     id_column: IdColumn = None,
     heavy: HeavyColumn = None,
     light: LightColumn = None,
     layout: LayoutName = None,
     sheet: SheetName = None,
 ) -> None:
-    """Liabilities by sequence: motif, IMGT position, region, severity, germline or not, and source.
+    """Write liabilities by sequence: motif, IMGT position, region, severity, germline or not, and source.
 
-    Rows that cannot be numbered are written, with the reason, to a second file beside OUT.
+    Rows that cannot be numbered are written, with the reason, to a second file beside the output.
+
+    Examples
+    --------
+    antibody-esm liabilities antibodies.csv -o liabilities.csv
+    antibody-esm liabilities p.xlsx --heavy VH --light VL -o l.parquet
     """
     with reported():
         check_suffix(out, *SUFFIXES)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from antibody_esm.cli.arguments import (
-    COLUMN,
     check_outputs,
     check_suffix,
     check_table,
@@ -15,13 +14,28 @@ from antibody_esm.cli.arguments import (
 )
 from antibody_esm.cli.errors import optional, reported
 from antibody_esm.cli.options import (
+    DECISION,
+    STORE,
+    AssayName,
     CheckpointFolders,
+    Device,
+    FixedColumns,
     HeavyColumn,
     IdColumn,
+    InputFile,
     LayoutName,
     LightColumn,
+    NoCheck,
+    SavedModel,
     Scheduler,
     SheetName,
+    StoreFolder,
+    Strict,
+    ThresholdOption,
+    WithLiabilities,
+    Workers,
+    output,
+    runtime,
     table_columns,
     table_path,
 )
@@ -37,34 +51,39 @@ if TYPE_CHECKING:
 
 
 def predict_command(
-    file: Annotated[Path, typer.Argument(help="FASTA, CSV, TSV, Excel or Parquet; .gz, .bz2 and .xz too.")],
-    model: Annotated[Path, typer.Option("--model", "-m", help="Folder of a saved model or panel.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Output table: .csv, .tsv or .parquet.")],
-    threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Lowest probability of class 1.")] = None,
-    assay: Annotated[str | None, typer.Option(help="elisa or psr: threshold of earlier work.")] = None,
-    confidence: Annotated[float, typer.Option(help="Confidence of conformal sets and intervals.")] = 0.9,
-    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first row that cannot be scored.")] = False,
-    no_check: Annotated[
-        bool, typer.Option("--no-check", help="Also score sequences without a recognised antibody chain.")
-    ] = False,
+    file: InputFile,
+    model: SavedModel,
+    out: Annotated[Path, output("a table, .csv, .tsv or .parquet.")],
+    threshold: ThresholdOption = None,
+    assay: AssayName = None,
+    confidence: Annotated[
+        float, typer.Option(help="Confidence of conformal sets and intervals.", rich_help_panel=DECISION)
+    ] = 0.9,
+    strict: Strict = False,
+    no_check: NoCheck = False,
     id_column: IdColumn = None,
     heavy: HeavyColumn = None,
     light: LightColumn = None,
     layout: LayoutName = None,
     sheet: SheetName = None,
-    column: Annotated[list[str] | None, typer.Option(help=COLUMN)] = None,
-    liabilities: Annotated[
-        bool, typer.Option("--liabilities", help="Add the number and the sites of liabilities by sequence.")
-    ] = False,
+    column: FixedColumns = None,
+    liabilities: WithLiabilities = False,
     checkpoint: CheckpointFolders = None,
-    store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
+    store: StoreFolder = STORE,
+    device: Device = "auto",
+    workers: Workers = None,
     scheduler: Scheduler = None,
 ) -> None:
     """Write the class, probability, uncertainty and distance to the training antibodies for each antibody in a file.
 
-    With a panel, each antibody has a block of columns for each label, and a page beside OUT shows a heat map. Rows that
-    cannot be scored are written, with the reason, to a second file beside OUT.
+    With a panel, each antibody has a block of columns for each label, and a page beside the output shows a heat map.
+    Rows that cannot be scored are written, with the reason, to a second file beside the output.
+
+    Examples
+    --------
+    antibody-esm predict antibodies.csv --model model/ -o scores.csv
+    antibody-esm predict plate.xlsx -m model/ --heavy VH --light VL -o s.csv
+    antibody-esm predict new.fasta -m model/ --column ph=6 -o s.csv
     """
     kept = f"finished vectors are in {store}; the same command continues from there"
     with reported(kept), connected(scheduler):
@@ -77,7 +96,6 @@ def predict_command(
         from antibody_esm.profiles import flagged, profile_file, profile_html
         from antibody_esm.reports.profile_page import MOST
         from antibody_esm.score_tables import score_file
-        from antibody_esm.specs import RuntimeSpec
 
         check_suffix(out, *SUFFIXES)
         several = is_panel(model)
@@ -95,14 +113,12 @@ def predict_command(
             "check": False if no_check else None,
             "liabilities": liabilities,
         }
-        runtime = RuntimeSpec(workers=workers)
-        panel = Panel.load(model, store=store, runtime=runtime, checkpoint=checkpoint or ()) if several else None
+        around: dict[str, Any] = {"runtime": runtime(workers, device), "checkpoint": checkpoint or ()}
+        panel = Panel.load(model, store=store, **around) if several else None
         if panel is not None:
             scored = profile_file(table, panel.with_columns(fixed), columns, **options)
         else:
-            predictor = Predictor.load(model, store=store, runtime=runtime, checkpoint=checkpoint or ()).with_columns(
-                fixed
-            )
+            predictor = Predictor.load(model, store=store, **around).with_columns(fixed)
             scored = score_file(table, predictor, columns, **options)
         counts = {"scored": 0, "rejected": 0, "flagged": 0}
         first_rows: list[pd.DataFrame] = []

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from antibody_esm.cli.arguments import (
-    COLUMN,
     arguments,
     check_folder,
     check_outputs,
@@ -15,13 +14,32 @@ from antibody_esm.cli.arguments import (
     fixed_reading,
 )
 from antibody_esm.cli.errors import reported, show
+from antibody_esm.cli.option_names import in_options
 from antibody_esm.cli.options import (
+    DESIGN,
+    STORE,
+    BetterSide,
     CheckpointFolders,
+    Device,
+    Figure,
+    FixedColumns,
     HeavyColumn,
     IdColumn,
+    LabelColumn,
     LayoutName,
+    LiabilityRules,
     LightColumn,
+    MinPlausibility,
+    OneOrMany,
+    OtherLanguageModel,
+    Positions,
+    Protected,
+    SavedModel,
     SheetName,
+    StoreFolder,
+    Workers,
+    output,
+    runtime,
     table_columns,
 )
 
@@ -30,67 +48,92 @@ if TYPE_CHECKING:
     from antibody_esm.data.reading import Reading
     from antibody_esm.predictor import Predictor
     from antibody_esm.rounds import Retrained
+    from antibody_esm.specs import RuntimeSpec
 
-_ANTIBODY = typer.Argument(help="A sequence, HEAVY|LIGHT, or a file of sequences.")
-_MODEL = typer.Option("--model", "-m", help="Folder of a saved model.")
-_STORE = typer.Option("--store", "-s", help="Folder of the embedding store.")
-_PLAUSIBILITY = typer.Option(help="Language model that judges plausibility, such as sapiens_vh; the model's if absent.")
-_PANEL = typer.Option(help="JSON file of liability rules; the built-in panel if absent.")
-_PROTECT = typer.Option(help="Positions that are kept: CDR3, 105-117, H:111A, ...; separate by commas.")
-_LEAST = typer.Option(help="Lowest plausibility of a substitution, as log-odds.")
-_BETTER = typer.Option(
-    "--higher-is-better/--lower-is-better",
-    help="Which values, or class 1 or 0, are wanted; as the model says if absent.",
-)
+PLATES = "Measured plates"
+"""Panel of the help."""
 
 
 def propose_command(
-    antibody: Annotated[str, _ANTIBODY],
-    model: Annotated[Path, _MODEL],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Output table: .csv.")],
-    size: Annotated[int, typer.Option(min=1, help="Number of variants.")] = 24,
-    mutations: Annotated[int, typer.Option(min=1, help="Most substitutions of a variant.")] = 3,
-    positions: Annotated[
-        str | None, typer.Option(help="Positions that may be substituted; all that the model reads if absent.")
-    ] = None,
-    protect: Annotated[str | None, _PROTECT] = None,
+    antibody: OneOrMany,
+    model: SavedModel,
+    out: Annotated[Path, output("a table, .csv.")],
+    size: Annotated[int, typer.Option(metavar="N", min=1, help="Number of variants.", rich_help_panel=DESIGN)] = 24,
+    mutations: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Most substitutions of a variant.", rich_help_panel=DESIGN)
+    ] = 3,
+    positions: Positions = None,
+    protect: Protected = None,
     measured: Annotated[
-        Path | None, typer.Option(help="File of further antibodies that were measured; none of them is proposed.")
+        Path | None,
+        typer.Option(
+            help="File of further antibodies that were measured; none of them is proposed.", rich_help_panel=PLATES
+        ),
     ] = None,
     rounds: Annotated[
         list[Path] | None,
-        typer.Option(help="Table of a plate that was measured, from which the model learns first; may be repeated."),
+        typer.Option(
+            help="Table of a plate that was measured, from which the model learns first; may be repeated.",
+            rich_help_panel=PLATES,
+        ),
     ] = None,
-    label: Annotated[str | None, typer.Option(help="Column of labels in --rounds; the model's if absent.")] = None,
+    label: LabelColumn = None,
     save_model: Annotated[
-        Path | None, typer.Option("--save", help="Folder for the model that has learned from --rounds.")
+        Path | None,
+        typer.Option("--save", help="Folder for the model that has learned from --rounds.", rich_help_panel=PLATES),
     ] = None,
     objectives: Annotated[
-        str, typer.Option(help="What the batch is chosen by: some of these, substitutions, distance, charge.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Objectives of the batch: some of these, substitutions, distance, charge.",
+            rich_help_panel=DESIGN,
+        ),
     ] = "risk,plausibility,liabilities",
-    diversity: Annotated[float, typer.Option(min=0, max=1, help="From 0 (the best) to 1 (that differ most).")] = 0.1,
-    candidates: Annotated[int, typer.Option(min=1, help="Most variants that are predicted.")] = 2000,
-    min_plausibility: Annotated[float, _LEAST] = -3.0,
-    language_model: Annotated[str | None, _PLAUSIBILITY] = None,
-    panel: Annotated[Path | None, _PANEL] = None,
-    higher_is_better: Annotated[bool | None, _BETTER] = None,
-    seed: Annotated[int, typer.Option(help="Of the random part of the combinations.")] = 0,
-    fasta: Annotated[Path | None, typer.Option(help="Output sequences: .fasta.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Output figure of risk and plausibility: .png, .svg, .pdf.")] = None,
+    diversity: Annotated[
+        float,
+        typer.Option(
+            metavar="X",
+            min=0,
+            max=1,
+            help="Diversity of the batch, from 0 (the best variants) to 1 (those that differ most).",
+            rich_help_panel=DESIGN,
+        ),
+    ] = 0.1,
+    candidates: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Most variants that are predicted.", rich_help_panel=DESIGN)
+    ] = 2000,
+    min_plausibility: MinPlausibility = -3.0,
+    language_model: OtherLanguageModel = None,
+    panel: LiabilityRules = None,
+    higher_is_better: BetterSide = None,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Seed of the random part of the combinations.", rich_help_panel=DESIGN)
+    ] = 0,
+    fasta: Annotated[Path | None, typer.Option(metavar="PATH", help="Sequences to write: .fasta.")] = None,
+    plot: Figure = None,
     id_column: IdColumn = None,
     heavy: HeavyColumn = None,
     light: LightColumn = None,
     layout: LayoutName = None,
     sheet: SheetName = None,
-    column: Annotated[list[str] | None, typer.Option(help=COLUMN)] = None,
+    column: FixedColumns = None,
     checkpoint: CheckpointFolders = None,
-    store: Annotated[Path, _STORE] = Path("embeddings"),
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
+    store: StoreFolder = STORE,
+    device: Device = "auto",
+    workers: Workers = None,
 ) -> None:
-    """Variants to make next: lower predicted risk, plausible, without new liabilities, not measured before.
+    """Write variants to make next: lower predicted risk, plausible, no new liabilities, not measured before.
 
-    OUT is a table to order, the first choice first. Several antibodies of a file share the variants. If high labels
-    are better, such as those of Tm, the predicted value rises.
+    The output is a table to order, the first choice first. Several antibodies of a file share the variants. If high
+    labels are better, such as those of Tm, the predicted value rises. The language model judges plausibility; that of
+    the saved model if absent. --label is a column of the tables of --rounds.
+
+    Examples
+    --------
+    antibody-esm propose wt.fasta --model model/ --protect CDR3 -o plate.csv
+    antibody-esm propose wt.csv -m model/ --size 96 -o p.csv --plot p.png
+    antibody-esm propose wt.csv -m model/ --rounds plate1.csv -o plate2.csv
     """
     with reported(f"finished vectors are in {store}; the same command continues from there"):
         from antibody_esm.data.files import read_table
@@ -111,7 +154,9 @@ def propose_command(
             check_folder(save_model, (*FILES, FILE), [antibody, measured, panel, *rounds])
             refuse_other_model(save_model)
         columns = table_columns(id_column, heavy, light, layout)
-        plain, fixed, parents = _read(antibody, model, column, columns, sheet, store, workers, checkpoint)
+        plain, fixed, parents = _read(
+            antibody, model, column, columns, sheet, store, runtime(workers, device), checkpoint
+        )
         learned = None if not rounds else _learned(plain, rounds, label, higher_is_better)
         predictor = (plain if learned is None else learned.predictor).with_columns(fixed)
         proposals = propose(
@@ -134,7 +179,7 @@ def propose_command(
         if learned is not None:  # nothing is logged before all was checked
             _keep(learned, model, save_model)
         proposals.save(out)
-        show(f"{proposals}\n\ntable written to {out}")
+        show(f"{in_options(str(proposals))}\n\ntable written to {out}")
         if fasta is not None:
             proposals.save(fasta)
             show(f"sequences written to {fasta}")
@@ -144,26 +189,33 @@ def propose_command(
 
 
 def fixes_command(
-    antibody: Annotated[str, _ANTIBODY],
-    model: Annotated[Path, _MODEL],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Output table: .csv.")],
-    protect: Annotated[str | None, _PROTECT] = None,
+    antibody: OneOrMany,
+    model: SavedModel,
+    out: Annotated[Path, output("a table, .csv.")],
+    protect: Protected = None,
     most: Annotated[int, typer.Option(min=1, help="Most fixes of a liability.")] = 5,
-    min_plausibility: Annotated[float, _LEAST] = -3.0,
-    language_model: Annotated[str | None, _PLAUSIBILITY] = None,
-    panel: Annotated[Path | None, _PANEL] = None,
-    higher_is_better: Annotated[bool | None, _BETTER] = None,
+    min_plausibility: MinPlausibility = -3.0,
+    language_model: OtherLanguageModel = None,
+    panel: LiabilityRules = None,
+    higher_is_better: BetterSide = None,
     id_column: IdColumn = None,
     heavy: HeavyColumn = None,
     light: LightColumn = None,
     layout: LayoutName = None,
     sheet: SheetName = None,
-    column: Annotated[list[str] | None, typer.Option(help=COLUMN)] = None,
+    column: FixedColumns = None,
     checkpoint: CheckpointFolders = None,
-    store: Annotated[Path, _STORE] = Path("embeddings"),
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
+    store: StoreFolder = STORE,
+    device: Device = "auto",
+    workers: Workers = None,
 ) -> None:
-    """Single substitutions that clear a liability, add none, are plausible, and do not raise the predicted risk."""
+    """Write single substitutions that clear a liability, add none, are plausible, and do not raise the predicted risk.
+
+    Examples
+    --------
+    antibody-esm fixes antibodies.csv --model model/ -o fixes.csv
+    antibody-esm fixes a.csv -m model/ --protect CDR3 --most 2 -o fixes.csv
+    """
     with reported(f"finished vectors are in {store}; the same command continues from there"):
         import pandas as pd
 
@@ -173,7 +225,9 @@ def fixes_command(
         check_suffix(out, ".csv")
         check_outputs([out], [antibody, panel], model=model, store=store)
         columns = table_columns(id_column, heavy, light, layout)
-        plain, fixed, parents = _read(antibody, model, column, columns, sheet, store, workers, checkpoint)
+        plain, fixed, parents = _read(
+            antibody, model, column, columns, sheet, store, runtime(workers, device), checkpoint
+        )
         predictor = plain.with_columns(fixed)
         tables = []
         for name, sequence in parents.items():
@@ -229,13 +283,12 @@ def _read(
     columns: "Columns",
     sheet: str | None,
     store: Path,
-    workers: int | None,
+    around: "RuntimeSpec",
     checkpoint: list[Path] | None,
 ) -> "tuple[Predictor, dict[str, Any], dict[str, str]]":
     """Return the model, the columns to fix, and the antibodies by name: both chains, if the file has both."""
     from antibody_esm.model_files import saved_reading
     from antibody_esm.predictor import Predictor
-    from antibody_esm.specs import RuntimeSpec
 
     fixed = fixed_columns(column)
     reading = fixed_reading(saved_reading(model) or Predictor.load(model).reading, fixed)
@@ -247,8 +300,7 @@ def _read(
     parents = {each.id or "parent": whole.get(each.id, each.sequence) for each in named}
     if len(parents) < len(named):
         raise ValueError(f"{antibody}: two antibodies have the same id")
-    runtime = RuntimeSpec(workers=workers)
-    predictor = Predictor.load(model, store=store, runtime=runtime, checkpoint=checkpoint or ())
+    predictor = Predictor.load(model, store=store, runtime=around, checkpoint=checkpoint or ())
     return predictor, {**cells[0], **fixed}, parents
 
 

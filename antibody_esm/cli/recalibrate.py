@@ -8,25 +8,38 @@ import typer
 from antibody_esm.cli.arguments import check_folder
 from antibody_esm.cli.errors import named_options, reported
 from antibody_esm.cli.options import (
+    DECISION,
+    STORE,
     AssayName,
     CheckpointFolders,
+    Device,
     DropUnread,
     HeavyColumn,
     IdColumn,
     LabelColumn,
+    LabelledData,
     LabelsKind,
     LayoutName,
     LightColumn,
+    NoCheck,
+    SavedModel,
     SheetName,
+    StoreFolder,
+    ThresholdOption,
+    Workers,
+    output,
+    runtime,
 )
 
 
 def recalibrate_command(
-    data: Annotated[str, typer.Argument(help="A table with labels of the other assay, or the name of a public set.")],
-    model: Annotated[Path, typer.Option("--model", "-m", help="Folder of a saved model.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the recalibrated model.")],
-    threshold: Annotated[
-        str, typer.Option(help="balanced_accuracy, none (0.5) or a probability: threshold of class 1.")
+    data: LabelledData,
+    model: SavedModel,
+    out: Annotated[Path, output("folder of the recalibrated model.")],
+    threshold: ThresholdOption = None,
+    rule: Annotated[
+        Literal["balanced_accuracy", "none"],
+        typer.Option(help="Rule of the threshold without --threshold; none is 0.5.", rich_help_panel=DECISION),
     ] = "balanced_accuracy",
     assay: AssayName = None,
     label: LabelColumn = None,
@@ -37,26 +50,29 @@ def recalibrate_command(
     layout: LayoutName = None,
     sheet: SheetName = None,
     drop: DropUnread = False,
-    no_check: Annotated[
-        bool, typer.Option("--no-check", help="Also read sequences without a recognised antibody chain.")
-    ] = False,
+    no_check: NoCheck = False,
     without_training: Annotated[
         bool, typer.Option("--without-training", help="Save the model without its training antibodies.")
     ] = False,
     checkpoint: CheckpointFolders = None,
-    store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
+    store: StoreFolder = STORE,
+    device: Device = "auto",
+    workers: Workers = None,
 ) -> None:
     """Save a model whose probabilities, or values, are those of another assay, and print whether that helps.
 
     The order of antibodies stays. For a panel, name the folder of one of its models.
+
+    Examples
+    --------
+    antibody-esm recalibrate other_assay.csv --model model/ -o adapted/
+    antibody-esm recalibrate psr.csv -m model/ --threshold 0.3 -o adapted/
     """
     with reported(f"finished vectors are in {store}; the same command continues from there"):
         from antibody_esm.data.public import PUBLIC, load_dataset
         from antibody_esm.model_files import FILES
         from antibody_esm.panel_files import is_panel
         from antibody_esm.predictor import Predictor
-        from antibody_esm.specs import RuntimeSpec
         from antibody_esm.unknown import Unknown
 
         if is_panel(model):
@@ -64,9 +80,7 @@ def recalibrate_command(
         if out.resolve() == model.resolve():
             raise ValueError(f"{out}: the recalibrated model would replace the model itself; name another folder")
         check_folder(out, FILES, [data, labels])
-        predictor = Predictor.load(
-            model, store=store, runtime=RuntimeSpec(workers=workers), checkpoint=checkpoint or ()
-        )
+        predictor = Predictor.load(model, store=store, runtime=runtime(workers, device), checkpoint=checkpoint or ())
         antibodies = load_dataset(
             data,
             id=id_column,
@@ -82,7 +96,7 @@ def recalibrate_command(
         )
         with named_options(data, antibodies.label_name):
             again = predictor.recalibrate(
-                antibodies, _threshold(threshold), assay=assay, check=False if no_check else None, drop=drop
+                antibodies, _threshold(threshold, rule), assay=assay, check=False if no_check else None, drop=drop
             )
         saved = again.write(out, training=not without_training)
         facts = again.recalibration
@@ -93,13 +107,10 @@ def recalibrate_command(
         print(f"Model {facts}.\n{scaling}\n\n{curve}\n\nSaved to {out}, {saved}.")  # noqa: T201
 
 
-def _threshold(text: str) -> 'float | Literal["balanced_accuracy"] | None':
-    """Return a threshold from its text. Raises ValueError for anything else."""
-    if text == "none":
-        return None
-    if text == "balanced_accuracy":
-        return "balanced_accuracy"
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"--threshold {text}: write balanced_accuracy, none or a probability") from None
+def _threshold(
+    threshold: float | None, rule: Literal["balanced_accuracy", "none"]
+) -> 'float | Literal["balanced_accuracy"] | None':
+    """Return a probability, or else the rule that chooses it; None is 0.5."""
+    if threshold is not None:
+        return threshold
+    return None if rule == "none" else rule

@@ -5,47 +5,61 @@ from typing import Annotated
 
 import typer
 
-from antibody_esm.cli.arguments import COLUMN, arguments, check_outputs, check_suffix, fixed_columns, fixed_reading
+from antibody_esm.cli.arguments import arguments, check_outputs, check_suffix, fixed_columns, fixed_reading
 from antibody_esm.cli.errors import reported, show
 from antibody_esm.cli.options import (
+    STORE,
     CheckpointFolders,
+    Device,
+    Figure,
+    FixedColumns,
     HeavyColumn,
     IdColumn,
     LayoutName,
     LightColumn,
+    OneOrMany,
+    Positions,
+    Protected,
+    SavedModel,
     Scheduler,
     SheetName,
+    StoreFolder,
+    WithLiabilities,
+    Workers,
+    output,
+    runtime,
     table_columns,
 )
 from antibody_esm.cluster import connected
 
 
 def scan_command(
-    antibody: Annotated[str, typer.Argument(help="A sequence, HEAVY|LIGHT, or a file of sequences.")],
-    model: Annotated[Path, typer.Option("--model", "-m", help="Folder of a saved model.")],
-    positions: Annotated[
-        str | None, typer.Option(help="CDR3, 105-117, H:111A, ...; separate by commas. All if absent.")
-    ] = None,
-    protect: Annotated[str | None, typer.Option(help="Positions that are not mutated, in the same form.")] = None,
+    antibody: OneOrMany,
+    model: SavedModel,
+    positions: Positions = None,
+    protect: Protected = None,
     top: Annotated[int, typer.Option(min=1, help="Number of mutants to print.")] = 20,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Output table of all mutants: .csv.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Output heat map: .png, .svg or .pdf.")] = None,
+    out: Annotated[Path | None, output("a table of all mutants, .csv.")] = None,
+    plot: Figure = None,
     plausibility: Annotated[
-        bool, typer.Option("--plausibility/--no-plausibility", help="Also compute the language model's log-odds.")
-    ] = True,
-    liabilities: Annotated[
         bool,
-        typer.Option("--liabilities", help="Also mark liabilities, and count those that each mutant clears and adds."),
-    ] = False,
+        typer.Option(
+            "--plausibility/--no-plausibility",
+            help="Also compute the language model's log-odds.",
+            rich_help_panel="Plausibility",
+        ),
+    ] = True,
+    liabilities: WithLiabilities = False,
     id_column: IdColumn = None,
     heavy: HeavyColumn = None,
     light: LightColumn = None,
     layout: LayoutName = None,
     sheet: SheetName = None,
-    column: Annotated[list[str] | None, typer.Option(help=COLUMN)] = None,
+    column: FixedColumns = None,
     checkpoint: CheckpointFolders = None,
-    store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
+    store: StoreFolder = STORE,
+    device: Device = "auto",
+    workers: Workers = None,
     scheduler: Scheduler = None,
 ) -> None:
     """Print the single mutants that lower a model's prediction most, and their plausibility.
@@ -53,6 +67,11 @@ def scan_command(
     If high labels are better, such as those of Tm, these are the mutants that raise it most.
 
     Positions are those of IMGT: 27, 111A, 105-117, CDR3, FR1, CDRs, frameworks; the prefix H: or L: selects one chain.
+
+    Examples
+    --------
+    antibody-esm scan antibody.fasta --model model/ --positions CDR3
+    antibody-esm scan wt.fasta -m model/ --protect CDR3 -o m.csv --plot m.png
     """
     kept = f"finished vectors are in {store}; the same command continues from there"
     with reported(kept), connected(scheduler):
@@ -64,7 +83,6 @@ def scan_command(
         from antibody_esm.files import csv_text, write
         from antibody_esm.model_files import saved_reading
         from antibody_esm.predictor import Predictor
-        from antibody_esm.specs import RuntimeSpec
 
         check_suffix(out, ".csv")
         check_suffix(plot, ".png", ".svg", ".pdf")
@@ -75,7 +93,7 @@ def scan_command(
         if plot is not None and len(named) > 1:
             raise ValueError(f"a heat map shows one antibody, but {antibody} holds {len(named)}")
         predictor = Predictor.load(
-            model, store=store, runtime=RuntimeSpec(workers=workers), checkpoint=checkpoint or ()
+            model, store=store, runtime=runtime(workers, device), checkpoint=checkpoint or ()
         ).with_columns(fixed)
         tables = []
         for name, sequence, columns in named:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from antibody_esm.cli.errors import complain, reported
-from antibody_esm.cli.options import CheckpointFolders
+from antibody_esm.cli.options import MODEL, CheckpointFolders, Device, Workers, runtime
 from antibody_esm.cli.web_worker import Worker
+from antibody_esm.progress import step
 
 if TYPE_CHECKING:
     from antibody_esm.cli.serve_requests import ModelAnswer
@@ -52,19 +53,31 @@ def serve_command(
     stop_limit: Annotated[
         float, typer.Option(min=0, help="Most seconds for requests to finish when the server is stopped.")
     ] = 30,
+    checkpoint: CheckpointFolders = None,
     store: Annotated[
         Path | None,
-        typer.Option("--store", "-s", help="Folder of the embedding store; if absent, no vector is kept."),
+        typer.Option(
+            "--store",
+            "-s",
+            metavar="PATH",
+            help="Folder of the embedding store; no vector is kept if absent.",
+            rich_help_panel=MODEL,
+        ),
     ] = None,
-    checkpoint: CheckpointFolders = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
+    device: Device = "auto",
+    workers: Workers = None,
     log_content: Annotated[
         bool, typer.Option("--log-content", help="Also log the content of requests, which may be confidential.")
     ] = False,
 ) -> None:
-    """Answer programs by HTTP: scores, explanations and scans of antibodies; needs the extra [serve].
+    r"""Answer programs by HTTP: scores, explanations and scans of antibodies; needs the extra \[serve].
 
     Ctrl-C or SIGTERM ends it, once the requests that are there have their answers.
+
+    Examples
+    --------
+    antibody-esm serve model/
+    antibody-esm serve model/ --host 0.0.0.0 --token token.txt --port 8000
     """
     with reported():
         try:
@@ -76,10 +89,11 @@ def serve_command(
 
         secret = token_of(token)
         with listening(host, port, secure=secret is not None) as listener:
-            load = partial(_load, model, store, workers, tuple(checkpoint or ()))
+            load = partial(_load, model, store, workers, device, tuple(checkpoint or ()))
             facts = facts_of(load())
             with Worker(load, time_limit, partial(prepare, verbose=log_content)) as jobs:
-                jobs.prepare()
+                with step("reading the language model"):
+                    jobs.prepare()
                 server = Server(
                     jobs,
                     facts,
@@ -90,7 +104,8 @@ def serve_command(
                     patience=client_limit,
                     verbose=log_content,
                 )
-                server.run(stop_limit)
+                with step("", announced=False):  # a server that waits has no lines
+                    server.run(stop_limit)
 
 
 def token_of(file: Path | None) -> str | None:
@@ -263,12 +278,13 @@ class Server:
             self._ended.wait(_MARGIN)
 
 
-def _load(model: Path, store: Path | None, workers: int | None, checkpoint: tuple[Path, ...]) -> "Predictor | Panel":
+def _load(
+    model: Path, store: Path | None, workers: int | None, device: str, checkpoint: tuple[Path, ...]
+) -> "Predictor | Panel":
     from antibody_esm.panel import Panel
     from antibody_esm.panel_files import is_panel
     from antibody_esm.predictor import Predictor
-    from antibody_esm.specs import RuntimeSpec
 
     loaded: Any = Panel if is_panel(model) else Predictor
-    runtime = RuntimeSpec(workers=workers, progress=False)
-    return loaded.load(model, store=store, runtime=runtime, checkpoint=checkpoint)  # type: ignore[no-any-return]
+    silent = runtime(workers, device).model_copy(update={"progress": False})
+    return loaded.load(model, store=store, runtime=silent, checkpoint=checkpoint)  # type: ignore[no-any-return]

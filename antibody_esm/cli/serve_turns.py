@@ -15,7 +15,7 @@ from antibody_esm.cli.serve_requests import Answer, Call
 from antibody_esm.cli.web_worker import JobDiedError, JobTimeoutError, Worker
 
 _LONGEST_RETRY = 60
-"""Most seconds after which a client is asked to try again."""
+"""Largest value of the header Retry-After, in seconds."""
 
 
 class Refused(NamedTuple):

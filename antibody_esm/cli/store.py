@@ -8,7 +8,8 @@ import typer
 
 from antibody_esm.cli.arguments import check_outputs
 from antibody_esm.cli.errors import complain, reported
-from antibody_esm.cli.options import CheckpointFolders
+from antibody_esm.cli.options import STORE, CheckpointFolders, StoreFolder
+from antibody_esm.cli.program import Program
 from antibody_esm.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -23,28 +24,35 @@ A SPEC is one of
   overrides of antibody-train: "model=esm2_8m extractor.pooling=max"
 """
 
-app = typer.Typer(no_args_is_help=True, help=_HELP, rich_markup_mode=None)
-
-StoreOption = Annotated[Path, typer.Option("--store", "-s", help="Folder of the store.")]
-_DEFAULT = Path("embeddings")
+app = Program(_HELP, complete=False)
 
 
 @app.command()
-def stats(store: StoreOption = _DEFAULT) -> None:
-    """Print rows, disk space and age of each spec. No row is read."""
+def stats(store: StoreFolder = STORE) -> None:
+    """Print rows, disk space and age of each spec. No row is read.
+
+    Examples
+    --------
+    antibody-esm store stats --store embeddings
+    """
     with reported():
         print(_existing(store).stats())  # noqa: T201
 
 
 @app.command()
 def verify(
-    store: StoreOption = _DEFAULT,
+    store: StoreFolder = STORE,
     recompute: Annotated[int, typer.Option(min=0, help="Rows of each spec to compute again with its model.")] = 0,
     checkpoint: CheckpointFolders = None,
 ) -> None:
     """Compare every row with its checksum.
 
     With --recompute, a sample of rows is also computed again and compared. Exits with 1 if any row is damaged.
+
+    Examples
+    --------
+    antibody-esm store verify
+    antibody-esm store verify --recompute 20 --checkpoint weights/
     """
     with reported():
         opened = _existing(store)
@@ -77,9 +85,14 @@ def explain(
         str | None,
         typer.Argument(metavar="OTHER", help="Spec to compare with; the most similar in the store if absent."),
     ] = None,
-    store: StoreOption = _DEFAULT,
+    store: StoreFolder = STORE,
 ) -> None:
-    """Print why two specs have different rows, or why a spec has none."""
+    """Print why two specs have different rows, or why a spec has none.
+
+    Examples
+    --------
+    antibody-esm store explain "model=esm2_8m extractor.pooling=max"
+    """
     with reported():
         from antibody_esm.store.store import EmbeddingStore
 
@@ -92,7 +105,7 @@ def explain(
 
 @app.command()
 def gc(
-    store: StoreOption = _DEFAULT,
+    store: StoreFolder = STORE,
     keep: Annotated[
         list[str] | None, typer.Option(metavar="SPEC", help="Keep this spec and remove others; may be repeated.")
     ] = None,
@@ -103,7 +116,13 @@ def gc(
         bool, typer.Option("--delete", help="Remove. Without this, only print what would be removed.")
     ] = False,
 ) -> None:
-    """Remove leftovers of crashes, and unwanted specs."""
+    """Remove leftovers of crashes, and unwanted specs.
+
+    Examples
+    --------
+    antibody-esm store gc --older-than 90
+    antibody-esm store gc --keep 3f2a --delete
+    """
     with reported():
         kept = None if not keep else [_spec(store, text) for text in keep]
         age = None if older_than is None else timedelta(days=min(older_than, 1e6))
@@ -115,9 +134,14 @@ def gc(
 @app.command()
 def merge(
     other: Annotated[Path, typer.Argument(help="Folder of the store whose rows are added; it is only read.")],
-    store: StoreOption = _DEFAULT,
+    store: StoreFolder = STORE,
 ) -> None:
-    """Add the undamaged rows of another store that this store lacks."""
+    """Add the undamaged rows of another store that this store lacks.
+
+    Examples
+    --------
+    antibody-esm store merge other_embeddings/
+    """
     with reported():
         from antibody_esm.store.inspection import summary
         from antibody_esm.store.store import EmbeddingStore
@@ -132,9 +156,14 @@ def export(
     spec: Annotated[
         str | None, typer.Option(metavar="SPEC", help="Spec of the rows; required if the store has several.")
     ] = None,
-    store: StoreOption = _DEFAULT,
+    store: StoreFolder = STORE,
 ) -> None:
-    """Write the rows of one spec to one file."""
+    """Write the rows of one spec to one file.
+
+    Examples
+    --------
+    antibody-esm store export rows.parquet --spec 3f2a
+    """
     with reported():
         check_outputs([file], store=store)
         count = _existing(store).export(file, None if spec is None else _spec(store, spec))
@@ -142,10 +171,13 @@ def export(
 
 
 @app.command("import")
-def import_(
-    file: Annotated[Path, typer.Argument(help="File written by export.")], store: StoreOption = _DEFAULT
-) -> None:
-    """Add the rows of a file written by export."""
+def import_(file: Annotated[Path, typer.Argument(help="File written by export.")], store: StoreFolder = STORE) -> None:
+    """Add the rows of a file written by export.
+
+    Examples
+    --------
+    antibody-esm store import rows.parquet
+    """
     with reported():
         from antibody_esm.store.inspection import summary
         from antibody_esm.store.store import EmbeddingStore

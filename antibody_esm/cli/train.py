@@ -5,12 +5,13 @@ import io
 import json
 import logging
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -18,9 +19,12 @@ from antibody_esm import choices
 from antibody_esm.cli import errors
 from antibody_esm.cli.arguments import check_folder
 from antibody_esm.cli.errors import Kept, complain, optional, reported, show
+from antibody_esm.cli.options import PrintedConfiguration
+from antibody_esm.cli.program import Program
 from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
 from antibody_esm.files import csv_text, write
 from antibody_esm.folders import replacing_folder
+from antibody_esm.plugins import PluginKind, offered_names
 
 if TYPE_CHECKING:
     from antibody_esm.predictor import Predictor
@@ -40,8 +44,14 @@ _RESULTS = (
     "model/manifest.json",
     "model/classifier.skops",
     "model/training.npz",
+    "model/adapter.safetensors",
 )
 """Files of a run's folder; the log of test sets, ``model/openings.jsonl``, is not replaced."""
+
+
+def _offered(kind: PluginKind) -> tuple[str, ...]:
+    """Return the names of plugins for the help; they are looked up only for it."""
+    return offered_names(kind) if "--help" in sys.argv else ()
 
 
 def _wrapped(names: Iterable[str]) -> str:
@@ -56,8 +66,8 @@ a folder with its configuration, log, metrics, out-of-fold predictions and the m
 OVERRIDES are key=value:
 
 \b
-  model=       {_wrapped(choices.MODELS)}
-  classifier=  {_wrapped(choices.CLASSIFIERS)}
+  model=       {_wrapped((*choices.MODELS, *_offered("extractor")))}
+  classifier=  {_wrapped((*choices.CLASSIFIERS, *_offered("classifier")))}
   data=        name of a data set, or path of a table
   data.*       columns: data.id=, data.heavy=, data.light=, data.groups=,
                data.fold= (predefined folds for split.by=fold), data.label=
@@ -67,12 +77,15 @@ OVERRIDES are key=value:
                chain and part: data.chain=heavy, light, paired or both,
                data.fragment=; data.part= declares sequences that are cut
                already; data.species= for numbering; data.labels=;
-               'data.columns=[isotype,ph]' are read beside the sequences
+               'data.columns=\\[isotype,ph]' are read beside the sequences
                (use_columns=false leaves them out);
                data.check=false also trains on sequences without a
                recognised antibody chain
   extractor.*  classifier.*  split.*  decision.*  runtime.*  pca=
                fields of the specs; --cfg job shows all
+  finetune=    lora or head: the language model is fine-tuned on the training
+               rows of each fold; finetune.rank= and other fields; needs
+               the extra [finetune]
   tune.*       fields that are chosen inside the training folds:
                'tune.grid={{classifier.C:[0.01,1],extractor.layer:[6,8]}}',
                tune.trials= or tune.minutes= for a budget
@@ -82,24 +95,22 @@ OVERRIDES are key=value:
   output=      folder of results, outputs/<date>/<time> by default
   curve=true   adds the learning curve: scores by the number of antibodies
 
-\b
-Examples:
-  antibody-train model=esm2_8m classifier=xgboost classifier.n_estimators=200
-  antibody-train data=mine.csv data.heavy=vh data.label=psr split.folds=5
-  antibody-train data=boughter data.fragment=H-CDRs
-  antibody-train data=mine.csv 'data.label=[HIC,Tm2]' classifier=ridge
-  antibody-train --multirun model=esm2_8m,antiberty classifier=logreg,xgboost
+Examples
+--------
+antibody-train model=esm2_8m classifier=xgboost classifier.n_estimators=200
+antibody-train data=mine.csv data.heavy=vh data.label=psr split.folds=5
+antibody-train data=boughter data.fragment=H-CDRs
+antibody-train data=mine.csv 'data.label=[HIC,Tm2]' classifier=ridge
+antibody-train --multirun model=esm2_8m,antiberty classifier=logreg,xgboost
 """
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = Program()
 
 
-@app.command(help=_HELP)
+@app.command(text=_HELP)
 def train(
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value, see above.", show_default=False)] = None,
-    cfg: Annotated[
-        Literal["job"] | None, typer.Option(help="Print the effective configuration, and run nothing.")
-    ] = None,
+    cfg: PrintedConfiguration = None,
     multirun: Annotated[
         bool, typer.Option("--multirun", "-m", help="Run every combination of values given with commas.")
     ] = False,
@@ -227,9 +238,12 @@ def _stored(run: "Run") -> str:
 
     store = Path(run.store).expanduser()
     tuning = tuning_folder(store)
+    adapters = tuning.with_name(f"{tuning.stem}.adapters")
     notes = [f"finished vectors are in {run.store}"] if store.exists() else []
     if run.train.tune is not None and tuning.is_dir():
         notes.append(f"finished results of tuning are in {tuning}; the same command continues from there")
+    if run.train.finetune is not None and adapters.is_dir():
+        notes.append(f"finished adapters are in {adapters}; the same command continues from there")
     return ", ".join(notes) or "no vectors were stored"
 
 

@@ -1,24 +1,26 @@
 """Page of a model in a browser: scores and explanations of antibodies, as Gradio's blocks."""
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from antibody_esm.cli.web_design import heading, liabilities_tab, proposals_tab
+from antibody_esm.cli.web_design import liabilities_tab, proposals_tab
 from antibody_esm.cli.web_design_jobs import names_of
-from antibody_esm.cli.web_jobs import LARGEST, explain_job, scan_job, score_job
+from antibody_esm.cli.web_input import antibodies_input, fill_examples, heading
+from antibody_esm.cli.web_jobs import explain_job, scan_job, score_job
+from antibody_esm.cli.web_rows import CLICKS, table_html
 from antibody_esm.cli.web_tables import KEPT, download_of, message_html, shown
+from antibody_esm.cli.web_words import MUTATION_MEANINGS, badge, class_names, in_front, legend, with_class_names
 from antibody_esm.cli.web_worker import EXPECTED, reason
 from antibody_esm.sequences import BETWEEN
 from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from antibody_esm.data.reading import Chains
     from antibody_esm.predictor import Predictor
-
-_WIDTHS = {"row": 50, "id": 160, "calibrated": 150, "warning": 330}
-"""Widths of columns in pixels; other columns have 105."""
 
 
 def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None = None, *, api: bool = False) -> Any:
@@ -41,38 +43,49 @@ def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None =
     run = jobs or (lambda job, *arguments: job(predictor, *arguments))
 
     def score(text: str, file: str | None) -> list[Any]:
-        nothing = [gr.update(visible=False)] * 4
+        nothing = [gr.update(visible=False)] * 5
         try:
             # Gradio's path is a class of its own
             scores, columns, notice = run(score_job, text or "", None if file is None else str(file))
         except EXPECTED as error:
-            return [message_html(reason(error), "error"), *nothing, None, None, None]
+            return [message_html(reason(error), "error"), *nothing, gr.update(visible=False), None, None, None]
         path = download_of(folder, "scores.csv", scores.table)
-        readable = shown(scores.table)
-        widths = [_WIDTHS.get(str(column), 105) for column in readable.columns]
         good, bad = len(scores.table), len(scores.rejected)
         flagged = int((scores.table["warning"] != "").sum())
         summary = f"Antibodies scored: {good:,}; with a warning: {flagged:,}; not scored: {bad:,}.{notice}"
+        refused = table_html(scores.rejected.astype(str), "Not scored") if bad else ""
         return [
-            message_html(summary + (" Click an antibody to explain its score." if good else ""), "status"),
-            gr.update(value=readable, visible=good > 0, column_widths=widths),
+            message_html(summary, "status"),
+            gr.update(value=rows(scores.table, raw=False) if good else "", visible=good > 0),
+            gr.update(value=False, visible=good > 0),
+            gr.update(visible=good > 0),
             gr.update(value=path, visible=good > 0),
-            gr.update(value=scores.rejected.astype(str), visible=bad > 0),
+            gr.update(value=f"<h3>Not scored</h3>{refused}" if bad else "", visible=bad > 0),
             gr.update(visible=False),
             scores,
             None,
             columns,
         ]
 
-    def explain(scores: Any, columns: Any, event: gr.SelectData, marked: bool = False) -> list[Any]:
-        row = str(event.row_value[0]) if event.row_value else ""
+    def rows(table: "pd.DataFrame", *, raw: bool) -> str:
+        return _rows(predictor, table, raw=raw)
+
+    def show(scores: Any, raw: bool) -> Any:
+        return gr.update() if scores is None else gr.update(value=rows(scores.table, raw=bool(raw)))
+
+    def act(scores: Any, columns: Any, marked: bool, positions: str, event: gr.EventData) -> Iterator[list[Any]]:
+        row = str(getattr(event, "row", ""))
         here = [] if scores is None else [i for i, value in enumerate(scores.table["row"]) if str(value) == row]
+        hidden = [gr.update(visible=False)] * 2
         if not here:
-            return [gr.update(visible=False), "", "", None, None, None]
+            yield [gr.update(visible=False), "", "", *hidden, None]
+            return
         (i,) = here
         antibody = _antibody(scores.antibodies[i]), columns[i], str(scores.table["id"].iloc[i])
-        hidden = [gr.update(visible=False)] * 2
-        return [gr.update(visible=True), picture_of(antibody, marked), "", *hidden, antibody]
+        picture = picture_of(antibody, marked)
+        yield [gr.update(visible=True), picture, "", *hidden, antibody]
+        if getattr(event, "scan", False) is True:
+            yield [gr.update(), gr.update(), *scan(antibody, positions, marked), gr.update()]
 
     def picture_of(antibody: Any, marked: bool) -> str:
         if antibody is None:
@@ -98,53 +111,46 @@ def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None =
         absent = "".join(f" No {name}: {why}." for name, why in result.absent.items())
         side = "raise" if predictor.data.higher_is_better else "lower"
         text = f"Mutations tried: {len(mutations):,}. Those that {side} the score most are below.{absent}"
-        table = gr.update(value=shown(mutations.head(20)), visible=True)
+        table = gr.update(
+            value=table_html(shown(mutations.head(20)), "Mutations", meanings=MUTATION_MEANINGS), visible=True
+        )
         return [message_html(text, "status"), gr.update(value=figure, visible=True), table]
 
     with gr.Blocks(title="antibody_esm", analytics_enabled=False, delete_cache=(KEPT, KEPT)) as blocks:
         heading(_about(predictor))
         scores, chosen, columns = (gr.State(time_to_live=KEPT) for _ in range(3))
-        with gr.Row():
-            text = gr.Textbox(
-                label="Sequences: FASTA, or one per line", lines=8, max_lines=8, elem_id="text", min_width=280
-            )
-            file = gr.File(
-                label=f"Or a file: FASTA, CSV, TSV, Excel; at most {LARGEST // 10**6} MB", elem_id="file", min_width=280
-            )
+        text, file, example = antibodies_input()
         in_turn: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
         private = in_turn | {"api_visibility": "private"}
         public = in_turn | {"api_visibility": "public", "api_name": "score"}
         with gr.Tab("Scores"):
             button = gr.Button("Score", variant="primary", elem_id="score")
             message = gr.HTML(elem_id="message")
-            table = gr.Dataframe(
-                interactive=False, visible=False, datatype="str", wrap=True, label="Scores", elem_id="scores"
-            )
+            table = gr.HTML(visible=False, elem_id="scores", js_on_load=CLICKS)
+            raw = gr.Checkbox(False, label="All columns, with the raw probability", visible=False, elem_id="raw")
+            about = gr.HTML(legend(predictor), visible=False, elem_id="legend")
             download = gr.DownloadButton("Download the table", visible=False, elem_id="download")
-            rejected = gr.Dataframe(
-                interactive=False, visible=False, datatype="str", wrap=True, label="Not scored", elem_id="rejected"
-            )
+            rejected = gr.HTML(visible=False, elem_id="rejected")
             with gr.Column(visible=False, elem_id="why") as why:
                 picture = gr.HTML(elem_id="picture")
                 marked = gr.Checkbox(False, label="Mark medium and high liabilities", elem_id="marked")
-                with gr.Row():
+                with gr.Row(equal_height=True):
                     positions = gr.Textbox(
                         "CDR3",
                         label="Mutate (IMGT positions or regions; all residues if empty)",
                         elem_id="positions",
                         max_lines=1,
+                        scale=4,
                     )
-                    scanner = gr.Button("Scan", elem_id="scan")
+                    scanner = gr.Button("Scan", elem_id="scan", scale=1, min_width=100)
                 scanned = gr.HTML(elem_id="scanned")
                 heat = gr.Plot(visible=False, format="png", show_label=False, elem_id="heat")
-                best = gr.Dataframe(
-                    interactive=False, visible=False, datatype="str", label="Mutations", elem_id="mutations"
-                )
-            results = [message, table, download, rejected, why, scores, chosen, columns]
+                best = gr.HTML(visible=False, elem_id="mutations")
+            results = [message, table, raw, about, download, rejected, why, scores, chosen, columns]
             button.click(score, [text, file], results, **(public if api else private))
-            clicked = table.select(
-                explain, [scores, columns, marked], [why, picture, scanned, heat, best, chosen], **private
-            )
+            acted = [why, picture, scanned, heat, best, chosen]
+            clicked = table.click(act, [scores, columns, marked, positions], acted, **private)
+            raw.change(show, [scores, raw], [table], **private)
             scanner.click(scan, [chosen, positions, marked], [scanned, heat, best], **private)
             marked.change(picture_of, [chosen, marked], [picture], **private)
         with gr.Tab("Liabilities"):
@@ -152,7 +158,17 @@ def page(predictor: "Predictor", folder: Path, jobs: Callable[..., Any] | None =
         with gr.Tab("Proposals"):
             parent = proposals_tab(run, folder, chosen, private)
         clicked.then(lambda antibody: antibody[0] if antibody else "", [chosen], [parent], **private)
+        fill_examples(example, text, file, predictor, private)
     return blocks
+
+
+def _rows(predictor: "Predictor", table: "pd.DataFrame", *, raw: bool) -> str:
+    """Return the table of scores as HTML, with the columns that a reader needs first, or with all of them."""
+    names = class_names(predictor.data)
+    wanted = 1 if predictor.data.higher_is_better else 0
+    badges = {name: badge(name, good=number == wanted) for number, name in enumerate(names)}
+    readable = shown(with_class_names(table, names) if raw else in_front(table, names))
+    return table_html(readable, "Scores", badges=badges, actions=("explain", "scan"))
 
 
 def _antibody(chains: "Chains") -> str:

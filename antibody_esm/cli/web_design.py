@@ -1,6 +1,5 @@
 """Tabs of the web page for liabilities and for variants to make next, of a model and of a panel."""
 
-import html
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,19 +14,11 @@ from antibody_esm.cli.web_design_jobs import (
     liabilities_job,
     propose_job,
 )
+from antibody_esm.cli.web_rows import table_html
 from antibody_esm.cli.web_tables import download_of, message_html, shown
+from antibody_esm.cli.web_words import VARIANT_MEANINGS
 from antibody_esm.cli.web_worker import EXPECTED, reason
 
-_WIDTHS = {
-    "rank": 60,
-    "mutations": 190,
-    "prediction": 190,
-    "probability": 120,
-    "plausibility": 125,
-    "liabilities": 120,
-    "reason": 300,
-}
-"""Widths of columns in pixels; other columns have 105."""
 _COLUMNS = (
     "rank",
     "mutations",
@@ -69,11 +60,12 @@ def liabilities_tab(run: Callable[..., Any], folder: Path, text: Any, file: Any,
         summary = f"Antibodies searched: {good:,}; liabilities: {len(result.table):,}, of which high: {high:,}; "
         summary += f"not searched: {bad:,}.{result.notice}{more}"
         path = download_of(folder, "liabilities.csv", result.table) if good else None
+        refused = table_html(result.rejected.astype(str), "Not searched") if bad else ""
         return [
             message_html(summary, "status"),
             gr.update(value=result.picture, visible=good > 0),
             gr.update(value=path, visible=good > 0),
-            gr.update(value=result.rejected.astype(str), visible=bad > 0),
+            gr.update(value=f"<h3>Not searched</h3>{refused}" if bad else "", visible=bad > 0),
         ]
 
     gr.HTML(
@@ -84,9 +76,7 @@ def liabilities_tab(run: Callable[..., Any], folder: Path, text: Any, file: Any,
     message = gr.HTML(elem_id="searched")
     picture = gr.HTML(visible=False, elem_id="liabilities")
     download = gr.DownloadButton("Download the table", visible=False, elem_id="download-liabilities")
-    rejected = gr.Dataframe(
-        interactive=False, visible=False, datatype="str", wrap=True, label="Not searched", elem_id="unsearched"
-    )
+    rejected = gr.HTML(visible=False, elem_id="unsearched")
     button.click(search, [text, file], [message, picture, download, rejected], **private)
 
 
@@ -142,7 +132,7 @@ def proposals_tab(
             proposals.plot(figure.subplots())
         yield [
             message_html(words, "status"),
-            gr.update(value=table, visible=True, column_widths=[_WIDTHS.get(str(name), 105) for name in table]),
+            gr.update(value=table_html(table, "Variants to make", meanings=VARIANT_MEANINGS), visible=True),
             gr.update(value=download_of(folder, "variants.csv", proposals.table), visible=True),
             gr.update(value=download_of(folder, "variants.fasta", proposals.to_fasta()), visible=True),
             gr.update(value=figure, visible=figure is not None),
@@ -174,9 +164,7 @@ def proposals_tab(
         )
     button = gr.Button("Propose variants", variant="primary", elem_id="propose")
     message = gr.HTML(elem_id="proposed")
-    table = gr.Dataframe(
-        interactive=False, visible=False, datatype="str", wrap=True, label="Variants to make", elem_id="variants"
-    )
+    table = gr.HTML(visible=False, elem_id="variants")
     with gr.Row():
         sheet = gr.DownloadButton("Download the table to order (CSV)", visible=False, elem_id="download-variants")
         fasta = gr.DownloadButton("Download the sequences (FASTA)", visible=False, elem_id="download-fasta")
@@ -185,10 +173,3 @@ def proposals_tab(
     state = gr.State() if chosen is None else chosen
     button.click(propose, [*inputs, state], [message, table, sheet, fasta, picture], **private)
     return parent
-
-
-def heading(about: str) -> Any:
-    """Return the head of the page, with escaped text."""
-    import gradio as gr
-
-    return gr.HTML(f"<h1>antibody_esm</h1><p>{html.escape(about)}</p>")

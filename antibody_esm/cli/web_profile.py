@@ -5,8 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from antibody_esm.cli.web_design import heading, liabilities_tab, proposals_tab
-from antibody_esm.cli.web_jobs import LARGEST, antibodies, explain_job, recognised_columns
+from antibody_esm.cli.web_design import liabilities_tab, proposals_tab
+from antibody_esm.cli.web_input import antibodies_input, fill_examples, heading
+from antibody_esm.cli.web_jobs import antibodies, explain_job, recognised_columns
+from antibody_esm.cli.web_rows import table_html
 from antibody_esm.cli.web_tables import KEPT, download_of, message_html
 from antibody_esm.cli.web_worker import EXPECTED, reason
 from antibody_esm.sequences import BETWEEN
@@ -31,20 +33,23 @@ def profile_page(panel: "Panel", folder: Path, jobs: Callable[..., Any] | None =
             # Gradio's path is a class of its own
             scores, columns, notice = run(_profile, text or "", None if file is None else str(file))
         except EXPECTED as error:
-            return [message_html(reason(error), "error"), *nothing, None, None]
+            return [message_html(reason(error), "error"), *nothing, None, None, gr.update()]
         good, bad = len(scores.table), len(scores.rejected)
         warned = flagged(scores.table, panel)
         more = f" The first {MOST:,} are shown." if good > MOST else ""
         summary = f"Antibodies scored: {good:,}; with a warning: {warned:,}; not scored: {bad:,}.{notice}{more}"
+        refused = table_html(scores.rejected.astype(str), "Not scored") if bad else ""
+        ids = list(map(str, scores.table["id"]))
         picture = heat_map(scores.table.head(MOST), profile_columns(panel), style=True) if good else ""
         return [
             message_html(summary, "status"),
             gr.update(value=picture, visible=good > 0),
             gr.update(value=download_of(folder, "scores.csv", scores.table) if good else None, visible=good > 0),
-            gr.update(value=scores.rejected.astype(str), visible=bad > 0),
+            gr.update(value=f"<h3>Not scored</h3>{refused}" if bad else "", visible=bad > 0),
             gr.update(visible=good > 0),
             scores,
             columns,
+            gr.update(choices=ids, value=ids[0] if ids else None),
         ]
 
     def explain(scores: Any, columns: Any, name: str, label: str, marked: bool = False) -> str:
@@ -64,13 +69,7 @@ def profile_page(panel: "Panel", folder: Path, jobs: Callable[..., Any] | None =
     with gr.Blocks(title="antibody_esm", analytics_enabled=False, delete_cache=(KEPT, KEPT)) as blocks:
         heading(_about(panel))
         scores, columns = gr.State(time_to_live=KEPT), gr.State(time_to_live=KEPT)
-        with gr.Row():
-            text = gr.Textbox(
-                label="Sequences: FASTA, or one per line", lines=8, max_lines=8, elem_id="text", min_width=280
-            )
-            file = gr.File(
-                label=f"Or a file: FASTA, CSV, TSV, Excel; at most {LARGEST // 10**6} MB", elem_id="file", min_width=280
-            )
+        text, file, example = antibodies_input()
         in_turn: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
         private = in_turn | {"api_visibility": "private"}
         public = in_turn | {"api_visibility": "public", "api_name": "score"}
@@ -79,23 +78,22 @@ def profile_page(panel: "Panel", folder: Path, jobs: Callable[..., Any] | None =
             message = gr.HTML(elem_id="message")
             profile = gr.HTML(visible=False, elem_id="profile")
             download = gr.DownloadButton("Download the table", visible=False, elem_id="download")
-            rejected = gr.Dataframe(
-                interactive=False, visible=False, datatype="str", wrap=True, label="Not scored", elem_id="rejected"
-            )
+            rejected = gr.HTML(visible=False, elem_id="rejected")
             with gr.Column(visible=False, elem_id="why") as why:
-                with gr.Row():
-                    name = gr.Textbox(label="Explain the antibody with this id", max_lines=1, elem_id="name")
-                    label = gr.Dropdown(list(panel), value=next(iter(panel)), label="Label", elem_id="label")
-                    marked = gr.Checkbox(False, label="Mark medium and high liabilities", elem_id="marked")
-                    explainer = gr.Button("Explain", elem_id="explain")
+                with gr.Row(equal_height=True):
+                    name = gr.Dropdown([], label="Antibody", allow_custom_value=True, elem_id="name", scale=2)
+                    label = gr.Dropdown(list(panel), value=next(iter(panel)), label="Label", elem_id="label", scale=2)
+                    explainer = gr.Button("Explain", variant="primary", elem_id="explain", scale=1, min_width=100)
+                marked = gr.Checkbox(False, label="Mark medium and high liabilities", elem_id="marked")
                 picture = gr.HTML(elem_id="picture")
-            results = [message, profile, download, rejected, why, scores, columns]
+            results = [message, profile, download, rejected, why, scores, columns, name]
             button.click(score, [text, file], results, **(public if api else private))
             explainer.click(explain, [scores, columns, name, label, marked], [picture], **private)
         with gr.Tab("Liabilities"):
             liabilities_tab(run, folder, text, file, private)
         with gr.Tab("Proposals"):
             proposals_tab(run, folder, None, private, list(panel))
+        fill_examples(example, text, file, panel.first, private)
     return blocks
 
 

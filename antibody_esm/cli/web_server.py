@@ -1,6 +1,8 @@
 """``antibody-esm app``: the server of a local web page, in which jobs run in a process of their own."""
 
 import os
+import sys
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -13,13 +15,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from antibody_esm.cli.errors import reported
-from antibody_esm.cli.options import CheckpointFolders
+from antibody_esm.cli.options import STORE, CheckpointFolders, Device, SavedModel, StoreFolder, Workers, runtime
 from antibody_esm.cli.web import page
 from antibody_esm.cli.web_folder import temporary_folder
 from antibody_esm.cli.web_jobs import LARGEST
 from antibody_esm.cli.web_profile import profile_page
+from antibody_esm.cli.web_rows import STYLE
 from antibody_esm.cli.web_security import Gate
 from antibody_esm.cli.web_worker import Worker
+from antibody_esm.progress import step
 
 if TYPE_CHECKING:
     from antibody_esm.panel import Panel
@@ -29,16 +33,24 @@ _LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 
 
 def app_command(
-    model: Annotated[Path, typer.Option("--model", "-m", help="Folder of a saved model or panel.")],
+    model: SavedModel,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 allows other computers.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 7860,
-    store: Annotated[Path, typer.Option("--store", "-s", help="Folder of the embedding store.")] = Path("embeddings"),
     checkpoint: CheckpointFolders = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads; one per core if absent.")] = None,
+    store: StoreFolder = STORE,
+    device: Device = "auto",
+    workers: Workers = None,
     time_limit: Annotated[float, typer.Option(min=1, help="Time limit of a job, in seconds.")] = 300,
     api: Annotated[bool, typer.Option("--api", help="Allow programs to call the page's function `score`.")] = False,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")] = False,
 ) -> None:
-    """Open a web page that scores and explains antibodies; needs the extra [app]. Ctrl-C ends it."""
+    r"""Open a web page that scores and explains antibodies; needs the extra \[app]. Ctrl-C ends it.
+
+    Examples
+    --------
+    antibody-esm app --model model/
+    antibody-esm app -m run/model --port 7861 --no-browser
+    """
     with reported(), temporary_folder() as folder:
         # Gradio reads these on import: no calls to other hosts, and only files of its own folder are served.
         os.environ |= {
@@ -56,13 +68,16 @@ def app_command(
         for category in (DeprecationWarning, FutureWarning, ResourceWarning):  # Gradio's own, of each request
             warnings.simplefilter("ignore", category)
 
-        load = partial(_load, model, store, workers, tuple(checkpoint or ()))
+        load = partial(_load, model, store, workers, device, tuple(checkpoint or ()))
         loaded = load()
-        with Worker(load, time_limit) as jobs:
+        with Worker(load, time_limit) as jobs, step("", announced=False):  # a page that waits has no lines
             blocks = _page(loaded, folder, jobs, api)
             try:
                 _open(blocks, host.lower(), port, api)
-                print(f"http://{host}:{port} (Ctrl-C ends it)", flush=True)  # noqa: T201
+                address = _address(host, port)
+                print(f"{address} (Ctrl-C ends it)", flush=True)  # noqa: T201
+                if not no_browser and sys.stdout.isatty():
+                    _show(address)
                 while blocks.is_running:
                     time.sleep(0.1)
             except KeyboardInterrupt as end:
@@ -72,14 +87,34 @@ def app_command(
                 blocks.close(verbose=False)
 
 
-def _load(model: Path, store: Path, workers: int | None, checkpoint: tuple[Path, ...] = ()) -> "Predictor | Panel":
+def _address(host: str, port: int) -> str:
+    """Return the address of the page for a browser on this computer.
+
+    Examples
+    --------
+    >>> _address("0.0.0.0", 7860), _address("::1", 80)
+    ('http://127.0.0.1:7860', 'http://[::1]:80')
+    """
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "::1"}.get(host, host)  # noqa: S104  not a place to listen
+    return f"http://[{here}]:{port}" if ":" in here and not here.startswith("[") else f"http://{here}:{port}"
+
+
+def _show(address: str) -> None:
+    """Open the page in the user's browser, in a thread, since some browsers return when they are closed."""
+    import webbrowser
+
+    threading.Thread(target=webbrowser.open, args=(address,), name="antibody_esm-browser", daemon=True).start()
+
+
+def _load(
+    model: Path, store: Path, workers: int | None, device: str, checkpoint: tuple[Path, ...] = ()
+) -> "Predictor | Panel":
     from antibody_esm.panel import Panel
     from antibody_esm.panel_files import is_panel
     from antibody_esm.predictor import Predictor
-    from antibody_esm.specs import RuntimeSpec
 
     loaded = Panel if is_panel(model) else Predictor
-    return loaded.load(model, store=store, runtime=RuntimeSpec(workers=workers), checkpoint=checkpoint)
+    return loaded.load(model, store=store, runtime=runtime(workers, device), checkpoint=checkpoint)
 
 
 def _page(loaded: "Predictor | Panel", folder: Path, jobs: Worker, api: bool) -> Any:
@@ -98,7 +133,6 @@ def _open(blocks: Any, host: str, port: int, api: bool) -> None:
     ValueError
         If the server cannot listen, or does not answer. Gradio's own messages advise a public link.
     """
-    import gradio as gr
     from starlette.middleware import Middleware
 
     hosts = _LOOPBACK if host in _LOOPBACK else ()
@@ -122,7 +156,8 @@ def _open(blocks: Any, host: str, port: int, api: bool) -> None:
                 allowed_paths=[],
                 max_file_size=LARGEST,
                 state_session_capacity=100,
-                theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
+                css=STYLE,
+                theme=_theme(),
                 app_kwargs={"middleware": [gate]},
             )
     except OSError:
@@ -134,6 +169,20 @@ def _open(blocks: Any, host: str, port: int, api: bool) -> None:
         if type(error) not in (Exception, ValueError):  # other errors are not hidden
             raise
         raise ValueError(f"the page does not answer at {host}, port {port}; choose another --host or --port") from None
+
+
+def _theme() -> Any:
+    """Return the theme: fonts of the computer, and colours with enough contrast for small text."""
+    import gradio as gr
+
+    theme = gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+    return theme.set(
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        color_accent="*primary_700",
+        color_accent_soft="*primary_50",
+    )
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from antibody_esm.data.antibody_tables import table_of
 from antibody_esm.data.column_reading import ReadColumns
 from antibody_esm.data.dataset import Dataset
+from antibody_esm.data.layouts import Columns
 from antibody_esm.data.reading import Chains, Reading, Texts
 from antibody_esm.data.tables import chain_columns, ids_of, named_column
 from antibody_esm.errors import place
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
     Antibodies = Iterable[str | tuple[str, str]] | Dataset | pd.DataFrame
+
+NOT_NAMED = Columns()
+"""No column is named: all are recognised."""
 
 
 class Inputs(NamedTuple):
@@ -66,8 +70,10 @@ class Read(NamedTuple):
         return {row: place(row, self.ids[row] if self.named else None, noun="antibody") for row in rows}
 
 
-def read_antibodies(antibodies: "Antibodies", reading: Reading, check: bool | None = None) -> Read:
-    """Return ids and texts as the model reads them; see `Predictor.read` for the parameters.
+def read_antibodies(
+    antibodies: "Antibodies", reading: Reading, check: bool | None = None, named: Columns = NOT_NAMED
+) -> Read:
+    """Return ids and texts as the model reads them; see `Predictor.predict` for the parameters.
 
     Raises
     ------
@@ -75,12 +81,18 @@ def read_antibodies(antibodies: "Antibodies", reading: Reading, check: bool | No
         If a table lacks the columns, or a `Dataset` is of another chain or fragment.
     SequenceError
         If any sequence is not made of amino acids and X.
+    TypeError
+        If columns are named, and the antibodies are no DataFrame.
     """
+    if named != NOT_NAMED and not is_frame(antibodies):
+        options = " and ".join(f"{role}=" for role, name in named._asdict().items() if name is not None)
+        kind = type(antibodies).__name__
+        raise TypeError(f"{options} names a column of a DataFrame, but the antibodies are a {kind}; leave it out")
     if isinstance(antibodies, Dataset):
         columns = reading.columns.read(antibodies.columns, len(antibodies))
         return Read.of(list(antibodies.ids), antibodies.read_by(reading, check), columns)
     if is_frame(antibodies):
-        ids, chains, cells = _chains(antibodies, reading)
+        ids, chains, cells = _chains(antibodies, reading, named)
         columns = reading.columns.read(cells, len(ids))
         return Read.of(ids, reading.read(chains, check=check), columns)
     sequences = list[Any](normalise(antibodies, pairs=True))
@@ -99,9 +111,11 @@ def is_frame(antibodies: "Antibodies") -> "TypeIs[pd.DataFrame]":
     return "pandas" in sys.modules and isinstance(antibodies, sys.modules["pandas"].DataFrame)
 
 
-def _chains(frame: "pd.DataFrame", reading: Reading) -> tuple[list[str], list[Chains], dict[str, list[Any]]]:
+def _chains(
+    frame: "pd.DataFrame", reading: Reading, columns_named: Columns
+) -> tuple[list[str], list[Chains], dict[str, list[Any]]]:
     """Return the ids and the chains of a table in normal form, and the cells of columns; an empty chain is None."""
-    frame, recognised = table_of(frame, species=reading.species)
+    frame, recognised = table_of(frame, columns_named, species=reading.species)
     named = recognised.read_as(reading.chain, frame.columns)
     read = chain_columns(frame, reading.chain, named.heavy, named.light, reading.fragment, sequence=recognised.sequence)
     columns = {name: list(column) for name, column in read.items()}

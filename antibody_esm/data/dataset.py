@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,17 +19,18 @@ from antibody_esm.data.columns import (
     normal_labels,
     normal_measurement,
     plain,
-    rows_of,
 )
 from antibody_esm.data.labels import Labelled
-from antibody_esm.data.molecules import Molecules
-from antibody_esm.data.parts import FRAGMENTS
+from antibody_esm.data.parts import FRAGMENTS, unknown_fragment
 from antibody_esm.data.provenance import Provenance
 from antibody_esm.data.reading import Reading, Texts
 from antibody_esm.data.recipes import Reproducible, stepped
+from antibody_esm.data.selection import Selectable
+from antibody_esm.data.summary import Summarised
 from antibody_esm.errors import DatasetError
 from antibody_esm.numbering import NANOBODY_SPECIES, SPECIES
 from antibody_esm.sequences import Chain
+from antibody_esm.spelling import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,7 @@ _IN_PYTHON = Provenance("given in Python")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Dataset(Molecules, Labelled, Reproducible):
+class Dataset(Selectable, Summarised, Labelled, Reproducible):
     """Antibodies with a measured property.
 
     The constructor brings sequences into normal form (upper case, no outer white space).
@@ -93,6 +94,8 @@ class Dataset(Molecules, Labelled, Reproducible):
     Dataset(2 antibodies, 1 positive)
     >>> data.sequences
     ['EVQLV', 'QVQLQ']
+    >>> data[0].heavy, data[:1], [antibody.id for antibody in data]
+    ('EVQLV', Dataset(1 antibodies, 0 positive), ['a', 'b'])
     """
 
     ids: Sequence[str]
@@ -155,20 +158,6 @@ class Dataset(Molecules, Labelled, Reproducible):
                 f"the id of {where} occurs in an earlier row; ids must be distinct", row=row, column="id"
             )
 
-    def __repr__(self) -> str:
-        parts = [f"{len(self)} antibodies"]
-        if self.targets:
-            parts.append(f"{len(self.targets)} labels")
-        if self.label is not None:
-            label = np.asarray(self.label)
-            binary = np.all((label == 0) | (label == 1))
-            parts.append(f"{np.count_nonzero(label)} positive" if binary else "numeric labels")
-        if self.groups is not None:
-            parts.append(f"{len(set(self.groups))} groups")
-        if self.columns:
-            parts.append(f"column{'s' if len(self.columns) > 1 else ''} {', '.join(self.columns)}")
-        return f"Dataset({', '.join(parts)})"
-
     @property
     def digest(self) -> str:
         """SHA-256 over ids, chains, labels, groups, measurements, columns, chain, fragment, species and provenance.
@@ -176,7 +165,16 @@ class Dataset(Molecules, Labelled, Reproducible):
         Names of targets count; the name of a single label and the side that is better do not, nor do `grade` and
         `ungraded`.
         """
-        content = {
+        return _sha256(self._content | {"provenance": self.provenance.to_dict()})
+
+    @property
+    def content_digest(self) -> str:
+        """SHA-256 over the same without provenance: equal for a DataFrame and for the file that holds its table."""
+        return _sha256(self._content)
+
+    @property
+    def _content(self) -> dict[str, Any]:
+        return {
             "ids": self.ids,
             "heavy": self.heavy,
             "light": self.light,
@@ -189,13 +187,11 @@ class Dataset(Molecules, Labelled, Reproducible):
                 for name, values in self.measurements.items()
                 if name != self.grade
             },
-            "provenance": self.provenance.to_dict(),
             # Only if they differ from the default, so that earlier digests stay.
             **({} if self.species == SPECIES else {"species": self.species}),
             **({"columns": {name: plain(values) for name, values in self.columns.items()}} if self.columns else {}),
             **({"targets": self.targets} if self.targets else {}),
         }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def target(self, name: str) -> "Dataset":
         """Return the antibodies that have one of the labels in `targets`, as a data set with this label.
@@ -216,7 +212,7 @@ class Dataset(Molecules, Labelled, Reproducible):
         """
         if name not in self.targets:
             names = f"the labels are {', '.join(self.targets)}" if self.targets else "this data set has no targets"
-            raise DatasetError(f"no label {name!r}; {names}", self.file, column=name)
+            raise DatasetError(f"no label {name!r}; {names}{did_you_mean(name, self.targets)}", self.file, column=name)
         measurements = dict(self.measurements)
         values = measurements.pop(name)
         directions = {other: side for other, side in self.directions.items() if other == name}
@@ -247,30 +243,6 @@ class Dataset(Molecules, Labelled, Reproducible):
         )
         kept = self.subset(measured)
         return replace(kept, label=numbers[measured], label_name=name, provenance=provenance)
-
-    def subset(self, rows: Iterable[int] | NDArray[Any]) -> "Dataset":
-        """Return the antibodies at these indices, or at the true values of a boolean mask, in that order.
-
-        A part of the antibodies has no `ungraded` ones.
-        """
-        chosen = np.asarray(rows if isinstance(rows, np.ndarray) else list(rows))
-        kept = np.arange(len(self))[chosen if chosen.size else chosen.astype(np.int64)]
-
-        def pick(column: Sequence[Any] | None) -> list[Any] | None:
-            return None if column is None else [column[i] for i in kept]
-
-        return replace(
-            self,
-            ids=[self.ids[i] for i in kept],
-            heavy=pick(self.heavy),
-            light=pick(self.light),
-            label=None if self.label is None else np.asarray(self.label)[kept],
-            groups=pick(self.groups),
-            measurements={name: np.asarray(values)[kept] for name, values in self.measurements.items()},
-            columns={name: rows_of(values, kept) for name, values in self.columns.items()},
-            ungraded=None,
-            file=None,
-        )
 
     def cut(
         self,
@@ -309,7 +281,7 @@ class Dataset(Molecules, Labelled, Reproducible):
         ['SRWGGDGFYAMDY']
         """
         if fragment not in FRAGMENTS:
-            raise DatasetError(f"unknown fragment {fragment!r}; choose one of {', '.join(FRAGMENTS)}")
+            raise unknown_fragment(fragment)
         whole = FRAGMENTS[fragment].chain
         reading = Reading(
             chain or ("paired" if whole == "both" and self.chain == "paired" else whole),
@@ -398,3 +370,7 @@ class Dataset(Molecules, Labelled, Reproducible):
             for name, values in self.columns.items()
         }
         return pd.DataFrame({name: column for name, column in columns.items() if column is not None})
+
+
+def _sha256(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from antibody_esm.data.assays import higher_is_better
 from antibody_esm.data.columns import ColumnValues
 from antibody_esm.errors import DatasetError
+from antibody_esm.spelling import did_you_mean
 
 RESERVED = frozenset({"id", "heavy", "light", "label", "groups"})
 """Names that a measurement, or a column that is read, cannot have."""
@@ -97,9 +98,10 @@ class Labelled(ABC):
         if name in self.measurements:
             return np.asarray(self.measurements[name])
         there = ", ".join(self.measurements) or "none"
+        meant = did_you_mean(name, self.measurements)
         is_text = name in self.not_kept or isinstance(self.columns.get(name), tuple)
         text = ": it is a column of text" if is_text else ""
-        raise DatasetError(f"there is no measurement {name!r}{text}. The measurements are: {there}", column=name)
+        raise DatasetError(f"there is no measurement {name!r}{text}. The measurements are: {there}{meant}", column=name)
 
     def check_names(self) -> None:
         """Raise a DatasetError for measurements and columns with a name of another column."""

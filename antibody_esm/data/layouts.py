@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from antibody_esm.errors import DatasetError
+from antibody_esm.spelling import did_you_mean
 
 Role = Literal["id", "heavy", "light", "label", "sequence"]
 
@@ -190,7 +191,7 @@ def layout_of(names: Iterable[object], layout: str | None = None) -> Layout:
     if layout is None:
         chosen = next(each for each in LAYOUTS if there.issuperset(each.told_by))
     elif layout not in NAMES:
-        raise DatasetError(f"unknown layout {layout!r}; choose one of {', '.join(NAMES)}")
+        raise DatasetError(f"unknown layout {layout!r}; choose one of {', '.join(NAMES)}{did_you_mean(layout, NAMES)}")
     else:
         chosen = _BY_NAME[layout]
         absent = [name for name in chosen.told_by if name not in there]

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 from antibody_esm.errors import DatasetError
 from antibody_esm.numbering import CDRS, FRAMEWORKS, REGIONS, ImgtRegion
 from antibody_esm.sequences import Chain
+from antibody_esm.spelling import did_you_mean
 
 _ALL: tuple[ImgtRegion, ...] = tuple(REGIONS)
 
@@ -64,7 +65,7 @@ def part_of(chain: Chain, fragment: str | None) -> Fragment:
         whole = dict.fromkeys(chains_read(chain), _ALL)
         return Fragment(**whole)
     if fragment not in FRAGMENTS:
-        raise DatasetError(f"unknown fragment {fragment!r}; choose one of {', '.join(FRAGMENTS)}")
+        raise unknown_fragment(fragment)
     regions = {name: getattr(FRAGMENTS[fragment], name) for name in chains_read(chain)}
     empty = [name for name, of_chain in regions.items() if not of_chain]
     if empty:
@@ -82,3 +83,10 @@ def fragment_name(chain: Chain, fragment: str | None) -> str | None:
 def is_whole(part: Fragment) -> bool:
     """Return True if a part consists of complete variable domains."""
     return all(regions in ((), _ALL) for regions in part)
+
+
+def unknown_fragment(name: object) -> DatasetError:
+    """Return the error of a fragment that does not exist."""
+    return DatasetError(
+        f"unknown fragment {name!r}; choose one of {', '.join(FRAGMENTS)}{did_you_mean(name, FRAGMENTS)}"
+    )

@@ -15,14 +15,17 @@ from antibody_esm.data.dataset import Dataset, Provenance
 from antibody_esm.data.harvey import harvey
 from antibody_esm.data.jain import jain
 from antibody_esm.data.labelled_tables import read_dataset
-from antibody_esm.data.parts import FRAGMENTS, chains_read
+from antibody_esm.data.parts import FRAGMENTS, chains_read, unknown_fragment
 from antibody_esm.data.recipes import Recipe
 from antibody_esm.data.shehata import shehata
 from antibody_esm.data.spreadsheets import with_sheet
-from antibody_esm.errors import DatasetError
+from antibody_esm.errors import DatasetError, PluginError
 from antibody_esm.licences import DATA, refusal
 from antibody_esm.numbering import NANOBODY_SPECIES
+from antibody_esm.plugins import Plugin, offered_names
+from antibody_esm.plugins import named as named_plugin
 from antibody_esm.sequences import Chain
+from antibody_esm.spelling import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,11 +146,12 @@ def load_dataset(
         )
     named = fragment or part
     if named is not None and named not in FRAGMENTS:
-        raise DatasetError(f"unknown fragment {named!r}; choose one of {', '.join(FRAGMENTS)}")
+        raise unknown_fragment(named)
     of_named = None if named is None else FRAGMENTS[named].chain
     if None not in (chain, of_named) and chain != of_named and (chain, of_named) != ("paired", "both"):
         raise DatasetError(f"{named} is a fragment of {of_named} chains; it does not fit chain={chain!r}")
-    if isinstance(source, str) and source in _NAMED:
+    plugin = named_plugin("data set", source) if _is_name(source) else None
+    if isinstance(source, str) and (source in _NAMED or plugin is not None):
         if any(column is not None for column in (id, heavy, light, groups, fold, layout, sheet, columns)) or isinstance(
             label, str
         ):
@@ -157,16 +161,17 @@ def load_dataset(
             )
         if labels is not None and not isinstance(labels, str):
             raise DatasetError(f"labels= of {source!r} must be a name, got a {type(labels).__name__}")
-        if reason := refusal(source, DATA[source]):
+        if plugin is None and (reason := refusal(source, DATA[source])):
             raise DatasetError(reason)
-        data = _NAMED[source](*(() if labels is None else (labels,)))
+        data = (_NAMED[source] if plugin is None else _of_plugin(plugin))(*(() if labels is None else (labels,)))
         if label is not None:
             origin = replace(data.provenance, rule="the measured values of each label")
             data = replace(data, label=None, label_name=None, targets=tuple(label), provenance=origin)
         data = replace(data, directions=directions(higher_is_better, data.targets or (data.label_name or "label",)))
-    elif isinstance(source, str) and "." not in Path(source).name and not Path(source).exists():
-        names = ", ".join(_NAMED)
-        raise DatasetError(f"unknown data set {source!r}; choose one of {names}, or give the path of a table")
+    elif _is_name(source):
+        offered = offered_names("data set")
+        names, meant = ", ".join([*_NAMED, *offered]), did_you_mean(source, [*_NAMED, *offered])
+        raise DatasetError(f"unknown data set {source!r}; choose one of {names}, or give the path of a table{meant}")
     else:
         named_columns: dict[str, Any] = {
             "id": id,
@@ -201,6 +206,33 @@ def load_dataset(
         return data.cut(fragment, chain=chain, species=species, drop=drop).made_by(recipe)
     which = chain or (FRAGMENTS[part].chain if part else data.chain)
     return replace(data, chain=which, fragment=part or data.fragment).made_by(recipe)
+
+
+def _is_name(source: object) -> bool:
+    """Return True for a text that is the name of a data set rather than of a file."""
+    return isinstance(source, str) and "." not in Path(source).name and not Path(source).exists()
+
+
+def _of_plugin(plugin: Plugin) -> Callable[..., Dataset]:
+    """Return the loader of a data set of another package, which is named in the provenance with its version.
+
+    It raises PluginError if the package fails, or returns anything else.
+    """
+    loader = plugin.load()
+
+    def load(*labels: str) -> Dataset:
+        try:
+            data = loader(*labels)
+        except DatasetError:
+            raise
+        except Exception as error:
+            raise PluginError(f"{plugin} failed: {type(error).__name__}: {error}", plugin.package) from error
+        if not isinstance(data, Dataset):
+            raise PluginError(f"{plugin} must return a Dataset, and returned a {type(data).__name__}", plugin.package)
+        source = f"{data.provenance.source}; package {plugin.package} {plugin.version}"
+        return replace(data, provenance=replace(data.provenance, source=source))
+
+    return load
 
 
 def _complete(data: Dataset, chains: Sequence[str]) -> Dataset:

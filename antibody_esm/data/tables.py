@@ -14,6 +14,7 @@ from antibody_esm.data.files import commented_header, is_fasta, places, read_fra
 from antibody_esm.data.layouts import Columns, hint_of
 from antibody_esm.errors import DatasetError, SequenceError
 from antibody_esm.sequences import ALPHABET, BETWEEN, NUCLEIC, Chain
+from antibody_esm.spelling import did_you_mean
 from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class SequenceColumn(NamedTuple):
     kinds: Callable[[Sequence[str]], Sequence[set[str]]] | None = None
     """Function that returns the kinds of variable domains, heavy and light, in each chain. With it, a chain in the
     column of the other kind is refused; None checks nothing."""
+    chains: tuple[str, str] | None = None
+    """Columns of heavy and light chains, which are read as pairs; None is recognised."""
 
 
 def read_sequences(
@@ -61,7 +64,8 @@ def read_sequences(
     """
     named = column if isinstance(column, SequenceColumn) else SequenceColumn(column)
     row = 0
-    for frame, recognised in read_tables(path, Columns(named.id, layout=named.layout), cut=cut):
+    heavy, light = named.chains or (None, None)
+    for frame, recognised in read_tables(path, Columns(named.id, heavy, light, layout=named.layout), cut=cut):
         sequences = _sequences(frame, recognised, named, path, first=row == 0)
         names = ids_of(frame, recognised.columns.id, first=row)
         row += len(frame)
@@ -74,6 +78,12 @@ def _sequences(
 ) -> Iterator[Any]:
     """Return the sequence or pair of each row of a table; for its first rows, log the choice between columns."""
     usual = [named.column] if named.column is not None else _usual(frame, recognised, path)
+    if named.chains is not None and not named.pairs:
+        raise DatasetError(
+            f"columns of both chains are named, but one chain at a time is read; name {named.chains[0]!r} or "
+            f"{named.chains[1]!r} alone",
+            path,
+        )
     one_chain = recognised.layout.one_chain_a_row
     pair = [] if one_chain or not named.pairs or named.column is not None else _pair(frame, recognised, path)
     if pair:
@@ -212,7 +222,8 @@ def pasted(text: str) -> "pd.DataFrame":
 def named_column(frame: "pd.DataFrame", name: str, path: Path | None = None) -> "pd.Series[Any]":
     """Return the column with a name. Raises DatasetError if there is none or more than one."""
     if name not in frame.columns:
-        raise DatasetError(f"there is no column {name!r}. {columns_there(frame, path)}", path, column=name)
+        meant = did_you_mean(name, frame.columns)
+        raise DatasetError(f"there is no column {name!r}. {columns_there(frame, path)}{meant}", path, column=name)
     column = frame[name]
     if column.ndim != 1:
         raise DatasetError(f"there are {column.shape[1]} columns named {name!r}", path, column=name)
@@ -267,7 +278,7 @@ def chain_columns(
             choices = usual if named is None else (named,)
             column = next((choice for choice in choices if choice in frame.columns), None)
             if column is None:
-                there = ", ".join(map(str, frame.columns))
+                there = ", ".join(map(str, frame.columns)) + did_you_mean(choices[0], frame.columns)
                 raise DatasetError(
                     f"the model reads the {name} chain, but there is no column {choices[0]!r}; the columns are {there}"
                 )

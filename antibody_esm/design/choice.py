@@ -153,7 +153,9 @@ def propose(
     singles = len(assessor.singles(min_plausibility))
     tried = sum(len(each.variant) == 1 for each in assessed.candidates)
     if tried < singles:
-        absent["all single substitutions"] = f"{tried:,} of {singles:,} were predicted, by candidates={candidates:,}"
+        absent["all single substitutions"] = (
+            f"{tried:,} of {singles:,} were predicted, as at most {candidates:,} candidates are"
+        )
     if len(table) < size:
         absent["further variants"] = _too_few(assessed, assessor)
     everything = order.everything(possible, front, chosen)

@@ -4,8 +4,8 @@ A baseline is fitted on training rows only. Baselines are the majority class, th
 sequence, and logistic regression. Logistic regression reads one number (length, isoelectric point, net charge at pH
 7.4, hydrophobicity of Kyte and Doolittle), the amino acid composition, k-mers of one to three residues, the V gene, the
 distance to germline genes, the residue at each IMGT position, or published biophysical descriptors. For continuous
-labels, the mean replaces the majority class, and ridge regression replaces logistic regression. The baseline of random
-weights belongs to a pipeline: `antibody_esm.untrained`.
+labels, the mean replaces the majority class, and ridge regression replaces logistic regression. The baselines of random
+weights and of the frozen model belong to a pipeline: `antibody_esm.untrained`.
 
 Pairs have the features of both chains side by side: two lengths, two net charges, the k-mers of each chain, the V gene
 of each chain. The nearest pair is that of the highest identity over both chains.
@@ -49,6 +49,7 @@ BaselineName = Literal[
     "random_weights_1",
     "random_weights_2",
     "columns",
+    "frozen",
 ]
 BASELINES: tuple[BaselineName, ...] = get_args(BaselineName)[: get_args(BaselineName).index("random_weights")]
 """Names of the baselines that read sequences, in the order in which they are reported."""

@@ -5,6 +5,7 @@ can be learnt from them. Both are learnt from out-of-fold outputs within the row
 classifier is then fitted on all of these rows. No test label is used.
 """
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from antibody_esm.classifiers import refuse_few
 from antibody_esm.deprecation import moved
+from antibody_esm.divided import fit_divided
 from antibody_esm.evaluation.nested import best_threshold
 from antibody_esm.evaluation.splits import Division
 from antibody_esm.specs import OF_THE_DATA, DecisionSpec, SplitBy, SplitSpec
@@ -95,19 +97,21 @@ class CalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             If `by` needs units and there are none, or those of another rule.
         """
         from sklearn.base import clone
-        from sklearn.model_selection import cross_val_predict
 
-        self.classifier_ = clone(self.classifier).fit(X, y)
+        self.classifier_ = fit_divided(clone(self.classifier), X, y, division)
         self.classes_ = self.classifier_.classes_
         self.calibrator_ = None
         self.threshold_ = 0.5 if self.threshold in (None, "balanced_accuracy") else float(self.threshold)
         if self.calibration is None and self.threshold != "balanced_accuracy":
             return self
-        cv = self._division(division).folds(y)
-        for train, _ in cv:
+        inner = self._division(division)
+        folds = inner.folds(y)
+        for train, _ in folds:
             refuse_few(self.classifier, y[train])
-        output = cross_val_predict(self.classifier, X, y, cv=cv, method=self._method())
-        output = output if output.ndim == 1 else output[:, 1]
+        output = np.empty(len(y))
+        for train, test in folds:
+            fitted = fit_divided(clone(self.classifier), X[train], y[train], inner.part(train))
+            output[test] = _of_class_1(getattr(fitted, self._method())(X[test]))
         if self.calibration is not None:
             self.calibrator_ = _calibrator(self.calibration).fit(output, y)
             output = self.calibrator_.predict(output)
@@ -127,13 +131,24 @@ class CalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         check_is_fitted(self)
         if self.calibrator_ is None:
             return np.asarray(self.classifier_.predict_proba(X), np.float64)
-        output = getattr(self.classifier_, self._method())(X)
-        positive = np.clip(self.calibrator_.predict(output if output.ndim == 1 else output[:, 1]), 0, 1)
+        output = _of_class_1(getattr(self.classifier_, self._method())(X))
+        positive = np.clip(self.calibrator_.predict(output), 0, 1)
         return np.stack([1 - positive, positive], axis=1)
 
     def predict(self, X: NDArray[Any]) -> NDArray[np.int64]:
         """Return the class of each row, ``(n,)``: 1 if the probability is at or above the threshold."""
         return (self.predict_proba(X)[:, 1] >= self.threshold_).astype(np.int64)
+
+    def with_parts(self, change: Callable[[Any], Any]) -> "CalibratedClassifier":
+        """Return the same calibration and threshold of a changed classifier."""
+        settings = {**vars(self), "classifier": change(self.classifier)}
+        made = CalibratedClassifier(**{name: settings[name] for name in self.get_params(deep=False)})
+        return made._of(change(self.classifier_), self)
+
+    def _of(self, classifier: Any, other: "CalibratedClassifier") -> "CalibratedClassifier":
+        self.classifier_, self.classes_ = classifier, other.classes_
+        self.calibrator_, self.threshold_ = other.calibrator_, other.threshold_
+        return self
 
     def _division(self, outer: Division | None) -> Division:
         if self.by in OF_THE_DATA:
@@ -158,6 +173,10 @@ def decide(classifier: Any, decision: DecisionSpec, split: SplitSpec) -> Any:
     return CalibratedClassifier(
         classifier, decision.calibration, decision.threshold, decision.folds, split.by, split.identity
     )
+
+
+def _of_class_1(output: NDArray[Any]) -> NDArray[Any]:
+    return output if output.ndim == 1 else output[:, 1]
 
 
 def _calibrator(calibration: Literal["sigmoid", "isotonic"]) -> Any:

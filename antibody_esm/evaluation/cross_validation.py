@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.classifiers import one_blas_thread, refuse_few, workers_of
+from antibody_esm.divided import fit_divided
 from antibody_esm.evaluation.metrics import score, score_continuous
 from antibody_esm.evaluation.predictions import ContinuousPredictions
 from antibody_esm.evaluation.splits import Division, Fold
+from antibody_esm.finetuning_facts import FineTuningFacts, facts_of
 from antibody_esm.specs import SplitSpec
 from antibody_esm.threads import in_threads
 
@@ -38,6 +40,8 @@ class CrossValidation:
     """Number of folds in which the solver reached its largest number of iterations."""
     penalties: tuple[float, ...] = ()
     """``(repeats * n_folds,)``, the penalty that each fold chose; empty if none was chosen."""
+    finetuned: tuple[FineTuningFacts, ...] = ()
+    """``(repeats * n_folds,)``, facts on the fine-tuning of each fold; empty if the language model is frozen."""
 
     @property
     def repeats(self) -> int:
@@ -94,7 +98,8 @@ def cross_validate(
         predicted = fitted.predict(features[test])
         tested = predicted, None if continuous else score_of(fitted, features[test])
         of_others = None if others is None else score_of(fitted, others)
-        return _Fold(tested, of_others, has_converged(fitted), getattr(unfitted, "chosen_", None))
+        tuning = facts_of(fitted)
+        return _Fold(tested, of_others, has_converged(fitted), getattr(unfitted, "chosen_", None), tuning)
 
     divided = division.folds(label, continuous=continuous)
     # Threads: the slow parts here (trees, solvers, matrix products) run outside of Python.
@@ -108,6 +113,7 @@ def cross_validate(
         others=np.stack(every) if every else None,
         unconverged=sum(not each.converged for each in results),
         penalties=tuple(each.penalty for each in results if each.penalty is not None),
+        finetuned=tuple(each.finetuned for each in results if each.finetuned is not None),
     )
 
 
@@ -126,7 +132,7 @@ def has_converged(fitted: Any) -> bool:
 
 
 def fit(classifier: Any, features: NDArray[Any], label: NDArray[Any], division: Division) -> Any:
-    """Fit a classifier or regressor, and return it; if its `fit` takes ``division``, it is called with it.
+    """Fit a classifier or regressor, and return it; parts that divide these rows again keep their units together.
 
     Of a search, the pipeline that it chose is returned.
 
@@ -142,11 +148,8 @@ def fit(classifier: Any, features: NDArray[Any], label: NDArray[Any], division: 
     DatasetError
         As `classifiers.refuse_few`; or if the estimator divides the rows again, as `Division.folds`.
     """
-    from sklearn.utils.validation import has_fit_parameter
-
     refuse_few(classifier, label)
-    kept = {"division": division} if has_fit_parameter(classifier, "division") else {}
-    fitted = classifier.fit(features, label, **kept)
+    fitted = fit_divided(classifier, features, label, division)
     return getattr(fitted, "best_estimator_", fitted)
 
 
@@ -161,6 +164,7 @@ class _Fold(NamedTuple):
     others: NDArray[np.float64] | None
     converged: bool
     penalty: float | None
+    finetuned: FineTuningFacts | None
 
 
 def collect(

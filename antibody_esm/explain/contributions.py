@@ -16,7 +16,7 @@ from antibody_esm.explain.marks import Marks
 from antibody_esm.explain.residue_shares import not_a_sum, residue_shares
 from antibody_esm.explain.sites import Site, sites, sites_read
 from antibody_esm.files import write
-from antibody_esm.predictor import Predictor
+from antibody_esm.scorer import Scorer
 from antibody_esm.sequences import ALPHABET, ModelText, normalise
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Contributions:
 
 
 def residue_contributions(
-    predictor: Predictor,
+    predictor: Scorer,
     sequence: str | tuple[str, str],
     *,
     method: Literal["auto", "exact", "occlusion"] = "auto",
@@ -167,7 +167,7 @@ def residue_contributions(
 
 
 def occlusion(
-    predictor: Predictor,
+    predictor: Scorer,
     sequence: str | tuple[str, str],
     *,
     window: int = 1,

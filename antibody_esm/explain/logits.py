@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from antibody_esm.classifiers import one_blas_thread
 from antibody_esm.evaluation.scaling import Scaling
-from antibody_esm.predictor import Predictor
+from antibody_esm.scorer import Scorer
 from antibody_esm.specs.estimators import heads_of
 
 Unit = Literal["logit", "raw_logit", "value", "probability"]
@@ -28,7 +28,7 @@ class LinearScore(NamedTuple):
     """Fixed columns of a table are part of it."""
 
 
-def unit(predictor: Predictor) -> Unit:
+def unit(predictor: Scorer) -> Unit:
     """Return the unit of a model's scores."""
     if predictor.spec.is_regression:
         return "value"
@@ -38,7 +38,7 @@ def unit(predictor: Predictor) -> Unit:
     return "raw_logit" if _calibration(predictor) == "isotonic" else "logit"
 
 
-def scores(predictor: Predictor, sequences: list[str]) -> NDArray[np.float64]:
+def scores(predictor: Scorer, sequences: list[str]) -> NDArray[np.float64]:
     """Return the score ``(n,)`` of each sequence, in `unit`; their vectors come from the predictor's store.
 
     The predicted probability, or value, is a function of it: a sigmoid calibration and a recalibration are part of the
@@ -67,14 +67,14 @@ def scores(predictor: Predictor, sequences: list[str]) -> NDArray[np.float64]:
     return _line(predictor).value(output)
 
 
-def _calibration(predictor: Predictor) -> str | None:
+def _calibration(predictor: Scorer) -> str | None:
     """Return the calibration of a classifier's probabilities; None without one."""
     from antibody_esm.evaluation.recalibration import as_trained
 
     return getattr(as_trained(predictor.classifier), "calibration", None)
 
 
-def _line(predictor: Predictor) -> Scaling:
+def _line(predictor: Scorer) -> Scaling:
     """Return the line from the output of the fitted pipeline to the score."""
     from antibody_esm.evaluation.recalibration import as_trained
 
@@ -90,7 +90,7 @@ def _line(predictor: Predictor) -> Scaling:
     return Scaling(again.slope * line.slope, again.intercept + again.slope * line.intercept)
 
 
-def fitted(predictor: Predictor) -> Any:
+def fitted(predictor: Scorer) -> Any:
     """Return the fitted pipeline, without calibration, recalibration and threshold."""
     from antibody_esm.evaluation.calibration import CalibratedClassifier
     from antibody_esm.evaluation.recalibration import as_trained
@@ -99,12 +99,12 @@ def fitted(predictor: Predictor) -> Any:
     return classifier.classifier_ if isinstance(classifier, CalibratedClassifier) else classifier
 
 
-def not_linear(predictor: Predictor) -> str | None:
+def not_linear(predictor: Scorer) -> str | None:
     """Return the reason why a score is not linear in the vector; None if it is."""
     return None if linear(predictor) is not None else f"{predictor.spec.classifier.kind} is not linear in the vector"
 
 
-def linear(predictor: Predictor) -> LinearScore | None:
+def linear(predictor: Scorer) -> LinearScore | None:
     """Return a model's weights, scaling of features and labels included; None if its score is not linear."""
     function = _of_pipeline(predictor)
     if function is None:
@@ -113,7 +113,7 @@ def linear(predictor: Predictor) -> LinearScore | None:
     return LinearScore(function.weights * line.slope, line.intercept + line.slope * function.intercept)
 
 
-def _of_pipeline(predictor: Predictor) -> LinearScore | None:
+def _of_pipeline(predictor: Scorer) -> LinearScore | None:
     """Return the weights of the fitted pipeline."""
     model, heads = fitted(predictor), heads_of(predictor.spec.classifier)
     if not hasattr(model, "heads_"):
@@ -128,7 +128,7 @@ def _of_pipeline(predictor: Predictor) -> LinearScore | None:
     return LinearScore(weights, float(np.mean([head.intercept for head in linear_heads])))
 
 
-def _of_head(predictor: Predictor, pipeline: Any, kind: str) -> LinearScore | None:
+def _of_head(predictor: Scorer, pipeline: Any, kind: str) -> LinearScore | None:
     estimator, labels = pipeline[-1], None
     if hasattr(estimator, "regressor_"):
         estimator, labels = estimator.regressor_, estimator.transformer_

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.explain.sites import Site
+from antibody_esm.features.from_plugin import FromPlugin
 from antibody_esm.features.sources import Described, Single, readers
 from antibody_esm.plm.masked import NoHead, masked_log_probabilities
 from antibody_esm.sequences import AMINO_ACIDS, ModelText
@@ -27,7 +28,7 @@ def log_odds(sources: Sequence[Single], text: str, chosen: Sequence[Site]) -> ND
     chosen
         ``n`` sites of it, whose residues are amino acids.
     """
-    models = [source for source in sources if not isinstance(source, Described)]
+    models = [source for source in sources if not isinstance(source, Described | FromPlugin)]
     if not models:
         return Unknown("the model has no language model")
     try:

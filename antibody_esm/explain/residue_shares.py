@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.features.from_plugin import FromPlugin
 from antibody_esm.features.sources import AnyExtractor, Described, Ensemble, Single, readers
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.regions import places
@@ -18,8 +19,9 @@ def members(extractor: AnyExtractor) -> tuple[Single, ...]:
 def not_a_sum(extractor: AnyExtractor) -> str | None:
     """Return the reason why a vector is no sum over residues; None if it is."""
     for member in members(extractor):
-        if isinstance(member, Described):
-            return "descriptors describe the whole sequence"
+        if isinstance(member, Described | FromPlugin):
+            kind = "vectors of a plugin" if isinstance(member, FromPlugin) else "descriptors"
+            return f"{kind} describe the whole sequence"
         for model in language_models(member.spec):
             if model.pooling != "mean":
                 return f"the vector is the {model.pooling} over residues and not their mean"
@@ -36,7 +38,7 @@ def residue_shares(text: str, extractor: AnyExtractor) -> NDArray[np.float64]:
             every.append(residue_shares(text, member))
             member.unload()
         return np.hstack(every) if extractor.spec.combine == "concat" else np.mean(every, axis=0)
-    assert not isinstance(extractor, Described)  # noqa: S101  descriptors are no sum over residues
+    assert not isinstance(extractor, Described | FromPlugin)  # noqa: S101  descriptors are no sum over residues
     parts = [(reader, chain) for reader, chains in readers(extractor, [text]) for chain in chains]
     if len(parts) == 2:
         heavy, light = (_of_one_text(chain, reader) for reader, chain in parts)

@@ -19,8 +19,8 @@ from antibody_esm.explain.plausibility import log_odds
 from antibody_esm.explain.residue_shares import members
 from antibody_esm.explain.sites import Site, named, sites_read
 from antibody_esm.features.sources import readers
-from antibody_esm.predictor import Predictor
 from antibody_esm.reports.figures import COLOURS
+from antibody_esm.scorer import Scorer
 from antibody_esm.sequences import AMINO_ACIDS, ModelText, normalise, refuse_longer
 from antibody_esm.unknown import Unknown
 
@@ -191,7 +191,7 @@ class Scan:
 
 
 def mutational_scan(
-    predictor: Predictor,
+    predictor: Scorer,
     sequence: str | tuple[str, str],
     positions: str | Iterable[str | int] | None = None,
     *,

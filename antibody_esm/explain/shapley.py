@@ -15,14 +15,15 @@ from antibody_esm.explain.contributions import Contributions
 from antibody_esm.explain.logits import scores, unit
 from antibody_esm.explain.residue_shares import members
 from antibody_esm.explain.sites import sites_read
+from antibody_esm.features.from_plugin import FromPlugin
 from antibody_esm.features.sources import Described
-from antibody_esm.predictor import Predictor
+from antibody_esm.scorer import Scorer
 from antibody_esm.sequences import ModelText, normalise
 from antibody_esm.specs.ensembles import language_models
 
 
 def shapley(
-    predictor: Predictor,
+    predictor: Scorer,
     sequence: str | tuple[str, str],
     *,
     rounds: int = 4,
@@ -61,8 +62,8 @@ def shapley(
     explainers = _shap().explainers
     for member in members(predictor.extractor):
         regions = [model.region for model in language_models(member.spec) if model.region != "all"]
-        if isinstance(member, Described) or regions:
-            features = "descriptors" if isinstance(member, Described) else f"the region {regions[0]}"
+        if isinstance(member, Described | FromPlugin) or regions:
+            features = "descriptors" if isinstance(member, Described | FromPlugin) else f"the region {regions[0]}"
             raise ValueError(f"the model reads {features}, which are not defined if all residues are hidden")
     if rounds < 1:
         raise ValueError(f"there is at least one round, not {rounds}")

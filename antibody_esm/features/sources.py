@@ -8,13 +8,22 @@ import numpy as np
 
 from antibody_esm import presets
 from antibody_esm.batch import Rows
-from antibody_esm.descriptors import describe
 from antibody_esm.errors import CheckpointError
 from antibody_esm.features.chains import ChainExtractor
+from antibody_esm.features.described import Described as Described
+from antibody_esm.features.from_plugin import FromPlugin
 from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.pairs import chains
 from antibody_esm.sequences import normalise
-from antibody_esm.specs import AnyExtractorSpec, ChainSpec, DescriptorSpec, EnsembleSpec, ExtractorSpec, RuntimeSpec
+from antibody_esm.specs import (
+    AnyExtractorSpec,
+    ChainSpec,
+    DescriptorSpec,
+    EnsembleSpec,
+    ExtractorSpec,
+    PluginExtractorSpec,
+    RuntimeSpec,
+)
 
 
 class Source(Protocol):
@@ -55,58 +64,7 @@ class Source(Protocol):
         ...
 
 
-class Described:
-    """The descriptors of a `DescriptorSpec`.
-
-    Parameters
-    ----------
-    spec
-        Choice of descriptors.
-    """
-
-    computed = 0
-    longest = None
-
-    def __init__(self, spec: DescriptorSpec, runtime: RuntimeSpec | None = None) -> None:
-        self.spec = spec
-        self.runtime = runtime or RuntimeSpec()
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.spec!r})"
-
-    @property
-    def pinned(self) -> DescriptorSpec:
-        """The spec."""
-        return self.spec
-
-    @property
-    def dim(self) -> int:
-        """Number of descriptors."""
-        return len(describe(["A"], self.spec).names)
-
-    def needed(self, sequences: Iterable[str | tuple[str, str]]) -> int:
-        """Return 0: no vector of a language model is needed."""
-        return 0
-
-    def unload(self) -> None:
-        """Do nothing: no model is in memory."""
-
-    def embed(self, sequences: Iterable[str | tuple[str, str]]) -> Rows:
-        """Return the descriptors ``(n, dim)`` of each sequence, or ``(n, 2 * dim)`` of each pair, as float32.
-
-        Raises
-        ------
-        SequenceError
-            If a sequence is not made of amino acids and X, or holds only X, or if pairs and single chains are mixed.
-        """
-        normal = normalise(sequences, pairs=True)
-        if not normal:
-            return np.empty((0, self.dim), np.float32)
-        values = describe(normal, self.spec).values
-        return np.asarray(values if isinstance(values, np.ndarray) else values.toarray(), np.float32)
-
-
-Single = Extractor | ChainExtractor | Described
+Single = Extractor | ChainExtractor | Described | FromPlugin
 
 
 class Ensemble:
@@ -156,7 +114,7 @@ class Ensemble:
         """Members by their number, grouped by passes: views of one model are computed by one pass."""
         passes: dict[object, dict[int, Single]] = {}
         for number, member in enumerate(self.members):
-            key = number if isinstance(member, Described) else member.spec.of_one_pass
+            key = number if isinstance(member, Described | FromPlugin) else member.spec.of_one_pass
             passes.setdefault(key, {})[number] = member
         return list(passes.values())
 
@@ -219,7 +177,11 @@ def load(spec: str | Path | AnyExtractorSpec, runtime: RuntimeSpec | None = None
     return Ensemble(chosen, runtime) if isinstance(chosen, EnsembleSpec) else _single(chosen, runtime)
 
 
-def _single(spec: ExtractorSpec | ChainSpec | DescriptorSpec, runtime: RuntimeSpec | None) -> Single:
+def _single(
+    spec: ExtractorSpec | ChainSpec | DescriptorSpec | PluginExtractorSpec, runtime: RuntimeSpec | None
+) -> Single:
+    if isinstance(spec, PluginExtractorSpec):
+        return FromPlugin(spec, runtime)
     if isinstance(spec, DescriptorSpec):
         return Described(spec, runtime)
     return ChainExtractor(spec, runtime) if isinstance(spec, ChainSpec) else Extractor(spec, runtime)

@@ -13,6 +13,7 @@ from antibody_esm.numbering.domain import Domain, best
 from antibody_esm.numbering.engines import method, numbered
 from antibody_esm.numbering.profiles import SPECIES, check_species, receptor_chain
 from antibody_esm.numbering.schemes import SchemeDomain, in_scheme
+from antibody_esm.progress import step
 from antibody_esm.sequences import normalise
 from antibody_esm.threads import in_any_order, runs_elsewhere, usable_threads
 
@@ -21,6 +22,8 @@ LONGEST = 10_000
 
 NO_DOMAIN = "no antibody variable domain is recognised"
 _BATCH = 1024
+_FEW = 50
+"""Sequences that are numbered in less than a second; more are announced."""
 _SENT = 256
 """Sequences of a batch in another process; fewer are numbered in this one."""
 _COMPARED = ("alpaca", "cow", "human", "mouse", "pig", "rabbit", "rat")
@@ -98,9 +101,11 @@ def number(
         domains_of = cache.get(unique)
         domains_of |= {sequence: () for sequence in unique if len(sequence) > LONGEST}
         absent = [sequence for sequence in unique if sequence not in domains_of]
-        for batch in _batches(absent, species, workers, engines):
-            cache.put(batch)
-            domains_of |= batch
+        with step("numbering", len(absent), "sequences", announced=len(absent) > _FEW) as now:
+            for batch in _batches(absent, species, workers, engines):
+                cache.put(batch)
+                domains_of |= batch
+                now.update(len(batch))
     if scheme == "imgt":
         return [domains_of[sequence] for sequence in normal]
     renumbered = {sequence: tuple(in_scheme(domain, scheme) for domain in domains_of[sequence]) for sequence in unique}

@@ -68,6 +68,13 @@ def tokens_at_once(memory: int, dim: int, bytes_of_number: int) -> int:
     return max(1024, min(fitting, _SATURATING // dim))
 
 
+def tokens_of_batch(devices: Sequence[str], dim: int, bytes_of_number: int) -> int:
+    """Return the largest number of tokens of a batch on these devices; see `tokens_at_once` for CUDA devices."""
+    if not all(device.startswith("cuda") for device in devices):
+        return 1024 if list(devices) == ["cpu"] else 16_384
+    return tokens_at_once(memory(devices), dim, bytes_of_number)
+
+
 def memory(devices: Sequence[str]) -> int:
     """Return the bytes of the smallest of several CUDA devices."""
     import torch

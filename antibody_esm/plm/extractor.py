@@ -1,9 +1,8 @@
 """Extractor of vectors: schedules the batches of a language model on devices and workers."""
 
 import logging
-import sys
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +11,11 @@ from numpy.typing import NDArray
 from antibody_esm import presets
 from antibody_esm.batch import Batch, Done, Rows
 from antibody_esm.errors import CheckpointError
+from antibody_esm.plm.adapter_folders import find_adapter
+from antibody_esm.plm.adapters import Adapter
 from antibody_esm.plm.batching import batches, shuffled
 from antibody_esm.plm.checkpoints import Checkpoint
-from antibody_esm.plm.devices import Copies, concurrent, devices, memory, tokens_at_once
+from antibody_esm.plm.devices import Copies, concurrent, devices, tokens_of_batch
 from antibody_esm.plm.families import is_causal
 from antibody_esm.plm.forecast import Forecast
 from antibody_esm.plm.local import LocalModel
@@ -170,13 +171,17 @@ class Extractor:
                 places(cut, region, self.spec.species, self.spec.engines)
         return sequences
 
-    def residues(self, sequences: Iterable[str | tuple[str, str]]) -> Iterator[NDArray[np.float32]]:
+    def residues(
+        self, sequences: Iterable[str | tuple[str, str]], special: bool = False
+    ) -> Iterator[NDArray[np.float32]]:
         """Yield the states of each sequence's residues, in input order.
 
         Parameters
         ----------
         sequences
             ``n`` amino acid sequences; X is an unknown residue. Pairs of chains, if the spec joins them.
+        special
+            True yields the states of all tokens.
 
         Yields
         ------
@@ -197,20 +202,22 @@ class Extractor:
         checked = self.check(sequences)
         if checked:
             self.warm_up()
-        return self._residues(checked)
+        return self._residues(checked, special)
 
-    def _residues(self, sequences: list[str]) -> Iterator[NDArray[np.float32]]:
+    def _residues(self, sequences: list[str], special: bool) -> Iterator[NDArray[np.float32]]:
         for start in range(0, len(sequences), _RESIDUES_AT_ONCE):
             part = [sequence[: self.max_length] for sequence in sequences[start : start + _RESIDUES_AT_ONCE]]
             by_sequence: dict[str, NDArray[np.float32]] = {}
-            for batch, states in each(self._states, self.batches(list(dict.fromkeys(part))), self.workers):
+            for batch, states in each(
+                partial(self._states, special), self.batches(list(dict.fromkeys(part))), self.workers
+            ):
                 by_sequence |= zip(batch, states, strict=True)
             self.computed += len(by_sequence)
             yield from (by_sequence[sequence] for sequence in part)
 
-    def _states(self, batch: list[str]) -> tuple[list[str], list[Rows]]:
+    def _states(self, special: bool, batch: list[str]) -> tuple[list[str], list[Rows]]:
         with self._copies.borrowed() as model:
-            parts = self._copies.fits.in_parts(batch, lambda part: model.states(part, self.resolved.layer))
+            parts = self._copies.fits.in_parts(batch, lambda part: model.states(part, self.resolved.layer, special))
         return batch, [states for part in parts for states in part]
 
     def stream(
@@ -273,10 +280,12 @@ class Extractor:
         Raises
         ------
         CheckpointError
-            If the model cannot be read, or is causal or has no start token for ``pooling="cls"``.
+            If the model or its adapter cannot be read, or no vector is pooled in this way.
         """
         if any(view.pooling == "cls" for view in views):
             refuse_first_token(self.checkpoint, self.vocabulary)
+        if self.adapter is not None:
+            self.adapter.refuse_other_layers(views)
         if not runs_elsewhere():
             return self._here(sequences, views)
         files = self.checkpoint
@@ -306,7 +315,8 @@ class Extractor:
         workers = None if runs_elsewhere() else self.workers
         concurrent = concurrency() if workers is None else workers
         self._pace = forecast
-        with progress_bar(total, self.spec.model, "seq", self.runtime.progress) as bar:
+        model = Path(self.spec.model).name
+        with progress_bar(total, self.spec.model, "seq", self.runtime.progress, f"embedding with {model}") as bar:
             for done in each(Timed(step), todo, workers):
                 self.computed += len(done.batch.sequences)
                 bar.update(len(done.batch.sequences))
@@ -314,9 +324,9 @@ class Extractor:
                 if news := forecast.news():
                     logger.info("%s", news)
                     if is_watched(self.runtime.progress):
-                        bar.write(news, file=sys.stderr)
+                        bar.write(news)
                 yield done
-            bar.total = bar.n  # other writers compute the rest
+            bar.complete()
 
     def run(self, batch: Batch) -> list[NDArray[np.float32]]:
         """Return one array ``(b, dim)`` for each spec of a batch, computed in this thread."""
@@ -344,11 +354,8 @@ class Extractor:
     @property
     def _budget(self) -> int:
         """Largest number of tokens in a batch."""
-        if self.runtime.batch_tokens:
-            return self.runtime.batch_tokens
-        if not all(device.startswith("cuda") for device in self._devices):
-            return 1024 if self._devices == ["cpu"] else 16_384
-        return tokens_at_once(memory(self._devices), self.dim, 4 if self.spec.precision == "float32" else 2)
+        bytes_of_number = 4 if self.spec.precision == "float32" else 2
+        return self.runtime.batch_tokens or tokens_of_batch(self._devices, self.dim, bytes_of_number)
 
     @property
     def workers(self) -> int:
@@ -364,7 +371,13 @@ class Extractor:
         """The models, one for each device, read on first use."""
         if self.is_causal:
             logger.info("%s is causal: a residue's state depends on the residues before it only", self.spec.model)
-        return Model.read(self.checkpoint, self.vocabulary, self.resolved, self._devices)
+        return Model.read(self.checkpoint, self.vocabulary, self.resolved, self._devices, self.adapter)
+
+    @cached_property
+    def adapter(self) -> Adapter | None:
+        """The adapter of a fine-tuned model, read on first use; None of a frozen one."""
+        digest = self.spec.adapter
+        return None if digest is None else find_adapter(digest, self.runtime.checkpoints, self.resolved.digest)
 
     @cached_property
     def _copies(self) -> Copies[Model]:

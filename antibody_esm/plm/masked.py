@@ -75,7 +75,7 @@ def masked_log_probabilities(extractor: Extractor, sequence: str, places: Sequen
     log_probabilities = np.empty((len(places), len(AMINO_ACIDS)))
     todo = [Masked(sequence, batch, [places[i] for i in batch]) for batch in batches([tokens] * len(places), _TOKENS)]
     workers = None if runs_elsewhere() else extractor.workers
-    with progress_bar(len(places), "masked", "position", extractor.runtime.progress) as bar:
+    with progress_bar(len(places), "masked", "position", extractor.runtime.progress, "plausibility") as bar:
         for batch, rows in each(_Step(step), todo, workers):
             log_probabilities[batch.rows] = rows
             bar.update(len(batch.rows))

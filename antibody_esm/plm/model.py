@@ -7,13 +7,16 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from antibody_esm.batch import Rows
+from antibody_esm.plm.adapters import Adapter
 from antibody_esm.plm.batching import FEWEST, in_company
 from antibody_esm.plm.checkpoints import Checkpoint
 from antibody_esm.plm.families import family_of, max_length, shorten
 from antibody_esm.plm.hidden_states import HiddenStates
 from antibody_esm.plm.initialisation import initialised
+from antibody_esm.plm.lora import merge
 from antibody_esm.plm.pooling import gather, groups, pool, pool_groups
 from antibody_esm.plm.proof import forward_errors, plain_numbers, prove
 from antibody_esm.plm.regions import Residues, places
@@ -47,6 +50,8 @@ class Model:
         Table of their tokenizer.
     module
         Module of torch, on its device and in evaluation.
+    attention
+        Weights ``(dim,)`` of ``pooling="attention"``; None without them.
 
     Raises
     ------
@@ -54,10 +59,17 @@ class Model:
         If the module gives no state for each token, see `prove`.
     """
 
-    def __init__(self, checkpoint: Checkpoint, vocabulary: Vocabulary, module: Any) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        vocabulary: Vocabulary,
+        module: Any,
+        attention: NDArray[np.float32] | None = None,
+    ) -> None:
         self.checkpoint = checkpoint
         self.vocabulary = vocabulary
         self.module = module
+        self._attention = None if attention is None else to_device(attention.copy(), module.device)
         family = family_of(checkpoint)
         path = family.layers
         self._turns = Turns(module.device.type)
@@ -72,18 +84,20 @@ class Model:
         vocabulary: Vocabulary,
         spec: ResolvedExtractorSpec,
         devices: Sequence[str],
+        adapter: Adapter | None = None,
     ) -> "list[Model]":
-        """Return one model for each device, without the layers above the spec's.
+        """Return one model for each device, without the layers above the spec's, with the adapter's updates.
 
         Raises
         ------
         CheckpointError
             If the weights cannot be read, do not fit the configuration, changed since the spec was resolved, or cannot
-            run in the spec's precision.
+            run in the spec's precision; or if the adapter is that of another model.
         """
-        module = _module(checkpoint, spec, devices[0])
+        module = _module(checkpoint, spec, devices[0], adapter)
         modules = [module, *(copy.deepcopy(module).to(device) for device in devices[1:])]
-        return [cls(checkpoint, vocabulary, copied) for copied in modules]
+        attention = None if adapter is None else adapter.pooling
+        return [cls(checkpoint, vocabulary, copied, attention) for copied in modules]
 
     def run(self, sequences: list[str], specs: Sequence[ResolvedExtractorSpec], residues: Residues) -> list[Rows]:
         """Return one array ``(n, dim)`` for each spec, rounded as in the store.
@@ -109,14 +123,19 @@ class Model:
         parts = [self._fetch(rows, specs, len(batch)) for rows, batch in zip(launched, passes, strict=True)]
         return [np.concatenate(rows) for rows in zip(*parts, strict=True)] if len(parts) > 1 else parts[0]
 
-    def states(self, sequences: list[str], layer: int) -> list[Rows]:
-        """Return the states ``(residues, dim)`` of one layer for each of ``n`` sequences with one number of tokens."""
+    def states(self, sequences: list[str], layer: int, special: bool = False) -> list[Rows]:
+        """Return the states ``(residues, dim)`` of one layer for each of ``n`` sequences with one number of tokens.
+
+        With `special`, they are ``(tokens, dim)``.
+        """
         if len(sequences) > 1 and self.runs_apart(self.vocabulary.length(sequences[0])):
-            return [states for sequence in sequences for states in self.states([sequence], layer)]
+            return [states for sequence in sequences for states in self.states([sequence], layer, special)]
         outputs: list[Fetched] = []
         with self._turns.taken():
             self._forward(sequences, [layer], lambda _, states: outputs.append(Fetched(states.float())))
         states = outputs[0].wait()
+        if special:
+            return list(states[: len(sequences)])
         shown = places(sequences, "all") or [np.arange(len(sequence)) for sequence in sequences]
         chosen = map(self.vocabulary.places, sequences, shown)
         return [states[row, tokens] for row, tokens in enumerate(chosen)]
@@ -161,11 +180,11 @@ class Model:
             for spec in specs:
                 if spec.layer == layer:
                     if spec.pooling == "cls" or spec.special_tokens == "include":
-                        rows = pool(states, spec.pooling)
+                        rows = pool(states, spec.pooling, self._attention)
                     elif spec.region in gathered:
-                        rows = pool_groups(gathered[spec.region], spec.pooling, len(batch))
+                        rows = pool_groups(gathered[spec.region], spec.pooling, len(batch), self._attention)
                     else:
-                        rows = pool(states[:, prefix : states.shape[1] - suffix], spec.pooling)
+                        rows = pool(states[:, prefix : states.shape[1] - suffix], spec.pooling, self._attention)
                     by_spec[spec] = Fetched(rows)
 
         self._forward(sequences, sorted({spec.layer for spec in specs}), pool_layer)
@@ -223,8 +242,8 @@ class Model:
             raise self.checkpoint.error(f"its vectors cannot be kept in this storage: {error}") from error
 
 
-def _module(checkpoint: Checkpoint, spec: ResolvedExtractorSpec, device: str) -> Any:
-    """Return the module of torch on its device: shortened, with rewritten layers if its type allows it."""
+def _module(checkpoint: Checkpoint, spec: ResolvedExtractorSpec, device: str, adapter: Adapter | None) -> Any:
+    """Return the module of torch on its device: updated, shortened, with rewritten layers if its type allows it."""
     import torch
 
     from antibody_esm.plm.fused import fuse
@@ -244,6 +263,8 @@ def _module(checkpoint: Checkpoint, spec: ResolvedExtractorSpec, device: str) ->
         raise checkpoint.error(f"its weights do not fit its config.json; they would be random in {shown}")
     if checkpoint.digest != spec.digest:
         raise checkpoint.error("its files changed while they were in use")
+    if adapter is not None:
+        merge(checkpoint, module, adapter)
     shorten(module, family, spec.layer)
     module = module.to(device).eval()
     fuse(module, packed=spec.precision != "int8")

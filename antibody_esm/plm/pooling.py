@@ -47,12 +47,37 @@ def gather(states: "torch.Tensor", groups: Sequence[Group]) -> "list[tuple[Group
     ]
 
 
-def pool(states: "torch.Tensor", pooling: Pooling) -> "torch.Tensor":
+def attention(
+    states: "torch.Tensor", weights: "torch.Tensor | None", pooled: "torch.Tensor | None" = None
+) -> "torch.Tensor":
+    """Return the weighted mean ``(n, dim)`` of states ``(n, k, dim)``; the weights of a sequence are a softmax.
+
+    Parameters
+    ----------
+    weights
+        ``(dim,)``. Their products with the states are the logits of the softmax; None has equal ones.
+    pooled
+        ``(n, k)``, true for the tokens that take part; None for all.
+    """
+    import torch
+
+    if weights is None:
+        logits = torch.zeros(states.shape[:2], dtype=states.dtype, device=states.device)
+    else:
+        logits = (states * weights).sum(dim=2)
+    if pooled is not None:
+        logits = logits.masked_fill(~pooled, float("-inf"))
+    return (states * torch.softmax(logits, dim=1)[:, :, None]).sum(dim=1)
+
+
+def pool(states: "torch.Tensor", pooling: Pooling, weights: "torch.Tensor | None" = None) -> "torch.Tensor":
     """Return one vector ``(n, dim)`` for each sequence from its pooled states ``(n, k, dim)``.
 
     ``mean``, ``max`` or ``std`` (of a population) over the ``k`` tokens, or ``cls`` or ``last``, the state of the first
-    or the last token.
+    or the last token; ``attention`` has weights ``(dim,)``.
     """
+    if pooling == "attention":
+        return attention(states, weights)
     if pooling in ("cls", "last"):
         return states[:, 0 if pooling == "cls" else -1]
     if pooling == "max":
@@ -63,11 +88,13 @@ def pool(states: "torch.Tensor", pooling: Pooling) -> "torch.Tensor":
     return (states - mean[:, None]).square_().mean(dim=1).sqrt_()  # three times as fast as states.std
 
 
-def pool_groups(gathered: "Sequence[tuple[Group, torch.Tensor]]", pooling: Pooling, n: int) -> "torch.Tensor":
-    """Return one vector ``(n, dim)`` for each sequence of a batch from the result of `gather`."""
+def pool_groups(
+    gathered: "Sequence[tuple[Group, torch.Tensor]]", pooling: Pooling, n: int, weights: "torch.Tensor | None" = None
+) -> "torch.Tensor":
+    """Return one vector ``(n, dim)`` for each sequence of a batch from the result of `gather`, see `pool`."""
     import torch
 
     rows = torch.empty((n, gathered[0][1].shape[2]), dtype=gathered[0][1].dtype, device=gathered[0][1].device)
     for group, states in gathered:
-        rows[to_device(group.rows, rows.device)] = pool(states, pooling)
+        rows[to_device(group.rows, rows.device)] = pool(states, pooling, weights)
     return rows

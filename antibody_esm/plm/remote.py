@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Generic, Protocol, Self, TypeVar
 
+from antibody_esm.plm.adapter_folders import folder_of_adapter
 from antibody_esm.plm.checkpoints import folder_of
 from antibody_esm.specs import ExtractorSpec, RuntimeSpec
 
@@ -47,6 +48,9 @@ class RemoteModel(Generic[T, R]):
         """Return the model of a pinned spec; a folder is named by its absolute path, as other processes need it."""
         folder = folder_of(spec.model)
         absolute = {} if folder is None else {"model": str(folder.absolute())}
+        if spec.adapter is not None and (place := folder_of_adapter(spec.adapter, runtime.checkpoints)) is not None:
+            places = (*runtime.checkpoints, str(place.absolute()))
+            runtime = runtime.model_copy(update={"checkpoints": places})
         return cls(make, spec.model_copy(update=absolute), runtime)
 
     def run(self, batch: T) -> R:

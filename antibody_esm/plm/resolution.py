@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 from antibody_esm.errors import CheckpointError
 from antibody_esm.licences import PACKAGED, of_model, refusal, state
+from antibody_esm.plm.adapter_folders import find_adapter
 from antibody_esm.plm.checkpoints import Checkpoint, cached, locate
 from antibody_esm.plm.controls import Controls
 from antibody_esm.plm.search import advice, remember, search, suggest
@@ -35,6 +36,8 @@ class Weights(Controls, Protocol):
     def tokenizer(self) -> str | None: ...  # noqa: D102
     @property
     def tokenizer_revision(self) -> str | None: ...  # noqa: D102
+    @property
+    def adapter(self) -> str | None: ...  # noqa: D102
 
 
 class Resolution(NamedTuple):
@@ -150,6 +153,8 @@ def resolve(spec: Weights, places: Sequence[str] = ()) -> Resolution:
         checkpoint = find(spec, places)
         digest, layer = digest or checkpoint.digest, _layer(layer, checkpoint)
         _remember(digest, checkpoint)
+        if spec.adapter is not None:
+            find_adapter(spec.adapter, places, digest)
         if spec.truncation:
             limit = longest(checkpoint, spec)
             truncate_to = min(truncate_to or limit, limit)

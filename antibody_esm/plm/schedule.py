@@ -4,11 +4,13 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from antibody_esm.batch import Batch, Done, Rows
 from antibody_esm.plm.devices import torch_threads_restored
+from antibody_esm.progress import Step, step
 from antibody_esm.threads import in_any_order
 
 with warnings.catch_warnings():  # before huggingface_hub imports it, whose import would advise to install ipywidgets
@@ -54,6 +56,55 @@ def is_watched(progress: bool | None) -> bool:
     return sys.stderr.isatty() or "ipykernel" in sys.modules if progress is None else progress
 
 
-def progress_bar(total: int, name: str, unit: str, progress: bool | None) -> Any:
-    """Return a progress bar; a notebook without ipywidgets shows it as text."""
-    return tqdm(total=total, desc=name, unit=unit, delay=1, disable=not is_watched(progress))
+_PLURALS = {"seq": "sequences", "position": "positions", "fit": "fits"}
+
+
+class ProgressBar:
+    """A progress bar, and the step that commands print as lines where nobody sees a bar.
+
+    Parameters
+    ----------
+    bar
+        Bar of tqdm.
+    step
+        Step of the work.
+    """
+
+    def __init__(self, bar: Any, step: Step) -> None:
+        self._bar = bar
+        self._step = step
+
+    def update(self, count: int = 1) -> None:
+        """Add a number of finished items."""
+        self._bar.update(count)
+        self._step.update(count)
+
+    def write(self, text: str) -> None:
+        """Print a line above the bar, on standard error."""
+        self._bar.write(text, file=sys.stderr)
+
+    def complete(self) -> None:
+        """End here: other writers compute the rest."""
+        self._bar.total = self._bar.n
+
+
+@contextmanager
+def progress_bar(total: int, name: str, unit: str, progress: bool | None, step_name: str = "") -> Iterator[ProgressBar]:
+    """Yield a progress bar; a notebook without ipywidgets shows it as text.
+
+    Parameters
+    ----------
+    total
+        Number of items.
+    name, unit
+        Name of the bar, and of one item.
+    progress
+        As in `RuntimeSpec`.
+    step_name
+        Name of the step in lines, such as ``embedding``; that of the bar if empty.
+    """
+    with (
+        step(step_name or name, total, _PLURALS[unit], announced=progress is not False) as now,
+        tqdm(total=total, desc=name, unit=unit, delay=1, disable=not is_watched(progress)) as bar,
+    ):
+        yield ProgressBar(bar, now)

@@ -20,8 +20,8 @@ _MOST_PINNED = 2**26
 """Most bytes of rows that are copied into pinned memory, which torch keeps for later copies and never frees."""
 
 
-def to_device(values: NDArray[np.int64], device: "torch.device") -> "torch.Tensor":
-    """Return integers on a device; a copy to a CUDA device is launched, and the host does not wait for it."""
+def to_device(values: NDArray[Any], device: "torch.device") -> "torch.Tensor":
+    """Return numbers on a device; a copy to a CUDA device is launched, and the host does not wait for it."""
     import torch
 
     tensor = torch.from_numpy(values)

@@ -35,6 +35,7 @@ from antibody_esm.evaluation.scored_predictions import ScoredPredictions
 from antibody_esm.evaluation.slices import Slice, slices
 from antibody_esm.evaluation.tuned import Tuned
 from antibody_esm.evaluation.ungraded import Ungraded
+from antibody_esm.finetuning_facts import FineTuningFacts
 from antibody_esm.reports import context, correlations, names
 from antibody_esm.reports.embedding_map import EmbeddingMap, HasVectors, embedding_map
 from antibody_esm.specs import TrainSpec
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
 
 _STEPS = (0.6, 0.7, 0.8, 0.9, 1.0)
 """Bounds of the slices by identity to the training set."""
-_REASONS = 3
-"""Most reasons of rows that were left out in the first lines; the page lists all."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -90,6 +89,8 @@ class Analysis:
         Functions that compute the baselines of random weights, by name; each is called once, on first use.
     tuned
         Choices of a tuned pipeline in a cross-validation; None if nothing was tuned.
+    finetuned
+        Facts on the fine-tuning in each fold; empty if the language model is frozen.
     curve
         Learning curve on the same data, or the reason why it could not be computed, see `Report.with_curve`; None if
         none was wanted.
@@ -112,6 +113,7 @@ class Analysis:
     penalties: tuple[float, ...] = ()
     untrained: context.UntrainedBaselines = field(default_factory=dict)
     tuned: Tuned | None = None
+    finetuned: tuple[FineTuningFacts, ...] = ()
     curve: MeasuredCurve | Unknown | None = None
     model: TrainedOn | None = None
 
@@ -184,14 +186,7 @@ class Analysis:
         """Number of antibodies and of positives, with the design of a cross-validation."""
         n, positives = self.number
         classes = "" if self.spec.is_regression else f", {positives} positive ({positives / n:.0%})"
-        label = self.data.label_name
-        reasons = self.data.provenance.reasons()
-        unlabelled = reasons.pop(f"no {label}", 0)
-        left_out = f", {unlabelled} without {label} left out" if unlabelled else ""
-        if reasons:
-            shown = [f"{reason} ({count:,})" if len(reasons) > 1 else reason for reason, count in reasons.items()]
-            more = "; ..." if len(shown) > _REASONS else ""
-            left_out += f", {sum(reasons.values()):,} left out: {'; '.join(shown[:_REASONS])}{more}"
+        left_out = names.left_out(self.data)
         return f"{n} antibodies{classes}{left_out}" + (f", {self.design}" if self.is_cross_validation else "")
 
     @cached_property

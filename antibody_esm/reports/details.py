@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from antibody_esm.evaluation.interval import compact
-from antibody_esm.reports import elements, panels, results, tuning_panel
+from antibody_esm.reports import elements, finetuning_panel, panels, results, tuning_panel
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.elements import Part
 from antibody_esm.reports.grid_analysis import GridAnalysis
@@ -54,6 +54,7 @@ def embedding_map(report: Analysis, figures: panels.Figures) -> list[Part]:
 
 PARTS: tuple[Callable[[Analysis, panels.Figures], Sequence[Part]], ...] = (
     tuning_panel.parts,
+    finetuning_panel.parts,
     results.metrics,
     figures_of,
     errors,

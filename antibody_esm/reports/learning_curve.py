@@ -24,8 +24,8 @@ from antibody_esm.reports.context import quick_baselines
 from antibody_esm.reports.elements import Part
 from antibody_esm.reports.grid_analysis import GridAnalysis
 from antibody_esm.reports.panels import Figures, PagePanel
-from antibody_esm.same_vectors import SameVectors, classifier_of
-from antibody_esm.specs import DecisionSpec, TrainSpec
+from antibody_esm.same_vectors import SameVectors
+from antibody_esm.specs import TrainSpec
 from antibody_esm.specs.ensembles import columns_of
 from antibody_esm.unknown import Unknown
 
@@ -377,7 +377,7 @@ def check_numbers(more: int, draws: int) -> None:
 
 def learning_curve_of(vectors: SameVectors, more: int, draws: int) -> LearningCurve:
     """Return the learning curve of a pipeline without its decision; see `Trainer.learning_curve`."""
-    spec, X, data = vectors.spec, vectors.features, vectors.data
+    spec, data = vectors.spec, vectors.data
     baselines = baseline_candidates(
         data,
         [name for name in quick_baselines(data) if name != "majority"],  # which ranks nothing
@@ -385,7 +385,7 @@ def learning_curve_of(vectors: SameVectors, more: int, draws: int) -> LearningCu
         continuous=spec.is_regression,
     )
     measured = learning_curve(
-        Candidate(X, classifier_of(spec.model_copy(update={"decision": DecisionSpec()}), X.shape[1])),
+        Candidate(vectors.features, vectors.undecided.classifier(spec.split)),
         vectors.label,
         Division.of(spec.split, data),
         baselines.found,

@@ -13,6 +13,9 @@ from antibody_esm.specs import (
     DescriptorSpec,
     EnsembleSpec,
     ExtractorSpec,
+    PluginClassifierSpec,
+    PluginExtractorSpec,
+    PluginRegressorSpec,
     Spec,
     TrainSpec,
 )
@@ -38,10 +41,11 @@ BASELINE: Mapping[BaselineName, str] = MappingProxyType(
         "random_weights_1": "random weights, seed 1",
         "random_weights_2": "random weights, seed 2",
         "columns": "columns alone",
+        "frozen": "frozen language model",
     }
 )
 """Names of baselines in tables."""
-_OF_THE_WHOLE = ("majority", "germline", "random_weights", "random_weights_1", "random_weights_2", "columns")
+_OF_THE_WHOLE = ("majority", "germline", "random_weights", "random_weights_1", "random_weights_2", "columns", "frozen")
 """Baselines whose name is not that of a chain."""
 _OF_PAIRS: Mapping[BaselineName, str] = MappingProxyType(
     {name: f"{title} of each chain" for name, title in BASELINE.items() if name not in _OF_THE_WHOLE}
@@ -50,6 +54,8 @@ _OF_PAIRS: Mapping[BaselineName, str] = MappingProxyType(
 
 _VALUES = 4
 """Most values of a tuned field that a name lists."""
+_REASONS = 3
+"""Most reasons of rows that were left out in the first lines; the page lists all."""
 _PINNED = ("digest", "layer", "max_length")
 """Fields that pinning an extractor fills in."""
 
@@ -75,13 +81,19 @@ def baseline_title(name: BaselineName, *, continuous: bool, paired: bool = False
 
 def pipeline(spec: TrainSpec) -> str:
     """Return the name of a pipeline: model and classifier, with the fields that differ from their defaults."""
-    heads = [_named(head.kind, head, {"kind"}) for head in heads_of(spec.classifier)]
+    heads = [
+        plugin_title(head)
+        if isinstance(head, PluginClassifierSpec | PluginRegressorSpec)
+        else _named(head.kind, head, {"kind"})
+        for head in heads_of(spec.classifier)
+    ]
     each = ", one for each member" if getattr(spec.classifier, "per_member", False) else ""
     averaged = heads_of(spec.classifier) != (spec.classifier,)
     name = f"{_model(spec.extractor)} + {'average of ' * averaged}{', '.join(heads)}{each}"
     parts = [] if spec.decision == DecisionSpec() else [_named("decision", spec.decision, set())]
     parts += [] if spec.pca is None else [f"{spec.pca} principal components"]
     parts += [] if spec.tune is None else [_tuned(spec.tune)]
+    parts += [] if spec.finetune is None else [_named("fine-tuned", spec.finetune, set())]
     return ", ".join([name, *parts])
 
 
@@ -111,6 +123,19 @@ def _tuned(tune: TuneSpec) -> str:
         )
     others = [f"{name}={value!r}" for name, value in tune.__repr_args__() if name != "grid"]
     return f"tuned over {'; '.join([*grids, *others])}"
+
+
+def left_out(data: Dataset) -> str:
+    """Return the numbers of rows that were left out, with the reasons, behind a number of antibodies; or nothing."""
+    label = data.label_name
+    reasons = data.provenance.reasons()
+    unlabelled = reasons.pop(f"no {label}", 0)
+    text = f", {unlabelled} without {label} left out" if unlabelled else ""
+    if reasons:
+        shown = [f"{reason} ({count:,})" if len(reasons) > 1 else reason for reason, count in reasons.items()]
+        more = "; ..." if len(shown) > _REASONS else ""
+        text += f", {sum(reasons.values()):,} left out: {'; '.join(shown[:_REASONS])}{more}"
+    return text
 
 
 def folds(spec: TrainSpec, number: int, data: Dataset) -> str:
@@ -155,6 +180,12 @@ def _named(name: str, spec: Spec, implied: set[str]) -> str:
     return f"{name} ({changed})" if changed else name
 
 
+def plugin_title(spec: PluginExtractorSpec | PluginClassifierSpec | PluginRegressorSpec) -> str:
+    """Return the name of a plugin with its package, version and options."""
+    options = "".join(f", {name}={value!r}" for name, value in spec.options)
+    return f"{spec.name} ({spec.package} {spec.version}{options})"
+
+
 def _model(spec: AnyExtractorSpec) -> str:
     if isinstance(spec, EnsembleSpec):
         if spec.columns:
@@ -165,12 +196,16 @@ def _model(spec: AnyExtractorSpec) -> str:
         return f"{how} {', '.join(map(_distinct, parts, spec.of_sequences, map(parts.count, parts)))}"
     if isinstance(spec, ChainSpec):
         return f"{_model(spec.heavy)} (heavy), {_model(spec.light)} (light)"
+    if isinstance(spec, PluginExtractorSpec):
+        return plugin_title(spec)
     if isinstance(spec, DescriptorSpec):
         return _named(spec.kind, spec, {"kind"})
+    if spec.adapter is not None:
+        return f"{_named(spec.model, spec, {'model', 'revision', 'digest', 'adapter'})} [adapter {spec.adapter[:8]}]"
     return _named(spec.model, spec, {"model", "revision", "digest"})
 
 
-def _distinct(name: str, member: ExtractorSpec | ChainSpec | DescriptorSpec, number: int) -> str:
+def _distinct(name: str, member: AnyExtractorSpec, number: int) -> str:
     """Return the name of a member, with the first digits of its digest if several members have the name."""
     digest = getattr(member, "digest", None)
     return name if number == 1 or digest is None else f"{name} [{digest[:8]}]"

@@ -12,7 +12,7 @@ from antibody_esm.evaluation.overlap import Clones, SecondScores
 from antibody_esm.evaluation.paired import Comparison
 from antibody_esm.evaluation.scored_predictions import Pooled
 from antibody_esm.evaluation.slices import Slice
-from antibody_esm.reports import learning_curve, notes, reproduction, tuning_panel, verdicts
+from antibody_esm.reports import finetuning_panel, learning_curve, notes, reproduction, tuning_panel, verdicts
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.grid_analysis import GridAnalysis
 from antibody_esm.reports.worst_errors import worst_errors
@@ -36,6 +36,7 @@ def analysis(report: Analysis) -> dict[str, Any]:
         **({"penalties": list(report.penalties)} if report.penalties else {}),
         **learning_curve.record(report),
         **_tuned(report),
+        **finetuning_panel.record(report),
         "intervals": {name: interval(value) for name, value in report.intervals.items()},
         **({} if report.scored.pooled is None else {"pooled": _pooled(report.scored.pooled)}),
         "baselines": {

@@ -302,6 +302,7 @@ def cross_validation_report(
         untrained=untrained,
         unconverged=validation.unconverged,
         penalties=validation.penalties,
+        finetuned=validation.finetuned,
         tuned=validation.tuned if isinstance(validation, TunedCrossValidation) else None,
     )
 

@@ -13,8 +13,9 @@ from antibody_esm.data.column_reading import columns_read
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.reports import names
 from antibody_esm.reports.analysis import Analysis
-from antibody_esm.specs import ChainSpec, DescriptorSpec, ExtractorSpec, Spec, TrainSpec, TuneSpec
+from antibody_esm.specs import ChainSpec, DescriptorSpec, ExtractorSpec, FineTuneSpec, Spec, TrainSpec, TuneSpec
 from antibody_esm.specs.ensembles import columns_of, without_columns
+from antibody_esm.specs.plugins import plugins_of
 from antibody_esm.trained_on import Recalibration
 
 _KEYWORDS = ("null", "true", "false", "nan", "inf")
@@ -44,7 +45,8 @@ def python(report: Analysis) -> str:
     if report.recalibration is not None:
         lines, again = _recalibrated(report.recalibration)
     last = f"report = trainer.fit(training){again}.evaluate(data{cut})"
-    return _python(report.spec, [*fitted, *scored], "\n".join([*lines, last]))
+    trained = report.spec if model is None else model.pipeline(report.spec)
+    return _python(trained, [*fitted, *scored], "\n".join([*lines, last]))
 
 
 def _recalibrated(facts: Recalibration) -> tuple[list[str], str]:
@@ -136,6 +138,8 @@ def _word(value: Any) -> str:
 def overrides(spec: TrainSpec) -> list[str] | None:
     """Return the overrides of ``antibody-train`` that give a spec; None if they cannot express it."""
     extractor = spec.extractor
+    if plugins_of(spec):
+        return None
     name = next((name for name, preset in presets.EXTRACTORS.items() if names.agree(preset, extractor)), None)
     if isinstance(extractor, ChainSpec):
         if not all(_is_plain(chain.model) for chain in extractor.models):
@@ -156,10 +160,11 @@ def overrides(spec: TrainSpec) -> list[str] | None:
     others = [
         override
         for field in TrainSpec.model_fields
-        if field not in ("extractor", "classifier", "use_columns", "pca", "tune", "format")
+        if field not in ("extractor", "classifier", "use_columns", "pca", "tune", "finetune", "format")
         for override in _fields(field, getattr(spec, field), type(getattr(spec, field))())
     ]
     others += [] if spec.pca is None else [f"pca={spec.pca}"]
+    others += [] if spec.finetune is None else _finetuned(spec.finetune)
     tuned = [] if spec.tune is None else _tuned(spec.tune)
     return None if tuned is None else [*model, *learnt, *others, *tuned]
 
@@ -181,6 +186,12 @@ def _tuned(tune: TuneSpec) -> list[str] | None:
     words = ",".join(f"{key}:{_value(values)}" for key, values in grid.items())
     others = [(name, value) for name, value in tune.__repr_args__() if name != "grid"]
     return [f"tune.grid={{{words}}}", *(f"tune.{name}={_value(value)}" for name, value in others)]
+
+
+def _finetuned(finetune: FineTuneSpec) -> list[str]:
+    """Return the overrides of a fine-tuning: a preset, and the fields that differ from it."""
+    preset = presets.FINE_TUNINGS[finetune.method]
+    return [f"finetune={finetune.method}", *_fields("finetune", finetune, preset)]
 
 
 def _is_plain(text: str) -> bool:

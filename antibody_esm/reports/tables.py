@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from antibody_esm.evaluation.intervals import short
 from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.evaluation.scored_predictions import ScoredPredictions
-from antibody_esm.reports import learning_curve, notes, tuning_panel, verdicts
+from antibody_esm.reports import finetuning_panel, learning_curve, notes, tuning_panel, verdicts
 from antibody_esm.reports.analysis import Analysis
 from antibody_esm.reports.grid_analysis import Column, GridAnalysis, Row, Verdict
 from antibody_esm.reports.terminal_axis import axis
@@ -62,7 +62,14 @@ def _remarks(report: Analysis) -> list[str]:
     return "\n\n".join(textwrap.fill(remark, _LINE) for remark in rest).splitlines()
 
 
-PARTS: tuple[Callable[[Analysis], list[str]], ...] = (_verdict, _split, _scores, tuning_panel.lines, _remarks)
+PARTS: tuple[Callable[[Analysis], list[str]], ...] = (
+    _verdict,
+    _split,
+    _scores,
+    tuning_panel.lines,
+    finetuning_panel.lines,
+    _remarks,
+)
 """Functions of the parts of a report's text, in their order; each returns no line if there is nothing to show."""
 
 
@@ -84,6 +91,7 @@ def notebook(report: Analysis) -> str:
         f"<h3>{html.escape(report.title)}</h3>{verdict}<p>{html.escape(report.counts)}</p>{warnings}"
         f"<table><thead><tr>{head}</tr></thead><tbody>{metrics}{between}{baselines}</tbody></table>"
         + tuning_panel.notebook(report)
+        + finetuning_panel.notebook(report)
         + "".join(f"<p>{html.escape(sentence)}</p>" for sentence in rest)
     )
 
@@ -156,7 +164,7 @@ def _grid_lines(grid: GridAnalysis, columns: Sequence[Column]) -> list[str]:
     for column in columns:
         lines += _paragraphs([f"{column.title}: {column.first.counts}.", *notes.sentences(grid, column)])
         lines += _paragraphs(notes.of_tests(column))
-        lines += _paragraphs(tuning_panel.of_column(column))
+        lines += _paragraphs([*tuning_panel.of_column(column), *finetuning_panel.of_column(column)])
         if not column.first.is_cross_validation:
             lines += _paragraphs(notes.unclaimed({metric: column.first.intervals[metric]}))
     return lines

@@ -3,8 +3,8 @@
 Settings that must not change a number are in `RuntimeSpec`, which has no fingerprint.
 """
 
-from antibody_esm.choices import Pooling, Region
-from antibody_esm.specs.address import Digest, Pairs, Precision, ResolvedExtractorSpec, Storage
+from antibody_esm.choices import Pooling, Precision, Region
+from antibody_esm.specs.address import Digest, Pairs, ResolvedExtractorSpec, Storage
 from antibody_esm.specs.base import Spec
 from antibody_esm.specs.chains import ChainSpec
 from antibody_esm.specs.columns import ColumnSpec
@@ -30,6 +30,8 @@ from antibody_esm.specs.estimators import (
     XGBoostSpec,
 )
 from antibody_esm.specs.extractors import ExtractorSpec
+from antibody_esm.specs.finetuning import FineTuneSpec
+from antibody_esm.specs.plugins import PluginClassifierSpec, PluginExtractorSpec, PluginRegressorSpec
 from antibody_esm.specs.runtime import RuntimeSpec
 from antibody_esm.specs.splits import OF_THE_DATA, SplitBy, SplitSpec, default_split
 from antibody_esm.specs.training import TrainSpec
@@ -51,6 +53,7 @@ __all__ = [
     "EnsembleSpec",
     "EstimatorSpec",
     "ExtractorSpec",
+    "FineTuneSpec",
     "GaussianProcessRegressorSpec",
     "GaussianProcessSpec",
     "HydrophobicityScale",
@@ -60,6 +63,9 @@ __all__ = [
     "Member",
     "PKSet",
     "Pairs",
+    "PluginClassifierSpec",
+    "PluginExtractorSpec",
+    "PluginRegressorSpec",
     "Pooling",
     "Precision",
     "RandomForestSpec",

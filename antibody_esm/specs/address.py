@@ -6,10 +6,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, PositiveInt
 
-from antibody_esm.choices import Pooling, Region
+from antibody_esm.choices import Pooling, Precision, Region
 from antibody_esm.specs.base import Seed, Spec
 
-Precision = Literal["float32", "bfloat16", "float16", "int8"]
 Storage = Literal["float32", "float16", "int8"]
 Pairs = Literal["apart", "joined"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -45,7 +44,7 @@ class ResolvedExtractorSpec(Spec):
     `ExtractorSpec.resolve` returns it; users seldom construct it.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"random_weights", "prefix", "suffix", "separator"})
+    later: ClassVar[frozenset[str]] = frozenset({"random_weights", "prefix", "suffix", "separator", "adapter"})
 
     digest: Digest
     """SHA-256 over the names and bytes of the weight, config and tokenizer files; without weight files if these are
@@ -69,6 +68,8 @@ class ResolvedExtractorSpec(Spec):
     """Control tokens behind the last residue."""
     separator: Between = None
     """Control tokens between two chains that are joined; None for those of the model's family, or single chains."""
+    adapter: Digest | None = None
+    """SHA-256 of the adapter's file; None for the frozen model."""
 
     def resolve(self, checkpoints: Sequence[str] = ()) -> Self:
         """Return self."""

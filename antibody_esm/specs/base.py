@@ -2,15 +2,67 @@
 
 import hashlib
 import json
-from typing import Annotated, Any, ClassVar, Literal
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from antibody_esm.spelling import did_you_mean
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
-class Frozen(BaseModel):
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)  # its name is private, and it is public as the type of models
+
+
+class _Advising(ModelMetaclass):
+    """Type of settings, whose errors name the nearest field or choice when they are constructed in Python."""
+
+    model_fields: dict[str, Any]
+
+    def __call__(self, *args: Any, **fields: Any) -> Any:
+        try:
+            return super().__call__(*args, **fields)
+        except ValidationError as error:
+            advised = with_advice(error, self.model_fields)
+            if advised is error:
+                raise
+            raise advised from None
+
+
+def with_advice(error: ValidationError, fields: Iterable[str] = ()) -> ValidationError:
+    """Return an error with the nearest name behind each unknown field or choice; itself if no name is near.
+
+    Parameters
+    ----------
+    error
+        Error of a model.
+    fields
+        Names of its fields.
+    """
+    fields = list(fields)
+    lines: list[InitErrorDetails] = []
+    changed = False
+    for line in error.errors(include_url=False):
+        kind, place, meant = line["type"], line["loc"], ""
+        if kind == "extra_forbidden" and len(place) == 1:
+            meant = did_you_mean(place[-1], fields)
+        elif kind == "literal_error":
+            meant = did_you_mean(line["input"], re.findall("'([^']*)'", str(line["ctx"]["expected"])))
+        changed = changed or bool(meant)
+        # A message as it is, since braces of a template would be read as fields.
+        custom = PydanticCustomError(kind, "{message}", {"message": line["msg"] + meant, **line.get("ctx", {})})
+        lines.append(InitErrorDetails(type=custom, loc=place, input=line["input"]))
+    return ValidationError.from_exception_data(error.title, lines) if changed else error
+
+
+class Frozen(BaseModel, metaclass=_Advising):
     """Immutable settings: fields are validated strictly, and unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())

@@ -9,13 +9,15 @@ from antibody_esm.choices import Pooling, Region
 from antibody_esm.specs.base import Spec
 from antibody_esm.specs.extractors import ExtractorSpec
 from antibody_esm.specs.language_models import LANGUAGE_MODELS
+from antibody_esm.spelling import did_you_mean
 
 
 def _named(value: str) -> ExtractorSpec:
     """Return the spec of a preset's name, which reads a chain alone."""
     if value not in LANGUAGE_MODELS:
         names = ", ".join(LANGUAGE_MODELS)
-        raise ValueError(f"unknown language model {value!r}; choose one of {names}, or ExtractorSpec(model=...)")
+        meant = did_you_mean(value, LANGUAGE_MODELS)
+        raise ValueError(f"unknown language model {value!r}; choose one of {names}, or ExtractorSpec(model=...){meant}")
     return LANGUAGE_MODELS[value].model_copy(update={"pairs": "apart"})
 
 

@@ -12,15 +12,17 @@ from antibody_esm.specs.chains import ChainSpec
 from antibody_esm.specs.columns import ColumnSpec
 from antibody_esm.specs.descriptors import DescriptorSpec
 from antibody_esm.specs.extractors import ExtractorSpec
+from antibody_esm.specs.plugins import PluginExtractorSpec
 
 
 def _kind_of_extractor(value: Any) -> str:
     if isinstance(value, Spec):
         kinds = {"ColumnSpec": "column", "DescriptorSpec": "descriptors", "EnsembleSpec": "ensemble"}
+        kinds |= {"PluginExtractorSpec": "plugin"}
         return (kinds | {"ChainSpec": "chains"}).get(type(value).__name__, "model")
     fields = value if isinstance(value, dict) else {}
-    if fields.get("kind") == "column":
-        return "column"
+    if fields.get("kind") in ("column", "plugin_extractor"):
+        return "column" if fields["kind"] == "column" else "plugin"
     if "heavy" in fields or "light" in fields:
         return "chains"
     return "ensemble" if "members" in fields else "descriptors" if "kind" in fields else "model"
@@ -30,6 +32,7 @@ Member = Annotated[
     Annotated[ExtractorSpec, Tag("model")]
     | Annotated[ChainSpec, Tag("chains")]
     | Annotated[DescriptorSpec, Tag("descriptors")]
+    | Annotated[PluginExtractorSpec, Tag("plugin")]
     | Annotated[ColumnSpec, Tag("column")],
     Discriminator(_kind_of_extractor),
 ]
@@ -62,12 +65,14 @@ class EnsembleSpec(Spec):
             raise ValueError("each column may be named only once")
         if not self.of_sequences or self.members[len(self.of_sequences) :] != self.columns:
             raise ValueError("columns are the last members, after at least one that reads sequences")
-        if self.combine == "mean" and any(isinstance(member, DescriptorSpec) for member in self.members):
-            raise ValueError("combine='mean' does not allow descriptors; use combine='concat'")
+        if self.combine == "mean" and any(
+            isinstance(member, DescriptorSpec | PluginExtractorSpec) for member in self.members
+        ):
+            raise ValueError("combine='mean' does not allow descriptors or plugins; use combine='concat'")
         return self
 
     @property
-    def of_sequences(self) -> tuple[ExtractorSpec | ChainSpec | DescriptorSpec, ...]:
+    def of_sequences(self) -> tuple[ExtractorSpec | ChainSpec | DescriptorSpec | PluginExtractorSpec, ...]:
         """Members that read sequences."""
         return tuple(member for member in self.members if not isinstance(member, ColumnSpec))
 
@@ -94,6 +99,7 @@ AnyExtractorSpec = Annotated[
     Annotated[ExtractorSpec, Tag("model")]
     | Annotated[ChainSpec, Tag("chains")]
     | Annotated[DescriptorSpec, Tag("descriptors")]
+    | Annotated[PluginExtractorSpec, Tag("plugin")]
     | Annotated[EnsembleSpec, Tag("ensemble")],
     Discriminator(_kind_of_extractor),
 ]
@@ -166,6 +172,24 @@ def without_columns(spec: AnyExtractorSpec) -> AnyExtractorSpec:
         return spec
     first, *others = spec.of_sequences
     return EnsembleSpec(members=(first, *others), combine=spec.combine) if others else first
+
+
+def without_adapter(spec: AnyExtractorSpec) -> AnyExtractorSpec:
+    """Return a spec with the frozen models in place of fine-tuned ones."""
+    if isinstance(spec, EnsembleSpec):
+        members = tuple(_without_adapter(member) for member in spec.members)
+        return spec if members == spec.members else spec.model_copy(update={"members": members})
+    return _without_adapter(spec)  # type: ignore[no-any-return]  # of the kind of the spec
+
+
+def _without_adapter(spec: Any) -> Any:
+    if isinstance(spec, ChainSpec):
+        chains = {"heavy": _without_adapter(spec.heavy), "light": _without_adapter(spec.light)}
+        return spec.model_copy(update=chains)
+    if not isinstance(spec, ExtractorSpec) or spec.adapter is None:
+        return spec
+    pooling = "mean" if spec.pooling == "attention" else spec.pooling
+    return spec.model_copy(update={"adapter": None, "pooling": pooling})
 
 
 def with_columns(spec: AnyExtractorSpec, columns: Sequence[ColumnSpec]) -> AnyExtractorSpec:

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from antibody_esm.specs.base import Seed, Share, Spec
+from antibody_esm.specs.plugins import PluginClassifierSpec, PluginRegressorSpec
 
 ClassWeight = Literal["balanced"] | None
 
@@ -199,10 +200,10 @@ class AverageRegressorSpec(_Regressor):
     """See `AverageSpec`."""
 
 
-ClassifierSpec = _OneClassifier | AverageSpec
+ClassifierSpec = _OneClassifier | AverageSpec | PluginClassifierSpec
 """Any classifier."""
 
-RegressorSpec = _OneRegressor | AverageRegressorSpec
+RegressorSpec = _OneRegressor | AverageRegressorSpec | PluginRegressorSpec
 """Any regressor, for continuous labels."""
 
 EstimatorSpec = Annotated[ClassifierSpec | RegressorSpec, Field(discriminator="kind")]

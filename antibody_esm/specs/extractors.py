@@ -7,9 +7,9 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from antibody_esm.choices import Engines, Pooling, Region
+from antibody_esm.choices import Engines, Pooling, Precision, Region
 from antibody_esm.errors import CheckpointError
-from antibody_esm.specs.address import Around, Between, Digest, Pairs, Precision, ResolvedExtractorSpec, Storage
+from antibody_esm.specs.address import Around, Between, Digest, Pairs, ResolvedExtractorSpec, Storage
 from antibody_esm.specs.base import Seed, Spec
 from antibody_esm.specs.local_models import folder_name, is_folder
 
@@ -24,7 +24,10 @@ class ExtractorSpec(Spec):
     """
 
     later: ClassVar[frozenset[str]] = frozenset(
-        {"species", "engines", "random_weights", "prefix", "suffix", "separator", "tokenizer", "tokenizer_revision"}
+        {
+            *("species", "engines", "random_weights", "prefix", "suffix", "separator", "tokenizer"),
+            *("tokenizer_revision", "adapter"),
+        }
     )
 
     model: Annotated[str, Field(min_length=1)]
@@ -40,7 +43,8 @@ class ExtractorSpec(Spec):
     pooling: Pooling = "mean"
     """Pooling of residue vectors: mean, maximum or (population) standard deviation per dimension; ``cls``, the vector
     of the first token; ``last``, that of the last residue, which has read the whole sequence in a causal model. ``cls``
-    of a causal model is a CheckpointError, since it is the same vector in every sequence."""
+    of a causal model is a CheckpointError, since it is the same vector in every sequence. ``attention``, a weighted
+    mean, has its weights in `adapter`."""
     region: Region = "all"
     """Residues that are pooled, by IMGT numbering of every variable domain in the sequence. The model still reads the
     whole sequence. A sequence without such a region is a SequenceError."""
@@ -84,17 +88,30 @@ class ExtractorSpec(Spec):
     both."""
     tokenizer_revision: str | None = None
     """Branch, tag or commit of `tokenizer`; None is the main branch."""
+    adapter: Digest | None = None
+    """Digest of the adapter of a fine-tuned model, see `FineTuneSpec`; an adapter of another model is a
+    CheckpointError."""
 
     @model_validator(mode="after")
     def _region_has_residues(self) -> Self:
         if self.region != "all" and (self.pooling == "cls" or self.special_tokens == "include"):
-            raise ValueError("a region requires pooling mean, max, std or last, and special_tokens='exclude'")
+            raise ValueError(
+                "a region requires pooling mean, max, std, last or attention, and special_tokens='exclude'"
+            )
         return self
 
     @model_validator(mode="after")
     def _revision_of_a_tokenizer(self) -> Self:
         if self.tokenizer is None and self.tokenizer_revision is not None:
             raise ValueError("tokenizer_revision requires tokenizer; the model's own has the model's revision")
+        return self
+
+    @model_validator(mode="after")
+    def _adapter_has_its_base(self) -> Self:
+        if self.adapter is not None and self.random_weights is not None:
+            raise ValueError("an adapter belongs to trained weights; leave random_weights out")
+        if self.adapter is None and self.pooling == "attention":
+            raise ValueError("pooling='attention' has its weights in an adapter, which FineTuneSpec trains")
         return self
 
     @model_validator(mode="after")
@@ -132,6 +149,7 @@ class ExtractorSpec(Spec):
             prefix=self.prefix,
             suffix=self.suffix,
             separator=self.separator if self.pairs == "joined" else None,
+            adapter=self.adapter,
         )
 
     @property

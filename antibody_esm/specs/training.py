@@ -4,10 +4,10 @@ import json
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from antibody_esm.sequences import Chain
-from antibody_esm.specs.base import Frozen, Spec
+from antibody_esm.specs.base import Frozen, Spec, with_advice
 from antibody_esm.specs.decisions import DecisionSpec
 from antibody_esm.specs.ensembles import (
     AnyExtractorSpec,
@@ -15,12 +15,15 @@ from antibody_esm.specs.ensembles import (
     columns_of,
     portable,
     with_columns,
+    without_adapter,
     without_columns,
 )
 from antibody_esm.specs.estimators import ClassifierSpec, EstimatorSpec, LogisticRegressionSpec, RegressorSpec, heads_of
 from antibody_esm.specs.extractors import ExtractorSpec
+from antibody_esm.specs.finetuning import FineTuneSpec
 from antibody_esm.specs.runtime import RuntimeSpec
 from antibody_esm.specs.splits import SplitSpec
+from antibody_esm.specs.tunable import only_model, refuse_unsuited
 from antibody_esm.specs.tuning import Choice, TuneSpec, combinations, described
 
 
@@ -39,8 +42,11 @@ class TrainSpec(Spec):
     their scaling; None for the vectors. Columns stay as they are."""
     tune: TuneSpec | None = None
     """Fields that are chosen inside the training folds; None fits the other fields as they are."""
+    finetune: FineTuneSpec | None = None
+    """Fine-tuning of the language model on the training rows of each fold; None reads the vectors of the model as it
+    is."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"use_columns", "pca", "tune"})
+    later: ClassVar[frozenset[str]] = frozenset({"use_columns", "pca", "tune", "finetune"})
 
     @model_validator(mode="after")
     def _columns_are_used(self) -> Self:
@@ -69,6 +75,21 @@ class TrainSpec(Spec):
                     raise ValueError(f"{described(choice)} is no valid combination: {error}") from None
         return self
 
+    @model_validator(mode="after")
+    def _model_is_fine_tuned(self) -> Self:
+        if self.finetune is not None:
+            refuse_unsuited(self.finetune, only_model(self.extractor))
+            if self.tune is not None:
+                raise ValueError(
+                    "finetune and tune exclude each other: each combination would be fine-tuned on each inner fold"
+                )
+            if any(head.kind == "linear_svm" for head in heads_of(self.classifier)):
+                raise ValueError(
+                    "linear_svm divides its training rows to calibrate its probabilities, after the language model was "
+                    "fine-tuned on all of them; use logreg, or svr for numbers"
+                )
+        return self
+
     @property
     def is_regression(self) -> bool:
         """True if labels are continuous."""
@@ -76,9 +97,18 @@ class TrainSpec(Spec):
 
     @property
     def divides_again(self) -> bool:
-        """True if a fit divides its rows into folds: for a decision, or for the choice of a penalty."""
-        chosen = [getattr(head, "alpha", None) == "cv" for head in heads_of(self.classifier)]
-        return self.decision != DecisionSpec() or any(chosen)
+        """True if a fit divides its rows: for a decision, the choice of a penalty, or that of an epoch."""
+        return self.decision != DecisionSpec() or self.chooses_penalty or self.finetune is not None
+
+    @property
+    def chooses_penalty(self) -> bool:
+        """True if the penalty of a regressor is chosen on folds of the training rows."""
+        return any(getattr(head, "alpha", None) == "cv" for head in heads_of(self.classifier))
+
+    @property
+    def frozen(self) -> "TrainSpec":
+        """The spec without fine-tuning: the classifier reads the vectors of the language model as it is."""
+        return self.model_copy(update={"finetune": None, "extractor": without_adapter(self.extractor)})
 
     @property
     def untuned(self) -> "TrainSpec":
@@ -200,4 +230,7 @@ class Run(Frozen):
 
         tree = applied(overrides, cls(train=TrainSpec(extractor=ExtractorSpec(model="any"))).to_dict())
         train = {name: tree.pop(name) for name in TrainSpec.model_fields}
-        return cls.model_validate_json(json.dumps({"train": train, **tree}))
+        try:
+            return cls.model_validate_json(json.dumps({"train": train, **tree}))
+        except ValidationError as error:
+            raise with_advice(error) from error

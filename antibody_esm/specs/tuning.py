@@ -17,6 +17,8 @@ from antibody_esm.specs.ensembles import AnyExtractorSpec
 from antibody_esm.specs.estimators import ClassifierSpec, EstimatorSpec, RegressorSpec
 from antibody_esm.specs.extractors import ExtractorSpec
 from antibody_esm.specs.named import ESTIMATORS, estimator
+from antibody_esm.specs.plugins import PluginClassifierSpec, PluginRegressorSpec
+from antibody_esm.spelling import did_you_mean
 
 MetricName = Literal[
     "roc_auc",
@@ -50,7 +52,11 @@ _OF_AN_AVERAGE = ("heads", "per_member", "widths")
 _MOST = 10_000
 """Most combinations of a grid."""
 _ANY_ESTIMATOR: TypeAdapter[Any] = TypeAdapter(EstimatorSpec)
-_ESTIMATORS: tuple[type[Spec], ...] = (*get_args(ClassifierSpec), *get_args(RegressorSpec))
+_ESTIMATORS: tuple[type[Spec], ...] = tuple(
+    kind
+    for kind in (*get_args(ClassifierSpec), *get_args(RegressorSpec))
+    if kind not in (PluginClassifierSpec, PluginRegressorSpec)  # whose options are not fields
+)
 
 
 def _fields(kind: type[Spec]) -> list[str]:
@@ -127,8 +133,7 @@ def _values(key: Any, values: Any) -> tuple[Value, ...]:
             f"{key} is not tuned alone; name whole averages as values of 'classifier', such as AverageSpec(heads=...)"
         )
     if key not in KEYS:
-        near = get_close_matches(str(key), KEYS, 1, 0.6) or get_close_matches(f"classifier.{key}", KEYS, 1, 0.8)
-        meant = f"; did you mean {near[0]!r}?" if near else ""
+        meant = did_you_mean(str(key), KEYS, 0.6) or did_you_mean(f"classifier.{key}", KEYS)
         raise ValueError(
             f"unknown key {key!r} of a grid{meant} Keys are {', '.join(KEYS)}".replace("' Keys", "'. Keys")
         )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from antibody_esm.batch import Batch, Rows
 from antibody_esm.errors import StoreError
+from antibody_esm.notebook import card
 from antibody_esm.sequences import normalise
 from antibody_esm.specs import ResolvedExtractorSpec
 from antibody_esm.storage_formats import rounded
@@ -129,6 +130,9 @@ class EmbeddingStore:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.root)!r})"
+
+    def _repr_html_(self) -> str:
+        return card("EmbeddingStore", [("folder", self.root)], note="stats() counts its vectors")
 
     def __reduce__(self) -> tuple[type["EmbeddingStore"], tuple[Path]]:
         return type(self), (self.root,)  # another process reads the folder itself
