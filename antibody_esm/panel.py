@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from antibody_esm.callbacks import announces
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.labels import as_labelled
 from antibody_esm.embedding import as_store
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from antibody_esm.data.antibodies import Antibodies
 
 
+@announces("evaluate")
 class Panel(Mapping[str, Predictor]):
     """Fitted models of several labels, which share the vectors of one language model.
 

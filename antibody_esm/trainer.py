@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm import presets
+from antibody_esm.callbacks import announces
 from antibody_esm.data.column_reading import ColumnReading, columns_read, with_columns_read
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.reading import Texts
@@ -55,10 +56,10 @@ from antibody_esm.untrained import Untrained
 if TYPE_CHECKING:
     from antibody_esm.data.training_data import Labels, Trainable
 
-_LACK = "lack what the model reads"
 _DROP = ". load_dataset(..., drop=True) leaves them out; use_columns=False leaves the columns out"
 
 
+@announces("cross_validate", "fit", "learning_curve")
 class Trainer:
     """Train and cross-validate one classifier or regressor on the vectors of one language model.
 
@@ -272,7 +273,7 @@ class Trainer:
         arrays = self._suited(data, check).read(data, self.store, fine_tuned=self.spec.finetune is not None)
         columns = ColumnReading.of(columns_read(self.spec, data.columns), data.columns)
         read = columns.read(data.columns, len(data))
-        data.refuse(Texts([()] * len(data), {}).without(read.reasons), _LACK, _DROP)
+        data.refuse(Texts([()] * len(data), {}).without(read.reasons), "lack what the model reads", _DROP)
         every = [np.hstack([vectors, read.codes]) if columns else vectors for vectors in arrays]
         pinned = [with_columns(spec, columns.specs) for spec in self._views.pinned]
         of_view = dict(zip(self._views.specs, pinned, strict=True))
@@ -330,8 +331,7 @@ class Trainer:
         report = self._reports.get(data.digest)
         sure = NOT_FITTED.uncertainty
         if uncertainty:
-            # a choice has no part in the uncertainty
-            again = chosen.divided_validation if tuned is None else training.tuned_validation
+            again = chosen.divided_validation if tuned is None else training.tuned_validation  # without the choice
             unfitted = chosen.classifier(chosen.spec.split)
             sure = out_of_fold(unfitted, chosen.features, chosen.label, data, self.spec.split, again)
         extractor = fitted.extractor or next(

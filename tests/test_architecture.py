@@ -20,7 +20,18 @@ ROOT = Path(antibody_esm.__file__).parent
 
 # Lowest first; a module imports only from rows above its own, or from its own room.
 LAYERS = [
-    {"choices", "deprecation", "errors", "licences", "notebook", "processes", "progress", "spelling", "unknown"},
+    {
+        "callbacks",
+        "choices",
+        "deprecation",
+        "errors",
+        "licences",
+        "notebook",
+        "processes",
+        "progress",
+        "spelling",
+        "unknown",
+    },
     {"cluster", "plugins"},
     {"threads"},
     {"files"},

@@ -32,15 +32,33 @@ CLIENTS = 50
 class Process:
     """A server in a process of its own, which notes every address that it calls."""
 
-    def __init__(self, model: Path, folder: Path, *options: str, **environment: str) -> None:
+    def __init__(
+        self,
+        model: Path,
+        folder: Path,
+        *options: str,
+        command: list[str] | None = None,
+        path: list[str] | None = None,
+        **environment: str,
+    ) -> None:
         self.folder, self.log = folder, folder / "log"
         (folder / "watched").mkdir()
         (folder / "watched" / "sitecustomize.py").write_text(WATCHED)
-        here = os.pathsep.join([str(folder / "watched"), *sys.path])
+        here = os.pathsep.join([str(folder / "watched"), *(sys.path if path is None else path)])
         variables = os.environ | PROXIES | {"PYTHONPATH": here, "CALLED": str(folder / "called")} | environment
-        command = [sys.executable, "-m", "antibody_esm.cli.app", "serve", str(model), "--port", "0", *options]
+        command = command or [
+            sys.executable,
+            "-m",
+            "antibody_esm.cli.app",
+            "serve",
+            str(model),
+            "--port",
+            "0",
+            *options,
+        ]
         with self.log.open("w") as log:
-            self.process = subprocess.Popen(command, cwd=folder, env=variables, stdout=log, stderr=subprocess.STDOUT)
+            words = command or [*plain, *options]
+            self.process = subprocess.Popen(words, cwd=folder, env=variables, stdout=log, stderr=subprocess.STDOUT)
         until = time.monotonic() + PATIENCE
         while "Ctrl-C" not in self.log.read_text():
             assert self.process.poll() is None, self.log.read_text()
@@ -87,7 +105,7 @@ class Process:
 
 
 @contextmanager
-def serving(model: Path, folder: Path, *options: str, **environment: str) -> Iterator[Process]:
+def serving(model: Path, folder: Path, *options: str, **environment: Any) -> Iterator[Process]:
     server = Process(model, folder, *options, **environment)
     try:
         yield server
