@@ -46,16 +46,7 @@ class Process:
         (folder / "watched" / "sitecustomize.py").write_text(WATCHED)
         here = os.pathsep.join([str(folder / "watched"), *(sys.path if path is None else path)])
         variables = os.environ | PROXIES | {"PYTHONPATH": here, "CALLED": str(folder / "called")} | environment
-        command = command or [
-            sys.executable,
-            "-m",
-            "antibody_esm.cli.app",
-            "serve",
-            str(model),
-            "--port",
-            "0",
-            *options,
-        ]
+        plain = [sys.executable, "-m", "antibody_esm.cli.app", "serve", str(model), "--port", "0"]
         with self.log.open("w") as log:
             words = command or [*plain, *options]
             self.process = subprocess.Popen(words, cwd=folder, env=variables, stdout=log, stderr=subprocess.STDOUT)

@@ -14,19 +14,8 @@ from test_serve import TOKEN, serving
 from test_wheel import wheel as wheel  # a fixture
 
 RECIPE = ROOT / "examples" / "serve" / "Dockerfile"
-INSTRUCTIONS = [
-    "FROM",
-    "COPY",
-    "RUN",
-    "USER",
-    "WORKDIR",
-    "ENV",
-    "EXPOSE",
-    "STOPSIGNAL",
-    "HEALTHCHECK",
-    "ENTRYPOINT",
-    "CMD",
-]
+INSTRUCTIONS = {"FROM", "COPY", "RUN", "USER", "WORKDIR", "ENV", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK"}
+INSTRUCTIONS |= {"ENTRYPOINT", "CMD"}
 
 
 def instructions() -> list[tuple[str, str]]:
