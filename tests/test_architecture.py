@@ -35,7 +35,7 @@ LAYERS = [
     {"cluster", "plugins"},
     {"threads"},
     {"files"},
-    {"folders", "limits"},
+    {"folders", "limits", "card_files"},
     {"result_cache"},
     {"trusted_types", "ubjson"},
     {"boosters"},
@@ -54,11 +54,12 @@ LAYERS = [
     {"fine_tuned"},
     {"evaluation", "source_views"},
     {"trained_on", "pipeline_card"},
-    {"serialization", "targets", "same_vectors"},
-    {"model_files", "untrained", "plugin_checks"},
+    {"serialization", "targets", "same_vectors", "model_facts", "model_scores", "saved_adapters", "training_rows"},
+    {"model_files", "untrained", "plugin_checks", "training_vectors"},
     {"panel_files"},
-    {"reports", "recalibration"},
-    {"scorer"},
+    {"reports", "recalibration", "hub_models"},
+    {"cards"},
+    {"scorer", "pipeline_curve", "saving"},
     {"explain"},
     {"predictor"},
     {"design"},
@@ -202,6 +203,8 @@ OF_LIBRARIES = {
     "setattr(model.get_submodule(parent), name)",
     "products.fp32_precision",  # of torch's matrix products on CUDA devices
     "parameter.grad",  # of torch, which its optimizers read
+    *(f"tags.{name}" for name in ("requires_fit", "transformer_tags.preserves_dtype")),  # of scikit-learn
+    *(f"tags.input_tags.{name}" for name in ("string", "one_d_array", "two_d_array")),
 }
 
 
@@ -325,6 +328,7 @@ HELPS = [
     *(("app", words, "--help") for words in ("propose", "fixes")),
     ("app", "liabilities", "--help"),
     ("app", "curve", "--help"),
+    ("app", "card", "--help"),
     ("app", "recalibrate", "--help"),
     ("app", "serve", "--help"),
     *(("app", *words, "--help") for words in (("app",), ("data",), ("data", "number"), ("data", "audit"))),

@@ -31,6 +31,7 @@ from antibody_esm.cli import app, train
 from antibody_esm.data.cards import card
 from chains import HEAVY, mutants
 from conftest import ROOT, python_blocks
+from hub_stand_in import Hub, reached
 from serving import fitted
 from test_own_table import write_tables
 from test_serve import serving
@@ -162,7 +163,7 @@ def _repertoire(checkpoint: Path) -> None:
 
 
 def _saved_model(checkpoint: Path) -> None:
-    Trainer("descriptors").fit(load_dataset("boughter_flu_cdrs"), uncertainty=False).save("model/")
+    Trainer("descriptors").fit(load_dataset("boughter_flu_cdrs"), uncertainty=False, scores=False).save("model/")
 
 
 def _several_assays(checkpoint: Path) -> None:
@@ -399,6 +400,22 @@ def test_the_page_of_plugins_runs_with_its_package_installed(ran: Ran) -> None:
     assert ran.namespace["predictor"].spec.classifier.package == "antibody-esm-example"
     for line in (ROOT / "examples" / "plugin" / "pyproject.toml").read_text().splitlines():
         assert line in text or "entry-points" not in line
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with reached(monkeypatch, tmp_path / "cache") as hub:
+        yield hub
+
+
+@pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # of the hub's client
+@runs("docs/cards.md")
+def test_the_page_of_cards_runs_and_shows_the_card_that_is_written(hub: Hub, ran: Ran) -> None:
+    shown = re.search(r"```text\n(# Antibody.*?)\n```", (ROOT / "docs" / "cards.md").read_text(), re.DOTALL)
+    assert shown is not None
+    assert " ".join(shown[1].split()) in " ".join(ran.printed.split())
+    assert hub.repositories["our-lab/polyreactivity"].private
+    assert f"our-lab/polyreactivity at {ran.namespace['commit']}" in ran.printed
 
 
 def test_every_python_block_is_executed_by_a_test() -> None:

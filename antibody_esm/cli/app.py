@@ -1,6 +1,7 @@
 """``antibody-esm``: all commands except training and benchmarks."""
 
 from antibody_esm.cli import data, store
+from antibody_esm.cli.card import card_command
 from antibody_esm.cli.curve import curve_command
 from antibody_esm.cli.embed import embed_command
 from antibody_esm.cli.errors import run
@@ -27,6 +28,7 @@ _MODEL: Renamed = {"--model": "--language-model", "-m": "--language-model"}
 
 app.command("predict", panel=_PREDICT, renamed=_OUT)(predict_command)
 app.command("evaluate", panel=_PREDICT, renamed=_OUT)(evaluate_command)
+app.command("card", panel=_PREDICT)(card_command)
 app.command("curve", panel=_PREDICT, renamed={**_OUT, **_MODEL})(curve_command)
 app.command(
     "recalibrate",

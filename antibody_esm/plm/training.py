@@ -131,7 +131,7 @@ class AdapterTraining:
                 if history[-1].validation < history[best].validation:
                     best, kept = len(history) - 1, tensors()
                 logger.info("epoch %d: training loss %.4f, validation loss %.4f", len(history) - 1, *_of(history[-1]))
-            bar.total = bar.n
+            bar.complete()
         facts = AdapterFacts(
             base=self.frozen.resolved.digest,
             spec=spec,
