@@ -283,7 +283,6 @@ def test_values_that_became_options_are_read_with_either_spelling() -> None:
 # --- messages --------------------------------------------------------------------------------------------------------
 
 WRONG: dict[str, list[tuple[str, ...]]] = {
-    "serve": [("none",), ("model", "--host", "0.0.0.0"), ("model", "--token", "none"), ("model", "--host", "no host")],  # noqa: S104
     "predict": [
         ("t.csv", "-m", "model", "-o", "o.csv", "--heavy", "nothing"),
         ("t.csv", "-m", "model", "-o", "o.csv", "--assay", "hic", "--heavy", "VH"),
