@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from antibody_esm.data.antibodies import read_antibodies
 from antibody_esm.data.dataset import Dataset
+from antibody_esm.data.selection import LabelledAntibody
 from antibody_esm.data.training_data import training_data
 from antibody_esm.evaluation.test_set_log import Ledger, Opening
 from antibody_esm.evaluation.thresholds import tuned_here
@@ -75,7 +76,7 @@ class Predictor(Scorer):
 
     def explain(
         self,
-        antibody: str | tuple[str, str],
+        antibody: str | tuple[str, str] | LabelledAntibody,
         *,
         method: Literal["auto", "exact", "occlusion"] = "auto",
         check: bool | None = None,
@@ -85,7 +86,7 @@ class Predictor(Scorer):
         Parameters
         ----------
         antibody
-            A chain, or a pair of heavy and light; of an antibody in a `Dataset` its text, as in ``data[0].text``.
+            A chain, a pair of heavy and light, or a row of a `Dataset`, such as ``data[0]``.
         method, check
             As for `residue_contributions`, which also lists the errors.
 
@@ -94,14 +95,15 @@ class Predictor(Scorer):
         >>> from antibody_esm import Trainer, load_dataset
         >>> data = load_dataset("boughter_flu_cdrs")
         >>> predictor = Trainer("descriptors").fit(data, uncertainty=False)
-        >>> predictor.explain(data[0].text).method
+        >>> predictor.explain(data[0]).method
         'occlusion'
         """
-        return residue_contributions(self, antibody, method=method, check=check)
+        text = antibody.text if isinstance(antibody, LabelledAntibody) else antibody
+        return residue_contributions(self, text, method=method, check=check)
 
     def scan(
         self,
-        antibody: str | tuple[str, str],
+        antibody: str | tuple[str, str] | LabelledAntibody,
         positions: str | Iterable[str | int] | None = None,
         *,
         protect: str | Iterable[str | int] = (),
@@ -113,7 +115,7 @@ class Predictor(Scorer):
         Parameters
         ----------
         antibody
-            A chain, or a pair of heavy and light.
+            As for `explain`.
         positions, protect, plausibility, check
             As for `mutational_scan`, which also lists the errors.
 
@@ -122,11 +124,12 @@ class Predictor(Scorer):
         >>> from antibody_esm import Trainer, load_dataset
         >>> data = load_dataset("boughter_flu_cdrs")
         >>> predictor = Trainer("descriptors").fit(data, uncertainty=False)
-        >>> len(predictor.scan(data[0].text, positions=[0, 1]).to_frame())
+        >>> len(predictor.scan(data[0], positions=[0, 1]).to_frame())
         38
         """
         options: dict[str, Any] = {"protect": protect, "plausibility": plausibility, "check": check}
-        return mutational_scan(self, antibody, positions, **options)
+        text = antibody.text if isinstance(antibody, LabelledAntibody) else antibody
+        return mutational_scan(self, text, positions, **options)
 
     def evaluate(
         self,
@@ -221,6 +224,18 @@ class Predictor(Scorer):
             False leaves out sequences, labels and vectors of the training antibodies. Identity and distance to these,
             baselines of a test and its overlap are then unknown. `uncertainty` keeps sorted scores of each class, or
             residuals, without antibodies. Nearest neighbours, SVR and Gaussian processes consist of training vectors.
+
+        Examples
+        --------
+        >>> from tempfile import mkdtemp
+        >>> from antibody_esm import Predictor, Trainer, load_dataset
+        >>> folder = mkdtemp() + "/model"
+        >>> predictor = Trainer("descriptors").fit(load_dataset("boughter_flu_cdrs"), uncertainty=False)
+        >>> predictor.save(folder).name
+        Saved to ..., with its 358 training antibodies (sequences, labels, vectors).
+        'model'
+        >>> Predictor.load(folder).digest == predictor.digest
+        True
         """
         print(f"Saved to {Path(folder)}, {self.write(folder, training=training)}.")  # noqa: T201
         return Path(folder)

@@ -47,7 +47,7 @@ LAYERS = [
     {"model_files", "untrained", "plugin_checks"},
     {"panel_files"},
     {"reports", "recalibration"},
-    {"scorer"},
+    {"scorer", "pipeline_curve"},
     {"explain"},
     {"predictor"},
     {"design"},
