@@ -203,7 +203,7 @@ class Bench:
         return self.fitted(cell.model, cell.route in PRINTED)
 
     def fitted(self, model: Cell, uncertainty: bool) -> Predictor:
-        return self.trainer(model).fit(self.trained(model), uncertainty=uncertainty)
+        return self.trainer(model).fit(self.trained(model), uncertainty=uncertainty, scores=False)
 
     def tested(self, cell: Cell) -> Report:
         return self.predictor(cell).evaluate(self.asked(cell))

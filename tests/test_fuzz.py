@@ -86,7 +86,11 @@ def test_mutants_of_tables_in_every_layout_raise_dataset_errors_that_name_the_fi
 def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     texts = [VH[i:] + VH[:i] for i in range(40)]
     data = Dataset([f"s{i}" for i in range(40)], texts, label=[i % 2 for i in range(40)])
-    return Trainer("descriptors", request.param).fit(data, check=False).save(tmp_path_factory.mktemp("m") / "model")
+    return (
+        Trainer("descriptors", request.param)
+        .fit(data, check=False, scores=False)
+        .save(tmp_path_factory.mktemp("m") / "model")
+    )
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "classifier.skops", "training.npz"])
