@@ -151,7 +151,6 @@ class Trainer(Curved):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec!r})"
 
-
     def cross_validate(self, data: "Trainable", labels: "Labels" = None, *, check: bool = True) -> Report:
         """Return scores on every fold and the out-of-fold predictions.
 
@@ -214,7 +213,6 @@ class Trainer(Curved):
             return report or reports.get(key) or then._cross_validated(data, check, between=False)
 
         return ModelScores(partial(saved_scores, report_of))
-
 
     def fit(
         self,
