@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from antibody_esm.callbacks import announces
 from antibody_esm.evaluation.learning_curve import DRAWS, MORE
 from antibody_esm.notebook import card
 from antibody_esm.pipeline_card import pipeline_facts, store_fact
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from antibody_esm.data.training_data import Labels, Trainable
 
 
+@announces("learning_curve")
 class Curved(TrainingVectors):
     """The part of a `Trainer` that needs only its spec and the vectors of a data set."""
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from antibody_esm.callbacks import announces
 from antibody_esm.data.antibodies import read_antibodies
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.selection import LabelledAntibody
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from antibody_esm.data.training_data import Labels, Trainable
 
 
+@announces("evaluate")
 class Predictor(Scorer, Saves):
     """A fitted classifier or regressor with the spec of its language model; `Trainer.fit` and `load` return it.
 
@@ -203,7 +205,7 @@ class Predictor(Scorer, Saves):
         self.ledger.record(Opening(source, data.digest, model, cut))
         warning = tuned_here(cut, data)
         if warning is not None:
-            warnings.warn(warning, UserWarning, stacklevel=3)
+            warnings.warn(warning, UserWarning, stacklevel=4)
         notes = [*self.recalibration_notes(data), *filter(None, [warning]), *([] if checked else [UNCHECKED])]
         if data.digest == self.data.digest:
             notes.append("These are the data that the model was trained on; the scores do not apply to other data.")

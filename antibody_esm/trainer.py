@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from antibody_esm import presets
+from antibody_esm.callbacks import announces
 from antibody_esm.data.column_reading import with_columns_read
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.training_data import training_data
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from antibody_esm.data.training_data import Labels, Trainable
 
 
+@announces("cross_validate", "fit")
 class Trainer(Curved):
     """Train and cross-validate one classifier or regressor on the vectors of one language model.
 
@@ -256,8 +258,7 @@ class Trainer(Curved):
         fitted = chosen.fitted()
         sure = NOT_FITTED.uncertainty
         if uncertainty:
-            # a choice has no part in the uncertainty
-            again = chosen.divided_validation if tuned is None else training.tuned_validation
+            again = chosen.divided_validation if tuned is None else training.tuned_validation  # without the choice
             unfitted = chosen.classifier(chosen.spec.split)
             sure = out_of_fold(unfitted, chosen.features, chosen.label, data, self.spec.split, again)
         extractor = fitted.extractor or next(
