@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import ValidationError
 
+from antibody_esm.card_files import CARD, KEPT, is_free
 from antibody_esm.data.column_reading import ColumnReading
 from antibody_esm.data.reading import Reading
 from antibody_esm.errors import CheckpointError, StoreError
@@ -22,21 +23,21 @@ from antibody_esm.files import write
 from antibody_esm.folders import replacing_folder
 from antibody_esm.licences import WEIGHTS
 from antibody_esm.limits import LimitError, parse_json, read_regular, unpacked_limit
+from antibody_esm.model_facts import ModelFacts
+from antibody_esm.model_scores import ModelScores
 from antibody_esm.numbering import engines_of, method
-from antibody_esm.plm.adapter_folders import find_adapter
 from antibody_esm.plm.adapters import NAME as ADAPTER
-from antibody_esm.plm.adapters import Adapter
 from antibody_esm.plm.resolution import suggest_folders
-from antibody_esm.plm.search import remember
 from antibody_esm.plugin_types import trusted_types_of
 from antibody_esm.plugins import refuse_others
+from antibody_esm.saved_adapters import adapter_bytes, adapter_of, check_adapter
 from antibody_esm.sequences import ModelText
 from antibody_esm.serialization import UNPACKED, WITHOUT, Training, dump_training, dumps, load_training, loads
 from antibody_esm.specs import RuntimeSpec, TrainSpec
 from antibody_esm.specs.ensembles import columns_of, language_models, models_of
-from antibody_esm.specs.estimators import heads_of
 from antibody_esm.specs.plugins import plugins_of
 from antibody_esm.trained_on import TrainedOn
+from antibody_esm.training_rows import consists_of_training
 from antibody_esm.unknown import Unknown
 
 FORMAT = 3
@@ -54,13 +55,13 @@ _MANIFEST_BYTES = 16 * 10**6
 _MESSAGE = 300
 _WHOLE_CHAIN = 80
 """Lowest median length of the training sequences of a model of format 2 that reads whole chains."""
-_OF_TRAINING_ROWS = ("knn", "gaussian_process", "gaussian_process_regressor", "svr")
-"""Classifiers and regressors that contain vectors of training antibodies."""
 _RECORDED = ("antibody_esm", "joblib", "numpy", "pydantic", "scikit-learn", "skops", "torch", "transformers", "xgboost")
 
 _NOT_HERE = "not fitted here, and not loaded with its training antibodies"
 NOT_FITTED = Training(Unknown("not computed: the model was fitted with uncertainty=False"), None, None, _NOT_HERE)
 """`Training` of a model without its training antibodies."""
+Card = Callable[[ModelFacts], bytes]
+"""Function that writes the card of a model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,24 +78,27 @@ class FittedModel:
         Source, digest, size, chain and fragment of the training data.
     reading
         Chain, fragment and numbering by which antibodies are read.
-    metrics
-        Summary of the cross-validation; None if none was run.
+    scores
+        Scores of the cross-validation, or the reason why there are none.
     training
         The training antibodies, with data derived from them.
     saved_digest
         Digest of a loaded model: bytes of the same classifier differ between versions of libraries.
     places
         Folders in which the adapter of a fine-tuned language model is looked for.
+    origin
+        Repository and commit on the hub; empty for a model that was fitted here.
     """
 
     spec: TrainSpec
     classifier: Any
     data: TrainedOn
     reading: Reading
-    metrics: dict[str, Any] | None
+    scores: ModelScores
     training: Training
     saved_digest: str | None = None
     places: tuple[str, ...] = ()
+    origin: str = ""
 
     @cached_property
     def digest(self) -> str:
@@ -107,11 +111,33 @@ def ledger_of(folder: Path) -> Path:
     return folder / "openings.jsonl"
 
 
-def save_model(model: FittedModel, folder: Path, *, training: bool) -> str:
-    """Write a model, and return a description of the saved training data; see `Predictor.save`."""
-    spec = model.spec.portable()
-    adapter, base = _adapter_of(spec)
-    updates = None if adapter is None else find_adapter(adapter, model.places, base)
+class SavedModel(NamedTuple):
+    """Content of a saved model, before it is written."""
+
+    files: dict[str, bytes]
+    """Content of each file by name, with the card."""
+    facts: ModelFacts
+    description: str
+    """Description of the saved training data."""
+
+
+def save_model(model: FittedModel, folder: Path, *, training: bool, card: Card) -> str:
+    """Write a model, and return a description of the saved training data; see `Predictor.save`.
+
+    A README that is no card, or an edited one, stays; the description then states that.
+    """
+    saved, free = saved_model(model, training=training, card=card), is_free(folder)
+    with replacing_folder(folder, (*FILES, PANEL, *([CARD] if free else []))) as new:
+        for name, content in saved.files.items():
+            if free or name != CARD:
+                write(new / name, content)
+    return saved.description + ("" if free else KEPT)
+
+
+def saved_model(model: FittedModel, *, training: bool, card: Card) -> SavedModel:
+    """Return the files of a model as `save_model` writes them."""
+    spec, scores = model.spec.portable(), model.scores.value
+    (adapter, _), adapter_file = adapter_of(spec), adapter_bytes(spec, model.places)
     content = dumps(model.classifier)
     training_bytes = dump_training(
         model.training if training else Training(model.training.uncertainty, None, None, WITHOUT), model.reading.columns
@@ -131,25 +157,33 @@ def save_model(model: FittedModel, folder: Path, *, training: bool) -> str:
         **({} if adapter is None else {"adapter_sha256": adapter}),
         "data": (model.data if training else model.data.anonymous()).to_dict(),
         "reading": model.reading.to_dict(),
-        "metrics": model.metrics,
+        "metrics": model.scores.metrics,
+        **({"without_scores": scores.reason} if isinstance(scores, Unknown) else {}),
+        **({"origin": model.origin} if model.origin else {}),
         "licences": {name: _licence(name) for name in models_of(spec.extractor)},
         **({"plugins": {each.package: each.version for each in plugins_of(spec)}} if plugins_of(spec) else {}),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in _RECORDED},
     }
     manifest["sha256"] = manifest_digest(manifest)
-    with replacing_folder(folder, (*FILES, PANEL)) as new:
-        write(new / _CLASSIFIER, content)
-        write(new / _TRAINING, training_bytes)
-        if updates is not None:
-            updates.save(new / ADAPTER)
-        write(new / _MANIFEST, json.dumps(manifest, indent=2, allow_nan=False).encode())
-    return _with_or_without(model, training)
+    description = _with_or_without(model, training)
+    facts = ModelFacts.of(manifest, spec, Reading.from_dict(manifest["reading"]), _threshold(model), description)
+    text = json.dumps(manifest, indent=2, allow_nan=False).encode()
+    files = {_CLASSIFIER: content, _TRAINING: training_bytes, **adapter_file, _MANIFEST: text, CARD: card(facts)}
+    return SavedModel(files, facts, description)
 
 
-def _adapter_of(spec: TrainSpec) -> tuple[str | None, str]:
-    """Return the digests of the adapter of a fine-tuned language model, None if it is frozen, and of the model."""
-    tuned = [model for model in language_models(spec.extractor) if model.adapter is not None]
-    return (tuned[0].adapter, tuned[0].digest or "") if tuned else (None, "")
+def facts_of(folder: Path) -> ModelFacts:
+    """Return the facts of a saved model, from its manifest; raises as `load_model` does."""
+    model, manifest = _loaded(folder)
+    return ModelFacts.of(manifest, model.spec, model.reading, _threshold(model), _with_or_without(model, True))
+
+
+def _threshold(model: FittedModel) -> float | None:
+    """Return the smallest probability at which class 1 is predicted; None for continuous labels."""
+    if model.spec.is_regression:
+        return None
+    again = model.data.recalibration
+    return float(getattr(model.classifier, "threshold_", 0.5)) if again is None else again.threshold
 
 
 def _licence(model: str) -> dict[str, str | bool] | None:
@@ -159,8 +193,7 @@ def _licence(model: str) -> dict[str, str | bool] | None:
 
 def _with_or_without(model: FittedModel, training: bool) -> str:
     """Return a description of the saved training data."""
-    heads, antibodies = heads_of(model.spec.classifier), model.training.antibodies
-    kinds = ", ".join(dict.fromkeys(head.kind for head in heads if head.kind in _OF_TRAINING_ROWS))
+    kinds, antibodies = consists_of_training(model.spec), model.training.antibodies
     inside = f"; but {kinds} itself consists of vectors and labels of them" if kinds else ""
     if not training or (antibodies is None and model.training.applicability is None):
         return f"without its training antibodies{inside}"
@@ -169,11 +202,17 @@ def _with_or_without(model: FittedModel, training: bool) -> str:
     return f"with its {len(antibodies):,} training antibodies (sequences, labels, vectors)"
 
 
-def load_model(folder: Path, plugins: Sequence[str] = ()) -> FittedModel:
+def load_model(folder: Path, plugins: Sequence[str] = (), *, lasting: bool = True) -> FittedModel:
     """Return a model that `save_model` wrote, without running code of it; raises as `Predictor.load` does.
 
-    `plugins` names packages whose code it may use, see `antibody_esm.plugins`.
+    `plugins` names packages whose code it may use, see `antibody_esm.plugins`. The adapter of a folder that does not
+    last is kept in memory.
     """
+    return _loaded(folder, plugins, lasting=lasting)[0]
+
+
+def _loaded(folder: Path, plugins: Sequence[str] = (), *, lasting: bool = True) -> tuple[FittedModel, dict[str, Any]]:
+    """Return a model and its manifest."""
     path = folder / _MANIFEST
     if (folder / PANEL).is_file() and not path.exists():
         raise StoreError(
@@ -191,11 +230,13 @@ def load_model(folder: Path, plugins: Sequence[str] = ()) -> FittedModel:
         if hashlib.sha256(training_bytes).hexdigest() != manifest["training_sha256"]:
             raise StoreError("not the training antibodies that its manifest describes", folder / _TRAINING)
         spec = TrainSpec.model_validate_json(json.dumps(manifest["spec"]))
-        _check_adapter(spec, manifest.get("adapter_sha256"), folder)
+        adapter = manifest.get("adapter_sha256")
+        check_adapter(spec, adapter, folder, b"" if adapter is None else _read(folder, ADAPTER), lasting=lasting)
         if spec.fingerprint != manifest["fingerprints"]["train"]:
             raise StoreError("its spec is not the one it was saved with", path)
         data, metrics, versions = TrainedOn.from_dict(manifest["data"]), manifest["metrics"], manifest["versions"]
-        _check_parts(metrics, versions)
+        origin = manifest.get("origin", "")
+        _check_parts(metrics, versions, manifest.get("without_scores", ""), origin)
         older = manifest["format"] != FORMAT
         reading = None if older else Reading.from_dict(manifest["reading"])
         if reading is not None and reading.columns.specs != columns_of(spec.extractor):
@@ -219,23 +260,9 @@ def load_model(folder: Path, plugins: Sequence[str] = ()) -> FittedModel:
     if stated != ((classifier.slope, classifier.intercept) if hasattr(classifier, "slope") else None):
         raise StoreError("its manifest and its classifier have different recalibrations", path)
     digest = _digest(spec, content)  # of the spec as it was saved, which earlier versions wrote with paths
-    return FittedModel(_without_paths(spec), classifier, data, reading, metrics, training, digest)
-
-
-def _check_adapter(spec: TrainSpec, digest: Any, folder: Path) -> None:
-    """Raise StoreError if the adapter in the folder of a model is not the one of its spec; make it available."""
-    named, base = _adapter_of(spec)
-    if digest != named:
-        raise StoreError("its spec and its manifest name different adapters", folder / _MANIFEST)
-    if digest is None:
-        return
-    try:
-        adapter = Adapter.parse(_read(folder, ADAPTER))
-    except LimitError as error:
-        raise StoreError(f"not the adapter that its manifest describes: {error}", folder / ADAPTER) from error
-    if adapter.digest != digest or adapter.facts.base != base:
-        raise StoreError("not the adapter that its manifest describes", folder / ADAPTER)
-    remember(digest, folder.absolute())
+    scores = ModelScores.of(Unknown(manifest["without_scores"]) if "without_scores" in manifest else metrics)
+    model = FittedModel(_without_paths(spec), classifier, data, reading, scores, training, digest, origin=origin)
+    return model, manifest
 
 
 def _without_paths(spec: TrainSpec) -> TrainSpec:
@@ -247,9 +274,11 @@ def _without_paths(spec: TrainSpec) -> TrainSpec:
 
 
 def runtime_around(
-    folder: Path, checkpoint: str | Path | Sequence[str | Path], runtime: RuntimeSpec | None
+    folder: Path | None, checkpoint: str | Path | Sequence[str | Path], runtime: RuntimeSpec | None
 ) -> RuntimeSpec:
     """Return a runtime that looks for language models in folders that a caller names, and beside a saved model.
+
+    The folder of a model that is nowhere on this computer is None.
 
     Raises
     ------
@@ -262,8 +291,10 @@ def runtime_around(
     for place in places:
         if not place.is_dir():
             raise CheckpointError(f"there is no folder of a checkpoint: {place}", str(place), None, [str(place)])
-    home = folder.absolute()
-    beside = [home, home.parent, *([home.parent.parent] if (home.parent / PANEL).is_file() else [])]
+    beside: list[Path] = []
+    if folder is not None:
+        home = folder.absolute()
+        beside = [home, home.parent, *([home.parent.parent] if (home.parent / PANEL).is_file() else [])]
     every = dict.fromkeys([*map(str, places), *runtime.checkpoints, *map(str, beside)])
     return runtime.model_copy(update={"checkpoints": tuple(every)})
 
@@ -304,8 +335,10 @@ def _read(folder: Path, name: str, most: int | None = None) -> bytes:
         raise StoreError(str(error), folder / name) from error
 
 
-def _check_parts(metrics: Any, versions: Any) -> None:
+def _check_parts(metrics: Any, versions: Any, *texts: Any) -> None:
     """Raise TypeError if parts of a manifest have other types than `save` writes."""
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("the reason of absent scores, and the origin, must be texts")
     if not isinstance(metrics, dict | None):
         raise TypeError("metrics must be an object or null")
     if not (isinstance(versions, dict) and all(isinstance(text, str) for text in versions.values())):

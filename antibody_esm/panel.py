@@ -1,11 +1,13 @@
 """Models of several labels on one language model: a developability profile of each antibody."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from antibody_esm.callbacks import announces
+from antibody_esm.cards.card import model_card, panel_card
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.labels import as_labelled
 from antibody_esm.embedding import as_store
@@ -13,8 +15,9 @@ from antibody_esm.errors import DatasetError, StoreError, errors_of_label
 from antibody_esm.evaluation.conformal import CONFIDENCE
 from antibody_esm.evaluation.test_set_log import Ledger
 from antibody_esm.features.sources import AnyExtractor, load
+from antibody_esm.hub_models import HubFiles, OnHub
 from antibody_esm.model_files import FittedModel, ledger_of, runtime_around
-from antibody_esm.panel_files import folder_names, load_panel, save_panel
+from antibody_esm.panel_files import Cards, folder_names, load_panel, save_panel, saved_panel
 from antibody_esm.predictor import Predictor
 from antibody_esm.reports.grid import GridReport
 from antibody_esm.specs import AnyExtractorSpec, ChainSpec, ExtractorSpec, RuntimeSpec, TrainSpec
@@ -22,6 +25,7 @@ from antibody_esm.specs.ensembles import columns_of, without_adapter, without_co
 from antibody_esm.store.store import Store
 from antibody_esm.targets import target_of
 from antibody_esm.trainer import Trainer
+from antibody_esm.training_rows import may_hold_training
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +33,12 @@ if TYPE_CHECKING:
     from antibody_esm.data.antibodies import Antibodies
 
 
-class Panel(Mapping[str, Predictor]):
+CARDS = Cards(model_card, panel_card)
+"""Functions that write the cards of a panel and of its models."""
+
+
+@announces("evaluate")
+class Panel(Mapping[str, Predictor], OnHub):
     """Fitted models of several labels, which share the vectors of one language model.
 
     A panel is a mapping from a label's name to its `Predictor`: ``panel["HIC"]``.
@@ -86,7 +95,9 @@ class Panel(Mapping[str, Predictor]):
         return next(iter(self._models.values()))
 
     @classmethod
-    def fit(cls, trainer: Trainer, data: Dataset, *, uncertainty: bool = True, check: bool = True) -> "Panel":
+    def fit(
+        cls, trainer: Trainer, data: Dataset, *, uncertainty: bool = True, scores: bool = True, check: bool = True
+    ) -> "Panel":
         """Fit one model for each label of a data set, each on the antibodies that have it.
 
         The vectors of all antibodies are computed once. Each model is the one that `Trainer.fit` returns for
@@ -98,7 +109,7 @@ class Panel(Mapping[str, Predictor]):
             Language model and classifier or regressor, the same for all labels.
         data
             Antibodies with several labels, see `Dataset.targets`.
-        uncertainty, check
+        uncertainty, scores, check
             As for `Trainer.fit`.
 
         Raises
@@ -112,7 +123,7 @@ class Panel(Mapping[str, Predictor]):
         models = {}
         for label, part in parts.items():
             with errors_of_label(label):
-                models[label] = trainer.fit(part, uncertainty=uncertainty, check=check)
+                models[label] = trainer.fit(part, uncertainty=uncertainty, scores=scores, check=check)
         return cls(models)
 
     @staticmethod
@@ -217,7 +228,8 @@ class Panel(Mapping[str, Predictor]):
     def write(self, folder: str | Path, *, training: bool = True) -> str:
         """Write the panel like `save`, and return a description of the saved training data."""
         folder = Path(folder)
-        description = save_panel({label: model.fitted() for label, model in self.items()}, folder, training=training)
+        models = {label: model.fitted() for label, model in self.items()}
+        description = save_panel(models, folder, training=training, cards=CARDS)
         for label, name in folder_names(self).items():
             self[label].ledger.move(ledger_of(folder / name))
         return description
@@ -247,11 +259,36 @@ class Panel(Mapping[str, Predictor]):
             If the folder is not a saved panel, was changed, names a folder outside of it, holds models that are no
             panel together, or holds types that no classifier of this package contains. No code of it runs.
         """
-        shared, models = as_store(store), load_panel(Path(folder), plugins)
+        runtime = runtime_around(Path(folder), checkpoint, runtime)
+        models = load_panel(Path(folder), plugins)
+        return cls._read(models, folder, as_store(store), runtime, lambda place: Ledger(ledger_of(place)))
+
+    @classmethod
+    def of_hub(cls, folder: Path, origin: str, store: str | Path | Store | None, runtime: RuntimeSpec) -> "Panel":
+        """Return the panel in a folder that is removed afterwards."""
+        models = load_panel(folder, lasting=False)
+        return cls._read(models, folder, as_store(store), runtime, lambda _: Ledger(), origin)
+
+    def hub_files(self, *, training: bool) -> HubFiles:
+        """Return the files as `save` writes them."""
+        models = {label: model.fitted() for label, model in self.items()}
+        files, description = saved_panel(models, training=training, cards=CARDS)
+        kinds = dict.fromkeys(filter(None, (may_hold_training(model.spec) for model in models.values())))
+        return HubFiles(files, description, ", ".join(kinds))
+
+    @classmethod
+    def _read(
+        cls,
+        models: Mapping[str, tuple[FittedModel, Path]],
+        folder: str | Path,
+        store: Store,
+        runtime: RuntimeSpec,
+        log: Callable[[Path], Ledger],
+        origin: str = "",
+    ) -> "Panel":
         problem = _difference({label: model for label, (model, _) in models.items()})
         if problem:
             raise StoreError(problem, folder)
-        runtime = runtime_around(Path(folder), checkpoint, runtime)
         extractors: dict[str, AnyExtractor] = {}
         loaded = {}
         for label, (model, place) in models.items():
@@ -262,13 +299,14 @@ class Panel(Mapping[str, Predictor]):
                 model.spec,
                 model.classifier,
                 model.data,
-                model.metrics,
-                store=shared,
+                model.scores,
+                store=store,
                 extractor=extractors[address],
                 reading=model.reading,
                 training=model.training,
-                ledger=Ledger(ledger_of(place)),
+                ledger=log(place),
                 digest=model.digest,
+                origin=origin or model.origin,
             )
         return cls(loaded)
 

@@ -3,15 +3,26 @@
 import hashlib
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from antibody_esm.card_files import CARD, KEPT, is_free
 from antibody_esm.errors import StoreError
 from antibody_esm.files import write
 from antibody_esm.folders import replacing_folder
 from antibody_esm.limits import LimitError, parse_json, read_regular
-from antibody_esm.model_files import FILES, PANEL, FittedModel, load_model, manifest_digest, save_model
+from antibody_esm.model_facts import ModelFacts
+from antibody_esm.model_files import (
+    FILES,
+    PANEL,
+    Card,
+    FittedModel,
+    facts_of,
+    load_model,
+    manifest_digest,
+    saved_model,
+)
 
 FORMAT = 1
 """Layout of a saved panel. Raise it when an older version of this package would misread a newer panel."""
@@ -39,6 +50,11 @@ def saved_labels(folder: Path) -> list[str]:
     return [label for label, _, _ in _entries(folder)]
 
 
+def folders_of(folder: Path) -> list[str]:
+    """Return the folders of the models of a saved panel. Raises StoreError if the folder is not a saved panel."""
+    return [name for _, name, _ in _entries(folder)]
+
+
 def folder_names(labels: Collection[str]) -> dict[str, str]:
     """Return a distinct name of a folder for each label, of letters, digits, ``_`` and ``-``.
 
@@ -59,26 +75,54 @@ def folder_names(labels: Collection[str]) -> dict[str, str]:
 def files_of(folder: Path, labels: Collection[str]) -> list[str]:
     """Return the files that a panel of these labels writes to a folder, and those of an earlier panel there."""
     folders = dict.fromkeys([*folder_names(labels).values(), *_earlier(folder)])
-    return [PANEL, *FILES, *(f"{name}/{file}" for name in folders for file in FILES)]
+    cards = [str(Path(name, CARD)) for name in (".", *folders) if is_free(folder / name)]
+    return [PANEL, *FILES, *(f"{name}/{file}" for name in folders for file in FILES), *cards]
 
 
-def save_panel(models: Mapping[str, FittedModel], folder: Path, *, training: bool) -> str:
+class Cards(NamedTuple):
+    """Functions that write cards."""
+
+    model: Card
+    panel: Callable[[Mapping[str, tuple[str, ModelFacts]]], bytes]
+    """Card of a panel, from the folder and the facts of each label's model."""
+
+
+def save_panel(models: Mapping[str, FittedModel], folder: Path, *, training: bool, cards: Cards) -> str:
     """Write a panel, and return a description of the saved training data; an earlier panel or model is replaced."""
+    files, description = saved_panel(models, training=training, cards=cards)
+    ours = files_of(folder, models)
+    with replacing_folder(folder, ours) as new:
+        for name, content in files.items():
+            if name in ours:
+                (new / name).parent.mkdir(exist_ok=True)
+                write(new / name, content)
+    return description + ("" if set(files) <= set(ours) else KEPT)
+
+
+def saved_panel(models: Mapping[str, FittedModel], *, training: bool, cards: Cards) -> tuple[dict[str, bytes], str]:
+    """Return the files of a panel as `save_panel` writes them, and a description of the saved training data."""
     names = folder_names(models)
-    descriptions: list[str] = []
-    with replacing_folder(folder, files_of(folder, models)) as new:
-        entries = []
-        for label, model in models.items():
-            descriptions.append(save_model(model, new / names[label], training=training))
-            content = (new / names[label] / _MANIFEST).read_bytes()
-            entries.append({"label": label, "folder": names[label], "sha256": hashlib.sha256(content).hexdigest()})
-        manifest: dict[str, Any] = {"format": FORMAT, "models": entries}
-        manifest["sha256"] = manifest_digest(manifest)
-        write(new / PANEL, json.dumps(manifest, indent=2, ensure_ascii=False).encode())
-    return "; ".join(f"{label} {text}" for label, text in zip(models, descriptions, strict=True))
+    saved = {label: saved_model(model, training=training, card=cards.model) for label, model in models.items()}
+    entries = [
+        {"label": label, "folder": names[label], "sha256": hashlib.sha256(each.files[_MANIFEST]).hexdigest()}
+        for label, each in saved.items()
+    ]
+    manifest: dict[str, Any] = {"format": FORMAT, "models": entries}
+    manifest["sha256"] = manifest_digest(manifest)
+    files = {f"{names[label]}/{name}": content for label, each in saved.items() for name, content in each.files.items()}
+    files[PANEL] = json.dumps(manifest, indent=2, ensure_ascii=False).encode()
+    files[CARD] = cards.panel({label: (names[label], each.facts) for label, each in saved.items()})
+    return files, "; ".join(f"{label} {each.description}" for label, each in saved.items())
 
 
-def load_panel(folder: Path, plugins: Sequence[str] = ()) -> dict[str, tuple[FittedModel, Path]]:
+def facts_of_panel(folder: Path) -> dict[str, tuple[str, ModelFacts]]:
+    """Return the folder and the facts of each label's model; raises as `load_panel` does."""
+    return {label: (place.name, facts_of(place)) for label, (_, place) in load_panel(folder).items()}
+
+
+def load_panel(
+    folder: Path, plugins: Sequence[str] = (), *, lasting: bool = True
+) -> dict[str, tuple[FittedModel, Path]]:
     """Return the model of each label, and its folder; no code of the files runs.
 
     Raises
@@ -100,7 +144,7 @@ def load_panel(folder: Path, plugins: Sequence[str] = ()) -> dict[str, tuple[Fit
             raise StoreError(f"the model of {label!r} cannot be read: {error}", place / _MANIFEST) from error
         if hashlib.sha256(content).hexdigest() != sha256:
             raise StoreError(f"not the model of {label!r} that the panel was saved with", place)
-        model = load_model(place, plugins)
+        model = load_model(place, plugins, lasting=lasting)
         if model.data.label not in (None, label):
             raise StoreError(f"the model of {label!r} was trained on {model.data.label!r}", place)
         models[label] = model, place

@@ -2,27 +2,20 @@
 
 from typing import TYPE_CHECKING
 
+from antibody_esm.callbacks import announces
 from antibody_esm.evaluation.learning_curve import DRAWS, MORE
 from antibody_esm.notebook import card
 from antibody_esm.pipeline_card import pipeline_facts, store_fact
 from antibody_esm.reports.learning_curve import LearningCurve, check_numbers, learning_curve_of
-from antibody_esm.same_vectors import SameVectors
-from antibody_esm.specs import TrainSpec
-from antibody_esm.store.store import Store
+from antibody_esm.training_vectors import TrainingVectors
 
 if TYPE_CHECKING:
     from antibody_esm.data.training_data import Labels, Trainable
 
 
-class Curved:
+@announces("learning_curve")
+class Curved(TrainingVectors):
     """The part of a `Trainer` that needs only its spec and the vectors of a data set."""
-
-    spec: TrainSpec
-    store: Store
-
-    def same_vectors(self, data: "Trainable", labels: "Labels" = None, *, check: bool = True) -> SameVectors:
-        """Return the vectors and labels of a data set."""
-        raise NotImplementedError
 
     def _repr_html_(self) -> str:
         note = "fit(data), cross_validate(data), learning_curve(data)"

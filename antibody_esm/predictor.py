@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from antibody_esm.callbacks import announces
 from antibody_esm.data.antibodies import read_antibodies
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.selection import LabelledAntibody
@@ -16,12 +17,13 @@ from antibody_esm.evaluation.thresholds import tuned_here
 from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.explain.contributions import Contributions, residue_contributions
 from antibody_esm.explain.scan import Scan, mutational_scan
-from antibody_esm.model_files import FittedModel, ledger_of, load_model, runtime_around, save_model
+from antibody_esm.model_files import FittedModel, ledger_of, load_model, runtime_around
 from antibody_esm.model_input import DROP, advice
 from antibody_esm.notebook import card
 from antibody_esm.pipeline_card import pipeline_facts, store_fact
 from antibody_esm.reports.notes import UNCHECKED, unlike_training
 from antibody_esm.reports.report import Report, evaluation_report
+from antibody_esm.saving import Saves
 from antibody_esm.scorer import Scorer
 from antibody_esm.serialization import Training
 from antibody_esm.specs import RuntimeSpec
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
     from antibody_esm.data.training_data import Labels, Trainable
 
 
-class Predictor(Scorer):
+@announces("evaluate")
+class Predictor(Scorer, Saves):
     """A fitted classifier or regressor with the spec of its language model; `Trainer.fit` and `load` return it.
 
     Attributes
@@ -45,8 +48,8 @@ class Predictor(Scorer):
         Description of the training data (`TrainedOn`).
     reading
         Chain, fragment, numbering and columns by which antibodies are read.
-    metrics
-        `Report.summary` of the cross-validation; None if none was run.
+    scores
+        Scores of the cross-validation, or the reason why there are none; `metrics` are the same, or None.
     training
         The training antibodies; after `load`, the sequences that the model reads and their labels. None if unknown.
     unknown
@@ -62,14 +65,15 @@ class Predictor(Scorer):
     def _repr_html_(self) -> str:
         data = self.data
         classes = "" if data.positives is None else f", {data.positives:,} positive"
-        scores = self.metrics.get("scores", {}) if self.metrics else {}
+        metrics = self.scores.ready
+        scores = metrics.get("scores", {}) if metrics else {}
         first = next(iter(scores.items()), None)
         mean = first[1].get("mean") if first is not None and isinstance(first[1], dict) else None
         facts = [
             *pipeline_facts(self.spec),
             ("trained on", f"{data.antibodies:,} antibodies of {data.source}{classes}"),
             ("reads", str(self.reading)),
-            ("cross-validation", f"{first[0]} {mean:.3f}" if first and isinstance(mean, float) else "none was run"),
+            ("cross-validation", f"{first[0]} {mean:.3f}" if first and isinstance(mean, float) else "not computed"),
             store_fact(self.store),
         ]
         return card("Predictor", facts, note="score_table(...), evaluate(...), explain(...), scan(...), save(folder)")
@@ -201,57 +205,18 @@ class Predictor(Scorer):
         self.ledger.record(Opening(source, data.digest, model, cut))
         warning = tuned_here(cut, data)
         if warning is not None:
-            warnings.warn(warning, UserWarning, stacklevel=3)
+            warnings.warn(warning, UserWarning, stacklevel=4)
         notes = [*self.recalibration_notes(data), *filter(None, [warning]), *([] if checked else [UNCHECKED])]
         if data.digest == self.data.digest:
             notes.append("These are the data that the model was trained on; the scores do not apply to other data.")
+        notes += [f"The model is {self.origin} of the Hugging Face hub."] if self.origin else []
         return (*notes, self.ledger.note(source)), self.ledger.count(source)
-
-    def save(self, folder: str | Path, *, training: bool = True) -> Path:
-        """Write the model to a folder, and return the folder.
-
-        The folder holds ``manifest.json`` (spec, fingerprints, versions, digests, metrics), ``classifier.skops``,
-        ``training.npz`` (out-of-fold scores of the training antibodies, their sequences, labels and vectors), and
-        ``adapter.safetensors`` of a fine-tuned model. None can run code when it is loaded. The same training gives the
-        same bytes. The log of opened test sets is ``openings.jsonl``. An earlier model in the folder is replaced; the
-        log and foreign files are kept. A printed line states whether the training antibodies were saved.
-
-        Parameters
-        ----------
-        folder
-            Folder of the model; it is created if necessary.
-        training
-            False leaves out sequences, labels and vectors of the training antibodies. Identity and distance to these,
-            baselines of a test and its overlap are then unknown. `uncertainty` keeps sorted scores of each class, or
-            residuals, without antibodies. Nearest neighbours, SVR and Gaussian processes consist of training vectors.
-
-        Examples
-        --------
-        >>> from tempfile import mkdtemp
-        >>> from antibody_esm import Predictor, Trainer, load_dataset
-        >>> folder = mkdtemp() + "/model"
-        >>> predictor = Trainer("descriptors").fit(load_dataset("boughter_flu_cdrs"), uncertainty=False)
-        >>> predictor.save(folder).name
-        Saved to ..., with its 358 training antibodies (sequences, labels, vectors).
-        'model'
-        >>> Predictor.load(folder).digest == predictor.digest
-        True
-        """
-        print(f"Saved to {Path(folder)}, {self.write(folder, training=training)}.")  # noqa: T201
-        return Path(folder)
-
-    def write(self, folder: str | Path, *, training: bool = True) -> str:
-        """Write the model like `save`, and return a description of the saved training data."""
-        folder = Path(folder)
-        saved = save_model(self.fitted(), folder, training=training)
-        self.ledger.move(ledger_of(folder))
-        return saved
 
     def fitted(self) -> FittedModel:
         """Return the model in the form in which it is saved."""
         facts = Training(self.uncertainty, self.applicability, self.training, self.unknown)
-        parts = self.spec, self.classifier, self.data, self.reading, self.metrics, facts, self._saved_digest
-        return FittedModel(*parts, self.extractor.runtime.checkpoints)
+        parts = self.spec, self.classifier, self.data, self.reading, self.scores, facts, self._saved_digest
+        return FittedModel(*parts, self.extractor.runtime.checkpoints, self.origin)
 
     @cached_property
     def digest(self) -> str:

@@ -382,7 +382,7 @@ def _like(predictor: Predictor, *, tuned: Any) -> Predictor:
         predictor.spec,
         predictor.classifier,
         replace(predictor.data, tuned=tuned),
-        predictor.metrics,
+        predictor.scores,
         store=predictor.store,
         extractor=predictor.extractor,
         reading=replace(reading, columns=replace(reading.columns, fixed={})),

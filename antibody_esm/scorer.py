@@ -17,6 +17,7 @@ from antibody_esm.evaluation.conformal import CONFIDENCE, Uncertainty
 from antibody_esm.evaluation.test_set_log import Ledger
 from antibody_esm.features.sources import AnyExtractor, load
 from antibody_esm.model_files import NOT_FITTED, FittedModel
+from antibody_esm.model_scores import ModelScores
 from antibody_esm.recalibration import Recalibrates
 from antibody_esm.serialization import Training
 from antibody_esm.specs import RuntimeSpec, TrainSpec
@@ -39,7 +40,7 @@ class Scorer(Recalibrates):
         spec: TrainSpec,
         classifier: Any,
         data: TrainedOn,
-        metrics: dict[str, Any] | None = None,
+        metrics: dict[str, Any] | ModelScores | None = None,
         *,
         store: str | Path | Store | None = None,
         runtime: RuntimeSpec | None = None,
@@ -48,13 +49,15 @@ class Scorer(Recalibrates):
         training: Training = NOT_FITTED,
         ledger: Ledger | None = None,
         digest: str | None = None,
+        origin: str = "",
     ) -> None:
         self.spec = spec
         source = extractor or load(without_columns(spec.extractor), runtime)
         super().__init__(reading or Reading(data.chain, data.fragment), source, as_store(store))
         self.classifier = classifier
         self.data = data
-        self.metrics = metrics
+        self.scores = metrics if isinstance(metrics, ModelScores) else ModelScores.of(metrics)
+        self.origin = origin
         self.uncertainty, self.applicability, self.training, self.unknown = training
         self.ledger = ledger or Ledger()
         self._saved_digest = digest
@@ -62,6 +65,11 @@ class Scorer(Recalibrates):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec!r})"
+
+    @property
+    def metrics(self) -> dict[str, Any] | None:
+        """Scores of the cross-validation, computed on first use; None if there are none, see `scores`."""
+        return self.scores.metrics
 
     def predict(
         self,
@@ -264,9 +272,10 @@ class Scorer(Recalibrates):
             model.spec,
             model.classifier,
             model.data,
-            model.metrics,
+            model.scores,
             reading=model.reading,
             training=model.training,
             digest=model.saved_digest,
+            origin=model.origin,
             **options,
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.evaluation.recalibration_curve import RecalibrationCurve
+from antibody_esm.licences import DATA
 from antibody_esm.sequences import Chain
 from antibody_esm.specs import FineTuneSpec, TrainSpec
 from antibody_esm.unknown import Unknown
@@ -150,6 +151,12 @@ class TrainedOn:
     finetuned: Mapping[str, Any] | None = field(default=None, hash=False)
     """Fine-tuning of the language model: ``spec`` (`FineTuneSpec`), digest of the ``adapter``, numbers of ``rows``, of
     those ``held_out`` and of ``epochs``, and validation ``losses``. None if it is frozen."""
+    rule: str = ""
+    """Definition of the labels in the provenance; empty if it is not known."""
+    citation: str = ""
+    """Publication of the data in their provenance; empty if there is none."""
+    public: str | None = None
+    """Name of the public data set; None for other data."""
 
     @classmethod
     def of(
@@ -172,6 +179,9 @@ class TrainedOn:
             tuned,
             licence=data.provenance.licence,
             finetuned=finetuned,
+            rule=data.provenance.rule,
+            citation=data.provenance.citation,
+            public=_public(data),
         )
 
     def pipeline(self, spec: TrainSpec) -> TrainSpec:
@@ -220,9 +230,11 @@ class TrainedOn:
         finetuned = facts.get("finetuned")
         if finetuned is not None:
             _check_finetuned(finetuned)
-        again, licence = facts.get("recalibration"), facts.get("licence", "")
-        if not isinstance(licence, str):
-            raise TypeError("the licence of the data must be a text")
+        again = facts.get("recalibration")
+        texts = {name: facts.get(name, "") for name in ("licence", "rule", "citation")}
+        public = facts.get("public")
+        if not all(isinstance(text, str) for text in texts.values()) or not isinstance(public, str | None):
+            raise TypeError("licence, rule, citation and name of the data must be texts")
         return cls(
             facts["source"],
             facts["digest"],
@@ -234,8 +246,9 @@ class TrainedOn:
             better,
             tuned,
             None if again is None else Recalibration.from_dict(again),
-            licence,
-            finetuned,
+            finetuned=finetuned,
+            **texts,
+            public=public,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -251,8 +264,8 @@ class TrainedOn:
             "fragment": self.fragment,
             **{name: fact for name, fact in facts.items() if fact is not None},
             **({} if self.recalibration is None else {"recalibration": self.recalibration.to_dict()}),
-            **({"licence": self.licence} if self.licence else {}),
             **({} if self.finetuned is None else {"finetuned": dict(self.finetuned)}),
+            **{name: text for name in ("licence", "rule", "citation", "public") if (text := getattr(self, name))},
         }
 
     def anonymous(self) -> "TrainedOn":
@@ -272,6 +285,12 @@ def _check_finetuned(facts: Any) -> None:
     if not isinstance(facts, dict) or not all(isinstance(facts.get(name), int) for name in ("rows", "epochs")):
         raise TypeError("the fine-tuning must have numbers of rows and epochs")
     FineTuneSpec.model_validate_json(json.dumps(facts.get("spec")))
+
+
+def _public(data: Dataset) -> str | None:
+    """Return the name of the public data set that was loaded; None for other data."""
+    source = None if data.recipe is None else data.recipe.options.get("source")
+    return source if isinstance(source, str) and source in DATA else None
 
 
 def _worded(value: Any) -> str:

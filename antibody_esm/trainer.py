@@ -1,36 +1,31 @@
 """Training and cross-validation of a classifier or regressor on vectors of a language model."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-import numpy as np
-from numpy.typing import NDArray
-
 from antibody_esm import presets
-from antibody_esm.data.column_reading import ColumnReading, columns_read, with_columns_read
+from antibody_esm.callbacks import announces
+from antibody_esm.data.column_reading import with_columns_read
 from antibody_esm.data.dataset import Dataset
-from antibody_esm.data.reading import Texts
 from antibody_esm.data.training_data import training_data
-from antibody_esm.embedding import as_store
 from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.evaluation.conformal import out_of_fold
 from antibody_esm.evaluation.cross_validation import CrossValidation
 from antibody_esm.evaluation.ungraded import Ungraded
-from antibody_esm.features.sources import AnyExtractor
 from antibody_esm.model_files import NOT_FITTED
-from antibody_esm.model_input import with_widths
+from antibody_esm.model_scores import NOT_WANTED, ModelScores
 from antibody_esm.pipeline_curve import Curved
 from antibody_esm.predictor import Predictor
 from antibody_esm.reports.notes import UNCHECKED
 from antibody_esm.reports.report import Report, cross_validation_report
+from antibody_esm.reports.saved_scores import report_key, saved_scores
 from antibody_esm.same_vectors import SameVectors as SameVectors
-from antibody_esm.same_vectors import tuning_results
 from antibody_esm.serialization import Training
-from antibody_esm.source_views import SourceViews
 from antibody_esm.specs import (
     AnyExtractorSpec,
     ClassifierSpec,
@@ -41,21 +36,17 @@ from antibody_esm.specs import (
     SplitSpec,
     TrainSpec,
     TuneSpec,
-    default_split,
 )
-from antibody_esm.specs.ensembles import of_chain, with_columns, without_columns
+from antibody_esm.specs.ensembles import with_columns
 from antibody_esm.store.store import Store
-from antibody_esm.targets import target_of
 from antibody_esm.trained_on import TrainedOn
 from antibody_esm.untrained import Untrained
 
 if TYPE_CHECKING:
     from antibody_esm.data.training_data import Labels, Trainable
 
-_LACK = "lack what the model reads"
-_DROP = ". load_dataset(..., drop=True) leaves them out; use_columns=False leaves the columns out"
 
-
+@announces("cross_validate", "fit")
 class Trainer(Curved):
     """Train and cross-validate one classifier or regressor on the vectors of one language model.
 
@@ -127,7 +118,7 @@ class Trainer(Curved):
         random_seeds: int = 1,
     ) -> None:
         chosen = presets.extractor(extractor)
-        self.spec = TrainSpec(
+        spec = TrainSpec(
             extractor=chosen,
             classifier=presets.classifier(classifier, chosen),
             split=split or SplitSpec(),
@@ -137,14 +128,10 @@ class Trainer(Curved):
             tune=TuneSpec(grid=tune) if isinstance(tune, Mapping) else tune,
             finetune=presets.finetuning(finetune),
         )
-        self.store = as_store(store)
-        self._views = SourceViews.of(self.spec, runtime)
-        self._results = tuning_results(self.store)
+        super().__init__(spec, store, runtime, default_split=split is None)
         self.random_seeds = random_seeds
-        self._by_default = split is None
-        self._target = target_of(self.spec)
         self._last: Report | None = None
-        self._reports: WeakValueDictionary[str, Report] = WeakValueDictionary()  # by digest; those in use, and the last
+        self._reports: WeakValueDictionary[Any, Report] = WeakValueDictionary()  # those in use, and the last
 
     @classmethod
     def from_spec(
@@ -165,16 +152,6 @@ class Trainer(Curved):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec!r})"
-
-    @property
-    def extractor(self) -> AnyExtractor:
-        """Source of the vectors of the spec."""
-        return self._views.extractor
-
-    @property
-    def source(self) -> AnyExtractor:
-        """Source of all vectors that are needed: `extractor`, or the views of a tuned language model, from one pass."""
-        return self._views.source
 
     def cross_validate(self, data: "Trainable", labels: "Labels" = None, *, check: bool = True) -> Report:
         """Return scores on every fold and the out-of-fold predictions.
@@ -210,77 +187,50 @@ class Trainer(Curved):
         0.66
         """
         data = training_data(data, labels, extractor=self.spec.extractor)
+        report = self._cross_validated(data, check)
+        self._last = self._reports[report_key(data, check, self.random_seeds)] = report
+        return report
+
+    def _cross_validated(self, data: Dataset, check: bool, *, between: bool = True) -> Report:
+        """Return the report; `between` also predicts the antibodies between the classes."""
         again = self.same_vectors(data, check=check)
         notes = () if check else (UNCHECKED,)
         spec = with_columns_read(self._for(data), data.columns)
-        validation = again.validation(spec.split, self._ungraded(again), beside=True)
+        validation = again.validation(spec.split, self._ungraded(again) if between else (), beside=True)
         ungraded = Ungraded.of_folds(data, spec.split, validation)
         run = self.extractor.runtime
         validate = partial(validated, store=self.store, runtime=run)
         untrained = Untrained(spec, self.store, run, self.random_seeds, self.extractor, validate)
         second = None if spec.finetune else again  # which would fine-tune again
-        report = cross_validation_report(
+        return cross_validation_report(
             spec, data, validation, notes, again=second, ungraded=ungraded, untrained=untrained.cross_validated(data)
         )
-        self._last = self._reports[data.digest] = report
-        return report
 
-    def embed(self, data: "Trainable", *, check: bool = True) -> NDArray[np.float64]:
-        """Return the vectors ``(n, dim)`` of a data set, which needs no labels; they are kept in the store.
+    def _scores(self, data: Dataset, check: bool) -> ModelScores:
+        """Return the scores of a fit, which are computed on first use; of a report that exists, they are the same."""
+        then, reports, key = copy(self), self._reports, report_key(data, check, self.random_seeds)
+        report = reports.get(key)
 
-        So are all views of a tuned language model. Before it is fine-tuned, they are those of the frozen model. Raises
-        DatasetError if an antibody is another molecule, and as `antibody_esm.embed` does.
-        """
-        data = training_data(data, extractor=self.spec.extractor, labelled=False)
-        return self._suited(data, check).vectors(data, self.store)[0]
+        def report_of() -> Report:
+            return report or reports.get(key) or then._cross_validated(data, check, between=False)
 
-    def same_vectors(self, data: "Trainable", labels: "Labels" = None, *, check: bool = True) -> SameVectors:
-        """Return the vectors and labels of a data set, for any split; input and errors are as in `cross_validate`."""
-        data = training_data(data, labels, extractor=self.spec.extractor)
-        label = self._target.labels(data)
-        arrays = self._suited(data, check).read(data, self.store, fine_tuned=self.spec.finetune is not None)
-        columns = ColumnReading.of(columns_read(self.spec, data.columns), data.columns)
-        read = columns.read(data.columns, len(data))
-        data.refuse(Texts([()] * len(data), {}).without(read.reasons), _LACK, _DROP)
-        every = [np.hstack([vectors, read.codes]) if columns else vectors for vectors in arrays]
-        pinned = [with_columns(spec, columns.specs) for spec in self._views.pinned]
-        of_view = dict(zip(self._views.specs, pinned, strict=True))
-        spec = self._for(data).model_copy(update={"extractor": pinned[0]})
-        spec = with_widths(spec, data.sequences[0], self.extractor, self.store)
-        candidates = {} if spec.tune is None else self.spec.candidates
-        return SameVectors(
-            spec,
-            data,
-            every[0],
-            label,
-            columns,
-            self.extractor.runtime.workers,
-            {
-                choice: each.model_copy(
-                    update={
-                        "extractor": of_view[without_columns(each.extractor)],
-                        "split": spec.split,
-                        "classifier": with_widths(each, data.sequences[0], self.extractor, self.store).classifier,
-                    }
-                )
-                for choice, each in candidates.items()
-            },
-            dict(zip(pinned, every, strict=True)),
-            self._results,
-            self.extractor.runtime.progress,
-            self._views.tuning(self.spec.finetune, self.store),
-        )
+        return ModelScores(partial(saved_scores, report_of))
 
     def fit(
-        self, data: "Trainable", labels: "Labels" = None, *, uncertainty: bool = True, check: bool = True
+        self,
+        data: "Trainable",
+        labels: "Labels" = None,
+        *,
+        uncertainty: bool = True,
+        scores: bool = True,
+        check: bool = True,
     ) -> Predictor:
         """Fit on all of the data, and return the predictor, which is also ``predictor_``.
 
         The predictor of a tuned pipeline is that of its choice on all of the data: `Predictor.spec` is the chosen one,
         and `Predictor.data` records the choice.
 
-        If `cross_validate` was run on the same data, and its report is the last one or still in use, its scores are
-        saved with the model. Raises as `cross_validate` does.
+        Raises as `cross_validate` does.
 
         Parameters
         ----------
@@ -289,6 +239,10 @@ class Trainer(Curved):
         uncertainty
             True fits five more times, out of fold, for the uncertainty in `Predictor.score_table`; a tuned pipeline
             chooses again each time.
+        scores
+            True saves scores with the model: those of the cross-validation of the same pipeline and data, with the best
+            baselines, for its card. They are computed when the model is saved, or on first use; if `cross_validate` was
+            run, from its report. They do not depend on the order of calls. False saves none, and the card states that.
         check
             As for `cross_validate`; it also applies to the model's predictions.
 
@@ -302,11 +256,9 @@ class Trainer(Curved):
         training = self.same_vectors(data, check=check)
         chosen, tuned = training.chosen()
         fitted = chosen.fitted()
-        report = self._reports.get(data.digest)
         sure = NOT_FITTED.uncertainty
         if uncertainty:
-            # a choice has no part in the uncertainty
-            again = chosen.divided_validation if tuned is None else training.tuned_validation
+            again = chosen.divided_validation if tuned is None else training.tuned_validation  # without the choice
             unfitted = chosen.classifier(chosen.spec.split)
             sure = out_of_fold(unfitted, chosen.features, chosen.label, data, self.spec.split, again)
         extractor = fitted.extractor or next(
@@ -319,7 +271,7 @@ class Trainer(Curved):
             fitted.spec,
             fitted.classifier,
             TrainedOn.of(data, self._target.counts(chosen.label), *records),
-            None if report is None else dict(report.summary),
+            self._scores(data, check) if scores else ModelScores.of(NOT_WANTED),
             store=self.store,
             extractor=extractor,
             reading=replace(data.reading, check=check, columns=training.columns).with_lengths(data.sequences),
@@ -359,22 +311,6 @@ class Trainer(Curved):
             raise NotFittedError("this Trainer is not fitted yet; call fit(data) before evaluate(data)")
         options: dict[str, Any] = {"threshold": threshold, "assay": assay, "check": check, "drop": drop}
         return self.predictor_.evaluate(data, labels, **options, random_seeds=self.random_seeds)
-
-    def _for(self, data: Dataset) -> TrainSpec:
-        """Return the spec for these data: the models of their chain, and a split that suits if none was named."""
-        split = default_split(len(data), continuous=self.spec.is_regression) if self._by_default else self.spec.split
-        return self.spec.model_copy(update={"split": split, "extractor": of_chain(self.spec.extractor, data.chain)})
-
-    def _suited(self, data: Dataset, check: bool) -> SourceViews:
-        """Return the views for a data set; raise DatasetError for molecules other than it declares."""
-        self._views = self._views.suited(data, check=check)
-        return self._views
-
-    def _ungraded(self, training: SameVectors) -> list[NDArray[np.float64]]:
-        """Return the features of antibodies between the classes, by view; none if there are none."""
-        others = training.data.ungraded
-        fine_tuned = training.tuning is not None
-        return [] if others is None or training.columns else self._views.read(others, self.store, fine_tuned=fine_tuned)
 
 
 def validated(

@@ -40,6 +40,7 @@ from bench import (
     COLUMNS,
     COMPONENTS,
     DECISIONS,
+    FINE_TUNINGS,
     FRAGMENTS,
     LOOPS,
     RUNTIME,
@@ -245,6 +246,10 @@ def of_training_by_command(bench: Bench, cell: Cell) -> Numbers:
     if tune is not None:
         overrides += [f"tune.grid={_override(tune.model_dump(mode='json')['grid'])}", f"tune.folds={tune.folds}"]
     overrides += [f"pca={COMPONENTS}"] if cell.tune == "pca" else []
+    finetune = FINE_TUNINGS[cell.finetune]
+    if finetune is not None:
+        fields = finetune.model_dump(mode="json", exclude_defaults=True).items()
+        overrides += [f"finetune={cell.finetune}", *(f"finetune.{name}={_override(value)}" for name, value in fields)]
     named = {DescriptorSpec: "descriptors", ChainSpec: "sapiens"}
     model = [f"model={named[type(extractor)]}"] if type(extractor) in named else []
     data = [f"data={table}", f"data.label={cell.task}", *reading, f"classifier={cell.classifier}"]
@@ -415,6 +420,7 @@ def _reports(bench: Bench, cell: Cell) -> tuple[Report, Report]:
     for report in both:  # loops have no germline gene and no numbered residue
         assert set(report.baselines.absent) <= (of_domains if cell.fragment in LOOPS else set())
         assert ("random_weights" in report.baselines.found) == (cell.extractor != "descriptors")
+        assert ("frozen" in report.baselines.found) == (cell.finetune != "none")
     return both
 
 

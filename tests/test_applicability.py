@@ -138,7 +138,7 @@ def test_save_prints_whether_the_training_antibodies_are_in_it(
     assert capsys.readouterr().out == f"Saved to {folder}, without its training antibodies.\n"
     Predictor.load(folder).save(folder)
     assert capsys.readouterr().out == f"Saved to {folder}, without its training antibodies.\n"
-    Trainer(CHARGES, "knn").fit(antibodies()).save(folder, training=False)
+    Trainer(CHARGES, "knn").fit(antibodies(), scores=False).save(folder, training=False)
     assert "without its training antibodies; but knn itself consists of vectors and labels" in capsys.readouterr().out
 
 

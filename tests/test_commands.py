@@ -32,7 +32,7 @@ QUICK = ["model=descriptors", "extractor.descriptors=[net_charge,composition]", 
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = Dataset([f"a{i}" for i in range(40)], VH[:40], label=LABEL[:40])
     trainer = Trainer(DescriptorSpec(descriptors=("net_charge", "composition")), "logreg")
-    return trainer.fit(data).save(tmp_path_factory.mktemp("saved") / "model")
+    return trainer.fit(data, scores=False).save(tmp_path_factory.mktemp("saved") / "model")
 
 
 @pytest.fixture

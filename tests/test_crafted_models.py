@@ -29,12 +29,20 @@ DIGESTS = {CLASSIFIER: "classifier_sha256", TRAINING: "training_sha256"}
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Trainer("descriptors", "logreg").fit(DATA, check=False).save(tmp_path_factory.mktemp("whole") / "model")
+    return (
+        Trainer("descriptors", "logreg")
+        .fit(DATA, check=False, scores=False)
+        .save(tmp_path_factory.mktemp("whole") / "model")
+    )
 
 
 @pytest.fixture(scope="module")
 def boosted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Trainer("descriptors", "xgboost").fit(DATA, check=False).save(tmp_path_factory.mktemp("boosted") / "model")
+    return (
+        Trainer("descriptors", "xgboost")
+        .fit(DATA, check=False, scores=False)
+        .save(tmp_path_factory.mktemp("boosted") / "model")
+    )
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import urllib.request
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +31,10 @@ from antibody_esm.cli import app, train
 from antibody_esm.data.cards import card
 from chains import HEAVY, mutants
 from conftest import ROOT, python_blocks
+from hub_stand_in import Hub, reached
+from serving import fitted
 from test_own_table import write_tables
+from test_serve import serving
 
 MODULES = [
     module.name
@@ -159,7 +163,7 @@ def _repertoire(checkpoint: Path) -> None:
 
 
 def _saved_model(checkpoint: Path) -> None:
-    Trainer("descriptors").fit(load_dataset("boughter_flu_cdrs"), uncertainty=False).save("model/")
+    Trainer("descriptors").fit(load_dataset("boughter_flu_cdrs"), uncertainty=False, scores=False).save("model/")
 
 
 def _several_assays(checkpoint: Path) -> None:
@@ -363,6 +367,25 @@ def test_the_page_on_predicting_runs(ran: Ran) -> None:
     assert len(ran.namespace["table"]) == 5
 
 
+@pytest.fixture
+def at_8000(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A server at a free port, which requests to port 8000 reach."""
+    folder, plain = tmp_path_factory.mktemp("served"), urllib.request.Request
+    with serving(fitted("heavy").save(folder / "model"), folder) as server:
+        port = f":{server.port}"
+        monkeypatch.setattr(
+            "urllib.request.Request", lambda url, *rest, **more: plain(url.replace(":8000", port), *rest, **more)
+        )
+        yield
+
+
+@pytest.mark.usefixtures("at_8000")
+@runs("docs/serve.md")
+def test_the_page_of_the_server_runs(ran: Ran) -> None:
+    assert "mAb2 heavy chain, position 4: '1'" in ran.printed
+    assert ran.printed.splitlines()[-1].startswith("120 ")
+
+
 @runs("docs/explain.md")
 def test_the_page_of_explanations_runs(ran: Ran) -> None:
     assert "CDR3 105-117" in ran.printed
@@ -377,6 +400,22 @@ def test_the_page_of_plugins_runs_with_its_package_installed(ran: Ran) -> None:
     assert ran.namespace["predictor"].spec.classifier.package == "antibody-esm-example"
     for line in (ROOT / "examples" / "plugin" / "pyproject.toml").read_text().splitlines():
         assert line in text or "entry-points" not in line
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with reached(monkeypatch, tmp_path / "cache") as hub:
+        yield hub
+
+
+@pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # of the hub's client
+@runs("docs/cards.md")
+def test_the_page_of_cards_runs_and_shows_the_card_that_is_written(hub: Hub, ran: Ran) -> None:
+    shown = re.search(r"```text\n(# Antibody.*?)\n```", (ROOT / "docs" / "cards.md").read_text(), re.DOTALL)
+    assert shown is not None
+    assert " ".join(shown[1].split()) in " ".join(ran.printed.split())
+    assert hub.repositories["our-lab/polyreactivity"].private
+    assert f"our-lab/polyreactivity at {ran.namespace['commit']}" in ran.printed
 
 
 def test_every_python_block_is_executed_by_a_test() -> None:

@@ -20,7 +20,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a saved model and labelled antibodies that it has not seen, of which one is a fragment."""
     monkeypatch.chdir(tmp_path)
     data = Dataset([f"a{i}" for i in range(40)], VH[:40], label=LABEL[:40])
-    Trainer(DescriptorSpec(descriptors=("net_charge", "composition")), "logreg").fit(data).save("model")
+    Trainer(DescriptorSpec(descriptors=("net_charge", "composition")), "logreg").fit(data, scores=False).save("model")
     pd.DataFrame({"name": [f"b{i}" for i in range(40)], "vh": VH[40:], "sticky": LABEL[40:]}).to_csv("new.csv")
     return tmp_path
 
@@ -48,7 +48,9 @@ def test_it_says_what_python_does_and_writes_page_predictions_and_scores(here: P
 
 def test_the_fragment_of_the_model_is_cut_and_whoever_has_it_not_is_refused_or_left_out(here: Path) -> None:
     whole = Dataset([f"a{i}" for i in range(40)], VH[:40], label=LABEL[:40])
-    Trainer(DescriptorSpec(descriptors=("net_charge",)), "logreg").fit(whole.cut("H-CDRs", drop=True)).save("model")
+    Trainer(DescriptorSpec(descriptors=("net_charge",)), "logreg").fit(
+        whole.cut("H-CDRs", drop=True), scores=False
+    ).save("model")
     table = pd.read_csv("new.csv")
     table.loc[0, "vh"] = "EVQLVESGGG"
     table.to_csv("new.csv")

@@ -213,7 +213,7 @@ def test_a_page_has_the_licences_of_weights_and_data_with_their_sources(tiny: Ex
     assert "weights of esm" in page
     assert licences.of_weights(None) in page
     assert str(licences.DATA["boughter_flu_cdrs"]) in page
-    trainer.fit(data, uncertainty=False).save(tmp_path / "model")
+    trainer.fit(data, uncertainty=False, scores=False).save(tmp_path / "model")
     manifest = json.loads((tmp_path / "model" / "manifest.json").read_text())
     assert manifest["data"]["licence"] == "MIT"
 
@@ -230,7 +230,7 @@ def test_the_licence_of_data_is_that_of_the_set_and_of_unknown_data_as_it_is_wri
 def test_a_saved_model_names_the_licence_of_its_weights(tiny: ExtractorSpec, tmp_path: Path) -> None:
     data = load_dataset("boughter_flu_cdrs").subset(range(0, 358, 9))
     for extractor in (ExtractorSpec(model="antiberty", revision="0.1.3"), tiny):
-        Trainer(extractor).fit(data, uncertainty=False).save(tmp_path)
+        Trainer(extractor).fit(data, uncertainty=False, scores=False).save(tmp_path)
         named = json.loads((tmp_path / "manifest.json").read_text())["licences"]
         known = licences.WEIGHTS.get(extractor.model)
         assert named == {folder_name(extractor.model): None if known is None else known.to_dict()}

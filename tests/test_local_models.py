@@ -178,7 +178,7 @@ def test_no_file_of_a_panel_a_benchmark_or_a_choice_holds_the_path(
     split = SplitSpec(folds=2)
     tuned = Trainer(weights, "logreg", split, tune=grid_of_layers, store=store, runtime=RUNTIME, random_seeds=0)
     tuned.cross_validate(data, check=False).to_json(tmp_path / "tuned.json")
-    tuned.fit(data, uncertainty=False, check=False).save(tmp_path / "tuned")
+    tuned.fit(data, uncertainty=False, check=False, scores=False).save(tmp_path / "tuned")
     options: dict[str, Any] = {"store": store, "output": tmp_path / "benchmark", "runtime": RUNTIME, "random_seeds": 0}
     Benchmark([weights], ["logreg"], data, [data.subset(range(0, 40, 2))], split=split, **options).run()
     places = (tmp_path, shared)
@@ -190,7 +190,9 @@ def test_a_report_whose_baseline_lacks_the_folder_names_no_path(
 ) -> None:
     here = Path(shutil.copytree(weights, tmp_path / MARK / "final"))
     store = EmbeddingStore(tmp_path / "store")
-    Trainer(here, "logreg", store=store, runtime=RUNTIME).fit(data, uncertainty=False).save(tmp_path / "model")
+    Trainer(here, "logreg", store=store, runtime=RUNTIME).fit(data, uncertainty=False, scores=False).save(
+        tmp_path / "model"
+    )
     shutil.rmtree(here)
     (tmp_path / MARK / "places").mkdir()
     predictor = Predictor.load(tmp_path / "model", store=store, runtime=RUNTIME, checkpoint=tmp_path / MARK / "places")

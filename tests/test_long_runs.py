@@ -34,7 +34,7 @@ def usage() -> tuple[int, int, int]:
 def test_predictions_leave_no_memory_files_or_threads_behind(tmp_path: Path) -> None:
     extractor = ExtractorSpec(model=str(tiny_checkpoint("esm", tmp_path / "esm", layers=1)))
     data = Dataset([f"a{i}" for i in range(40)], VH, label=[(each.count("K") + each.count("R")) % 2 for each in VH])
-    saved = Trainer(extractor, "logreg").fit(data, uncertainty=False).save(tmp_path / "model")
+    saved = Trainer(extractor, "logreg").fit(data, uncertainty=False, scores=False).save(tmp_path / "model")
     predictor = Predictor.load(saved, store=tmp_path / "store")
     count = 20_000 if STRESS else 120
     tracemalloc.start()

@@ -27,7 +27,7 @@ from antibody_esm import (
 )
 from antibody_esm.cli import app, train
 from antibody_esm.model_files import manifest_digest
-from antibody_esm.panel import _of_one_model
+from antibody_esm.panel import CARDS, _of_one_model
 from antibody_esm.panel_files import folder_names, save_panel
 from antibody_esm.reports.records import number
 from antibody_esm.specs.training import Run
@@ -184,7 +184,7 @@ def test_a_panel_replaces_a_panel_and_a_model_and_a_model_replaces_a_panel(tmp_p
     panel.save(folder)
     assert not (folder / "manifest.json").exists()
     Panel({"Tm2": panel["Tm2"]}).save(folder)
-    assert sorted(path.name for path in folder.iterdir()) == ["Tm2", "panel.json"]
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "Tm2", "panel.json"]
     panel["HIC"].save(folder)
     assert not (folder / "panel.json").exists()
     assert Predictor.load(folder).data.label == "HIC"
@@ -268,7 +268,7 @@ def test_models_of_a_panel_have_one_language_model_and_read_one_part(tmp_path: P
     of_mice = "is numbered by mouse, that of 'HIC' by "
     for model, said in ((other.fitted(), "another language model"), (numbered, of_mice)):
         model = replace(model, data=replace(model.data, label=None))
-        save_panel({"HIC": panel["HIC"].fitted(), "other": model}, tmp_path, training=True)
+        save_panel({"HIC": panel["HIC"].fitted(), "other": model}, tmp_path, training=True, cards=CARDS)
         with pytest.raises(StoreError, match=said):
             Panel.load(tmp_path)
     with pytest.raises(ValueError, match="one model at least"):

@@ -32,7 +32,7 @@ def run(*arguments: object, fails: bool = False) -> str:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     data = Dataset([f"a{i}" for i in range(60)], HEAVIES, label=CLASSES)
-    Trainer(DESCRIPTORS, LogisticRegressionSpec(standardize=True)).fit(data).save("model")
+    Trainer(DESCRIPTORS, LogisticRegressionSpec(standardize=True)).fit(data, scores=False).save("model")
     pairs = {"name": ["wt", "other"], "vh": [HEAVY, HEAVIES[3]], "vl": [LIGHT, LIGHT]}
     pd.DataFrame(pairs).to_csv("parents.csv", index=False)
     return tmp_path
@@ -114,7 +114,7 @@ def test_nothing_is_logged_or_saved_if_variants_cannot_be_made(folder: Path, arg
 @pytest.mark.usefixtures("folder")
 def test_columns_of_the_antibody_stay_after_a_round() -> None:
     data = Dataset([f"a{i}" for i in range(60)], HEAVIES, label=CLASSES, columns={"ph": [6 + i % 3 for i in range(60)]})
-    Trainer(DESCRIPTORS, LogisticRegressionSpec(standardize=True)).fit(data).save("columns")
+    Trainer(DESCRIPTORS, LogisticRegressionSpec(standardize=True)).fit(data, scores=False).save("columns")
     pd.DataFrame({"id": ["wt"], "heavy": [HEAVY], "ph": [7]}).to_csv("wt.csv", index=False)
     pd.read_csv(plate(0, 8, "p1.csv")).assign(ph=[6, 8] * 4).to_csv("p1.csv", index=False)
     options = ["-m", "columns", "--positions", "CDR1", "--size", 2, "--mutations", 1, "--rounds", "p1.csv"]
@@ -132,7 +132,9 @@ def test_a_round_looks_for_the_language_model_where_it_is_named(tmp_path_factory
     place = tmp_path_factory.mktemp("weights")
     weights = tiny_checkpoint("roberta", place / "before", seed=91)  # files that no other test has read
     data = Dataset([f"a{i}" for i in range(30)], HEAVIES[:30], label=[0, 1] * 15)
-    Trainer(ExtractorSpec(model=str(weights)), "logreg", store="first").fit(data, uncertainty=False).save("language")
+    Trainer(ExtractorSpec(model=str(weights)), "logreg", store="first").fit(data, uncertainty=False, scores=False).save(
+        "language"
+    )
     weights.rename(place / "moved")
     options = ["-m", "language", "--positions", "CDR1", "--size", 2, "--mutations", 1, "--rounds", plate(0, 8, "p.csv")]
     moved = ["--checkpoint", place / "moved", "--save", "next", "--candidates", 40]
@@ -190,7 +192,7 @@ def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(
 def test_values_need_a_direction_and_columns_their_values() -> None:
     ph = [6 + i % 3 for i in range(60)]
     data = Dataset([f"a{i}" for i in range(60)], HEAVIES, label=CHARGE + 0.5, columns={"ph": ph})
-    Trainer(DESCRIPTORS, RidgeSpec(alpha=1.0)).fit(data).save("values")
+    Trainer(DESCRIPTORS, RidgeSpec(alpha=1.0)).fit(data, scores=False).save("values")
     options = ["-m", "values", "-o", "x.csv", "--positions", "CDR1", "--size", 2, "--mutations", 1]
     assert "reads the column" in run("propose", HEAVY, *options, fails=True)
     assert "--higher-is-better" in run("propose", HEAVY, *options, "--column", "ph=7", fails=True)

@@ -263,7 +263,7 @@ def test_without_a_check_anything_is_read_and_the_report_says_so(tmp_path: Path)
         trainer.cross_validate(toys)
     report = trainer.cross_validate(toys, check=False)
     assert any("check=False" in note for note in report.notes)
-    predictor = Predictor.load(trainer.fit(toys, check=False, uncertainty=False).save(tmp_path / "model"))
+    predictor = Predictor.load(trainer.fit(toys, check=False, uncertainty=False, scores=False).save(tmp_path / "model"))
     assert predictor.predict(["GFNIK"]).shape == (1,), "a model checks as it was trained"
     assert any("check=False" in note for note in predictor.evaluate(toys).notes)
     with pytest.raises(DatasetError):
@@ -303,7 +303,7 @@ def test_a_pair_of_loops_is_cut_chain_by_chain() -> None:
 
 @pytest.mark.parametrize("edit", [("chain", "light"), ("fragment", "H-CDR3"), ("species", ["mouse"]), ("check", False)])
 def test_a_manifest_whose_reading_was_edited_is_refused(edit: tuple[str, Any], tmp_path: Path) -> None:
-    folder = Trainer(CHARGE, "logreg").fit(LOOPS, uncertainty=False).save(tmp_path / "model")
+    folder = Trainer(CHARGE, "logreg").fit(LOOPS, uncertainty=False, scores=False).save(tmp_path / "model")
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["reading"][edit[0]] = edit[1]
     (folder / "manifest.json").write_text(json.dumps(manifest))
@@ -312,7 +312,7 @@ def test_a_manifest_whose_reading_was_edited_is_refused(edit: tuple[str, Any], t
 
 
 def test_a_manifest_of_the_earlier_format_with_fields_of_the_later_one_is_refused(tmp_path: Path) -> None:
-    folder = Trainer(CHARGE, "logreg").fit(LOOPS, uncertainty=False).save(tmp_path / "model")
+    folder = Trainer(CHARGE, "logreg").fit(LOOPS, uncertainty=False, scores=False).save(tmp_path / "model")
     manifest = json.loads((folder / "manifest.json").read_text()) | {"format": 2}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(StoreError, match="has no 'reading'"):

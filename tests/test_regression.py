@@ -58,7 +58,7 @@ def test_a_regressor_is_trained_saved_loaded_and_applied(spec: RegressorSpec, da
     report = trainer.cross_validate(data)
     assert (report.predictions["label"] == VALUE).all()
     assert "probability" not in report.predictions
-    trainer.fit(data).save(tmp_path / "model")
+    trainer.fit(data, scores=False).save(tmp_path / "model")
     loaded = Predictor.load(tmp_path / "model")
     predicted = loaded.predict(data)
     assert np.array_equal(predicted, trainer.predictor_.predict(data))
@@ -100,9 +100,9 @@ def test_a_classifier_is_not_fitted_to_numbers_and_a_regressor_takes_them(data: 
 
 
 def test_a_regressor_in_the_place_of_a_classifier_is_no_model(data: Dataset, tmp_path: Path) -> None:
-    Trainer(NUMBERED, "ridge").fit(data).save(tmp_path / "ridge")
+    Trainer(NUMBERED, "ridge").fit(data, scores=False).save(tmp_path / "ridge")
     halves = Dataset(ids=data.ids, heavy=data.heavy, label=np.median(CHARGE) < CHARGE, fragment="H-CDRs")
-    Trainer(NUMBERED, "logreg").fit(halves).save(tmp_path / "logreg")
+    Trainer(NUMBERED, "logreg").fit(halves, scores=False).save(tmp_path / "logreg")
     there, here = (tmp_path / name / "manifest.json" for name in ("ridge", "logreg"))
     crafted = json.loads(here.read_text()) | {"classifier_sha256": json.loads(there.read_text())["classifier_sha256"]}
     here.write_text(json.dumps(crafted | {"sha256": manifest_digest(crafted)}))

@@ -54,7 +54,7 @@ def predictor() -> Predictor:
 @pytest.mark.parametrize("chain", ["heavy", "light", "paired"])
 def test_the_next_model_is_that_of_all_antibodies(chain: str, tmp_path: Path) -> None:
     trainer = Trainer(DESCRIPTORS, STANDARDIZED)
-    trainer.fit(part(0, 60, chain=chain)).save(tmp_path / "model")
+    trainer.fit(part(0, 60, chain=chain), scores=False).save(tmp_path / "model")
     loaded = Predictor.load(tmp_path / "model")
     frame(60, 80).to_csv(tmp_path / "plate.csv", index=False)
     again, rounds = retrain(loaded, [tmp_path / "plate.csv", frame(80, 100)])
@@ -112,7 +112,7 @@ def test_numbers_loops_and_columns_go_through_a_round(tmp_path: Path) -> None:
 
 def test_groups_that_a_saved_model_does_not_hold_become_clusters(tmp_path: Path) -> None:
     data = part(0, 60, groups=[str(i % 6) for i in range(60)])
-    Trainer(DESCRIPTORS, STANDARDIZED, SplitSpec(folds=3, by="group")).fit(data).save(tmp_path / "model")
+    Trainer(DESCRIPTORS, STANDARDIZED, SplitSpec(folds=3, by="group")).fit(data, scores=False).save(tmp_path / "model")
     again, _ = retrain(Predictor.load(tmp_path / "model"), [part(60, 80)])
     assert again.spec.split.by == "identity"
 

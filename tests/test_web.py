@@ -51,7 +51,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     extractor = ExtractorSpec(model=str(tiny_checkpoint("esm", folder / "esm", layers=1, head=True)))
     label = [(one.count("K") + one.count("R")) % 2 for one in VH]
     data = Dataset([f"a{i}" for i in range(40)], VH, label=label)
-    return Trainer(extractor, "logreg").fit(data).save(folder / "model")
+    return Trainer(extractor, "logreg").fit(data, scores=False).save(folder / "model")
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     extractor = ExtractorSpec(model=str(tiny_checkpoint("esm", folder / "esm", layers=1)))
     value = [one.count("K") + GENERATOR.normal() for one in VH]
     data = Dataset([f"a{i}" for i in range(40)], VH, [LIGHT] * 40, label=value, chain="paired")
-    return Trainer(extractor, "ridge").fit(data).save(folder / "model")
+    return Trainer(extractor, "ridge").fit(data, scores=False).save(folder / "model")
 
 
 WATCHED = """

@@ -1,6 +1,7 @@
 """``antibody-esm``: all commands except training and benchmarks."""
 
 from antibody_esm.cli import data, store
+from antibody_esm.cli.card import card_command
 from antibody_esm.cli.curve import curve_command
 from antibody_esm.cli.embed import embed_command
 from antibody_esm.cli.errors import run
@@ -12,6 +13,7 @@ from antibody_esm.cli.program import Program
 from antibody_esm.cli.propose import fixes_command, propose_command
 from antibody_esm.cli.recalibrate import recalibrate_command
 from antibody_esm.cli.scan import scan_command
+from antibody_esm.cli.serve import serve_command
 from antibody_esm.cli.web_server import app_command
 from antibody_esm.deprecation import Renamed
 
@@ -26,6 +28,7 @@ _MODEL: Renamed = {"--model": "--language-model", "-m": "--language-model"}
 
 app.command("predict", panel=_PREDICT, renamed=_OUT)(predict_command)
 app.command("evaluate", panel=_PREDICT, renamed=_OUT)(evaluate_command)
+app.command("card", panel=_PREDICT)(card_command)
 app.command("curve", panel=_PREDICT, renamed={**_OUT, **_MODEL})(curve_command)
 app.command(
     "recalibrate",
@@ -37,6 +40,7 @@ app.command(
     },
 )(recalibrate_command)
 app.command("app", panel=_PREDICT)(app_command)
+app.command("serve", panel=_PREDICT)(serve_command)
 app.command("explain", panel=_DESIGN, renamed=_OUT)(explain_command)
 app.command("scan", panel=_DESIGN, renamed=_OUT)(scan_command)
 app.command("liabilities", panel=_DESIGN, renamed=_OUT)(liabilities_command)

@@ -41,10 +41,19 @@ _OPTIMISTIC = "if identical sequences fall into different folds, scores are opti
 
 def remarks(report: Analysis) -> tuple[str, ...]:
     """Return all notes: the warnings, those that the analysis was made with, and those that follow from its numbers."""
-    notes = [*warnings(report), *([] if report.few else [constant(report.data, report.spec)]), *report.notes]
+    return (*warnings(report), *_after_warnings(report, graded(report)))
+
+
+def of_model(report: Analysis) -> tuple[str, ...]:
+    """Return the notes that are saved with a model, after the warnings: no other antibodies are predicted for them."""
+    return _after_warnings(report, [])
+
+
+def _after_warnings(report: Analysis, of_grade: list[str]) -> tuple[str, ...]:
+    notes = [*([] if report.few else [constant(report.data, report.spec)]), *report.notes]
     if report.threshold is not None:
         notes.append(f"The threshold is {compact(report.threshold)}.")
-    notes += [*causal(report.spec), *fits(report), *graded(report), *_undefined(report), *_pooled(report)]
+    notes += [*causal(report.spec), *fits(report), *of_grade, *_undefined(report), *_pooled(report)]
     note = coverage(report)
     if note:
         notes.append(note)

@@ -99,6 +99,31 @@ def summary(report: Analysis) -> dict[str, Any]:
     }
 
 
+def saved(report: Analysis) -> dict[str, Any]:
+    """Return the scores that are saved with a model: the summary, with verdict, intervals, baselines and all notes.
+
+    They hold neither ids nor sequences. Baselines are computed, if they are not yet.
+    """
+    return summary(report) | {
+        "verdict": verdict(report),
+        "pipeline": report.pipeline,
+        "design": report.design,
+        "shown": report.shown,
+        "warnings": list(notes.warnings(report)),
+        "notes": list(notes.of_model(report)),
+        "intervals": {name: interval(value) for name, value in report.intervals.items()},
+        "baselines": [
+            {
+                "name": name,
+                "title": report.baseline_title(name),
+                "intervals": {metric: interval(scored.intervals[metric]) for metric in report.shown},
+            }
+            for name, scored in report.ranked_baselines
+        ],
+        "without_baselines": dict(report.baselines.absent),
+    }
+
+
 def _tuned(report: Analysis) -> dict[str, Any]:
     """Return the choices of a tuned pipeline and the difference to the untuned one; empty if nothing was tuned."""
     if report.tuned is None:

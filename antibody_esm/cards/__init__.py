@@ -1,0 +1,1 @@
+"""Model cards: the README of a saved model, from its manifest alone."""

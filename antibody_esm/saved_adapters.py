@@ -1,0 +1,49 @@
+"""The adapter of a fine-tuned language model in the folder of a saved model."""
+
+from pathlib import Path
+from typing import Any
+
+from antibody_esm.errors import StoreError
+from antibody_esm.limits import LimitError
+from antibody_esm.plm.adapter_folders import find_adapter, offer
+from antibody_esm.plm.adapters import NAME, Adapter
+from antibody_esm.specs import TrainSpec
+from antibody_esm.specs.ensembles import language_models
+
+
+def adapter_of(spec: TrainSpec) -> tuple[str | None, str]:
+    """Return the digests of the adapter of a fine-tuned language model, None if it is frozen, and of the model."""
+    tuned = [model for model in language_models(spec.extractor) if model.adapter is not None]
+    return (tuned[0].adapter, tuned[0].digest or "") if tuned else (None, "")
+
+
+def adapter_bytes(spec: TrainSpec, places: tuple[str, ...]) -> dict[str, bytes]:
+    """Return the file of a spec's adapter by its name, from folders in which it may be; empty if there is none."""
+    digest, base = adapter_of(spec)
+    return {} if digest is None else {NAME: find_adapter(digest, places, base).content}
+
+
+def check_adapter(spec: TrainSpec, digest: Any, folder: Path, content: bytes, *, lasting: bool = True) -> None:
+    """Raise StoreError if the adapter in the folder of a model is not the one of its spec; make it available.
+
+    Parameters
+    ----------
+    digest
+        Digest in the manifest; None if there is none.
+    content
+        Content of the file.
+    lasting
+        False keeps the adapter in memory, because its folder will not be there.
+    """
+    named, base = adapter_of(spec)
+    if digest != named:
+        raise StoreError("its spec and its manifest name different adapters", folder)
+    if digest is None:
+        return
+    try:
+        adapter = Adapter.parse(content)
+    except LimitError as error:
+        raise StoreError(f"not the adapter that its manifest describes: {error}", folder / NAME) from error
+    if adapter.digest != digest or adapter.facts.base != base:
+        raise StoreError("not the adapter that its manifest describes", folder / NAME)
+    offer(adapter, folder if lasting else None)
