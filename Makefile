@@ -60,5 +60,5 @@ $(VENV)/.quickstart: $(BIN)/python $(DEPENDENCIES)
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.quickstart
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[quickstart,cluster,explain,app,tune,finetune,dev,docs]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[quickstart,cluster,explain,app,serve,tune,finetune,dev,docs]"
 	touch $@

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from antibody_esm.benchmark import Benchmark
+    from antibody_esm.callbacks import Callback, tracking
     from antibody_esm.data.dataset import Dataset
     from antibody_esm.data.public import load_dataset
     from antibody_esm.design.choice import propose
@@ -114,7 +115,9 @@ _HOME = {
     "TuneSpec": "specs",
     "XGBoostRegressorSpec": "specs",
     "XGBoostSpec": "specs",
+    "Callback": "callbacks",
     "compare": "evaluation.paired",
+    "tracking": "callbacks",
     "embed": "embedding",
     "embed_stream": "embedding_streams",
     "embed_views": "embedding",
@@ -134,6 +137,7 @@ __all__ = [
     "AverageRegressorSpec",
     "AverageSpec",
     "Benchmark",
+    "Callback",
     "ChainSpec",
     "CheckpointError",
     "ClusterError",
@@ -185,6 +189,7 @@ __all__ = [
     "propose",
     "residue_contributions",
     "retrain",
+    "tracking",
 ]
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from antibody_esm import presets
 from antibody_esm.benchmark_results import plain, plain_scores, prediction_of, validation_of
 from antibody_esm.benchmark_sets import DataSource, Grounds
+from antibody_esm.callbacks import announces
 from antibody_esm.data.antibodies import read_antibodies
 from antibody_esm.data.column_reading import with_columns_read
 from antibody_esm.data.dataset import Dataset
@@ -60,6 +61,7 @@ WRITTEN = (_PAGE, "results.json", "scores.csv", _SUMMARY, _RUN)
 """Files of a benchmark's folder that are replaced together; single results and the log of test sets stay."""
 
 
+@announces("run")
 class Benchmark:
     """Cross-validation and tests of every extractor with every classifier on every fragment.
 

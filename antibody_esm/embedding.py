@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antibody_esm.batch import Batch, Rows
+from antibody_esm.data.dataset import Dataset
 from antibody_esm.features.chains import ChainExtractor, Divided
 from antibody_esm.features.from_plugin import FromPlugin
 from antibody_esm.features.sources import AnyExtractor, Ensemble, Single, load, refuse_swapped
@@ -26,7 +27,7 @@ _PART = 256
 
 
 def embed(
-    sequences: Iterable[str | tuple[str, str]],
+    sequences: Iterable[str | tuple[str, str]] | Dataset,
     extractor: str | Path | AnyExtractorSpec | AnyExtractor,
     store: str | Path | Store | None = None,
     runtime: RuntimeSpec | None = None,
@@ -40,10 +41,10 @@ def embed(
     ----------
     sequences
         ``n`` amino acid sequences; upper or lower case, X is an unknown residue. Or ``n`` antibodies as
-        ``(heavy, light)``, embedded according to `ExtractorSpec.pairs`.
+        ``(heavy, light)``, embedded according to `ExtractorSpec.pairs`. Or a `Dataset`, whose sequences are read.
     extractor
-        A preset's name (``"esm2_650m"``), a local folder, an `ExtractorSpec`, `ChainSpec` or `EnsembleSpec`, or an
-        `Extractor`.
+        A preset's name (``"esm2_650m"``), a model's name on the hub, a local folder, an `ExtractorSpec`, `ChainSpec` or
+        `EnsembleSpec`, or an `Extractor`.
     store
         An `EmbeddingStore` or its folder; None keeps no vectors.
     runtime
@@ -71,7 +72,7 @@ def embed(
     (1, 1024)
     """
     source = extractor if isinstance(extractor, AnyExtractor) else load(extractor, runtime)
-    normal = normalise(sequences, pairs=True)
+    normal = normalise(sequences.sequences if isinstance(sequences, Dataset) else sequences, pairs=True)
     refuse_swapped(source, normal)
     return vectors_of(normal, source, as_store(store))
 

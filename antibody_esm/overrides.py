@@ -51,12 +51,14 @@ def applied(overrides: Sequence[str], tree: Mapping[str, Any]) -> dict[str, Any]
             raise invalid(override.key_or_group, override.input_line, "several values need --multirun")
     chosen: dict[str, Any] = dict(_DEFAULT)
     values: list[tuple[str, Any]] = []
+    frozen = False
     for override in parsed:
         key, value = _shorthand(override.key_or_group), _plain(override)
         if key == "extractor" and isinstance(value, str):  # as the branch of its fields is named
             key = "model"
         if key in GROUPS:
             chosen[key] = value
+            frozen |= key == "finetune" and value is None  # as a run of a sweep, whose other runs have fields
         else:
             values.append((key, value))
     filled = deepcopy({**tree, **_presets(chosen)})
@@ -68,7 +70,10 @@ def applied(overrides: Sequence[str], tree: Mapping[str, Any]) -> dict[str, Any]
         defaults = {name: field.get_default() for name, field in TuneSpec.model_fields.items() if name != "grid"}
         filled["tune"] = {"grid": {}, **defaults}
     if filled.get("finetune", 0) is None and any(key.startswith("finetune.") for key, _ in values):
-        filled["finetune"] = _tree(FineTuneSpec())
+        if frozen:
+            values = [(key, value) for key, value in values if not key.startswith("finetune.")]
+        else:
+            filled["finetune"] = _tree(FineTuneSpec())
     for key, value in values:
         _set(filled, key, value)
     suited = _standardization(chosen["classifier"], filled["extractor"])

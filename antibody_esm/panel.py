@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from antibody_esm.callbacks import announces
 from antibody_esm.cards.card import model_card, panel_card
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.labels import as_labelled
@@ -36,6 +37,7 @@ CARDS = Cards(model_card, panel_card)
 """Functions that write the cards of a panel and of its models."""
 
 
+@announces("evaluate")
 class Panel(Mapping[str, Predictor], OnHub):
     """Fitted models of several labels, which share the vectors of one language model.
 

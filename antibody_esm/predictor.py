@@ -7,8 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from antibody_esm.callbacks import announces
 from antibody_esm.data.antibodies import read_antibodies
 from antibody_esm.data.dataset import Dataset
+from antibody_esm.data.selection import LabelledAntibody
 from antibody_esm.data.training_data import training_data
 from antibody_esm.evaluation.test_set_log import Ledger, Opening
 from antibody_esm.evaluation.thresholds import tuned_here
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from antibody_esm.data.training_data import Labels, Trainable
 
 
+@announces("evaluate")
 class Predictor(Scorer, Saves):
     """A fitted classifier or regressor with the spec of its language model; `Trainer.fit` and `load` return it.
 
@@ -77,7 +80,7 @@ class Predictor(Scorer, Saves):
 
     def explain(
         self,
-        antibody: str | tuple[str, str],
+        antibody: str | tuple[str, str] | LabelledAntibody,
         *,
         method: Literal["auto", "exact", "occlusion"] = "auto",
         check: bool | None = None,
@@ -87,7 +90,7 @@ class Predictor(Scorer, Saves):
         Parameters
         ----------
         antibody
-            A chain, or a pair of heavy and light; of an antibody in a `Dataset` its text, as in ``data[0].text``.
+            A chain, a pair of heavy and light, or a row of a `Dataset`, such as ``data[0]``.
         method, check
             As for `residue_contributions`, which also lists the errors.
 
@@ -96,14 +99,15 @@ class Predictor(Scorer, Saves):
         >>> from antibody_esm import Trainer, load_dataset
         >>> data = load_dataset("boughter_flu_cdrs")
         >>> predictor = Trainer("descriptors").fit(data, uncertainty=False)
-        >>> predictor.explain(data[0].text).method
+        >>> predictor.explain(data[0]).method
         'occlusion'
         """
-        return residue_contributions(self, antibody, method=method, check=check)
+        text = antibody.text if isinstance(antibody, LabelledAntibody) else antibody
+        return residue_contributions(self, text, method=method, check=check)
 
     def scan(
         self,
-        antibody: str | tuple[str, str],
+        antibody: str | tuple[str, str] | LabelledAntibody,
         positions: str | Iterable[str | int] | None = None,
         *,
         protect: str | Iterable[str | int] = (),
@@ -115,7 +119,7 @@ class Predictor(Scorer, Saves):
         Parameters
         ----------
         antibody
-            A chain, or a pair of heavy and light.
+            As for `explain`.
         positions, protect, plausibility, check
             As for `mutational_scan`, which also lists the errors.
 
@@ -124,11 +128,12 @@ class Predictor(Scorer, Saves):
         >>> from antibody_esm import Trainer, load_dataset
         >>> data = load_dataset("boughter_flu_cdrs")
         >>> predictor = Trainer("descriptors").fit(data, uncertainty=False)
-        >>> len(predictor.scan(data[0].text, positions=[0, 1]).to_frame())
+        >>> len(predictor.scan(data[0], positions=[0, 1]).to_frame())
         38
         """
         options: dict[str, Any] = {"protect": protect, "plausibility": plausibility, "check": check}
-        return mutational_scan(self, antibody, positions, **options)
+        text = antibody.text if isinstance(antibody, LabelledAntibody) else antibody
+        return mutational_scan(self, text, positions, **options)
 
     def evaluate(
         self,
@@ -200,7 +205,7 @@ class Predictor(Scorer, Saves):
         self.ledger.record(Opening(source, data.digest, model, cut))
         warning = tuned_here(cut, data)
         if warning is not None:
-            warnings.warn(warning, UserWarning, stacklevel=3)
+            warnings.warn(warning, UserWarning, stacklevel=4)
         notes = [*self.recalibration_notes(data), *filter(None, [warning]), *([] if checked else [UNCHECKED])]
         if data.digest == self.data.digest:
             notes.append("These are the data that the model was trained on; the scores do not apply to other data.")

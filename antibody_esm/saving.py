@@ -58,6 +58,18 @@ class Saves(OnHub):
             baselines of a test and its overlap with the training set are then unknown. `uncertainty` keeps sorted
             scores of each class, or sorted residuals, without their antibodies. Some classifiers consist of training
             vectors and labels (nearest neighbours, support vectors, Gaussian processes); the printed line states that.
+
+        Examples
+        --------
+        >>> from tempfile import mkdtemp
+        >>> from antibody_esm import Predictor, Trainer, load_dataset
+        >>> folder = mkdtemp() + "/model"
+        >>> predictor = Trainer("descriptors").fit(load_dataset("boughter_flu_cdrs"), uncertainty=False, scores=False)
+        >>> predictor.save(folder).name
+        Saved to ..., with its 358 training antibodies (sequences, labels, vectors).
+        'model'
+        >>> Predictor.load(folder).digest == predictor.digest
+        True
         """
         print(f"Saved to {Path(folder)}, {self.write(folder, training=training)}.")  # noqa: T201
         return Path(folder)

@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from antibody_esm import presets
+from antibody_esm.callbacks import announces
 from antibody_esm.data.column_reading import with_columns_read
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.training_data import training_data
 from antibody_esm.evaluation.applicability import Applicability
 from antibody_esm.evaluation.conformal import out_of_fold
 from antibody_esm.evaluation.cross_validation import CrossValidation
-from antibody_esm.evaluation.learning_curve import DRAWS, MORE
 from antibody_esm.evaluation.ungraded import Ungraded
 from antibody_esm.model_files import NOT_FITTED
 from antibody_esm.model_scores import NOT_WANTED, ModelScores
-from antibody_esm.notebook import card
-from antibody_esm.pipeline_card import pipeline_facts, store_fact
+from antibody_esm.pipeline_curve import Curved
 from antibody_esm.predictor import Predictor
-from antibody_esm.reports.learning_curve import LearningCurve, check_numbers, learning_curve_of
 from antibody_esm.reports.notes import UNCHECKED
 from antibody_esm.reports.report import Report, cross_validation_report
 from antibody_esm.reports.saved_scores import report_key, saved_scores
@@ -42,14 +40,14 @@ from antibody_esm.specs import (
 from antibody_esm.specs.ensembles import with_columns
 from antibody_esm.store.store import Store
 from antibody_esm.trained_on import TrainedOn
-from antibody_esm.training_vectors import TrainingVectors
 from antibody_esm.untrained import Untrained
 
 if TYPE_CHECKING:
     from antibody_esm.data.training_data import Labels, Trainable
 
 
-class Trainer(TrainingVectors):
+@announces("cross_validate", "fit")
+class Trainer(Curved):
     """Train and cross-validate one classifier or regressor on the vectors of one language model.
 
     Parameters
@@ -155,10 +153,6 @@ class Trainer(TrainingVectors):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec!r})"
 
-    def _repr_html_(self) -> str:
-        note = "fit(data), cross_validate(data), learning_curve(data)"
-        return card("Trainer", [*pipeline_facts(self.spec), store_fact(self.store)], note=note)
-
     def cross_validate(self, data: "Trainable", labels: "Labels" = None, *, check: bool = True) -> Report:
         """Return scores on every fold and the out-of-fold predictions.
 
@@ -183,6 +177,14 @@ class Trainer(TrainingVectors):
             If a budget needs Optuna, which is not installed.
         SequenceError, CheckpointError, StoreError
             As `antibody_esm.embed` does.
+
+        Examples
+        --------
+        >>> from antibody_esm import load_dataset
+        >>> data = load_dataset("boughter_flu_cdrs")
+        >>> report = Trainer("descriptors", split=SplitSpec(folds=5)).cross_validate(data)
+        >>> round(report.summary["scores"]["roc_auc"]["mean"], 2)
+        0.66
         """
         data = training_data(data, labels, extractor=self.spec.extractor)
         report = self._cross_validated(data, check)
@@ -214,38 +216,6 @@ class Trainer(TrainingVectors):
 
         return ModelScores(partial(saved_scores, report_of))
 
-    def learning_curve(
-        self, data: "Trainable", labels: "Labels" = None, *, more: int = MORE, draws: int = DRAWS, check: bool = True
-    ) -> LearningCurve:
-        """Return the scores by the number of training antibodies, with the expected gain of more of them.
-
-        Training sets are nested subsamples of whole units of the split; a fifth of the antibodies is held out. All
-        share one matrix of vectors, which are computed once. A decision is left out, because it changes no rank.
-
-        Parameters
-        ----------
-        data, labels
-            Labelled antibodies: a `Dataset`; a DataFrame, read as by `load_dataset`; or sequences and their labels.
-        more
-            Further antibodies that the result's sentences and files state the gain of.
-        draws
-            Fewest draws; there are as many as whole repeats of the split have.
-        check
-            As for `cross_validate`.
-
-        Raises
-        ------
-        DatasetError
-            As `cross_validate` does; or if there are too few antibodies, or units, for training sets of three sizes.
-        ValueError
-            If the pipeline is tuned: the choice would have to be made anew in every training set; or if `more` is
-            negative, or there is no draw.
-        """
-        check_numbers(more, draws)
-        if self.spec.tune is not None:
-            raise ValueError("a tuned pipeline has no learning curve; name its choice, without tune")
-        return learning_curve_of(self.same_vectors(data, labels, check=check), more, draws)
-
     def fit(
         self,
         data: "Trainable",
@@ -275,6 +245,12 @@ class Trainer(TrainingVectors):
             run, from its report. They do not depend on the order of calls. False saves none, and the card states that.
         check
             As for `cross_validate`; it also applies to the model's predictions.
+
+        Examples
+        --------
+        >>> loops, labels = ["GFTFSSYAKKRG", "GYTFTDYEDDAG", "GFSLSTSGKRRK", "GDSISSYDEDYG"] * 3, [1, 0, 1, 0] * 3
+        >>> Trainer("descriptors").fit(loops, labels, uncertainty=False, check=False).predict(loops[:2], check=False)
+        array([1, 0])
         """
         data = training_data(data, labels, extractor=self.spec.extractor)
         training = self.same_vectors(data, check=check)
@@ -282,8 +258,7 @@ class Trainer(TrainingVectors):
         fitted = chosen.fitted()
         sure = NOT_FITTED.uncertainty
         if uncertainty:
-            # a choice has no part in the uncertainty
-            again = chosen.divided_validation if tuned is None else training.tuned_validation
+            again = chosen.divided_validation if tuned is None else training.tuned_validation  # without the choice
             unfitted = chosen.classifier(chosen.spec.split)
             sure = out_of_fold(unfitted, chosen.features, chosen.label, data, self.spec.split, again)
         extractor = fitted.extractor or next(
@@ -320,6 +295,15 @@ class Trainer(TrainingVectors):
         ------
         sklearn.exceptions.NotFittedError
             If `fit` was not called.
+
+        Examples
+        --------
+        >>> from antibody_esm import load_dataset
+        >>> data = load_dataset("boughter_flu_cdrs")
+        >>> trainer = Trainer("descriptors")
+        >>> predictor = trainer.fit(data[::2], uncertainty=False)
+        >>> round(trainer.evaluate(data[1::2]).summary["scores"]["roc_auc"]["score"], 2)
+        0.67
         """
         if not hasattr(self, "predictor_"):
             from sklearn.exceptions import NotFittedError

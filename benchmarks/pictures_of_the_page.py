@@ -75,6 +75,7 @@ def proposals(page: Any, assets: Path) -> None:
     page.get_by_role("tab", name="Proposals").click()
     page.locator("#parent textarea").fill(TRASTUZUMAB)
     page.locator("#size input").fill("6")
+    page.locator("#candidates input").fill("100")
     page.locator("#propose").click()
     page.locator("#variants").wait_for()
     page.locator("#download-fasta").wait_for()

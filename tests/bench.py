@@ -21,6 +21,7 @@ from antibody_esm import (
     EmbeddingStore,
     EnsembleSpec,
     ExtractorSpec,
+    FineTuneSpec,
     KNeighborsSpec,
     LinearSVMSpec,
     LogisticRegressionSpec,
@@ -81,6 +82,10 @@ DECISIONS = {
     "none": DecisionSpec(),
     "sigmoid": DecisionSpec(calibration="sigmoid", folds=2),
     "threshold": DecisionSpec(threshold="balanced_accuracy", folds=2),
+}
+FINE_TUNINGS = {
+    "none": None,
+    "lora": FineTuneSpec(rank=1, epochs=1, layers=1, modules=("value",), learning_rate=0.05, validation=0.25),
 }
 COMPONENTS = 2
 """Principal components, if a model reads these."""
@@ -179,7 +184,8 @@ class Bench:
             "decision": DECISIONS[cell.decision],
             "pca": COMPONENTS if cell.tune == "pca" else None,
         }
-        options |= {"tune": self.tune(cell), "store": self.store, "runtime": RUNTIME}
+        options |= {"finetune": FINE_TUNINGS[cell.finetune], "tune": self.tune(cell)}
+        options |= {"store": self.store, "runtime": RUNTIME}
         return Trainer(extractor, classifier, SPLITS[cell.split], **options)
 
     def tune(self, cell: Cell) -> TuneSpec | None:

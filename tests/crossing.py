@@ -14,7 +14,7 @@ REGRESSORS = ("ridge", "elastic_net", "svr", "xgboost_regressor", "gaussian_proc
 
 ROUTES = {
     "tables": ("list", "frame", "file", "saved", "panel"),
-    "reports": ("text", "json", "csv"),
+    "reports": ("text", "json", "csv", "labelled frame"),
     "explanations": ("contributions", "scan", "proposals"),
     **{door: (door,) for door in ("page", "benchmark", "web", "command", "train", "occlusion", "other assay")},
 }
@@ -32,6 +32,7 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "split": ("antibody", "identity", "group", "family", "fold"),
     "decision": ("none", "sigmoid", "threshold"),
     "tune": ("grid", "pca", "none"),
+    "finetune": ("none", "lora"),
     "storage": ("float32", "float16", "int8"),
     "pairs": ("apart", "joined"),
     "columns": ("without", "with"),
@@ -54,6 +55,7 @@ class Cell(NamedTuple):
     split: str
     decision: str
     tune: str
+    finetune: str
     storage: str
     pairs: str
     columns: str
@@ -91,6 +93,11 @@ def conflict(cell: Mapping[str, str]) -> str | None:
         return "a linear SVM divides again what it is fitted on, and an eighth of 32 antibodies has one of a class"
     if extractor == "descriptors" and (cell.get("storage", "float32") != "float32" or cell.get("pairs") == "joined"):
         return "descriptors have neither storage nor pairs"
+    if cell.get("finetune", "none") != "none":
+        if extractor not in (None, "model", "region"):
+            return "an adapter belongs to one language model, whose vectors are means over residues"
+        if cell.get("tune") == "grid" or classifier == "linear_svm":
+            return "a choice, and a calibration of an SVM, divide rows that the model was fine-tuned on"
     if extractor == "chains" and (chain == "both" or cell.get("pairs") == "joined"):
         return "a model of each chain reads no joined chains"
     if extractor == "region" and fragment.endswith(("loop", "loops")):

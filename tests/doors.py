@@ -40,6 +40,7 @@ from bench import (
     COLUMNS,
     COMPONENTS,
     DECISIONS,
+    FINE_TUNINGS,
     FRAGMENTS,
     LOOPS,
     RUNTIME,
@@ -245,6 +246,10 @@ def of_training_by_command(bench: Bench, cell: Cell) -> Numbers:
     if tune is not None:
         overrides += [f"tune.grid={_override(tune.model_dump(mode='json')['grid'])}", f"tune.folds={tune.folds}"]
     overrides += [f"pca={COMPONENTS}"] if cell.tune == "pca" else []
+    finetune = FINE_TUNINGS[cell.finetune]
+    if finetune is not None:
+        fields = finetune.model_dump(mode="json", exclude_defaults=True).items()
+        overrides += [f"finetune={cell.finetune}", *(f"finetune.{name}={_override(value)}" for name, value in fields)]
     named = {DescriptorSpec: "descriptors", ChainSpec: "sapiens"}
     model = [f"model={named[type(extractor)]}"] if type(extractor) in named else []
     data = [f"data={table}", f"data.label={cell.task}", *reading, f"classifier={cell.classifier}"]
@@ -304,6 +309,12 @@ def of_csv(bench: Bench, cell: Cell) -> Numbers:
     return {"out of fold": folds[column], "number": test[column], "prediction": test["prediction"]}
 
 
+def of_a_labelled_frame(bench: Bench, cell: Cell) -> Numbers:
+    """A test of a table with labels, which is read as its data set would be."""
+    rows = bench.predictor(cell).evaluate(bench.frame(cell), cell.task).predictions
+    return {"number": rows[COLUMN[cell.task]], "prediction": rows["prediction"]}
+
+
 def of_a_benchmark(bench: Bench, cell: Cell) -> Numbers:
     """The grid of one pipeline, which cuts the fragment itself; as text, JSON and CSV too."""
     grid = Benchmark.from_specs(
@@ -343,6 +354,7 @@ DOORS: dict[str, Callable[[Bench, Cell], Numbers]] = {
     "page": of_html,
     "json": of_json,
     "csv": of_csv,
+    "labelled frame": of_a_labelled_frame,
     "benchmark": of_a_benchmark,
     "contributions": of_contributions,
     "occlusion": of_occlusion,
@@ -408,6 +420,7 @@ def _reports(bench: Bench, cell: Cell) -> tuple[Report, Report]:
     for report in both:  # loops have no germline gene and no numbered residue
         assert set(report.baselines.absent) <= (of_domains if cell.fragment in LOOPS else set())
         assert ("random_weights" in report.baselines.found) == (cell.extractor != "descriptors")
+        assert ("frozen" in report.baselines.found) == (cell.finetune != "none")
     return both
 
 

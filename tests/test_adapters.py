@@ -4,6 +4,7 @@ import json
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, Literal
 
 import numpy as np
@@ -238,3 +239,16 @@ def test_a_damaged_adapter_is_not_found_again(tmp_path: Path) -> None:
 
 def test_repr_is_short() -> None:
     assert repr(an_adapter()) == "<Adapter: FineTuneSpec(rank=2, pooling='attention') on 00000000, epoch 1 of 1>"
+
+
+def test_an_adapter_holds_numbers_alone() -> None:
+    from antibody_esm import ExtractorSpec
+    from antibody_esm.plm.finetuning import finetune
+    from antibody_esm.testing import tiny_checkpoint
+
+    texts = ["EVQLVESGGG", "QVQLQQSGAE", "DIQMTQSPSS", "EIVLTQSPAT", "QSALTQPASV", "EVKLVESGGD"]
+    model = ExtractorSpec(model=str(tiny_checkpoint("bert", Path(mkdtemp()) / "secret", dim=16)))
+    adapter = finetune(FineTuneSpec(epochs=1, batch=2), model, texts, np.arange(6) % 2, continuous=False)
+    assert adapter.facts.model_dump().keys() == AdapterFacts.model_fields.keys()
+    for secret in (*texts, "secret", model.model):
+        assert secret.encode() not in adapter.content

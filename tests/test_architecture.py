@@ -20,7 +20,18 @@ ROOT = Path(antibody_esm.__file__).parent
 
 # Lowest first; a module imports only from rows above its own, or from its own room.
 LAYERS = [
-    {"choices", "deprecation", "errors", "licences", "notebook", "processes", "progress", "spelling", "unknown"},
+    {
+        "callbacks",
+        "choices",
+        "deprecation",
+        "errors",
+        "licences",
+        "notebook",
+        "processes",
+        "progress",
+        "spelling",
+        "unknown",
+    },
     {"cluster", "plugins"},
     {"threads"},
     {"files"},
@@ -48,7 +59,7 @@ LAYERS = [
     {"panel_files"},
     {"reports", "recalibration", "hub_models"},
     {"cards"},
-    {"scorer", "saving"},
+    {"scorer", "pipeline_curve", "saving"},
     {"explain"},
     {"predictor"},
     {"design"},
@@ -319,6 +330,7 @@ HELPS = [
     ("app", "curve", "--help"),
     ("app", "card", "--help"),
     ("app", "recalibrate", "--help"),
+    ("app", "serve", "--help"),
     *(("app", *words, "--help") for words in (("app",), ("data",), ("data", "number"), ("data", "audit"))),
     *(("app", "store", *words, "--help") for words in ((), ("stats",), ("verify",), ("explain",), ("gc",))),
     *(("app", "store", *words, "--help") for words in (("merge",), ("export",), ("import",))),

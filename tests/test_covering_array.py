@@ -91,6 +91,16 @@ REFUSED: dict[str, tuple[dict[str, str], type[Exception], str]] = {
         DatasetError,
         "linear_svm needs at least 2 antibodies of each class",
     ),
+    "no adapter of descriptors": (
+        {"extractor": "descriptors", "finetune": "lora"},
+        ValidationError,
+        "finetune needs one language model",
+    ),
+    "no choice around a fine-tuning": (
+        {"finetune": "lora", "tune": "grid"},
+        ValidationError,
+        "finetune and tune exclude each other",
+    ),
     "no decision of numbers": (
         {"classifier": "ridge", "task": "numbers", "decision": "sigmoid"},
         ValidationError,
@@ -109,6 +119,7 @@ def test_settings_that_cannot_meet_are_refused_with_the_reason(bench: Bench, nam
             "split": "antibody",
             "decision": "none",
             "tune": "none",
+            "finetune": "none",
             "storage": "float32",
             "pairs": "apart",
             "columns": "without",
@@ -170,7 +181,7 @@ def test_nanobodies_have_the_numbers_of_their_training_rows_at_every_door(
         task,
         extractor,
         NANOBODIES[settings],
-        *("antibody", "none", "none", "float32", "apart", "without", ""),
+        *("antibody", "none", "none", "none", "float32", "apart", "without", ""),
     )
     labels = "psr" if task == "numbers" else "moderate"
     whole, data = load_dataset("harvey", labels=labels), load_dataset("harvey", labels=labels, fragment=fragment)

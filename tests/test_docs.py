@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,7 +32,9 @@ from antibody_esm.data.cards import card
 from chains import HEAVY, mutants
 from conftest import ROOT, python_blocks
 from hub_stand_in import Hub, reached
+from serving import fitted
 from test_own_table import write_tables
+from test_serve import serving
 
 MODULES = [
     module.name
@@ -362,6 +365,25 @@ def test_the_page_on_comparing_runs(ran: Ran) -> None:
 @runs("docs/predict.md")
 def test_the_page_on_predicting_runs(ran: Ran) -> None:
     assert len(ran.namespace["table"]) == 5
+
+
+@pytest.fixture
+def at_8000(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A server at a free port, which requests to port 8000 reach."""
+    folder, plain = tmp_path_factory.mktemp("served"), urllib.request.Request
+    with serving(fitted("heavy").save(folder / "model"), folder) as server:
+        port = f":{server.port}"
+        monkeypatch.setattr(
+            "urllib.request.Request", lambda url, *rest, **more: plain(url.replace(":8000", port), *rest, **more)
+        )
+        yield
+
+
+@pytest.mark.usefixtures("at_8000")
+@runs("docs/serve.md")
+def test_the_page_of_the_server_runs(ran: Ran) -> None:
+    assert "mAb2 heavy chain, position 4: '1'" in ran.printed
+    assert ran.printed.splitlines()[-1].startswith("120 ")
 
 
 @runs("docs/explain.md")

@@ -10,14 +10,16 @@ import shutil
 import traceback
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import fuzzing
-from antibody_esm import Dataset, DatasetError, EmbeddingStore, Predictor, Trainer
+from antibody_esm import Dataset, DatasetError, EmbeddingStore, FineTuneSpec, Predictor, Trainer
 from antibody_esm.data.files import read_frames
 from antibody_esm.data.labelled_tables import read_dataset
 from antibody_esm.model_files import manifest_digest
+from antibody_esm.plm.adapters import NAME, Adapter, AdapterFacts, Epoch
 from antibody_esm.plm.checkpoints import locate
 from antibody_esm.plm.weights import read_weights
 from antibody_esm.store.claims import FOLDER, Claims
@@ -138,6 +140,22 @@ def test_mutants_of_checkpoints_raise_checkpoint_errors_only(
     if name == "model.safetensors":  # most bytes are weights; these are the header's
         length = 8 + int.from_bytes(content[:8], "little")
         check(fuzzing.fuzz(content[8:length], lambda header: read(_framed(header, content[length:])), SLOW))
+
+
+def test_mutants_of_an_adapter_raise_checkpoint_errors_only(tmp_path: Path) -> None:
+    history = (Epoch(training=0.7, validation=0.6), Epoch(training=0.5, validation=0.4))
+    facts = {"base": "0" * 64, "layer": 1, "continuous": False, "rows": 9, "held_out": 2, "epochs": 1}
+    spec = FineTuneSpec(rank=1, pooling="attention")
+    name = "base_model.model.encoder.layer.0.attention.self.query"
+    tensors = {"pooling.weight": np.ones(2, np.float32), f"{name}.lora_A.weight": np.ones((1, 2), np.float32)}
+    tensors[f"{name}.lora_B.weight"] = np.ones((2, 1), np.float32)
+    adapter = Adapter(tensors, AdapterFacts.model_validate({**facts, "spec": spec, "history": history}))
+
+    def read(mutant: bytes) -> None:
+        (tmp_path / NAME).write_bytes(mutant)
+        Adapter.read(tmp_path / NAME)
+
+    check(fuzzing.fuzz(adapter.content, read))
 
 
 def _framed(header: bytes, weights: bytes) -> bytes:

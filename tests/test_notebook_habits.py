@@ -1,5 +1,8 @@
 """Habits of notebooks: cards, rows, names of columns, and the nearest name for one that is not there."""
 
+import importlib
+import inspect
+import pkgutil
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+import antibody_esm
 from antibody_esm import (
     Dataset,
     EmbeddingStore,
@@ -19,13 +23,14 @@ from antibody_esm import (
     SplitSpec,
     Trainer,
     TrainSpec,
+    embed,
     load_dataset,
     presets,
 )
 from antibody_esm.errors import DatasetError
 from antibody_esm.explain import mutational_scan, residue_contributions
 from antibody_esm.spelling import did_you_mean
-from reporting import CHARGES, antibodies
+from reporting import CHARGES, antibodies, cross_validated
 from test_repr import calls, is_allowed
 
 NASTY = "<script>alert('a & b')</script>"
@@ -234,3 +239,59 @@ def test_a_predictor_explains_and_scans_as_the_functions_do() -> None:
     pd.testing.assert_frame_equal(scan.to_frame(), other.to_frame())
     with pytest.raises(ValueError, match="no sum over residues"):
         model.explain(text, method="exact")
+
+
+def plots() -> list[tuple[type, str]]:
+    """Return the public methods that draw, of every class of the package."""
+    classes: dict[str, type] = {}
+    for module in pkgutil.walk_packages(antibody_esm.__path__, "antibody_esm."):
+        if ".cli" not in module.name and "scoring" not in module.name and "data.sources" not in module.name:
+            kinds = vars(importlib.import_module(module.name)).values()
+            classes |= {kind.__qualname__: kind for kind in kinds if isinstance(kind, type)}
+    ours = [kind for kind in classes.values() if kind.__module__.startswith("antibody_esm.")]
+    return [(kind, name) for kind in ours for name in vars(kind) if name.startswith("plot")]
+
+
+def test_every_plot_takes_axes_and_returns_axes() -> None:
+    drawn = plots()
+    assert len(drawn) >= 18
+    for kind, name in drawn:
+        signature = inspect.signature(getattr(kind, name))
+        assert "ax" in signature.parameters, f"{kind.__name__}.{name}"
+        assert signature.parameters["ax"].default is None
+        assert signature.return_annotation in ("Axes", '"Axes"'), f"{kind.__name__}.{name}"
+
+
+def test_a_plot_draws_on_the_axes_that_it_is_passed() -> None:
+    import matplotlib.pyplot as plt
+
+    report, model = cross_validated(), trained()
+    text = antibodies()[0].text
+    objects: list[tuple[Any, str]] = [
+        *((report, name) for _, name in plots() if hasattr(type(report), name) and name not in ("plot_values", "plot")),
+        (model.explain(text), "plot"),
+        (model.scan(text, [0, 1], plausibility=False), "plot"),
+    ]
+    for made, name in objects:
+        if name in ("plot_predicted", "plot_residuals", "plot_families", "plot_map"):
+            continue  # of values, of groups and of vectors, which this report does not have
+        figure, ax = plt.subplots()
+        before = set(plt.get_fignums())
+        assert getattr(made, name)(ax) is ax, name
+        assert set(plt.get_fignums()) == before, f"{name} opens a second figure"
+        plt.close(figure)
+        assert type(getattr(made, name)()).__name__.startswith("Axes"), name
+        plt.close("all")
+
+
+def test_rows_of_a_data_set_are_read_as_their_texts() -> None:
+    model, data = trained(), antibodies(8, seed=9)
+    assert np.array_equal(model.predict_proba(list(data)), model.predict_proba(data))
+    assert np.array_equal(model.predict_proba([data[3], data.sequences[4]]), model.predict_proba(data[[3, 4]]))
+    assert np.array_equal(model.explain(data[0]).contributions, model.explain(data[0].text).contributions)
+    assert len(model.scan(data[0], [0], plausibility=False).to_frame()) == 19
+    with pytest.raises(TypeError, match="one row of a data set; write \\[row\\]"):
+        model.predict(data[0])  # type: ignore[arg-type]  # a mistake
+    assert np.array_equal(embed(data, CHARGES), embed(data.sequences, CHARGES))
+    pairs = Dataset(["a"], ["EVQLV"], ["DIQMT"], chain="paired")
+    assert np.array_equal(embed(pairs, CHARGES), embed([("EVQLV", "DIQMT")], CHARGES))

@@ -80,6 +80,15 @@ def test_no_page_is_wider_than_a_phone(site: Path, browser: "Browser", scheme: A
     page.close()
 
 
+def test_the_prompt_of_a_shell_is_not_copied(site: Path, browser: "Browser") -> None:
+    page = browser.new_page()
+    page.goto((site / "index.html").as_uri())
+    block = page.locator(".highlight code").first
+    block.evaluate("element => element.setAttribute('data-md-copying', '')")  # as the theme does while it copies
+    assert block.evaluate("element => element.innerText").strip() == 'pip install ".[quickstart]"'
+    page.close()
+
+
 def test_pictures_are_small() -> None:
     sizes = {path.name: path.stat().st_size for path in (DOCS / "assets").iterdir()}
     assert {name: size for name, size in sizes.items() if size > 150_000} == {}

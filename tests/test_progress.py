@@ -70,6 +70,14 @@ def test_a_line_tells_how_far_a_long_step_is_once_an_interval() -> None:
     assert len(printed) == count, "the thread has ended"
 
 
+def test_a_step_without_a_name_waits_without_lines_and_its_time_does_not_count_after_it() -> None:
+    printed: list[str] = []
+    with progress_lines(printed.append, at_once=0, interval=0.2), step("loading", announced=False):
+        with step("", announced=False):
+            time.sleep(0.6)
+        assert [line for line in printed if "since" in line] == []
+
+
 def test_short_work_and_other_log_records_have_no_line(lines: list[str]) -> None:
     logging.getLogger("antibody_esm.progress").info("text of somebody else")
     logging.getLogger("antibody_esm").info("text of somebody else")

@@ -353,7 +353,7 @@ def test_pairs_and_single_chains_are_not_mixed(predictor: Predictor) -> None:
 
 def test_a_part_of_the_single_substitutions_is_stated(predictor: Predictor) -> None:
     proposals = propose(predictor, HEAVY, 3, 2, positions="CDR1", candidates=60)
-    assert proposals.absent["all single substitutions"] == "30 of 152 were predicted, as at most 60 candidates are"
+    assert proposals.absent["all single substitutions"] == "30 of 152 predicted, of at most 60"
 
 
 @pytest.fixture(scope="module")

@@ -479,7 +479,7 @@ def test_the_command_saves_what_python_gives_and_says_if_it_helps(
     np.testing.assert_allclose(Predictor.load("new").predict_proba(other()), right.predict_proba(other()))
     for words, reason in (
         (["-o", "model"], "would replace"),
-        (["-o", "new2", "--threshold", "low"], "'low' is not a valid float"),
+        (["-o", "new2", "--threshold", "low"], "Invalid value for '--threshold'"),
         (["-o", "new2", "--label", "value"], "lab.csv: column value: a classifier is recalibrated on the labels 0"),
         (["-o", "new2", "--label", "label", "--assay", "hic"], "or pass --threshold"),
     ):

@@ -110,6 +110,26 @@ def test_multirun_runs_every_combination_and_sums_up(here: Path, common: list[st
         assert metrics["embeddings"]["computed"] == (0 if number else metrics["embeddings"]["needed"])
 
 
+def test_a_fine_tuned_model_stands_beside_the_frozen_one_in_a_sweep(here: Path, common: list[str]) -> None:
+    fields = ["finetune.epochs=1", "finetune.learning_rate=0.1"]
+    done = train(*common, "finetune=head", *fields, "output=out", "random_seeds=0")
+    assert done.exit_code == 0, done.output
+    metrics = json.loads((here / "out" / "metrics.json").read_text())
+    assert len(metrics["finetuned"]["folds"]) == 3
+    frozen = metrics["baselines"]["frozen"]["roc_auc"]["estimate"]
+    assert metrics["spec"]["finetune"]["method"] == "head"
+    assert (here / "out" / "model" / "adapter.safetensors").exists()
+    done = train("--multirun", *common, "finetune=null,head", "finetune.epochs=1", "output=sweep", "random_seeds=0")
+    assert done.exit_code == 0, done.output
+    before, after = csv.DictReader((here / "sweep" / "summary.csv").read_text().splitlines())
+    assert float(before["roc_auc"]) == pytest.approx(frozen)
+    assert "finetune=head" in after["overrides"].split()
+    assert not (here / "sweep" / "0" / "model" / "adapter.safetensors").exists()
+    done = train(*common, "finetune=lora", "tune.grid={classifier.C:[0.1,1]}")
+    assert done.exit_code == 2
+    assert "finetune and tune exclude each other" in done.stderr
+
+
 def test_a_sweep_keeps_to_the_folder_it_is_given(here: Path, common: list[str]) -> None:
     assert train("-m", *common, "classifier=logreg,knn", "output=mine").exit_code == 0
     assert {path.name for path in (here / "mine").iterdir()} == {"0", "1", "report.html", "summary.csv"}

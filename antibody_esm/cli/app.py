@@ -13,6 +13,7 @@ from antibody_esm.cli.program import Program
 from antibody_esm.cli.propose import fixes_command, propose_command
 from antibody_esm.cli.recalibrate import recalibrate_command
 from antibody_esm.cli.scan import scan_command
+from antibody_esm.cli.serve import serve_command
 from antibody_esm.cli.web_server import app_command
 from antibody_esm.deprecation import Renamed
 
@@ -39,6 +40,7 @@ app.command(
     },
 )(recalibrate_command)
 app.command("app", panel=_PREDICT)(app_command)
+app.command("serve", panel=_PREDICT)(serve_command)
 app.command("explain", panel=_DESIGN, renamed=_OUT)(explain_command)
 app.command("scan", panel=_DESIGN, renamed=_OUT)(scan_command)
 app.command("liabilities", panel=_DESIGN, renamed=_OUT)(liabilities_command)

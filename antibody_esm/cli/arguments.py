@@ -101,23 +101,38 @@ def arguments(
 
 def _antibodies(path: Path, reading: "Reading", columns: "Columns | None") -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """Yield the id of each antibody of a file, its chains that are read, and its columns; a missing chain is empty."""
-    from antibody_esm.data.antibodies import cells_of
     from antibody_esm.data.antibody_tables import read_tables
-    from antibody_esm.data.tables import ids_of
-    from antibody_esm.unknown import Unknown
 
     first = 0
     for table in read_tables(path, columns, species=reading.species):
         with errors_of(path):
-            names, columns_read = ids_of(table.frame, table.recognised.columns.id, first), _chains(table, reading)
-            cells = cells_of(table.frame, reading)
-            reading.columns.read(cells, len(names))  # raises an error if a column is missing
-        for row, (name, *chains) in enumerate(zip(names, *columns_read, strict=True)):
-            refused = next((chain for chain in chains if isinstance(chain, Unknown)), None)
-            one_text = len(set(chains)) == 1  # both domains in one sequence
-            text = refused or (chains[0] if one_text else BETWEEN.join(chain or "" for chain in chains))
-            yield name, text, {column: values[row] for column, values in cells.items()}
+            rows = antibodies_in(table, reading, first)
+        yield from rows
         first += len(table.frame)
+
+
+def antibodies_in(table: "Table", reading: "Reading", first: int = 0) -> list[tuple[str, Any, dict[str, Any]]]:
+    """Return the id, the chains that are read, and the columns of each antibody of a table; a missing chain is empty.
+
+    Raises
+    ------
+    DatasetError
+        If the table lacks a column that the model reads.
+    """
+    from antibody_esm.data.antibodies import cells_of
+    from antibody_esm.data.tables import ids_of
+    from antibody_esm.unknown import Unknown
+
+    names, columns_read = ids_of(table.frame, table.recognised.columns.id, first), _chains(table, reading)
+    cells = cells_of(table.frame, reading)
+    reading.columns.read(cells, len(names))  # raises an error if a column is missing
+    rows = []
+    for row, (name, *chains) in enumerate(zip(names, *columns_read, strict=True)):
+        refused = next((chain for chain in chains if isinstance(chain, Unknown)), None)
+        one_text = len(set(chains)) == 1  # both domains in one sequence
+        text = refused or (chains[0] if one_text else BETWEEN.join(chain or "" for chain in chains))
+        rows.append((name, text, {column: values[row] for column, values in cells.items()}))
+    return rows
 
 
 def _chains(table: "Table", reading: "Reading") -> list[Any]:

@@ -74,7 +74,9 @@ class _Lines(logging.Handler):
             self._print(str(first))
         while not end.wait(max(self._interval / 20, 0.001)):
             step, now = running(), time.monotonic()
-            if step is not None and step.name and now - self._last >= self._interval and not _is_terminal():
+            if step is None or not step.name:  # nothing runs, or it waits
+                self._last = now
+            elif now - self._last >= self._interval and not _is_terminal():
                 self._printed[step.name] = now
                 self._print(f"{step}; {_duration(now - self._began)} since the start")
 

@@ -84,9 +84,8 @@ OVERRIDES are key=value:
                recognised antibody chain
   extractor.*  classifier.*  split.*  decision.*  runtime.*  pca=
                fields of the specs; --cfg job shows all
-  finetune=    lora or head: the language model is fine-tuned on the training
-               rows of each fold; finetune.rank= and other fields; needs
-               the extra [finetune]
+  finetune=    lora or head: each fold fine-tunes the language model;
+               finetune.rank= and other fields; extra \\[finetune]
   tune.*       fields that are chosen inside the training folds:
                'tune.grid={{classifier.C:[0.01,1],extractor.layer:[6,8]}}',
                tune.trials= or tune.minutes= for a budget
@@ -239,11 +238,10 @@ def _stored(run: "Run") -> str:
 
     store = Path(run.store).expanduser()
     tuning = tuning_folder(store)
-    adapters = tuning.with_name(f"{tuning.stem}.adapters")
     notes = [f"finished vectors are in {run.store}"] if store.exists() else []
     if run.train.tune is not None and tuning.is_dir():
         notes.append(f"finished results of tuning are in {tuning}; the same command continues from there")
-    if run.train.finetune is not None and adapters.is_dir():
+    if run.train.finetune is not None and (adapters := tuning.with_suffix(".adapters")).is_dir():
         notes.append(f"finished adapters are in {adapters}; the same command continues from there")
     return ", ".join(notes) or "no vectors were stored"
 
@@ -277,7 +275,8 @@ def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> _Done
             raise
         between = [] if data.ungraded is None or data.columns else data.ungraded.sequences
         needed, computed = trainer.extractor.needed([*data.sequences, *between]), trainer.source.computed
-        logger.info("embeddings: %d needed, %d from the store, %d computed", needed, needed - computed, computed)
+        if run.train.finetune is None:
+            logger.info("embeddings: %d needed, %d from the store, %d computed", needed, needed - computed, computed)
         rows = predictions(reports) if isinstance(reports, GridReport) else reports.out_of_fold
         write(new / "out_of_fold.csv", csv_text(rows).encode())
         saved = model.write(new / "model")
@@ -292,7 +291,8 @@ def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> _Done
         logger.info("%s", text)
         logger.info("saved to %s", folder)
     what = "The models are saved:" if data.targets else "The model is saved"
-    text = f"{text}\n\n{what} {saved}.\nEmbeddings: {needed} needed, {computed} computed."
+    vectors = f"{needed} needed, {computed} computed" if run.train.finetune is None else "those of each adapter"
+    text = f"{text}\n\n{what} {saved}.\nEmbeddings: {vectors}."
     return _Done(metrics, text, reports.reports if isinstance(reports, GridReport) else (reports,))
 
 
@@ -316,8 +316,10 @@ def _with_curves(reports: "Report | GridReport", trainer: "Trainer", check: bool
 
 def _facts(run: "Run", digest: str, needed: int, computed: int) -> dict[str, Any]:
     """Return the facts of a run that stand beside its scores."""
-    vectors = {"needed": needed, "computed": computed}
-    return {"fingerprint": run.train.fingerprint, "data_digest": digest, "embeddings": vectors}
+    facts: dict[str, Any] = {"fingerprint": run.train.fingerprint, "data_digest": digest}
+    if run.train.finetune is not None:  # each adapter has vectors of its own
+        return facts
+    return facts | {"embeddings": {"needed": needed, "computed": computed}}
 
 
 def _complete(reports: "Report | GridReport") -> tuple[dict[str, Any], str]:

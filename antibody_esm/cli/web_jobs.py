@@ -8,6 +8,7 @@ from antibody_esm.errors import DatasetError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from antibody_esm.data.layouts import Columns
     from antibody_esm.explain import Scan
     from antibody_esm.predictor import Predictor
     from antibody_esm.score_tables import Scores
@@ -19,6 +20,8 @@ MOST = 2_000
 """Most antibodies at a time."""
 LONGEST = 2_000
 """Most residues of a sequence."""
+WIDEST = 1_000
+"""Most columns of a table."""
 _TEXT = (".csv", ".tsv", ".tab", ".txt", ".xlsx", ".fasta", ".fa", ".faa", ".fas")
 """Suffixes of unpacked files, and of workbooks, which are limited; a packed file may unpack to more than memory."""
 
@@ -92,6 +95,8 @@ def uploaded(text: str, file: str | None) -> "pd.DataFrame":
     else:
         frames = []
         for part in read_frames(Path(file)):
+            if len(part.columns) > WIDEST:
+                raise DatasetError(f"at most {WIDEST:,} columns are allowed")
             frames.append(part)
             if sum(map(len, frames)) > MOST:
                 break
@@ -111,17 +116,36 @@ def antibodies(text: str, file: str | None, chain: "Chain") -> "pd.DataFrame":
     DatasetError
         If `uploaded` raises it, there is no column of the chain, or a sequence is too long.
     """
+    frame = uploaded(text, file)
+    refuse_long(frame, chain, path=None if file is None else Path(file))
+    return frame
+
+
+def refuse_long(
+    frame: "pd.DataFrame", chain: "Chain", named: "Columns | None" = None, path: Path | None = None
+) -> None:
+    """Raise a DatasetError if a sequence of a chain that a model reads is too long, or if there is no such column.
+
+    Parameters
+    ----------
+    frame
+        Antibodies.
+    chain
+        Chain that the model reads.
+    named
+        Names of columns as passed; None is recognised.
+    path
+        File of the antibodies, whose lines a message names; None if there is none.
+    """
     from antibody_esm.data.antibody_tables import table_of
     from antibody_esm.data.files import places
     from antibody_esm.data.tables import chain_columns, ids_of
 
-    frame = uploaded(text, file)
-    table, recognised = table_of(frame, cut=False)
+    table, recognised = table_of(frame, named, cut=False)
     columns = recognised.read_as(chain, table.columns)
     for column in chain_columns(table, chain, columns.heavy, columns.light, sequence=recognised.sequence).values():
         long = [row for row, cell in enumerate(column) if len(str(cell)) > LONGEST]
         if long:
             ids = ids_of(table, columns.id)
-            where = places(None if file is None else Path(file), long[:1], {long[0]: ids[long[0]]})
+            where = places(path, long[:1], {long[0]: ids[long[0]]})
             raise DatasetError(f"{where[long[0]]}: a sequence may have at most {LONGEST:,} residues")
-    return frame

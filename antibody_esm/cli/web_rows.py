@@ -25,7 +25,8 @@ element.addEventListener("click", (event) => {
 STYLE = """
 .ab-scroll { overflow: auto; max-height: 560px; border: 1px solid var(--border-color-primary); border-radius: 6px; }
 .ab-scroll:focus-visible { outline: 2px solid var(--body-text-color); }
-.ab-table { border-collapse: collapse; width: 100%; margin: 0; font-size: 14px; color: var(--body-text-color); }
+.ab-table { border-collapse: collapse; border: 0 !important; width: 100%; margin: 0; font-size: 14px;
+  color: var(--body-text-color); }
 .ab-table th, .ab-table td { padding: 6px 10px; text-align: left; vertical-align: top; overflow-wrap: anywhere;
   border-style: solid !important; border-color: var(--border-color-primary) !important;
   border-width: 0 0 1px !important; min-width: 3em; }
@@ -33,6 +34,7 @@ STYLE = """
 .ab-table th { position: sticky; top: 0; background: var(--background-fill-secondary); overflow-wrap: normal; }
 .ab-table th[title] { cursor: help; text-decoration: underline dotted; text-underline-offset: 3px; }
 .ab-table td.ab-wide { min-width: 16em; }
+.ab-table thead, .ab-table tbody, .ab-table tr { border-color: var(--border-color-primary) !important; }
 .ab-table tr[data-antibody] { cursor: pointer; }
 .ab-table tr[data-antibody]:hover { background: var(--background-fill-secondary); }
 .ab-table td.ab-actions { white-space: nowrap; }

@@ -90,7 +90,7 @@ class Gate:
         """Return the status and the reason if a request is refused by its address and headers alone."""
         headers = dict(scope["headers"])
         host = headers.get(b"host", b"").decode("latin-1").lower()
-        if self.hosts and _name(host) not in self.hosts:
+        if self.hosts and host_name(host) not in self.hosts:
             return 421, "this host name is not allowed"
         if "://" in scope["path"]:  # Gradio would fetch it
             return 404, "this page does not fetch files of other servers"
@@ -144,7 +144,7 @@ class Quota:
         return True
 
 
-def _name(host: str) -> str:
+def host_name(host: str) -> str:
     """Return a host without its port and final dot."""
     name = host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.rsplit(":", 1)[0]
     return name.rstrip(".")

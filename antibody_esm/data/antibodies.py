@@ -12,6 +12,7 @@ from antibody_esm.data.column_reading import ReadColumns
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.layouts import Columns
 from antibody_esm.data.reading import Chains, Reading, Texts
+from antibody_esm.data.selection import LabelledAntibody, rows_as_texts
 from antibody_esm.data.tables import chain_columns, ids_of, named_column
 from antibody_esm.errors import place
 from antibody_esm.sequences import normalise
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from typing_extensions import TypeIs
 
-    Antibodies = Iterable[str | tuple[str, str]] | Dataset | pd.DataFrame
+    Antibodies = Iterable[str | tuple[str, str] | LabelledAntibody] | Dataset | pd.DataFrame
 
 NOT_NAMED = Columns()
 """No column is named: all are recognised."""
@@ -95,7 +96,9 @@ def read_antibodies(
         ids, chains, cells = _chains(antibodies, reading, named)
         columns = reading.columns.read(cells, len(ids))
         return Read.of(ids, reading.read(chains, check=check), columns)
-    sequences = list[Any](normalise(antibodies, pairs=True))
+    if isinstance(antibodies, LabelledAntibody):
+        raise TypeError("a list of antibodies is needed, got one row of a data set; write [row]")
+    sequences = list[Any](normalise(rows_as_texts(antibodies), pairs=True))
     columns = reading.columns.read(None, len(sequences))
     ids = [str(row) for row in range(len(sequences))]
     return Read.of(ids, reading.read(sequences, check=check), columns, named=False)

@@ -67,6 +67,13 @@ class LabelledAntibody:
         return str(Antibody(*chains)) if self.chain == "paired" else "".join(chains)
 
 
+def rows_as_texts(antibodies: Any) -> Any:
+    """Return antibodies with the texts of a data set's rows in place of these rows."""
+    if isinstance(antibodies, list | tuple) and any(isinstance(each, LabelledAntibody) for each in antibodies):
+        return [each.text if isinstance(each, LabelledAntibody) else each for each in antibodies]
+    return antibodies
+
+
 class Selectable(Molecules):
     """The part of a `Dataset` that selects antibodies by their rows."""
 

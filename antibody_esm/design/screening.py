@@ -12,6 +12,7 @@ from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.layouts import Columns
 from antibody_esm.data.parts import chains_read
 from antibody_esm.data.reading import Chains, Reading, incomplete
+from antibody_esm.data.selection import rows_as_texts
 from antibody_esm.data.tables import advised, chain_columns, ids_of
 from antibody_esm.design.panel import LiabilityPanel
 from antibody_esm.design.rules import LiabilitySearch
@@ -260,7 +261,7 @@ def _batches(
     elif is_frame(antibodies):
         yield _frame_batch(table_of(antibodies, columns, species=species), chain, 0)
     else:
-        texts = normalise([antibodies] if isinstance(antibodies, str) else antibodies, pairs=True)
+        texts = normalise([antibodies] if isinstance(antibodies, str) else rows_as_texts(antibodies), pairs=True)
         rows = list(range(len(texts)))
         yield _Batch(rows, [str(row) for row in rows], list(texts), {})
 

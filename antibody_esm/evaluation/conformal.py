@@ -86,7 +86,9 @@ class Uncertainty:
         probability
             ``(m,)``, of class 1.
         """
-        merged, ends = self._venn_abers.predict_proba(np.stack([1 - probability, probability], axis=1))
+        calibration = self._venn_abers
+        with np.errstate(divide="ignore", invalid="ignore"):  # which its import sets for one thread alone
+            merged, ends = calibration.predict_proba(np.stack([1 - probability, probability], axis=1))
         columns = np.stack([ends.min(axis=1), merged[:, 1], ends.max(axis=1)], axis=1)
         return np.asarray(np.clip(columns, 0, 1), np.float64)
 
@@ -104,7 +106,7 @@ class Uncertainty:
     def _venn_abers(self) -> Any:
         from venn_abers import VennAbers
 
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
             warnings.filterwarnings("ignore", "All-NaN slice encountered", RuntimeWarning)  # at the end of its search
             return VennAbers().fit(np.stack([1 - self.score, self.score], axis=1), self.label.astype(np.int64))
 

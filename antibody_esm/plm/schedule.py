@@ -56,7 +56,8 @@ def is_watched(progress: bool | None) -> bool:
     return sys.stderr.isatty() or "ipykernel" in sys.modules if progress is None else progress
 
 
-_PLURALS = {"seq": "sequences", "position": "positions", "fit": "fits", "row": "rows", "training": "trainings"}
+_PLURALS = {"seq": "sequences"}
+"""Plurals of units that take more than an s."""
 
 
 class ProgressBar:
@@ -104,7 +105,7 @@ def progress_bar(total: int, name: str, unit: str, progress: bool | None, step_n
         Name of the step in lines, such as ``embedding``; that of the bar if empty.
     """
     with (
-        step(step_name or name, total, _PLURALS[unit], announced=progress is not False) as now,
+        step(step_name or name, total, _PLURALS.get(unit, f"{unit}s"), announced=progress is not False) as now,
         tqdm(total=total, desc=name, unit=unit, delay=1, disable=not is_watched(progress)) as bar,
     ):
         yield ProgressBar(bar, now)

@@ -71,6 +71,10 @@ class MemoryStore:
             mine[sequence] = row.copy()
             mine[sequence].setflags(write=False)
 
+    def clear(self) -> None:
+        """Remove all rows."""
+        self._rows.clear()
+
     def session(self, specs: Sequence[AnySpec], sequences: Sequence[str]) -> Session:
         """Return a session whose rows are added here, without other writers."""
         return _MemorySession(self, [spec.resolve() for spec in specs], normalise(sequences, pairs=True))
