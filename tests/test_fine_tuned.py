@@ -302,8 +302,13 @@ PIPELINES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", PIPELINES)
-@pytest.mark.parametrize("chain", ["heavy", "apart", "joined"])
+PAIRED = ("classes", "attention", "threshold")
+
+
+@pytest.mark.parametrize(
+    ("name", "chain"),
+    [*((name, "heavy") for name in PIPELINES), *((name, pair) for name in PAIRED for pair in ("apart", "joined"))],
+)
 def test_a_predictor_equals_the_pipeline_that_was_fitted(
     model: str, data: Dataset, name: str, chain: str, tmp_path: Path
 ) -> None:
