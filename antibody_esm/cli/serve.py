@@ -163,7 +163,8 @@ def listening(host: str, port: int, *, secure: bool) -> socket.socket:
 
 def facts_of(loaded: "Predictor | Panel") -> "ModelAnswer":
     """Return the facts of a model or panel that a client needs."""
-    import antibody_esm
+    from importlib.metadata import version
+
     from antibody_esm.cli.serve_requests import ModelAnswer
     from antibody_esm.cli.web_jobs import LARGEST, LONGEST, MOST
     from antibody_esm.predictor import Predictor
@@ -178,7 +179,7 @@ def facts_of(loaded: "Predictor | Panel") -> "ModelAnswer":
         antibodies=MOST,
         residues=LONGEST,
         bytes=LARGEST,
-        version=antibody_esm.__version__,
+        version=version("antibody_esm"),
     )
 
 
