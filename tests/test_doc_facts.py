@@ -257,7 +257,7 @@ def test_extras_exist_and_the_page_has_all_of_them() -> None:
 
 FACTS = {
     "antibodies of boughter": r"\b(\d{3})(?: heavy chains| labelled VH| antibodies)? of \[?Boughter",
-    "antibodies of the quickstart": r"(\d+) (?:influenza antibodies, loops|antibodies, 173 positive)",
+    "antibodies of the quickstart": r"(\d+) (?:influenza antibodies|antibodies, 173 positive \(48%\))",
     "antibodies of jain": r"(\d+) (?:in clinical trials|clinical-stage antibodies|antibodies of Jain)",
     "sorted nanobodies": r"the (\d{3},\d{3}) sorted",
     "parameters of Sapiens": r"0?(\.57) ?M parameters",

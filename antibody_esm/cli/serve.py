@@ -214,10 +214,10 @@ class Server:
         from antibody_esm.cli.serve_app import application
         from antibody_esm.cli.serve_gate import ServeGate
         from antibody_esm.cli.serve_protocol import Stoppable, patient
-        from antibody_esm.cli.serve_turns import Turns
+        from antibody_esm.cli.serve_turns import RequestTurns
 
         self._listener = listener
-        self._turns = Turns(jobs, most, seconds, verbose)
+        self._turns = RequestTurns(jobs, most, seconds, verbose)
         address = ipaddress.ip_address(listener.getsockname()[0])
         gate = ServeGate(
             application(self._turns, facts, secured=token is not None),

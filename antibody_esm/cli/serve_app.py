@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from antibody_esm.cli.serve_gate import media_type
 from antibody_esm.cli.serve_jobs import JSON, MEDIA, refusal
 from antibody_esm.cli.serve_requests import ANSWERS, REQUESTS, Answer, Call, ErrorAnswer, HealthAnswer, ModelAnswer
-from antibody_esm.cli.serve_turns import Turns
+from antibody_esm.cli.serve_turns import RequestTurns
 
 _SUMMARIES = {
     "score": "Predictions of antibodies, with their uncertainty, as `antibody-esm predict` writes them",
@@ -29,7 +29,7 @@ _REASONS = {
 }
 
 
-def application(turns: Turns, facts: ModelAnswer, *, secured: bool) -> FastAPI:
+def application(turns: RequestTurns, facts: ModelAnswer, *, secured: bool) -> FastAPI:
     """Return the application.
 
     Parameters
@@ -96,7 +96,7 @@ def application(turns: Turns, facts: ModelAnswer, *, secured: bool) -> FastAPI:
     return app
 
 
-def _endpoint(name: str, turns: Turns) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(name: str, turns: RequestTurns) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         media = media_type(dict(request.scope["headers"]))
         if media != JSON and name != "score":

@@ -42,6 +42,7 @@ _RESULTS = (
     "out_of_fold.csv",
     "report.html",
     "model/manifest.json",
+    "model/README.md",
     "model/classifier.skops",
     "model/training.npz",
     "model/adapter.safetensors",
