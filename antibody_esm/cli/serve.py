@@ -6,6 +6,7 @@ import re
 import socket
 import threading
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from signal import SIGINT
 from typing import TYPE_CHECKING, Annotated, Any
