@@ -164,8 +164,6 @@ def listening(host: str, port: int, *, secure: bool) -> socket.socket:
 
 def facts_of(loaded: "Predictor | Panel") -> "ModelAnswer":
     """Return the facts of a model or panel that a client needs."""
-    from importlib.metadata import version
-
     from antibody_esm.cli.serve_requests import ModelAnswer
     from antibody_esm.cli.web_jobs import LARGEST, LONGEST, MOST
     from antibody_esm.predictor import Predictor
