@@ -15,10 +15,10 @@ from antibody_esm.cli.errors import complain
 from antibody_esm.cli.serve_requests import (
     REQUESTS,
     Answer,
-    JsonAntibody,
     Call,
     Cell,
     ExplainRequest,
+    JsonAntibody,
     ScanRequest,
     ScoreRequest,
     TableOptions,
