@@ -1,6 +1,7 @@
 """A language model is fine-tuned on training rows, and no scored row has a part in it."""
 
 import hashlib
+import runpy
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -36,6 +37,7 @@ from antibody_esm import (
     Trainer,
     TrainSpec,
     load_dataset,
+    residue_contributions,
     retrain,
 )
 from antibody_esm.evaluation.cross_validation import fit
@@ -46,6 +48,7 @@ from antibody_esm.plm import adapter_folders, search
 from antibody_esm.plm.adapters import Adapter
 from antibody_esm.plm.training import AdapterTraining
 from antibody_esm.testing import tiny_checkpoint
+from conftest import ROOT
 
 RUNTIME = RuntimeSpec(workers=1)
 LORA = FineTuneSpec(rank=2, epochs=2, modules=("query",), learning_rate=0.05, validation=0.3)
@@ -515,3 +518,38 @@ def test_a_benchmark_and_a_panel_fine_tune_each_pipeline_and_label(
     assert loaded.predict(several).equals(table)
     adapters = {model.data.finetuned["adapter"] for model in panel.values() if model.data.finetuned}
     assert len(adapters) == 2
+
+
+def test_contributions_to_a_mean_of_updated_states_are_exact_and_those_to_attention_are_occlusions(
+    model: str, data: Dataset, saved: tuple[Path, Predictor]
+) -> None:
+    antibody = heavy(data).sequences[0]
+    exact = residue_contributions(saved[1], antibody, check=False)
+    assert exact.intercept is not None
+    assert exact.intercept + exact.contributions.sum() == pytest.approx(exact.score, abs=1e-4)
+    trainer = Trainer(model, "logreg", BY_FOLD, finetune=HEAD, runtime=RUNTIME)
+    weighted = residue_contributions(trainer.fit(heavy(data), uncertainty=False, check=False), antibody, check=False)
+    assert weighted.intercept is None
+    assert len(weighted.contributions) == len(antibody)
+
+
+def test_the_measurement_goes_on_where_it_was_stopped_and_writes_its_table(
+    model: str, tmp_path: Path, trained: list[int], published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    main = runpy.run_path(str(ROOT / "benchmarks" / "measure_finetuning.py"))["main"]
+    words = ["--model", model, "--data", "jain:hic", "--split", "stratified", "--folds", "2", "--size", "24"]
+    words += ["--method", "head", "--fields", '{"epochs": 1}', "--alpha", "10", "--unchecked"]
+    main(words)
+    assert len(trained) == 2
+    main(words)
+    (tmp_path / "finetuning" / "esm-jain_hic-stratified-2-head-alpha-10-24.json").rename(tmp_path / "first.json")
+    main(words)
+    assert len(trained) == 2
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- measured -->\nold\n<!-- end -->\nafter\n")
+    main(["--table", "--page", str(page)])
+    text = page.read_text()
+    assert text.startswith("before\n<!-- measured -->\n\n| data | n |")
+    assert "| jain:hic | 24 | 2 folds stratified by the median | esm |" in text
+    assert text.endswith("<!-- end -->\nafter\n")
