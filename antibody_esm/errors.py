@@ -291,7 +291,10 @@ class ClusterError(AntibodyESMError, ConnectionError):
         self.begun = begun
 
 
-RECOVERABLE = (SequenceError, CheckpointError, DatasetError, StoreError, ArithmeticError, RuntimeError, ValueError)
+RECOVERABLE = (
+    *(SequenceError, CheckpointError, DatasetError, StoreError, PluginError),
+    *(ArithmeticError, RuntimeError, ValueError),
+)
 """Errors of a baseline, a figure or a page that become a note: this package's, and those of numerical code.
 
 numpy's ``LinAlgError`` is a ValueError. A ClusterError is none of them, since it concerns all that follows too."""

@@ -20,6 +20,7 @@ from sklearn.base import BaseEstimator
 
 from antibody_esm.divided import Divides
 from antibody_esm.embedding import vectors_of
+from antibody_esm.errors import DatasetError
 from antibody_esm.finetuning_facts import FineTuningFacts
 from antibody_esm.plm.adapters import Adapter
 from antibody_esm.plm.extractor import Extractor
@@ -198,9 +199,13 @@ class FineTuned(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         ------
         ValueError
             If features are no codes of residues.
+        DatasetError
+            If all labels are equal.
         SequenceError, CheckpointError, ImportError
             As `antibody_esm.plm.finetuning.finetune` does.
         """
+        if len(np.unique(y)) < 2:
+            raise DatasetError(f"the language model is fine-tuned on {len(y)} antibodies of one label", column="label")
         units = None if division is None or self.by == "antibody" else division.unit
         if units is not None and len(np.unique(units)) < 2:
             units = None

@@ -30,6 +30,7 @@ from antibody_esm.model_files import manifest_digest
 from antibody_esm.panel import CARDS, _of_one_model
 from antibody_esm.panel_files import folder_names, save_panel
 from antibody_esm.reports.records import number
+from antibody_esm.source_views import SourceViews
 from antibody_esm.specs.training import Run
 from parted import parted
 from reporting import CHARGES, antibodies
@@ -152,13 +153,13 @@ def test_a_path_where_a_data_set_is_needed_is_said() -> None:
 def test_vectors_of_all_labels_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     shared = trainer()
-    embed = Trainer.embed
+    vectors = SourceViews.vectors
 
-    def counted(self: Trainer, data: Dataset, *, check: bool = True) -> Any:
+    def counted(self: SourceViews, data: Dataset, store: Any) -> Any:
         asked.append(len(data))
-        return embed(self, data, check=check)
+        return vectors(self, data, store)
 
-    monkeypatch.setattr(Trainer, "embed", counted)
+    monkeypatch.setattr(SourceViews, "vectors", counted)
     Panel.fit(shared, measured(), check=False)
     assert asked == [40, 36, 20, 40]  # all of them first, so that no label computes more
 

@@ -17,6 +17,11 @@ def card_command(
     """Print or write the card of a model: data, scores with baselines, limits, licences, and how to load it.
 
     The card follows from the manifest, which is checked first. A file that was edited is overwritten.
+
+    Examples
+    --------
+    antibody-esm card model/
+    antibody-esm card model/ -o model/README.md
     """
     with reported():
         from antibody_esm.card_files import CARD

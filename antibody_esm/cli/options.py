@@ -122,7 +122,10 @@ CheckpointFolders = Annotated[
     list[Path] | None,
     _option(MODEL, "--checkpoint", "PATH", "Folder of the language model's files, or of several; may be repeated."),
 ]
-StoreFolder = Annotated[Path, _option(MODEL, "--store -s", "PATH", "Folder of the embedding store.")]
+_STORE = _option(MODEL, "--store -s", "PATH", "Folder of the embedding store.")
+StoreFolder = Annotated[Path, _STORE]
+OtherStore = Annotated[Path | None, _STORE]
+"""As `StoreFolder`, where no vector is kept by default."""
 STORE = Path("embeddings")
 """Default of `StoreFolder`."""
 Device = Annotated[
@@ -147,6 +150,18 @@ Scheduler = Annotated[
         "ADDRESS",
         "Dask scheduler whose workers compute, such as tcp://HOST:8786; see docs/large.md.",
     ),
+]
+
+# Servers
+
+HostName = Annotated[
+    str, typer.Option("--host", metavar="NAME", help="Address to listen on; 0.0.0.0 allows other computers.")
+]
+PortNumber = Annotated[
+    int, typer.Option("--port", metavar="N", min=0, max=65535, help="Port to listen on; 0 is any free one.")
+]
+TimeLimit = Annotated[
+    float, typer.Option("--time-limit", metavar="X", min=0.1, help="Time limit of a job, in seconds.")
 ]
 
 # Explanations and variants

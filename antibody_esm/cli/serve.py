@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from antibody_esm.cli.errors import complain, reported
-from antibody_esm.cli.options import MODEL, CheckpointFolders, Device, Workers, runtime
+from antibody_esm.cli.options import (
+    CheckpointFolders,
+    Device,
+    HostName,
+    OtherStore,
+    PortNumber,
+    TimeLimit,
+    Workers,
+    runtime,
+)
 from antibody_esm.cli.web_worker import Worker
 from antibody_esm.progress import step
 
@@ -33,10 +42,8 @@ _MARGIN = 5.0
 
 def serve_command(
     model: Annotated[Path, typer.Argument(help="Folder of a saved model or panel.")],
-    host: Annotated[
-        str, typer.Option(help="Address to listen on; 0.0.0.0 allows other computers, and needs a token.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 is any free one.")] = 8000,
+    host: HostName = "127.0.0.1",
+    port: PortNumber = 8000,
     token: Annotated[
         Path | None,
         typer.Option(help=f"File with the token that requests must have; else the environment variable {VARIABLE}."),
@@ -44,9 +51,7 @@ def serve_command(
     requests: Annotated[
         int, typer.Option(min=1, max=300, help="Most requests at the same time; others are answered 503.")
     ] = 64,
-    time_limit: Annotated[
-        float, typer.Option(min=0.1, help="Most seconds that a request waits for its turn, and most that it runs.")
-    ] = 60,
+    time_limit: TimeLimit = 60,
     client_limit: Annotated[
         float, typer.Option(min=0.1, help="Most seconds for a client to send a request, and to read the answer.")
     ] = 30,
@@ -54,16 +59,7 @@ def serve_command(
         float, typer.Option(min=0, help="Most seconds for requests to finish when the server is stopped.")
     ] = 30,
     checkpoint: CheckpointFolders = None,
-    store: Annotated[
-        Path | None,
-        typer.Option(
-            "--store",
-            "-s",
-            metavar="PATH",
-            help="Folder of the embedding store; no vector is kept if absent.",
-            rich_help_panel=MODEL,
-        ),
-    ] = None,
+    store: OtherStore = None,
     device: Device = "auto",
     workers: Workers = None,
     log_content: Annotated[
@@ -72,7 +68,8 @@ def serve_command(
 ) -> None:
     r"""Answer programs by HTTP: scores, explanations and scans of antibodies; needs the extra \[serve].
 
-    Ctrl-C or SIGTERM ends it, once the requests that are there have their answers.
+    Ctrl-C or SIGTERM ends it, once the requests that are there have their answers. Other computers need a token. The
+    time limit is that of a request's turn, and again that of its run. Without --store, no vector is kept.
 
     Examples
     --------
@@ -166,7 +163,8 @@ def listening(host: str, port: int, *, secure: bool) -> socket.socket:
 
 def facts_of(loaded: "Predictor | Panel") -> "ModelAnswer":
     """Return the facts of a model or panel that a client needs."""
-    import antibody_esm
+    from importlib.metadata import version
+
     from antibody_esm.cli.serve_requests import ModelAnswer
     from antibody_esm.cli.web_jobs import LARGEST, LONGEST, MOST
     from antibody_esm.predictor import Predictor
@@ -181,7 +179,7 @@ def facts_of(loaded: "Predictor | Panel") -> "ModelAnswer":
         antibodies=MOST,
         residues=LONGEST,
         bytes=LARGEST,
-        version=antibody_esm.__version__,
+        version=version("antibody_esm"),
     )
 
 
@@ -217,10 +215,10 @@ class Server:
         from antibody_esm.cli.serve_app import application
         from antibody_esm.cli.serve_gate import ServeGate
         from antibody_esm.cli.serve_protocol import Stoppable, patient
-        from antibody_esm.cli.serve_turns import Turns
+        from antibody_esm.cli.serve_turns import RequestTurns
 
         self._listener = listener
-        self._turns = Turns(jobs, most, seconds, verbose)
+        self._turns = RequestTurns(jobs, most, seconds, verbose)
         address = ipaddress.ip_address(listener.getsockname()[0])
         gate = ServeGate(
             application(self._turns, facts, secured=token is not None),

@@ -1,6 +1,7 @@
 """``antibody-esm app``: the server of a local web page, in which jobs run in a process of their own."""
 
 import os
+import socket
 import sys
 import threading
 import time
@@ -15,7 +16,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from antibody_esm.cli.errors import reported
-from antibody_esm.cli.options import STORE, CheckpointFolders, Device, SavedModel, StoreFolder, Workers, runtime
+from antibody_esm.cli.options import (
+    STORE,
+    CheckpointFolders,
+    Device,
+    HostName,
+    PortNumber,
+    SavedModel,
+    StoreFolder,
+    TimeLimit,
+    Workers,
+    runtime,
+)
 from antibody_esm.cli.web import page
 from antibody_esm.cli.web_folder import temporary_folder
 from antibody_esm.cli.web_jobs import LARGEST
@@ -34,13 +46,13 @@ _LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 
 def app_command(
     model: SavedModel,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 allows other computers.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 7860,
+    host: HostName = "127.0.0.1",
+    port: PortNumber = 7860,
     checkpoint: CheckpointFolders = None,
     store: StoreFolder = STORE,
     device: Device = "auto",
     workers: Workers = None,
-    time_limit: Annotated[float, typer.Option(min=1, help="Time limit of a job, in seconds.")] = 300,
+    time_limit: TimeLimit = 300,
     api: Annotated[bool, typer.Option("--api", help="Allow programs to call the page's function `score`.")] = False,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")] = False,
 ) -> None:
@@ -73,6 +85,7 @@ def app_command(
         with Worker(load, time_limit) as jobs, step("", announced=False):  # a page that waits has no lines
             blocks = _page(loaded, folder, jobs, api)
             try:
+                port = port or _free_port()
                 _open(blocks, host.lower(), port, api)
                 address = _address(host, port)
                 print(f"{address} (Ctrl-C ends it)", flush=True)  # noqa: T201
@@ -85,6 +98,13 @@ def app_command(
                     raise
             finally:
                 blocks.close(verbose=False)
+
+
+def _free_port() -> int:
+    """Return the number of a port on which nothing listens now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def _address(host: str, port: int) -> str:
