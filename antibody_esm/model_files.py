@@ -111,7 +111,7 @@ def ledger_of(folder: Path) -> Path:
     return folder / "openings.jsonl"
 
 
-class SavedModel(NamedTuple):
+class ModelFolder(NamedTuple):
     """Content of a saved model, before it is written."""
 
     files: dict[str, bytes]
@@ -134,7 +134,7 @@ def save_model(model: FittedModel, folder: Path, *, training: bool, card: Card) 
     return saved.description + ("" if free else KEPT)
 
 
-def saved_model(model: FittedModel, *, training: bool, card: Card) -> SavedModel:
+def saved_model(model: FittedModel, *, training: bool, card: Card) -> ModelFolder:
     """Return the files of a model as `save_model` writes them."""
     spec, scores = model.spec.portable(), model.scores.value
     (adapter, _), adapter_file = adapter_of(spec), adapter_bytes(spec, model.places)
@@ -169,7 +169,7 @@ def saved_model(model: FittedModel, *, training: bool, card: Card) -> SavedModel
     facts = ModelFacts.of(manifest, spec, Reading.from_dict(manifest["reading"]), _threshold(model), description)
     text = json.dumps(manifest, indent=2, allow_nan=False).encode()
     files = {_CLASSIFIER: content, _TRAINING: training_bytes, **adapter_file, _MANIFEST: text, CARD: card(facts)}
-    return SavedModel(files, facts, description)
+    return ModelFolder(files, facts, description)
 
 
 def facts_of(folder: Path) -> ModelFacts:

@@ -110,6 +110,11 @@ def offered_names(kind: PluginKind) -> tuple[str, ...]:
     return tuple(sorted({plugin.name for plugin in _offered(kind, tuple(sys.path))} - set(_OWN[kind])))
 
 
+def names_for_help(kind: PluginKind) -> tuple[str, ...]:
+    """Return `offered_names` if this process was started to print a help; else none, and nothing is looked up."""
+    return offered_names(kind) if "--help" in sys.argv else ()
+
+
 def installed(kind: PluginKind, name: str, package: str, needed: str) -> Plugin:
     """Return the plugin of a spec.
 

@@ -217,6 +217,9 @@ def test_the_tutorial_runs_from_top_to_bottom_and_prints_what_it_shows(page: str
     if page == "docs/tutorial-model.md":
         saved = {path.name for path in (ran.folder / "model").iterdir()}
         assert saved >= {"manifest.json", "classifier.skops", "training.npz"}
+        for other in (page, "docs/saving.md", "docs/how-it-works.md"):
+            text = (ROOT / other).read_text(encoding="utf-8")
+            assert {name for name in saved if name not in text} == set(), other
 
 
 @runs("docs/own-table.md", "docs/thresholds.md", "docs/nanobodies.md")

@@ -75,7 +75,7 @@ def test_a_card_is_small_and_escaped_and_computes_nothing(name: str) -> None:
     made = CARDS[name]()
     before = dict(getattr(made, "__dict__", {}))
     text, functions, files = calls(made._repr_html_)
-    words = ("notebook.py", "pipeline_card.py", "data/summary.py", "data/reading.py:__str__")
+    words = ("notebook.py", "pipeline_card.py", "data/summary.py", "data/reading.py:__str__", "model_scores.py:ready")
     assert not {f for f in functions if not is_allowed(f) and not f.startswith(words) and not f.endswith("_repr_html_")}
     assert files == []
     assert getattr(made, "__dict__", {}).keys() == before.keys()

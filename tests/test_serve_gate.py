@@ -14,7 +14,7 @@ from antibody_esm.cli.serve import VARIABLE, facts_of, listening, token_of
 from antibody_esm.cli.serve_app import application
 from antibody_esm.cli.serve_gate import ServeGate
 from antibody_esm.cli.serve_requests import Answer
-from antibody_esm.cli.serve_turns import Turns
+from antibody_esm.cli.serve_turns import RequestTurns
 from antibody_esm.cli.web_jobs import LARGEST
 from antibody_esm.cli.web_worker import JobDiedError, JobTimeoutError
 from effort import PATIENCE
@@ -92,12 +92,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.fixture
-def make(model: Any, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., tuple[ServeGate, Turns, Here]]]:
+def make(
+    model: Any, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., tuple[ServeGate, RequestTurns, Here]]]:
     def made(
         job: Callable[..., Any] | None = None, most: int = 8, wait: float = PATIENCE, **options: Any
-    ) -> tuple[ServeGate, Turns, Here]:
+    ) -> tuple[ServeGate, RequestTurns, Here]:
         jobs = Here(model, job)
-        turns = Turns(jobs, most, wait)  # type: ignore[arg-type]  # as a worker
+        turns = RequestTurns(jobs, most, wait)  # type: ignore[arg-type]  # as a worker
         plain: dict[str, Any] = {"hosts": ("127.0.0.1", "localhost", "[::1]"), "token": None, "largest": LARGEST}
         plain |= {"seconds": PATIENCE} | options
         app = application(turns, facts_of(model), secured=plain["token"] is not None)

@@ -6,6 +6,7 @@ import re
 import socket
 import threading
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from signal import SIGINT
 from typing import TYPE_CHECKING, Annotated, Any
@@ -163,7 +164,6 @@ def listening(host: str, port: int, *, secure: bool) -> socket.socket:
 
 def facts_of(loaded: "Predictor | Panel") -> "ModelAnswer":
     """Return the facts of a model or panel that a client needs."""
-    import antibody_esm
     from antibody_esm.cli.serve_requests import ModelAnswer
     from antibody_esm.cli.web_jobs import LARGEST, LONGEST, MOST
     from antibody_esm.predictor import Predictor
@@ -178,7 +178,7 @@ def facts_of(loaded: "Predictor | Panel") -> "ModelAnswer":
         antibodies=MOST,
         residues=LONGEST,
         bytes=LARGEST,
-        version=antibody_esm.__version__,
+        version=version("antibody_esm"),
     )
 
 
@@ -214,10 +214,10 @@ class Server:
         from antibody_esm.cli.serve_app import application
         from antibody_esm.cli.serve_gate import ServeGate
         from antibody_esm.cli.serve_protocol import Stoppable, patient
-        from antibody_esm.cli.serve_turns import Turns
+        from antibody_esm.cli.serve_turns import RequestTurns
 
         self._listener = listener
-        self._turns = Turns(jobs, most, seconds, verbose)
+        self._turns = RequestTurns(jobs, most, seconds, verbose)
         address = ipaddress.ip_address(listener.getsockname()[0])
         gate = ServeGate(
             application(self._turns, facts, secured=token is not None),

@@ -1,16 +1,16 @@
 """Endpoints of ``antibody-esm serve`` and their OpenAPI description, as a FastAPI application."""
 
 from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
-import antibody_esm
 from antibody_esm.cli.serve_gate import media_type
 from antibody_esm.cli.serve_jobs import JSON, MEDIA, refusal
 from antibody_esm.cli.serve_requests import ANSWERS, REQUESTS, Answer, Call, ErrorAnswer, HealthAnswer, ModelAnswer
-from antibody_esm.cli.serve_turns import Turns
+from antibody_esm.cli.serve_turns import RequestTurns
 
 _SUMMARIES = {
     "score": "Predictions of antibodies, with their uncertainty, as `antibody-esm predict` writes them",
@@ -29,7 +29,7 @@ _REASONS = {
 }
 
 
-def application(turns: Turns, facts: ModelAnswer, *, secured: bool) -> FastAPI:
+def application(turns: RequestTurns, facts: ModelAnswer, *, secured: bool) -> FastAPI:
     """Return the application.
 
     Parameters
@@ -43,7 +43,7 @@ def application(turns: Turns, facts: ModelAnswer, *, secured: bool) -> FastAPI:
     """
     app = FastAPI(
         title="antibody_esm",
-        version=antibody_esm.__version__,
+        version=version("antibody_esm"),
         summary="Predictions of a model of antibodies",
         description=f"The model reads {facts.reads} sequences.",
         docs_url=None,  # these pages load scripts of other hosts
@@ -96,7 +96,7 @@ def application(turns: Turns, facts: ModelAnswer, *, secured: bool) -> FastAPI:
     return app
 
 
-def _endpoint(name: str, turns: Turns) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(name: str, turns: RequestTurns) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         media = media_type(dict(request.scope["headers"]))
         if media != JSON and name != "score":

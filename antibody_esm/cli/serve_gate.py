@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from antibody_esm.cli.errors import complain
 from antibody_esm.cli.serve_jobs import JSON, MEDIA, refusal
-from antibody_esm.cli.serve_turns import Refused, Turns
+from antibody_esm.cli.serve_turns import Refused, RequestTurns
 from antibody_esm.cli.web_security import host_name
 
 _Message = MutableMapping[str, Any]
@@ -50,7 +50,7 @@ class ServeGate:
     def __init__(
         self,
         app: _App,
-        turns: Turns,
+        turns: RequestTurns,
         *,
         hosts: Collection[str],
         token: str | None,

@@ -15,10 +15,10 @@ from antibody_esm.cli.errors import complain
 from antibody_esm.cli.serve_requests import (
     REQUESTS,
     Answer,
-    Antibody,
     Call,
     Cell,
     ExplainRequest,
+    JsonAntibody,
     ScanRequest,
     ScoreRequest,
     TableOptions,
@@ -42,7 +42,7 @@ JSON = "application/json"
 """Type of a body that is JSON."""
 _VALUES = 200_000
 """Most values of a JSON body."""
-_REHEARSAL: Antibody = {
+_REHEARSAL: JsonAntibody = {
     "id": "trastuzumab",
     "heavy": "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYC"
     "SRWGGDGFYAMDYWGQGTLVTVSS",
@@ -234,7 +234,7 @@ def _one(
     return model.with_columns(cells), name, antibody
 
 
-def _frame(antibodies: list[Antibody]) -> "pd.DataFrame":
+def _frame(antibodies: list[JsonAntibody]) -> "pd.DataFrame":
     """Return antibodies as the table of text that a CSV file with the same cells gives."""
     import pandas as pd
 

@@ -9,7 +9,7 @@ from antibody_esm.cli.web_jobs import MOST
 from antibody_esm.evaluation.conformal import CONFIDENCE
 
 Cell = str | int | float | bool | None
-Antibody = Annotated[
+JsonAntibody = Annotated[
     dict[str, Cell],
     Field(
         description="Cells of one antibody by column, as in a table of `antibody-esm predict`: id, heavy and light (or "
@@ -18,7 +18,7 @@ Antibody = Annotated[
     ),
 ]
 Name = Annotated[str, Field(max_length=200)]
-Places = Annotated[str, Field(max_length=LONGEST_NAMES)]
+PositionNames = Annotated[str, Field(max_length=LONGEST_NAMES)]
 
 COLUMNS: Any = Field(default_factory=dict, description="Values of columns for all antibodies, in place of a table's.")
 CHECK: Any = Field(None, description="False also reads sequences without a recognised antibody chain.")
@@ -64,14 +64,14 @@ class TableOptions(_Request):
 class ScoreRequest(TableOptions):
     """Antibodies to score."""
 
-    antibodies: list[Antibody] = Field(min_length=1, max_length=MOST)
+    antibodies: list[JsonAntibody] = Field(min_length=1, max_length=MOST)
     columns: dict[str, Cell] = COLUMNS
 
 
 class ExplainRequest(_Request):
     """An antibody whose score is explained."""
 
-    antibody: Antibody
+    antibody: JsonAntibody
     method: Literal["auto", "exact", "occlusion"] = Field("auto", description="auto is exact if possible.")
     check: bool | None = CHECK
     columns: dict[str, Cell] = COLUMNS
@@ -81,9 +81,9 @@ class ExplainRequest(_Request):
 class ScanRequest(_Request):
     """An antibody whose single mutants are predicted."""
 
-    antibody: Antibody
-    positions: Places | None = Field(None, description="CDR3, 105-117, H:111A, ...; by commas. All if absent.")
-    protect: Places | None = Field(None, description="Positions that are not mutated, in the same form.")
+    antibody: JsonAntibody
+    positions: PositionNames | None = Field(None, description="CDR3, 105-117, H:111A, ...; by commas. All if absent.")
+    protect: PositionNames | None = Field(None, description="Positions that are not mutated, in the same form.")
     plausibility: bool = Field(True, description="Also compute the language model's log-odds.")
     liabilities: bool = Field(False, description="Also count liabilities that each mutant clears and adds.")
     check: bool | None = CHECK
@@ -91,7 +91,7 @@ class ScanRequest(_Request):
     label: Name | None = LABEL
 
 
-Record = dict[str, Any]
+JsonRow = dict[str, Any]
 
 
 class RejectedRow(BaseModel):
@@ -105,7 +105,7 @@ class RejectedRow(BaseModel):
 class ScoreAnswer(BaseModel):
     """Scores; every antibody is in one of the two lists."""
 
-    antibodies: list[Record] = Field(description="Rows of the table of `antibody-esm predict`, with the same numbers.")
+    antibodies: list[JsonRow] = Field(description="Rows of the table of `antibody-esm predict`, with the same numbers.")
     rejected: list[RejectedRow]
 
 
@@ -118,7 +118,7 @@ class ExplainAnswer(BaseModel):
     unit: str = Field(description="logit, raw_logit, value or probability.")
     method: str
     intercept: float | None = Field(description="Score without any residue; null if contributions do not sum to it.")
-    residues: list[Record] = Field(description="chain, index, position, region, residue, contribution.")
+    residues: list[JsonRow] = Field(description="chain, index, position, region, residue, contribution.")
 
 
 class ScanAnswer(BaseModel):
@@ -129,7 +129,7 @@ class ScanAnswer(BaseModel):
     score: float
     prediction: float = Field(description="Probability of class 1, or a regressor's value.")
     unit: str
-    mutants: list[Record] = Field(description="Rows of the table of `antibody-esm scan -o`, best mutants first.")
+    mutants: list[JsonRow] = Field(description="Rows of the table of `antibody-esm scan -o`, best mutants first.")
     absent: dict[str, str] = Field(description="Reasons of absent columns.")
 
 
@@ -163,10 +163,10 @@ REQUESTS: dict[str, type[_Request]] = {"score": ScoreRequest, "explain": Explain
 ANSWERS: dict[str, type[BaseModel]] = {"score": ScoreAnswer, "explain": ExplainAnswer, "scan": ScanAnswer}
 """Answers by endpoint."""
 
-Valid = TypeVar("Valid", bound=BaseModel)
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
-def valid(model: type[Valid], value: object) -> Valid:
+def valid(model: type[_Model], value: object) -> _Model:
     """Return a request from JSON values. Raises ValueError, with the first problems, if they are none."""
     from pydantic import ValidationError
 

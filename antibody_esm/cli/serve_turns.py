@@ -25,7 +25,7 @@ class Refused(NamedTuple):
     retry: int | None = None
 
 
-class Turns:
+class RequestTurns:
     """Requests that wait for their turn, and the one that runs.
 
     Parameters

@@ -5,7 +5,6 @@ import io
 import json
 import logging
 import shutil
-import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from antibody_esm.cli.program import Program
 from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
 from antibody_esm.files import csv_text, write
 from antibody_esm.folders import replacing_folder
-from antibody_esm.plugins import PluginKind, offered_names
+from antibody_esm.plugins import names_for_help
 
 if TYPE_CHECKING:
     from antibody_esm.predictor import Predictor
@@ -36,23 +35,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger("antibody_esm")
 
 _OF_A_FAILURE = ("config.yaml", "overrides.yaml", "train.log")
+_OF_A_MODEL = ("manifest.json", "README.md", "classifier.skops", "training.npz", "adapter.safetensors")
 _RESULTS = (
     *_OF_A_FAILURE,
-    "metrics.json",
-    "out_of_fold.csv",
-    "report.html",
-    "model/manifest.json",
-    "model/README.md",
-    "model/classifier.skops",
-    "model/training.npz",
-    "model/adapter.safetensors",
+    *("metrics.json", "out_of_fold.csv", "report.html"),
+    *(f"model/{name}" for name in _OF_A_MODEL),
 )
 """Files of a run's folder; the log of test sets, ``model/openings.jsonl``, is not replaced."""
-
-
-def _offered(kind: PluginKind) -> tuple[str, ...]:
-    """Return the names of plugins for the help; they are looked up only for it."""
-    return offered_names(kind) if "--help" in sys.argv else ()
 
 
 def _wrapped(names: Iterable[str]) -> str:
@@ -67,8 +56,8 @@ a folder with its configuration, log, metrics, out-of-fold predictions and the m
 OVERRIDES are key=value:
 
 \b
-  model=       {_wrapped((*choices.MODELS, *_offered("extractor")))}
-  classifier=  {_wrapped((*choices.CLASSIFIERS, *_offered("classifier")))}
+  model=       {_wrapped((*choices.MODELS, *names_for_help("extractor")))}
+  classifier=  {_wrapped((*choices.CLASSIFIERS, *names_for_help("classifier")))}
   data=        name of a data set, or path of a table
   data.*       columns: data.id=, data.heavy=, data.light=, data.groups=,
                data.fold= (predefined folds for split.by=fold), data.label=
