@@ -173,21 +173,22 @@ def of_the_page(bench: Bench, cell: Cell) -> Numbers:
         return page(predictor, bench.folder)
 
     blocks = asyncio.run(made())  # outside of a loop, Gradio would make some and leave them open
-    score, explain, scan = (function.fn for function in list(blocks.fns.values())[:3])
-    pasted = score("\n".join(bench.antibodies(cell, BETWEEN)), None)
-    chosen = score("", str(bench.file(cell)))
-    assert chosen[5] is not None, chosen[0]
+    functions = {function.fn.__name__: function.fn for function in blocks.fns.values() if function.fn is not None}
+    pasted = functions["score"]("\n".join(bench.antibodies(cell, BETWEEN)), None)
+    chosen = functions["score"]("", str(bench.file(cell)))
+    scores, columns = chosen[7], chosen[9]
+    assert scores is not None, chosen[0]
     if cell.columns == "with":
         assert "reads the columns isotype, ph" in pasted[0]
     else:
-        assert pasted[5] is not None, pasted[0]
-        np.testing.assert_allclose(scored([pasted[5]])["number"], scored([chosen[5]])["number"], **CLOSE)
-    event = gr.SelectData(None, {"index": [0, 0], "value": "0", "row_value": ["0"]})
-    why = explain(chosen[5], chosen[7], event)
+        assert pasted[7] is not None, pasted[0]
+        np.testing.assert_allclose(scored([pasted[7]])["number"], scored([scores])["number"], **CLOSE)
+    event = gr.EventData(None, {"row": str(scores.table["row"].iloc[0]), "scan": False})
+    (why,) = functions["act"](scores, columns, False, "", event)
     assert picture(residue_contributions(bench.of_first(cell), first)) in why[1]
-    scanned = scan(why[-1], "" if cell.fragment in LOOPS else "105")
+    scanned = functions["scan"](why[-1], "" if cell.fragment in LOOPS else "105")
     assert "Mutations tried" in scanned[0]
-    return scored([chosen[5]])
+    return scored([scores])
 
 
 def of_commands(bench: Bench, cell: Cell) -> Numbers:
