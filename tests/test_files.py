@@ -137,7 +137,7 @@ def test_every_table_is_written_by_the_same_function() -> None:
         for p in root.rglob("*.py")
         if "to_csv(" in p.read_text() and "index=False" in p.read_text()
     }
-    assert writers == {"files.py", "cli/web_tables.py"}
+    assert writers - {"cards/example.py"} == {"files.py", "cli/web_tables.py"}  # a card has it as an example's text
 
 
 # Tables as other programs write them
