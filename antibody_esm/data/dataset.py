@@ -20,6 +20,7 @@ from antibody_esm.data.columns import (
     normal_measurement,
     plain,
 )
+from antibody_esm.data.label_rules import ruled
 from antibody_esm.data.labels import Labelled
 from antibody_esm.data.parts import FRAGMENTS, unknown_fragment
 from antibody_esm.data.provenance import Provenance
@@ -60,7 +61,7 @@ class Dataset(Selectable, Summarised, Labelled, Reproducible):
         Chain that `sequences` returns. ``paired`` is heavy and light with ``|`` between, which are embedded as a pair;
         ``both`` concatenates heavy and light, and embeds them as one chain.
     provenance
-        Origin of the data; part of the digest.
+        Origin of the data; part of the digest. With other labels than those that its rule defines, it has no rule.
     measurements
         Further measured values ``(n,)`` by name; NaN is a missing value.
     fragment
@@ -136,7 +137,9 @@ class Dataset(Selectable, Summarised, Labelled, Reproducible):
         put(self, "heavy", normal_chains(self.heavy, self.ids))
         put(self, "light", normal_chains(self.light, self.ids))
         put(self, "groups", None if self.groups is None else tuple(str(name) for name in self.groups))
-        put(self, "label", None if self.label is None else normal_labels(self.label, self.ids))
+        label = None if self.label is None else normal_labels(self.label, self.ids)
+        put(self, "label", label)
+        put(self, "provenance", ruled(self.provenance, self.ids, label))
         put(
             self, "measurements", {name: normal_measurement(name, values) for name, values in self.measurements.items()}
         )

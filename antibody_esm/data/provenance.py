@@ -3,7 +3,10 @@
 import textwrap
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from antibody_esm.data.label_rules import RuledLabels
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class Provenance:
     """Reason of each row that was left out, by id."""
     columns: dict[str, str] = field(default_factory=dict)
     """Columns that were recognised by other names than the default, by role, and the layout of the table."""
+    labels: "RuledLabels | None" = field(default=None, compare=False, repr=False)
+    """Labels that the rule defines, which a `Dataset` sets: with other labels, it has no rule. It is not saved."""
 
     def __post_init__(self) -> None:
         for name in ("sha256", "counts", "dropped", "columns"):  # copies, which the caller cannot change
@@ -45,7 +50,7 @@ class Provenance:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values; without `columns` if none was recognised, so that digests stay."""
-        fields = dict(self.__dict__)
+        fields = {name: value for name, value in self.__dict__.items() if name != "labels"}
         return fields if self.columns else {name: value for name, value in fields.items() if name != "columns"}
 
     def reasons(self) -> dict[str, int]:
