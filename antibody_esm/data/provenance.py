@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from antibody_esm.data.label_rules import RuledLabels
 
+WITHOUT_NAME = ("given in Python", "a DataFrame")
+"""Sources that different data sets share."""
+
 
 @dataclass(frozen=True)
 class Provenance:
