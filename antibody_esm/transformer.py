@@ -16,7 +16,7 @@ from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.selection import rows_as_texts
 from antibody_esm.embedding import embed
 from antibody_esm.features.sources import AnyExtractor, load
-from antibody_esm.sequences import BETWEEN
+from antibody_esm.sequences import any_pair
 from antibody_esm.specs import AnyExtractorSpec, RuntimeSpec
 from antibody_esm.specs.base import Spec
 from antibody_esm.store.store import EmbeddingStore
@@ -180,7 +180,7 @@ class EmbeddingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
 
 def _chains_of(antibody: Any) -> int:
     """Return the number of chains of an antibody, 1 or 2."""
-    is_pair = isinstance(antibody, tuple) or (isinstance(antibody, str) and BETWEEN in antibody)
+    is_pair = isinstance(antibody, tuple) or (isinstance(antibody, str) and any_pair([antibody]))
     return 2 if is_pair else 1
 
 

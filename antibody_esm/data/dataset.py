@@ -22,7 +22,6 @@ from antibody_esm.data.columns import (
     normal_measurement,
     plain,
 )
-from antibody_esm.data.label_rules import ruled
 from antibody_esm.data.labels import Labelled
 from antibody_esm.data.parts import FRAGMENTS, unknown_fragment
 from antibody_esm.data.provenance import Provenance
@@ -142,7 +141,7 @@ class Dataset(Selectable, Summarised, Labelled, Reproducible):
         put(self, "groups", None if self.groups is None else tuple(str(name) for name in self.groups))
         label = None if self.label is None else normal_labels(self.label, self.ids)
         put(self, "label", label)
-        put(self, "provenance", ruled(self.provenance, self.ids, label))
+        put(self, "provenance", self.provenance.of_labels(self.ids, label))
         put(
             self, "measurements", {name: normal_measurement(name, values) for name, values in self.measurements.items()}
         )

@@ -1,13 +1,11 @@
 """Labels that the rule of a provenance defines: the rule of other labels is not known."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-
-from antibody_esm.data.provenance import Provenance
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,19 +27,3 @@ class RuledLabels:
     @cached_property
     def _by_id(self) -> dict[str, float]:
         return dict(zip(self.ids, self.label.tolist(), strict=True))
-
-
-def ruled(provenance: Provenance, ids: Sequence[str], label: NDArray[np.float64] | None) -> Provenance:
-    """Return the provenance of antibodies with these labels: without its rule, if it is the rule of other labels.
-
-    The first labels with a rule are those that it defines. Antibodies may be left out, reordered or, as long as all of
-    them are there, renamed.
-    """
-    labels = provenance.labels
-    if not provenance.rule:
-        return provenance
-    if labels is None or labels.rule != provenance.rule:
-        if label is None or len(ids) != len(label):
-            return provenance
-        return replace(provenance, labels=RuledLabels(provenance.rule, tuple(ids), label.copy()))
-    return provenance if labels.hold(ids, label) else replace(provenance, rule="", labels=None)
