@@ -14,7 +14,7 @@ import numpy as np
 from antibody_esm import presets
 from antibody_esm.benchmark_results import plain, plain_scores, prediction_of, validation_of
 from antibody_esm.benchmark_sets import DataSource, Grounds
-from antibody_esm.callbacks import announces
+from antibody_esm.callbacks import announces, untracked
 from antibody_esm.data.antibodies import read_antibodies
 from antibody_esm.data.column_reading import with_columns_read
 from antibody_esm.data.dataset import Dataset
@@ -296,8 +296,9 @@ class Benchmark:
     def _cell(self, spec: TrainSpec, grounds: Grounds) -> dict[str, Any]:
         """Return the predictions of a pipeline, without reading labels of test sets."""
         trainer = Trainer.from_spec(spec, store=self.store, runtime=self.runtime)
-        report = trainer.cross_validate(grounds.data, check=self.check)
-        predictor = trainer.fit(grounds.data, uncertainty=False, check=self.check)
+        with untracked():
+            report = trainer.cross_validate(grounds.data, check=self.check)
+            predictor = trainer.fit(grounds.data, uncertainty=False, check=self.check)
         tests = []
         for data in grounds.tests:
             probability = None if spec.is_regression else predictor.predict_proba(data)[:, 1].tolist()

@@ -22,7 +22,8 @@ class Callback(Protocol):
         ----------
         result
             `Report` of `Trainer.cross_validate` or `evaluate`, `LearningCurve`, fitted `Predictor`, or `GridReport` of
-            `Benchmark.run` and `Panel.evaluate`.
+            `Benchmark.run` and `Panel.evaluate`. `Benchmark.run` passes on its `GridReport` alone, since
+            results that are read from its folder are not computed again.
         """
 
 
@@ -51,6 +52,16 @@ def tracking(*callbacks: Callback) -> Iterator[None]:
     Predictor
     """
     token = _ACTIVE.set((*_ACTIVE.get(), *callbacks))
+    try:
+        yield
+    finally:
+        _ACTIVE.reset(token)
+
+
+@contextmanager
+def untracked() -> Iterator[None]:
+    """Pass no result of the block to callbacks: they are parts of a result that is passed on."""
+    token = _ACTIVE.set(())
     try:
         yield
     finally:

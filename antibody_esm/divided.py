@@ -45,10 +45,13 @@ def fit_divided(estimator: Any, X: Any, y: NDArray[Any], division: Divides | Non
     division
         Division of these rows; None if each row is its own unit.
     """
-    if _divides(estimator):
-        return estimator.fit(X, y, division=division)
-    steps = [name for name, step in getattr(estimator, "steps", ()) if _divides(step)]
-    return estimator.fit(X, y, **{f"{name}__division": division for name in steps})
+    from sklearn import config_context
+
+    with config_context(enable_metadata_routing=False):  # by which no step would get its division
+        if _divides(estimator):
+            return estimator.fit(X, y, division=division)
+        steps = [name for name, step in getattr(estimator, "steps", ()) if _divides(step)]
+        return estimator.fit(X, y, **{f"{name}__division": division for name in steps})
 
 
 def _divides(estimator: Any) -> bool:

@@ -210,7 +210,7 @@ class Predictor(Scorer, Saves):
         if data.digest == self.data.digest:
             notes.append("These are the data that the model was trained on; the scores do not apply to other data.")
         notes += [f"The model is {self.origin} of the Hugging Face hub."] if self.origin else []
-        return (*notes, self.ledger.note(source)), self.ledger.count(source)
+        return (*notes, self.ledger.note(source, data.digest)), self.ledger.count(source, data.digest)
 
     def fitted(self) -> FittedModel:
         """Return the model in the form in which it is saved."""

@@ -47,6 +47,7 @@ class Reduction(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         DatasetError
             If there are fewer rows, or fewer dimensions, than components.
         """
+        X = np.asarray(X)  # which scikit-learn's set_config(transform_output="pandas") makes a table
         reduced = np.asarray(X[:, : self.vectors], np.float64)
         if self.components > min(reduced.shape):
             raise DatasetError(
@@ -65,6 +66,7 @@ class Reduction(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         from sklearn.utils.validation import check_is_fitted
 
         check_is_fitted(self)
+        X = np.asarray(X)
         if X.shape[1] != self.n_features_in_:
             raise ValueError(f"{self.n_features_in_} features are expected, got {X.shape[1]}")
         reduced = (np.asarray(X[:, : self.vectors], np.float64) - self.mean_) @ self.components_.T

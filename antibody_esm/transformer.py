@@ -13,8 +13,10 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from antibody_esm import presets
 from antibody_esm.data.column_roles import USUAL, plain_name
 from antibody_esm.data.dataset import Dataset
+from antibody_esm.data.selection import rows_as_texts
 from antibody_esm.embedding import embed
 from antibody_esm.features.sources import AnyExtractor, load
+from antibody_esm.sequences import any_pair
 from antibody_esm.specs import AnyExtractorSpec, RuntimeSpec
 from antibody_esm.specs.base import Spec
 from antibody_esm.store.store import EmbeddingStore
@@ -76,7 +78,8 @@ class EmbeddingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
     Raises
     ------
     ValueError
-        From `fit` and `transform`: if there is no such extractor, or the input has neither one column nor two.
+        From `fit` and `transform`: if there is no such extractor, or the input has neither one column nor two. From
+        `transform`: if a table has other columns than that of `fit`; their order does not matter.
     SequenceError, CheckpointError, StoreError
         From `fit` and `transform`, as `embed` does.
 
@@ -116,7 +119,7 @@ class EmbeddingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         if not antibodies:
             raise ValueError("0 antibodies were passed, and at least 1 is needed to learn the number of features")
         self._n_features_out = int(self._embed(antibodies[:1]).shape[1])
-        self.n_features_in_ = 2 if isinstance(antibodies[0], tuple) else 1
+        self.n_features_in_ = _chains_of(antibodies[0])
         if names:
             self.feature_names_in_ = np.array(names, object)
         elif hasattr(self, "feature_names_in_"):
@@ -125,8 +128,8 @@ class EmbeddingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
 
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Return the vectors ``(n, dim)`` of antibodies, float32, bit for bit those of `embed`; X as for `fit`."""
-        antibodies, _ = _antibodies(X)
-        width = 2 if antibodies and isinstance(antibodies[0], tuple) else 1
+        antibodies, _ = _antibodies(X, getattr(self, "feature_names_in_", None))
+        width = _chains_of(antibodies[0]) if antibodies else 1
         if antibodies and getattr(self, "n_features_in_", width) != width:
             raise ValueError(
                 f"X has {width} chains an antibody, but this transformer was fitted on {self.n_features_in_}"
@@ -142,6 +145,13 @@ class EmbeddingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         spec = presets.extractor(self.extractor)
         with _SOURCES.lock:  # threads of one process take turns, each with all workers of the runtime
             return embed(antibodies, _SOURCES.of(spec, self.runtime or RuntimeSpec(progress=False)), self.store)
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters; names of features are not known after another extractor was set, until `fit`."""
+        if "extractor" in params and hasattr(self, "_n_features_out"):
+            del self._n_features_out
+        super().set_params(**params)
+        return self
 
     @staticmethod
     def release() -> None:
@@ -168,13 +178,19 @@ class EmbeddingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         return tags
 
 
-def _antibodies(X: Any) -> tuple[list[Any], list[str]]:
-    """Return sequences, or pairs of heavy and light, and the names of their columns."""
+def _chains_of(antibody: Any) -> int:
+    """Return the number of chains of an antibody, 1 or 2."""
+    is_pair = isinstance(antibody, tuple) or (isinstance(antibody, str) and any_pair([antibody]))
+    return 2 if is_pair else 1
+
+
+def _antibodies(X: Any, fitted: Sequence[str] | None = None) -> tuple[list[Any], list[str]]:
+    """Return sequences, or pairs of heavy and light, and the names of their columns, in the order of those of `fit`."""
     if isinstance(X, Dataset):
         return list(X.sequences), []
     if hasattr(X, "columns"):
-        return _of_frame(X)
-    rows: Iterable[Any] = X
+        return _of_frame(X if fitted is None else _in_order(X, list(fitted)))
+    rows: Iterable[Any] = rows_as_texts(X)
     if isinstance(X, np.ndarray) and X.ndim == 2:
         if X.shape[1] not in (1, 2):
             raise ValueError(f"1 column of sequences or 2 of heavy and light chains are needed, got {X.shape[1]}")
@@ -182,6 +198,16 @@ def _antibodies(X: Any) -> tuple[list[Any], list[str]]:
     elif isinstance(X, str | bytes) or not isinstance(X, Iterable):
         raise ValueError(f"a list of sequences is needed, got {X!r:.80}; write [sequence]")
     return [tuple(row) if isinstance(row, list) and len(row) == 2 else row for row in rows], []
+
+
+def _in_order(frame: "pd.DataFrame", fitted: list[str]) -> "pd.DataFrame":
+    """Return a table with its columns in the order of `fit`. Raises ValueError if it has others."""
+    names = list(map(str, frame.columns))
+    if names == fitted:
+        return frame
+    if sorted(names) != sorted(fitted):
+        raise ValueError(f"this transformer was fitted on the columns {', '.join(fitted)}, got {', '.join(names)}")
+    return frame.iloc[:, [names.index(name) for name in fitted]]
 
 
 def _of_frame(frame: "pd.DataFrame") -> tuple[list[Any], list[str]]:

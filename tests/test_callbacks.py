@@ -71,6 +71,14 @@ def test_panels_benchmarks_and_learning_curves_pass_on_theirs() -> None:
     assert kinds[-2:] == [GridReport, LearningCurve]
 
 
+def test_a_benchmark_passes_on_the_same_whether_its_results_are_new_or_from_its_folder(tmp_path: Path) -> None:
+    for _ in range(2):
+        results = Results()
+        with tracking(results):
+            Benchmark.from_specs([trainer().spec], TRAINED, output=tmp_path / "out").run()
+        assert [type(result) for result in results] == [GridReport]
+
+
 def test_a_callback_that_fails_loses_no_result_and_a_result_that_fails_is_none(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

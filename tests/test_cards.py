@@ -214,6 +214,19 @@ def test_the_card_of_a_public_set_names_rule_citation_and_licence(tmp_path: Path
         assert part in text
 
 
+@pytest.mark.parametrize("decision", [None, DecisionSpec(calibration="sigmoid", folds=2)])
+def test_a_card_states_that_a_recalibration_rescales_probabilities(
+    decision: DecisionSpec | None, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {} if decision is None else {"decision": decision}
+    model = Trainer(CHARGES, LOGREG, THREE, **options).fit(loops(), uncertainty=False, scores=False)
+    first = "as the classifier gives them" if decision is None else "calibrated by Platt scaling"
+    assert f"Probabilities are {first}." in (model.save(tmp_path / "first") / CARD).read_text()
+    again = model.recalibrate(antibodies(20, seed=4), check=False)
+    card = (again.save(tmp_path / "again") / CARD).read_text()
+    assert f"Probabilities are {first}, then rescaled by the recalibration." in card
+
+
 def test_the_card_names_hub_models_as_its_base_and_no_local_folder(tmp_path: Path) -> None:
     folder = tiny_checkpoint("esm", tmp_path / "private" / "mine", seed=3)
     saved = Trainer(ExtractorSpec(model=str(folder)), "logreg", THREE, random_seeds=0).fit(loops(), check=False)

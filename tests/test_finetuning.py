@@ -23,6 +23,7 @@ from antibody_esm.plm.adapters import PREFIX, Adapter
 from antibody_esm.plm.checkpoints import locate
 from antibody_esm.plm.families import family_of
 from antibody_esm.plm.finetuning import adapted, finetune
+from antibody_esm.plm.heads import Head
 from antibody_esm.plm.weights import read_weights
 from antibody_esm.specs.finetuning import LinearMap
 from antibody_esm.testing import Kind, tiny_checkpoint
@@ -286,6 +287,28 @@ def test_the_weights_of_the_best_epoch_are_kept() -> None:
         name: tensor.tobytes() for name, tensor in adapter.tensors.items()
     }
     assert shorter.facts.history == adapter.facts.history[: len(shorter.facts.history)]
+
+
+def test_a_loss_that_is_not_finite_ends_the_training_at_the_best_epoch_before(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    adapter = tuned(FAST.model_copy(update={"epochs": 6, "patience": 6, "learning_rate": 1e30}))
+    assert "is not finite, and the training stops" in caplog.text
+    assert len(adapter.facts.history) < 7
+    assert adapter.facts.epochs == int(np.argmin([epoch.validation for epoch in adapter.facts.history]))
+    assert all(np.isfinite(tensor).all() for tensor in adapter.tensors.values())
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e8 + 0.1, -1e8])
+def test_equal_labels_of_the_rows_that_are_trained_on_have_finite_losses(value: float) -> None:
+    inner, held_out = np.arange(20), np.arange(20, 24)
+    rows = torch.from_numpy(np.random.default_rng(0).normal(size=(24, 4)))
+    label = torch.full((24,), value, dtype=torch.float64)
+    label[20:] += 1
+    head = Head(rows, label, inner, held_out, True, None, "cpu")
+    with torch.no_grad():
+        losses = head.losses(list(range(24)), rows.float())
+    assert float(losses.max()) < 10
 
 
 def test_training_ends_when_patience_does() -> None:

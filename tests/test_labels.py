@@ -1,3 +1,5 @@
+import pickle
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from antibody_esm import Dataset, DatasetError, Predictor, SplitSpec, Trainer, load_dataset
 from antibody_esm.data.assays import HIGHER_IS_BETTER, higher_is_better
+from antibody_esm.data.dataset import Provenance
 from antibody_esm.explain import mutational_scan
 from reporting import CHARGES, antibodies
 
@@ -163,3 +166,68 @@ def test_a_scan_ranks_the_better_mutants_first_and_a_saved_model_knows_the_side(
     assert (saved.data.label, saved.data.higher_is_better) == ("Tm", True)
     change = mutational_scan(saved, data.sequences[0], [3], plausibility=False, check=False).to_frame()["change"]
     assert change.is_monotonic_decreasing
+
+
+def copied(data: Dataset) -> Dataset:
+    copy: Dataset = pickle.loads(pickle.dumps(data))  # noqa: S301  bytes of this test
+    return copy
+
+
+def _ruled() -> Dataset:
+    return Dataset(
+        ["a", "b", "c"],
+        ["EVQL", "QVQL", "AAAA"],
+        label=[0, 1, 1],
+        provenance=Provenance("a paper", rule="1: it binds"),
+        measurements={"first": [0, 1, 1], "second": [3, 2, 1]},
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data.with_label("second", data.measurements["second"]),
+        lambda data: data.with_label("second", [1, np.nan, 1]),
+        lambda data: replace(data, label=1 - data.label),
+        lambda data: replace(data, label=None, targets=("first", "second")),
+        lambda data: replace(data, label=None, targets=("first", "second")).target("second"),
+        lambda data: replace(data[1:], label=[0, 1]),
+        lambda data: Dataset(data.ids, data.heavy, label=[1, 1, 1], provenance=data.provenance),
+        lambda data: copied(data).with_label("second", data.measurements["second"]),
+    ],
+)
+def test_other_labels_never_have_the_rule_of_the_earlier_ones(change: Callable[[Dataset], Dataset]) -> None:
+    data = _ruled()
+    changed = change(data)
+    assert (changed.provenance.rule, changed.provenance.source) == ("", "a paper")
+    assert data.provenance.rule == "1: it binds"
+
+
+@given(st.permutations(range(3)), st.integers(1, 3))
+def test_a_choice_of_rows_keeps_the_rule(order: list[int], n: int) -> None:
+    data = _ruled()
+    changed = data.subset(order[:n])
+    assert changed.provenance.rule == "1: it binds"
+    assert replace(data, ids=["x", "y", "z"]).provenance.rule == "1: it binds"
+    assert replace(data, label=[0, 1, 1], label_name="again").digest == data.digest
+    assert "labels" not in changed.provenance.to_dict()
+
+
+def test_the_facts_of_a_model_have_no_rule_of_other_labels() -> None:
+    data = replace(antibodies(40), provenance=Provenance("a paper", rule="1: it binds"))
+    changed = replace(data, label=1 - np.asarray(data.label))
+    fitted = [Trainer(CHARGES, "logreg").fit(each, uncertainty=False, scores=False) for each in (data, changed)]
+    assert [each.data.rule for each in fitted] == ["1: it binds", ""]
+
+
+@pytest.mark.parametrize("labels", ["hic", None])
+def test_a_public_set_with_another_measurement_as_label_has_no_rule(labels: str | None, published: Path) -> None:
+    data = load_dataset("jain", labels=labels)
+    assert data[::2].provenance.rule == data.provenance.rule != ""
+    assert data.with_label("tm", data.measurements["tm"]).provenance.rule == ""
+    panel = replace(data, label=None, label_name=None, targets=("hic", "tm"))
+    assert [panel.target(name).provenance.rule for name in panel.targets] == ["", ""]
+    several = load_dataset("jain", label=["hic", "tm"])
+    assert [several.target(name).provenance.rule for name in several.targets] == [
+        "the measured values of each label"
+    ] * 2

@@ -117,6 +117,30 @@ def test_rows_are_those_of_numpy(rows: Any, kind: Callable[[Any], Any]) -> None:
     assert got.digest == DATA.subset(expected.tolist()).digest
 
 
+def test_a_series_is_in_the_order_of_the_rows_or_of_the_ids_or_refused() -> None:
+    mask, values = pd.Series(np.arange(len(DATA)) < 4), pd.Series(np.arange(len(DATA), dtype=float))
+    for index in (mask.index, pd.Index(DATA.ids)):
+        assert DATA[mask.set_axis(index)].ids == DATA.subset(mask.set_axis(index)).ids == DATA.ids[:4]
+        assert np.array_equal(np.asarray(DATA.with_label("x", values.set_axis(index)).label), values)
+    for index in (mask.index[::-1], pd.Index(DATA.ids[::-1]), mask.index + 1):
+        with pytest.raises(DatasetError, match="neither 0, 1, 2 ... nor the ids"):
+            DATA[mask.set_axis(index)]
+        with pytest.raises(DatasetError, match="neither 0, 1, 2 ... nor the ids"):
+            DATA.subset(mask.set_axis(index))
+        with pytest.raises(DatasetError, match="neither 0, 1, 2 ... nor the ids"):
+            DATA.with_label("x", values.set_axis(index))
+    assert DATA[pd.Series([3, 1], index=[7, 8])].ids == (DATA.ids[3], DATA.ids[1])
+
+
+def test_columns_of_different_indices_are_no_data_set() -> None:
+    frame = pd.DataFrame({"id": ["a", "b"], "VH": ["EVQLV", "QVQLQ"], "y": [0.0, 1.0]}, index=[5, 3])
+    assert Dataset(frame["id"], frame["VH"], label=frame["y"]).ids == ("a", "b")  # type: ignore[arg-type]  # a Series
+    with pytest.raises(DatasetError, match="label has another index than ids"):
+        Dataset(frame["id"], frame["VH"], label=frame["y"][::-1])  # type: ignore[arg-type]  # a Series
+    with pytest.raises(DatasetError, match="HIC has another index than ids"):
+        Dataset(frame["id"], frame["VH"], measurements={"HIC": frame["y"].sort_index()})  # type: ignore[arg-type,dict-item]
+
+
 def test_iteration_length_and_head_agree() -> None:
     assert [each.id for each in DATA] == list(DATA.ids)
     assert len(list(DATA)) == len(DATA)

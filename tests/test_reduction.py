@@ -1,10 +1,15 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn import config_context
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
 
 from antibody_esm import (
     DatasetError,
@@ -16,6 +21,8 @@ from antibody_esm import (
     load_dataset,
 )
 from antibody_esm.classifiers import build
+from antibody_esm.divided import fit_divided
+from antibody_esm.evaluation.splits import Division
 from antibody_esm.explain import residue_contributions
 from antibody_esm.reduction import Reduction
 
@@ -49,6 +56,32 @@ def test_components_are_those_of_the_training_rows_alone() -> None:
     again = build(LogisticRegressionSpec(standardize=True), 8, pca=2).fit(poisoned[:20], y[:20])
     assert [name for name, _ in fitted.steps] == ["scale", "reduce", "classify"]
     assert np.array_equal(fitted.predict_proba(X), again.predict_proba(X))
+
+
+class Dividing(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    def fit(self, X: Any, y: Any = None, division: Any = None) -> "Dividing":
+        self.division_ = division
+        return self
+
+    def transform(self, X: Any) -> Any:
+        return X
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_steps_get_their_division_with_metadata_routing_too(routing: bool) -> None:
+    division = Division(SplitSpec(), None)
+    with config_context(enable_metadata_routing=routing):
+        fitted = fit_divided(make_pipeline(Dividing(), Ridge()), X, X[:, 0], division)
+    assert fitted[0].division_ is division
+
+
+def test_settings_of_scikit_learn_change_no_number() -> None:
+    y = X[:, 0] + 0.0
+    spec = RidgeSpec(alpha="cv")
+    expected = fit_divided(build(spec, 8, pca=2), X, y, None).predict(X)
+    for setting in ({"transform_output": "pandas"}, {"enable_metadata_routing": True}):
+        with config_context(**setting):
+            assert np.array_equal(fit_divided(build(spec, 8, pca=2), X, y, None).predict(X), expected)
 
 
 @pytest.mark.parametrize("components", [9, 31])

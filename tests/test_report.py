@@ -1,7 +1,9 @@
 import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,16 +16,21 @@ from antibody_esm import (
     DecisionSpec,
     DescriptorSpec,
     ExtractorSpec,
+    FineTuneSpec,
     LogisticRegressionSpec,
     Predictor,
     SplitSpec,
     Trainer,
     TrainSpec,
+    TuneSpec,
+    load_dataset,
     presets,
 )
+from antibody_esm.data.provenance import WITHOUT_NAME, Provenance
 from antibody_esm.evaluation.baselines import BASELINES, cross_validate_baselines, fit_baselines
 from antibody_esm.evaluation.intervals import CROSS_VALIDATION, SIMULATED, corrected_resampled_t, delong, short
 from antibody_esm.evaluation.metrics import CONTINUOUS_METRICS, METRIC, METRICS
+from antibody_esm.evaluation.overlap import Clones
 from antibody_esm.evaluation.paired import corrected_resampled_t_test
 from antibody_esm.evaluation.predictions import Predictions
 from antibody_esm.reports import context, names, notes, reproduction
@@ -472,6 +479,53 @@ def test_a_pinned_model_agrees_with_what_it_was_pinned_from(name: str, layer: in
     assert not names.agree(one, pinned.model_copy(update={"pooling": "max"}))
     assert not names.agree(pinned, pinned.model_copy(update={"layer": layer + 1}))
     assert not names.agree(one, one.model_copy(update={"layer": layer}))
+
+
+def test_test_sets_without_a_name_are_counted_each_on_its_own() -> None:
+    predictor = Trainer(CHARGES).fit(antibodies(), uncertainty=False, scores=False)
+    sets = [antibodies(64, seed=seed) for seed in (1, 2, 3)]
+    frames = [each.to_frame() for each in sets]
+    in_python = [replace(each, provenance=Provenance("given in Python")) for each in sets]
+    every: list[Any] = [*in_python, *frames]
+    for data in every:
+        assert predictor.evaluate(data, check=False).openings == 1
+    assert {load_dataset(frames[0]).provenance.source, in_python[0].provenance.source} == set(WITHOUT_NAME)
+    again = predictor.evaluate(in_python[0], threshold=0.3)
+    assert again.openings == 2
+    assert "this test set was opened 2 times" in " ".join(again.notes)
+    named = [replace(each, provenance=Provenance("test.csv")) for each in sets]
+    assert [predictor.evaluate(data).openings for data in named] == [1, 2, 3]
+
+
+def test_scores_of_a_report_cannot_be_changed(tmp_path: Path) -> None:
+    trainer = Trainer(CHARGES, split=SplitSpec(folds=3))
+    report = trainer.cross_validate(antibodies())
+    for scores in (report.scores, trainer.fit(antibodies(), uncertainty=False).evaluate(antibodies()).scores):
+        with pytest.raises(ValueError, match="read-only"):
+            scores["roc_auc"][:] = 1
+
+
+def test_a_curve_of_a_frozen_or_an_untuned_model_is_not_that_of_another() -> None:
+    report = Trainer(CHARGES, split=SplitSpec(folds=3)).cross_validate(antibodies())
+    curve = Trainer(CHARGES, split=SplitSpec(folds=3)).learning_curve(antibodies(), draws=2)
+    assert report.with_curve(curve).curve is not None
+    for changed in ({"finetune": FineTuneSpec(rank=4)}, {"tune": TuneSpec(grid={"pca": (1, 2)})}):
+        other = replace(report, spec=report.spec.model_copy(update=changed))
+        with pytest.raises(ValueError, match="the learning curve is of .*, the report of"):
+            other.with_curve(curve)
+        with pytest.raises(ValueError, match="the learning curve is of .*, the report of"):
+            report.with_curve(replace(curve, spec=other.spec))
+
+
+def test_a_report_of_a_fine_tuned_model_states_why_there_is_no_second_score() -> None:
+    report = Trainer(CHARGES, split=SplitSpec(folds=3)).cross_validate(antibodies())
+    for finetune, reason in (
+        (None, "made without vectors"),
+        (FineTuneSpec(rank=4), "fine-tune the language model again"),
+    ):
+        bare = replace(report, again=None, spec=report.spec.model_copy(update={"finetune": finetune}))
+        vars(bare)["clones"] = Clones(40, 40, 20)
+        assert reason in str(bare.second)
 
 
 def _lines(report: Report) -> list[str]:

@@ -159,6 +159,25 @@ def test_labels_are_taken_in_the_order_of_the_rows_and_never_by_name() -> None:
     assert "label" not in frame.columns, "the caller's table is not changed"
 
 
+@pytest.mark.parametrize("kind", [pd.Series, lambda rows: pd.DataFrame({"VH": rows})])
+def test_labels_of_another_index_are_refused_beside_sequences_and_tables(kind: Callable[[Any], Any]) -> None:
+    data, labels = kind(HEAVIES), pd.Series(CLASSES)
+    assert training_data(data, labels).label.tolist() == CLASSES  # type: ignore[union-attr]
+    with pytest.raises(DatasetError, match="another index than the (table|sequences)"):
+        training_data(data, labels[::-1])
+    with pytest.raises(DatasetError, match="another index"):
+        training_data(data[::-1], labels)
+    assert training_data(data[::-1], labels[::-1]).label.tolist() == CLASSES[::-1]  # type: ignore[union-attr]
+    assert training_data(HEAVIES, labels[::-1]).label.tolist() == CLASSES[::-1]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("labels", [dict(enumerate(CLASSES)), set(range(24)), pd.DataFrame([CLASSES])])
+def test_labels_in_no_order_are_refused(labels: Any) -> None:
+    for data in (HEAVIES, pd.DataFrame({"VH": HEAVIES})):
+        with pytest.raises(DatasetError, match="a list of labels in the order of the"):
+            training_data(data, labels)
+
+
 SETTINGS: dict[str, tuple[Any, str, Any, dict[str, Any]]] = {
     "classes": (FIRST, "logreg", HEAVIES, {}),
     "values": (FIRST, "ridge", HEAVIES, {}),

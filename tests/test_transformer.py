@@ -172,6 +172,43 @@ def test_a_process_keeps_two_models_and_sees_a_changed_file(checkpoints: dict[st
     assert np.array_equal(after, embed(HEAVIES[:2], folder))
 
 
+@pytest.mark.parametrize("names", [("a", "b"), ("heavy", "light"), ("light", "heavy")])
+def test_columns_are_those_of_fit_in_any_order_and_no_others(names: tuple[str, str]) -> None:
+    frame = pd.DataFrame(PAIRS, columns=names)
+    transformer = EmbeddingTransformer(DESCRIPTORS).fit(frame)
+    assert np.array_equal(transformer.transform(frame), transformer.transform(frame[[*reversed(names)]]))
+    with pytest.raises(ValueError, match=f"was fitted on the columns {', '.join(names)}, got {names[0]}, x"):
+        transformer.transform(frame.rename(columns={names[1]: "x"}))
+    single = EmbeddingTransformer(DESCRIPTORS).fit(frame[[names[0]]])
+    with pytest.raises(ValueError, match=f"was fitted on the columns {names[0]}, got {names[1]}"):
+        single.transform(frame[[names[1]]])
+
+
+@pytest.mark.parametrize("light", [None, LIGHTS])
+def test_rows_of_a_data_set_are_antibodies(light: list[str] | None) -> None:
+    chain: Any = "heavy" if light is None else "paired"
+    data = Dataset([str(row) for row in range(16)], HEAVIES, light, CLASSES, chain=chain)
+    model = make_pipeline(EmbeddingTransformer(DESCRIPTORS), LogisticRegression())
+    plain = HEAVIES if light is None else PAIRS
+    scores = cross_val_score(model, data, CLASSES, cv=2)
+    assert np.array_equal(scores, cross_val_score(model, plain, CLASSES, cv=2))
+    for X in (data, list(data), plain):
+        transformer = EmbeddingTransformer(DESCRIPTORS).fit(X)
+        assert transformer.n_features_in_ == (1 if light is None else 2)
+        for other in (data, list(data), plain):
+            assert np.array_equal(transformer.transform(other), embed(plain, DESCRIPTORS))
+
+
+def test_names_of_features_are_those_of_the_extractor() -> None:
+    transformer = EmbeddingTransformer(DESCRIPTORS).fit(HEAVIES)
+    transformer.set_params(extractor=DescriptorSpec(descriptors=("length",)))
+    with pytest.raises(NotFittedError):
+        transformer.get_feature_names_out()
+    assert transformer.transform(HEAVIES).shape == (16, 1)
+    assert transformer.fit(HEAVIES).get_feature_names_out().tolist() == ["embeddingtransformer0"]
+    assert len(transformer.set_params(store=None).get_feature_names_out()) == 1
+
+
 def test_features_have_names_and_tables_keep_them() -> None:
     frame = pd.DataFrame({"VH": HEAVIES, "pH": np.linspace(5, 8, 16)})
     transformer = EmbeddingTransformer(DESCRIPTORS)

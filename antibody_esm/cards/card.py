@@ -154,6 +154,8 @@ def _decision(facts: ModelFacts) -> list[str]:
         source = "of the recalibration"
     calibrations = {None: "as the classifier gives them", "sigmoid": "calibrated by Platt scaling"}
     calibration = calibrations.get(decision.calibration, "calibrated by isotonic regression")
+    if again is not None:
+        calibration = f"{calibration}, then rescaled by the recalibration"
     return [
         "## Decision",
         f"Class 1 is predicted from a probability of {compact(round(facts.threshold, 4))} on ({source}). "

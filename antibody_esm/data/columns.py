@@ -1,6 +1,7 @@
 """Columns of a data set in normal form."""
 
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,37 @@ from antibody_esm.sequences import normalise
 
 ColumnValues = NDArray[np.float64] | Sequence[str | float | None]
 """Values of a column that a model reads beside the sequences; numbers or text."""
+
+
+def is_series(values: Any) -> bool:
+    """Return True for a Series of pandas, which has an index of its own."""
+    return "pandas" in sys.modules and isinstance(values, sys.modules["pandas"].Series)
+
+
+def check_index(values: Any, ids: Sequence[str], what: str) -> None:
+    """Raise DatasetError for a Series that is not in the order of the ids: its index must be 0, 1, 2 ... or the ids.
+
+    A Series of another length is left to other checks.
+    """
+    if not is_series(values) or len(values) != len(ids):
+        return
+    index = values.index.tolist()
+    if index not in (list(range(len(ids))), list(ids)):
+        raise DatasetError(
+            f"{what} have an index that is neither 0, 1, 2 ... nor the ids; to_numpy() takes them in the order of the "
+            "antibodies"
+        )
+
+
+def check_alike(columns: Mapping[str, Any]) -> None:
+    """Raise DatasetError if columns that are Series have different indices: they are joined by row, not by index."""
+    series = {name: values for name, values in columns.items() if is_series(values)}
+    first = next(iter(series), "")
+    for name, values in series.items():
+        if len(values) == len(series[first]) and not values.index.equals(series[first].index):
+            raise DatasetError(
+                f"{name} has another index than {first}; to_numpy() takes each in its own order", column=name
+            )
 
 
 def normal_chains(chains: Sequence[str | None] | None, ids: Sequence[str]) -> tuple[str | None, ...] | None:

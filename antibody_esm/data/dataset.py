@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from antibody_esm.data.audit import Audit, audit
 from antibody_esm.data.columns import (
     ColumnValues,
+    check_alike,
+    check_index,
     first_repeat,
     normal_chains,
     normal_column,
@@ -60,7 +62,7 @@ class Dataset(Selectable, Summarised, Labelled, Reproducible):
         Chain that `sequences` returns. ``paired`` is heavy and light with ``|`` between, which are embedded as a pair;
         ``both`` concatenates heavy and light, and embeds them as one chain.
     provenance
-        Origin of the data; part of the digest.
+        Origin of the data; part of the digest. With other labels than those that its rule defines, it has no rule.
     measurements
         Further measured values ``(n,)`` by name; NaN is a missing value.
     fragment
@@ -127,6 +129,7 @@ class Dataset(Selectable, Summarised, Labelled, Reproducible):
 
     def __post_init__(self) -> None:
         put = object.__setattr__  # frozen for everyone else
+        check_alike({**self.__dict__, **self.measurements, **self.columns})
         put(self, "species", tuple(self.species))
         Reading(self.chain, self.fragment)  # raises an error if the chain or fragment does not exist
         put(self, "ids", tuple(str(name) for name in self.ids))
@@ -136,7 +139,9 @@ class Dataset(Selectable, Summarised, Labelled, Reproducible):
         put(self, "heavy", normal_chains(self.heavy, self.ids))
         put(self, "light", normal_chains(self.light, self.ids))
         put(self, "groups", None if self.groups is None else tuple(str(name) for name in self.groups))
-        put(self, "label", None if self.label is None else normal_labels(self.label, self.ids))
+        label = None if self.label is None else normal_labels(self.label, self.ids)
+        put(self, "label", label)
+        put(self, "provenance", self.provenance.of_labels(self.ids, label))
         put(
             self, "measurements", {name: normal_measurement(name, values) for name, values in self.measurements.items()}
         )
@@ -219,7 +224,7 @@ class Dataset(Selectable, Summarised, Labelled, Reproducible):
         plain = replace(self, targets=(), measurements=measurements, directions=directions)
         return stepped(self, plain.with_label(name, values), "target", name)
 
-    def with_label(self, name: str, values: NDArray[np.float64] | Sequence[float]) -> "Dataset":
+    def with_label(self, name: str, values: "NDArray[np.float64] | Sequence[float] | pd.Series[Any]") -> "Dataset":
         """Return the antibodies that have a value, with these values as their label of this name; see `target`.
 
         Parameters
@@ -227,8 +232,9 @@ class Dataset(Selectable, Summarised, Labelled, Reproducible):
         name
             Name of the measured property.
         values
-            ``(n,)``; NaN is a missing value.
+            ``(n,)``; NaN is a missing value. The index of a Series must be 0, 1, 2 ... or the ids.
         """
+        check_index(values, self.ids, f"values of {name}")
         numbers = np.array(values, np.float64)
         measured = ~np.isnan(numbers)
         if not measured.any():

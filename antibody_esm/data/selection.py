@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.data.columns import ColumnValues, rows_of
+from antibody_esm.data.columns import ColumnValues, check_index, is_series, rows_of
 from antibody_esm.data.molecules import Molecules
 from antibody_esm.errors import DatasetError
 from antibody_esm.sequences import Antibody, Chain
@@ -96,7 +96,7 @@ class Selectable(Molecules):
                 "to_frame() selects by names"
             )
         if not isinstance(rows, int | np.integer):
-            return self.subset(np.asarray(rows))
+            return self.subset(rows if is_series(rows) else np.asarray(rows))
         row = index(rows)
         if not -len(self) <= row < len(self):
             raise IndexError(f"there is no row {row}; the data set has {len(self):,} antibodies")
@@ -141,6 +141,8 @@ class Selectable(Molecules):
         ------
         IndexError
             If there is no such row, or if a mask has another length.
+        DatasetError
+            If a mask is a Series whose index is neither 0, 1, 2 ... nor the ids.
 
         Examples
         --------
@@ -150,6 +152,8 @@ class Selectable(Molecules):
         Dataset(173 antibodies, 173 positive)
         """
         chosen = np.asarray(rows if isinstance(rows, np.ndarray) else list(rows))
+        if chosen.dtype == bool:
+            check_index(rows, self.ids, "the values of this mask")
         if chosen.dtype == bool and chosen.shape != (len(self),):
             raise IndexError(f"a mask of {chosen.size:,} values does not fit {len(self):,} antibodies")
         if chosen.size and chosen.dtype.kind not in "iub":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.data.columns import is_series
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.labelled_tables import read_dataset
 from antibody_esm.data.labels import as_labelled
@@ -61,8 +62,8 @@ def training_data(
     Raises
     ------
     DatasetError
-        As `load_dataset` does; if there are no labels, two of them, or another number of them; if labels have another
-        index than the table.
+        As `load_dataset` does; if there are no labels, two of them, or another number of them; if labels are
+        a Series with another index than the table or the sequences, or in no order.
     TypeError
         If these are no sequences, such as a matrix of vectors.
 
@@ -104,11 +105,7 @@ def _with_labels(frame: "pd.DataFrame", labels: "Labels") -> "tuple[pd.DataFrame
         raise DatasetError(
             "labels were passed, and the table has a column 'label' too; leave one of them out", column="label"
         )
-    if isinstance(labels, pd.Series) and not labels.index.equals(frame.index):
-        raise DatasetError(
-            "the labels have another index than the table; pass labels.to_numpy() to take them in its order",
-            column="label",
-        )
+    _check_index(labels, frame, "table")
     values = _values(labels, len(frame), "rows")
     return frame.assign(label=pd.Series(values, frame.index, object)), "label"
 
@@ -123,6 +120,8 @@ def _of_sequences(data: Iterable[Any], labels: "Labels", *, chain: Chain | None,
         raise TypeError(
             f"a list of sequences is needed, not a {type(data).__name__}; pandas.DataFrame(...) makes a table"
         )
+    if is_series(data):
+        _check_index(labels, data, "sequences")
     antibodies = list(data)
     if any(isinstance(each, LabelledAntibody) for each in antibodies):
         raise TypeError(
@@ -152,7 +151,20 @@ def _unlabelled(frame: "pd.DataFrame", chain: Chain | None, columns: Sequence[st
     return read_dataset(frame, chain=chain, columns=columns, labelled=False)
 
 
+def _check_index(labels: "Labels", data: Any, what: str) -> None:
+    """Raise DatasetError if labels are a Series with another index than a Series or a DataFrame."""
+    if is_series(labels) and not labels.index.equals(data.index):  # type: ignore[union-attr]  # a Series
+        raise DatasetError(
+            f"the labels have another index than the {what}; pass labels.to_numpy() to take them in its order",
+            column="label",
+        )
+
+
 def _values(labels: Any, n: int, what: str) -> list[Any]:
+    if isinstance(labels, Mapping | set | frozenset) or hasattr(labels, "columns"):
+        raise DatasetError(
+            f"a list of labels in the order of the {what} is needed, not a {type(labels).__name__}", column="label"
+        )
     values = list(labels)
     if len(values) != n:
         raise DatasetError(f"{n:,} {what} but {len(values):,} labels", column="label")

@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from antibody_esm.data.provenance import WITHOUT_NAME
 from antibody_esm.errors import StoreError
 
 
@@ -67,13 +68,17 @@ class Ledger:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(opening)) + "\n")
 
-    def count(self, source: str) -> int:
-        """Return the number of times that a test set was opened."""
-        return sum(opening.source == source for opening in self._openings().values())
+    def count(self, source: str, data: str | None = None) -> int:
+        """Return the number of times that a test set was opened.
 
-    def note(self, source: str) -> str:
-        """Return the sentence of a report on how often a test set was opened."""
-        times = self.count(source)
+        Test sets are counted by their source; those without a file or a name, by the digest `data` if it is passed.
+        """
+        digest = data if source in WITHOUT_NAME else None
+        return sum(opening.source == source and digest in (None, opening.data) for opening in self._openings().values())
+
+    def note(self, source: str, data: str | None = None) -> str:
+        """Return the sentence of a report on how often a test set was opened; see `count`."""
+        times = self.count(source, data)
         often = (
             "once" if times == 1 else f"{times} times: if models are chosen by these scores, the scores are optimistic"
         )

@@ -55,7 +55,10 @@ class Head:
 
         self._continuous = continuous
         if continuous:
-            label = (label - label[inner].mean()) / label[inner].std(correction=0).clamp(min=1e-12)
+            center, scale = label[inner].mean(), label[inner].std(correction=0)
+            if not scale > 1e-12 * center.abs():  # equal labels, whose deviation is a rounding error
+                scale = torch.ones_like(scale)
+            label = (label - center) / scale
         mean, deviation = vectors[inner].mean(0), vectors[inner].std(0, correction=0)
         deviation = torch.where(deviation > 1e-6 * (1 + mean.abs()), deviation, torch.ones_like(deviation))
         rows = (vectors - mean) / deviation

@@ -122,12 +122,23 @@ class AdapterTraining:
             return {name: tensor.detach().cpu().numpy().copy() for name, tensor in every.items()}
 
         optimizer = torch.optim.AdamW(steps.parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay)
-        history = [Epoch(training=steps.loss(self.inner), validation=steps.loss(self.held_out))]
+        losses = steps.loss(self.inner), steps.loss(self.held_out)
+        if not np.isfinite(losses).all():
+            raise ValueError(
+                f"the losses of the frozen model are {losses[0]:g} and {losses[1]:g}, so it cannot be fine-tuned; are "
+                "there labels of other magnitudes?"
+            )
+        history = [Epoch(training=losses[0], validation=losses[1])]
         best, kept = 0, tensors()
         with progress_bar(spec.epochs * len(self.inner), "fine-tuning", "row", self.frozen.runtime.progress) as bar:
             while len(history) <= spec.epochs and len(history) - best <= spec.patience:
-                training = steps.epoch(len(history), optimizer, bar.update)
-                history.append(Epoch(training=training, validation=steps.loss(self.held_out)))
+                losses = steps.epoch(len(history), optimizer, bar.update), steps.loss(self.held_out)
+                if not np.isfinite(losses).all():
+                    logger.warning(
+                        "the loss of epoch %d is not finite, and the training stops; lower learning_rate", len(history)
+                    )
+                    break
+                history.append(Epoch(training=losses[0], validation=losses[1]))
                 if history[-1].validation < history[best].validation:
                     best, kept = len(history) - 1, tensors()
                 logger.info("epoch %d: training loss %.4f, validation loss %.4f", len(history) - 1, *_of(history[-1]))

@@ -360,6 +360,8 @@ class Analysis:
         """
         if self.clones is None or not self.clones.many:
             return None
+        if self.again is None and self.spec.finetune is not None:
+            return Unknown("it would fine-tune the language model again; see SplitSpec(by='identity')")
         if self.again is None:
             return Unknown("this report was made without vectors; see SplitSpec(by='identity')")
         try:

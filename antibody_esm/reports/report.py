@@ -1,6 +1,7 @@
 """Report of a cross-validation or of a test: an analysis that is shown as text, figures, files and a page."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -125,6 +126,8 @@ class Report(Analysis):
         if (
             curve.spec.pca != self.spec.pca
             or curve.spec.classifier != self.spec.classifier
+            or curve.spec.finetune != self.spec.finetune
+            or curve.spec.tune != self.spec.tune
             or not names.agree(curve.spec.extractor, self.spec.extractor)
         ):
             raise ValueError(f"the learning curve is of {names.pipeline(curve.spec)}, the report of {self.pipeline}")
@@ -294,7 +297,7 @@ def cross_validation_report(
     return Report(
         spec,
         data,
-        validation.scores,
+        _read_only(validation.scores),
         _table(spec, columns),
         every,
         again=again,
@@ -332,10 +335,18 @@ def evaluation_report(
     else:
         columns["probability"] = probability
         values = score(data.binary_labels(), prediction, probability)
-    scores = {metric: np.array([value]) for metric, value in values.items()}
+    scores = _read_only({metric: np.array([value]) for metric, value in values.items()})
     table = _table(spec, columns)
     facts: dict[str, Any] = {"unknown": unknown, "ungraded": ungraded, "untrained": untrained, "model": model}
     return Report(spec, data, scores, table, first_notes, training, openings, threshold, **facts)
+
+
+def _read_only(scores: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """Return copies that cannot be changed: the scores that are saved with a model are those of its report."""
+    copies = {metric: np.array(values) for metric, values in scores.items()}
+    for values in copies.values():
+        values.setflags(write=False)
+    return copies
 
 
 def _labels(spec: TrainSpec, data: Dataset) -> NDArray[Any]:
