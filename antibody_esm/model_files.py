@@ -37,7 +37,7 @@ from antibody_esm.specs import RuntimeSpec, TrainSpec
 from antibody_esm.specs.ensembles import columns_of, language_models, models_of
 from antibody_esm.specs.plugins import plugins_of
 from antibody_esm.trained_on import TrainedOn
-from antibody_esm.training_rows import consists_of_training
+from antibody_esm.training_rows import consists_of_training, fitted_plugins
 from antibody_esm.unknown import Unknown
 
 FORMAT = 3
@@ -194,7 +194,9 @@ def _licence(model: str) -> dict[str, str | bool] | None:
 def _with_or_without(model: FittedModel, training: bool) -> str:
     """Return a description of the saved training data."""
     kinds, antibodies = consists_of_training(model.spec), model.training.antibodies
+    plugins = fitted_plugins(model.spec)
     inside = f"; but {kinds} itself consists of vectors and labels of them" if kinds else ""
+    inside += f"; but the plugin {plugins} may hold vectors and labels of them" if plugins else ""
     if not training or (antibodies is None and model.training.applicability is None):
         return f"without its training antibodies{inside}"
     if antibodies is None or antibodies.label is None:
