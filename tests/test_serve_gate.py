@@ -117,7 +117,8 @@ def test_a_request_of_another_host_or_site_is_refused_before_its_body_is_read(ma
             refused = await ask(app, host=host)
             assert (refused.status, refused.read) == (421, 0)
             assert refused.headers["connection"] == "close"
-        for origin in ("http://evil.example", "null", "http://127.0.0.1:1", "http://127.0.0.1:8000.evil.example"):
+        others = ("http://evil.example", "null", "http://127.0.0.1:1", "http://127.0.0.1:8000.evil.example")
+        for origin in (*others, "http://[", "http://[::1", "http://[x]"):
             refused = await ask(app, origin=origin)
             assert (refused.status, refused.read) == (403, 0)
             assert (await ask(app, path="/model", method="GET", origin=origin)).status == 403
@@ -130,6 +131,23 @@ def test_a_request_of_another_host_or_site_is_refused_before_its_body_is_read(ma
         assert (same.headers["cache-control"], same.headers["x-content-type-options"]) == ("no-store", "nosniff")
         preflight = await ask(app, method="OPTIONS", origin="http://127.0.0.1:8000")
         assert preflight.status == 405
+
+    asyncio.run(ends())
+
+
+def test_the_connection_ends_with_an_answer_before_a_body_or_without_a_token(make: Any) -> None:
+    async def ends() -> None:
+        for token, authorization in ((None, ""), (TOKEN, f"Bearer {TOKEN}")):
+            app, *_ = make(token=token)
+            for extra in ({}, {"content_length": "0"}):
+                answer = await ask(app, "/health", method="GET", authorization=authorization, **extra)
+                assert (answer.status, answer.headers.get("connection")) == (200, None)
+            for method in ("GET", "HEAD", "OPTIONS", "PUT"):
+                for extra in ({"content_length": "10"}, {"transfer_encoding": "chunked"}):
+                    answer = await ask(app, "/health", method=method, authorization=authorization, **extra)
+                    assert (answer.headers["connection"], answer.read) == ("close", 0)
+        answer = await ask(make(token=TOKEN)[0], "/health", method="GET")
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
 
     asyncio.run(ends())
 
