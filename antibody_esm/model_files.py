@@ -30,7 +30,7 @@ from antibody_esm.plm.adapters import NAME as ADAPTER
 from antibody_esm.plm.resolution import suggest_folders
 from antibody_esm.plugin_types import trusted_types_of
 from antibody_esm.plugins import refuse_others
-from antibody_esm.saved_adapters import adapter_bytes, adapter_of, check_adapter
+from antibody_esm.saved_adapters import adapter_bytes, adapter_of, check_adapter, replaced_adapter
 from antibody_esm.sequences import ModelText
 from antibody_esm.serialization import UNPACKED, WITHOUT, Training, dump_training, dumps, load_training, loads
 from antibody_esm.specs import RuntimeSpec, TrainSpec
@@ -127,7 +127,8 @@ def save_model(model: FittedModel, folder: Path, *, training: bool, card: Card) 
     A README that is no card, or an edited one, stays; the description then states that.
     """
     saved, free = saved_model(model, training=training, card=card), is_free(folder)
-    with replacing_folder(folder, (*FILES, PANEL, *([CARD] if free else []))) as new:
+    adapter = replaced_adapter(folder, needed=ADAPTER in saved.files)
+    with replacing_folder(folder, (*FILES[:-1], *adapter, PANEL, *([CARD] if free else []))) as new:
         for name, content in saved.files.items():
             if free or name != CARD:
                 write(new / name, content)
