@@ -151,8 +151,13 @@ def _score(value: dict[str, Any] | None) -> str:
 def _cell(facts: dict[str, Any]) -> str:
     """Return the score of a fine-tuned model, and its difference to the frozen one."""
     against = facts["against frozen"]
-    ends = "" if against["low"] is None else f" [{against['low']:+.2f}, {against['high']:+.2f}]"
-    return f"{_score(facts['finetuned'])}; {against['estimate']:+.3f}{ends}"
+    ends = "" if against["low"] is None else f" [{_signed(against['low'], 2)}, {_signed(against['high'], 2)}]"
+    return f"{_score(facts['finetuned'])}; {_signed(against['estimate'], 3)}{ends}"
+
+
+def _signed(value: float, digits: int) -> str:
+    text = short(value, digits)
+    return text if text.startswith("-") else f"+{text}"
 
 
 def table(results: Path) -> str:

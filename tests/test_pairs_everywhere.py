@@ -552,8 +552,8 @@ def test_the_page_scores_explains_and_scans_pairs(functions: dict[str, Callable[
         np.testing.assert_allclose(scores.table["prediction"][:2], expected["prediction"])
         np.testing.assert_allclose(scores.table["identity"][:2], expected["identity"])
         assert scores.rejected["reason"].tolist() == ([] if file else ["has no light chain"])
-    event = gr.SelectData(None, {"index": [0, 0], "value": "0", "row_value": ["0"]})
-    explained = functions["explain"](scores, columns, event)
+    event = gr.EventData(None, {"row": str(scores.table["row"].iloc[0]), "scan": False})
+    (explained,) = functions["act"](scores, columns, False, "", event)
     assert "light chain" in explained[1]
     assert 'role="alert"' not in explained[1]
     message, figure, _ = functions["scan"](explained[5], "L:107")
