@@ -7,14 +7,14 @@ unless its owner passes ``training=True``.
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from antibody_esm.card_files import CARD
+from antibody_esm.card_files import CARD, is_card
 from antibody_esm.errors import StoreError
 from antibody_esm.files import size
-from antibody_esm.limits import LimitError, read_regular, unpacked_limit
+from antibody_esm.limits import LimitError, parse_json, read_regular, unpacked_limit
 from antibody_esm.model_files import FILES, PANEL, runtime_around
 from antibody_esm.panel_files import folders_of
 from antibody_esm.plm.adapters import NAME as ADAPTER
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from antibody_esm.store.store import Store
 
 _COMMIT = re.compile("[0-9a-f]{40}")
-_NAMES = "|".join(map(re.escape, (*FILES, CARD)))
-_OURS = re.compile(rf"([A-Za-z0-9][A-Za-z0-9_-]{{0,63}}/)?({_NAMES})|{re.escape(PANEL)}")
-"""Names of files of a model or a panel in a repository."""
 
 
 class HubFiles(NamedTuple):
@@ -64,9 +61,10 @@ class OnHub:
     ) -> str:
         """Commit the model with its card to a repository of the Hugging Face hub, and return the commit.
 
-        The repository is created if necessary. Files of an earlier model in it are replaced or deleted in the same
-        commit; its history keeps them. Other files stay. The log of test sets is not sent. A printed line states
-        whether the training antibodies were sent.
+        The repository is created if necessary. Files of an earlier model or panel in it are replaced or deleted in the
+        same commit; its history keeps them. Other files stay, also a README that is not a card as it was written; the
+        printed line then states that. The log of test sets is not sent. The line also states whether the training
+        antibodies were sent.
 
         Parameters
         ----------
@@ -87,8 +85,9 @@ class OnHub:
         Raises
         ------
         ValueError
-            If a classifier that consists of training vectors would be sent with ``training=False``; or if the
-            repository is public and `private` is True.
+            If a classifier that consists of training vectors would be sent with ``training=False``; if the
+            repository is public and `private` is True; or if a file there that is of no earlier model or panel has the
+            name of a file to send.
         StoreError
             If the hub refuses, or cannot be reached.
         """
@@ -103,22 +102,29 @@ class OnHub:
         api = HfApi(token=token)
         with _errors_of(repo_id, revision):
             api.create_repo(repo_id, private=private, exist_ok=True)
-            info = api.model_info(repo_id, revision=revision)
+            info = api.model_info(repo_id, revision=revision, files_metadata=True)
             if private and info.private is False:
                 raise ValueError(f"{repo_id} is public: pass private=False to publish the model, or name another one")
-            there = [sibling.rfilename for sibling in info.siblings or ()]
-            earlier = [name for name in there if _OURS.fullmatch(name) and name not in files]
+            there = _sizes(repo_id, info)
+            earlier = _earlier(repo_id, str(info.sha), token, there)
+            kept = [name for name in files if name in there and name not in earlier]
+            taken = [name for name in kept if Path(name).name != CARD]
+            if taken:
+                raise ValueError(
+                    f"{repo_id} has a file {taken[0]} that is of no earlier model or panel: name another repository"
+                )
             commit = api.create_commit(
                 repo_id,
                 [
-                    *(CommitOperationAdd(name, content) for name, content in files.items()),
-                    *(CommitOperationDelete(name) for name in earlier),
+                    *(CommitOperationAdd(name, content) for name, content in files.items() if name not in kept),
+                    *(CommitOperationDelete(name) for name in earlier if name not in files),
                 ],
                 commit_message=message,
                 revision=revision,
             )
         place = "private" if info.private else "public"
-        print(f"Pushed to {repo_id} ({place}) at commit {commit.oid}, {description}.")  # noqa: T201
+        stays = f"; {', '.join(kept)} there is not a card as it was written, and stays" if kept else ""
+        print(f"Pushed to {repo_id} ({place}) at commit {commit.oid}, {description}{stays}.")  # noqa: T201
         return str(commit.oid)
 
     @classmethod
@@ -170,15 +176,17 @@ def downloaded(repo_id: str, revision: str | None, token: str | None) -> Iterato
                 if FILES[0] not in sizes:
                     _fetch(repo_id, commit, token, PANEL, sizes, folder)
                     places = [f"{inner}/" for inner in folders_of(folder)]
-                for file in [place + file for place in places for file in FILES]:
-                    if file in sizes or not file.endswith(ADAPTER):  # only a fine-tuned model has an adapter
-                        _fetch(repo_id, commit, token, file, sizes, folder)
+                for place in places:
+                    _fetch(repo_id, commit, token, place + FILES[0], sizes, folder)
+                    needed = _needed(folder / place / FILES[0])
+                    for file in [file for file in FILES[1:] if file in needed]:
+                        _fetch(repo_id, commit, token, place + file, sizes, folder)
             yield folder, commit
         except StoreError as error:
             raise StoreError(str(error).replace(name, repo_id)) from error
 
 
-def _listed(repo_id: str, revision: str | None, token: str | None) -> tuple[str, dict[str, int | None]]:
+def _listed(repo_id: str, revision: str | None, token: str | None) -> tuple[str, dict[str, int]]:
     """Return the commit of a revision, and the size of each of its files; no request for a commit in the cache."""
     from huggingface_hub import HfApi, try_to_load_from_cache
 
@@ -186,11 +194,55 @@ def _listed(repo_id: str, revision: str | None, token: str | None) -> tuple[str,
         paths = {name: try_to_load_from_cache(repo_id, name, revision=revision) for name in FILES}
         cached = {name: Path(path) for name, path in paths.items() if isinstance(path, str)}
         if FILES[0] in cached and _needed(cached[FILES[0]]) <= cached.keys():
-            return revision, dict.fromkeys(cached)
+            return revision, {name: path.stat().st_size for name, path in cached.items()}
     info = HfApi(token=token).model_info(repo_id, revision=revision, files_metadata=True)
     if not isinstance(info.sha, str) or not _COMMIT.fullmatch(info.sha):
         raise StoreError("the hub names no commit", repo_id)
-    return info.sha, {sibling.rfilename: sibling.size for sibling in info.siblings or ()}
+    return info.sha, _sizes(repo_id, info)
+
+
+def _sizes(repo_id: str, info: Any) -> dict[str, int]:
+    """Return the size of each file of a commit. Raises StoreError if the hub names none."""
+    sizes = {sibling.rfilename: sibling.size for sibling in info.siblings or ()}
+    for name, number in sizes.items():
+        if not isinstance(name, str) or type(number) is not int or number < 0:
+            raise StoreError(f"the hub names no size of the file {str(name)[:80]!r}", repo_id)
+    return sizes
+
+
+def _earlier(repo_id: str, commit: str, token: str | None, sizes: Mapping[str, int]) -> list[str]:
+    """Return the files of the earlier model or panel in a commit: those that its manifests name, and unedited cards."""
+    with tempfile.TemporaryDirectory(prefix="antibody_esm-") as name:
+        folder = Path(name)
+
+        def content(file: str) -> bytes:
+            with suppress(StoreError):  # such as one that is too large to be ours
+                _fetch(repo_id, commit, token, file, sizes, folder)
+                return (folder / file).read_bytes()
+            return b""
+
+        panel: list[str] = []
+        if PANEL in sizes and content(PANEL):
+            with suppress(StoreError):  # of another program
+                panel = folders_of(folder)
+        ours = [PANEL] if panel else []
+        for place in ["", *(f"{inner}/" for inner in panel)]:
+            manifest = place + FILES[0]
+            files = _files_of(content(manifest)) if manifest in sizes else set()
+            ours += [place + file for file in FILES if file in files and place + file in sizes]
+            card = place + CARD
+            ours += [card] if card in sizes and is_card(content(card)) else []
+        return ours
+
+
+def _files_of(manifest: bytes) -> set[str]:
+    """Return the names of the files of the model that a manifest describes; none if it is of another program."""
+    try:
+        fields = parse_json(manifest)
+    except LimitError:
+        return set()
+    ours = isinstance(fields, dict) and {"format", "spec", "classifier_sha256", "training_sha256"} <= fields.keys()
+    return {name for name in FILES if name != ADAPTER or "adapter_sha256" in fields} if ours else set()
 
 
 def _needed(manifest: Path) -> set[str]:
@@ -198,17 +250,15 @@ def _needed(manifest: Path) -> set[str]:
     return {name for name in FILES if name != ADAPTER or b'"adapter_sha256"' in manifest.read_bytes()}
 
 
-def _fetch(
-    repo_id: str, commit: str, token: str | None, name: str, sizes: Mapping[str, int | None], folder: Path
-) -> None:
+def _fetch(repo_id: str, commit: str, token: str | None, name: str, sizes: Mapping[str, int], folder: Path) -> None:
     """Copy one file of a commit to a folder. Raises StoreError if it is missing or too large."""
     from huggingface_hub import HfApi
 
     limit = unpacked_limit(UNPACKED, UNPACKED)
     if name not in sizes:
         raise StoreError(f"not a saved model of antibody_esm: it has no {name}", f"{repo_id} at {commit}")
-    if (sizes[name] or 0) > limit:
-        raise StoreError(f"{name} has {size(sizes[name] or 0)}, more than {size(limit)}", repo_id)
+    if sizes[name] > limit:
+        raise StoreError(f"{name} has {size(sizes[name])}, more than {size(limit)}", repo_id)
     path = Path(HfApi(token=token).hf_hub_download(repo_id, name, revision=commit))
     try:
         content = read_regular(path, limit)

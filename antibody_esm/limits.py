@@ -10,6 +10,7 @@ import os
 import stat
 import struct
 import zlib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
@@ -105,8 +106,10 @@ def check_inside(path: Path, folder: Path | None) -> None:
         raise LimitError("a symbolic link that leads out of its folder")
 
 
-def parse_json(content: bytes, values: int = 2_000_000) -> Any:
+def parse_json(content: bytes, values: int = 2_000_000, *, strict: bool = False) -> Any:
     """Return the value of JSON text. Raises LimitError if it is invalid, nested too deeply, or has too many values.
+
+    If `strict`, names that repeat within an object, NaN, infinite numbers and halves of characters are invalid too.
 
     Examples
     --------
@@ -115,11 +118,14 @@ def parse_json(content: bytes, values: int = 2_000_000) -> Any:
     >>> parse_json(b"[" * 1000)
     Traceback (most recent call last):
     antibody_esm.limits.LimitError: JSON is nested more than 100 deep
+    >>> parse_json(b'{"heavy": "EVQ", "heavy": "QVQ"}', strict=True)
+    Traceback (most recent call last):
+    antibody_esm.limits.LimitError: not JSON: 'heavy' is there twice in one object
     """
     if sum(content.count(mark) for mark in (b",", b"[", b"{")) > values:
         raise LimitError(f"JSON has more than {values:,} values")
     try:
-        value = json.loads(content)
+        value = json.loads(content, **(_STRICT if strict else {}))
     except RecursionError as error:
         raise LimitError(f"JSON is nested more than {DEPTH} deep") from error
     except ValueError as error:
@@ -128,8 +134,41 @@ def parse_json(content: bytes, values: int = 2_000_000) -> Any:
     for _ in range(DEPTH):
         level = [part for outer in level for part in _parts(outer) if isinstance(part, dict | list)]
         if not level:
+            if strict and b"\\u" in content:
+                _refuse_halves(value)
             return value
     raise LimitError(f"JSON is nested more than {DEPTH} deep")
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise ValueError(f"{twice[:80]!r} is there twice in one object")
+    return fields
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON; write null for a missing value")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("a number is too large")
+    return number
+
+
+_STRICT: dict[str, Any] = {"object_pairs_hook": _distinct, "parse_constant": _no_number, "parse_float": _finite}
+"""Options of `json.loads`."""
+
+
+def _refuse_halves(value: Any) -> None:
+    """Raise LimitError if a text has half a character of two escapes, which no file can hold."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise LimitError("not JSON: an escape such as \\ud800 is half a character") from error
 
 
 def _parts(value: Any) -> Any:

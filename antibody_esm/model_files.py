@@ -30,14 +30,14 @@ from antibody_esm.plm.adapters import NAME as ADAPTER
 from antibody_esm.plm.resolution import suggest_folders
 from antibody_esm.plugin_types import trusted_types_of
 from antibody_esm.plugins import refuse_others
-from antibody_esm.saved_adapters import adapter_bytes, adapter_of, check_adapter
+from antibody_esm.saved_adapters import adapter_bytes, adapter_of, check_adapter, replaced_adapter
 from antibody_esm.sequences import ModelText
 from antibody_esm.serialization import UNPACKED, WITHOUT, Training, dump_training, dumps, load_training, loads
 from antibody_esm.specs import RuntimeSpec, TrainSpec
 from antibody_esm.specs.ensembles import columns_of, language_models, models_of
 from antibody_esm.specs.plugins import plugins_of
 from antibody_esm.trained_on import TrainedOn
-from antibody_esm.training_rows import consists_of_training
+from antibody_esm.training_rows import consists_of_training, fitted_plugins
 from antibody_esm.unknown import Unknown
 
 FORMAT = 3
@@ -127,7 +127,8 @@ def save_model(model: FittedModel, folder: Path, *, training: bool, card: Card) 
     A README that is no card, or an edited one, stays; the description then states that.
     """
     saved, free = saved_model(model, training=training, card=card), is_free(folder)
-    with replacing_folder(folder, (*FILES, PANEL, *([CARD] if free else []))) as new:
+    adapter = replaced_adapter(folder, needed=ADAPTER in saved.files)
+    with replacing_folder(folder, (*FILES[:-1], *adapter, PANEL, *([CARD] if free else []))) as new:
         for name, content in saved.files.items():
             if free or name != CARD:
                 write(new / name, content)
@@ -194,7 +195,9 @@ def _licence(model: str) -> dict[str, str | bool] | None:
 def _with_or_without(model: FittedModel, training: bool) -> str:
     """Return a description of the saved training data."""
     kinds, antibodies = consists_of_training(model.spec), model.training.antibodies
+    plugins = fitted_plugins(model.spec)
     inside = f"; but {kinds} itself consists of vectors and labels of them" if kinds else ""
+    inside += f"; but the plugin {plugins} may hold vectors and labels of them" if plugins else ""
     if not training or (antibodies is None and model.training.applicability is None):
         return f"without its training antibodies{inside}"
     if antibodies is None or antibodies.label is None:

@@ -23,6 +23,8 @@ from antibody_esm.model_files import (
     manifest_digest,
     saved_model,
 )
+from antibody_esm.plm.adapters import NAME as ADAPTER
+from antibody_esm.saved_adapters import replaced_adapter
 
 FORMAT = 1
 """Layout of a saved panel. Raise it when an older version of this package would misread a newer panel."""
@@ -72,11 +74,18 @@ def folder_names(labels: Collection[str]) -> dict[str, str]:
     return names
 
 
-def files_of(folder: Path, labels: Collection[str]) -> list[str]:
-    """Return the files that a panel of these labels writes to a folder, and those of an earlier panel there."""
-    folders = dict.fromkeys([*folder_names(labels).values(), *_earlier(folder)])
-    cards = [str(Path(name, CARD)) for name in (".", *folders) if is_free(folder / name)]
-    return [PANEL, *FILES, *(f"{name}/{file}" for name in folders for file in FILES), *cards]
+def files_of(folder: Path, labels: Collection[str], written: Collection[str] | None = None) -> list[str]:
+    """Return the files that a panel of these labels writes to a folder, and those of an earlier panel there.
+
+    If the files to write are `written`, adapters of no saved model are left out; raises as `replaced_adapter` does.
+    """
+    places = [".", *dict.fromkeys([*folder_names(labels).values(), *_earlier(folder)])]
+    names = [str(Path(place, file)) for place in places for file in FILES if file != ADAPTER]
+    for place in places:
+        name = str(Path(place, ADAPTER))
+        if written is None or replaced_adapter(folder / place, needed=name in written):
+            names.append(name)
+    return [PANEL, *names, *(str(Path(place, CARD)) for place in places if is_free(folder / place))]
 
 
 class Cards(NamedTuple):
@@ -90,7 +99,7 @@ class Cards(NamedTuple):
 def save_panel(models: Mapping[str, FittedModel], folder: Path, *, training: bool, cards: Cards) -> str:
     """Write a panel, and return a description of the saved training data; an earlier panel or model is replaced."""
     files, description = saved_panel(models, training=training, cards=cards)
-    ours = files_of(folder, models)
+    ours = files_of(folder, models, files)
     with replacing_folder(folder, ours) as new:
         for name, content in files.items():
             if name in ours:

@@ -1,14 +1,17 @@
 """The adapter of a fine-tuned language model in the folder of a saved model."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 from antibody_esm.errors import StoreError
-from antibody_esm.limits import LimitError
+from antibody_esm.limits import LimitError, read_regular
 from antibody_esm.plm.adapter_folders import find_adapter, offer
 from antibody_esm.plm.adapters import NAME, Adapter
 from antibody_esm.specs import TrainSpec
 from antibody_esm.specs.ensembles import language_models
+
+_MANIFEST_BYTES = 16 * 10**6
 
 
 def adapter_of(spec: TrainSpec) -> tuple[str | None, str]:
@@ -21,6 +24,33 @@ def adapter_bytes(spec: TrainSpec, places: tuple[str, ...]) -> dict[str, bytes]:
     """Return the file of a spec's adapter by its name, from folders in which it may be; empty if there is none."""
     digest, base = adapter_of(spec)
     return {} if digest is None else {NAME: find_adapter(digest, places, base).content}
+
+
+def replaced_adapter(folder: Path, *, needed: bool) -> tuple[str, ...]:
+    """Return the name of the adapter's file if a new model may replace or remove it; else nothing.
+
+    It may if the model in the folder has an adapter, or if there is no such file.
+
+    Parameters
+    ----------
+    needed
+        True if the new model has an adapter.
+
+    Raises
+    ------
+    StoreError
+        If the file there is of no saved model, and the new model needs its name.
+    """
+    path = folder / NAME
+    try:
+        ours = b'"adapter_sha256"' in read_regular(folder / "manifest.json", _MANIFEST_BYTES)
+    except (LimitError, OSError):
+        ours = False
+    if ours or not os.path.lexists(path):
+        return (NAME,)
+    if needed:
+        raise StoreError("a file of no saved model, whose name the new one needs: choose another folder", path)
+    return ()
 
 
 def check_adapter(spec: TrainSpec, digest: Any, folder: Path, content: bytes, *, lasting: bool = True) -> None:

@@ -57,7 +57,8 @@ class Saves(OnHub):
             False leaves out sequences, labels and vectors of the training antibodies. Identity and distance to these,
             baselines of a test and its overlap with the training set are then unknown. `uncertainty` keeps sorted
             scores of each class, or sorted residuals, without their antibodies. Some classifiers consist of training
-            vectors and labels (nearest neighbours, support vectors, Gaussian processes); the printed line states that.
+            vectors and labels (nearest neighbours, support vectors, Gaussian processes), and plugins may do so; the
+            printed line states that.
 
         Examples
         --------

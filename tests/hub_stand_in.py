@@ -43,7 +43,7 @@ class Hub:
     received: list[tuple[str, bytes]] = field(default_factory=list)
     """Method and path with the headers of each request, and its body, as they came."""
     tokens: set[str] = field(default_factory=set)
-    sizes: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, Any] = field(default_factory=dict)
     """Sizes that the hub claims for files, whatever their content."""
 
     def put(self, name: str, files: dict[str, bytes], *, private: bool = True) -> str:

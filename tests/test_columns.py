@@ -194,6 +194,20 @@ def test_every_door_has_the_same_numbers(predictor: Predictor, tmp_path: Path) -
     np.testing.assert_allclose(without.predict_proba(NEW)[:, 1], right, rtol=1e-12)
 
 
+def test_a_manifest_without_training_antibodies_holds_the_ends_of_numeric_columns(
+    predictor: Predictor, tmp_path: Path
+) -> None:
+    """The page on security names them as values that leave."""
+    predictor.save(tmp_path / "model", training=False)
+    manifest = (tmp_path / "model" / "manifest.json").read_text()
+    numbers = DATA.columns["ph"]
+    held = json.dumps(json.loads(manifest)["reading"]["columns"])
+    assert str(float(min(numbers))) in held
+    assert str(float(max(numbers))) in held
+    page = (Path(__file__).parent.parent / "docs" / "security.md").read_text()
+    assert "**exact smallest and largest** value of each numeric column" in page
+
+
 def test_rows_are_refused_or_flagged_by_their_columns(predictor: Predictor, tmp_path: Path) -> None:
     odd = NEW.assign(isotype=["IgA", "IgG1", None, "IgG1", "IgG1", "IgG1"], ph=["6", "", 6.5, "high", 99, 6.5])
     scores = predictor.score_table(odd)

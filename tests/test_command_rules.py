@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from antibody_esm import Dataset, DescriptorSpec, Trainer
-from antibody_esm.cli import reference
+from antibody_esm.cli import reference, train
 from antibody_esm.cli.option_names import in_options
 from antibody_esm.cli.program import Command
 from antibody_esm.deprecation import with_new_names
@@ -408,3 +408,54 @@ def test_python_names_become_options(text: str, message: str) -> None:
 
 def test_overrides_keep_their_own_names() -> None:
     assert in_options("set split.by=family", ("--cfg", "--multirun")) == "set split.by=family"
+
+
+PROGRAMS = ("antibody_esm.cli.app", "antibody_esm.cli.train")
+
+
+def process(program: str, *words: str, stdout: Any = subprocess.PIPE, **environment: str) -> Any:
+    return subprocess.run(
+        [sys.executable, "-m", program, *words],
+        env={name: text for name, text in os.environ.items() if name != "COLUMNS"} | environment,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file of Linux")
+@pytest.mark.parametrize("word", ["--help", "--version"])
+def test_a_help_that_cannot_be_written_is_one_line(word: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = process(PROGRAMS[0], word, stdout=full)
+    assert done.returncode == 1
+    assert done.stderr == "error: standard output cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_help_that_is_read_in_part_ends_like_other_programs(program: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        done = process(program, "--help", stdout=pipe)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_a_terminal_of_unknown_width_has_a_whole_help() -> None:
+    assert process(PROGRAMS[0], "--help", COLUMNS="0").stdout == process(PROGRAMS[0], "--help").stdout
+
+
+def test_names_of_plugins_are_no_markup_of_the_help() -> None:
+    from rich.text import Text
+
+    names = ["[bold red]x[/]", "[/]", "a\\[b]", *(f"[link=http://x]{'y' * 50}{i}[/link]" for i in range(3))]
+    assert "".join(Text.from_markup(train._wrapped(names)).plain.split()) == "".join(", ".join(names).split())
+
+
+def test_no_name_of_a_file_controls_the_terminal(here: Path) -> None:
+    name = "a\x1b[2J\x9b31m\r\u202eb.csv"
+    (here / name).write_text("id,heavy\n\x1b]0;x\x07,EVQ!\n")
+    done = run("predict", name, "-m", "model", "-o", "out.csv", "--strict", status=1)
+    assert r"a\x1b[2J\x9b31m\r\u202eb.csv" in done.stderr
+    assert not set(done.stderr) & set("\x1b\x9b\x07\r\u202e")

@@ -379,6 +379,22 @@ def test_a_model_on_another_machine_gives_the_same_bytes_and_takes_no_other_base
         ).embed(heavy(data), check=False)
 
 
+def test_a_fine_tuned_model_takes_no_place_of_an_adapter_that_is_of_no_saved_model(
+    data: Dataset, saved: tuple[Path, Predictor], tmp_path: Path
+) -> None:
+    (tmp_path / "adapter.safetensors").write_bytes(b"mine")
+    with pytest.raises(StoreError, match="a file of no saved model"):
+        saved[1].save(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["adapter.safetensors"]
+    saved[1].save(tmp_path / "model")
+    saved[1].save(tmp_path / "model")
+    frozen = Trainer(DescriptorSpec(), "logreg", store=None).fit(
+        heavy(data), uncertainty=False, scores=False, check=False
+    )
+    frozen.save(tmp_path / "model")
+    assert not (tmp_path / "model" / "adapter.safetensors").exists(), "that of the earlier model"
+
+
 @pytest.mark.parametrize("damage", ["flipped", "missing", "another", "named"])
 def test_a_saved_model_with_another_adapter_is_refused(
     saved: tuple[Path, Predictor], tmp_path: Path, damage: str

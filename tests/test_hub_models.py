@@ -163,10 +163,13 @@ def test_a_commit_in_the_cache_needs_no_request(hub: Hub) -> None:
 
 
 def test_a_push_replaces_an_earlier_model_and_keeps_files_of_others(hub: Hub) -> None:
-    hub.put(NAME, {"notes.txt": b"mine", PANEL: b"{}", "HIC/manifest.json": b"{}", "HIC/notes.txt": b"mine"})
+    panel().push_to_hub(NAME)
+    ours = hub.repositories[NAME].commits[-1][1]
+    hub.put(NAME, ours | {"notes.txt": b"mine", "HIC/notes.txt": b"mine"})
     model().push_to_hub(NAME)
     files = hub.repositories[NAME].commits[-1][1]
     assert sorted(files) == [
+        ".gitattributes",
         "HIC/notes.txt",
         "README.md",
         "classifier.skops",
@@ -179,6 +182,54 @@ def test_a_push_replaces_an_earlier_model_and_keeps_files_of_others(hub: Hub) ->
     assert "manifest.json" not in files
     assert {"HIC/notes.txt", "HIC/manifest.json", "Tm2/README.md", "panel.json"} <= files.keys()
     assert len(Panel.from_hub(NAME)) == 2
+
+
+OTHERS = {
+    "README.md": b"# My repository",
+    "docs/README.md": b"mine",
+    "ad/adapter.safetensors": b"mine",
+    "other_model/manifest.json": b"{}",
+    "adapter.safetensors": b"mine",
+    "HIC/README.md": b"mine",
+}
+
+
+@pytest.mark.parametrize("make", [model, panel])
+def test_a_push_deletes_and_overwrites_no_file_that_is_of_no_earlier_model(
+    make: Any, hub: Hub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Files of the names of a model, in any folder, were deleted, and every README was replaced."""
+    hub.put(NAME, OTHERS)
+    for _ in range(2):
+        make().push_to_hub(NAME)
+        files = hub.repositories[NAME].commits[-1][1]
+        assert OTHERS.items() <= files.items()
+        assert "README.md" in capsys.readouterr().out.partition("; ")[2]
+    panel().push_to_hub(NAME)
+    model().push_to_hub(NAME)
+    files = hub.repositories[NAME].commits[-1][1]
+    assert set(files) == {*OTHERS, "classifier.skops", "manifest.json", "training.npz"}
+
+
+@pytest.mark.parametrize("content", [b"{}", b"[]", b"no JSON", b"[" * 10_000])
+def test_a_push_over_a_manifest_of_another_program_is_refused(content: bytes, hub: Hub) -> None:
+    for name, each in (("manifest.json", model()), (PANEL, panel()), ("HIC/manifest.json", panel())):
+        hub.put(f"our-lab/{name.replace('/', '-')}", {name: content})
+        with pytest.raises(ValueError, match=f"has a file {name} that is of no earlier model"):
+            each.push_to_hub(f"our-lab/{name.replace('/', '-')}")
+    assert not [line for line, _ in hub.received if "preupload" in line or "commit/" in line]
+
+
+@pytest.mark.parametrize("size", ["12", None, -1, 1.5, True, []])
+def test_a_size_that_is_no_number_is_refused_before_a_file_is_fetched(size: Any, hub: Hub) -> None:
+    model().push_to_hub(NAME)
+    hub.sizes["classifier.skops"] = size
+    before = len(hub.received)
+    with pytest.raises(StoreError, match=r"names no size of the file 'classifier.skops'"):
+        Predictor.from_hub(NAME)
+    with pytest.raises(StoreError, match=r"names no size of the file 'classifier.skops'"):
+        model().push_to_hub(NAME)
+    assert not [line for line, _ in hub.received[before:] if "/resolve/" in line]
 
 
 def test_a_public_repository_is_written_only_if_that_is_asked_for(hub: Hub) -> None:
@@ -236,6 +287,7 @@ def test_other_files_of_a_repository_are_never_fetched(hub: Hub) -> None:
     model().push_to_hub("our-lab/good")
     files = hub.repositories["our-lab/good"].commits[-1][1]
     hub.put(NAME, files | {"evil.pkl": b"x", "../../outside": b"x", "modeling.py": b"x", "config.json": b"{}"})
+    hub.put(NAME, hub.repositories[NAME].commits[-1][1] | {"adapter.safetensors": b"of another model"})
     Predictor.from_hub(NAME)
     fetched = {line.split()[1].rpartition("/")[2] for line, _ in hub.received if f"{NAME}/resolve" in line}
     assert fetched == {"manifest.json", "classifier.skops", "training.npz"}

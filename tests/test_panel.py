@@ -381,3 +381,17 @@ def test_views_of_one_model_are_one_panel_wherever_their_tokenizer_lies(
     whole = ExtractorSpec(model=str(checkpoints["esm"]))
     assert _of_one_model(apart, whole)
     assert not _of_one_model(apart, ExtractorSpec(model=str(checkpoints["bert"])))
+
+
+def test_saving_a_frozen_model_keeps_an_adapter_of_no_saved_model(tmp_path: Path) -> None:
+    """It was removed without a word."""
+    panel = fitted()
+    for name, each in (("model", panel.first), ("panel", panel)):
+        for place in (tmp_path / name, tmp_path / name / "Tm2"):
+            place.mkdir(parents=True)
+            (place / "adapter.safetensors").write_bytes(b"mine")
+        for _ in range(2):
+            each.save(tmp_path / name)
+            assert {path.read_bytes() for path in (tmp_path / name).rglob("adapter.safetensors")} == {b"mine"}
+            assert len(list((tmp_path / name).rglob("adapter.safetensors"))) == 2
+        type(each).load(tmp_path / name)

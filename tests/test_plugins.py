@@ -421,3 +421,20 @@ def test_plugins_meet_every_other_capability(example: None, tmp_path: Path) -> N
     assert again.predict(several).equals(panel.predict(several))
     composed = TrainSpec.compose(["model=spaced_pairs", "classifier=nearest_mean", "split.folds=3"])
     assert composed == Trainer("spaced_pairs", "nearest_mean", THREE).spec
+
+
+@pytest.mark.parametrize("name", ["nearest_mean", "mean_of_neighbours"])
+def test_a_fitted_plugin_is_pushed_only_with_leave_and_the_saved_line_names_it(
+    name: str, example: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A regressor of another package was sent with all training vectors and labels in it."""
+    data = antibodies(30, continuous=name == "mean_of_neighbours")
+    model = Trainer(DescriptorSpec(descriptors=("net_charge", "length")), name, THREE).fit(
+        data, uncertainty=False, scores=False
+    )
+    for each in (model, Panel({"label": model})):
+        with pytest.raises(ValueError, match=f"{name} consists, or may consist, of vectors and labels"):
+            each.push_to_hub("our-lab/model")
+    model.save(tmp_path / "model", training=False)
+    line = f"without its training antibodies; but the plugin {name} may hold vectors and labels of them"
+    assert line in capsys.readouterr().out

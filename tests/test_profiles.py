@@ -151,15 +151,38 @@ def test_the_web_page_of_a_panel_shows_the_profile_and_explains_a_label(tmp_path
 
     score, explain = (function.fn for function in list(asyncio.run(made()).fns.values())[:2])
     table.to_csv(tmp_path / "t.csv", index=False)
-    message, profile, download, rejected, _, scores, columns = score("", str(tmp_path / "t.csv"))
+    message, profile, download, rejected, _, scores, columns, _ = score("", str(tmp_path / "t.csv"))
     assert "Antibodies scored: 6;" in message
     assert "not scored: 2." in message
     assert profile["value"].count("<th scope='row'>") == 6
     assert len(pd.read_csv(download["value"])) == 6
-    assert len(rejected["value"]) == 2
+    assert rejected["value"].count("<tr") == 3
     name = scores.table["id"][1]
     assert name in explain(scores, columns, f" {name} ", "Tm2")
     assert "There is no antibody" in explain(scores, columns, "<nobody>", "Tm2")
     assert "<nobody>" not in explain(scores, columns, "<nobody>", "Tm2")
     assert "There is no label" in explain(scores, columns, name, "x")
     assert "paste sequences" in score("", None)[0]
+
+
+def test_the_web_page_of_a_panel_explains_the_chosen_row_if_ids_are_equal(tmp_path: Path) -> None:
+    """The first antibody with the id was explained."""
+    from antibody_esm.cli.web_profile import profile_page
+
+    panel, table = fitted(), frame()
+
+    async def made() -> Any:
+        return profile_page(panel, tmp_path)
+
+    score, explain = (function.fn for function in list(asyncio.run(made()).fns.values())[:2])
+    table.to_csv(tmp_path / "t.csv", index=False)
+    *_, scores, columns, names = score("", str(tmp_path / "t.csv"))
+    plain = [explain(scores, columns, name, "Tm2").partition("</h3>")[2] for name in names["choices"]]
+    assert len(set(plain)) == len(plain)
+    for ids in (" same ", "1: same"):
+        table.assign(id=ids).to_csv(tmp_path / "t.csv", index=False)
+        *_, scores, columns, names = score("", str(tmp_path / "t.csv"))
+        assert len(set(names["choices"])) == len(plain)
+        assert names["choices"][1] == f"{scores.table['row'][1] + 1}: {ids.strip()}"
+        assert plain == [explain(scores, columns, name, "Tm2").partition("</h3>")[2] for name in names["choices"]]
+        assert "choose one of the list" in explain(scores, columns, "same", "Tm2")

@@ -222,9 +222,17 @@ HEAD = b"POST /score HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/js
 
 
 NEXT = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET"
+GET = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
+LONG = GET + b"Content-Length: 100000\r\n\r\nx"
+PIPELINED = GET + b"\r\n" + LONG
+CHUNKED = GET + b"Transfer-Encoding: chunked\r\n\r\n186a0\r\nx"
+POSTED = LONG.replace(b"GET", b"POST").replace(b"Host", b"Content-Type: application/json\r\nHost")
 
 
-@pytest.mark.parametrize("start", [b"", b"POST /sco", HEAD, HEAD + b"\r\n{", NEXT])
+@pytest.mark.parametrize(
+    "start",
+    [b"", b"POST /sco", HEAD, HEAD + b"\r\n{", NEXT, LONG, PIPELINED, CHUNKED, POSTED, LONG.replace(b"GET", b"PUT")],
+)
 def test_a_client_that_sends_too_slowly_is_left(start: bytes, patient: Process) -> None:
     with patient.connected() as connection:
         connection.sendall(start)

@@ -117,7 +117,8 @@ def test_a_request_of_another_host_or_site_is_refused_before_its_body_is_read(ma
             refused = await ask(app, host=host)
             assert (refused.status, refused.read) == (421, 0)
             assert refused.headers["connection"] == "close"
-        for origin in ("http://evil.example", "null", "http://127.0.0.1:1", "http://127.0.0.1:8000.evil.example"):
+        others = ("http://evil.example", "null", "http://127.0.0.1:1", "http://127.0.0.1:8000.evil.example")
+        for origin in (*others, "http://[", "http://[::1", "http://[x]"):
             refused = await ask(app, origin=origin)
             assert (refused.status, refused.read) == (403, 0)
             assert (await ask(app, path="/model", method="GET", origin=origin)).status == 403
@@ -130,6 +131,23 @@ def test_a_request_of_another_host_or_site_is_refused_before_its_body_is_read(ma
         assert (same.headers["cache-control"], same.headers["x-content-type-options"]) == ("no-store", "nosniff")
         preflight = await ask(app, method="OPTIONS", origin="http://127.0.0.1:8000")
         assert preflight.status == 405
+
+    asyncio.run(ends())
+
+
+def test_the_connection_ends_with_an_answer_before_a_body_or_without_a_token(make: Any) -> None:
+    async def ends() -> None:
+        for token, authorization in ((None, ""), (TOKEN, f"Bearer {TOKEN}")):
+            app, *_ = make(token=token)
+            for extra in ({}, {"content_length": "0"}):
+                answer = await ask(app, "/health", method="GET", authorization=authorization, **extra)
+                assert (answer.status, answer.headers.get("connection")) == (200, None)
+            for method in ("GET", "HEAD", "OPTIONS", "PUT"):
+                for extra in ({"content_length": "10"}, {"transfer_encoding": "chunked"}):
+                    answer = await ask(app, "/health", method=method, authorization=authorization, **extra)
+                    assert (answer.headers["connection"], answer.read) == ("close", 0)
+        answer = await ask(make(token=TOKEN)[0], "/health", method="GET")
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
 
     asyncio.run(ends())
 
@@ -386,9 +404,9 @@ def test_without_a_token_it_listens_on_loopback_only() -> None:
             listening(host, 0, secure=False)
     with listening("0.0.0.0", 0, secure=True) as bound:  # noqa: S104
         assert bound.getsockname()[0] == "0.0.0.0"  # noqa: S104
-        bound.listen()
-        with pytest.raises(ValueError, match="the port is in use"):
-            listening("127.0.0.1", bound.getsockname()[1], secure=True)
+        for host in ("127.0.0.1", "0.0.0.0"):  # noqa: S104
+            with pytest.raises(ValueError, match="port .*: the port is in use.*choose another --port"):
+                listening(host, bound.getsockname()[1], secure=True)
     for host in ("192.0.2.1", "no such host"):
         with pytest.raises(ValueError, match="choose another"):
             listening(host, 0, secure=True)

@@ -297,3 +297,33 @@ def test_no_vector_is_kept_without_a_store_and_the_language_model_is_read_before
 def test_a_model_of_descriptors_is_prepared_too(folder: Path) -> None:
     for kind in ("columns", "panel", "nanobody", "pair"):
         prepare(served(kind, folder).loaded, verbose=True)
+
+
+@pytest.mark.parametrize(
+    ("antibody", "reason"),
+    [
+        (rb'{"id": "a", "heavy": "EVQ", "heavy": "QVQ"}', "not JSON: 'heavy' is there twice in one object"),
+        (rb'{"id": NaN, "heavy": "EVQ"}', "not JSON: NaN is no number of JSON; write null for a missing value"),
+        (rb'{"id": -Infinity, "heavy": "EVQ"}', "not JSON: -Infinity is no number"),
+        (rb'{"id": 1e999, "heavy": "EVQ"}', "not JSON: a number is too large"),
+        (rb'{"id": "\ud800", "heavy": "EVQ"}', "is half a character"),
+        (rb'{"id": "a", "heavy": "EVQ", "\uDFFF": "x"}', "is half a character"),
+        (rb'{"id": "a", "heavy": "\udc80\ud800"}', "is half a character"),
+    ],
+)
+def test_json_that_programs_read_in_different_ways_is_refused(
+    antibody: bytes, reason: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The last of two sequences was scored, an id became nan, and half a character ended in a traceback."""
+    server = served("heavy", tmp_path_factory.mktemp("strict"))
+    bodies = {"score": b'{"antibodies": [%s]}', "explain": b'{"antibody": %s}', "scan": b'{"antibody": %s}'}
+    for endpoint, body in bodies.items():
+        status, error = server.refused(endpoint, body % antibody)
+        assert status == 422
+        assert reason in error
+
+
+def test_whole_characters_of_two_escapes_are_read(tmp_path_factory: pytest.TempPathFactory) -> None:
+    server = served("heavy", tmp_path_factory.mktemp("whole"))
+    body = rb'{"antibodies": [{"id": "\ud83d\ude00", "heavy": "%s"}]}' % VH[0].encode()
+    assert server.answered("score", body)["antibodies"][0]["id"] == "\N{GRINNING FACE}"

@@ -28,7 +28,7 @@ from antibody_esm import Dataset, ExtractorSpec, Predictor, Trainer
 from antibody_esm.cli.web_jobs import LARGEST, MOST, antibodies
 from antibody_esm.cli.web_security import PERIOD, UPLOADS, Gate, Quota
 from antibody_esm.cli.web_server import _open
-from antibody_esm.cli.web_tables import shown, without_formulas
+from antibody_esm.cli.web_tables import download_of, shown, without_formulas
 from antibody_esm.data.tables import chain_columns
 from antibody_esm.design import propose, screen
 from antibody_esm.errors import DatasetError
@@ -700,6 +700,14 @@ def test_no_text_of_a_downloaded_table_is_a_formula(start: str) -> None:
     assert back["id"].tolist() == [f"'{start}1+1", "a=b"]
     assert back["score"].tolist() == [-1.5, 2.0]
     assert back["flag"].tolist() == [-1, 1]
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r=", " =", "\uff1d"])
+def test_no_header_of_a_downloaded_table_is_a_formula(start: str, tmp_path: Path) -> None:
+    """Headers are names of labels, and only cells were guarded."""
+    table = pd.DataFrame({"id": ["a"], f"{start}cmd prediction": [1.5]})
+    header = Path(download_of(tmp_path, "t.csv", table)).read_text().splitlines()[0]
+    assert header == f"id,'{start.replace(chr(13), ' ')}cmd prediction"
 
 
 def test_no_text_of_a_downloaded_table_begins_a_row() -> None:

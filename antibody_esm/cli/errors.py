@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import select
 import signal
 import sys
@@ -26,6 +27,13 @@ _NOTES = "antibody_esm.tables"
 """Logger of notes on how tables are read."""
 _BROKEN_PIPE = 141
 """Exit status of a program whose output pipe is closed, as in shells."""
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Characters in names of a user's files and antibodies that move the cursor, set colours, or reverse the text."""
+
+
+def _escaped(character: re.Match[str]) -> str:
+    return character[0].encode("unicode_escape").decode()
 
 
 class Ended(KeyboardInterrupt):
@@ -178,7 +186,7 @@ def _logged_warnings() -> Iterator[None]:
 
 
 def complain(text: str) -> None:
-    """Print a line to standard error, if it is open."""
+    """Print a line to standard error, if it is open, with characters that control a terminal escaped."""
     _complained(text)
 
 
@@ -187,7 +195,7 @@ def _complained(text: str) -> bool:
     if sys.stderr is None:
         return False
     try:
-        print(text, file=sys.stderr, flush=True)  # noqa: T201
+        print(_CONTROL.sub(_escaped, text), file=sys.stderr, flush=True)  # noqa: T201
     except (OSError, ValueError):
         return False
     return True
@@ -214,17 +222,24 @@ def run(app: Callable[[], object], *, at_once: float = AT_ONCE, interval: float 
         Seconds until its first line about slow work, and between two of them.
     """
     stdout = sys.stdout
+    if not os.environ.get("COLUMNS", "0").strip("0"):  # an unknown width, as for Python; rich takes it for none
+        os.environ.pop("COLUMNS", None)
     _end_in_order()
     try:
         with progress_lines(complain, at_once=at_once, interval=interval):
             app()
-    except SystemExit:
-        if sys.stdout is not stdout:  # typer replaces it if the pipe is closed
+    except OSError as error:  # of a help or a version, before the command
+        _discard_output()
+        complain(f"error: {'' if error.filename else 'standard output cannot be written: '}{_line(error)}")
+        raise SystemExit(1) from None
+    except SystemExit as end:
+        # If the pipe is closed, typer replaces it, and rich discards the rest.
+        if sys.stdout is not stdout or isinstance(end.__context__, BrokenPipeError):
             raise SystemExit(_BROKEN_PIPE) from None
         try:
             _end_output()
-        except typer.Exit as end:
-            raise SystemExit(end.exit_code) from None
+        except typer.Exit as failed:
+            raise SystemExit(failed.exit_code) from None
         raise
 
 
@@ -253,7 +268,7 @@ def _is_unread() -> bool:
 
 def _discard_output() -> None:
     """Discard buffered output, so that the interpreter does not write it at exit."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, AttributeError):
         number, nowhere = sys.stdout.fileno(), os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, number)
         os.close(nowhere)

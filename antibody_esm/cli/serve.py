@@ -37,6 +37,8 @@ VARIABLE = "ANTIBODY_ESM_TOKEN"
 _TOKEN = re.compile(r"[!-~]{16,1000}")
 _LONGEST_TOKEN = 10_000
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_WAITING = 2048
+"""Most connections that wait to be accepted, as in uvicorn."""
 _MARGIN = 5.0
 """Seconds for the last answers to leave, after the last request has ended."""
 
@@ -131,7 +133,7 @@ def token_of(file: Path | None) -> str | None:
 
 
 def listening(host: str, port: int, *, secure: bool) -> socket.socket:
-    """Return a socket that is bound to an address, on which nothing listens yet.
+    """Return a socket that listens on an address, on which nothing is accepted yet: clients wait for the server.
 
     Raises
     ------
@@ -153,6 +155,7 @@ def listening(host: str, port: int, *, secure: bool) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
+        bound.listen(_WAITING)  # two sockets may be bound to one port, but only one of them listens
     except OSError:
         bound.close()
         raise ValueError(

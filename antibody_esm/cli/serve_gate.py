@@ -6,12 +6,11 @@ import time
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from hashlib import sha256
 from typing import Any
-from urllib.parse import urlsplit
 
 from antibody_esm.cli.errors import complain
 from antibody_esm.cli.serve_jobs import JSON, MEDIA, refusal
 from antibody_esm.cli.serve_turns import Refused, RequestTurns
-from antibody_esm.cli.web_security import host_name
+from antibody_esm.cli.web_security import host_name, site
 
 _Message = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[_Message]]
@@ -71,12 +70,14 @@ class ServeGate:
         if scope["type"] != "http":
             return
         started, status, begun = time.monotonic(), 0, False
+        last = dict(_CLOSE) if self._is_last(scope) else {}
 
         async def watched(message: _Message) -> None:
             nonlocal status, begun
             if message["type"] == "http.response.start":
                 status, begun = message["status"], True
-                message = {**message, "headers": [*message.get("headers", ()), *_SAFE]}
+                headers = dict(message.get("headers", ()))
+                message = {**message, "headers": list((headers | dict(_SAFE) | last).items())}
             await send(message)
 
         try:
@@ -122,7 +123,7 @@ class ServeGate:
         if self._hosts and host_name(host) not in self._hosts:
             return Refused(refusal(421, "this host name is not allowed"))
         origin = headers.get(b"origin")
-        if origin is not None and urlsplit(origin.decode("latin-1").lower()).netloc != host:
+        if origin is not None and site(origin) != host:
             return Refused(refusal(403, "pages of other sites may not call this server"))
         if self._token is not None and scope["path"] != OPEN and not self._has_token(headers):
             return Refused(refusal(401, "send the token of this server: Authorization: Bearer TOKEN"))
@@ -134,6 +135,13 @@ class ServeGate:
         if len(length) > 18 or int(length) > self._largest:  # the server has checked that it is a number
             return self._too_large()
         return None
+
+    def _is_last(self, scope: _Message) -> bool:
+        """Return True if the connection ends with the answer: a body is not read, or the token that is needed lacks."""
+        headers = dict(scope["headers"])
+        has_body = headers.get(b"content-length", b"0").strip(b"0") != b"" or b"transfer-encoding" in headers
+        unread = has_body and scope["method"] != "POST"
+        return unread or (self._token is not None and not self._has_token(headers))
 
     def _too_large(self) -> Refused:
         return Refused(refusal(413, f"a body has at most {self._largest:,} bytes"))
@@ -161,6 +169,9 @@ class ServeGate:
 _SAFE = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 """Headers of every answer: no proxy keeps it, and no browser takes it for a page."""
 
+_CLOSE = ((b"connection", b"close"),)
+"""Header of the last answer of a connection."""
+
 
 def media_type(headers: dict[bytes, bytes]) -> str:
     """Return the type of a body, without parameters and in lower case."""
@@ -184,11 +195,7 @@ def _again(body: bytes, receive: _Receive) -> _Receive:
 async def _refuse(send: _Send, refused: Refused) -> None:
     """Send a refusal, and close the connection, whose body may not have been read."""
     status, body = refused.answer
-    headers = [
-        (b"content-type", JSON.encode()),
-        (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),
-    ]
+    headers = [(b"content-type", JSON.encode()), (b"content-length", str(len(body)).encode()), *_CLOSE]
     headers += [(b"retry-after", str(refused.retry).encode())] if refused.retry else []
     headers += [(b"www-authenticate", b"Bearer")] if status == 401 else []
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -207,7 +207,7 @@ def _request(kind: Any, call: Call) -> Any:
     if call.query:
         raise ValueError("a query is allowed beside a table as text only; write options into the JSON")
     assert REQUESTS[call.endpoint] is kind  # noqa: S101  as the description of the server has it
-    return valid(kind, parse_json(call.body, _VALUES))
+    return valid(kind, parse_json(call.body, _VALUES, strict=True))
 
 
 def _one(

@@ -19,7 +19,8 @@ _LARGEST_HEAD = 16_384
 class PatientProtocol(H11Protocol):
     """Connection with a time limit for the head of a request and for the reading of an answer.
 
-    The body of a request has the limit of `serve_gate.ServeGate`.
+    A body that the application reads has the limit of `serve_gate.ServeGate`. An answer before the end of a body is the
+    last one, so that a client cannot keep the connection by sending the rest.
 
     Parameters
     ----------
@@ -56,7 +57,10 @@ class PatientProtocol(H11Protocol):
 
     def on_response_complete(self) -> None:
         """Begin to wait for the next head, and until the answer has left."""
+        unread = self.conn.their_state is h11.SEND_BODY
         super().on_response_complete()
+        if unread:
+            self.transport.close()
         if self.transport.get_write_buffer_size():
             self._watch_answer()
         if not self.transport.is_closing():

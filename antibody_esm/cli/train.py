@@ -45,7 +45,12 @@ _RESULTS = (
 
 
 def _wrapped(names: Iterable[str]) -> str:
-    return textwrap.fill(", ".join(names), 60).replace("\n", "\n" + 15 * " ")
+    lines = textwrap.fill(", ".join(names), 60).replace("\n", "\n" + 15 * " ")
+    if "[" not in lines:
+        return lines
+    from rich.markup import escape  # names of plugins are no markup
+
+    return escape(lines)
 
 
 _HELP = f"""Cross-validate and save a classifier of antibodies.

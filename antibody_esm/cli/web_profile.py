@@ -39,7 +39,7 @@ def profile_page(panel: "Panel", folder: Path, jobs: Callable[..., Any] | None =
         more = f" The first {MOST:,} are shown." if good > MOST else ""
         summary = f"Antibodies scored: {good:,}; with a warning: {warned:,}; not scored: {bad:,}.{notice}{more}"
         refused = table_html(scores.rejected.astype(str), "Not scored") if bad else ""
-        ids = list(map(str, scores.table["id"]))
+        ids = _names(scores)
         picture = heat_map(scores.table.head(MOST), profile_columns(panel), style=True) if good else ""
         return [
             message_html(summary, "status"),
@@ -53,9 +53,9 @@ def profile_page(panel: "Panel", folder: Path, jobs: Callable[..., Any] | None =
         ]
 
     def explain(scores: Any, columns: Any, name: str, label: str, marked: bool = False) -> str:
-        names = [] if scores is None else list(map(str, scores.table["id"]))
+        names = [] if scores is None else _names(scores)
         if name.strip() not in names:
-            return message_html(f"There is no antibody {name.strip()!r}; write an id of the table.", "error")
+            return message_html(f"There is no antibody {name.strip()!r}; choose one of the list.", "error")
         if label not in panel:
             return message_html(f"There is no label {label!r}.", "error")
         row = names.index(name.strip())
@@ -109,6 +109,14 @@ def _profile(panel: "Panel", text: str, file: str | None) -> "tuple[Scores, list
     cells = cells_of(table_of(frame, species=reading.species).frame, reading) if reading.columns else {}
     columns = [{name: values[row] for name, values in cells.items()} for row in scores.table["row"]]
     return scores, columns, recognised_columns(frame)
+
+
+def _names(scores: "Scores") -> list[str]:
+    """Return a distinct name for each scored antibody: its id, after the number of its row if ids are equal."""
+    ids = [str(name).strip() for name in scores.table["id"]]
+    if len(set(ids)) == len(ids):
+        return ids
+    return [f"{row + 1}: {name}" for row, name in zip(scores.table["row"], ids, strict=True)]
 
 
 def _explain(panel: "Panel", label: str, antibody: str, columns: dict[str, Any], marked: bool = False) -> str:

@@ -101,7 +101,7 @@ class Gate:
         origin = headers.get(b"origin")
         if origin is None and not self.api:
             return 403, "a request without Origin is not allowed; start the page with --api for programs"
-        if origin is not None and urlsplit(origin.decode("latin-1").lower()).netloc != host:
+        if origin is not None and site(origin) != host:
             return 403, "another site may not call this page"
         if not self.api and (scope["method"] != "POST" or _end(scope) not in _POSTS):
             return 403, "this address does not belong to the page"
@@ -148,6 +148,20 @@ def host_name(host: str) -> str:
     """Return a host without its port and final dot."""
     name = host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.rsplit(":", 1)[0]
     return name.rstrip(".")
+
+
+def site(origin: bytes) -> str | None:
+    """Return the host with the port of a header ``Origin``, in lower case; None if it is no address.
+
+    Examples
+    --------
+    >>> site(b"http://LocalHost:8000"), site(b"http://[")
+    ('localhost:8000', None)
+    """
+    try:
+        return urlsplit(origin.decode("latin-1").lower()).netloc
+    except ValueError:
+        return None
 
 
 def _end(scope: _Message) -> str:

@@ -54,7 +54,7 @@ def message_html(text: str, role: Literal["status", "error"]) -> str:
 
 
 def without_formulas(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Return a table without formulas: ``'`` is put before a text that spreadsheets would read as a formula.
+    """Return a table without formulas: ``'`` is put before a cell or header that spreadsheets would read as a formula.
 
     Line breaks within a text become spaces. Numbers stay as they are.
 
@@ -71,4 +71,4 @@ def without_formulas(table: "pd.DataFrame") -> "pd.DataFrame":
         risky = cell.startswith(_FORMULA) or cell.lstrip().startswith(_FORMULA)
         return risky * "'" + re.sub(r"[\r\n]+", " ", cell)
 
-    return table.map(plain)
+    return table.map(plain).rename(columns=plain)
