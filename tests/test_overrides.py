@@ -108,6 +108,9 @@ def test_settings_of_the_run_stay_outside_of_the_spec() -> None:
         ("model=./mine", "or extractor.model=<name or folder>"),
         ("store=", "at least 1 character"),
         ("data=~/mine.csv", "quote a value with special characters"),
+        ("data.label=[HIC RT (min),PSR score,Tm (°C)]", r"quote each name of the list: 'key=\[\"HIC RT"),
+        ("data.higher_is_better={Tm (°C):true}", r"quote each name, as JSON: 'key={\"Tm \(°C\)\":true}'"),
+        ('data.higher_is_better={"Tm (°C)":yes}', "quote each name, as JSON"),
         ("classifier=svm", "choose one of logreg, xgboost, random_forest"),
         ("modell=antiberty", r"unknown key; choose one of model, classifier, finetune, extractor\.\*, .*, store"),
         ("classifier.penalty=l1", r"unknown key; choose one of classifier\.C, classifier\.tol"),
@@ -176,3 +179,17 @@ def test_composing_leaves_no_state_behind() -> None:
     from hydra.core.global_hydra import GlobalHydra
 
     assert not GlobalHydra.instance().is_initialized()
+
+
+@pytest.mark.parametrize(
+    "name", ["Tm (°C)", "HIC RT [min]", 'K"D', "5' UTR", "a=b", "a,b", "log10 {x}", "Titer: mg/L", "\\"]
+)
+def test_labels_of_any_name_have_a_form_in_the_shell(name: str) -> None:
+    names = json.dumps([name, "HIC"], ensure_ascii=False)
+    sides = json.dumps({name: True, "HIC": False}, ensure_ascii=False)
+    run = Run.compose([f"data.higher_is_better={sides}", f"data.label={names}"])
+    assert run.data.higher_is_better == {name: True, "HIC": False}
+    assert run.data.label == (name, "HIC")
+    assert sweep([f"data.higher_is_better={sides}", "split.folds=3,4"]) == [
+        [f"data.higher_is_better={sides}", f"split.folds={folds}"] for folds in (3, 4)
+    ]

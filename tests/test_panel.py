@@ -381,3 +381,19 @@ def test_views_of_one_model_are_one_panel_wherever_their_tokenizer_lies(
     whole = ExtractorSpec(model=str(checkpoints["esm"]))
     assert _of_one_model(apart, whole)
     assert not _of_one_model(apart, ExtractorSpec(model=str(checkpoints["bert"])))
+
+
+def test_the_command_names_labels_without_a_side_and_its_advice_works(tmp_path: Path) -> None:
+    table, renamed = tmp_path / "t.csv", {"HIC": "HIC RT (min)", "Tm2": "K°D (nM)"}
+    measured().to_frame().rename(columns=renamed).to_csv(table, index=False)
+    words = [f"data={table}", "data.part=H-CDRs", "data.check=false", "model=descriptors", "classifier=ridge"]
+    words += ["classifier.alpha=1", "split.folds=3", "store=null", f"output={tmp_path / 'run'}"]
+    words += ['data.label=["HIC RT (min)","K°D (nM)"]']
+    advice = """'data.higher_is_better={"K°D (nM)":true}'"""
+    result = CliRunner().invoke(train.app, words)
+    assert result.exit_code == 0, result.output
+    assert "is not known for 'K°D (nM)'" in result.output
+    assert advice in result.output
+    result = CliRunner().invoke(train.app, [*words, advice.strip("'")])
+    assert result.exit_code == 0, result.output
+    assert "is not known for" not in result.output

@@ -240,7 +240,7 @@ def _use(models: list[ModelFacts], lines: list[str]) -> list[str]:
     language = any(facts.licences for facts in models)
     more = " The language model is not in it: its files are looked for when they are first needed." if language else ""
     return [
-        "```\npip install antibody_esm\n```",
+        "```\npip install .  # in a checkout of antibody_esm, which is not on PyPI\n```",
         "\n".join(["```python", *lines, "```"]),
         f"Loading runs no code of this folder.{more}",
     ]

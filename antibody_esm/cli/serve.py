@@ -82,7 +82,9 @@ def serve_command(
             import fastapi  # noqa: F401
             import uvicorn  # noqa: F401
         except ImportError as error:
-            raise ValueError("the server needs FastAPI: pip install 'antibody_esm[serve]'") from error
+            raise ValueError(
+                "the server needs FastAPI: pip install '.[serve]' in a checkout of antibody_esm"
+            ) from error
         from antibody_esm.cli.serve_jobs import prepare
 
         secret = token_of(token)
