@@ -297,5 +297,7 @@ def test_points_that_can_only_be_decimal_stay_beside_decimal_commas(tmp_path: Pa
 def test_a_point_elsewhere_in_the_table_means_that_commas_may_be_thousands(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("heavy;KD;label\nEVQL;1.5;1,000\nQVQL;2.5;2,000\n")
-    with pytest.raises(DatasetError, match="the label in line 2 is '1,000'; labels must be numbers"):
+    with pytest.raises(
+        DatasetError, match=r"labels must be numbers .*; 2 are not:\n  line 2: '1,000'\n  line 3: '2,000'"
+    ):
         load_dataset(path)

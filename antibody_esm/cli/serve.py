@@ -92,7 +92,7 @@ def serve_command(
             load = partial(_load, model, store, workers, device, tuple(checkpoint or ()))
             facts = facts_of(load())
             with Worker(load, time_limit, partial(prepare, verbose=log_content)) as jobs:
-                with step("reading the language model"):
+                with step("reading the model"):
                     jobs.prepare()
                 server = Server(
                     jobs,
