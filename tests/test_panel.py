@@ -397,3 +397,10 @@ def test_the_command_names_labels_without_a_side_and_its_advice_works(tmp_path: 
     result = CliRunner().invoke(train.app, [*words, advice.strip("'")])
     assert result.exit_code == 0, result.output
     assert "is not known for" not in result.output
+
+
+def test_the_card_of_descriptors_names_no_language_model(tmp_path: Path) -> None:
+    fitted().save(tmp_path / "panel")
+    card = (tmp_path / "panel" / "README.md").read_text(encoding="utf-8")
+    assert "One model for each label, on the same features." in card
+    assert "language model" not in card

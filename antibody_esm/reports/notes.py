@@ -36,6 +36,8 @@ _SIMULATED = range(100, 401)
 """Numbers of antibodies for which coverage after cross-validation was simulated."""
 _LISTED = 5
 """Most different warnings of columns that a note lists."""
+_NAMED = 5
+"""Largest number of duplicates whose ids are in a note."""
 _OPTIMISTIC = "if identical sequences fall into different folds, scores are optimistic"
 
 
@@ -289,6 +291,8 @@ def repeated(data: Dataset, spec: TrainSpec) -> list[str]:
         return []
     consequence = "they are tested together" if spec.split.by == "identity" else _OPTIMISTIC
     number = names.counted(len(rows), "exact duplicate")
+    if len(rows) <= _NAMED:
+        number += f" ({', '.join(data.ids[row] for row in rows)})"
     what = names.counted(sequences, "pair" if data.chain in ("both", "paired") else "sequence")
     return [
         f"{number} of {what} that {'occurs' if sequences == 1 else 'occur'} more than once, {len(contradictory)} with "
