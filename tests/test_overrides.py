@@ -1,5 +1,6 @@
 import json
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -12,6 +13,7 @@ from antibody_esm import ExtractorSpec, LogisticRegressionSpec, SplitSpec, Train
 from antibody_esm.cli.train import app
 from antibody_esm.overrides import sweep
 from antibody_esm.specs.training import Run
+from chains import HEAVY
 from effort import examples
 
 models = st.sampled_from([*presets.EXTRACTORS]).map("model={}".format)
@@ -193,3 +195,16 @@ def test_labels_of_any_name_have_a_form_in_the_shell(name: str) -> None:
     assert sweep([f"data.higher_is_better={sides}", "split.folds=3,4"]) == [
         [f"data.higher_is_better={sides}", f"split.folds={folds}"] for folds in (3, 4)
     ]
+
+
+def test_rows_that_cannot_be_read_are_left_out_in_the_shell_as_in_python(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    rows = [f"a{i},{HEAVY},{i % 2}" for i in range(24)] + ["none,,1"]
+    table.write_text("\n".join(["id,heavy,label", *rows]))
+    words = [f"data={table}", "model=descriptors", "split.folds=2", "random_seeds=0", "store=null"]
+    words += [f"output={tmp_path / 'run'}"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code != 0
+    result = CliRunner().invoke(app, [*words, "data.drop=true"])
+    assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["antibodies"] == 24

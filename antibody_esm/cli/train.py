@@ -69,6 +69,7 @@ OVERRIDES are key=value:
                already; data.species= for numbering; data.labels=;
                'data.columns=\\[isotype,ph]' are read beside the sequences
                (use_columns=false leaves them out);
+               data.drop=true leaves out rows that cannot be read;
                data.check=false also trains on sequences without a
                recognised antibody chain
   extractor.*  classifier.*  split.*  decision.*  runtime.*  pca=
