@@ -72,7 +72,7 @@ def connected(address: str | None) -> Iterator[None]:
     try:
         from distributed import Client
     except ImportError:
-        raise ClusterError('a cluster needs Dask: pip install "antibody_esm[cluster]"') from None
+        raise ClusterError('a cluster needs Dask: pip install ".[cluster]" in a checkout of antibody_esm') from None
     from joblib import parallel_config
 
     connect: Any = Client

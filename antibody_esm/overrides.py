@@ -14,12 +14,13 @@ from typing import Any
 
 import typer
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
+from hydra.core.override_parser.types import Override, OverrideType, ValueType
 from hydra.errors import HydraException
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from antibody_esm import presets
+from antibody_esm.limits import LimitError, parse_json
 from antibody_esm.plugins import PluginKind, named, offered_names
 from antibody_esm.specs.base import Spec
 from antibody_esm.specs.ensembles import AnyExtractorSpec
@@ -115,15 +116,36 @@ def values_of(text: str) -> list[str | None]:
 
 
 def _parse(text: str) -> Override:
+    key, _, value = text.partition("=")
+    if value.startswith(("{", "[")) and (tree := _json(value)):  # Hydra has no keys in quotes, and none with °
+        empty = _parse(f"{key}={{}}")
+        return Override(empty.type, empty.key_or_group, ValueType.ELEMENT, tree, input_line=text)
     try:
         override = OverridesParser.create().parse_override(text)
     except (HydraException, RecursionError, ValueError) as error:
         why = (str(error).splitlines() or [type(error).__name__])[0]
-        problem = f"not key=value ({why[:200]}); quote a value with special characters: key='...'"
+        problem = f"not key=value ({why[:200]}); {_quoted(value)}"
         raise invalid(text.partition("=")[0], text[:200], problem) from error
     if override.package is not None or override.type not in (OverrideType.CHANGE, OverrideType.FORCE_ADD):
         raise invalid(override.key_or_group, text, "only key=value is allowed here")
     return override
+
+
+def _json(value: str) -> Any:
+    """Return a JSON object or list, whose names are text of any kind; None for other values, which are Hydra's."""
+    try:
+        return parse_json(value.encode())
+    except (LimitError, UnicodeError):
+        return None
+
+
+def _quoted(value: str) -> str:
+    """Return advice on a value with special characters, in a form that the shell passes on."""
+    if value.startswith("["):
+        return """quote each name of the list: 'key=["HIC RT (min)","Tm (°C)"]'"""
+    if value.startswith("{"):
+        return """quote each name, as JSON: 'key={"Tm (°C)":true}'"""
+    return "quote a value with special characters: key='...'"
 
 
 def _plain(override: Override) -> Any:

@@ -1,6 +1,6 @@
 """Track results with MLflow: a run in the folder ``tracked/`` for each report and for each model.
 
-pip install "antibody_esm[quickstart]" mlflow-skinny, then ``mlflow ui --backend-store-uri tracked/`` shows the runs.
+pip install ".[quickstart]" mlflow-skinny in a checkout, then ``mlflow ui --backend-store-uri tracked/`` shows the runs.
 """
 
 import os

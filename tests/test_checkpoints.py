@@ -188,5 +188,5 @@ def test_another_version_of_the_package_is_another_model() -> None:
 
 def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints.importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(CheckpointError, match=r'pip install "antibody_esm\[quickstart\]"'):
+    with pytest.raises(CheckpointError, match=r'pip install "\.\[quickstart\]" in a checkout'):
         locate("antiberty")

@@ -363,7 +363,7 @@ def test_a_server_that_is_no_scheduler_or_does_not_answer_ends_the_command_in_on
 
 def test_without_dask_the_message_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(ClusterError, match=r'pip install "antibody_esm\[cluster\]"'), connected("tcp://a:1"):
+    with pytest.raises(ClusterError, match=r'pip install "\.\[cluster\]" in a checkout'), connected("tcp://a:1"):
         pass
 
 

@@ -97,6 +97,8 @@ def test_an_audit_of_two_tables(tmp_path: Path) -> None:
     columns = ("--heavy", "vh", "--label", "sticky")
     done = run("audit", train, "--against", test, *columns, "-o", tmp_path / "out.csv")
     assert all(len(line) <= 80 for line in done.stdout.splitlines())
+    assert "exact duplicates: 1\n" in done.stdout
+    assert "contradictory labels: 0, 1\n" in done.stdout
     found = {row["check"]: row for row in rows_of(tmp_path / "out.csv")}
     assert found["exact duplicates"]["rows"] == "1"
     assert found["contradictory labels"]["count"] == "1"
@@ -105,6 +107,14 @@ def test_an_audit_of_two_tables(tmp_path: Path) -> None:
     assert "near-duplicates at 99%" in run("audit", train, *columns, "--duplicate-identity", "0.99").stdout
     assert "no column 'heavy'" in run("audit", train, "--heavy", "heavy", fails=1).stderr
     assert "domain" not in run("audit", train, *columns, "--no-numbering").stdout
+
+
+def test_an_audit_reads_the_chain_that_is_named(tmp_path: Path) -> None:
+    train = tmp_path / "train.csv"
+    train.write_text(f"name,vh,vl,label\na,{HEAVY},{LIGHT},0\nb,{HEAVY[:-3]},{LIGHT},1\nc,{HEAVY[:-5]},{LIGHT},1\n")
+    light = run("audit", train, "--chain", "light", "--no-numbering").stdout
+    assert "exact duplicates: b, c\n" in light
+    assert "exact duplicates: " not in run("audit", train, "--chain", "heavy", "--no-numbering").stdout
 
 
 def test_an_audit_of_public_sets(published: Path) -> None:

@@ -54,7 +54,7 @@ def test_a_scan_of_a_file_has_a_row_a_mutant_of_each(model: Path) -> None:
     assert table.groupby("id").size().to_dict() == {"one": 19 * 13, "two": 19 * 9}
     assert "plausibility: not computed, as plausibility=False" in done.stdout
     failed = run("scan", "two.fasta", "--model", model, "--plot", "map.png", fails=1)
-    assert "a heat map shows one antibody, but two.fasta holds 2" in failed.stderr
+    assert "a heat map shows one antibody, but two.fasta holds 2: pass the sequence itself" in failed.stderr
 
 
 def test_contributions_are_printed_and_written_as_page_and_figure(model: Path) -> None:
@@ -65,6 +65,7 @@ def test_contributions_are_printed_and_written_as_page_and_figure(model: Path) -
     assert image.imread("bars.png").shape[2] == 4
     occluded = run("explain", HEAVY[:20], "--model", model, "--method", "occlusion")
     assert "its fall when each residue is hidden" in occluded.stdout
+    assert "hiding a whole region has another effect" in occluded.stdout
 
 
 @pytest.mark.parametrize(

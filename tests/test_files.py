@@ -275,8 +275,29 @@ def test_a_cell_that_is_no_number_or_a_point_elsewhere_leaves_decimal_commas_of_
     assert data.not_kept == ("psr",)
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+@pytest.mark.parametrize("titers", [["1.234", "987", "2.345"], ["12.500", "", "n.d."], [" 1.234", "1.234.567", "x"]])
+def test_points_that_may_be_thousands_beside_decimal_commas_are_refused(
+    tmp_path: Path, separator: str, titers: list[str]
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"Titer{separator}Tm\n" + "".join(f"{cell}{separator}75,5\n" for cell in titers))
+    with pytest.raises(DatasetError, match="1.234 may be 1234 or 1.234") as caught:
+        read_table(path)
+    assert caught.value.column == "Titer"
+
+
+@pytest.mark.parametrize("titers", [["1.234", "0.5"], ["1.234", "0.987"], ["1.234", "1234.5"], ["987", "2345"]])
+def test_points_that_can_only_be_decimal_stay_beside_decimal_commas(tmp_path: Path, titers: list[str]) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("Titer;Tm\n" + "".join(f"{cell};75,5\n" for cell in titers))
+    assert read_table(path).astype(float).to_dict("list") == {"Titer": [*map(float, titers)], "Tm": [75.5, 75.5]}
+
+
 def test_a_point_elsewhere_in_the_table_means_that_commas_may_be_thousands(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("heavy;KD;label\nEVQL;1.5;1,000\nQVQL;2.5;2,000\n")
-    with pytest.raises(DatasetError, match="the label in line 2 is '1,000'; labels must be numbers"):
+    with pytest.raises(
+        DatasetError, match=r"labels must be numbers .*; 2 are not:\n  line 2: '1,000'\n  line 3: '2,000'"
+    ):
         load_dataset(path)

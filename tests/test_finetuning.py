@@ -557,7 +557,7 @@ def test_a_fine_tuned_model_is_read_without_peft(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip() == Extractor(spec).embed(["EVQLV"]).tobytes().hex(), done.stderr
     assert done.stderr.strip().endswith(
-        'ImportError: fine-tuning requires peft; run: pip install "antibody_esm[finetune]"'
+        'ImportError: fine-tuning requires peft; run: pip install ".[finetune]" in a checkout of antibody_esm'
     )
 
 

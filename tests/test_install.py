@@ -54,3 +54,15 @@ def test_a_wheel_with_extras_installs_and_runs_the_first_lines_in_an_environment
     assert "No better than k-mers" in run(python, "first.py")
     assert "Usage" in run(python.with_name("antibody-esm"), "--help")
     assert "antibody_esm" in run(python, "-c", "import antibody_esm, gradio, optuna; print(antibody_esm.__file__)")
+
+
+def test_nothing_installs_the_package_by_its_name_alone_which_anybody_could_take() -> None:
+    wheel = ("@ file:", "--no-index", "in a checkout of antibody_esm", "@ {wheel")
+    paths = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    paths += [path for part in ("antibody_esm", "examples") for path in (ROOT / part).rglob("*") if path.is_file()]
+    texts = {path: path.read_text(encoding="utf-8", errors="replace") for path in paths}
+    lines = {
+        path: re.findall(r"pip (?:install|wheel|download)[^\n]*antibody[_-]esm[^\n]*", texts[path]) for path in texts
+    }
+    assert sum(map(len, lines.values())) > 5
+    assert [line for each in lines.values() for line in each if not any(mark in line for mark in wheel)] == []

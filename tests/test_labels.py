@@ -79,8 +79,8 @@ def test_subsets_and_frames_keep_several_labels() -> None:
         (["HIC", 3], "must be the name of a column or a list"),
         (["HIC", "HIC"], "named twice"),
         (["HIC", "psr"], "no column 'psr'"),
-        (["HIC", "id"], "the label in row 1 .* is 'a'"),
-        (["HIC", "heavy"], "the label in row 1 .* is 'EVQLV'"),
+        (["HIC", "id"], "labels must be numbers .* 3 are not:\n  row 1 .*, 'id': 'a'"),
+        (["HIC", "heavy"], "labels must be numbers .* 3 are not:\n  row 1 .*, 'heavy': 'EVQLV'"),
     ],
 )
 def test_labels_that_are_none_are_an_error(label: list[str], message: str) -> None:

@@ -352,7 +352,7 @@ def test_a_column_of_ids_that_repeat_is_none(caplog: pytest.LogCaptureFixture) -
     with caplog.at_level(logging.INFO, "antibody_esm.tables"):
         data = load_dataset(frame)
     assert (data.ids, data.provenance.columns) == (("0", "1"), {"heavy": "VH"})
-    assert "rows are numbered: in column 'name', ids are missing or repeat" in caplog.text
+    assert "rows are numbered: in column 'name', ids are missing or repeat: row 1 (index 0, id a), row 2" in caplog.text
     assert load_dataset(frame.assign(name=["a", "b"])).ids == ("a", "b")
     with pytest.raises(DatasetError, match="ids must be distinct"):
         load_dataset(frame, id="name")

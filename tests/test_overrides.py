@@ -1,5 +1,6 @@
 import json
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -12,6 +13,7 @@ from antibody_esm import ExtractorSpec, LogisticRegressionSpec, SplitSpec, Train
 from antibody_esm.cli.train import app
 from antibody_esm.overrides import sweep
 from antibody_esm.specs.training import Run
+from chains import HEAVY
 from effort import examples
 
 models = st.sampled_from([*presets.EXTRACTORS]).map("model={}".format)
@@ -108,6 +110,9 @@ def test_settings_of_the_run_stay_outside_of_the_spec() -> None:
         ("model=./mine", "or extractor.model=<name or folder>"),
         ("store=", "at least 1 character"),
         ("data=~/mine.csv", "quote a value with special characters"),
+        ("data.label=[HIC RT (min),PSR score,Tm (°C)]", r"quote each name of the list: 'key=\[\"HIC RT"),
+        ("data.higher_is_better={Tm (°C):true}", r"quote each name, as JSON: 'key={\"Tm \(°C\)\":true}'"),
+        ('data.higher_is_better={"Tm (°C)":yes}', "quote each name, as JSON"),
         ("classifier=svm", "choose one of logreg, xgboost, random_forest"),
         ("modell=antiberty", r"unknown key; choose one of model, classifier, finetune, extractor\.\*, .*, store"),
         ("classifier.penalty=l1", r"unknown key; choose one of classifier\.C, classifier\.tol"),
@@ -176,3 +181,30 @@ def test_composing_leaves_no_state_behind() -> None:
     from hydra.core.global_hydra import GlobalHydra
 
     assert not GlobalHydra.instance().is_initialized()
+
+
+@pytest.mark.parametrize(
+    "name", ["Tm (°C)", "HIC RT [min]", 'K"D', "5' UTR", "a=b", "a,b", "log10 {x}", "Titer: mg/L", "\\"]
+)
+def test_labels_of_any_name_have_a_form_in_the_shell(name: str) -> None:
+    names = json.dumps([name, "HIC"], ensure_ascii=False)
+    sides = json.dumps({name: True, "HIC": False}, ensure_ascii=False)
+    run = Run.compose([f"data.higher_is_better={sides}", f"data.label={names}"])
+    assert run.data.higher_is_better == {name: True, "HIC": False}
+    assert run.data.label == (name, "HIC")
+    assert sweep([f"data.higher_is_better={sides}", "split.folds=3,4"]) == [
+        [f"data.higher_is_better={sides}", f"split.folds={folds}"] for folds in (3, 4)
+    ]
+
+
+def test_rows_that_cannot_be_read_are_left_out_in_the_shell_as_in_python(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    rows = [f"a{i},{HEAVY},{i % 2}" for i in range(24)] + ["none,,1"]
+    table.write_text("\n".join(["id,heavy,label", *rows]))
+    words = [f"data={table}", "model=descriptors", "split.folds=2", "random_seeds=0", "store=null"]
+    words += [f"output={tmp_path / 'run'}"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code != 0
+    result = CliRunner().invoke(app, [*words, "data.drop=true"])
+    assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["antibodies"] == 24

@@ -395,3 +395,26 @@ def test_saving_a_frozen_model_keeps_an_adapter_of_no_saved_model(tmp_path: Path
             assert {path.read_bytes() for path in (tmp_path / name).rglob("adapter.safetensors")} == {b"mine"}
             assert len(list((tmp_path / name).rglob("adapter.safetensors"))) == 2
         type(each).load(tmp_path / name)
+
+
+def test_the_command_names_labels_without_a_side_and_its_advice_works(tmp_path: Path) -> None:
+    table, renamed = tmp_path / "t.csv", {"HIC": "HIC RT (min)", "Tm2": "K°D (nM)"}
+    measured().to_frame().rename(columns=renamed).to_csv(table, index=False)
+    words = [f"data={table}", "data.part=H-CDRs", "data.check=false", "model=descriptors", "classifier=ridge"]
+    words += ["classifier.alpha=1", "split.folds=3", "store=null", f"output={tmp_path / 'run'}"]
+    words += ['data.label=["HIC RT (min)","K°D (nM)"]']
+    advice = """'data.higher_is_better={"K°D (nM)":true}'"""
+    result = CliRunner().invoke(train.app, words)
+    assert result.exit_code == 0, result.output
+    assert "is not known for 'K°D (nM)'" in result.output
+    assert advice in result.output
+    result = CliRunner().invoke(train.app, [*words, advice.strip("'")])
+    assert result.exit_code == 0, result.output
+    assert "is not known for" not in result.output
+
+
+def test_the_card_of_descriptors_names_no_language_model(tmp_path: Path) -> None:
+    fitted().save(tmp_path / "panel")
+    card = (tmp_path / "panel" / "README.md").read_text(encoding="utf-8")
+    assert "One model for each label, on the same features." in card
+    assert "language model" not in card

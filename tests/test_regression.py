@@ -14,6 +14,7 @@ from antibody_esm import Dataset, DatasetError, DescriptorSpec, Predictor, Split
 from antibody_esm.classifiers import build
 from antibody_esm.evaluation.baselines import BASELINES, cross_validate_baselines, fit_baselines
 from antibody_esm.evaluation.cross_validation import cross_validate
+from antibody_esm.evaluation.interval import short
 from antibody_esm.evaluation.metrics import CONTINUOUS_METRICS
 from antibody_esm.evaluation.stratification import strata
 from antibody_esm.model_files import manifest_digest
@@ -89,6 +90,23 @@ def test_a_test_of_a_regressor(data: Dataset) -> None:
     report = trainer.evaluate(held_out)
     error = trainer.predictor_.predict(held_out) - np.asarray(held_out.label)
     assert report.scores["rmse"][0] == pytest.approx(np.sqrt(np.mean(error**2)))
+
+
+@pytest.mark.parametrize("split", [SplitSpec(folds=3), SplitSpec(folds=3, repeats=2), SplitSpec(by="leave_one_out")])
+def test_the_note_on_the_mean_has_the_number_of_the_table(data: Dataset, split: SplitSpec) -> None:
+    report = Trainer(DescriptorSpec(descriptors=("length",)), "ridge", split).cross_validate(data.subset(range(30)))
+    rmse = report.baselines.found["majority"].intervals["rmse"].estimate
+    assert report.scored.rmse_of_means == pytest.approx(rmse)
+    assert f"Predicting the mean for every antibody has an RMSE of {short(rmse, 3)}." in " ".join(str(report).split())
+
+
+def test_the_note_of_a_test_predicts_the_mean_of_the_training_antibodies(data: Dataset) -> None:
+    trainer = Trainer(DescriptorSpec(descriptors=("length",)), "ridge", SplitSpec(folds=3))
+    trainer.fit(data.subset(range(30)), uncertainty=False)
+    report = trainer.evaluate(data.subset(range(30, 50)))
+    rmse = report.baselines.found["majority"].intervals["rmse"].estimate
+    expected = f"Predicting the mean of the training antibodies for every antibody has an RMSE of {short(rmse, 3)}."
+    assert expected in " ".join(str(report).split())
 
 
 def test_a_classifier_is_not_fitted_to_numbers_and_a_regressor_takes_them(data: Dataset) -> None:

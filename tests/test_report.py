@@ -363,7 +363,7 @@ def test_repeated_and_contradictory_sequences_are_said() -> None:
         fragment="H-CDRs",
     )
     said = " ".join(str(cross_validated(data)).split())
-    assert "1 exact duplicate of 1 sequence that occurs more than once, 1 with contradictory labels; if" in said
+    assert "1 exact duplicate (again) of 1 sequence that occurs more than once, 1 with contradictory labels; if" in said
     assert "scores are optimistic" in said
     together = " ".join(str(cross_validated(data, split=SplitSpec(by="identity", identity=0.8, folds=4))).split())
     assert "4 folds of clusters at 80% identity" in together

@@ -300,3 +300,39 @@ def test_a_fragment_of_a_fasta_file_or_table_is_of_its_own_chain(tmp_path: Path)
     frame = pd.DataFrame({"heavy": [HEAVY, None], "light": [LIGHT, LIGHT], "label": [0, 1]})
     assert load_dataset(frame, fragment="L-CDR3").sequences == ["QQHYTTPPT"] * 2
     assert load_dataset(frame, fragment="VH+VL", drop=True).ids == ("0",)
+
+
+def test_all_cells_that_are_no_labels_are_listed_at_once_with_their_columns(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("heavy,HIC,Tm\nEVQL,1.5,high\nQVQL,n.d.,70\nEVKL,2.5,<60\n")
+    with pytest.raises(DatasetError) as caught:
+        load_dataset(path, label=["HIC", "Tm"])
+    for cell in (
+        "line 2, 'Tm': 'high'",
+        "line 3, 'HIC': 'n.d.'",
+        "line 4, 'Tm': '<60'",
+        "3 are not",
+        "Leave a cell empty",
+    ):
+        assert cell in str(caught.value)
+    assert caught.value.rows == (0, 1, 2)
+    with pytest.raises(DatasetError, match=r"the label in line 3 is 'n\.d\.'; labels must be .* NA, where nothing"):
+        load_dataset(path, label=["HIC"])
+    with pytest.raises(DatasetError, match=r"2 are not:\n  line 2: 'high'\n  line 4: '<60'$"):
+        load_dataset(path, label="Tm")
+
+
+def test_many_wrong_cells_are_counted_and_the_first_ten_listed() -> None:
+    frame = pd.DataFrame({"heavy": ["EVQL"] * 30, "A": ["x"] * 30, "B": ["y"] * 30})
+    with pytest.raises(DatasetError, match="60 are not") as caught:
+        load_dataset(frame, label=["A", "B"])
+    assert str(caught.value).count("'x'") == 5
+    assert "and 50 more" in str(caught.value)
+
+
+@pytest.mark.parametrize("units", [("min", "°C"), ("[min]", "(°C)"), ("0-1", "")])
+def test_a_row_of_units_is_named_as_such(tmp_path: Path, units: tuple[str, str]) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"heavy,HIC,Tm\n,{','.join(units)}\nQVQL,9.1,70\nEVKL,2.5,60\n", encoding="utf-8")
+    with pytest.raises(DatasetError, match="The first row seems to hold units: write them into the header"):
+        load_dataset(path, label=["HIC", "Tm"])

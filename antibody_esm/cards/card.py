@@ -54,7 +54,7 @@ def panel_card(models: Mapping[str, tuple[str, ModelFacts]]) -> bytes:
         rows.append([code(label), f"[{folder}]({folder}/{CARD})", f"{facts.data.antibodies:,}", verdict(scores)])
     parts = [
         f"# Panel of {names.counted(len(models), 'antibody property')}",
-        "One model for each label, on the vectors of one language model. Each folder has the card of its model.",
+        f"One model for each label, on {_features(first)}. Each folder has the card of its model.",
         "\n".join(table(("label", "model", "antibodies", "verdict"), rows)),
         "Each verdict is for its label alone: with several labels, some are better by chance.",
         "## Licences",
@@ -63,6 +63,11 @@ def panel_card(models: Mapping[str, tuple[str, ModelFacts]]) -> bytes:
         *_use(every, example.lines(first, "Panel", "predict")),
     ]
     return _page(metadata.shared(every), parts)
+
+
+def _features(facts: ModelFacts) -> str:
+    """Return the features that all labels of a panel share, as a noun."""
+    return "the vectors of one language model" if facts.licences else "the same features"
 
 
 def verdict(scores: SavedScores | Unknown) -> str:
@@ -242,7 +247,7 @@ def _use(models: list[ModelFacts], lines: list[str]) -> list[str]:
     language = any(facts.licences for facts in models)
     more = " The language model is not in it: its files are looked for when they are first needed." if language else ""
     return [
-        "```\npip install antibody_esm\n```",
+        "```\npip install .  # in a checkout of antibody_esm, which is not on PyPI\n```",
         "\n".join(["```python", *lines, "```"]),
         f"Loading runs no code of this folder.{more}",
     ]

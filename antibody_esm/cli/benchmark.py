@@ -45,7 +45,8 @@ OVERRIDES are key=value, or key=value,value for the grid:
                data.part=, data.species=, data.columns=, or several
                labels, which all test sets have: 'data.label=[HIC,Tm2]';
                labels of the training set: data.labels=; chain:
-               data.chain=heavy, light, paired or both
+               data.chain=heavy, light, paired or both; data.drop=true
+               leaves out rows of it that cannot be read
   test.*       columns of test sets that have others than the training set:
                test.heavy= and so on; one for all, or one for each
   extractor.*  classifier.*  split.*  decision.*  runtime.*  pca=
@@ -115,6 +116,7 @@ def _run(
         {name: value for name in names if (value := getattr(run.data, name)) is not None}
         for names in (_COLUMNS, _OF_TRAINING)
     )
+    of_training |= {"drop": True} if run.data.drop else {}
     mappings = [{name: value for name, value in (columns | own).items() if value is not None} for own in of_tests]
     grid = Benchmark.from_specs(
         [run.train for run in runs],

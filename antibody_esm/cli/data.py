@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +14,7 @@ from antibody_esm.choices import Engines, Scheme
 from antibody_esm.cli.arguments import check_outputs
 from antibody_esm.cli.errors import complain, reported
 from antibody_esm.cli.options import (
+    ChainChoice,
     GroupsColumn,
     HeavyColumn,
     IdColumn,
@@ -32,10 +34,11 @@ from antibody_esm.cli.options import (
 )
 from antibody_esm.cli.program import Program
 from antibody_esm.cluster import connected
-from antibody_esm.errors import DatasetError, SequenceError, fault, place
+from antibody_esm.errors import DatasetError, SequenceError, fault, listed, place
 from antibody_esm.files import csv_text, replacing, write
 
 if TYPE_CHECKING:
+    from antibody_esm.data.audit import Audit
     from antibody_esm.data.dataset import Dataset
     from antibody_esm.numbering import Domain
 
@@ -129,6 +132,7 @@ def audit(
     groups: GroupsColumn = None,
     layout: LayoutName = None,
     sheet: SheetName = None,
+    chain: ChainChoice = None,
     against_columns: Annotated[
         str | None,
         typer.Option(
@@ -162,16 +166,26 @@ def audit(
     with reported():
         check_outputs([out], [file, against])
         columns: dict[str, Any] = {"id": id_column, "heavy": heavy, "light": light, "label": label, "groups": groups}
-        columns |= {"layout": layout, "sheet": sheet}
+        columns |= {"layout": layout, "sheet": sheet, "chain": chain}
         others = columns | columns_of(against_columns)
         data = _read(file, columns)
         other = None if against is None else _read(against, others)
         result = data.audit(other, identities=tuple(duplicate_identity or (0.95, 0.9, 0.8)), numbering=numbering)
-        print(result)  # noqa: T201
+        print("\n".join([str(result), *_rows_of(result, data)]))  # noqa: T201
         if out is not None:
             frame = result.to_frame()
             frame["rows"] = [" ".join(map(str, rows)) for rows in frame["rows"]]
             write(out, csv_text(frame).encode())
+
+
+def _rows_of(result: "Audit", data: "Dataset") -> list[str]:
+    """Return the ids of the first rows of each serious finding, in lines of 80 columns."""
+    lines = []
+    for finding in result.serious:
+        if finding.rows:
+            text = f"{finding.check}: {listed([data.ids[row] for row in finding.rows], len(finding.rows))}"
+            lines += wrap(text, 80, subsequent_indent="  ")
+    return lines
 
 
 def _read(source: str, columns: dict[str, Any]) -> "Dataset":

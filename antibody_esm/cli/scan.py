@@ -91,7 +91,10 @@ def scan_command(
         reading = fixed_reading(saved_reading(model) or Predictor.load(model).reading, fixed)
         named = arguments(antibody, reading, table_columns(id_column, heavy, light, layout), sheet)
         if plot is not None and len(named) > 1:
-            raise ValueError(f"a heat map shows one antibody, but {antibody} holds {len(named)}")
+            raise ValueError(
+                f"a heat map shows one antibody, but {antibody} holds {len(named)}: pass the sequence itself, "
+                "heavy|light for a pair, or a table of one row"
+            )
         predictor = Predictor.load(
             model, store=store, runtime=runtime(workers, device), checkpoint=checkpoint or ()
         ).with_columns(fixed)

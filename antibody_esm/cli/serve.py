@@ -84,7 +84,9 @@ def serve_command(
             import fastapi  # noqa: F401
             import uvicorn  # noqa: F401
         except ImportError as error:
-            raise ValueError("the server needs FastAPI: pip install 'antibody_esm[serve]'") from error
+            raise ValueError(
+                "the server needs FastAPI: pip install '.[serve]' in a checkout of antibody_esm"
+            ) from error
         from antibody_esm.cli.serve_jobs import prepare
 
         secret = token_of(token)
@@ -92,7 +94,7 @@ def serve_command(
             load = partial(_load, model, store, workers, device, tuple(checkpoint or ()))
             facts = facts_of(load())
             with Worker(load, time_limit, partial(prepare, verbose=log_content)) as jobs:
-                with step("reading the language model"):
+                with step("reading the model"):
                     jobs.prepare()
                 server = Server(
                     jobs,

@@ -74,6 +74,7 @@ OVERRIDES are key=value:
                already; data.species= for numbering; data.labels=;
                'data.columns=\\[isotype,ph]' are read beside the sequences
                (use_columns=false leaves them out);
+               data.drop=true leaves out rows that cannot be read;
                data.check=false also trains on sequences without a
                recognised antibody chain
   extractor.*  classifier.*  split.*  decision.*  runtime.*  pca=
@@ -242,6 +243,7 @@ def _stored(run: "Run") -> str:
 
 def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> _Done:
     """Cross-validate, fit, and write results to a new folder."""
+    from antibody_esm.data.assays import without_side
     from antibody_esm.data.public import load_dataset
     from antibody_esm.panel import Panel
     from antibody_esm.reports.grid import GridReport
@@ -285,6 +287,12 @@ def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> _Done
         logger.info("%s", text)
         logger.info("saved to %s", folder)
     what = "The models are saved:" if data.targets else "The model is saved"
+    labels = {name: data.target(name).higher_is_better for name in data.targets}
+    if run.train.is_regression and not labels:
+        labels = {data.label_name or "label": data.higher_is_better}
+    if note := without_side(labels):
+        logger.info("%s", note)
+        text = f"{text}\n\n{note}"
     vectors = f"{needed} needed, {computed} computed" if run.train.finetune is None else "those of each adapter"
     text = f"{text}\n\n{what} {saved}.\nEmbeddings: {vectors}."
     return _Done(metrics, text, reports.reports if isinstance(reports, GridReport) else (reports,))

@@ -139,9 +139,9 @@ def proposals_tab(
         ]
 
     gr.HTML(
-        "<p>Variants of one antibody with a better prediction, plausible to the language model, without new "
-        "liabilities, and never one that the model was trained on. A prediction is a hypothesis for the next plate; it "
-        "says nothing about binding, so protect the paratope.</p>"
+        "<p>Variants of one antibody with a better prediction, plausible to the language model if there is one, "
+        "without new liabilities, and never one that the model was trained on. A prediction is a hypothesis for the "
+        "next plate; it says nothing about binding, so protect the paratope.</p>"
     )
     first = "Parent: one antibody" + ("" if chosen is None else "; the one that is clicked in Scores, or another")
     parent = gr.Textbox(label=first, lines=3, max_lines=6, elem_id="parent")

@@ -75,7 +75,7 @@ def app_command(
             with _without_proxies():  # with a SOCKS proxy, the import of Gradio fails
                 import gradio  # noqa: F401
         except ImportError as error:
-            raise ValueError("the web page needs Gradio: pip install 'antibody_esm[app]'") from error
+            raise ValueError("the web page needs Gradio: pip install '.[app]' in a checkout of antibody_esm") from error
 
         for category in (DeprecationWarning, FutureWarning, ResourceWarning):  # Gradio's own, of each request
             warnings.simplefilter("ignore", category)

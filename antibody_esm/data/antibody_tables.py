@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from antibody_esm.data.cells import cleaned, is_missing
 from antibody_esm.data.column_roles import Recognised, recognise
 from antibody_esm.data.contigs import pair_contigs
-from antibody_esm.data.files import metadata_of, read_frames, with_index
+from antibody_esm.data.files import metadata_of, places, read_frames, with_index
 from antibody_esm.data.layouts import PLAIN, Columns, Layout, layout_of
 from antibody_esm.data.reading import incomplete
-from antibody_esm.errors import errors_of
+from antibody_esm.errors import errors_of, listed
 from antibody_esm.numbering import REGIONS, SPECIES, number
 from antibody_esm.sequences import ALPHABET, Chain, is_nucleic
 from antibody_esm.unknown import Unknown
@@ -124,7 +124,12 @@ def one_table(
     if ids is not None and recognised.layout is PLAIN:
         names = frame[ids]
         if names.duplicated().any() or any(map(is_missing, names)):
-            logger.info("rows are numbered: in column %r, ids are missing or repeat", ids)
+            twice = names.duplicated(keep=False).tolist()
+            wrong = [row for row, name in enumerate(names) if twice[row] or is_missing(name)]
+            shown = {row: "" if is_missing(names.iloc[row]) else str(names.iloc[row]) for row in wrong}
+            path = source if isinstance(source, Path) else None
+            where = listed(places(path, wrong, shown).values(), len(wrong))
+            logger.info("rows are numbered: in column %r, ids are missing or repeat: %s", ids, where)
             recognised = recognised.without("id")
     return Table(frame, recognised)
 

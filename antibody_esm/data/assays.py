@@ -1,5 +1,6 @@
 """Named assays of developability, and the side of each on which antibodies are better."""
 
+import json
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -52,21 +53,85 @@ The directions of Jain et al. 2017 (doi:10.1073/pnas.1616408114) and of the assa
 """
 
 
+_NOT_ALONE = frozenset({
+    *("as", "cho", "ova", "ligands", "flags", "flaggroups", "pri"),  # short, or words of other meanings
+    *("elisa", "expression", "concentration", "aggregation", "immunogenicity", "yield"),  # of what is not known
+    *("titer", "titre", "purity", "monomer"),
+})  # fmt: skip
+"""Assays that are recognised by a whole name only, or beside another assay of the same side."""
+_BESIDE = frozenset({
+    *("min", "mins", "minutes", "nm", "mg", "ml", "l", "mgl", "mgml", "g", "gl", "c", "degc", "celsius", "fold", "mm"),
+    *("au", "mfi", "od", "cp", "pct", "percent", "rt", "retention", "time", "score", "value", "values"),
+    *("mean", "avg", "average", "median", "raw", "measured", "assay", "reagent", "smp", "as100"),
+    *("dsf", "nanodsf", "dsc", "by", "fab", "igg", "mab", "sec", "hek", "hek293", "expi293", "expicho"),
+})  # fmt: skip
+"""Units, statistics, methods and molecules in names of assays that do not change the side. Words such as change, rank,
+loss or normalised may turn it, so a name with any other word has no side."""
+_PHRASES: Mapping[str, bool] = MappingProxyType({
+    "affinitycaptureselfinteractionnanoparticlespectroscopy": False,
+    "acsinsshift": False,
+    "csiblideltaresponse": False,
+    "slopeforacceleratedstability": False,
+    "hekexpression": True,
+    **{f"{made}{name}": True for made in ("hek", "cho", "expi293", "expicho") for name in ("titer", "titre", "yield")},
+    **{f"sec{name}": True for name in ("monomer", "purity")},
+    "tmonset": True,
+})  # fmt: skip
+_TURNED = re.compile(
+    r"1\s*/|^\s*[-\u2212\u2013]|[-\u2212\u2013]\s*(log|ln)|\b(rank|percentile|inverse|inverted|reversed|negative|loss|diff)"
+)
+"""Signs in a name, also in its parentheses, that high and low may have changed places."""
+_CELSIUS = re.compile(r"°\s*c|\bdeg|celsius")
+
+
 def higher_is_better(name: str) -> bool | None:
     """Return True if high values of a named assay are better, False if low values are; None if it is not known.
 
-    Case, punctuation, units in parentheses and a pH at the end do not count. A flag (``psr_flag``) is better if it is
-    0.
+    Case, punctuation, units in parentheses and a pH do not count, nor do words such as score, RT or DSF beside an
+    assay. A name with any other word has no side, since that may turn it: ``PSR rank``. A flag (``psr_flag``) is better
+    if it is 0.
 
     Examples
     --------
     >>> higher_is_better("Tm2 (°C)"), higher_is_better("AC-SINS_pH7.4"), higher_is_better("psr_flag")
     (True, False, False)
-    >>> higher_is_better("affinity") is None
-    True
+    >>> higher_is_better("HIC_RT_min"), higher_is_better("PSR MFI"), higher_is_better("DSF Tm")
+    (False, False, True)
+    >>> higher_is_better("affinity"), higher_is_better("PSR rank"), higher_is_better("1/HIC")
+    (None, None, None)
     """
-    plain = _plain(name)
-    return False if plain.endswith("flag") else HIGHER_IS_BETTER.get(plain)
+    plain, lower = _plain(name), name.lower()
+    if plain.endswith("flag"):
+        return False
+    if _TURNED.search(lower):
+        return None
+    side = HIGHER_IS_BETTER[plain] if plain in HIGHER_IS_BETTER else _of_words(lower)
+    return None if side is False and _CELSIUS.search(lower) else side  # a temperature of aggregation
+
+
+def _of_words(name: str) -> bool | None:
+    """Return the side of all assays in a name in lower case; None if a word or a second assay leaves a doubt."""
+    text, before = re.sub(r"\)[a-z]\b", ")", name), ""
+    while text != before:
+        before, text = text, re.sub(r"\([^()]*\)|\[[^\[\]]*\]", " ", text)
+    words = re.findall(r"[^\W_]+", re.sub(r"(?<![a-z])ph[\s_]*\d+([.,]\d+)?", " ", text).replace("∆λmax", " "))
+    sides: set[bool] = set()
+    alone = False
+    first = 0
+    while first < len(words):
+        ends = range(len(words), first, -1)
+        joined = {end: "".join(words[first:end]) for end in ends}
+        end = next((end for end in ends if joined[end] in _PHRASES or joined[end] in HIGHER_IS_BETTER), None)
+        if end is not None:
+            side = joined[end]
+            sides.add(_PHRASES[side] if side in _PHRASES else HIGHER_IS_BETTER[side])
+            alone |= side not in _NOT_ALONE
+            first = end
+        elif words[first] in _BESIDE:
+            first += 1
+        else:
+            return None
+    return sides.pop() if len(sides) == 1 and alone else None
 
 
 def directions(
@@ -102,3 +167,22 @@ def directions(
         if not isinstance(value, bool):
             raise DatasetError(f"{parameter}= of {name!r} must be True or False, got {value!r}", column=name)
     return dict(sides)
+
+
+def without_side(labels: Mapping[str, bool | None]) -> str | None:
+    """Return the note on labels whose better side is not known, and a form of the shell that sets it; None if all are.
+
+    Examples
+    --------
+    >>> print(without_side({"HIC": False, "KD (nM)": None}))
+    Whether high or low values are better is not known for 'KD (nM)': the best tenth is taken as the highest values, and a profile does not rank by it. Set it: 'data.higher_is_better={"KD (nM)":true}' (or false).
+    """  # noqa: E501
+    names = [name for name, side in labels.items() if side is None]
+    if not names:
+        return None
+    form = json.dumps(dict.fromkeys(names, True), ensure_ascii=False, separators=(",", ":"))
+    shown = ", ".join(map(repr, names))
+    return (
+        f"Whether high or low values are better is not known for {shown}: the best tenth is taken as the highest "
+        f"values, and a profile does not rank by it. Set it: 'data.higher_is_better={form}' (or false)."
+    )

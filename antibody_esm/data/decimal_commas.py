@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from antibody_esm.errors import DatasetError
+
 if TYPE_CHECKING:
     import pandas as pd
 
 _DECIMAL = re.compile(r"\s*[-+]?\d*([.,])\d+([eE][-+]?\d+)?\s*")
-_MAYBE_THOUSANDS = re.compile(r"\s*[-+]?[1-9]\d{0,2},\d{3}\s*")
+_MAYBE_THOUSANDS = re.compile(r"\s*[-+]?[1-9]\d{0,2}([.,])\d{3}\s*")
 _SEVERAL_MARKS = re.compile(r"\s*[-+]?\d+([.,]\d+){2,}\s*")
 
 
@@ -36,6 +38,11 @@ def comma_columns(frames: Iterable["pd.DataFrame"], *, tabs: bool) -> dict[str, 
         All rows of a file as text, in batches.
     tabs
         True if tabs separate the columns.
+
+    Raises
+    ------
+    DatasetError
+        If one column has decimal commas, and all numbers with a point in another are like 1.234: they may be 1234.
     """
     marks: dict[str, set[str]] = {}
     for frame in frames:
@@ -43,12 +50,22 @@ def comma_columns(frames: Iterable["pd.DataFrame"], *, tabs: bool) -> dict[str, 
             text = "\n".join(frame[name])
             if "," in text or "." in text:
                 marks.setdefault(str(name), set()).update(map(_mark, frame[name]))
-    thousands = tabs or any("." in of_column for of_column in marks.values())
-    return {
-        name: not of_column & {".", "1,234,567"} and ("," in of_column or not thousands)
+    points = {".", "1.234"}
+    thousands = tabs or any(of_column & points for of_column in marks.values())
+    commas = {
+        name: not of_column & {*points, "1,234,567"} and ("," in of_column or not thousands)
         for name, of_column in marks.items()
         if of_column & {",", "1,234"}
     }
+    unclear = [name for name, of_column in marks.items() if of_column & {*points, ",", "1,234"} == {"1.234"}]
+    if any(commas.values()) and unclear:
+        comma = next(name for name, is_decimal in commas.items() if is_decimal)
+        raise DatasetError(
+            f"numbers of column {unclear[0]!r} are like 1.234, and those of {comma!r} have decimal commas: 1.234 may "
+            "be 1234 or 1.234. Write 1234 without a point, or the decimal comma (1,234) in this column too",
+            column=unclear[0],
+        )
+    return commas
 
 
 def with_points(frame: "pd.DataFrame", commas: Iterable[str]) -> "pd.DataFrame":
@@ -62,5 +79,5 @@ def with_points(frame: "pd.DataFrame", commas: Iterable[str]) -> "pd.DataFrame":
 def _mark(cell: str) -> str:
     """Return the mark of a number, or a number for those that may have thousands; empty for all other cells."""
     if number := _DECIMAL.fullmatch(cell):
-        return "1,234" if _MAYBE_THOUSANDS.fullmatch(cell) else str(number[1])
+        return f"1{number[1]}234" if _MAYBE_THOUSANDS.fullmatch(cell) else str(number[1])
     return "1,234,567" if _SEVERAL_MARKS.fullmatch(cell) else ""

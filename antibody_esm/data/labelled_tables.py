@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from antibody_esm.data.antibody_tables import one_table, table_of, without_refused
 from antibody_esm.data.assays import directions
-from antibody_esm.data.cells import MISSING, cleaned, is_missing
+from antibody_esm.data.cells import cleaned, is_missing
 from antibody_esm.data.column_roles import Recognised
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.files import is_fasta, places, read_frames, read_table
+from antibody_esm.data.label_cells import NUMBERS, advice_on, is_label, label_of
 from antibody_esm.data.layouts import PLAIN, Columns
 from antibody_esm.data.other_columns import nearly_numbers, other_columns
 from antibody_esm.data.provenance import Provenance
@@ -125,7 +126,7 @@ def read_dataset(
         recognised.refuse_unclear("label")
     label_columns = {} if optional else {name: named_column(frame, name, path) for name in names}
     _refuse_repeats(ids, id_column, rows)
-    measured = {name: _numbers(values, rows) for name, values in label_columns.items()}
+    measured = _numbers(label_columns, rows)
     fold_column = None if fold is None else named_column(frame, fold, path)
     used = [id_column, heavy_chains, light_chains, group_column, fold_column, *label_columns.values()]
     others = other_columns(frame, {str(each.name) for each in used if each is not None}, columns, path)
@@ -332,29 +333,32 @@ def _refuse_repeats(ids: list[str], column: "pd.Series[Any] | None", rows: _Rows
         )
 
 
-def _numbers(column: "pd.Series[Any]", rows: _Rows) -> NDArray[np.float64]:
-    """Return labels as numbers; a missing label is NaN. Raises DatasetError if a label is no number."""
-    numbers = [_number(value, row, column, rows) for row, value in enumerate(column.to_numpy(object))]
-    return np.array([np.nan if number is None else number for number in numbers], np.float64)
+def _numbers(columns: "Mapping[str, pd.Series[Any]]", rows: _Rows) -> dict[str, NDArray[np.float64]]:
+    """Return labels as numbers, by column; a missing label is NaN.
 
-
-def _number(value: Any, row: int, column: "pd.Series[Any]", rows: _Rows) -> float | None:
-    import pandas as pd
-
-    text = value.strip().lower() if isinstance(value, str) else ""
-    if text in MISSING if isinstance(value, str) else pd.api.types.is_scalar(value) and pd.isna(value):
-        return None
-    if text in ("true", "false"):
-        return float(text == "true")
-    try:
-        return float(text.replace("_", "?") if text else value)  # Python reads 1_0 as ten
-    except (ValueError, TypeError):
-        raise DatasetError(
-            f"the label in {rows.places([row])[row]} is {value!r}; labels must be numbers (0 and 1 for classification)",
-            rows.path,
-            row,
-            str(column.name),
-        ) from None
+    Raises
+    ------
+    DatasetError
+        If labels are no numbers; the message lists the cells of all columns.
+    """
+    cells = {name: column.to_numpy(object) for name, column in columns.items()}
+    wrong = [(row, name) for name, values in cells.items() for row, cell in enumerate(values) if not is_label(cell)]
+    if wrong:
+        wrong.sort(key=lambda cell: cell[0])
+        where = rows.places(row for row, _ in wrong)
+        shown = {(row, name): repr(cells[name][row]) for row, name in wrong if row in where}
+        advice = advice_on([cells[name][row] for row, name in wrong], {row for row, _ in wrong})
+        many = len(columns) > 1
+        if len(wrong) == 1:
+            (((row, name), value),) = shown.items()
+            first = f"the label {name!r}" if many else "the label"
+            message = f"{first} in {where[row]} is {value}; {NUMBERS}{advice}"
+        else:
+            lines = [f"{where[row]}{f', {name!r}' if many else ''}: {value}" for (row, name), value in shown.items()]
+            message = f"{NUMBERS}; {len(wrong):,} are not:\n  " + listed(lines, len(wrong), "\n  ") + advice
+        every = list(dict.fromkeys(row for row, _ in wrong))
+        raise DatasetError(message, rows.path, column=str(columns[wrong[0][1]].name), rows=every)
+    return {name: np.array([label_of(cell) for cell in values], np.float64) for name, values in cells.items()}
 
 
 def _expanded(path: str | Path) -> Path:

@@ -83,7 +83,8 @@ def _optuna() -> Any:
         import optuna
     except ImportError as error:
         raise ImportError(
-            "a budget (tune.trials, tune.minutes) needs Optuna: pip install 'antibody_esm[tune]'; without a budget the "
+            "a budget (tune.trials, tune.minutes) needs Optuna: pip install '.[tune]' in a checkout of antibody_esm; "
+            "without a budget the "
             "whole grid is tried"
         ) from error
     return optuna

@@ -113,6 +113,19 @@ class ScoredPredictions:
         each = [Pooled.of(self.rows.subset(np.arange(i * n, (i + 1) * n))) for i in range(self.repeats)]
         return Pooled(*(float(np.mean(values)) for values in zip(*each, strict=True)))
 
+    @cached_property
+    def rmse_of_means(self) -> float | None:
+        """RMSE of predicting the mean label of the training rows, as folds average it; None for classes and tests."""
+        if not isinstance(self.rows, ContinuousPredictions) or (self.rows.fold is None and self.rows.centre is None):
+            return None
+        n, values = len(self.rows) // self.repeats, []
+        for i in range(self.repeats):
+            rows = self.rows.subset(np.arange(i * n, (i + 1) * n))
+            centre = rows.training_means() if rows.centre is None else rows.centre
+            means = replace(rows, prediction=centre, centre=None)
+            values.append(means.scores()["rmse"] if rows.fold is None else float(np.mean(means.fold_scores()["rmse"])))
+        return float(np.mean(values))
+
     def clustered(self, clusters: NDArray[np.int64] | None) -> "ScoredPredictions":
         """Return the same predictions, whose rows belong to clusters."""
         return replace(self, rows=replace(self.rows, clusters=clusters))

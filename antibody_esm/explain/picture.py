@@ -221,7 +221,10 @@ def headline(explained: Pictured) -> str:
     """Return the score and its parts, in words."""
     score = f"{UNIT[explained.unit]} {explained.score:+.3f}"
     if explained.intercept is None:
-        return f"{score}; its fall when each residue is hidden"
+        return (
+            f"{score}; its fall when each residue is hidden\n"
+            "Numbers of regions add these falls; hiding a whole region has another effect."
+        )
     total = explained.contributions.sum()
     return f"{score} = intercept {explained.intercept:+.3f} and residues {total:+.3f}"
 

@@ -32,8 +32,8 @@ def shapley(
 ) -> Contributions:
     """Return the Shapley value of each residue; with the intercept they sum to the score.
 
-    Needs ``pip install "antibody_esm[explain]"``. The language model runs on about two sequences for each residue and
-    round; the predictor's store keeps them all.
+    Needs ``pip install ".[explain]"`` in a checkout. The language model runs on about two sequences for each residue
+    and round; the predictor's store keeps them all.
 
     Parameters
     ----------
@@ -100,5 +100,7 @@ def _shap() -> Any:
             warnings.simplefilter("ignore", PendingDeprecationWarning)  # of matplotlib, whose older interface shap uses
             import shap
     except ImportError as error:
-        raise ImportError('Shapley values need the shap library; run: pip install "antibody_esm[explain]"') from error
+        raise ImportError(
+            'Shapley values need the shap library; run: pip install ".[explain]" in a checkout of antibody_esm'
+        ) from error
     return shap

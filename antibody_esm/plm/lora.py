@@ -110,7 +110,9 @@ def inject(module: Any, names: list[str], spec: FineTuneSpec, noise: "Noise") ->
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:
-        raise ImportError('fine-tuning requires peft; run: pip install "antibody_esm[finetune]"') from error
+        raise ImportError(
+            'fine-tuning requires peft; run: pip install ".[finetune]" in a checkout of antibody_esm'
+        ) from error
     from antibody_esm.plm.dropout import Dropout
 
     config = LoraConfig(r=spec.rank, lora_alpha=spec.alpha, target_modules=names, bias="none")

@@ -33,7 +33,9 @@ def _sapiens(chain: str, tokens: int) -> Packaged:
 
 def _ablang2(light: bool) -> Packaged:
     files = {name: f"{_ABLANG2_FOLDER}/{name}" for name in (HPARAMS, ABLANG2)}
-    return Packaged("ablang2", PACKAGE, files, '"antibody_esm[ablang2]"', PairedFiles(light), _ABLANG2_ADVICE)
+    return Packaged(
+        "ablang2", PACKAGE, files, '".[ablang2]" in a checkout of antibody_esm', PairedFiles(light), _ABLANG2_ADVICE
+    )
 
 
 _ABLANG2_FOLDER = "model-weights-ablang2-paired"
@@ -53,7 +55,7 @@ PACKAGES: Mapping[str, Packaged] = MappingProxyType(
                 "pytorch_model.bin": "trained_models/AntiBERTy_md_smooth/pytorch_model.bin",
                 "vocab.txt": "trained_models/vocab.txt",
             },
-            '"antibody_esm[quickstart]"',
+            '".[quickstart]" in a checkout of antibody_esm',
         ),
         "sapiens_vh": _sapiens("vh", 144),
         "sapiens_vl": _sapiens("vl", 128),

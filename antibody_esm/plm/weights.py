@@ -73,7 +73,7 @@ def class_of(checkpoint: Checkpoint, name: str, dtype: Any) -> Any:
     except ImportError as error:
         kind = checkpoint.config["model_type"]
         raise checkpoint.error(
-            f'its network cannot be run: {error}; run: pip install "antibody_esm[{kind}]"'
+            f'its network cannot be run: {error}; run: pip install ".[{kind}]" in a checkout of antibody_esm'
         ) from error
     if own is None:
         return getattr(transformers, name)

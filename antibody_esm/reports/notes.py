@@ -36,6 +36,8 @@ _SIMULATED = range(100, 401)
 """Numbers of antibodies for which coverage after cross-validation was simulated."""
 _LISTED = 5
 """Most different warnings of columns that a note lists."""
+_NAMED = 5
+"""Largest number of duplicates whose ids are in a note."""
 _OPTIMISTIC = "if identical sequences fall into different folds, scores are optimistic"
 
 
@@ -50,7 +52,7 @@ def of_model(report: Analysis) -> tuple[str, ...]:
 
 
 def _after_warnings(report: Analysis, of_grade: list[str]) -> tuple[str, ...]:
-    notes = [*([] if report.few else [constant(report.data, report.spec)]), *report.notes]
+    notes = [*([] if report.few else [constant(report)]), *report.notes]
     if report.threshold is not None:
         notes.append(f"The threshold is {compact(report.threshold)}.")
     notes += [*causal(report.spec), *fits(report), *of_grade, *_undefined(report), *_pooled(report)]
@@ -73,7 +75,7 @@ def of_summary(report: Analysis) -> tuple[str, ...]:
     counted = str(report.clones) if report.clones is not None and report.clones.many else ""
     return (
         *filter(None, [overlap(report), counted, joined(report), other_chain(report)]),
-        constant(report.data, report.spec),
+        constant(report),
         *report.notes,
     )
 
@@ -197,12 +199,22 @@ def sentences(grid: GridAnalysis, column: Column) -> list[str]:
     return [*filter(None, [column.differs]), *map(str, best), *decided, *none]
 
 
-def constant(data: Dataset, spec: TrainSpec) -> str:
-    """Return the sentence on the score of a prediction that is the same for all antibodies."""
-    if spec.is_regression:
-        rmse = float(np.std(data.continuous_labels()))
-        return f"Predicting the mean for every antibody has an RMSE of {short(rmse, 3)}."
-    share = float(np.mean(data.binary_labels()))
+def constant(report: Analysis) -> str:
+    """Return the sentence on the score of a prediction that is the same for all antibodies.
+
+    The RMSE of the mean is that of the baseline "mean value" in the tables: folds average it, and a test takes the mean
+    of the training antibodies.
+    """
+    if report.spec.is_regression:
+        rmse, label = report.scored.rmse_of_means, report.data.continuous_labels()
+        of = "the mean"
+        if rmse is None and report.training is not None:
+            rmse = float(np.sqrt(np.mean((label - report.training.continuous_labels().mean()) ** 2)))
+            of = "the mean of the training antibodies"
+        elif rmse is None:
+            rmse, of = float(np.std(label)), "the mean of the tested antibodies"
+        return f"Predicting {of} for every antibody has an RMSE of {short(rmse, 3)}."
+    share = float(np.mean(report.data.binary_labels()))
     return f"Predicting the larger class for every antibody has an accuracy of {short(max(share, 1 - share), 3)}."
 
 
@@ -279,6 +291,8 @@ def repeated(data: Dataset, spec: TrainSpec) -> list[str]:
         return []
     consequence = "they are tested together" if spec.split.by == "identity" else _OPTIMISTIC
     number = names.counted(len(rows), "exact duplicate")
+    if len(rows) <= _NAMED:
+        number += f" ({', '.join(data.ids[row] for row in rows)})"
     what = names.counted(sequences, "pair" if data.chain in ("both", "paired") else "sequence")
     return [
         f"{number} of {what} that {'occurs' if sequences == 1 else 'occur'} more than once, {len(contradictory)} with "

@@ -86,4 +86,4 @@ def _verdicts(grid: GridAnalysis) -> str:
     family = next((each.comparison.family for each in grid.verdicts if each.comparison), 0)
     caption = "Verdicts are against the best baseline"
     caption += f", with Holm's correction for all {family} comparisons of this page." if family > 1 else "."
-    return elements.table(heads, lines, caption, last="text verdicts" if several else "text")
+    return elements.table(heads, lines, caption, last=f"text claims{' verdicts' if several else ''}")

@@ -187,6 +187,7 @@ class DataSettings(Frozen):
     sheet: str | None = None
     columns: tuple[str, ...] | None = None
     higher_is_better: bool | dict[str, bool] | None = None
+    drop: bool = False
     check: bool = True
 
 
