@@ -192,8 +192,8 @@ class FineTuned(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         y
             ``(n,)``.
         division
-            Division of these rows, whose units stay together when the epoch is chosen. If there is one unit only, or
-            each antibody is its own, rows are divided.
+            Division of these rows, whose units stay together when the epoch is chosen. If that cannot be, rows are
+            divided, and `facts_` say so.
 
         Raises
         ------
@@ -207,14 +207,13 @@ class FineTuned(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         if len(np.unique(y)) < 2:
             raise DatasetError(f"the language model is fine-tuned on {len(y)} antibodies of one label", column="label")
         units = None if division is None or self.by == "antibody" else division.unit
-        if units is not None and len(np.unique(units)) < 2:
-            units = None
         began = time.perf_counter()
         adapter = self.tuning.adapter(self._texts(X), np.asarray(y), units, continuous=self.continuous)
         facts = adapter.facts
         losses = tuple(float(epoch.validation) for epoch in facts.history)
         seconds = time.perf_counter() - began
-        self.facts_ = FineTuningFacts(adapter.digest, facts.rows, facts.held_out, facts.epochs, losses, seconds)
+        numbers = facts.rows, facts.held_out, facts.epochs
+        self.facts_ = FineTuningFacts(adapter.digest, *numbers, losses, seconds, facts.divided)
         self.source_ = self.tuning.source(adapter)
         self.tuning.done()
         self.n_features_in_ = X.shape[1]

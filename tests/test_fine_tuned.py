@@ -43,7 +43,7 @@ from antibody_esm import (
 from antibody_esm.evaluation.cross_validation import fit
 from antibody_esm.evaluation.splits import Division
 from antibody_esm.fine_tuned import FineTuning
-from antibody_esm.finetuning_facts import step_of
+from antibody_esm.finetuning_facts import FineTuningFacts, step_of
 from antibody_esm.plm import adapter_folders, search
 from antibody_esm.plm.adapters import Adapter
 from antibody_esm.plm.training import AdapterTraining
@@ -213,11 +213,21 @@ def test_an_epoch_is_chosen_on_whole_units_of_the_split(model: str, data: Datase
     assert len(seen) >= 3
     for texts, _, units, _ in seen:
         own = None if unit is None else [unit[text] for text in texts]
-        if own is None or len(set(own)) < 2:
+        if own is None:
             assert units is None
         else:
             assert units is not None
             assert len(set(zip(own, units, strict=True))) == len(set(own)) == len(set(units))
+
+
+def test_a_report_has_a_note_if_units_do_not_allow_early_stopping(model: str, data: Dataset) -> None:
+    label = np.asarray(data.label)
+    split, groups = SplitSpec(by="group", folds=2), [f"{value:g}{row % 2}" for row, value in enumerate(label)]
+    data = replace(heavy(data), groups=groups)
+    report = validated(Trainer(model, "logreg", split, finetune=LORA, runtime=RUNTIME), data)
+    assert {facts.divided for facts in report.finetuned} == {"rows"}
+    assert "In 2 of 2 single antibodies were held out, not whole units of the split" in " ".join(str(report).split())
+    assert [FineTuningFacts.from_plain(facts.plain()).divided for facts in report.finetuned] == ["rows"] * 2
 
 
 def test_folds_share_no_row_of_the_store_and_those_of_the_frozen_model_stay(

@@ -61,7 +61,8 @@ def finetune(
     label
         ``(n,)``, 0 and 1 or, if `continuous`, numbers.
     units
-        ``(n,)``, rows of one unit are held out for early stopping together; None has a unit for each row.
+        ``(n,)``, rows of one unit are held out for early stopping together, if units allow it (see
+        `AdapterFacts.divided`); None has a unit for each row.
     continuous
         True for labels that are numbers, whose loss is the squared error; classes have the cross entropy.
     runtime
@@ -73,7 +74,7 @@ def finetune(
     Raises
     ------
     ValueError
-        If the extractor or the labels do not suit, or the rows are of one unit.
+        If the extractor or the labels do not suit.
     SequenceError, CheckpointError
         As `Extractor.embed`; or if the type of model has no linear maps that are known here.
     ImportError

@@ -61,7 +61,8 @@ class AdapterTraining:
         self.frozen = frozen
         self.rows = rows
         self.continuous = continuous
-        self.inner, self.held_out = rows.divided(spec.validation, spec.seed)
+        divided = rows.divided(spec.validation, spec.seed, continuous=continuous)
+        self.inner, self.held_out, self.whole = divided.inner, divided.held_out, divided.whole
         self.texts = self._read()
         self._device = frozen.device
         self._most = AT_ONCE if self._device == "cpu" else spec.batch
@@ -122,12 +123,21 @@ class AdapterTraining:
             return {name: tensor.detach().cpu().numpy().copy() for name, tensor in every.items()}
 
         optimizer = torch.optim.AdamW(steps.parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay)
-        history = [Epoch(training=steps.loss(self.inner), validation=steps.loss(self.held_out))]
+        before = steps.loss(self.inner), steps.loss(self.held_out)
+        if not np.isfinite(before).all():
+            raise ValueError("the loss of the frozen model is not finite: labels are too large, or its states are")
+        history = [Epoch(training=before[0], validation=before[1])]
         best, kept = 0, tensors()
         with progress_bar(spec.epochs * len(self.inner), "fine-tuning", "row", self.frozen.runtime.progress) as bar:
             while len(history) <= spec.epochs and len(history) - best <= spec.patience:
-                training = steps.epoch(len(history), optimizer, bar.update)
-                history.append(Epoch(training=training, validation=steps.loss(self.held_out)))
+                losses = steps.epoch(len(history), optimizer, bar.update), steps.loss(self.held_out)
+                if not np.isfinite(losses).all():
+                    logger.warning(
+                        "epoch %d: the loss is not finite, and training ends; choose a lower learning_rate",
+                        len(history),
+                    )
+                    break
+                history.append(Epoch(training=losses[0], validation=losses[1]))
                 if history[-1].validation < history[best].validation:
                     best, kept = len(history) - 1, tensors()
                 logger.info("epoch %d: training loss %.4f, validation loss %.4f", len(history) - 1, *_of(history[-1]))
@@ -139,6 +149,7 @@ class AdapterTraining:
             continuous=self.continuous,
             rows=len(self.rows),
             held_out=len(self.held_out),
+            divided="units" if self.whole else "rows",
             epochs=best,
             history=tuple(history),
         )
