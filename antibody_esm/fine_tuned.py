@@ -5,10 +5,11 @@ a learning curve, and on no other row.
 """
 
 import logging
+import stat
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -82,11 +83,21 @@ class FineTuning:
         """Return the adapter of training rows; see `antibody_esm.plm.finetuning.finetune`."""
         options: dict[str, Any] = {"continuous": continuous, "runtime": self.frozen.runtime}
         if self.folder is not None:
+            self._make_folder(self.folder)
             return finetune(self.spec, self.frozen.spec, texts, label, units, folder=self.folder, **options)
         rows = tuple(texts), label.tobytes(), None if units is None else tuple(units.tolist()), continuous
         if rows not in self._kept:
             self._kept[rows] = finetune(self.spec, self.frozen.spec, texts, label, units, **options)
         return self._kept[rows]
+
+    def _make_folder(self, folder: Path) -> None:
+        """Create the folder of adapters with the permissions of the store; if that fails, the training refuses it."""
+        root = self.store.root if isinstance(self.store, EmbeddingStore) else folder
+        with suppress(OSError):
+            if not folder.exists():
+                mode = stat.S_IMODE(root.stat().st_mode) if root.is_dir() else 0o700
+                folder.mkdir(parents=True, mode=0o700)
+                folder.chmod(mode)
 
     def source(self, adapter: Adapter) -> Extractor:
         """Return the source of the vectors of a fine-tuned model."""

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from antibody_esm import Extractor, ExtractorSpec, FineTuneSpec, RuntimeSpec, embed
-from antibody_esm.errors import CheckpointError, SequenceError
+from antibody_esm.errors import CheckpointError, SequenceError, StoreError
 from antibody_esm.plm import lora, training_passes
 from antibody_esm.plm.adapter_folders import AdapterFolder, offer
 from antibody_esm.plm.adapters import PREFIX, Adapter
@@ -646,6 +646,46 @@ def test_states_below_the_first_updated_layer_are_computed_once(
         assert np.allclose(tensor, every.tensors[name], atol=1e-4), name
     monkeypatch.undo()
     assert tuned(spec, kind).content == kept.content
+
+
+def test_a_folder_of_adapters_is_private_and_checked_before_a_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuned(folder=tmp_path / "new" / "adapters")
+    assert (tmp_path / "new" / "adapters").stat().st_mode & 0o077 == 0
+    (tmp_path / "file").write_text("")
+    with monkeypatch.context() as patch:
+        patch.setattr("antibody_esm.plm.training.AdapterTraining.run", lambda self: pytest.fail("it is trained"))
+        for folder in (tmp_path / "file", tmp_path / "file" / "adapters"):
+            with pytest.raises(StoreError, match="adapters cannot be kept here"):
+                tuned(folder=folder)
+
+
+def test_an_adapter_that_cannot_be_written_is_kept_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(self: Adapter, path: Path) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(Adapter, "save", full)
+    adapter = tuned(FAST.model_copy(update={"seed": 11}), folder=tmp_path)
+    assert "is kept in memory alone" in caplog.text
+    assert not list(tmp_path.iterdir())
+    Extractor(adapted(ExtractorSpec(model=checkpoint("esm")), adapter)).embed(TEXTS[:2])
+
+
+@pytest.mark.parametrize("kind", ["esm", "bert", "esmc", "prott5", "roformer"])
+@pytest.mark.parametrize("size", [1e10, 1e18, 1e30])
+def test_an_adapter_that_overflows_is_refused(kind: Kind, size: float) -> None:
+    adapter = tuned(FAST.model_copy(update={"epochs": 1}), kind)
+    huge = Adapter({name: np.full_like(tensor, size) for name, tensor in adapter.tensors.items()}, adapter.facts)
+    offer(huge)
+    try:
+        vectors = Extractor(adapted(ExtractorSpec(model=checkpoint(kind)), huge)).embed(TEXTS[:2])
+    except CheckpointError:
+        return
+    assert np.isfinite(vectors).all()
+    assert size < 1e30
 
 
 # What is refused.

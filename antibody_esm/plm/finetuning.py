@@ -77,6 +77,8 @@ def finetune(
         If the extractor or the labels do not suit.
     SequenceError, CheckpointError
         As `Extractor.embed`; or if the type of model has no linear maps that are known here.
+    StoreError
+        If the folder cannot be created or written; nothing was trained then.
     ImportError
         Without peft, for ``method="lora"``.
     """
@@ -90,6 +92,8 @@ def finetune(
         adapter = None if kept is None else kept.trained(key)
         if adapter is not None and adapter.facts.base == frozen.resolved.digest and adapter.facts.spec == spec:
             return adapter
+        if kept is not None:
+            kept.prepare()
         adapter = AdapterTraining(spec, frozen, rows, continuous).run()
         if kept is None:
             offer(adapter)
