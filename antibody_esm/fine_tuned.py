@@ -28,6 +28,8 @@ from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.finetuning import adapted, finetune
 from antibody_esm.plm.pairs import chains
 from antibody_esm.plm.schedule import is_watched, progress_bar
+from antibody_esm.progress import Notice
+from antibody_esm.progress import logger as progress_logger
 from antibody_esm.residue_codes import decode
 from antibody_esm.specs import DecisionSpec, FineTuneSpec, SplitBy, TrainSpec
 from antibody_esm.store.store import EmbeddingStore, Store
@@ -134,9 +136,12 @@ class FineTuning:
         runtime = self.frozen.runtime
         text = f"Fine-tuning: {total:,} training{'s' if total > 1 else ''}{self._duration(total, sizes, sequences)}"
         text += "" if self.folder is None else f"; finished ones are kept in {self.folder}"
-        logger.info("%s", text)
-        if is_watched(runtime.progress):
+        watched = is_watched(runtime.progress)
+        if watched:
             print(text, file=sys.stderr)  # noqa: T201
+        # commands print it where nobody sees a bar
+        log = logger if watched or runtime.progress is False else progress_logger
+        log.info("%s", Notice(text))
         with progress_bar(total, "fine-tuning", "training", runtime.progress) as bar:
             self._bars.append(bar)
             try:

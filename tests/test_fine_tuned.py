@@ -233,6 +233,22 @@ def test_a_report_has_a_note_if_units_do_not_allow_early_stopping(model: str, da
     assert [FineTuningFacts.from_plain(facts.plain()).divided for facts in report.finetuned] == ["rows"] * 2
 
 
+def test_a_command_prints_the_expected_duration_before_the_work(model: str, data: Dataset) -> None:
+    from antibody_esm.cli.progress_lines import progress_lines
+
+    printed: list[str] = []
+    runtime = RuntimeSpec(workers=1)
+    with progress_lines(printed.append):
+        Trainer(model, "logreg", BY_FOLD, finetune=HEAD, runtime=runtime).fit(heavy(data), uncertainty=False)
+    [line] = [line for line in printed if line.startswith("Fine-tuning: 1 training of at most 2 epochs")]
+    assert "at most" in line
+    printed.clear()
+    with progress_lines(printed.append):
+        quiet = runtime.model_copy(update={"progress": False})
+        Trainer(model, "logreg", BY_FOLD, finetune=HEAD, runtime=quiet).fit(heavy(data), uncertainty=False)
+    assert not any(line.startswith("Fine-tuning: ") for line in printed)
+
+
 def test_a_plugin_with_folds_of_its_own_is_refused(model: str, data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
