@@ -30,6 +30,7 @@ from antibody_esm.specs import (
     XGBoostRegressorSpec,
     XGBoostSpec,
 )
+from antibody_esm.specs.estimators import heads_of
 
 _PENALTIES = {
     "ridge": ("regress__alpha", tuple(10 ** (step / 2) for step in range(11))),
@@ -179,6 +180,21 @@ def _of_plugin(spec: PluginClassifierSpec | PluginRegressorSpec) -> Any:
         kind = "regressor" if spec.is_regressor else "classifier with predict_proba"
         raise PluginError(f"{spec.name!r} of the package {spec.package} is no {kind} of scikit-learn", spec.package)
     return made
+
+
+def refuse_inner_folds(spec: ClassifierSpec | RegressorSpec) -> None:
+    """Raise PluginError if a plugin divides its training rows again, on all of which its features depend."""
+    for head in heads_of(spec):
+        if not isinstance(head, PluginClassifierSpec | PluginRegressorSpec):
+            continue
+        for name, value in _of_plugin(head).get_params(deep=True).items():
+            last = name.rpartition("__")[2]
+            if (last == "cv" and value != "prefit") or (last == "early_stopping" and value):
+                raise PluginError(
+                    f"{head.name!r} divides its training rows again ({name}={value!r}), after the language model was "
+                    "fine-tuned on all of them; use a classifier without folds of its own",
+                    head.package,
+                )
 
 
 def _of_scaled_labels(regressor: Any) -> Any:

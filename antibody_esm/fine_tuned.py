@@ -5,10 +5,11 @@ a learning curve, and on no other row.
 """
 
 import logging
+import stat
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +28,8 @@ from antibody_esm.plm.extractor import Extractor
 from antibody_esm.plm.finetuning import adapted, finetune
 from antibody_esm.plm.pairs import chains
 from antibody_esm.plm.schedule import is_watched, progress_bar
+from antibody_esm.progress import Notice
+from antibody_esm.progress import logger as progress_logger
 from antibody_esm.residue_codes import decode
 from antibody_esm.specs import DecisionSpec, FineTuneSpec, SplitBy, TrainSpec
 from antibody_esm.store.store import EmbeddingStore, Store
@@ -82,11 +85,21 @@ class FineTuning:
         """Return the adapter of training rows; see `antibody_esm.plm.finetuning.finetune`."""
         options: dict[str, Any] = {"continuous": continuous, "runtime": self.frozen.runtime}
         if self.folder is not None:
+            self._make_folder(self.folder)
             return finetune(self.spec, self.frozen.spec, texts, label, units, folder=self.folder, **options)
         rows = tuple(texts), label.tobytes(), None if units is None else tuple(units.tolist()), continuous
         if rows not in self._kept:
             self._kept[rows] = finetune(self.spec, self.frozen.spec, texts, label, units, **options)
         return self._kept[rows]
+
+    def _make_folder(self, folder: Path) -> None:
+        """Create the folder of adapters with the permissions of the store; if that fails, the training refuses it."""
+        root = self.store.root if isinstance(self.store, EmbeddingStore) else folder
+        with suppress(OSError):
+            if not folder.exists():
+                mode = stat.S_IMODE(root.stat().st_mode) if root.is_dir() else 0o700
+                folder.mkdir(parents=True, mode=0o700)
+                folder.chmod(mode)
 
     def source(self, adapter: Adapter) -> Extractor:
         """Return the source of the vectors of a fine-tuned model."""
@@ -123,9 +136,12 @@ class FineTuning:
         runtime = self.frozen.runtime
         text = f"Fine-tuning: {total:,} training{'s' if total > 1 else ''}{self._duration(total, sizes, sequences)}"
         text += "" if self.folder is None else f"; finished ones are kept in {self.folder}"
-        logger.info("%s", text)
-        if is_watched(runtime.progress):
+        watched = is_watched(runtime.progress)
+        if watched:
             print(text, file=sys.stderr)  # noqa: T201
+        # commands print it where nobody sees a bar
+        log = logger if watched or runtime.progress is False else progress_logger
+        log.info("%s", Notice(text))
         with progress_bar(total, "fine-tuning", "training", runtime.progress) as bar:
             self._bars.append(bar)
             try:
@@ -192,8 +208,8 @@ class FineTuned(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         y
             ``(n,)``.
         division
-            Division of these rows, whose units stay together when the epoch is chosen. If there is one unit only, or
-            each antibody is its own, rows are divided.
+            Division of these rows, whose units stay together when the epoch is chosen. If that cannot be, rows are
+            divided, and `facts_` say so.
 
         Raises
         ------
@@ -207,14 +223,13 @@ class FineTuned(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         if len(np.unique(y)) < 2:
             raise DatasetError(f"the language model is fine-tuned on {len(y)} antibodies of one label", column="label")
         units = None if division is None or self.by == "antibody" else division.unit
-        if units is not None and len(np.unique(units)) < 2:
-            units = None
         began = time.perf_counter()
         adapter = self.tuning.adapter(self._texts(X), np.asarray(y), units, continuous=self.continuous)
         facts = adapter.facts
         losses = tuple(float(epoch.validation) for epoch in facts.history)
         seconds = time.perf_counter() - began
-        self.facts_ = FineTuningFacts(adapter.digest, facts.rows, facts.held_out, facts.epochs, losses, seconds)
+        numbers = facts.rows, facts.held_out, facts.epochs
+        self.facts_ = FineTuningFacts(adapter.digest, *numbers, losses, seconds, facts.divided)
         self.source_ = self.tuning.source(adapter)
         self.tuning.done()
         self.n_features_in_ = X.shape[1]

@@ -21,6 +21,8 @@ class FineTuningFacts(NamedTuple):
     """Validation loss before the first epoch, and of each epoch that ran."""
     seconds: float
     """Duration; that of reading if the adapter was kept from an earlier run."""
+    divided: str = "units"
+    """The pieces that were held out: whole units, or "rows" if units did not allow it."""
 
     def record(self, spec: FineTuneSpec) -> dict[str, Any]:
         """Return the record of a saved model: settings, rows, epochs and losses, but no duration."""
@@ -28,7 +30,8 @@ class FineTuningFacts(NamedTuple):
 
     def plain(self) -> dict[str, Any]:
         """Return all but the duration as plain JSON values."""
-        facts = {name: value for name, value in self._asdict().items() if name != "seconds"}
+        later = ("divided",) if self.divided == "units" else ()
+        facts = {name: value for name, value in self._asdict().items() if name not in ("seconds", *later)}
         return facts | {"losses": list(self.losses)}
 
     @classmethod

@@ -17,6 +17,7 @@ from antibody_esm.files import size
 from antibody_esm.limits import LimitError, parse_json, read_regular, unpacked_limit
 from antibody_esm.model_files import FILES, PANEL, runtime_around
 from antibody_esm.panel_files import folders_of
+from antibody_esm.plm.adapters import LARGEST
 from antibody_esm.plm.adapters import NAME as ADAPTER
 from antibody_esm.serialization import UNPACKED
 
@@ -254,7 +255,7 @@ def _fetch(repo_id: str, commit: str, token: str | None, name: str, sizes: Mappi
     """Copy one file of a commit to a folder. Raises StoreError if it is missing or too large."""
     from huggingface_hub import HfApi
 
-    limit = unpacked_limit(UNPACKED, UNPACKED)
+    limit = LARGEST if Path(name).name == ADAPTER else unpacked_limit(UNPACKED, UNPACKED)
     if name not in sizes:
         raise StoreError(f"not a saved model of antibody_esm: it has no {name}", f"{repo_id} at {commit}")
     if sizes[name] > limit:

@@ -26,6 +26,7 @@ from antibody_esm.limits import LimitError, parse_json, read_regular, unpacked_l
 from antibody_esm.model_facts import ModelFacts
 from antibody_esm.model_scores import ModelScores
 from antibody_esm.numbering import engines_of, method
+from antibody_esm.plm.adapters import LARGEST
 from antibody_esm.plm.adapters import NAME as ADAPTER
 from antibody_esm.plm.resolution import suggest_folders
 from antibody_esm.plugin_types import trusted_types_of
@@ -234,7 +235,8 @@ def _loaded(folder: Path, plugins: Sequence[str] = (), *, lasting: bool = True) 
             raise StoreError("not the training antibodies that its manifest describes", folder / _TRAINING)
         spec = TrainSpec.model_validate_json(json.dumps(manifest["spec"]))
         adapter = manifest.get("adapter_sha256")
-        check_adapter(spec, adapter, folder, b"" if adapter is None else _read(folder, ADAPTER), lasting=lasting)
+        adapted = b"" if adapter is None else _read(folder, ADAPTER, LARGEST)
+        check_adapter(spec, adapter, folder, adapted, lasting=lasting)
         if spec.fingerprint != manifest["fingerprints"]["train"]:
             raise StoreError("its spec is not the one it was saved with", path)
         data, metrics, versions = TrainedOn.from_dict(manifest["data"]), manifest["metrics"], manifest["versions"]

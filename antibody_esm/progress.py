@@ -53,6 +53,10 @@ class Step:
         return f"{self.name}: {done}{self.total:,} {self.unit}"
 
 
+class Notice(str):
+    """Sentence about slow work that begins, which commands print."""
+
+
 @contextmanager
 def step(name: str, total: int | None = None, unit: str = "", *, announced: bool = True) -> Iterator[Step]:
     """Yield a step that is running until the end of the block.

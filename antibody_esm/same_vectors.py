@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.classifiers import build, one_blas_thread
+from antibody_esm.classifiers import build, one_blas_thread, refuse_inner_folds
 from antibody_esm.data.column_reading import ColumnReading
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.evaluation.cross_validation import CrossValidation, cross_validate, fit
@@ -262,6 +262,7 @@ def classifier_of(spec: TrainSpec, dim: int, tuning: "FineTuning | None" = None)
     if tuning is not None:
         from antibody_esm.fine_tuned import FineTuned
 
+        refuse_inner_folds(spec.classifier)
         first = FineTuned(tuning, len(columns), spec.split.by, spec.is_regression)
     return decide(build(spec.classifier, dim, columns, spec.pca, first), spec.decision, spec.split)
 

@@ -63,7 +63,7 @@ def check_adapter(spec: TrainSpec, digest: Any, folder: Path, content: bytes, *,
     content
         Content of the file.
     lasting
-        False keeps the adapter in memory, because its folder will not be there.
+        False if its folder will not be there later; the adapter is in memory.
     """
     named, base = adapter_of(spec)
     if digest != named:
@@ -76,4 +76,6 @@ def check_adapter(spec: TrainSpec, digest: Any, folder: Path, content: bytes, *,
         raise StoreError(f"not the adapter that its manifest describes: {error}", folder / NAME) from error
     if adapter.digest != digest or adapter.facts.base != base:
         raise StoreError("not the adapter that its manifest describes", folder / NAME)
-    offer(adapter, folder if lasting else None)
+    offer(adapter)  # its file may be replaced while the model is in use
+    if lasting:
+        offer(adapter, folder)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pydantic import ValidationError
+from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
 from antibody_esm import (
@@ -40,13 +41,15 @@ from antibody_esm import (
     residue_contributions,
     retrain,
 )
+from antibody_esm.errors import PluginError
 from antibody_esm.evaluation.cross_validation import fit
 from antibody_esm.evaluation.splits import Division
 from antibody_esm.fine_tuned import FineTuning
-from antibody_esm.finetuning_facts import step_of
+from antibody_esm.finetuning_facts import FineTuningFacts, step_of
 from antibody_esm.plm import adapter_folders, search
 from antibody_esm.plm.adapters import Adapter
 from antibody_esm.plm.training import AdapterTraining
+from antibody_esm.specs import PluginClassifierSpec
 from antibody_esm.testing import tiny_checkpoint
 from conftest import ROOT
 
@@ -213,11 +216,95 @@ def test_an_epoch_is_chosen_on_whole_units_of_the_split(model: str, data: Datase
     assert len(seen) >= 3
     for texts, _, units, _ in seen:
         own = None if unit is None else [unit[text] for text in texts]
-        if own is None or len(set(own)) < 2:
+        if own is None:
             assert units is None
         else:
             assert units is not None
             assert len(set(zip(own, units, strict=True))) == len(set(own)) == len(set(units))
+
+
+def test_a_report_has_a_note_if_units_do_not_allow_early_stopping(model: str, data: Dataset) -> None:
+    label = np.asarray(data.label)
+    split, groups = SplitSpec(by="group", folds=2), [f"{value:g}{row % 2}" for row, value in enumerate(label)]
+    data = replace(heavy(data), groups=groups)
+    report = validated(Trainer(model, "logreg", split, finetune=LORA, runtime=RUNTIME), data)
+    assert {facts.divided for facts in report.finetuned} == {"rows"}
+    assert "In 2 of 2 single antibodies were held out, not whole units of the split" in " ".join(str(report).split())
+    assert [FineTuningFacts.from_plain(facts.plain()).divided for facts in report.finetuned] == ["rows"] * 2
+
+
+def test_a_command_prints_the_expected_duration_before_the_work(model: str, data: Dataset) -> None:
+    from antibody_esm.cli.progress_lines import progress_lines
+
+    printed: list[str] = []
+    runtime = RuntimeSpec(workers=1)
+    with progress_lines(printed.append):
+        Trainer(model, "logreg", BY_FOLD, finetune=HEAD, runtime=runtime).fit(heavy(data), uncertainty=False)
+    [line] = [line for line in printed if line.startswith("Fine-tuning: 1 training of at most 2 epochs")]
+    assert "at most" in line
+    printed.clear()
+    with progress_lines(printed.append):
+        quiet = runtime.model_copy(update={"progress": False})
+        Trainer(model, "logreg", BY_FOLD, finetune=HEAD, runtime=quiet).fit(heavy(data), uncertainty=False)
+    assert not any(line.startswith("Fine-tuning: ") for line in printed)
+
+
+def test_a_plugin_with_folds_of_its_own_is_refused(model: str, data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
+    from sklearn.neural_network import MLPClassifier
+
+    from antibody_esm.classifiers import refuse_inner_folds
+
+    plugin = PluginClassifierSpec(name="own", package="other", version="1.0")
+    made: list[Any] = [None]
+    monkeypatch.setattr(PluginClassifierSpec, "make", lambda self: made[0])
+    calibrated = CalibratedClassifierCV(LogisticRegression())
+    for made[0] in (calibrated, LogisticRegressionCV(), make_pipeline(calibrated), MLPClassifier(early_stopping=True)):
+        with pytest.raises(PluginError, match="'own' divides its training rows again"):
+            refuse_inner_folds(plugin)
+    made[0] = calibrated
+    with pytest.raises(PluginError, match="'own' divides its training rows again"):
+        Trainer(model, plugin, BY_FOLD, finetune=LORA, runtime=RUNTIME).fit(heavy(data), uncertainty=False)
+    made[0] = LogisticRegression()
+    refuse_inner_folds(plugin)
+
+
+def test_folders_of_adapters_have_the_permissions_of_the_store(model: str, data: Dataset, tmp_path: Path) -> None:
+    for mode in (0o700, 0o770):
+        root = tmp_path / f"store{mode}"
+        root.mkdir()
+        root.chmod(mode)
+        trainer = Trainer(model, "logreg", BY_FOLD, finetune=HEAD, store=root, runtime=RUNTIME)
+        trainer.fit(heavy(data), uncertainty=False)
+        assert (tmp_path / f"store{mode}.adapters").stat().st_mode & 0o777 == mode
+
+
+def test_a_loaded_model_works_after_its_folder_has_another(model: str, data: Dataset, tmp_path: Path) -> None:
+    data = heavy(data)
+    options: dict[str, Any] = {"split": BY_FOLD, "runtime": RUNTIME}
+    Trainer(model, "logreg", finetune=LORA, **options).fit(data, uncertainty=False).save(tmp_path / "m")
+    adapter_folders._here.clear()
+    loaded = Predictor.load(tmp_path / "m", runtime=RUNTIME, checkpoint=model)
+    Trainer(model, "logreg", **options).fit(data, uncertainty=False).save(tmp_path / "m")
+    assert len(loaded.score_table(data)) == len(data)
+    again = Predictor.load(loaded.save(tmp_path / "x"), runtime=RUNTIME, checkpoint=model)
+    assert again.digest == loaded.digest
+
+
+def test_an_adapter_may_be_larger_than_other_files(
+    model: str, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = Trainer(model, "logreg", BY_FOLD, finetune=LORA, runtime=RUNTIME).fit(heavy(data), uncertainty=False)
+    folder = predictor.save(tmp_path / "m")
+    size = (folder / "adapter.safetensors").stat().st_size
+    others = max(file.stat().st_size for file in folder.iterdir() if file.name != "adapter.safetensors")
+    monkeypatch.setattr("antibody_esm.model_files.LARGEST", size)
+    assert Predictor.load(folder, runtime=RUNTIME, checkpoint=model).digest == predictor.digest
+    monkeypatch.setattr("antibody_esm.model_files.unpacked_limit", lambda *_: max(size, others))
+    monkeypatch.setattr("antibody_esm.model_files.LARGEST", size - 1)
+    with pytest.raises(StoreError, match="more than"):
+        Predictor.load(folder, runtime=RUNTIME, checkpoint=model)
 
 
 def test_folds_share_no_row_of_the_store_and_those_of_the_frozen_model_stay(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from antibody_esm import Extractor, ExtractorSpec, FineTuneSpec, RuntimeSpec, embed
-from antibody_esm.errors import CheckpointError, SequenceError
+from antibody_esm.errors import CheckpointError, SequenceError, StoreError
 from antibody_esm.plm import lora, training_passes
 from antibody_esm.plm.adapter_folders import AdapterFolder, offer
 from antibody_esm.plm.adapters import PREFIX, Adapter
@@ -199,23 +199,76 @@ def test_held_out_units_are_never_trained_on() -> None:
 
 
 @given(st.data())
-@examples(100)
-def test_units_are_held_out_whole_whatever_their_sizes(data: st.DataObject) -> None:
+@examples(150)
+def test_units_are_held_out_whole_with_both_classes_if_any_allow_it(data: st.DataObject) -> None:
     from antibody_esm.plm.training_rows import TrainingRows
 
-    n = data.draw(st.integers(2, 40))
-    units = np.array(data.draw(st.lists(st.integers(0, 9), min_size=n, max_size=n)))
-    label = np.array(data.draw(st.lists(st.sampled_from([0.0, 1.0, 0.5]), min_size=n, max_size=n)))
-    rows = TrainingRows.of([f"{row}" for row in range(n)], label, units)
-    if len(set(units)) < 2:
-        with pytest.raises(ValueError, match="all rows here are of one unit"):
-            rows.divided(0.2, 0)
-        return
-    inner, held_out = rows.divided(data.draw(st.floats(0.01, 0.99)), data.draw(st.integers(0, 5)))
-    assert sorted([*inner, *held_out]) == list(range(n))
-    assert len(inner)
-    assert len(held_out)
-    assert not {rows.units[row] for row in inner} & {rows.units[row] for row in held_out}
+    n = data.draw(st.integers(2, 16))
+    units = np.array(data.draw(st.lists(st.integers(0, 5), min_size=n, max_size=n)))
+    continuous = data.draw(st.booleans())
+    values = st.sampled_from([0.0, 1.0, 0.5] if continuous else [0.0, 1.0])
+    label = np.array(data.draw(st.lists(values, min_size=n, max_size=n)))
+    label[:2] = 0, 1
+    rows = TrainingRows.of([f"{row:02}" for row in range(n)], label, units)
+    share = data.draw(st.sampled_from([0.01, 0.15, 0.3, 0.5]))
+    divided = rows.divided(share, data.draw(st.integers(0, 5)), continuous=continuous)
+    assert sorted([*divided.inner, *divided.held_out]) == list(range(n))
+
+    def suits(held_out: NDArray[np.bool_]) -> bool:
+        inner, outer = rows.label[~held_out], rows.label[held_out]
+        both = bool(len(outer)) if continuous else {*outer} == {0, 1}
+        return both and len({*inner}) > 1 and 2 * len(outer) <= n
+
+    mask = np.isin(np.arange(n), divided.held_out)
+    subsets = [np.isin(rows.units, [u for u in range(6) if bits >> u & 1]) for bits in range(64)]
+    possible = any(map(suits, subsets))
+    if possible:
+        assert not {rows.units[row] for row in divided.inner} & {rows.units[row] for row in divided.held_out}
+    assert divided.whole == (possible or len({*units}) == n)
+    enough = n > 2 if continuous else min(np.bincount(label.astype(int))) > 1
+    assert suits(mask) or not enough
+    assert 0 < len(divided.held_out) <= n / 2
+    assert n == 2 or len({*rows.label[divided.inner]}) > 1
+
+
+def test_a_large_unit_is_not_held_out() -> None:
+    from antibody_esm.plm.training_rows import TrainingRows
+
+    for seed in range(10):
+        units = np.r_[np.zeros(90), 1:11]
+        rows = TrainingRows.of([f"T{row:03d}" for row in range(100)], np.arange(100) % 2, units)
+        divided = rows.divided(0.15, seed, continuous=False)
+        assert divided.whole
+        assert 2 <= len(divided.held_out) <= 10
+
+
+def test_units_of_one_class_are_held_out_for_both_classes() -> None:
+    from antibody_esm.plm.training_rows import TrainingRows
+
+    for seed in range(10):
+        rows = TrainingRows.of(texts(80), np.arange(80) // 10 % 2, np.arange(80) // 10)
+        divided = rows.divided(0.15, seed, continuous=False)
+        assert divided.whole
+        assert sorted(rows.label[divided.held_out]) == [0] * 10 + [1] * 10
+
+
+def test_rows_are_divided_where_units_cannot_be_and_the_adapter_tells_it() -> None:
+    facts = tuned(units=LABEL).facts
+    assert facts.divided == "rows"
+    assert facts.held_out <= 12
+    assert Adapter.parse(tuned(units=LABEL).content).facts == facts
+    assert tuned(units=np.zeros(24)).tensors.keys() == tuned().tensors.keys()
+    assert tuned(units=np.zeros(24)).facts.model_copy(update={"divided": "units"}) == tuned().facts
+    assert b"divided" not in tuned().content, "files of earlier versions are read"
+
+
+def test_many_small_units_are_drawn_as_before() -> None:
+    from antibody_esm.plm.training_rows import TrainingRows
+
+    rows = TrainingRows.of(texts(40), np.arange(40) % 2, np.arange(40) // 2)
+    assert rows.divided(0.15, 0, continuous=False).held_out.tolist() == [0, 5, 16, 17, 22, 31]
+    alone = TrainingRows.of(texts(40), np.arange(40) % 2, None)
+    assert alone.divided(0.15, 0, continuous=False).held_out.tolist() == [10, 14, 16, 26, 27, 31]
 
 
 def test_held_out_rows_have_both_classes() -> None:
@@ -223,7 +276,7 @@ def test_held_out_rows_have_both_classes() -> None:
 
     for seed in range(20):
         rows = TrainingRows.of(texts(100, seed), np.arange(100) % 5 == 0, None)
-        _, held_out = rows.divided(0.15, seed)
+        held_out = rows.divided(0.15, seed, continuous=False).held_out
         assert len(held_out) == 15
         assert 2 <= rows.label[held_out].sum() <= 4
 
@@ -293,7 +346,7 @@ def test_a_loss_that_is_not_finite_ends_the_training_at_the_best_epoch_before(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     adapter = tuned(FAST.model_copy(update={"epochs": 6, "patience": 6, "learning_rate": 1e30}))
-    assert "is not finite, and the training stops" in caplog.text
+    assert "is not finite, and training ends" in caplog.text
     assert len(adapter.facts.history) < 7
     assert adapter.facts.epochs == int(np.argmin([epoch.validation for epoch in adapter.facts.history]))
     assert all(np.isfinite(tensor).all() for tensor in adapter.tensors.values())
@@ -335,6 +388,29 @@ def test_the_training_loss_falls(spec: FineTuneSpec, continuous: bool) -> None:
     spec = spec.model_copy(update={"epochs": 10, "patience": 10})
     history = tuned(spec, rows=rows, label=label, continuous=continuous).facts.history
     assert history[-1].training < history[0].training
+
+
+@pytest.mark.parametrize("learning_rate", [1e3, 1e20, 1e30])
+@pytest.mark.parametrize("continuous", [False, True])
+def test_the_best_finite_epoch_is_kept(learning_rate: float, continuous: bool) -> None:
+    spec = FAST.model_copy(update={"learning_rate": learning_rate, "epochs": 6})
+    facts = tuned(spec, continuous=continuous).facts
+    losses = [epoch.validation for epoch in facts.history]
+    assert np.isfinite(losses).all()
+    assert facts.epochs == int(np.argmin(losses))
+
+
+@pytest.mark.parametrize(
+    "label", [1e8 + 1e-7 * LABEL, 1e200 * LABEL, -1.7e308 * LABEL, np.where(LABEL, 1e8, 1e-8), 1e-200 * LABEL]
+)
+def test_numbers_of_any_size_are_learnt(label: NDArray[np.float64]) -> None:
+    history = tuned(label=label, continuous=True).facts.history
+    assert all(0 <= epoch.validation < 1e30 for epoch in history)
+
+
+def test_inner_labels_that_hardly_differ_are_scaled_by_all() -> None:
+    values = np.r_[np.full(22, 1e8), 1e8 + 1e-6, 0]
+    assert np.isfinite([epoch.validation for epoch in tuned(label=values, continuous=True).facts.history]).all()
 
 
 # Every setting of an extractor meets the adapter.
@@ -595,6 +671,46 @@ def test_states_below_the_first_updated_layer_are_computed_once(
     assert tuned(spec, kind).content == kept.content
 
 
+def test_a_folder_of_adapters_is_private_and_checked_before_a_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuned(folder=tmp_path / "new" / "adapters")
+    assert (tmp_path / "new" / "adapters").stat().st_mode & 0o077 == 0
+    (tmp_path / "file").write_text("")
+    with monkeypatch.context() as patch:
+        patch.setattr("antibody_esm.plm.training.AdapterTraining.run", lambda self: pytest.fail("it is trained"))
+        for folder in (tmp_path / "file", tmp_path / "file" / "adapters"):
+            with pytest.raises(StoreError, match="adapters cannot be kept here"):
+                tuned(folder=folder)
+
+
+def test_an_adapter_that_cannot_be_written_is_kept_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(self: Adapter, path: Path) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(Adapter, "save", full)
+    adapter = tuned(FAST.model_copy(update={"seed": 11}), folder=tmp_path)
+    assert "is kept in memory alone" in caplog.text
+    assert not list(tmp_path.iterdir())
+    Extractor(adapted(ExtractorSpec(model=checkpoint("esm")), adapter)).embed(TEXTS[:2])
+
+
+@pytest.mark.parametrize("kind", ["esm", "bert", "esmc", "prott5", "roformer"])
+@pytest.mark.parametrize("size", [1e10, 1e18, 1e30])
+def test_an_adapter_that_overflows_is_refused(kind: Kind, size: float) -> None:
+    adapter = tuned(FAST.model_copy(update={"epochs": 1}), kind)
+    huge = Adapter({name: np.full_like(tensor, size) for name, tensor in adapter.tensors.items()}, adapter.facts)
+    offer(huge)
+    try:
+        vectors = Extractor(adapted(ExtractorSpec(model=checkpoint(kind)), huge)).embed(TEXTS[:2])
+    except CheckpointError:
+        return
+    assert np.isfinite(vectors).all()
+    assert size < 1e30
+
+
 # What is refused.
 
 
@@ -612,7 +728,6 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "labels that are missing": ({"label": np.full(24, np.nan)}, "labels are finite"),
     "fewer labels": ({"label": LABEL[:3]}, "24 texts need as many labels"),
     "fewer units": ({"units": LABEL[:3]}, "24 texts need as many labels"),
-    "one unit": ({"units": np.zeros(24)}, "all rows here are of one unit"),
     "another pooling": ({"pooling": "max"}, "finetune.pooling is mean, and the extractor has pooling='max'"),
     "random weights": ({"random_weights": 1}, "begins with trained weights"),
     "an adapter": ({"adapter": "1" * 64}, "has an adapter already"),

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from antibody_esm.progress import Step, logger, running
+from antibody_esm.progress import Notice, Step, logger, running
 
 AT_ONCE = 0.1
 """Seconds after which a command that still works prints its first line."""
@@ -57,6 +57,8 @@ class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print the begin of a step."""
         begun = record.args[0] if isinstance(record.args, tuple) and record.args else None
+        if isinstance(begun, Notice):
+            self._write(begun)
         if not isinstance(begun, Step):
             return
         now = time.monotonic()

@@ -36,11 +36,7 @@ logger = logging.getLogger("antibody_esm")
 
 _OF_A_FAILURE = ("config.yaml", "overrides.yaml", "train.log")
 _OF_A_MODEL = ("manifest.json", "README.md", "classifier.skops", "training.npz", "adapter.safetensors")
-_RESULTS = (
-    *_OF_A_FAILURE,
-    *("metrics.json", "out_of_fold.csv", "report.html"),
-    *(f"model/{name}" for name in _OF_A_MODEL),
-)
+_RESULTS = (*_OF_A_FAILURE, "metrics.json", "out_of_fold.csv", "report.html", *(f"model/{x}" for x in _OF_A_MODEL))
 """Files of a run's folder; the log of test sets, ``model/openings.jsonl``, is not replaced."""
 
 

@@ -1,16 +1,19 @@
 """Places of adapters: folders in which a digest is looked for, and the folder that keeps trained ones."""
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
-from antibody_esm.errors import CheckpointError, listed
+from antibody_esm.errors import CheckpointError, StoreError, listed
 from antibody_esm.files import write
 from antibody_esm.limits import read_regular
 from antibody_esm.plm.adapters import NAME, Adapter
 from antibody_esm.plm.search import MOST, VARIABLE, earlier, named_places, remember
+
+logger = logging.getLogger("antibody_esm")
 
 _here: dict[str, Adapter] = {}
 """Adapters that are in no folder, by digest."""
@@ -127,9 +130,29 @@ class AdapterFolder:
                 return adapter
         return None
 
+    def prepare(self) -> None:
+        """Create the folder, which is private, before work whose result it will keep.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be created or written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise StoreError(f"adapters cannot be kept here: {error.strerror}", self.path) from error
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            raise StoreError("adapters cannot be kept here: the folder cannot be written", self.path)
+
     def keep(self, key: str, adapter: Adapter) -> None:
-        """Write an adapter, and then the key of its training."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        adapter.save(self.path / f"{adapter.digest}.safetensors")
-        write(self.path / f"{key}.key", adapter.digest.encode("ascii"))
-        offer(adapter, self.path)
+        """Write an adapter, and then the key of its training; if that fails, it stays in memory, with a warning."""
+        try:
+            self.prepare()
+            adapter.save(self.path / f"{adapter.digest}.safetensors")
+            write(self.path / f"{key}.key", adapter.digest.encode("ascii"))
+        except (OSError, StoreError) as error:
+            offer(adapter)
+            logger.warning("the adapter %s is kept in memory alone: %s", adapter.digest, error)
+        else:
+            offer(adapter, self.path)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,8 @@ class AdapterFacts(Frozen):
     """Number of rows that were trained on."""
     held_out: NonNegativeInt
     """Number of rows whose loss chose the epoch."""
+    divided: Literal["units", "rows"] = "units"
+    """Rows if whole units could not be held out; not part of the file if they were."""
     epochs: NonNegativeInt
     """Epoch whose weights were kept; 0 for those of the frozen model."""
     history: tuple[Epoch, ...]
@@ -130,7 +132,9 @@ class Adapter:
     @cached_property
     def content(self) -> bytes:
         """The bytes of its file, the same for the same tensors and facts."""
-        facts = json.dumps(self.facts.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        later = {"divided"} if self.facts.divided == "units" else set()
+        plain = self.facts.model_dump(mode="json", exclude=later)
+        facts = json.dumps(plain, sort_keys=True, separators=(",", ":"))
         header: dict[str, Any] = {"__metadata__": {_METADATA: facts}}
         end = 0
         for name, tensor in self.tensors.items():

@@ -61,7 +61,8 @@ def finetune(
     label
         ``(n,)``, 0 and 1 or, if `continuous`, numbers.
     units
-        ``(n,)``, rows of one unit are held out for early stopping together; None has a unit for each row.
+        ``(n,)``, rows of one unit are held out for early stopping together, if units allow it (see
+        `AdapterFacts.divided`); None has a unit for each row.
     continuous
         True for labels that are numbers, whose loss is the squared error; classes have the cross entropy.
     runtime
@@ -73,9 +74,11 @@ def finetune(
     Raises
     ------
     ValueError
-        If the extractor or the labels do not suit, or the rows are of one unit.
+        If the extractor or the labels do not suit.
     SequenceError, CheckpointError
         As `Extractor.embed`; or if the type of model has no linear maps that are known here.
+    StoreError
+        If the folder cannot be created or written; nothing was trained then.
     ImportError
         Without peft, for ``method="lora"``.
     """
@@ -89,6 +92,8 @@ def finetune(
         adapter = None if kept is None else kept.trained(key)
         if adapter is not None and adapter.facts.base == frozen.resolved.digest and adapter.facts.spec == spec:
             return adapter
+        if kept is not None:
+            kept.prepare()
         adapter = AdapterTraining(spec, frozen, rows, continuous).run()
         if kept is None:
             offer(adapter)

@@ -15,6 +15,7 @@ PENALTIES = (10_000.0, 1_000.0, 100.0, 10.0, 1.0)
 """Ridge penalties of the first head, of which the held-out rows choose one."""
 _STEPS = 30
 _SMALL = 1e-8
+_LARGEST = 1e100
 
 
 class Head:
@@ -55,10 +56,11 @@ class Head:
 
         self._continuous = continuous
         if continuous:
-            center, scale = label[inner].mean(), label[inner].std(correction=0)
-            if not scale > 1e-12 * center.abs():  # equal labels, whose deviation is a rounding error
-                scale = torch.ones_like(scale)
-            label = (label - center) / scale
+            largest = float(label.abs().max())
+            label = label if 1 / _LARGEST < largest < _LARGEST else label / largest  # whose squares are finite
+            spread_of_label, of_all = label[inner].std(correction=0), label.std(correction=0)
+            varies = bool(spread_of_label > 1e-6 * of_all)  # those of almost constant rows would be huge
+            label = (label - label[inner].mean()) / (spread_of_label if varies else of_all).clamp(min=1e-300)
         mean, deviation = vectors[inner].mean(0), vectors[inner].std(0, correction=0)
         deviation = torch.where(deviation > 1e-6 * (1 + mean.abs()), deviation, torch.ones_like(deviation))
         rows = (vectors - mean) / deviation

@@ -179,9 +179,12 @@ def merge(checkpoint: Checkpoint, module: Any, adapter: Adapter) -> None:
             raise checkpoint.error(f"the adapter {adapter.digest} has no update for a linear map of its: {name[:80]}")
         with torch.no_grad():
             linear.weight.copy_(linear.weight.float() + torch.from_numpy(_product(first, second, adapter.scale)))
+        if not torch.isfinite(linear.weight).all():
+            raise checkpoint.error(f"the adapter {adapter.digest} makes weights that are not finite: {name[:80]}")
     if adapter.pooling is not None and len(adapter.pooling) != checkpoint.dim:
         raise checkpoint.error(f"the adapter {adapter.digest} has a pooling of {len(adapter.pooling)} numbers")
 
 
 def _product(first: Tensor, second: Tensor, scale: float) -> Tensor:
-    return (second.astype(np.float64) @ first.astype(np.float64) * scale).astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # the sum is checked
+        return (second.astype(np.float64) @ first.astype(np.float64) * scale).astype(np.float32)

@@ -61,7 +61,8 @@ class AdapterTraining:
         self.frozen = frozen
         self.rows = rows
         self.continuous = continuous
-        self.inner, self.held_out = rows.divided(spec.validation, spec.seed)
+        divided = rows.divided(spec.validation, spec.seed, continuous=continuous)
+        self.inner, self.held_out, self.whole = divided.inner, divided.held_out, divided.whole
         self.texts = self._read()
         self._device = frozen.device
         self._most = AT_ONCE if self._device == "cpu" else spec.batch
@@ -122,20 +123,18 @@ class AdapterTraining:
             return {name: tensor.detach().cpu().numpy().copy() for name, tensor in every.items()}
 
         optimizer = torch.optim.AdamW(steps.parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay)
-        losses = steps.loss(self.inner), steps.loss(self.held_out)
-        if not np.isfinite(losses).all():
-            raise ValueError(
-                f"the losses of the frozen model are {losses[0]:g} and {losses[1]:g}, so it cannot be fine-tuned; are "
-                "there labels of other magnitudes?"
-            )
-        history = [Epoch(training=losses[0], validation=losses[1])]
+        before = steps.loss(self.inner), steps.loss(self.held_out)
+        if not np.isfinite(before).all():
+            raise ValueError("the loss of the frozen model is not finite: labels are too large, or its states are")
+        history = [Epoch(training=before[0], validation=before[1])]
         best, kept = 0, tensors()
         with progress_bar(spec.epochs * len(self.inner), "fine-tuning", "row", self.frozen.runtime.progress) as bar:
             while len(history) <= spec.epochs and len(history) - best <= spec.patience:
                 losses = steps.epoch(len(history), optimizer, bar.update), steps.loss(self.held_out)
                 if not np.isfinite(losses).all():
                     logger.warning(
-                        "the loss of epoch %d is not finite, and the training stops; lower learning_rate", len(history)
+                        "epoch %d: the loss is not finite, and training ends; choose a lower learning_rate",
+                        len(history),
                     )
                     break
                 history.append(Epoch(training=losses[0], validation=losses[1]))
@@ -150,6 +149,7 @@ class AdapterTraining:
             continuous=self.continuous,
             rows=len(self.rows),
             held_out=len(self.held_out),
+            divided="units" if self.whole else "rows",
             epochs=best,
             history=tuple(history),
         )

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from antibody_esm.plm.held_out import HeldOut, hold_out
 from antibody_esm.sequences import BETWEEN
 from antibody_esm.specs import ResolvedExtractorSpec
 from antibody_esm.specs.finetuning import FineTuneSpec
 
-_FORMAT = 1
+_FORMAT = 2
 """Version of the training. Raise it if the same rows and spec give another adapter."""
 
 
@@ -25,7 +26,7 @@ class TrainingRows:
     label: NDArray[np.float64]
     """``(n,)``, 0 and 1, or numbers."""
     units: NDArray[np.int64]
-    """``(n,)``, rows of one number are never divided between training and validation."""
+    """``(n,)``, rows of one number are divided between training and validation only if whole units do not allow it."""
 
     @classmethod
     def of(cls, texts: Sequence[str], label: NDArray[np.generic], units: NDArray[np.generic] | None) -> "TrainingRows":
@@ -68,30 +69,9 @@ class TrainingRows:
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("ascii")).hexdigest()
 
-    def divided(self, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the rows to train on, and the rows held out: whole units, of all labels.
-
-        Units are sorted by their mean label and divided into as many blocks as are held out; one unit of each block is
-        drawn.
-
-        Raises
-        ------
-        ValueError
-            If there are fewer than two units.
-        """
-        count = int(self.units.max()) + 1
-        if count < 2:
-            raise ValueError(
-                "early stopping holds out whole units of the training rows, and all rows here are of one unit"
-            )
-        numbers = np.random.Generator(np.random.PCG64([seed, 1]))
-        sizes = np.bincount(self.units)
-        mean = np.bincount(self.units, self.label) / sizes
-        order = np.lexsort((numbers.permutation(count), mean))
-        blocks = np.array_split(order, min(count - 1, max(1, round(share * count))))
-        chosen = np.array([block[numbers.integers(len(block))] for block in blocks])
-        held_out = np.isin(self.units, chosen)
-        return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    def divided(self, share: float, seed: int, *, continuous: bool) -> HeldOut:
+        """Return the rows to train on, and the rows held out, see `hold_out`."""
+        return hold_out(self.label, self.units, share, seed, continuous=continuous)
 
     def chains(self, joined: bool) -> list[tuple[str, ...]]:
         """Return the texts of each row that the model reads: one, or two of a pair whose chains are read apart."""

@@ -97,6 +97,13 @@ def _epochs(finetuned: tuple[FineTuningFacts, ...]) -> str:
     )
     if frozen:
         text += f" In {frozen} of {n} no epoch was better than the frozen model, whose vectors were then read."
+    divided = sum(facts.divided == "rows" for facts in finetuned)
+    if divided:
+        text += (
+            f" In {divided} of {n} single antibodies were held out, not whole units of the split: no units have both "
+            "classes, leave both, and are at most half of the antibodies. The epoch may then be chosen on relatives of "
+            "trained ones."
+        )
     return text
 
 
