@@ -208,7 +208,7 @@ def constant(report: Analysis) -> str:
     if report.spec.is_regression:
         rmse, label = report.scored.rmse_of_means, report.data.continuous_labels()
         of = "the mean"
-        if rmse is None and report.training is not None:
+        if rmse is None and report.training is not None and report.training.label is not None:
             rmse = float(np.sqrt(np.mean((label - report.training.continuous_labels().mean()) ** 2)))
             of = "the mean of the training antibodies"
         elif rmse is None:
