@@ -21,6 +21,6 @@ def pipeline_facts(spec: TrainSpec) -> list[tuple[str, str]]:
 
 
 def store_fact(store: object) -> tuple[str, str]:
-    """Return the folder of a store, or a word for one in memory."""
+    """Return the folder of a store, or ``in memory`` if it has none."""
     root = getattr(store, "root", None)
     return ("store", str(root) if isinstance(root, Path) else "in memory")

@@ -29,22 +29,10 @@ from antibody_esm.specs.finetuning import LinearMap
 from antibody_esm.testing import Kind, tiny_checkpoint
 from effort import examples
 
-UPDATED: tuple[Kind, ...] = (
-    "esm",
-    "esm1b",
-    "esm1v",
-    "esmc",
-    "bert",
-    "roberta",
-    "roformer",
-    "prott5",
-    "prostt5",
-    "ankh",
-    "ankh3",
-)
-"""Kinds whose linear maps are known."""
 ALONE: tuple[Kind, ...] = ("gpt2", "ablang2")
 """Kinds of which the pooling alone is trained."""
+UPDATED: tuple[Kind, ...] = tuple(kind for kind in get_args(Kind) if kind not in ALONE)
+"""Kinds whose linear maps are known."""
 ALL_MAPS = get_args(LinearMap)
 HEAVY = (
     "EVQLVESGGGLVQPGGSLRLSCAASGFTFSSYAMSWVRQAPGKGLEWVSAISGSGGSTYY"

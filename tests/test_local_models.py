@@ -389,7 +389,7 @@ def test_every_command_and_the_page_take_the_folder(
         shutil.rmtree(tmp_path / "cache of another")
     assert pd.read_csv(f"{out}.csv")["probability"].tolist() == pytest.approx(expected, abs=1e-12)
     assert "random_weights" in json.loads(Path(f"{out}.json").read_text())["baselines"]
-    page = _load(model, tmp_path / "store of the page", 1, (moved,))
+    page = _load(model, tmp_path / "store of the page", 1, "cpu", (moved,))
     assert isinstance(page, Predictor)
     assert page.predict_proba(NEW)[:, 1].tolist() == expected
     search._used.clear()
@@ -497,6 +497,15 @@ def test_a_model_that_an_earlier_version_saved_with_a_path_still_reads_it_and_is
     assert MARK not in (tmp_path / "again" / "manifest.json").read_text()
 
 
+def printed_elsewhere(program: str, folder: Path) -> str:
+    """Return the output of a program in a process with another working directory and cache."""
+    (folder / "elsewhere").mkdir()
+    environment = os.environ | {"XDG_CACHE_HOME": str(folder / "cache of a worker"), "PYTHONPATH": str(Path.cwd())}
+    words = [sys.executable, "-c", program]
+    options: dict[str, Any] = {"cwd": folder / "elsewhere", "env": environment}
+    return subprocess.run(words, capture_output=True, text=True, check=True, **options).stdout.strip()
+
+
 @pytest.mark.usefixtures("stranger")
 def test_other_processes_find_it_wherever_they_run(
     saved: tuple[Path, list[float]], weights: Path, tmp_path: Path
@@ -515,17 +524,7 @@ def test_other_processes_find_it_wherever_they_run(
         f"runner = pickle.load(open({str(tmp_path / 'runner')!r}, 'rb'))\n"
         f"print(runner.run(Batch({NEW!r}, (runner.spec.resolve(),)))[0].tobytes().hex())"
     )
-    (tmp_path / "elsewhere").mkdir()
-    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache of a worker"), "PYTHONPATH": str(Path.cwd())}
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=tmp_path / "elsewhere",
-        env=environment,
-    )
-    assert done.stdout.strip() == extractor.embed(NEW).tobytes().hex()
+    assert printed_elsewhere(program, tmp_path) == extractor.embed(NEW).tobytes().hex()
 
 
 @pytest.mark.usefixtures("stranger")
@@ -552,17 +551,7 @@ def test_masked_marginals_of_other_processes_find_it_wherever_they_run(
         f"((step, (batch,)),) = pickle.load(open({str(tmp_path / 'step')!r}, 'rb'))\n"
         "print(step(batch)[1].tobytes().hex())"
     )
-    (tmp_path / "elsewhere").mkdir()
-    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache of a worker"), "PYTHONPATH": str(Path.cwd())}
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=tmp_path / "elsewhere",
-        env=environment,
-    )
-    assert done.stdout.strip() == expected.tobytes().hex()
+    assert printed_elsewhere(program, tmp_path) == expected.tobytes().hex()
 
 
 def test_other_processes_read_a_packaged_model_beside_a_folder_of_its_name(

@@ -9,7 +9,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from signal import SIGINT
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -287,6 +287,6 @@ def _load(
     from antibody_esm.panel_files import is_panel
     from antibody_esm.predictor import Predictor
 
-    loaded: Any = Panel if is_panel(model) else Predictor
+    loaded: type[Panel] | type[Predictor] = Panel if is_panel(model) else Predictor
     silent = runtime(workers, device).model_copy(update={"progress": False})
-    return loaded.load(model, store=store, runtime=silent, checkpoint=checkpoint)  # type: ignore[no-any-return]
+    return loaded.load(model, store=store, runtime=silent, checkpoint=checkpoint)

@@ -225,7 +225,7 @@ def _of_plugin(plugin: Plugin) -> Callable[..., Dataset]:
             data = loader(*labels)
         except DatasetError:
             raise
-        except Exception as error:
+        except Exception as error:  # whatever the code of a plugin raises, its package is named
             raise PluginError(f"{plugin} failed: {type(error).__name__}: {error}", plugin.package) from error
         if not isinstance(data, Dataset):
             raise PluginError(f"{plugin} must return a Dataset, and returned a {type(data).__name__}", plugin.package)

@@ -1,6 +1,6 @@
 """Spec of an ensemble of extractors."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -117,16 +117,17 @@ def language_models(spec: AnyExtractorSpec) -> tuple[ExtractorSpec, ...]:
 
 def portable(spec: AnyExtractorSpec) -> AnyExtractorSpec:
     """Return a spec without paths of local folders, see `ExtractorSpec.portable`."""
+    return _with_models(spec, ExtractorSpec.portable)  # type: ignore[no-any-return]  # of the kind of the spec
+
+
+def _with_models(spec: Any, change: Callable[[ExtractorSpec], ExtractorSpec]) -> Any:
+    """Return a spec with a change of each of its language models; itself if none changes."""
     if isinstance(spec, EnsembleSpec):
-        parts = tuple(_portable(member) for member in spec.members)
-        return spec if parts == spec.members else spec.model_copy(update={"members": parts})
-    return _portable(spec)  # type: ignore[no-any-return]  # of the kind of the spec
-
-
-def _portable(spec: Any) -> Any:
+        members = tuple(_with_models(member, change) for member in spec.members)
+        return spec if members == spec.members else spec.model_copy(update={"members": members})
     if isinstance(spec, ChainSpec):
-        return spec.model_copy(update={"heavy": spec.heavy.portable(), "light": spec.light.portable()})
-    return spec.portable() if isinstance(spec, ExtractorSpec) else spec
+        return spec.model_copy(update={name: change(getattr(spec, name)) for name in ("heavy", "light")})
+    return change(spec) if isinstance(spec, ExtractorSpec) else spec
 
 
 def models_of(spec: AnyExtractorSpec) -> tuple[str, ...]:
@@ -176,20 +177,12 @@ def without_columns(spec: AnyExtractorSpec) -> AnyExtractorSpec:
 
 def without_adapter(spec: AnyExtractorSpec) -> AnyExtractorSpec:
     """Return a spec with the frozen models in place of fine-tuned ones."""
-    if isinstance(spec, EnsembleSpec):
-        members = tuple(_without_adapter(member) for member in spec.members)
-        return spec if members == spec.members else spec.model_copy(update={"members": members})
-    return _without_adapter(spec)  # type: ignore[no-any-return]  # of the kind of the spec
+    return _with_models(spec, _frozen)  # type: ignore[no-any-return]  # of the kind of the spec
 
 
-def _without_adapter(spec: Any) -> Any:
-    if isinstance(spec, ChainSpec):
-        chains = {"heavy": _without_adapter(spec.heavy), "light": _without_adapter(spec.light)}
-        return spec.model_copy(update=chains)
-    if not isinstance(spec, ExtractorSpec) or spec.adapter is None:
-        return spec
+def _frozen(spec: ExtractorSpec) -> ExtractorSpec:
     pooling = "mean" if spec.pooling == "attention" else spec.pooling
-    return spec.model_copy(update={"adapter": None, "pooling": pooling})
+    return spec if spec.adapter is None else spec.model_copy(update={"adapter": None, "pooling": pooling})
 
 
 def with_columns(spec: AnyExtractorSpec, columns: Sequence[ColumnSpec]) -> AnyExtractorSpec:
