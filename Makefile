@@ -25,7 +25,7 @@ test: $(VENV)/.dev
 # every three settings.
 stress: $(VENV)/.dev
 	$(BIN)/python tests/needed.py
-	ANTIBODY_ESM_STRESS=1 $(BIN)/python -m pytest $(PROCESSES)
+	ANTIBODY_ESM_STRESS=1 $(BIN)/python -m pytest -o timeout=0 $(PROCESSES)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

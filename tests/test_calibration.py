@@ -38,6 +38,7 @@ DATA = Dataset(
     SEQUENCES,
     label=CHARGED + GENERATOR.normal(size=90) > 2.4,
     fragment="H-CDRs",
+    provenance=Provenance("a set with a name"),  # those without one are counted by their rows
 )
 TRAIN, TEST = DATA.subset(range(60)), DATA.subset(range(60, 90))
 EVERY = [

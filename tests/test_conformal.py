@@ -1,7 +1,5 @@
 """Conformal sets and intervals hold the truth as often as they say; probabilities have honest intervals."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -256,22 +254,6 @@ def test_other_chains_and_fragments_than_those_of_the_training_are_refused(predi
                 ask(wrong)
     with pytest.raises(DatasetError, match="no heavy variable domain"):
         predictor.predict(replace(DATA, fragment="VH", heavy=["EVQLV"] * len(DATA)))
-
-
-def test_warnings_that_the_caller_filters_out_stay_filtered() -> None:
-    code = """
-import warnings
-import numpy as np
-from antibody_esm.evaluation.conformal import Uncertainty
-warnings.simplefilter("ignore", UserWarning)
-filters = list(warnings.filters)
-score, label = np.linspace(0, 1, 40), np.arange(40) % 2
-Uncertainty(score, label.astype(float), "identity", "classification").sets(score)
-Uncertainty(score, label.astype(float), "identity", "classification").calibrated(score)
-Uncertainty(score, score + label, "identity", "regression").intervals(score)
-assert warnings.filters == filters, warnings.filters
-"""
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("confidence", [0, 1, -0.1, 1.5])

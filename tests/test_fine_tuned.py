@@ -3,6 +3,7 @@
 import hashlib
 import runpy
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -233,9 +234,12 @@ def test_a_report_has_a_note_if_units_do_not_allow_early_stopping(model: str, da
     assert [FineTuningFacts.from_plain(facts.plain()).divided for facts in report.finetuned] == ["rows"] * 2
 
 
-def test_a_command_prints_the_expected_duration_before_the_work(model: str, data: Dataset) -> None:
+def test_a_command_prints_the_expected_duration_before_the_work(
+    model: str, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from antibody_esm.cli.progress_lines import progress_lines
 
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)  # other tests run notebooks, which show a bar instead
     printed: list[str] = []
     runtime = RuntimeSpec(workers=1)
     with progress_lines(printed.append):
@@ -620,7 +624,8 @@ def test_a_benchmark_and_a_panel_fine_tune_each_pipeline_and_label(
     assert len(trained) == 3
     hic = np.asarray(data.measurements["hic"])
     several = replace(data, label=None, measurements={"one": hic, "two": hic[::-1]}, targets=("one", "two"))
-    panel = Panel.fit(Trainer(model, "ridge", finetune=HEAD, runtime=RUNTIME), several, uncertainty=False, check=False)
+    trainer = Trainer(model, RidgeSpec(alpha=1), SplitSpec(folds=2), finetune=HEAD, runtime=RUNTIME)
+    panel = Panel.fit(trainer, several, uncertainty=False, check=False)
     table = panel.predict(several)
     loaded = Panel.load(panel.save(tmp_path / "panel"), runtime=RUNTIME, checkpoint=model)
     assert loaded.predict(several).equals(table)

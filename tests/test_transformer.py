@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.exceptions import NotFittedError
@@ -124,6 +126,9 @@ def test_a_grid_search_of_two_processes_computes_every_vector_once(tiny: Extract
         "classify__C": [0.1, 1.0],
         "embed__extractor": [tiny, tiny.model_copy(update={"pooling": "max"})],
     }
+    # Processes that did something small before: joblib takes a language model for a leak of memory and replaces them.
+    get_reusable_executor().shutdown(wait=True)
+    assert Parallel(n_jobs=2)(delayed(abs)(number) for number in range(-4, 0)) == [4, 3, 2, 1]
     search = GridSearchCV(Pipeline(steps), grid, n_jobs=2, cv=2).fit(HEAVIES, CLASSES)
     assert not np.isnan(search.cv_results_["mean_test_score"]).any()
     store = EmbeddingStore(tmp_path / "store")

@@ -7,6 +7,7 @@ both under a BSD 3-clause licence. The file is read without running code, and no
 
 import importlib.metadata
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,7 +156,8 @@ class PairedFiles:
             raise ImportError("the package ablang2 is not installed") from error
         if installed != PACKAGE:
             raise ImportError(f"the package ablang2 is installed as {installed}, not {PACKAGE}")
-        from antibody_esm.plm.ablang2_network import Encoder, WithHead
+        with warnings.catch_warnings():  # a library of the package changes which warnings the caller sees
+            from antibody_esm.plm.ablang2_network import Encoder, WithHead
 
         return WithHead if "MaskedLM" in name else Encoder
 

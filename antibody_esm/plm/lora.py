@@ -3,6 +3,7 @@
 The method is LoRA (doi:10.48550/arXiv.2106.09685): a weight W ``(out, in)`` becomes ``W + alpha / rank * B A``.
 """
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,17 +108,12 @@ def inject(module: Any, names: list[str], spec: FineTuneSpec, noise: "Noise") ->
     """
     import torch
 
-    try:
-        from peft import LoraConfig, inject_adapter_in_model
-    except ImportError as error:
-        raise ImportError(
-            'fine-tuning requires peft; run: pip install ".[finetune]" in a checkout of antibody_esm'
-        ) from error
     from antibody_esm.plm.dropout import Dropout
 
-    config = LoraConfig(r=spec.rank, lora_alpha=spec.alpha, target_modules=names, bias="none")
+    peft = _peft()
+    config = peft.LoraConfig(r=spec.rank, lora_alpha=spec.alpha, target_modules=names, bias="none")
     with torch.random.fork_rng(devices=[]):  # peft draws weights, which are replaced here
-        inject_adapter_in_model(config, module)
+        peft.inject_adapter_in_model(config, module)
     numbers = np.random.Generator(np.random.PCG64(spec.seed))
     matrices = {}
     for number, name in enumerate(names):
@@ -133,6 +129,18 @@ def inject(module: Any, names: list[str], spec: FineTuneSpec, noise: "Noise") ->
         matrices[f"{PREFIX}{name}.lora_A.weight"] = first
         matrices[f"{PREFIX}{name}.lora_B.weight"] = second
     return matrices
+
+
+def _peft() -> Any:
+    """Import peft, which would hide all later warnings of the caller's process."""
+    try:
+        with warnings.catch_warnings():
+            import peft
+    except ImportError as error:
+        raise ImportError(
+            'fine-tuning requires peft; run: pip install ".[finetune]" in a checkout of antibody_esm'
+        ) from error
+    return peft
 
 
 def recompute(module: Any, path: str) -> None:
@@ -176,7 +184,7 @@ def merge(checkpoint: Checkpoint, module: Any, adapter: Adapter) -> None:
     for name, (first, second) in adapter.updates.items():
         linear: Any = modules.get(name)
         if type(linear) is not nn.Linear or tuple(linear.weight.shape) != (len(second), first.shape[1]):
-            raise checkpoint.error(f"the adapter {adapter.digest} has no update for a linear map of its: {name[:80]}")
+            raise checkpoint.error(f"the adapter {adapter.digest} has an update that fits no linear map of the model: {name[:80]}")
         with torch.no_grad():
             linear.weight.copy_(linear.weight.float() + torch.from_numpy(_product(first, second, adapter.scale)))
         if not torch.isfinite(linear.weight).all():
