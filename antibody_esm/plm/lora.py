@@ -184,9 +184,12 @@ def merge(checkpoint: Checkpoint, module: Any, adapter: Adapter) -> None:
     for name, (first, second) in adapter.updates.items():
         linear: Any = modules.get(name)
         if type(linear) is not nn.Linear or tuple(linear.weight.shape) != (len(second), first.shape[1]):
-            raise checkpoint.error(f"the adapter {adapter.digest} has an update that fits no linear map of the model: {name[:80]}")
+            raise checkpoint.error(
+                f"the adapter {adapter.digest} has an update that fits no linear map of the model: {name[:80]}"
+            )
         with torch.no_grad():
-            linear.weight.copy_(linear.weight.float() + torch.from_numpy(_product(first, second, adapter.scale)))
+            update = torch.from_numpy(_product(first, second, adapter.scale))
+            linear.weight.copy_(linear.weight.float() + update)
         if not torch.isfinite(linear.weight).all():
             raise checkpoint.error(f"the adapter {adapter.digest} makes weights that are not finite: {name[:80]}")
     if adapter.pooling is not None and len(adapter.pooling) != checkpoint.dim:
