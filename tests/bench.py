@@ -86,6 +86,7 @@ DECISIONS = {
 FINE_TUNINGS = {
     "none": None,
     "lora": FineTuneSpec(rank=1, epochs=1, layers=1, modules=("value",), learning_rate=0.05, validation=0.25),
+    "head": FineTuneSpec(method="head", pooling="attention", epochs=2, learning_rate=0.05, validation=0.25),
 }
 COMPONENTS = 2
 """Principal components, if a model reads these."""

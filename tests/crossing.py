@@ -32,7 +32,7 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "split": ("antibody", "identity", "group", "family", "fold"),
     "decision": ("none", "sigmoid", "threshold"),
     "tune": ("grid", "pca", "none"),
-    "finetune": ("none", "lora"),
+    "finetune": ("none", "lora", "head"),
     "storage": ("float32", "float16", "int8"),
     "pairs": ("apart", "joined"),
     "columns": ("without", "with"),
