@@ -45,3 +45,11 @@ def is_free(folder: Path) -> bool:
 
 KEPT = f"; {CARD} there is not a card as it was written, and stays"
 """End of a description of a folder whose README is its user's."""
+
+
+def leave_readmes(new: Path, earlier: Path) -> str:
+    """Remove the cards of a new folder where the earlier one has its user's README; return what to say of it."""
+    others = [card for card in new.rglob(CARD) if not is_free((earlier / card.relative_to(new)).parent)]
+    for card in others:
+        card.unlink()
+    return KEPT if others else ""

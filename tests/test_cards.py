@@ -32,9 +32,10 @@ from antibody_esm import (
 from antibody_esm.card_files import CARD, is_card, is_free
 from antibody_esm.cards.card import model_card, panel_card
 from antibody_esm.cards.markdown import code, one_line, prose, table
-from antibody_esm.cli import app
+from antibody_esm.cli import app, train
 from antibody_esm.model_facts import ModelFacts
 from antibody_esm.model_files import facts_of
+from antibody_esm.plm.adapters import NAME as ADAPTER
 from antibody_esm.testing import tiny_checkpoint
 from chains import HEAVY, LIGHT, mutants
 from effort import examples
@@ -289,6 +290,49 @@ def test_a_card_is_replaced_and_a_readme_of_the_user_or_an_edited_card_stays(
     assert is_free(folder)
     model.save(folder)
     assert (folder / CARD).read_bytes() == original
+
+
+@pytest.mark.parametrize("label", ["a", "[a,b]"])
+def test_a_run_leaves_the_readmes_of_the_user_in_the_folder_of_its_model(label: str, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    each = {"a": np.arange(40) % 2, "b": np.arange(40) // 2 % 2}
+    pd.DataFrame({"id": [f"m{i}" for i in range(40)], "heavy": mutants(HEAVY, 40, 9), **each}).to_csv(
+        table, index=False
+    )
+    words = [f"data={table}", f"data.label={label}", "model=descriptors", "split.folds=2", f"output={tmp_path / 'run'}"]
+    model = tmp_path / "run" / "model"
+    places = [model] if label == "a" else [model, model / "a"]
+
+    def run() -> str:
+        done = CliRunner().invoke(train.app, words)
+        assert done.exit_code == 0, done.stderr
+        return done.stdout + done.stderr
+
+    assert "stays" not in run()
+    cards = [(place / CARD).read_bytes() for place in places]
+    assert "stays" not in run()
+    assert [(place / CARD).read_bytes() for place in places] == cards
+    for place in places:
+        (place / CARD).write_text("# Mine\n")
+    (model / ADAPTER).write_text("weights of mine")
+    assert "README.md there is not a card as it was written, and stays" in run()
+    for place in places:
+        assert (place / CARD).read_text() == "# Mine\n"
+    assert (model / ADAPTER).read_text() == "weights of mine"
+    (model / CARD).unlink()
+    run()
+    assert is_card((model / CARD).read_bytes())
+
+
+def test_a_run_of_a_fine_tuned_model_does_not_begin_where_its_adapter_has_no_place(tmp_path: Path) -> None:
+    (tmp_path / "run" / "model").mkdir(parents=True)
+    (tmp_path / "run" / "model" / ADAPTER).write_text("weights of mine")
+    words = ["finetune=head", f"output={tmp_path / 'run'}", f"store={tmp_path / 'store'}"]
+    done = CliRunner().invoke(train.app, words)
+    assert done.exit_code == 1
+    assert "a file of no saved model, whose name the new one needs: choose another folder" in done.stderr
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["model"]
+    assert not (tmp_path / "store").exists()
 
 
 @examples(60)

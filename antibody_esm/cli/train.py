@@ -4,22 +4,22 @@ import csv
 import io
 import json
 import logging
-import shutil
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from antibody_esm import choices
+from antibody_esm.card_files import leave_readmes
 from antibody_esm.cli import errors
 from antibody_esm.cli.arguments import check_folder
 from antibody_esm.cli.errors import Kept, complain, optional, reported, show
 from antibody_esm.cli.options import PrintedConfiguration
 from antibody_esm.cli.program import Program
+from antibody_esm.cli.run_folder import OF_A_FAILURE, files_of_run, folder_of, keep_failure
 from antibody_esm.errors import RECOVERABLE, AntibodyESMError, in_one_line
 from antibody_esm.files import csv_text, write
 from antibody_esm.folders import replacing_folder
@@ -33,11 +33,6 @@ if TYPE_CHECKING:
     from antibody_esm.trainer import Trainer
 
 logger = logging.getLogger("antibody_esm")
-
-_OF_A_FAILURE = ("config.yaml", "overrides.yaml", "train.log")
-_OF_A_MODEL = ("manifest.json", "README.md", "classifier.skops", "training.npz", "adapter.safetensors")
-_RESULTS = (*_OF_A_FAILURE, "metrics.json", "out_of_fold.csv", "report.html", *(f"model/{x}" for x in _OF_A_MODEL))
-"""Files of a run's folder; the log of test sets, ``model/openings.jsonl``, is not replaced."""
 
 
 def _wrapped(names: Iterable[str]) -> str:
@@ -118,10 +113,10 @@ def train(
         if cfg:
             print("---\n".join(_yaml(run.to_dict()) for run in runs), end="")  # noqa: T201
             return
-        root = _output(runs[0], "multirun" if multirun else "outputs")
+        root = folder_of(runs[0], "multirun" if multirun else "outputs")
         folders = [root / str(number) for number in range(len(runs))] if multirun else [root]
         for job_run, folder in zip(runs, folders, strict=True):
-            check_folder(folder, _results(job_run, folder), [job_run.data.source, job_run.data.labels])
+            check_folder(folder, files_of_run(job_run, folder), [job_run.data.source, job_run.data.labels])
         if not (_run_all(runs, jobs, root, kept) if multirun else _run_one(runs[0], jobs[0], root, kept)):
             raise typer.Exit(1)
 
@@ -161,16 +156,6 @@ def _means(metrics: dict[str, Any]) -> dict[str, Any]:
     return means
 
 
-def _results(run: "Run", folder: Path) -> list[str]:
-    """Return the files of a run's folder: those that the run writes, and those of an earlier run there."""
-    labels = () if run.data.label is None or isinstance(run.data.label, str) else run.data.label
-    if not labels and not (folder / "model" / "panel.json").exists():
-        return [*_RESULTS]
-    from antibody_esm.panel_files import files_of
-
-    return [*dict.fromkeys([*_RESULTS, *(f"model/{name}" for name in files_of(folder / "model", labels))])]
-
-
 def _write_summary(path: Path, results: list[dict[str, Any]]) -> None:
     file = io.StringIO(newline="")
     writer = csv.DictWriter(file, list(dict.fromkeys(name for result in results for name in result)))
@@ -192,8 +177,8 @@ class _Done(NamedTuple):
 
 def _run_one(run: "Run", overrides: list[str], folder: Path, kept: Kept) -> _Done | None:
     """Run, replace the folder, and return the result; None if the run failed, which is printed."""
-    results = _results(run, folder)
-    earlier = any((folder / name).exists() for name in set(results) - set(_OF_A_FAILURE))
+    results = files_of_run(run, folder)
+    earlier = any((folder / name).exists() for name in set(results) - set(OF_A_FAILURE))
     unchanged = f", and the earlier results in {folder} are unchanged" if earlier else ""
     kept.become(lambda: _stored(run) + unchanged)
     failure: AntibodyESMError | OSError | None = None
@@ -207,7 +192,7 @@ def _run_one(run: "Run", overrides: list[str], folder: Path, kept: Kept) -> _Don
             except (AntibodyESMError, OSError) as error:
                 failure = error
                 if earlier:
-                    log = _kept_log(new, folder)
+                    log = keep_failure(new, folder)
                     raise
     except (AntibodyESMError, OSError) as error:
         if error is not failure:
@@ -271,7 +256,7 @@ def _written(run: "Run", overrides: list[str], new: Path, folder: Path) -> _Done
             logger.info("embeddings: %d needed, %d from the store, %d computed", needed, needed - computed, computed)
         rows = predictions(reports) if isinstance(reports, GridReport) else reports.out_of_fold
         write(new / "out_of_fold.csv", csv_text(rows).encode())
-        saved = model.write(new / "model")
+        saved = model.write(new / "model") + leave_readmes(new / "model", folder / "model")
         scores, text = _complete(reports)
         metrics = scores | _facts(run, data.digest, needed, computed)
         for label in data.targets:
@@ -345,23 +330,6 @@ def _complete(reports: "Report | GridReport") -> tuple[dict[str, Any], str]:
 
 def _by_label(reports: "Sequence[Report]", metrics: list[dict[str, Any]]) -> dict[str, Any]:
     return {str(report.data.label_name): values for report, values in zip(reports, metrics, strict=True)}
-
-
-def _kept_log(new: Path, folder: Path) -> Path:
-    """Keep configuration and log of a failed run beside the earlier results."""
-    failed = folder.resolve()
-    failed = failed.with_name(f"{failed.name}.failed")
-    with replacing_folder(failed, _OF_A_FAILURE) as copy:
-        for name in _OF_A_FAILURE:
-            shutil.copy(new / name, copy / name)
-    return failed / "train.log"
-
-
-def _output(run: "Run", kind: str) -> Path:
-    if run.output:
-        return Path(run.output)
-    now = datetime.now().astimezone()
-    return Path(kind) / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S-%f}"
 
 
 @contextmanager
