@@ -17,7 +17,7 @@ from antibody_esm.data.selection import rows_as_texts
 from antibody_esm.embedding import embed
 from antibody_esm.features.sources import AnyExtractor, load
 from antibody_esm.sequences import any_pair
-from antibody_esm.specs import AnyExtractorSpec, RuntimeSpec
+from antibody_esm.specs import AnyExtractorSpec, ChainSpec, RuntimeSpec
 from antibody_esm.specs.base import Spec
 from antibody_esm.store.store import EmbeddingStore
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _KEPT = 2
 """Most language models that a process keeps in memory for transformers."""
+_FIELD = "extractor__"
+"""What the names of the extractor's fields begin with."""
 
 
 class _Sources:
@@ -147,10 +149,21 @@ class EmbeddingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             return embed(antibodies, _SOURCES.of(spec, self.runtime or RuntimeSpec(progress=False)), self.store)
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters; names of features are not known after another extractor was set, until `fit`."""
-        if "extractor" in params and hasattr(self, "_n_features_out"):
+        """Set parameters, and fields of the extractor's spec: ``extractor__layer``, ``extractor__pooling``.
+
+        Names of features are not known after the extractor was changed, until `fit`.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter or field, or its value is refused.
+        """
+        fields = {name.removeprefix(_FIELD): params.pop(name) for name in list(params) if name.startswith(_FIELD)}
+        if (fields or "extractor" in params) and hasattr(self, "_n_features_out"):
             del self._n_features_out
         super().set_params(**params)
+        if fields:
+            self.extractor = _with_fields(presets.extractor(self.extractor), fields)
         return self
 
     @staticmethod
@@ -176,6 +189,13 @@ class EmbeddingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def _with_fields(spec: AnyExtractorSpec, fields: dict[str, Any]) -> AnyExtractorSpec:
+    if isinstance(spec, ChainSpec):
+        return spec.with_fields(fields)
+    changed: AnyExtractorSpec = type(spec).model_validate({**dict(spec), **fields})
+    return changed
 
 
 def _chains_of(antibody: Any) -> int:

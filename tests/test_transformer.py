@@ -32,6 +32,7 @@ from antibody_esm import (
     embed,
 )
 from antibody_esm.errors import SequenceError
+from antibody_esm.testing import tiny_checkpoint
 from antibody_esm.transformer import _SOURCES
 from chains import HEAVY, LIGHT, mutants
 
@@ -137,6 +138,33 @@ def test_a_grid_search_of_two_processes_computes_every_vector_once(tiny: Extract
     chosen = search.best_params_["embed__extractor"]
     by_hand = LogisticRegression(C=search.best_params_["classify__C"]).fit(embed(HEAVIES, chosen), CLASSES)
     assert np.array_equal(search.predict(HEAVIES), by_hand.predict(embed(HEAVIES, chosen)))
+
+
+def test_a_search_chooses_among_fields_of_the_extractor(tmp_path: Path) -> None:
+    two = ExtractorSpec(model=str(tiny_checkpoint("esm", tmp_path / "two", layers=2)))
+    steps = make_pipeline(EmbeddingTransformer(two, tmp_path / "store"), LogisticRegression())
+    grid = {
+        "embeddingtransformer__extractor__layer": [1, 2],
+        "embeddingtransformer__extractor__pooling": ["mean", "max"],
+    }
+    search = GridSearchCV(steps, grid, cv=2).fit(HEAVIES, CLASSES)
+    chosen = two.model_copy(update={name.rpartition("__")[2]: value for name, value in search.best_params_.items()})
+    assert search.best_estimator_[0].extractor == chosen
+    by_hand = LogisticRegression().fit(embed(HEAVIES, chosen), CLASSES)
+    assert np.array_equal(search.predict_proba(HEAVIES), by_hand.predict_proba(embed(HEAVIES, chosen)))
+    assert steps[0].extractor is two, "clones do not change the original"
+
+
+def test_fields_of_an_extractor_are_those_of_its_spec(tiny: ExtractorSpec) -> None:
+    named = EmbeddingTransformer("antiberty").set_params(extractor__layer=4)
+    assert named.extractor == ExtractorSpec(model="antiberty", revision="0.1.3", layer=4)
+    chained = EmbeddingTransformer(ChainSpec(heavy=tiny, light=tiny)).set_params(extractor__pooling="max")
+    assert [model.pooling for model in chained.extractor.models] == ["max", "max"]
+    both = EmbeddingTransformer().set_params(extractor=tiny, extractor__pooling="std")
+    assert both.extractor == tiny.model_copy(update={"pooling": "std"})
+    for wrong in ({"extractor__layr": 4}, {"extractor__pooling": "nothing"}, {"extracter": tiny}):
+        with pytest.raises(ValueError, match="layr|nothing|extracter"):
+            EmbeddingTransformer(tiny).set_params(**wrong)
 
 
 def test_clones_and_pickles_hold_parameters_alone(tiny: ExtractorSpec, tmp_path: Path) -> None:
