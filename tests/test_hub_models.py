@@ -1,6 +1,7 @@
 """Models on the hub: what leaves this computer, and what is refused that comes from there."""
 
 import getpass
+import hashlib
 import io
 import json
 import os
@@ -14,8 +15,11 @@ import numpy as np
 import pytest
 from huggingface_hub import constants
 
-from antibody_esm import Dataset, Panel, Predictor, SplitSpec, StoreError, Trainer
+from antibody_esm import Dataset, Panel, Predictor, RuntimeSpec, SplitSpec, StoreError, Trainer
 from antibody_esm.model_files import PANEL, manifest_digest
+from antibody_esm.plm.adapters import NAME as ADAPTER
+from antibody_esm.specs.finetuning import FINE_TUNINGS
+from antibody_esm.testing import tiny_checkpoint
 from antibody_esm.trained_on import sequence_digest
 from chains import HEAVY, mutants
 from hub_stand_in import Hub, reached
@@ -130,6 +134,32 @@ def test_a_model_from_the_hub_predicts_the_same_and_names_its_commit(
     assert commit in (folder / "README.md").read_text()
     assert loaded.with_columns({}).origin == loaded.origin
     assert hub.repositories[NAME].files(commit) is not None
+
+
+@pytest.mark.parametrize("method", ["lora", "head"])
+def test_a_fine_tuned_model_from_the_hub_has_its_adapter_and_predicts_the_same(
+    method: str, hub: Hub, tmp_path: Path
+) -> None:
+    base = tiny_checkpoint("esm", tmp_path / "esm", layers=1, dim=16)
+    spec = FINE_TUNINGS[method].model_copy(update={"epochs": 2, "learning_rate": 0.05, "validation": 0.25})
+    runtime = RuntimeSpec(workers=1)
+    trainer = Trainer(base, LOGREG, THREE, finetune=spec, runtime=runtime)
+    predictor = trainer.fit(DATA, scores=False, uncertainty=False, check=False)
+    commit = predictor.push_to_hub(NAME)
+    files = hub.repositories[NAME].commits[-1][1]
+    adapter = files[ADAPTER]
+    assert json.loads(files["manifest.json"])["adapter_sha256"] == hashlib.sha256(adapter).hexdigest()
+    assert "The language model was fine-tuned on 30 antibodies" in files["README.md"].decode()
+    sent = received(hub)
+    assert not [text for text in [*DATA.ids, *pieces(VH), str(tmp_path)] if text.encode() in sent]
+    loaded = Predictor.from_hub(NAME, commit, checkpoint=base, runtime=runtime)
+    np.testing.assert_array_equal(loaded.predict_proba(VH), predictor.predict_proba(VH))
+    assert loaded.digest == predictor.digest
+    others = adapter[:-1] + bytes([adapter[-1] ^ 1])
+    for wrong in (files | {ADAPTER: others}, {name: content for name, content in files.items() if name != ADAPTER}):
+        hub.put(NAME, wrong)
+        with pytest.raises(StoreError, match=ADAPTER):
+            Predictor.from_hub(NAME, checkpoint=base, runtime=runtime)
 
 
 def test_a_panel_from_the_hub_predicts_the_same(hub: Hub) -> None:
