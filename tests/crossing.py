@@ -13,9 +13,9 @@ CLASSIFIERS = ("logreg", "knn", "random_forest", "linear_svm", "xgboost", "gauss
 REGRESSORS = ("ridge", "elastic_net", "svr", "xgboost_regressor", "gaussian_process_regressor", "average_regressor")
 
 ROUTES = {
-    "tables": ("list", "frame", "file", "saved", "panel"),
+    "tables": ("list", "frame", "file", "saved", "panel", "server"),
     "reports": ("text", "json", "csv", "labelled frame"),
-    "explanations": ("contributions", "scan", "proposals"),
+    "explanations": ("contributions", "scan", "proposals", "server explanations"),
     **{door: (door,) for door in ("page", "benchmark", "web", "command", "train", "occlusion", "other assay")},
 }
 """Ways to the numbers of a model, and the doors on each; doors that cost little are on one way together."""

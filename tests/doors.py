@@ -23,6 +23,9 @@ from antibody_esm import (
     TrainSpec,
 )
 from antibody_esm.cli import app, train
+from antibody_esm.cli.serve_jobs import JSON
+from antibody_esm.cli.serve_jobs import answer as answer_of
+from antibody_esm.cli.serve_requests import Call
 from antibody_esm.design import propose
 from antibody_esm.evaluation.metrics import METRIC
 from antibody_esm.explain import mutational_scan, occlusion, residue_contributions
@@ -126,6 +129,39 @@ def of_another_assay(bench: Bench, cell: Cell) -> Numbers:
     # Votes may all agree; log-odds are finite, so a scaling takes 0 and 1 as 1e-12 from them.
     agreed = (right == 0) | (right == 1)
     return {"number": np.where(agreed & (np.abs(undone - right) <= 1e-9), right, undone)}
+
+
+def of_the_server(bench: Bench, cell: Cell) -> Numbers:
+    """What the server says of a table as text, and of its rows as JSON."""
+    predictor = bench.predictor(cell)
+    table = _answer(predictor, Call("score", "text/csv", bench.file(cell).read_bytes(), {}))
+    rows = bench.frame(cell).astype(object).replace(np.nan, None).to_dict("records")
+    listed = _answer(predictor, Call("score", JSON, json.dumps({"antibodies": rows}).encode(), {}))
+    assert listed["rejected"] == table["rejected"] == []
+    number = [[row[COLUMN[cell.task]] for row in answer["antibodies"]] for answer in (table, listed)]
+    np.testing.assert_allclose(*number, **CLOSE)
+    return of_table(pd.DataFrame(table["antibodies"]).drop(columns="row"))
+
+
+def of_explanations_of_the_server(bench: Bench, cell: Cell) -> Numbers:
+    """What the server says of the first antibody: its score, and its mutants."""
+    first = bench.frame(cell).iloc[[0]].astype(object).replace(np.nan, None).to_dict("records")[0]
+    place = {} if cell.fragment in LOOPS else {"positions": "105"}
+    explained, scan = (
+        _answer(bench.predictor(cell), Call(endpoint, JSON, json.dumps({"antibody": first} | options).encode(), {}))
+        for endpoint, options in (("explain", {}), ("scan", place | {"plausibility": False}))
+    )
+    assert explained["score"] == pytest.approx(scan["score"], rel=1e-6, abs=1e-6)
+    assert len(explained["residues"]) == len(explained["sequence"].replace(BETWEEN, ""))
+    assert len(scan["mutants"]) >= 19
+    return {"read": explained["sequence"], "score": explained["score"], "first": scan["prediction"]}
+
+
+def _answer(predictor: Predictor, call: Call) -> dict[str, Any]:
+    answer = answer_of(predictor, call, verbose=True)
+    assert answer.status == 200, answer.body
+    answered: dict[str, Any] = json.loads(answer.body)
+    return answered
 
 
 def of_contributions(bench: Bench, cell: Cell) -> Numbers:
@@ -350,6 +386,8 @@ DOORS: dict[str, Callable[[Bench, Cell], Numbers]] = {
     "file": of_a_file,
     "saved": of_a_saved_model,
     "panel": of_a_panel,
+    "server": of_the_server,
+    "server explanations": of_explanations_of_the_server,
     "other assay": of_another_assay,
     "web": of_the_page,
     "command": of_commands,
