@@ -5,6 +5,7 @@ import io
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,10 @@ os.environ["XDG_CACHE_HOME"] = (
     if "PYTEST_XDIST_WORKER" in os.environ
     else tempfile.mkdtemp(prefix="antibody_esm-cache-")
 )
+# Signals that tests send to commands: a run under nohup ignores them, and every process that it starts would do so too.
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 # The published files of the data sets, which are not part of this repository. No test downloads them.
 os.environ[needed.VARIABLE] = str(needed.published() or os.environ.get(needed.VARIABLE) or needed.BESIDE)
 
@@ -58,6 +63,7 @@ settings.load_profile("antibody_esm")
 ROOT = Path(__file__).parent.parent
 LONGEST = (
     *("docs", "covering_array", "pairs_everywhere", "web", "architecture", "train_command", "extractor", "cluster"),
+    *("fine_tuned", "untrained", "web_access", "cards", "serve", "command_rules", "transformer", "finetuning"),
     *("page", "benchmark", "small_sets", "trusted_types", "session", "store_faults", "overlap", "examples", "commands"),
     *("report", "explain", "calibration", "columns", "forecast", "intervals", "regression", "trainer"),
 )
