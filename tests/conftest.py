@@ -32,10 +32,6 @@ os.environ["XDG_CACHE_HOME"] = (
     if "PYTEST_XDIST_WORKER" in os.environ
     else tempfile.mkdtemp(prefix="antibody_esm-cache-")
 )
-# Signals that tests send to commands: a run under nohup ignores them, and every process that it starts would do so too.
-for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
-    if signal.getsignal(number) is signal.SIG_IGN:
-        signal.signal(number, usual)
 # The published files of the data sets, which are not part of this repository. No test downloads them.
 os.environ[needed.VARIABLE] = str(needed.published() or os.environ.get(needed.VARIABLE) or needed.BESIDE)
 
@@ -59,6 +55,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("antibody_esm")
+
+# Signals that tests send to commands: a run under nohup ignores them, and every process that it starts would do so too.
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 
 ROOT = Path(__file__).parent.parent
 LONGEST = (
