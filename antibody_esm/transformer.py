@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _KEPT = 2
 """Most language models that a process keeps in memory for transformers."""
 _FIELD = "extractor__"
-"""What the names of the extractor's fields begin with."""
+"""Begin of the names of the extractor's fields."""
 
 
 class _Sources:

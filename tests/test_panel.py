@@ -26,6 +26,7 @@ from antibody_esm import (
     Trainer,
 )
 from antibody_esm.cli import app, train
+from antibody_esm.cli.run_folder import files_of_run
 from antibody_esm.model_files import manifest_digest
 from antibody_esm.panel import CARDS, _of_one_model
 from antibody_esm.panel_files import folder_names, save_panel
@@ -332,8 +333,8 @@ def test_the_command_trains_all_labels_and_its_metrics_are_those_of_single_runs(
     assert "on 2 labels" in page
     assert list(Panel.load(tmp_path / "run" / "model")) == ["HIC", "Tm2"]
     next_run = Run.compose([*common, "data.label=HIC"])
-    assert {f"model/{name}/manifest.json" for name in ("HIC", "Tm2")} <= {*train._results(next_run, tmp_path / "run")}
-    assert "model/panel.json" in train._results(next_run, tmp_path / "run")
+    assert {f"model/{name}/manifest.json" for name in ("HIC", "Tm2")} <= {*files_of_run(next_run, tmp_path / "run")}
+    assert "model/panel.json" in files_of_run(next_run, tmp_path / "run")
 
 
 def test_a_benchmark_runs_every_pipeline_on_every_label() -> None:
