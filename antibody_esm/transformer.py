@@ -17,7 +17,7 @@ from antibody_esm.data.selection import rows_as_texts
 from antibody_esm.embedding import embed
 from antibody_esm.features.sources import AnyExtractor, load
 from antibody_esm.sequences import any_pair
-from antibody_esm.specs import AnyExtractorSpec, ChainSpec, RuntimeSpec
+from antibody_esm.specs import AnyExtractorSpec, RuntimeSpec
 from antibody_esm.specs.base import Spec
 from antibody_esm.store.store import EmbeddingStore
 
@@ -163,7 +163,7 @@ class EmbeddingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             del self._n_features_out
         super().set_params(**params)
         if fields:
-            self.extractor = _with_fields(presets.extractor(self.extractor), fields)
+            self.extractor = presets.extractor(self.extractor).with_fields(fields)
         return self
 
     @staticmethod
@@ -189,13 +189,6 @@ class EmbeddingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = []
         return tags
-
-
-def _with_fields(spec: AnyExtractorSpec, fields: dict[str, Any]) -> AnyExtractorSpec:
-    if isinstance(spec, ChainSpec):
-        return spec.with_fields(fields)
-    changed: AnyExtractorSpec = type(spec).model_validate({**dict(spec), **fields})
-    return changed
 
 
 def _chains_of(antibody: Any) -> int:

@@ -3,8 +3,8 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -106,6 +106,10 @@ class Spec(Frozen):
     def fingerprint(self) -> str:
         """SHA-256 of `canonical_json`, 64 hexadecimal digits; reads no file, and is the same on all platforms."""
         return hashlib.sha256(self.canonical_json.encode("ascii")).hexdigest()
+
+    def with_fields(self, fields: Mapping[str, Any]) -> Self:
+        """Return the spec with other values of these fields. Raises pydantic.ValidationError if they are not valid."""
+        return type(self).model_validate({**dict(self), **fields})
 
 
 def _drop_later_defaults(spec: Spec, fields: dict[str, Any]) -> None:

@@ -331,10 +331,8 @@ def _with_choice(
     parts = {"extractor": extractor, "classifier": classifier, "decision": decision}
     for branch, spec in parts.items():
         changed = {key.partition(".")[2]: value for key, value in choice.items() if key.startswith(f"{branch}.")}
-        if changed and isinstance(spec, ChainSpec):
+        if changed and spec is not None:
             fields[branch] = spec.with_fields(changed)
-        elif changed:
-            fields[branch] = type(spec).model_validate({**dict(spec or {}), **changed})
         elif branch in choice:
             fields[branch] = spec
     if "pca" in choice:
