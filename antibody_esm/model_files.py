@@ -1,4 +1,4 @@
-"""Fitted models on disk: a folder of three files that cannot run code."""
+"""Fitted models on disk: a folder of files that cannot run code."""
 
 import hashlib
 import json

@@ -200,8 +200,9 @@ class TrainedOn:
             notes.append(f"The pipeline was tuned on its training antibodies, on which the choice is {names}.")
         if self.finetuned is not None:
             epochs, rows = self.finetuned["epochs"], self.finetuned["rows"]
+            how = FineTuneSpec.model_validate_json(json.dumps(self.finetuned["spec"])).words
             kept = f"the weights are those of epoch {epochs}" if epochs else "no epoch was better than the frozen model"
-            notes.append(f"The language model was fine-tuned on {_counted(rows)}; {kept}.")
+            notes.append(f"The language model was fine-tuned on {_counted(rows)} by {how}; {kept}.")
         return tuple(notes)
 
     @classmethod

@@ -16,6 +16,7 @@ import pytest
 from huggingface_hub import constants
 
 from antibody_esm import Dataset, Panel, Predictor, RuntimeSpec, SplitSpec, StoreError, Trainer
+from antibody_esm.cards.markdown import prose
 from antibody_esm.model_files import PANEL, manifest_digest
 from antibody_esm.plm.adapters import NAME as ADAPTER
 from antibody_esm.specs.finetuning import FINE_TUNINGS
@@ -149,7 +150,7 @@ def test_a_fine_tuned_model_from_the_hub_has_its_adapter_and_predicts_the_same(
     files = hub.repositories[NAME].commits[-1][1]
     adapter = files[ADAPTER]
     assert json.loads(files["manifest.json"])["adapter_sha256"] == hashlib.sha256(adapter).hexdigest()
-    assert "The language model was fine-tuned on 30 antibodies" in files["README.md"].decode()
+    assert prose(f"fine-tuned on 30 antibodies by {spec.words}") in files["README.md"].decode()
     sent = received(hub)
     assert not [text for text in [*DATA.ids, *pieces(VH), str(tmp_path)] if text.encode() in sent]
     loaded = Predictor.from_hub(NAME, commit, checkpoint=base, runtime=runtime)

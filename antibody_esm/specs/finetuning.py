@@ -72,6 +72,32 @@ class FineTuneSpec(Spec):
                 raise ValueError(f"{field} names one twice")
         return self
 
+    @property
+    def words(self) -> str:
+        """The method in words.
+
+        Examples
+        --------
+        >>> FineTuneSpec(layers=2).words
+        'low-rank updates (LoRA, rank 8) of query and value in the 2 layers up to that of the vectors'
+        >>> FINE_TUNINGS["head"].words
+        'training the weights of its attention pooling alone'
+        """
+        if self.method == "head":
+            return "training the weights of its attention pooling alone"
+        maps = " and ".join(filter(None, [", ".join(self.modules[:-1]), self.modules[-1]]))
+        match self.layers:
+            case None:
+                layers = "all layers up to that of the vectors"
+            case 1:
+                layers = "the layer of the vectors"
+            case int(number):
+                layers = f"the {number} layers up to that of the vectors"
+            case numbers:
+                layers = f"layer{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
+        pooling = ", with attention pooling" if self.pooling == "attention" else ""
+        return f"low-rank updates (LoRA, rank {self.rank}) of {maps} in {layers}{pooling}"
+
 
 FINE_TUNINGS: MappingProxyType[str, FineTuneSpec] = MappingProxyType(
     {"lora": FineTuneSpec(), "head": FineTuneSpec(method="head", pooling="attention", learning_rate=1e-2, epochs=50)}
