@@ -4,15 +4,30 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from antibody_esm import DescriptorSpec, ExtractorSpec, LogisticRegressionSpec, SplitSpec, Trainer, TrainSpec
+from antibody_esm import (
+    Benchmark,
+    DecisionSpec,
+    DescriptorSpec,
+    ExtractorSpec,
+    FineTuneSpec,
+    LogisticRegressionSpec,
+    RuntimeSpec,
+    SplitSpec,
+    Trainer,
+    TrainSpec,
+    TuneSpec,
+)
 from antibody_esm.evaluation.paired import holm
 from antibody_esm.reports.grid import GridReport
 from antibody_esm.reports.report import evaluation_report
+from antibody_esm.specs.finetuning import FINE_TUNINGS
+from antibody_esm.testing import tiny_checkpoint
 from reporting import CHARGES, LOGREG, antibodies, cross_validated, held_out
 
 LENGTHS = DescriptorSpec(descriptors=("length",))
@@ -78,6 +93,45 @@ def test_a_pipeline_that_was_pinned_is_the_one_that_was_trained() -> None:
     other = TrainSpec(extractor=ExtractorSpec(model="m", layer=3))
     grid = GridReport([named[0], evaluation_report(other, data, np.zeros(40), half)])
     assert {row.name for row in grid.rows} == {"m + logreg", "m (layer=3) + logreg"}
+
+
+OTHERS: dict[str, Any] = {
+    "extractor": ExtractorSpec(model="m", layer=3),
+    "classifier": WEAK,
+    "decision": DecisionSpec(threshold=0.3),
+    "pca": 3,
+    "tune": TuneSpec(grid={"classifier.C": (0.1, 1.0)}),
+    "finetune": FineTuneSpec(epochs=2),
+}
+
+
+@pytest.mark.parametrize("field", sorted(TrainSpec.model_fields.keys() - {"format", "split", "use_columns"}))
+def test_pipelines_that_differ_in_any_field_are_two_rows_of_one_column(field: str) -> None:
+    plain = TrainSpec(extractor=ExtractorSpec(model="m"), decision=DecisionSpec(calibration="sigmoid"))
+    data = antibodies(40, seed=4)
+    specs = [plain, plain.model_copy(update={field: OTHERS[field]})]
+    grid = GridReport([evaluation_report(spec, data, np.zeros(40), np.full(40, 0.5)) for spec in specs])
+    [column] = grid.columns
+    assert len({row.name for row in column.reports}) == 2
+
+
+def test_two_fine_tunings_are_named_by_what_differs_in_folds_and_in_tests(tmp_path: Path) -> None:
+    base = ExtractorSpec(model=str(tiny_checkpoint("esm", tmp_path / "esm", layers=1, dim=16)))
+    head = FINE_TUNINGS["head"].with_fields({"epochs": 2})
+    kinds = [None, head, head.with_fields({"epochs": 1})]
+    specs = [TrainSpec(extractor=base, classifier=LOGREG, split=SplitSpec(folds=3), finetune=kind) for kind in kinds]
+    runtime = RuntimeSpec(workers=1)
+    run = Benchmark(pipelines=specs, data=antibodies(30), tests=[OTHER], runtime=runtime, random_seeds=0, check=False).run()
+    assert [len(column.reports) for column in run.columns] == [3, 3]
+    rows = {row.name for column in run.columns for row in column.reports}
+    assert len(rows) == 3
+    assert run.title == "3 pipelines on 2 data sets"
+    # a saved model, whose spec has an adapter, is the pipeline that it was trained by
+    trainer = Trainer(base, LOGREG, SplitSpec(folds=3), finetune=head, runtime=runtime)
+    predictor = trainer.fit(antibodies(30), scores=False, uncertainty=False, check=False)
+    pair = GridReport([trainer.cross_validate(antibodies(30), check=False), predictor.evaluate(OTHER)])
+    assert {row.name for row in pair.rows if not row.baseline} <= rows
+    assert "fine-tuned (" in predictor.evaluate(OTHER).pipeline
 
 
 def test_folds_of_two_designs_have_columns_of_their_own() -> None:

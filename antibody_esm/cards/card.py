@@ -109,7 +109,7 @@ def _predicts(facts: ModelFacts) -> list[str]:
     columns = [f"{code(column.spec.name)}" for column in facts.reading.columns.columns]
     if columns:
         reads += f" It also needs the column{'s' * (len(columns) > 1)} {', '.join(columns)}."
-    return [f"{first} {reads}", f"Pipeline: {prose(names.pipeline(facts.spec))}."]
+    return [f"{first} {reads}", f"Pipeline: {prose(names.pipeline(facts.data.pipeline(facts.spec)))}."]
 
 
 def _reads(facts: ModelFacts) -> str:

@@ -128,6 +128,11 @@ class Analysis:
         return "fold" in self.predictions
 
     @property
+    def trained(self) -> TrainSpec:
+        """Spec by which the model, or that of each fold, was trained: of a fine-tuned one without its adapter."""
+        return self.spec if self.model is None else self.model.pipeline(self.spec)
+
+    @property
     def recalibration(self) -> Recalibration | None:
         """The antibodies that the tested model was recalibrated on; None if it is as it was trained."""
         return None if self.model is None else self.model.recalibration
@@ -161,7 +166,7 @@ class Analysis:
         """Name of the pipeline: model and classifier, with the fields that differ from their defaults."""
         again = None if self.model is None else self.model.recalibration
         more = [] if again is None else [names.recalibrated(again.antibodies, again.source)]
-        return ", ".join([names.pipeline(self.spec), *more])
+        return ", ".join([names.pipeline(self.trained), *more])
 
     @property
     def design(self) -> str:

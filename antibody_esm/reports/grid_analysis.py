@@ -12,11 +12,12 @@ from antibody_esm.evaluation.paired import Comparison, adjust
 from antibody_esm.evaluation.scored_predictions import ScoredPredictions
 from antibody_esm.reports import model_names, names
 from antibody_esm.reports.analysis import Analysis
+from antibody_esm.specs import TrainSpec
 from antibody_esm.specs.ensembles import columns_of
 from antibody_esm.specs.estimators import without_widths
 
-_OF_A_PIPELINE = ("decision", "pca", "tune")
-"""Fields of a pipeline beside its extractor and classifier, which may be pinned."""
+_OF_A_PIPELINE = TrainSpec.model_fields.keys() - {"format", "extractor", "classifier", "split", "use_columns"}
+"""Fields of a pipeline beside its extractor and classifier, which may be pinned, or hold the columns that are used."""
 
 
 class Row(NamedTuple):
@@ -243,11 +244,11 @@ class GridAnalysis:
         alike = [
             other
             for other in self.reports
-            if names.agree(other.spec.extractor, report.spec.extractor)
-            and without_widths(other.spec.classifier) == without_widths(report.spec.classifier)
-            and all(getattr(other.spec, name) == getattr(report.spec, name) for name in _OF_A_PIPELINE)
+            if names.agree(other.trained.extractor, report.trained.extractor)
+            and without_widths(other.trained.classifier) == without_widths(report.trained.classifier)
+            and all(getattr(other.trained, name) == getattr(report.trained, name) for name in _OF_A_PIPELINE)
         ]
-        name = min((names.pipeline(other.spec) for other in alike), key=len)
+        name = min((names.pipeline(other.trained) for other in alike), key=len)
         training = model_names.trained_on(report, self.reports)
         name = _joined(name, training, *model_names.of_model(report, alike))
         return Row(name, report.data.reading.title, training=training)
