@@ -136,11 +136,12 @@ def _estimator(spec: ClassifierSpec | RegressorSpec, dim: int) -> Any:
             scale = options.pop("length_scale") or sqrt(dim)
             return GaussianProcessClassifier(1.0 * RBF(scale, (scale / 1e3, scale * 1e3)), **options, n_jobs=1)
         case LinearSVMSpec():
-            from sklearn.calibration import CalibratedClassifierCV
             from sklearn.svm import LinearSVC
 
+            from antibody_esm.rising import RisingClassifierCV
+
             folds = options.pop("calibration_folds")
-            return CalibratedClassifierCV(LinearSVC(**options), method="sigmoid", cv=folds, n_jobs=1)
+            return RisingClassifierCV(LinearSVC(**options), method="sigmoid", cv=folds, n_jobs=1)
         case KNeighborsSpec():
             from sklearn.neighbors import KNeighborsClassifier
 
@@ -228,7 +229,7 @@ def refuse_few(estimator: Any, label: NDArray[Any]) -> None:
     """
     for part in _parts(estimator):
         kind = type(part).__name__
-        if kind == "CalibratedClassifierCV" and isinstance(part.cv, int):
+        if kind == "RisingClassifierCV" and isinstance(part.cv, int):
             counts = [int((label == of_class).sum()) for of_class in (0, 1)]
             if min(counts) < part.cv:
                 lower = "Set calibration_folds of linear_svm lower" if min(counts) > 1 else "Use another classifier"

@@ -27,7 +27,7 @@ class Curved(TrainingVectors):
         """Return the scores by the number of training antibodies, with the expected gain of more of them.
 
         Training sets are nested subsamples of whole units of the split; a fifth of the antibodies is held out. All
-        share one matrix of vectors, which are computed once. A decision is left out, because it changes no rank.
+        share one matrix of vectors, which are computed once. A decision is left out, because it reverses no order.
 
         Parameters
         ----------

@@ -1,5 +1,6 @@
 """Vectors and labels of a data set, on which a pipeline is cross-validated with any split, tuned or not."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
@@ -29,6 +30,9 @@ from antibody_esm.store.store import EmbeddingStore, Store
 
 if TYPE_CHECKING:
     from antibody_esm.fine_tuned import FineTuning
+
+
+logger = logging.getLogger("antibody_esm")
 
 
 class FittedPipeline(NamedTuple):
@@ -119,7 +123,7 @@ class SameVectors:
 
     @property
     def undecided(self) -> "SameVectors":
-        """The same without a decision, which changes no rank."""
+        """The same without a decision, which reverses no order."""
         return replace(self, spec=self.spec.model_copy(update={"decision": DecisionSpec()}))
 
     def fitted(self) -> FittedPipeline:
@@ -129,6 +133,12 @@ class SameVectors:
         division = Division.of(spec.split, self.data) if spec.divides_again else Division(SplitSpec())
         with self.working(None), one_blas_thread():
             classifier = fit(self.classifier(spec.split), self.features, self.label, division)
+        if getattr(classifier, "is_flat", False):
+            logger.warning(
+                "the model gives every antibody the same probability: out of fold in the training antibodies, outputs "
+                "of %s do not rise with the label, so the calibration is flat",
+                spec.classifier.kind,
+            )
         if spec.finetune is None:
             return FittedPipeline(spec, classifier, self.vectors)
         from antibody_esm.fine_tuned import stripped  # loads scikit-learn

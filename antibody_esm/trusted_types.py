@@ -22,6 +22,8 @@ TRUSTED = frozenset(
         "antibody_esm.evaluation.recalibration.RecalibratedClassifier",
         "antibody_esm.evaluation.recalibration.RecalibratedRegressor",
         "antibody_esm.reduction.Reduction",
+        "antibody_esm.rising.RisingClassifierCV",
+        "antibody_esm.rising.RisingSigmoid",
         "numpy.bool",
         "numpy.float32",
         "numpy.float64",

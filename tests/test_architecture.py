@@ -45,7 +45,7 @@ LAYERS = [
     {"specs"},
     {"presets", "storage_formats", "batch", "plugin_types"},
     {"divided"},
-    {"overrides", "average", "penalty", "column_encoder", "reduction"},
+    {"overrides", "average", "penalty", "column_encoder", "reduction", "rising"},
     {"data", "store", "plm", "classifiers", "descriptors"},
     {"features"},
     {"embedding"},

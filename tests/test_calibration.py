@@ -5,17 +5,21 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.optimize import minimize
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
 from antibody_esm import Dataset, DecisionSpec, DescriptorSpec, Predictor, SplitSpec, StoreError, Trainer, TrainSpec
+from antibody_esm.classifiers import build
 from antibody_esm.data.dataset import Provenance
 from antibody_esm.evaluation.calibration import CalibratedClassifier
 from antibody_esm.evaluation.metrics import score
@@ -23,7 +27,8 @@ from antibody_esm.evaluation.nested import Candidate, nested_cross_validate
 from antibody_esm.evaluation.splits import Division
 from antibody_esm.evaluation.test_set_log import Ledger, Opening
 from antibody_esm.evaluation.thresholds import ASSAY_THRESHOLDS
-from antibody_esm.specs import RidgeSpec
+from antibody_esm.rising import RisingSigmoid
+from antibody_esm.specs import LinearSVMSpec, RidgeSpec
 from effort import examples
 from peers import one_thread
 
@@ -56,6 +61,71 @@ def test_probabilities_are_those_of_scikit_learn_on_the_same_folds(method: str, 
     ours = CalibratedClassifier(classifier, calibration=method).fit(X, Y)
     np.testing.assert_allclose(ours.predict_proba(X), peer.predict_proba(X), atol=1e-12)
     np.testing.assert_allclose(ours.predict_proba(X).sum(axis=1), 1)
+
+
+OUTPUTS = st.lists(
+    st.tuples(st.floats(-20, 20).map(lambda value: round(value, 3)), st.integers(0, 1)), min_size=4, max_size=30
+).filter(lambda rows: len({label for _, label in rows}) == 2)
+
+
+@given(OUTPUTS)
+@examples(100)
+def test_a_sigmoid_never_falls_and_is_the_likeliest_of_those(rows: list[tuple[float, int]]) -> None:
+    output, label = (np.array(column) for column in zip(*rows, strict=True))
+    output = output.astype(float)
+    fitted = RisingSigmoid().fit(output, label)
+    rising = fitted.predict(np.sort(output))
+    assert (np.diff(rising) >= 0).all()
+    # Platt's targets; the likelihood of every other line that does not fall is at most that of the fitted one
+    targets = np.where(label == 1, (label.sum() + 1) / (label.sum() + 2), 1 / ((1 - label).sum() + 2))
+
+    def loss(line: NDArray[np.float64]) -> float:
+        logit = line[0] * output + line[1]
+        return float(np.sum(np.logaddexp(0, logit) - targets * logit))
+
+    best = minimize(loss, (0.0, 0.0), bounds=[(0, None), (None, None)], method="L-BFGS-B").fun
+    assert loss(np.array([-fitted.a_, -fitted.b_])) <= best + 1e-3 * len(rows)
+
+
+@given(st.integers(0, 1000), st.sampled_from(["sigmoid", "isotonic"]))
+@examples(60)
+def test_no_calibration_ranks_antibodies_against_its_classifier(seed: int, calibration: Any) -> None:
+    numbers = np.random.default_rng(seed)
+    noise, label = numbers.normal(size=(40, 3)), np.arange(40) % 2  # of noise, half of the slopes would be negative
+    plain = LogisticRegression().fit(noise, label)
+    fitted = CalibratedClassifier(LogisticRegression(), calibration=calibration).fit(noise, label)
+    order = np.argsort(plain.predict_proba(noise)[:, 1])
+    assert (np.diff(fitted.predict_proba(noise)[order, 1]) >= -1e-12).all()
+
+
+@given(st.integers(0, 1000))
+@examples(30)
+def test_no_part_of_a_linear_svm_ranks_antibodies_against_its_classifier(seed: int) -> None:
+    numbers = np.random.default_rng(seed)
+    noise, label = numbers.normal(size=(40, 3)), np.arange(40) % 2
+    for part in build(LinearSVMSpec(standardize=False), 3).fit(noise, label)[-1].calibrated_classifiers_:
+        order = np.argsort(part.estimator.decision_function(noise))
+        assert (np.diff(part.predict_proba(noise)[order, 1]) >= -1e-12).all()
+
+
+def test_a_flat_calibration_is_told_in_the_report_and_survives_a_save(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = replace(DATA, label=np.random.default_rng(0).permutation(np.arange(90) % 2))
+    trainer = Trainer(NUMBERED, "logreg", SplitSpec(folds=3), decision=DecisionSpec(calibration="sigmoid"))
+    report = trainer.cross_validate(data)
+    by_fold = report.predictions.groupby("fold")["probability"].nunique()
+    flat = int((by_fold == 1).sum())
+    assert flat
+    [note] = [note for note in report.to_dict()["notes"] if "the same probability" in note]
+    assert note.startswith(f"In {flat} of 3 folds every antibody has the same probability: the model ranks none")
+    predictor = trainer.fit(data)
+    assert "gives every antibody the same probability" in caplog.text
+    assert len(set(predictor.predict_proba(data)[:, 1])) == 1
+    [of_test] = [note for note in predictor.evaluate(DATA).to_dict()["notes"] if "the same probability" in note]
+    assert of_test.startswith("Every antibody has")
+    again = Predictor.load(predictor.save(tmp_path / "model"))
+    assert np.array_equal(again.predict_proba(data), predictor.predict_proba(data))
 
 
 def test_a_threshold_is_the_best_out_of_fold_and_not_the_best_on_the_training_rows() -> None:

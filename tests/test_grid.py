@@ -121,7 +121,9 @@ def test_two_fine_tunings_are_named_by_what_differs_in_folds_and_in_tests(tmp_pa
     kinds = [None, head, head.with_fields({"epochs": 1})]
     specs = [TrainSpec(extractor=base, classifier=LOGREG, split=SplitSpec(folds=3), finetune=kind) for kind in kinds]
     runtime = RuntimeSpec(workers=1)
-    run = Benchmark(pipelines=specs, data=antibodies(30), tests=[OTHER], runtime=runtime, random_seeds=0, check=False).run()
+    run = Benchmark(
+        pipelines=specs, data=antibodies(30), tests=[OTHER], runtime=runtime, random_seeds=0, check=False
+    ).run()
     assert [len(column.reports) for column in run.columns] == [3, 3]
     rows = {row.name for column in run.columns for row in column.reports}
     assert len(rows) == 3

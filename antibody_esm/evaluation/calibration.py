@@ -30,8 +30,8 @@ class CalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     classifier
         Unfitted scikit-learn classifier of two classes, 0 and 1.
     calibration
-        ``sigmoid`` (Platt 1999, as scikit-learn has it), ``isotonic`` (doi:10.1145/775047.775151), or None: the
-        probabilities of the classifier.
+        ``sigmoid`` (Platt 1999, with a slope of 0 or above), ``isotonic`` (doi:10.1145/775047.775151), or None: the
+        probabilities of the classifier. No calibration reverses the order of the classifier's outputs.
     threshold
         Smallest probability at which class 1 is predicted; ``balanced_accuracy`` chooses the threshold with the highest
         balanced accuracy out of fold; None is 0.5.
@@ -113,11 +113,16 @@ class CalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             fitted = fit_divided(clone(self.classifier), X[train], y[train], inner.part(train))
             output[test] = _of_class_1(getattr(fitted, self._method())(X[test]))
         if self.calibration is not None:
-            self.calibrator_ = _calibrator(self.calibration).fit(output, y)
+            self.calibrator_ = _calibrator(self.calibration, output, y)
             output = self.calibrator_.predict(output)
         if self.threshold == "balanced_accuracy":
             self.threshold_ = best_threshold(y, np.clip(output, 0, 1))
         return self
+
+    @property
+    def is_flat(self) -> bool:
+        """True if the calibration gives every output the same probability."""
+        return self.calibrator_ is not None and bool(np.ptp(self.calibrator_.predict(np.array([-1e9, 1e9]))) == 0)
 
     @property
     def n_features_in_(self) -> int:
@@ -179,11 +184,12 @@ def _of_class_1(output: NDArray[Any]) -> NDArray[Any]:
     return output if output.ndim == 1 else output[:, 1]
 
 
-def _calibrator(calibration: Literal["sigmoid", "isotonic"]) -> Any:
+def _calibrator(calibration: Literal["sigmoid", "isotonic"], output: NDArray[np.float64], label: NDArray[Any]) -> Any:
+    """Return the fitted map from outputs to probabilities, which does not fall."""
     if calibration == "sigmoid":
-        from sklearn.calibration import _SigmoidCalibration
+        from antibody_esm.rising import RisingSigmoid
 
-        return _SigmoidCalibration()
+        return RisingSigmoid().fit(output, label)
     from sklearn.isotonic import IsotonicRegression
 
-    return IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
+    return IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(output, label)

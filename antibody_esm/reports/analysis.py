@@ -164,7 +164,7 @@ class Analysis:
     @property
     def pipeline(self) -> str:
         """Name of the pipeline: model and classifier, with the fields that differ from their defaults."""
-        again = None if self.model is None else self.model.recalibration
+        again = self.recalibration
         more = [] if again is None else [names.recalibrated(again.antibodies, again.source)]
         return ", ".join([names.pipeline(self.trained), *more])
 
@@ -202,9 +202,8 @@ class Analysis:
     @property
     def data_as_read(self) -> Dataset:
         """The antibodies with the columns that the pipeline reads, and no others."""
-        names_read = {column.name for column in columns_read(self.spec, self.data.columns)}
-        read = {name: values for name, values in self.data.columns.items() if name in names_read}
-        return replace(self.data, columns=read)
+        read = [column.name for column in columns_read(self.spec, self.data.columns)]
+        return replace(self.data, columns={name: self.data.columns[name] for name in self.data.columns if name in read})
 
     @cached_property
     def scored(self) -> ScoredPredictions:

@@ -147,8 +147,8 @@ class LearningCurve(MeasuredCurve):
             )
         if self.by == "leave_one_out":
             words.append("One antibody has no correlation: a fifth is held out instead.")
-        if self.spec.decision.calibration == "isotonic":
-            words.append("Calibration is left out; an isotonic one may tie a few antibodies.")
+        if self.spec.decision.calibration is not None:
+            words.append("Calibration is left out: it reverses no order, but may tie antibodies.")
         if self.unconverged:
             words.append(f"In {self.unconverged:,} fits the solver reached its largest number of iterations.")
         return words

@@ -55,7 +55,7 @@ def _after_warnings(report: Analysis, of_grade: list[str]) -> tuple[str, ...]:
     notes = [*([] if report.few else [constant(report)]), *report.notes]
     if report.threshold is not None:
         notes.append(f"The threshold is {compact(report.threshold)}.")
-    notes += [*causal(report.spec), *fits(report), *of_grade, *_undefined(report), *_pooled(report)]
+    notes += [*causal(report.spec), *fits(report), *flat(report), *of_grade, *_undefined(report), *_pooled(report)]
     note = coverage(report)
     if note:
         notes.append(note)
@@ -314,6 +314,22 @@ def fits(report: Analysis) -> list[str]:
         spread = f"{low:,.4g}" if low == high else f"{low:,.4g} to {high:,.4g}, median {middle:,.4g}"
         notes.append(f"The penalty alpha was chosen on the training antibodies of each fold: {spread}.")
     return notes
+
+
+def flat(report: Analysis) -> list[str]:
+    """Return the note on models that put no antibody before another, because all have the same probability."""
+    if report.spec.is_regression:
+        return []
+    by = [name for name in ("repeat", "fold") if name in report.predictions]
+    groups = [part for _, part in report.predictions.groupby(by)] if by else [report.predictions]
+    number = sum(len(part) > 1 and part["probability"].nunique() == 1 for part in groups)
+    if not number:
+        return []
+    where = f"In {number} of {len(groups)} folds every antibody has" if by else "Every antibody has"
+    why = ""
+    if report.spec.decision.calibration is not None:
+        why = " Out of fold, the classifier's outputs did not rise with the label, so the calibration is flat."
+    return [f"{where} the same probability: the model ranks none above another.{why}"]
 
 
 def _undefined(report: Analysis) -> list[str]:

@@ -19,7 +19,8 @@ class DecisionSpec(Spec):
     """
 
     calibration: Literal["sigmoid", "isotonic"] | None = None
-    """``sigmoid``: Platt scaling; ``isotonic``: any rising step function, for hundreds of antibodies or more."""
+    """``sigmoid``: Platt scaling; ``isotonic``: any rising step function, for hundreds of antibodies or more. Neither
+    falls: where outputs out of fold do not rise with the label, all probabilities are the same."""
     threshold: Annotated[float, Field(ge=0, le=1)] | Literal["balanced_accuracy"] | None = None
     """Lowest probability of class 1; ``balanced_accuracy`` maximizes the balanced accuracy out of fold."""
     folds: Annotated[int, Field(ge=2)] = 5
