@@ -1,9 +1,9 @@
 """A language model is fine-tuned on training rows, and no scored row has a part in it."""
 
 import hashlib
+import re
 import runpy
 import shutil
-import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace

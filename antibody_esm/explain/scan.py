@@ -1,6 +1,6 @@
 """Single mutants of an antibody, with the predictions of a model and their plausibility."""
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from io import StringIO
 from textwrap import wrap
