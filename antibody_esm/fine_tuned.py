@@ -156,12 +156,13 @@ class FineTuning:
         lengths = [len(text) for text in chains(self.frozen.spec, sequences)]
         forward = sample.seconds_of(lengths)
         n = round(sum(sizes) / len(sizes))
-        epochs = f" of at most {self.spec.epochs} epochs on about {n:,} antibodies"
+        epochs = f" of at most {self.spec.epochs} epoch{'s' if self.spec.epochs > 1 else ''} on about {n:,} antibodies"
         if forward is None:
             return epochs
         epoch = _PASSES * forward * n / len(sequences)
-        most = timedelta(seconds=round(epoch * self.spec.epochs * total))
-        return f"{epochs}, each of about {max(1, round(epoch)):,} s, {most} at most"
+        expected = timedelta(seconds=max(1, round(epoch * self.spec.epochs * total)))
+        # no bound: a training takes longer than three forward passes where batches are small or cores are shared
+        return f"{epochs}; about {max(1, round(epoch)):,} s an epoch and {expected} in all are expected"
 
 
 class FineTuned(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types

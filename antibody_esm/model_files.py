@@ -40,6 +40,7 @@ from antibody_esm.specs.plugins import plugins_of
 from antibody_esm.trained_on import TrainedOn
 from antibody_esm.training_rows import consists_of_training, fitted_plugins
 from antibody_esm.unknown import Unknown
+from antibody_esm.wrong_folders import of_panel, of_run
 
 FORMAT = 3
 """Layout of a saved model. Raise it when an older version of this package would misread a newer model."""
@@ -219,9 +220,7 @@ def _loaded(folder: Path, plugins: Sequence[str] = (), *, lasting: bool = True) 
     """Return a model and its manifest."""
     path = folder / _MANIFEST
     if (folder / PANEL).is_file() and not path.exists():
-        raise StoreError(
-            "a panel of models, one for each label: read it with Panel.load, or one of its folders", folder
-        )
+        raise StoreError(of_panel(folder, _MANIFEST), folder)
     try:
         manifest = parse_json(_read(folder, _MANIFEST, _MANIFEST_BYTES))
         if not isinstance(manifest, dict) or not _is_read(manifest.get("format")):
@@ -252,7 +251,8 @@ def _loaded(folder: Path, plugins: Sequence[str] = (), *, lasting: bool = True) 
         if ledger.is_symlink() or ledger.exists():
             _read(folder, ledger.name)
     except OSError as error:
-        raise StoreError(f"not a saved model: {error.strerror}", error.filename or path) from error
+        meant = "" if path.exists() else of_run(folder, _MANIFEST, PANEL)
+        raise StoreError(f"not a saved model: {error.strerror}{meant}", error.filename or path) from error
     except (ValidationError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         problem = repr(error)[:_MESSAGE]
         raise StoreError(f"not the manifest of a saved model: {problem}", path) from error

@@ -22,6 +22,7 @@ from antibody_esm.predictor import Predictor
 from antibody_esm.reports.grid import GridReport
 from antibody_esm.specs import AnyExtractorSpec, ChainSpec, ExtractorSpec, RuntimeSpec, TrainSpec
 from antibody_esm.specs.ensembles import columns_of, without_adapter, without_columns
+from antibody_esm.spelling import did_you_mean
 from antibody_esm.store.store import Store
 from antibody_esm.targets import target_of
 from antibody_esm.trainer import Trainer
@@ -76,6 +77,8 @@ class Panel(Mapping[str, Predictor], OnHub):
             raise ValueError(problem)
 
     def __getitem__(self, label: str) -> Predictor:
+        if label not in self._models:
+            raise KeyError(f"no label {label!r}{did_you_mean(label, self)}; the labels are {', '.join(self)}")
         return self._models[label]
 
     def __iter__(self) -> Iterator[str]:

@@ -67,12 +67,13 @@ class Round:
 
     def __str__(self) -> str:
         name = {"roc_auc": "ROC AUC", "spearman": "Spearman"}[self.metric]
-        hits = "" if self.wanted is None else f", {self.wanted} as wanted"
+        hits = "antibody" if self.antibodies == 1 else "antibodies"
+        hits += "" if self.wanted is None else f", {self.wanted} as wanted"
         ranked = "not defined" if self.score is None else f"{self.score:.2f}"
         scored = f"{name} before they were known: {ranked} (of {self.scored} new)"
         replicates = f"; {self.replicates} replicates" if self.replicates else ""
         again = f"; {self.measured_again} measured again" if self.measured_again else ""
-        return f"{self.source}: {self.antibodies} antibodies{hits}; {scored}{replicates}{again}"
+        return f"{self.source}: {self.antibodies} {hits}; {scored}{replicates}{again}"
 
 
 class Retrained(NamedTuple):
@@ -241,8 +242,7 @@ def _refuse_labels(plate: Dataset, name: str, *, classes: bool) -> None:
     of_order = "mutations_linear" in plate.not_kept and ("rank" in plate.measurements or name == "rank")
     if of_order and name in ORDER_SHEET:
         raise DatasetError(
-            f"{source}: {name!r} is a column of the order sheet, which was not measured; add a column with the "
-            "measured labels, and name it by label= or --label",
+            f"{source}: {name!r} is a column of the order sheet, not measured; name one with measured labels by label=",
             column=name,
         )
     values = np.unique(label)

@@ -31,6 +31,7 @@ LAYERS = [
         "progress",
         "spelling",
         "unknown",
+        "wrong_folders",
     },
     {"cluster", "plugins"},
     {"threads"},

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antibody_esm import Dataset, DatasetError, Trainer, load_dataset
+from antibody_esm.data.audit import Finding
 from antibody_esm.numbering import NANOBODY_SPECIES
 from antibody_esm.specs import ExtractorSpec, SplitSpec
 from chains import HEAVY, LIGHT, LYSOZYME, NANOBODY
@@ -143,3 +144,8 @@ def test_one_class_many_groups_and_close_thresholds_are_told() -> None:
     with pytest.raises(KeyError):
         audit["typo"]
     assert data.subset([]).audit().findings == ()
+
+
+def test_units_of_one_are_in_the_singular() -> None:
+    assert Finding("classes", 1, "class").units == "class"
+    assert (Finding("pairs", 1, "pairs").units, Finding("pairs", 2, "pairs").units) == ("pair", "pairs")

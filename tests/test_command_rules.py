@@ -400,6 +400,11 @@ def test_a_message_names_options_and_not_the_arguments_of_python(here: Path, nam
         ("give heavy='VH' or drop=True", "give --heavy VH or --drop"),
         ("a path /data/heavy=1.csv and 'label=x' stay", "a path /data/heavy=1.csv and 'label=x' stay"),
         ("numbers such as p=0.05 stay", "numbers such as p=0.05 stay"),
+        (
+            "the column 'sequence' is read as heavy chains; chain= names another",
+            "the column 'sequence' is read as heavy chains",
+        ),
+        ("give it: ExtractorSpec(model='path/to/folder')", "give it: path/to/folder"),
     ],
 )
 def test_python_names_become_options(text: str, message: str) -> None:
@@ -407,7 +412,16 @@ def test_python_names_become_options(text: str, message: str) -> None:
 
 
 def test_overrides_keep_their_own_names() -> None:
-    assert in_options("set split.by=family", ("--cfg", "--multirun")) == "set split.by=family"
+    fields = ("--cfg", "--multirun")
+    assert in_options("set split.by=family", fields) == "set split.by=family"
+    assert (
+        in_options("give it: ExtractorSpec(model='path/to/folder')", fields)
+        == "give it: extractor.model=path/to/folder"
+    )
+    assert (
+        in_options("give it: ExtractorSpec(model='p')", ("--language-model", "--id")) == "give it: --language-model p"
+    )
+    assert in_options("give it: ExtractorSpec(model='p')") == "give it: ExtractorSpec(model='p')"  # in Python
 
 
 PROGRAMS = ("antibody_esm.cli.app", "antibody_esm.cli.train")

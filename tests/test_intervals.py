@@ -23,6 +23,7 @@ from antibody_esm.evaluation.intervals import (
     few_positives,
     intervals,
     placements,
+    sampling_width,
     share_tested,
     short,
     wilson,
@@ -396,6 +397,29 @@ def test_few_positives_are_said_with_the_width_and_without_accuracy() -> None:
     assert f"{short(found['roc_auc'].width)} wide" in said
     assert said.endswith("Accuracy is uninformative: predicting the larger class for every antibody has .982.")
     assert few_positives(rows(np.random.default_rng(5), 100, positives=FEW), found) is None
+
+
+def test_few_antibodies_with_folds_that_are_similar_by_luck_have_no_narrow_interval() -> None:
+    """A report of 48 antibodies warned of few of them by 'an interval .05 wide'."""
+    plain = rows(np.random.default_rng(2), 48, positives=28)
+    folds = replace(plain, fold=np.arange(48) % 2)
+    area = intervals(folds)["roc_auc"]
+    narrow = replace(area, low=area.estimate - 0.02, high=area.estimate + 0.02)
+    text = few_positives(folds, {"roc_auc": narrow})
+    assert text is not None
+    width = sampling_width(narrow.estimate, 28, 20)
+    assert "The interval is too narrow, as the scores of 2 folds are alike by chance" in text
+    assert f"drawing so few antibodies alone makes it about {short(width)} wide" in text
+    wide = few_positives(folds, {"roc_auc": replace(narrow, low=0.1, high=0.9)})
+    assert wide is not None
+    assert "an interval .80 wide" in wide
+
+
+def test_the_width_from_drawing_antibodies_is_that_of_simulated_test_sets() -> None:
+    generator = np.random.default_rng(4)
+    drawn = [rows(generator, 48, positives=28) for _ in range(400)]
+    areas = [placements(each.label, each.probability)[0] for each in drawn]
+    assert sampling_width(float(np.mean(areas)), 28, 20) == pytest.approx(2 * 1.96 * np.std(areas), rel=0.12)
 
 
 # --- clones, and what is claimed

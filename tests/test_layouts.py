@@ -305,7 +305,11 @@ def test_a_column_of_sequences_is_that_of_the_chain_that_is_read(caplog: pytest.
     assert load_dataset(frame, chain="light").light == tuple(VL[:2])
     with caplog.at_level(logging.INFO, "antibody_esm.tables"):
         assert load_dataset(frame).heavy == tuple(VL[:2])
-    assert "the column 'sequence' is read as heavy chains; chain= names another" in caplog.text
+        assert "the column 'sequence' is read as heavy chains; chain= names another" in caplog.text
+        caplog.clear()
+        load_dataset(frame, chain="light")
+    assert "is read as light chains" in caplog.text
+    assert "names another" not in caplog.text  # chain= was given
     pairs = pd.DataFrame({"Protein Sequence": [f"{h}|{x}" for h, x in zip(VH[:2], VL[:2], strict=True)], "y": [0, 1]})
     for chain in (None, "paired", "both"):
         data = load_dataset(pairs, chain=chain)  # type: ignore[arg-type]

@@ -26,6 +26,7 @@ from antibody_esm import (
     Trainer,
 )
 from antibody_esm.cli import app, train
+from antibody_esm.cli.option_names import in_options
 from antibody_esm.cli.run_folder import files_of_run
 from antibody_esm.model_files import manifest_digest
 from antibody_esm.panel import CARDS, _of_one_model
@@ -419,3 +420,25 @@ def test_the_card_of_descriptors_names_no_language_model(tmp_path: Path) -> None
     card = (tmp_path / "panel" / "README.md").read_text(encoding="utf-8")
     assert "One model for each label, on the same features." in card
     assert "language model" not in card
+
+
+def test_a_label_that_a_panel_lacks_is_named_with_those_that_there_are() -> None:
+    panel = fitted()
+    with pytest.raises(KeyError, match=r"no label 'PSR'; the labels are HIC, Tm2, odd name"):
+        panel["PSR"]
+    assert panel.get("PSR") is None
+    assert "PSR" not in panel
+
+
+def test_a_folder_of_a_panel_or_run_names_the_folders_of_models(tmp_path: Path) -> None:
+    folder = fitted().save(tmp_path / "run" / "model")
+    with pytest.raises(StoreError, match="name the folder of one label") as caught:
+        Predictor.load(folder)
+    assert str(folder / "HIC") in str(caught.value)
+    shell = in_options(str(caught.value), ("--model", "--checkpoint"))
+    assert shell.endswith("antibody-esm predict and evaluate read all")
+    with pytest.raises(StoreError, match=r"not a saved model.*; did you mean .*run/model\?"):
+        Predictor.load(tmp_path / "run")
+    (folder / "panel.json").unlink()
+    with pytest.raises(StoreError, match=r"did you mean .*HIC"):
+        Predictor.load(folder)

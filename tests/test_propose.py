@@ -222,7 +222,7 @@ def test_without_a_language_model_plausibility_is_absent_and_says_why(predictor:
     plain = propose(predictor, HEAVY, 3, 1, positions="CDR1")
     assert "plausibility" not in plain.table
     assert "no language model" in plain.absent["plausibility"]
-    assert "no plausibility: the model has no language model" in str(plain)
+    assert "no plausibility: the model has no language model; language_model= names one" in str(plain)
     with pytest.raises(ValueError, match="without plausibility"):
         plain.plot()
     with pytest.raises(ValueError, match="no objective is known"):
@@ -233,6 +233,13 @@ def test_several_parents_share_one_batch(predictor: Predictor) -> None:
     other = HEAVIES[int(np.argmax(CHARGE))]
     both = propose(predictor, HEAVY, 12, 1, parents=[other], positions="CDR1,CDR2", objectives=("risk",), diversity=1)
     assert set(both.table["parent"]) == {"parent", "parent2"}
+    lines = str(both).splitlines()
+    for name, own in both.scores.items():
+        assert f"{name}: probability {own:.3f}" in lines
+    assert max(map(len, lines)) <= 80
+    rows = [line.split() for line in lines if line.split()[:1] and line.split()[0].isdigit() and "[" in line]
+    assert [row[1] for row in rows] == both.table["parent"].tolist()
+    assert [row[3] for row in rows] == both.table["probability"].map("{:.3f}".format).tolist()
     assert both.parents == {"parent": HEAVY, "parent2": other}
 
 
@@ -256,6 +263,10 @@ def test_a_plate_that_was_measured_is_read_as_the_next_training_set(
 def test_text_fits_a_terminal_and_the_picture_has_the_batch(proposals: Proposals) -> None:
     lines = str(proposals).splitlines()
     assert max(map(len, lines)) <= 80
+    for row in proposals.table.to_dict("records"):  # calibrated ones have ties, and do not order the variants
+        assert any(f"{row['probability']:.3f}  " in line and f"{row['prediction']:.3g} [" in line for line in lines)
+    [(name, own)] = proposals.scores.items()
+    assert f"{name}: probability {own:.3f}" in lines
     predicted = f"8 variants of {proposals.predicted:,} that were predicted"
     assert lines[0] == f"{predicted}; a lower probability of class 1 is wanted"
     ax = proposals.plot()
@@ -353,7 +364,8 @@ def test_pairs_and_single_chains_are_not_mixed(predictor: Predictor) -> None:
 
 def test_a_part_of_the_single_substitutions_is_stated(predictor: Predictor) -> None:
     proposals = propose(predictor, HEAVY, 3, 2, positions="CDR1", candidates=60)
-    assert proposals.absent["all single substitutions"] == "30 of 152 predicted, of at most 60"
+    assert proposals.absent["all single substitutions"] == "30 of 152 were predicted (candidates=60)"
+    assert "\nnot all single substitutions: 30 of 152 were predicted (candidates=60)" in str(proposals)
 
 
 @pytest.fixture(scope="module")

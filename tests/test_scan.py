@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from antibody_esm import DescriptorSpec, EnsembleSpec, ExtractorSpec, Predictor, SequenceError
+from antibody_esm import (
+    Dataset,
+    DescriptorSpec,
+    EnsembleSpec,
+    ExtractorSpec,
+    Predictor,
+    SequenceError,
+    Trainer,
+    load_dataset,
+)
 from antibody_esm.explain import Scan, mutational_scan
 from antibody_esm.explain.germline import germline_residues
 from antibody_esm.explain.scan import ROWS, on_the_front
@@ -130,6 +139,20 @@ def test_germline_residues_are_those_of_the_published_gene() -> None:
 def test_germline_mutants_are_marked(predictor: Predictor) -> None:
     table = mutational_scan(predictor, HEAVY, "29,30,35", plausibility=False).to_frame()
     assert set(table["mutation"][table["germline"]]) == {"N29T", "I30V", "K35S"}
+
+
+@pytest.mark.parametrize("fragment", ["H-CDRs", "H-CDR1"])
+def test_a_model_of_loops_has_the_germline_of_the_whole_chain(fragment: str) -> None:
+    flu = load_dataset("boughter_flu_cdrs").subset(range(0, 358, 6))
+    texts = [text[:8] for text in flu.sequences] if fragment == "H-CDR1" else flu.sequences
+    data = Dataset(flu.ids, texts, label=flu.label, fragment=fragment)
+    model = Trainer("descriptors", "logreg").fit(data, uncertainty=False, scores=False)
+    scan = mutational_scan(model, HEAVY, "29,30", plausibility=False)
+    table = scan.to_frame()
+    assert set(table["mutation"][table["germline"]]) == {"N29T", "I30V"}
+    assert "germline" not in scan.absent
+    loops = mutational_scan(model, scan.sequence, plausibility=False)
+    assert loops.absent["germline"] == "no germline gene was recognised"  # loops of an unknown chain
 
 
 def test_a_sequence_without_a_domain_is_scanned_by_number_and_says_what_is_not_known(predictor: Predictor) -> None:

@@ -204,6 +204,7 @@ def test_strict_stops_at_a_bad_row_and_writes_nothing(model: Path, tmp_path: Pat
         (["in.csv", "-o", "out.csv", "--assay", "spr"], "unknown assay 'spr'"),
         (["in.csv", "-o", "out.csv", "--heavy", "vh"], "there is no column 'vh'; the columns are heavy"),
         (["in.csv", "-o", "out.csv", "--id", "name"], "there is no column 'name'"),
+        (["in.csv", "-o", "out.csv", "--id", VH[0]], "is a cell of the column 'heavy': give the name of a column"),
     ],
 )
 def test_what_cannot_be_done_is_said_and_leaves_no_file(

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-_NAMES: ContextVar[tuple[str, ...]] = ContextVar("antibody_esm_options", default=())
+_NAMES: ContextVar[tuple[str, ...] | None] = ContextVar("antibody_esm_options", default=None)
+"""Long names of the running command's options; None outside of commands."""
 
 _SENTENCES = (
     (r"\bidentity requires by='identity'", "--identity requires --by identity"),
@@ -22,6 +23,7 @@ _SENTENCES = (
     (r"\bpart='([\w-]+)' \(data\.part=[\w-]+\)", r"--part \1"),
     (r"\bhigher_is_better=True or False\b", "--higher-is-better or --lower-is-better"),
     (r"\bhigher_is_better=False\b", "--lower-is-better"),
+    (r"\bPanel\.load reads all\b", "antibody-esm predict and evaluate read all"),
     (r"\b(threshold|groups|label|labels)=(?=$|[\s,;.)])", r"--\1"),
 )
 """Patterns of Python's names in messages that have words of their own, and the options in their place."""
@@ -58,14 +60,26 @@ def in_options(text: str, names: tuple[str, ...] | None = None) -> str:
     '--candidates 500 are few; give --heavy VH'
     """
     options = _NAMES.get() if names is None else names
-    if not {"--by", "--label", "--model", "--store", "--id"} & set(options):
+    if options is None:
         return text
+    if not {"--by", "--label", "--model", "--store", "--id"} & set(options):
+        return _fields(text)
     for pattern, option in _SENTENCES:
         text = re.sub(pattern, option, text)
+    folder = next((name for name in ("--language-model", "--checkpoint") if name in options), "")
+    text = re.sub(r"\bExtractorSpec\(model='([^']*)'\)", rf"{folder} \1".strip(), text)
+    if "--chain" not in options:
+        text = text.replace("; chain= names another", "")
     arguments = _arguments(options)
     named = "|".join(sorted(map(re.escape, arguments), key=len, reverse=True))
     pattern = rf"(?<![\w./'\"-])({named})=(?:'([^']*)'|(True|False)\b|([\w.,]*\w))?"
     return re.sub(pattern, lambda match: _option(arguments, *match.groups()), text)
+
+
+def _fields(text: str) -> str:
+    """Return a message with the fields of `antibody-train` in place of Python's arguments."""
+    text = re.sub(r"\bExtractorSpec\((model|tokenizer)='([^']*)'\)", r"extractor.\1=\2", text)
+    return re.sub(r"(?<![\w.])chain= names another", "data.chain= names another", text)
 
 
 def _arguments(options: tuple[str, ...]) -> Mapping[str, str]:

@@ -138,7 +138,8 @@ def predict_command(
                 raise DatasetError("there are no antibodies", file)
         if not counts["rejected"]:
             apart.unlink(missing_ok=True)  # of an earlier run
-        print(f"{counts['scored']:,} antibodies, {counts['flagged']:,} with a warning, written to {out}")  # noqa: T201
+        antibodies = "antibody" if counts["scored"] == 1 else "antibodies"
+        print(f"{counts['scored']:,} {antibodies}, {counts['flagged']:,} with a warning, written to {out}")  # noqa: T201
         if counts["rejected"]:
             single = counts["rejected"] == 1
             rows, them = ("row", "it with the reason") if single else ("rows", "them with the reasons")

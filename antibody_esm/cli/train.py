@@ -17,6 +17,7 @@ from antibody_esm.card_files import leave_readmes
 from antibody_esm.cli import errors
 from antibody_esm.cli.arguments import check_folder
 from antibody_esm.cli.errors import Kept, complain, optional, reported, show
+from antibody_esm.cli.option_names import in_options
 from antibody_esm.cli.options import PrintedConfiguration
 from antibody_esm.cli.program import Program
 from antibody_esm.cli.run_folder import OF_A_FAILURE, files_of_run, folder_of, keep_failure
@@ -199,7 +200,7 @@ def _run_one(run: "Run", overrides: list[str], folder: Path, kept: Kept) -> _Don
             raise
     if failure is not None:
         aside = f"; the earlier results in {folder} are unchanged, the log is in {log}" if earlier else ""
-        complain(f"error: {failure}{aside}")
+        complain(f"error: {in_options(str(failure))}{aside}")
         return None
     kept.become(f"the results are in {folder}")
     show(f"{done.text} Results: {folder}", needed=False)

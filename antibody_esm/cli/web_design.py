@@ -119,7 +119,10 @@ def proposals_tab(
         except EXPECTED as error:
             yield [message_html(reason(error), "error"), *nothing]
             return
-        absent = "".join(f" No {name}: {why}." for name, why in proposals.absent.items())
+        reasons = [
+            (f"{'Not' if name.startswith('all ') else 'No'} {name}", why) for name, why in proposals.absent.items()
+        ]
+        absent = "".join(f" {name}: {why}." for name, why in reasons)
         words = f"Variants: {len(proposals):,} of {proposals.predicted:,} that were predicted.{absent}"
         if not len(proposals):
             yield [message_html(words, "status"), *nothing]

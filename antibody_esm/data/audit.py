@@ -45,6 +45,12 @@ class Finding:
     serious: bool = False
     """True if scores are wrong or optimistic unless the problem is removed."""
 
+    @property
+    def units(self) -> str:
+        """The unit, in the singular for one."""
+        single = self.unit if self.unit == "class" else self.unit.removesuffix("s")
+        return single if self.count == 1 else self.unit
+
 
 @dataclass(frozen=True)
 class Audit:
@@ -78,11 +84,12 @@ class Audit:
         return pd.DataFrame([finding.__dict__ | {"rows": list(finding.rows)} for finding in self.findings])
 
     def __str__(self) -> str:
-        lines = [f"{self.antibodies:,} antibodies"]
+        lines = [f"{self.antibodies:,} {'antibody' if self.antibodies == 1 else 'antibodies'}"]
         for finding in self.findings:
             mark = "!" if finding.serious and finding.count else " "
-            unit = finding.unit.removesuffix("s") if finding.count == 1 else finding.unit
-            text = f"{finding.count:,} {unit}" + (f": {finding.detail}" if finding.detail and finding.count else "")
+            text = f"{finding.count:,} {finding.units}" + (
+                f": {finding.detail}" if finding.detail and finding.count else ""
+            )
             lines += textwrap.wrap(text, 80, initial_indent=f"{mark} {finding.check:<29} ", subsequent_indent=" " * 32)
         if self.serious:
             lines.append("! makes scores wrong or optimistic unless the problem is removed")

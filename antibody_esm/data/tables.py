@@ -198,7 +198,7 @@ def with_single_chains(table: Table, chain: Chain | None) -> tuple[Table, Chain 
         )
     name: Literal["heavy", "light"] = "light" if chain == "light" else "heavy"
     if sequence == "sequence":
-        logger.info("the column 'sequence' is read as %s chains; chain= names another", name)
+        logger.info("the column 'sequence' is read as %s chains%s", name, "" if chain else "; chain= names another")
     return table._replace(recognised=recognised.with_chain(name, sequence)), chain or name
 
 
@@ -219,10 +219,18 @@ def pasted(text: str) -> "pd.DataFrame":
     return pd.DataFrame(rows, columns=["id", "sequence"])
 
 
+def _of_cell(frame: "pd.DataFrame", name: str) -> str:
+    """Return a hint if a name of a column is a cell, such as the id of an antibody."""
+    for i, column in enumerate(frame.columns):
+        if (frame.iloc[:, i].astype(str) == name).any():
+            return f"; {name!r} is a cell of the column {column!r}: give the name of a column, not its content"
+    return ""
+
+
 def named_column(frame: "pd.DataFrame", name: str, path: Path | None = None) -> "pd.Series[Any]":
     """Return the column with a name. Raises DatasetError if there is none or more than one."""
     if name not in frame.columns:
-        meant = did_you_mean(name, frame.columns)
+        meant = did_you_mean(name, frame.columns) or _of_cell(frame, name)
         raise DatasetError(f"there is no column {name!r}. {columns_there(frame, path)}{meant}", path, column=name)
     column = frame[name]
     if column.ndim != 1:

@@ -153,7 +153,7 @@ def propose(
     singles = len(assessor.singles(min_plausibility))
     tried = sum(len(each.variant) == 1 for each in assessed.candidates)
     if tried < singles:
-        absent["all single substitutions"] = f"{tried:,} of {singles:,} predicted, of at most {candidates:,}"
+        absent["all single substitutions"] = f"{tried:,} of {singles:,} were predicted (candidates={candidates})"
     if len(table) < size:
         absent["further variants"] = _too_few(assessed, assessor)
     everything = order.everything(possible, front, chosen)

@@ -1,11 +1,14 @@
 """A batch of variants to order: table, FASTA, text and picture."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from antibody_esm.explain.plausibility import NO_LANGUAGE_MODEL
 from antibody_esm.files import csv_text, write
 
 if TYPE_CHECKING:
@@ -128,19 +131,23 @@ class Proposals:
 
         shown = self.table.head(rows)
         regressor = "probability" not in self.table
-        columns = {
-            "rank": shown["rank"].astype(str),
-            "mutations": shown["mutations"],
-            "value" if regressor else "calibrated": shown["prediction"].map("{:.3g}".format),
-            "interval": [f"{low:.3g} to {high:.3g}" for low, high in zip(shown["low"], shown["high"], strict=True)],
-        }
+        columns: dict[str, Iterable[str]] = {"rank": shown["rank"].astype(str)}
+        if len(self.parents) > 1:
+            columns["parent"] = shown["parent"]
+        columns["mutations"] = [text.replace(",", ", ") for text in shown["mutations"]]  # lines break there
+        if not regressor:
+            columns["probability"] = shown["probability"].map("{:.3f}".format)
+        columns["value" if regressor else "calibrated"] = [
+            f"{row.prediction:.3g} [{row.low:.3g}, {row.high:.3g}]" for row in shown.itertuples()
+        ]
         if "plausibility" in self.table:
             columns["plausibility"] = shown["plausibility"].map("{:+.1f}".format)
         if "liabilities" in self.table:
             columns["liabilities"] = shown["liabilities"].astype(str)
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
         for name in columns:
-            table.add_column(name, justify="left" if name == "mutations" else "right", overflow="fold")
+            of_names = name in ("parent", "mutations")
+            table.add_column(name, justify="left" if of_names else "right", overflow="fold", no_wrap=not of_names)
         for row in zip(*columns.values(), strict=True):
             table.add_row(*row)
         written = StringIO()
@@ -148,7 +155,18 @@ class Proposals:
         wanted = f"; {self.wanted} is wanted" if self.wanted else ""
         lines = [f"{len(self.table):,} variants of {self.predicted:,} that were predicted{wanted}", ""]
         lines += [line.rstrip() for line in written.getvalue().splitlines()] if len(self.table) else []
-        return "\n".join(lines + [f"no {name}: {reason}" for name, reason in self.absent.items()])
+        what, form = ("value", "{:.3g}") if regressor else ("probability", "{:.3f}")
+        lines += [f"{name}: {what} {form.format(own)}" for name, own in self.scores.items()]
+        return "\n".join([*lines, "", *self._reasons()])
+
+    def _reasons(self) -> list[str]:
+        """Return the facts that are absent with their reasons, in lines of 80 columns."""
+        lines = []
+        for name, reason in self.absent.items():
+            hint = "; language_model= names one" if reason == NO_LANGUAGE_MODEL else ""
+            text = f"{'not' if name.startswith('all ') else 'no'} {name}: {reason}{hint}"
+            lines += wrap(text, 80, subsequent_indent="  ")
+        return lines
 
 
 def _header(name: str) -> str:

@@ -45,6 +45,7 @@ __all__ = [
     "intervals",
     "placements",
     "refuse_folds",
+    "sampling_width",
     "share_tested",
     "short",
     "student",
@@ -119,12 +120,32 @@ def few_positives(rows: Predictions, by_metric: dict[str, Interval]) -> str | No
         width = "ROC AUC is undefined"
     elif np.isnan(area.width):
         width = f"ROC AUC is {area}: the data do not determine an interval"
+    elif rows.fold is not None and area.width < (drawn := sampling_width(area.estimate, positives, n - positives)):
+        width = (
+            f"ROC AUC is {area}. The interval is too narrow, as the scores of {rows.folds} folds are alike by chance; "
+            f"drawing so few antibodies alone makes it about {short(drawn)} wide"
+        )
     else:
         width = f"ROC AUC is {area}, an interval {short(area.width)} wide"
     return (
         f"Only {least} of {n} antibodies {'is' if least == 1 else 'are'} {kind}: {width}. "
         f"Accuracy is uninformative: predicting the larger class for every antibody has {short(1 - least / n, 3)}."
     )
+
+
+def sampling_width(area: float, positives: int, negatives: int) -> float:
+    """Return the width of a 95 % interval of a ROC AUC from the drawing of the antibodies alone, of one model.
+
+    The variance is that of Hanley and McNeil 1982 (doi:10.1148/radiology.143.1.7063747).
+
+    Examples
+    --------
+    >>> round(sampling_width(0.5, 28, 20), 2)
+    0.34
+    """
+    both, squared = positives * negatives, area**2
+    above = (positives - 1) * (area / (2 - area) - squared) + (negatives - 1) * (2 * squared / (1 + area) - squared)
+    return float(2 * 1.96 * np.sqrt((area * (1 - area) + above) / both))
 
 
 def delong(rows: Predictions, *, level: float = 0.95) -> Interval:

@@ -12,6 +12,9 @@ from antibody_esm.plm.masked import NoHead, masked_log_probabilities
 from antibody_esm.sequences import AMINO_ACIDS, ModelText
 from antibody_esm.unknown import Unknown
 
+NO_LANGUAGE_MODEL = "the model has no language model"
+"""Reason why plausibility is unknown for descriptors and plugins alone."""
+
 
 def log_odds(sources: Sequence[Single], text: str, chosen: Sequence[Site]) -> NDArray[np.float64] | Unknown:
     """Return the plausibility of each amino acid at each site, ``(n, 20)``; or the reason why it is unknown.
@@ -30,7 +33,7 @@ def log_odds(sources: Sequence[Single], text: str, chosen: Sequence[Site]) -> ND
     """
     models = [source for source in sources if not isinstance(source, Described | FromPlugin)]
     if not models:
-        return Unknown("the model has no language model")
+        return Unknown(NO_LANGUAGE_MODEL)
     try:
         logs = np.mean([_expected(model, text, chosen) for model in models], axis=0)
     except NoHead as reason:

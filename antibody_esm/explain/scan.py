@@ -1,6 +1,6 @@
 """Single mutants of an antibody, with the predictions of a model and their plausibility."""
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from io import StringIO
 from textwrap import wrap
@@ -17,7 +17,7 @@ from antibody_esm.explain.pareto import pareto
 from antibody_esm.explain.picture import UNIT, axes, mark_regions, stretches
 from antibody_esm.explain.plausibility import log_odds
 from antibody_esm.explain.residue_shares import members
-from antibody_esm.explain.sites import Site, named, sites_read
+from antibody_esm.explain.sites import Site, named, sites, sites_read
 from antibody_esm.features.sources import readers
 from antibody_esm.reports.figures import COLOURS
 from antibody_esm.scorer import Scorer
@@ -271,7 +271,7 @@ def mutational_scan(
     else:
         others = [[residue != site.residue for residue in AMINO_ACIDS] for site in chosen]
         table["plausibility"] = plausible[np.array(others)]
-    germline = _germline(text, chosen, predictor.reading.species)
+    germline = _germline(whole, text, chosen, predictor.reading)
     if germline is None:
         absent["germline"] = "no germline gene was recognised"
     else:
@@ -303,13 +303,23 @@ def on_the_front(risk: NDArray[np.float64], plausibility: NDArray[np.float64]) -
     return pareto(gains)[:-1]
 
 
-def _germline(text: str, chosen: list[Site], species: Sequence[str]) -> dict[int, str] | None:
-    """Return germline residues by place, for the sites that have one; None if no chain has a germline gene."""
+def _germline(antibody: str, text: str, chosen: list[Site], reading: Reading) -> dict[int, str] | None:
+    """Return germline residues by place, for the sites that have one; None if no chain has a germline gene.
+
+    The genes are those of the whole chains, for a model that reads loops too: loops alone resemble no gene.
+    """
+    places = {site.place: site.place for site in chosen}
+    if antibody != text:
+        numbered = {(site.chain, site.position): site for site in sites(antibody, reading.species, reading.engines)}
+        pairs = [(site, numbered.get((site.chain, site.position))) for site in chosen if site.position]
+        places = {
+            site.place: other.place for site, other in pairs if other is not None and other.residue == site.residue
+        }
     germline: dict[int, str] = {}
-    assigned, read = False, ModelText.of(text)
+    assigned, read = False, ModelText.of(antibody)
     for start, chain in zip(read.starts, read.chains, strict=True):
-        here = [site.index for site in chosen if start <= site.place < start + len(chain)]
-        residues = germline_residues(chain, here, species)
+        here = [place - start for place in places.values() if start <= place < start + len(chain)]
+        residues = germline_residues(chain, here, reading.species)
         assigned = assigned or residues is not None
         germline |= {start + place: residue for place, residue in (residues or {}).items()}
-    return germline if assigned else None
+    return {place: germline[at] for place, at in places.items() if at in germline} if assigned else None

@@ -36,10 +36,14 @@ def data(grid: GridAnalysis, figures: panels.Figures) -> list[Part]:
 
 def _finding(finding: Finding) -> tuple[str, list[str]]:
     mark = "! " if finding.serious and finding.count else ""
-    unit = finding.unit.removesuffix("s") if finding.count == 1 else finding.unit
     detail = finding.detail if finding.count else ""
     kind = "serious" if mark else ""
-    return kind, [mark + html.escape(finding.check), f"{finding.count:,}", html.escape(unit), html.escape(detail)]
+    return kind, [
+        mark + html.escape(finding.check),
+        f"{finding.count:,}",
+        html.escape(finding.units),
+        html.escape(detail),
+    ]
 
 
 def provenance(grid: GridAnalysis, figures: panels.Figures) -> list[Part]:
