@@ -86,10 +86,10 @@ def liabilities_command(
                 counts["rejected"] += len(rejected)
         if not counts["rejected"]:
             apart.unlink(missing_ok=True)  # of an earlier run
-        antibodies = "antibody" if counts["searched"] == 1 else "antibodies"
-        liabilities = "liability" if counts["liabilities"] == 1 else "liabilities"
+        chains = "antibody" if counts["searched"] == 1 else "antibodies"
+        marks = "liability" if counts["liabilities"] == 1 else "liabilities"
         print(  # noqa: T201
-            f"{counts['searched']:,} {antibodies}, {counts['liabilities']:,} {liabilities}, {counts['high']:,} of them "
+            f"{counts['searched']:,} {chains}, {counts['liabilities']:,} {marks}, {counts['high']:,} of them "
             f"high, written to {out}"
         )
         if counts["rejected"]:
