@@ -4,18 +4,19 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.data.antibody_tables import one_table, table_of, without_refused
+from antibody_esm.data.antibody_tables import one_table, without_refused
 from antibody_esm.data.assays import directions
 from antibody_esm.data.cells import cleaned, is_missing
 from antibody_esm.data.column_roles import Recognised
 from antibody_esm.data.dataset import Dataset
-from antibody_esm.data.files import is_fasta, places, read_frames, read_table
+from antibody_esm.data.files import is_fasta, places
 from antibody_esm.data.label_cells import NUMBERS, advice_on, is_label, label_of
+from antibody_esm.data.labelled_fasta import read_fasta
 from antibody_esm.data.layouts import PLAIN, Columns
 from antibody_esm.data.other_columns import nearly_numbers, other_columns
 from antibody_esm.data.provenance import Provenance
@@ -41,7 +42,28 @@ if TYPE_CHECKING:
 _SHOWN = 10
 
 
-def read_dataset(
+class TableWithGaps(NamedTuple):
+    """Antibodies of a table, and their label."""
+
+    data: Dataset
+    """Every antibody that is read, without the label."""
+    name: str
+    """Name of the label."""
+    label: NDArray[np.float64] | None
+    """Labels ``(n,)``, in which NaN is a missing value; None without labels, and for several of them."""
+
+
+def read_dataset(source: "str | Path | pd.DataFrame", *, labelled: bool = True, **options: Any) -> Dataset:
+    """Read labelled antibodies; see `antibody_esm.load_dataset` and `read_with_gaps` for the options.
+
+    If `labelled`, antibodies without a label are left out; otherwise labels are read only if the table has one for
+    every antibody.
+    """
+    data, name, values = read_with_gaps(source, labelled=labelled, **options)
+    return data if values is None else _labelled(data, name, values, labelled=labelled)
+
+
+def read_with_gaps(
     source: "str | Path | pd.DataFrame",
     *,
     id: str | None = None,  # noqa: A002  the name of the column, as in the data set
@@ -59,12 +81,13 @@ def read_dataset(
     drop: bool = False,
     layout: str | None = None,
     species: Sequence[str] | None = None,
-) -> Dataset:
-    """Read labelled antibodies; see `antibody_esm.load_dataset` for the parameters.
+    audited: bool = False,
+) -> TableWithGaps:
+    """Read all antibodies and their labels, if any; see `antibody_esm.load_dataset` for the parameters.
 
-    If `required`, every antibody must have the chain that is embedded. If `labelled`, antibodies without a label are
-    left out; otherwise labels are read only if the table has one for every antibody. If `drop`, rows that the layout
-    refuses are left out.
+    If `required`, every antibody must have the chain that is embedded. If `labelled`, there must be labels. If `drop`,
+    rows that the layout refuses are left out. If `audited`, the chain beside the one that is read is recognised too,
+    and so are labels of which some are missing.
     """
     several = label is not None and not isinstance(label, str)
     names: tuple[str, ...] = (label or "label",) if label is None or isinstance(label, str) else tuple(label)
@@ -76,7 +99,7 @@ def read_dataset(
     path = None if not isinstance(source, str | Path) else _expanded(source)
     is_fasta_file = path is not None and is_fasta(path)
     if path is not None and is_fasta_file:
-        frame, recognised = _read_fasta(path, labels, id or "id", names, labelled=labelled)
+        frame, recognised = read_fasta(path, labels, id or "id", names, labelled=labelled)
         if chain is None and all(BETWEEN in sequence for sequence in frame["sequence"]):
             chain = "paired"
         frame = _with_chains(frame, chain or "heavy", path, required=required)
@@ -86,8 +109,9 @@ def read_dataset(
     else:
         rows_of: Any = source if path is None else path
         columns_passed = Columns(id, heavy, light, single, layout)
-        table = one_table(rows_of, columns_passed, chain=chain, species=species or SPECIES)
-        if several or (not labelled and not table.recognised.is_complete(table.frame, "label")):
+        chains_there: Chain | None = "paired" if audited and chain is None else chain
+        table = one_table(rows_of, columns_passed, chain=chains_there, species=species or SPECIES)
+        if several or not (labelled or table.recognised.are_labels(table.frame, gaps=audited)):
             table = table._replace(recognised=table.recognised.without("label"))
         table, chain = with_single_chains(table, chain)
         id, heavy, light, single, _ = table.recognised.columns  # noqa: A001  as recognised
@@ -136,7 +160,7 @@ def read_dataset(
             warnings.warn(
                 f"column {name!r}: {nearly.numbers:,} of {nearly.cells:,} cells are numbers, "
                 f"{rows.places([nearly.row])[nearly.row]} is {nearly.cell!r}; it is read as categories",
-                stacklevel=3,
+                stacklevel=4,
             )
     folds = {} if fold_column is None else {"fold": _folds(fold_column, rows)}
     data = Dataset(
@@ -154,9 +178,7 @@ def read_dataset(
         directions=directions(higher_is_better, names),
         file=None if refused else path,
     )
-    if several or not measured:
-        return data
-    return _labelled(data, names[0], measured[names[0]], labelled=labelled)
+    return TableWithGaps(data, names[0], None if several or not measured else measured[names[0]])
 
 
 def _labelled(data: Dataset, name: str, values: NDArray[np.float64], *, labelled: bool) -> Dataset:
@@ -198,29 +220,6 @@ class _Rows:
         )
 
 
-def _read_fasta(
-    path: Path, labels: Any, id_column: str, names: tuple[str, ...], *, labelled: bool
-) -> "tuple[pd.DataFrame, Recognised]":
-    """Return the records of a FASTA file as a table with ids, sequences and labels."""
-    import pandas as pd
-
-    frame = pd.concat([pd.DataFrame(columns=["id", "sequence"]), *read_frames(path)], ignore_index=True)
-    taken = {"id", "sequence", "heavy", "light"} & set(names)
-    if taken:
-        raise DatasetError(f"a label of a FASTA file cannot be named {taken.pop()!r}", path)
-    if labels is not None:
-        if isinstance(labels, Mapping) and len(names) > 1:
-            raise DatasetError("several labels need labels= to be a table with a column for each", path)
-        for name in names:
-            frame[name] = _labels_of(frame["id"], labels, id_column, name, path)
-    elif "TARGET" in frame.columns:
-        frame, recognised = table_of(frame, labelled=True, source=str(path))
-        return frame.assign(**dict.fromkeys(names[:1], frame["TARGET"])), recognised
-    elif labelled:
-        raise DatasetError("a FASTA file has no labels; pass labels=, a table or a mapping from id to label", path)
-    return frame, Recognised(PLAIN, Columns())
-
-
 def _with_chains(frame: "pd.DataFrame", chain: Chain, path: Path, *, required: bool) -> "pd.DataFrame":
     """Return the records of a FASTA file with a column for each chain that is read."""
     if chain not in ("both", "paired"):
@@ -235,26 +234,6 @@ def _with_chains(frame: "pd.DataFrame", chain: Chain, path: Path, *, required: b
             sequences,
         )
     return frame.assign(**divided(sequences, whole=not required))
-
-
-def _labels_of(ids: "pd.Series[Any]", labels: Any, id_column: str, label_column: str, path: Path) -> list[Any]:
-    """Return a label for each id, from a mapping or a table; a missing label is None."""
-    import pandas as pd
-
-    if not isinstance(labels, Mapping):
-        where = None if isinstance(labels, pd.DataFrame) else Path(labels).expanduser()
-        table = labels if where is None else read_table(where)
-        names = [str(name) for name in named_column(table, id_column, where)]
-        if len(set(names)) != len(names):
-            raise DatasetError("an id occurs twice, so its label is ambiguous", where, column=id_column)
-        labels = dict(zip(names, named_column(table, label_column, where), strict=True))
-    by_id = {str(name): value for name, value in labels.items()}
-    unknown = sorted(by_id.keys() - set(ids))
-    if unknown:
-        whole = any(" " in name for name in ids) and not any(" " in name for name in by_id)
-        why = "; the ids are whole headers, since first words are not unique" if whole else ""
-        raise DatasetError(f"{len(unknown)} ids with labels are not in the file, first {unknown[0]!r}{why}", path)
-    return [by_id.get(name) for name in ids]
 
 
 def _sequences(
