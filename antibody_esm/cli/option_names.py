@@ -62,6 +62,8 @@ def in_options(text: str, names: tuple[str, ...] | None = None) -> str:
         return text
     for pattern, option in _SENTENCES:
         text = re.sub(pattern, option, text)
+    if "--drop" in options:
+        text = text.replace("drop=True (data.drop=true)", "--drop")
     arguments = _arguments(options)
     named = "|".join(sorted(map(re.escape, arguments), key=len, reverse=True))
     pattern = rf"(?<![\w./'\"-])({named})=(?:'([^']*)'|(True|False)\b|([\w.,]*\w))?"

@@ -166,6 +166,11 @@ def candidates(frame: Any, role: Role) -> list[str]:
     return [name for name in named if frame[name].ndim == 1 and _fits(frame[name].iloc[:_SAMPLE], role)]
 
 
+def may_be_labels(frame: Any, name: str) -> bool:
+    """Return True if most of the first cells of a column are numbers."""
+    return frame[name].ndim == 1 and _fits(frame[name].iloc[:_SAMPLE], "label")
+
+
 def _fits(cells: Iterable[Any], role: Role) -> bool:
     """Return True if the first cells of a column are chains or numbers, as their role needs."""
     present = [cell for cell in cells if not is_missing_chain(cell)]

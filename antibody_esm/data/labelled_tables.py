@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from antibody_esm.data.antibody_tables import one_table, without_refused
 from antibody_esm.data.assays import directions
 from antibody_esm.data.cells import cleaned, is_missing
-from antibody_esm.data.column_roles import Recognised
+from antibody_esm.data.column_roles import Recognised, may_be_labels
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.files import is_fasta, places
 from antibody_esm.data.label_cells import NUMBERS, advice_on, is_label, label_of
@@ -82,12 +82,13 @@ def read_with_gaps(
     layout: str | None = None,
     species: Sequence[str] | None = None,
     audited: bool = False,
+    both_domains: bool = False,
 ) -> TableWithGaps:
     """Read all antibodies and their labels, if any; see `antibody_esm.load_dataset` for the parameters.
 
     If `required`, every antibody must have the chain that is embedded. If `labelled`, there must be labels. If `drop`,
     rows that the layout refuses are left out. If `audited`, the chain beside the one that is read is recognised too,
-    and so are labels of which some are missing.
+    and so are labels of which some are missing. If `both_domains`, a record of FASTA without ``|`` holds both chains.
     """
     several = label is not None and not isinstance(label, str)
     names: tuple[str, ...] = (label or "label",) if label is None or isinstance(label, str) else tuple(label)
@@ -102,7 +103,7 @@ def read_with_gaps(
         frame, recognised = read_fasta(path, labels, id or "id", names, labelled=labelled)
         if chain is None and all(BETWEEN in sequence for sequence in frame["sequence"]):
             chain = "paired"
-        frame = _with_chains(frame, chain or "heavy", path, required=required)
+        frame = _with_chains(frame, chain or "heavy", path, required=required, whole=both_domains)
         id = None  # noqa: A001  now the frame's own
     elif labels is not None:
         raise DatasetError("labels= is for FASTA files; name the column of a table with label=", path)
@@ -148,6 +149,7 @@ def read_with_gaps(
     optional = not labelled and (single is None or is_fasta_file) and names[0] not in frame.columns
     if labelled and not several and names[0] not in frame.columns:
         recognised.refuse_unclear("label")
+        _refuse_unnamed(frame, single, {heavy, light, id, groups, fold, *columns}, path)
     label_columns = {} if optional else {name: named_column(frame, name, path) for name in names}
     _refuse_repeats(ids, id_column, rows)
     measured = _numbers(label_columns, rows)
@@ -196,6 +198,27 @@ def _labelled(data: Dataset, name: str, values: NDArray[np.float64], *, labelled
     return data.with_label(name, values)
 
 
+def _refuse_unnamed(frame: "pd.DataFrame", label: str | None, taken: set[str | None], path: Path | None) -> None:
+    """Raise a DatasetError if no label is named, with the columns that may hold it; return if none may."""
+    if label is not None:
+        return
+    there = [name for name in frame.columns if isinstance(name, str) and name not in taken]
+    numbers = [name for name in there if may_be_labels(frame, name)]
+    if numbers:
+        several = ", ".join(map(repr, numbers[:_SHOWN])) + (", ..." if len(numbers) > _SHOWN else "")
+        how = (
+            f"fit(table, {numbers[0]!r}), or label={numbers[0]!r} of load_dataset"
+            if path is None
+            else f"label={numbers[0]!r} (antibody-train: data.label=...)"
+        )
+        raise DatasetError(
+            f"there is no column 'label'. Columns of numbers, which may be labels: {several}; name the label by {how}. "
+            f"{columns_there(frame, path)}",
+            path,
+            column="label",
+        )
+
+
 class _Rows:
     """Names of the rows of a table or a DataFrame, for messages."""
 
@@ -220,7 +243,7 @@ class _Rows:
         )
 
 
-def _with_chains(frame: "pd.DataFrame", chain: Chain, path: Path, *, required: bool) -> "pd.DataFrame":
+def _with_chains(frame: "pd.DataFrame", chain: Chain, path: Path, *, required: bool, whole: bool) -> "pd.DataFrame":
     """Return the records of a FASTA file with a column for each chain that is read."""
     if chain not in ("both", "paired"):
         return frame.rename(columns={"sequence": chain})
@@ -229,11 +252,12 @@ def _with_chains(frame: "pd.DataFrame", chain: Chain, path: Path, *, required: b
     if required and single:
         raise _Rows(path, _texts(frame["id"])).error(
             f"{len(single)} records hold one chain, but chain={chain!r} reads two; write each as HEAVY{BETWEEN}LIGHT, "
-            "pass a table with columns heavy and light, or name a fragment of both if a record holds both domains",
+            "pass a table with columns heavy and light, or name a fragment of both if a record holds both domains; "
+            "drop=True (data.drop=true) leaves the others out",
             single,
             sequences,
         )
-    return frame.assign(**divided(sequences, whole=not required))
+    return frame.assign(**divided(sequences, whole=whole))
 
 
 def _sequences(
@@ -257,11 +281,10 @@ def _sequences(
         wrong.sort(key=lambda offence: offence[0])
         where = rows.places(row for row, _ in wrong)
         shown = [f"{where[row]}{reason}" for row, reason in wrong[:_SHOWN]]
-        hint = (
-            ".\n  drop=True leaves out the rows that cannot be read"
-            if any(isinstance(cell, Unknown) for cell in cells)
-            else ""
-        )
+        refused = any(isinstance(cell, Unknown) for cell in cells)
+        absent = ["that cannot be read"] if refused else []
+        absent += [f"without a {chain} chain"] if required and len(present) < len(cells) else []
+        hint = f".\n  drop=True (data.drop=true) leaves out the rows {' and those '.join(absent)}" if absent else ""
         raise DatasetError(
             f"column {column.name!r} has cells that are not sequences of the 20 amino acids and X:\n  "
             + listed(shown, len(wrong), "\n  ")
@@ -326,7 +349,7 @@ def _numbers(columns: "Mapping[str, pd.Series[Any]]", rows: _Rows) -> dict[str, 
         wrong.sort(key=lambda cell: cell[0])
         where = rows.places(row for row, _ in wrong)
         shown = {(row, name): repr(cells[name][row]) for row, name in wrong if row in where}
-        advice = advice_on([cells[name][row] for row, name in wrong], {row for row, _ in wrong})
+        advice = advice_on([cells[name][row] for row, name in wrong], {row for row, _ in wrong}, wrong[0][1])
         many = len(columns) > 1
         if len(wrong) == 1:
             (((row, name), value),) = shown.items()
