@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from antibody_esm import presets
+from antibody_esm.choices import CLASSIFIERS, MODELS
 from antibody_esm.limits import LimitError, parse_json
 from antibody_esm.plugins import PluginKind, named, offered_names
 from antibody_esm.specs.base import Spec
@@ -116,19 +117,27 @@ def values_of(text: str) -> list[str | None]:
 
 
 def _parse(text: str) -> Override:
-    key, _, value = text.partition("=")
+    key, sign, value = text.partition("=")
     if value.startswith(("{", "[")) and (tree := _json(value)):  # Hydra has no keys in quotes, and none with °
         empty = _parse(f"{key}={{}}")
         return Override(empty.type, empty.key_or_group, ValueType.ELEMENT, tree, input_line=text)
     try:
         override = OverridesParser.create().parse_override(text)
     except (HydraException, RecursionError, ValueError) as error:
+        if not sign:
+            raise invalid("", "", f"{text[:200]!r} is not key=value; {_key_of(text)}") from error
         why = (str(error).splitlines() or [type(error).__name__])[0]
         problem = f"not key=value ({why[:200]}); {_quoted(value)}"
         raise invalid(text.partition("=")[0], text[:200], problem) from error
     if override.package is not None or override.type not in (OverrideType.CHANGE, OverrideType.FORCE_ADD):
         raise invalid(override.key_or_group, text, "only key=value is allowed here")
     return override
+
+
+def _key_of(text: str) -> str:
+    """Return advice on a value without a key."""
+    keys = {**dict.fromkeys(CLASSIFIERS, "classifier"), **dict.fromkeys(MODELS, "model")}
+    return f"write {keys.get(text, 'data')}={text[:200]}" if text else "write it as data=mine.csv"
 
 
 def _json(value: str) -> Any:

@@ -71,6 +71,7 @@ def test_chains_that_are_wrong_absent_or_cut_are_found() -> None:
     assert audit["no variable domain, heavy"].rows == (2,)
     assert audit["doubtful domain, heavy"].rows == (3,)
     assert [one.check for one in audit.findings if "light" in one.check] == [], "only the chain that is embedded"
+    assert data.audit(every_chain=True)["wrong chain, light"].rows == (1,)
     small = audit["groups of fewer than 10"]
     assert (small.count, small.detail) == (2, "hold 5 rows together"), "shares of so few are chance"
     both = data.subset([0, 1, 3]).audit(identities=())

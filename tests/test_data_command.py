@@ -117,6 +117,39 @@ def test_an_audit_reads_the_chain_that_is_named(tmp_path: Path) -> None:
     assert "exact duplicates: " not in run("audit", train, "--chain", "heavy", "--no-numbering").stdout
 
 
+def test_an_audit_checks_every_chain_of_the_table_unless_one_is_named(tmp_path: Path) -> None:
+    default, usual = tmp_path / "default.csv", tmp_path / "usual.csv"
+    rows = f"a,{HEAVY},{LIGHT},0\nb,{HEAVY[:-3]},{HEAVY},1\nc,{HEAVY[:-5]},,1\nd,{HEAVY[:-4]},X{LIGHT},0\n"
+    default.write_text(f"id,heavy,light,label\n{rows}")
+    usual.write_text(f"id,heavy,VL,label\n{rows}")
+    for table, named in ((default, ()), (default, ("--light", "light")), (usual, ()), (usual, ("--light", "VL"))):
+        done = run("audit", table, *named, "-o", tmp_path / "out.csv").stdout
+        assert "\nwrong chain, light: b\n" in done
+        checks = {row["check"]: row["rows"] for row in rows_of(tmp_path / "out.csv")}
+        assert checks["unknown residues (X), light"] == "3"
+        assert checks["wrong chain, heavy"] == checks["unusual lengths, light"] == ""
+    heavy = run("audit", usual, "--chain", "heavy").stdout
+    assert "light" not in heavy
+    assert "wrong chain, heavy" in heavy
+
+
+def test_an_audit_reads_the_labels_that_are_there_and_counts_the_others(tmp_path: Path) -> None:
+    table, out = tmp_path / "lab.csv", tmp_path / "out.csv"
+    rows = f"{HEAVY},0\n{HEAVY},1\n{HEAVY},\n{LIGHT},n/a\n{LIGHT},1\n"
+    for column, named in (("poly", ("--label", "poly")), ("label", ()), ("polyreactivity", ())):
+        table.write_text(f"heavy,{column}\n{rows}")
+        done = run("audit", table, *named, "--no-numbering", "-o", out)
+        assert "are not read" not in done.stderr
+        assert "no label                      2 rows: checks of labels leave them out\n" in done.stdout
+        checks = {row["check"]: row for row in rows_of(out)}
+        assert checks["no label"]["rows"] == "2 3"
+        assert checks["contradictory labels"]["rows"] == "0 1", "a label that is missing contradicts none"
+        assert checks["positives"]["detail"] == "67% of all"
+    table.write_text(f"heavy,poly\n{HEAVY},1\n{LIGHT},1\n{HEAVY[1:]},\n")
+    assert "a classifier cannot be trained" in run("audit", table, "--label", "poly", "--no-numbering").stdout
+    assert "no label" not in run("audit", table, "--no-numbering").stdout, "no column of labels is named"
+
+
 def test_an_audit_of_public_sets(published: Path) -> None:
     assert "46 rows: 34% of all" in run("audit", "jain", "--against", "shehata", "--no-numbering").stdout
 

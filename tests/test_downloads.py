@@ -57,14 +57,15 @@ def test_a_file_is_downloaded_once_and_checked(source: tuple[str, list[str]]) ->
 def test_a_file_that_is_another_one_or_not_there_is_an_error(source: tuple[str, list[str]]) -> None:
     address, _ = source
     for path, digest in (("file.csv", "0" * 64), ("none.csv", DIGEST)):
-        with pytest.raises(DatasetError, match=f"set/{path} cannot be downloaded from {address}.*ANTIBODY_ESM_DATA"):
+        place = f"put it at set/{path} in a folder of yours, and set ANTIBODY_ESM_DATA to that folder, which then holds"
+        with pytest.raises(DatasetError, match=f"set/{path} cannot be downloaded from {address}.*{place} set/"):
             download(f"set/{path}", f"{address}/{path}", digest)
     assert not list(Path(downloads._downloaded.__globals__["__file__"]).parent.glob("*.tmp"))
 
 
 def test_a_local_folder_is_taken_and_checked_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTIBODY_ESM_DATA", str(tmp_path))
-    with pytest.raises(DatasetError, match="jain_sd02.csv: cannot be read .*No such file"):
+    with pytest.raises(DatasetError, match="jain_sd02.csv: cannot be read .*No such file.*, which must hold jain/"):
         load_dataset("jain")
     (tmp_path / "jain").mkdir()
     (tmp_path / "jain" / "jain_sd02.csv").write_bytes(CONTENT)

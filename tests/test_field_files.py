@@ -273,6 +273,16 @@ def test_a_record_of_fasta_is_never_its_own_partner(chain: Any, tmp_path: Path) 
         load_dataset(path, labels={"a": 0}, chain=chain)
 
 
+def test_a_record_that_is_left_out_is_not_its_own_partner_either(tmp_path: Path) -> None:
+    fasta = tmp_path / "pairs.fasta"
+    fasta.write_text(f">a\n{HEAVY}|{LIGHT}\n>b\n{HEAVY}|{LIGHT}\n>single\n{HEAVY}\n")
+    options: dict[str, Any] = {"chain": "paired", "labels": {"a": 0, "b": 1, "single": 1}}
+    with pytest.raises(DatasetError, match=r"1 records hold one chain.*drop=True \(data.drop=true\)"):
+        load_dataset(fasta, **options)
+    data = load_dataset(fasta, **options, drop=True)
+    assert (data.ids, data.provenance.dropped) == (("a", "b"), {"single": "no light chain"})
+
+
 @pytest.mark.parametrize("chain", ["paired", "both"])
 def test_a_column_is_never_its_own_partner(chain: Any, paired_model: Predictor) -> None:
     table = pd.DataFrame({"vh": [HEAVY], "label": [0]})

@@ -2,6 +2,7 @@ import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from antibody_esm import Dataset, DatasetError, Predictor, SplitSpec, Trainer, l
 from antibody_esm.data.assays import HIGHER_IS_BETTER, higher_is_better
 from antibody_esm.data.dataset import Provenance
 from antibody_esm.explain import mutational_scan
+from chains import HEAVY
 from reporting import CHARGES, antibodies
 
 MEASURED = {"HIC": [9.1, None, 11.2], "Tm2": [70.0, 81.5, None]}
@@ -86,6 +88,41 @@ def test_subsets_and_frames_keep_several_labels() -> None:
 def test_labels_that_are_none_are_an_error(label: list[str], message: str) -> None:
     with pytest.raises(DatasetError, match=message):
         load_dataset(FRAME, label=label)
+
+
+@pytest.mark.parametrize(
+    ("cells", "advice"),
+    [
+        (["Y", "N"], "table['poly'] = table['poly'].replace({'Y': 1, 'N': 0})"),
+        (["no", "yes", 1], "table['poly'] = table['poly'].replace({'no': 0, 'yes': 1})"),
+        (["Pos", "neg", "n.d."], "replace({'Pos': 1, 'neg': 0}). Leave a cell empty"),
+    ],
+)
+def test_words_for_two_classes_are_answered_by_the_line_that_makes_them_numbers(cells: list[Any], advice: str) -> None:
+    table = pd.DataFrame({"heavy": [HEAVY, HEAVY[1:], HEAVY[2:]][: len(cells)], "poly": pd.Series(cells, dtype=object)})
+    with pytest.raises(DatasetError) as caught:
+        load_dataset(table, label="poly")
+    assert advice in str(caught.value)
+    words = {"Y": 1, "N": 0, "no": 0, "yes": 1, "Pos": 1, "neg": 0, "n.d.": None}
+    table["poly"] = [words.get(cell, cell) for cell in cells]
+    assert set(np.asarray(load_dataset(table, label="poly").label)) == {0, 1}
+
+
+def test_a_label_in_words_is_an_error_with_drop_too() -> None:
+    table = pd.DataFrame({"heavy": [HEAVY, HEAVY[1:]], "label": [0, "n.d."]})
+    with pytest.raises(DatasetError, match="Leave a cell empty, or write NA, where nothing was measured"):
+        load_dataset(table, drop=True)
+
+
+def test_a_label_that_is_not_named_is_answered_by_the_columns_of_numbers(tmp_path: Path) -> None:
+    table = pd.DataFrame({"id": ["a", "b"], "heavy": [HEAVY, HEAVY[1:]], "poly": [0, 1], "HIC RT": [8.5, 9], "t": "x"})
+    with pytest.raises(DatasetError, match=r"may be labels: 'poly', 'HIC RT'; name the label by fit\(table, 'poly'\)"):
+        Trainer("descriptors").fit(table)
+    table.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(DatasetError, match=r"t.csv: there is no column 'label'.*by label='poly' \(antibody-train:"):
+        load_dataset(tmp_path / "t.csv")
+    with pytest.raises(DatasetError, match=r"the labels are 8.5, 9. For numbers take .* classifier='ridge'; for"):
+        Trainer("descriptors").fit(table, "HIC RT")
 
 
 def test_several_labels_are_never_taken_for_one() -> None:

@@ -212,7 +212,9 @@ def test_a_transcript_is_cut_to_its_domain_or_refused_by_row(heavy_model: Predic
         embed_stream(path, SIMPLE)
     with pytest.raises(SequenceError, match="no variable domain"):
         antibodies_given(str(path), heavy_model.reading)
-    with pytest.raises(DatasetError, match=r"line 5 \(id m3\): a stop codon[^|]*drop=True leaves out") as caught:
+    with pytest.raises(
+        DatasetError, match=r"line 5 \(id m3\): a stop codon[^|]*drop=True \(data.drop=true\) leaves out"
+    ) as caught:
         read_dataset(path, labelled=False)
     assert caught.value.rows == (3, 4, 5, 6)
     data = read_dataset(path, labelled=False, drop=True)
@@ -351,12 +353,14 @@ def test_a_table_with_default_names_is_read_as_before_whatever_other_columns_fit
     assert table_of(more).recognised.recognised == {"light": "VL", "id": "name"}, "to predict, ids are recognised"
 
 
-def test_a_column_of_ids_that_repeat_is_none(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_column_of_ids_that_repeat_is_none_with_a_warning() -> None:
     frame = pd.DataFrame({"name": ["a", "a"], "VH": VH[:2], "label": [0, 1]})
-    with caplog.at_level(logging.INFO, "antibody_esm.tables"):
+    with pytest.warns(UserWarning, match="rows are numbered") as caught:
         data = load_dataset(frame)
+    assert [Path(warning.filename) for warning in caught] == [Path(__file__)], "the line that calls load_dataset"
     assert (data.ids, data.provenance.columns) == (("0", "1"), {"heavy": "VH"})
-    assert "rows are numbered: in column 'name', ids are missing or repeat: row 1 (index 0, id a), row 2" in caplog.text
+    text = "rows are numbered: in column 'name', ids are missing or repeat: row 1 (index 0, id a), row 2"
+    assert str(caught[0].message).startswith(text)
     assert load_dataset(frame.assign(name=["a", "b"])).ids == ("a", "b")
     with pytest.raises(DatasetError, match="ids must be distinct"):
         load_dataset(frame, id="name")

@@ -23,6 +23,7 @@ from antibody_esm import (
     Trainer,
     load_dataset,
 )
+from antibody_esm.cli.option_names import in_options
 from antibody_esm.data.training_data import training_data
 from antibody_esm.errors import DatasetError
 from antibody_esm.sequences import Antibody
@@ -116,6 +117,10 @@ def test_a_light_chain_that_is_missing_among_pairs_is_refused_by_row() -> None:
     with pytest.raises(DatasetError, match="no light chain") as caught:
         training_data([(HEAVY, LIGHT), HEAVY, (HEAVY, None)], [0, 1, 1])  # type: ignore[list-item]  # a mistake
     assert caught.value.rows == (1, 2)
+    hint = "drop=True (data.drop=true) leaves out the rows without a light chain"
+    assert hint in str(caught.value)
+    assert in_options(hint, ("--model", "--drop")) == "--drop leaves out the rows without a light chain"
+    assert in_options(hint, ("--overrides",)) == hint
     with pytest.raises(DatasetError, match="antibody 2 .* is no pair"):
         training_data([(HEAVY, LIGHT), (HEAVY, LIGHT, LIGHT)], [0, 1])  # type: ignore[list-item]  # a mistake
 

@@ -46,7 +46,8 @@ OVERRIDES are key=value, or key=value,value for the grid:
                labels, which all test sets have: 'data.label=[HIC,Tm2]';
                labels of the training set: data.labels=; chain:
                data.chain=heavy, light, paired or both; data.drop=true
-               leaves out rows of it that cannot be read
+               leaves out rows of it that lack a chain, a part or a
+               number of data.columns
   test.*       columns of test sets that have others than the training set:
                test.heavy= and so on; one for all, or one for each
   extractor.*  classifier.*  split.*  decision.*  runtime.*  pca=

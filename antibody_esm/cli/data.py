@@ -38,6 +38,9 @@ from antibody_esm.errors import DatasetError, SequenceError, fault, listed, plac
 from antibody_esm.files import csv_text, replacing, write
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from antibody_esm.data.audit import Audit
     from antibody_esm.data.dataset import Dataset
     from antibody_esm.numbering import Domain
@@ -158,6 +161,10 @@ def audit(
     Columns that are not named are recognised in each file by itself; those that are named apply to both files, unless
     --against-columns names others.
 
+    Without --chain, every chain of the table is checked, and duplicates and overlap are those of the heavy chains, or
+    of the light chains if the table has no others. Rows without a label are counted, and checks of labels leave them
+    out.
+
     Examples
     --------
     antibody-esm data audit train.csv --against test.csv
@@ -168,9 +175,15 @@ def audit(
         columns: dict[str, Any] = {"id": id_column, "heavy": heavy, "light": light, "label": label, "groups": groups}
         columns |= {"layout": layout, "sheet": sheet, "chain": chain}
         others = columns | columns_of(against_columns)
-        data = _read(file, columns)
-        other = None if against is None else _read(against, others)
-        result = data.audit(other, identities=tuple(duplicate_identity or (0.95, 0.9, 0.8)), numbering=numbering)
+        data, labels = _read(file, columns)
+        other = None if against is None else _read(against, others)[0]
+        result = data.audit(
+            other,
+            identities=tuple(duplicate_identity or (0.95, 0.9, 0.8)),
+            numbering=numbering,
+            label=labels,
+            every_chain=chain is None,
+        )
         print("\n".join([str(result), *_rows_of(result, data)]))  # noqa: T201
         if out is not None:
             frame = result.to_frame()
@@ -188,15 +201,16 @@ def _rows_of(result: "Audit", data: "Dataset") -> list[str]:
     return lines
 
 
-def _read(source: str, columns: dict[str, Any]) -> "Dataset":
-    """Return a public data set, or that of a file, whose labels are optional in an audit."""
-    from antibody_esm.data.labelled_tables import read_dataset
+def _read(source: str, columns: dict[str, Any]) -> "tuple[Dataset, NDArray[np.float64] | None]":
+    """Return a public data set, or that of a file, and its labels: in an audit, any of them may be missing."""
+    from antibody_esm.data.labelled_tables import read_with_gaps
     from antibody_esm.data.public import PUBLIC, load_dataset
 
     if source in PUBLIC or not Path(source).suffix:
-        return load_dataset(source, **columns)
+        return load_dataset(source, **columns), None
     named = {name: column for name, column in columns.items() if name != "sheet"}
-    return read_dataset(table_path(Path(source), columns["sheet"]), **named, labelled=False, drop=True)
+    read = read_with_gaps(table_path(Path(source), columns["sheet"]), **named, labelled=False, drop=True, audited=True)
+    return read.data, read.label
 
 
 def _parts(rows: Any, at_once: int) -> Iterator[list[tuple[int, tuple[str, Any]]]]:

@@ -66,6 +66,8 @@ def in_options(text: str, names: tuple[str, ...] | None = None) -> str:
         return _fields(text)
     for pattern, option in _SENTENCES:
         text = re.sub(pattern, option, text)
+    if "--drop" in options:
+        text = text.replace("drop=True (data.drop=true)", "--drop")
     folder = next((name for name in ("--language-model", "--checkpoint") if name in options), "")
     text = re.sub(r"\bExtractorSpec\(model='([^']*)'\)", rf"{folder} \1".strip(), text)
     if "--chain" not in options:

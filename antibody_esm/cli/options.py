@@ -69,7 +69,7 @@ FixedColumns = Annotated[
 ]
 ChainChoice = Annotated[
     Literal["heavy", "light", "both", "paired"] | None,
-    _option(TABLE, "--chain", None, "Chain that is read; every chain of the table if absent."),
+    _option(TABLE, "--chain", None, "Chain that is read; if absent, all chains by checks, the heavy chain by models."),
 ]
 SpeciesNames = Annotated[
     list[str] | None,

@@ -66,7 +66,9 @@ OVERRIDES are key=value:
                already; data.species= for numbering; data.labels=;
                'data.columns=\\[isotype,ph]' are read beside the sequences
                (use_columns=false leaves them out);
-               data.drop=true leaves out rows that cannot be read;
+               data.drop=true leaves out rows that lack a chain, a part
+               or a number of data.columns; rows with an empty label
+               are always left out, any other text is an error;
                data.check=false also trains on sequences without a
                recognised antibody chain
   extractor.*  classifier.*  split.*  decision.*  runtime.*  pca=

@@ -1,6 +1,7 @@
 """Tables of antibodies in any layout, as frames with the columns that hold ids, chains and labels."""
 
 import logging
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -129,7 +130,7 @@ def one_table(
             shown = {row: "" if is_missing(names.iloc[row]) else str(names.iloc[row]) for row in wrong}
             path = source if isinstance(source, Path) else None
             where = listed(places(path, wrong, shown).values(), len(wrong))
-            logger.info("rows are numbered: in column %r, ids are missing or repeat: %s", ids, where)
+            warnings.warn(f"rows are numbered: in column {ids!r}, ids are missing or repeat: {where}", stacklevel=5)
             recognised = recognised.without("id")
     return Table(frame, recognised)
 

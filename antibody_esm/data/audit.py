@@ -2,16 +2,17 @@
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.data.column_reading import category
 from antibody_esm.data.columns import ColumnValues
+from antibody_esm.data.duplicates import duplicates
 from antibody_esm.data.identity import cluster, similar_pairs
+from antibody_esm.data.parts import chains_read
 from antibody_esm.data.reading import Reading
 from antibody_esm.errors import DatasetError
 from antibody_esm.numbering import best, number
@@ -124,8 +125,17 @@ class Audited(Protocol):
     def identity_sequences(self) -> list[str]: ...  # noqa: D102
 
 
-def audit(data: Audited, other: Audited | None, identities: Sequence[float], numbering: bool) -> Audit:
+def audit(
+    data: Audited,
+    other: Audited | None,
+    identities: Sequence[float],
+    numbering: bool,
+    label: NDArray[np.float64] | None = None,
+    every_chain: bool = False,
+) -> Audit:
     """Return the findings on a data set, with its overlap with another; see `Dataset.audit`."""
+    if label is None and data.label is not None:
+        label = np.asarray(data.label, np.float64)
     if other is not None and not data.reading.same_part(other.reading):
         raise DatasetError(
             f"one data set holds {data.reading} sequences, the other {other.reading} sequences; "
@@ -134,86 +144,45 @@ def audit(data: Audited, other: Audited | None, identities: Sequence[float], num
     sequences = data.sequences
     if not sequences:
         return Audit(0, ())
-    findings = [*_repeats(data, sequences), *_near(data, identities)]
+    findings = [*_missing_labels(label), *_repeats(data, sequences, label), *_near(data, identities)]
     overlap = None
     if other is not None:
         at = sorted(identities, reverse=True)[min(1, len(identities) - 1)] if identities else 1.0
         shared, overlap = _overlap(data, sequences, other, at)
         findings += shared
-    findings.append(_unknown(sequences))
+    others = _other_chains(data) if every_chain else {}
+    findings += [_unknown(sequences), *(_unknown(texts, name) for name, texts in others.items())]
     whole = data.reading.whole and np.median([_residues(sequence) for sequence in sequences]) >= _DOMAIN
     if numbering and whole:
-        for chain in ("heavy", "light"):
+        for chain in chains_read("both" if every_chain else data.chain):
             findings += _numbered(data, chain)
-    findings += [_lengths(sequences), *_balance(data)]
+    findings += [_lengths(sequences), *(_lengths(texts, name) for name, texts in others.items())]
+    findings += _balance(data, label)
     return Audit(len(data), tuple(findings), overlap)
 
 
-def repeats(sequences: Sequence[str]) -> list[list[int]]:
-    """Return the rows of each sequence that occurs more than once."""
-    rows_of: dict[str, list[int]] = {}
-    for row, sequence in enumerate(sequences):
-        rows_of.setdefault(sequence, []).append(row)
-    return [rows for rows in rows_of.values() if len(rows) > 1]
+def _are_classes(label: NDArray[np.float64]) -> bool:
+    """Return True if every label that is there is 0 or 1."""
+    return set(label[~np.isnan(label)].tolist()) <= {0.0, 1.0}
 
 
-def contradictions(
-    repeated: Sequence[Sequence[int]], label: NDArray[np.float64], columns: Iterable[ColumnValues]
-) -> list[list[int]]:
-    """Return the rows of each repeated sequence that have different labels, though equal values of all columns.
-
-    Parameters
-    ----------
-    repeated
-        Rows of each sequence, see `repeats`.
-    label
-        ``(n,)``.
-    columns
-        Columns that are read beside the sequences, ``(n,)`` each.
-    """
-    read = list(columns)
-    every = []
-    for rows in repeated:
-        alike: dict[tuple[str | None, ...], list[int]] = {}
-        for row in rows:
-            alike.setdefault(tuple(category(values[row]) for values in read), []).append(row)
-        unlike = [row for same in alike.values() if len(set(label[same].tolist())) > 1 for row in same]
-        every += [unlike] if unlike else []
-    return every
+def _missing_labels(label: NDArray[np.float64] | None) -> list[Finding]:
+    rows = () if label is None else tuple(np.flatnonzero(np.isnan(label)).tolist())
+    return [Finding("no label", len(rows), "rows", rows, "checks of labels leave them out")] if rows else []
 
 
-class Duplicates(NamedTuple):
-    """Rows that repeat the sequence of an earlier row; audit, report and page all have this count."""
-
-    rows: tuple[int, ...]
-    sequences: int
-    """Number of sequences that occur more than once."""
-    contradictory: list[list[int]]
-    """Rows of each repeated sequence with different labels, see `contradictions`; empty without labels."""
+def _other_chains(data: Audited) -> dict[str, dict[int, str]]:
+    """Return the sequences by row of each chain that the data hold and do not read."""
+    columns = {name: getattr(data, name) for name in ("heavy", "light") if name not in chains_read(data.chain)}
+    every = {name: _present(column) for name, column in columns.items()}
+    return {name: texts for name, texts in every.items() if texts}
 
 
-def duplicates(
-    sequences: Sequence[str], label: NDArray[np.float64] | None, columns: Iterable[ColumnValues]
-) -> Duplicates:
-    """Return the rows that repeat the sequence of an earlier row.
-
-    Parameters
-    ----------
-    sequences
-        ``n`` sequences that are read.
-    label
-        ``(n,)``; None without labels.
-    columns
-        Columns that are read beside the sequences, ``(n,)`` each.
-    """
-    repeated = repeats(sequences)
-    further = tuple(row for rows in repeated for row in rows[1:])
-    contradictory = [] if label is None else contradictions(repeated, label, columns)
-    return Duplicates(further, len(repeated), contradictory)
+def _present(column: Sequence[str | None] | None) -> dict[int, str]:
+    return {row: sequence for row, sequence in enumerate(column or ()) if sequence is not None}
 
 
-def _repeats(data: Audited, sequences: list[str]) -> list[Finding]:
-    label = None if data.label is None else np.asarray(data.label)
+def _repeats(data: Audited, sequences: list[str], label: NDArray[np.float64] | None) -> list[Finding]:
     rows, number, contradictory = duplicates(sequences, label, data.columns.values())
     findings = [
         Finding(
@@ -225,7 +194,7 @@ def _repeats(data: Audited, sequences: list[str]) -> list[Finding]:
             serious=True,
         )
     ]
-    if label is not None and set(label.tolist()) <= {0.0, 1.0}:
+    if label is not None and _are_classes(label):
         concerned = tuple(row for rows in contradictory for row in rows)
         findings.append(
             Finding(
@@ -294,16 +263,17 @@ def _overlap(
     ], table
 
 
-def _unknown(sequences: list[str]) -> Finding:
-    rows = tuple(row for row, sequence in enumerate(sequences) if "X" in sequence)
-    leading = sum(any(chain.startswith("X") for chain in ModelText.of(sequences[row]).chains) for row in rows)
-    return Finding("unknown residues (X)", len(rows), "rows", rows, f"{leading} begin with X")
+def _unknown(sequences: list[str] | dict[int, str], chain: str = "") -> Finding:
+    texts = sequences if isinstance(sequences, dict) else dict(enumerate(sequences))
+    rows = tuple(row for row, sequence in texts.items() if "X" in sequence)
+    leading = sum(any(part.startswith("X") for part in ModelText.of(texts[row]).chains) for row in rows)
+    check = f"unknown residues (X), {chain}" if chain else "unknown residues (X)"
+    return Finding(check, len(rows), "rows", rows, f"{leading} begin with X")
 
 
 def _numbered(data: Audited, chain: Literal["heavy", "light"]) -> list[Finding]:
-    column = getattr(data, chain)
-    chains = {} if column is None else {row: sequence for row, sequence in enumerate(column) if sequence is not None}
-    if not chains or data.chain not in (chain, "both", "paired"):
+    chains = _present(getattr(data, chain))
+    if not chains:
         return []
     wrong: list[int] = []
     absent: list[int] = []
@@ -346,23 +316,24 @@ def _kind(problem: str) -> str:
     return f"{region} of doubtful length" if has else problem
 
 
-def _lengths(sequences: list[str]) -> Finding:
-    lengths = np.array([_residues(sequence) for sequence in sequences])
+def _lengths(sequences: list[str] | dict[int, str], chain: str = "") -> Finding:
+    texts = sequences if isinstance(sequences, dict) else dict(enumerate(sequences))
+    lengths = np.array([_residues(sequence) for sequence in texts.values()])
     low, middle, high = np.percentile(lengths, [25, 50, 75])
     fence = _FENCE * max(high - low, 1)
-    rows = tuple(np.flatnonzero((lengths < low - fence) | (lengths > high + fence)).tolist())
-    return Finding(
-        "unusual lengths", len(rows), "rows", rows, f"median {middle:.0f} residues, {lengths.min()} to {lengths.max()}"
-    )
+    rows = tuple(np.array(list(texts))[(lengths < low - fence) | (lengths > high + fence)].tolist())
+    check = f"unusual lengths, {chain}" if chain else "unusual lengths"
+    return Finding(check, len(rows), "rows", rows, f"median {middle:.0f} residues, {lengths.min()} to {lengths.max()}")
 
 
 def _residues(text: str) -> int:
     return len(ModelText.of(text).residues)
 
 
-def _balance(data: Audited) -> list[Finding]:
-    label = np.asarray(data.label if data.label is not None else ())
-    if not len(label) or not set(label.tolist()) <= {0.0, 1.0}:
+def _balance(data: Audited, labels: NDArray[np.float64] | None) -> list[Finding]:
+    rows = np.flatnonzero(~np.isnan(labels)) if labels is not None else np.empty(0, np.int64)
+    label = np.empty(0) if labels is None else labels[rows]
+    if not len(label) or not _are_classes(label):
         return []
     one_class = len(set(label.tolist())) == 1
     share = f"{label.mean():.0%} of all" + (": one class only" if one_class else "")
@@ -370,7 +341,7 @@ def _balance(data: Audited) -> list[Finding]:
     if one_class:
         findings.append(Finding("classes", 1, "class", (), "a classifier cannot be trained", serious=True))
     if data.groups is not None:
-        names, group = np.unique(np.array(data.groups), return_inverse=True)
+        names, group = np.unique(np.array(data.groups)[rows], return_inverse=True)
         sizes, positives = np.bincount(group), np.bincount(group, weights=label)
         large = np.flatnonzero(sizes >= FEWEST)
         for number in large[np.argsort(-sizes[large], kind="stable")][:_GROUPS] if len(large) > _GROUPS else large:

@@ -101,10 +101,10 @@ class Recognised:
         names = next((names for role, names in self.unclear.items() if role not in ("id", "label")), ())
         return f"name one of {' and '.join(map(repr, names))}" if names else ""
 
-    def is_complete(self, frame: Any, role: Role) -> bool:
-        """Return True if no column was recognised in a role, or if all its cells are numbers."""
-        name = self.recognised.get(role)
-        return name is None or all(map(_is_number, frame[name]))
+    def are_labels(self, frame: Any, *, gaps: bool) -> bool:
+        """Return True if no column of labels was recognised, or if its cells are numbers or, with `gaps`, missing."""
+        name = self.recognised.get("label")
+        return name is None or all(_is_number(cell) or (gaps and is_missing_chain(cell)) for cell in frame[name])
 
     def with_chain(self, name: Literal["heavy", "light"], column: str) -> "Recognised":
         """Return the columns with one for a chain instead of that of chains of either kind."""
@@ -164,6 +164,11 @@ def candidates(frame: Any, role: Role) -> list[str]:
     """Return the columns of a table whose name and first cells fit a role."""
     named = [name for name in frame.columns if isinstance(name, str) and plain_name(name) in USUAL[role]]
     return [name for name in named if frame[name].ndim == 1 and _fits(frame[name].iloc[:_SAMPLE], role)]
+
+
+def may_be_labels(frame: Any, name: str) -> bool:
+    """Return True if most of the first cells of a column are numbers."""
+    return frame[name].ndim == 1 and _fits(frame[name].iloc[:_SAMPLE], "label")
 
 
 def _fits(cells: Iterable[Any], role: Role) -> bool:

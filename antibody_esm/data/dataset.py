@@ -342,7 +342,13 @@ class Dataset(Selectable, Summarised, Labelled, Reproducible):
         return self.ungraded.as_read(reading, texts) if texts.rows else None
 
     def audit(
-        self, other: "Dataset | None" = None, *, identities: Sequence[float] = (0.95, 0.9, 0.8), numbering: bool = True
+        self,
+        other: "Dataset | None" = None,
+        *,
+        identities: Sequence[float] = (0.95, 0.9, 0.8),
+        numbering: bool = True,
+        label: "NDArray[np.float64] | Sequence[float] | None" = None,
+        every_chain: bool = False,
     ) -> Audit:
         """Return errors and doubtful rows of the data; ``print`` shows a table.
 
@@ -358,8 +364,14 @@ class Dataset(Selectable, Summarised, Labelled, Reproducible):
         numbering
             True numbers the chains, to detect truncated domains and chains in the wrong column. The first time, it
             takes about 10 ms a sequence.
+        label
+            ``(n,)`` labels that are checked, in which NaN is a missing value; None takes those of the data.
+        every_chain
+            True also checks the chains that the data hold and do not read. Duplicates are those of the text that is
+            read.
         """
-        return audit(self, other, identities, numbering)
+        labels = None if label is None else np.asarray(label, np.float64)
+        return audit(self, other, identities, numbering, labels, every_chain)
 
     def to_frame(self) -> "pd.DataFrame":
         """Return a DataFrame: id, and heavy, light, label, groups, measurements and columns that have values.

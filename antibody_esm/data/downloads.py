@@ -43,7 +43,9 @@ def download(name: str, url: str, sha256: str) -> RawFile:
     try:
         actual = digest(path)
     except OSError as error:
-        raise DatasetError(f"cannot be read ({error.strerror}); {VARIABLE} is {folder}", path) from error
+        raise DatasetError(
+            f"cannot be read ({error.strerror}); {VARIABLE} is {folder}, which must hold {_first_folder(name)}", path
+        ) from error
     if actual != sha256:
         raise DatasetError(f"is not the published file: its SHA-256 is {actual}, not {sha256}", path)
     return RawFile(path, sha256)
@@ -68,8 +70,14 @@ def _downloaded(name: str, url: str, sha256: str) -> Path:
     except (OSError, ValueError) as error:  # the network's and the disk's errors; a wrong digest is a ValueError
         raise DatasetError(
             f"{name} cannot be downloaded from {url} ({_first_reason(error)}); "
-            f"if you have the file, set {VARIABLE} to its folder"
+            f"if you have the file, put it at {name} in a folder of yours, and set {VARIABLE} to that folder, "
+            f"which then holds {_first_folder(name)}"
         ) from error
+
+
+def _first_folder(name: str) -> str:
+    """Return the folder of a data set, in which a raw file lies."""
+    return f"{name.split('/', maxsplit=1)[0]}/"
 
 
 def _first_reason(error: BaseException) -> str:

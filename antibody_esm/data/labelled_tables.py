@@ -4,18 +4,19 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antibody_esm.data.antibody_tables import one_table, table_of, without_refused
+from antibody_esm.data.antibody_tables import one_table, without_refused
 from antibody_esm.data.assays import directions
 from antibody_esm.data.cells import cleaned, is_missing
-from antibody_esm.data.column_roles import Recognised
+from antibody_esm.data.column_roles import Recognised, may_be_labels
 from antibody_esm.data.dataset import Dataset
-from antibody_esm.data.files import is_fasta, places, read_frames, read_table
+from antibody_esm.data.files import is_fasta, places
 from antibody_esm.data.label_cells import NUMBERS, advice_on, is_label, label_of
+from antibody_esm.data.labelled_fasta import read_fasta
 from antibody_esm.data.layouts import PLAIN, Columns
 from antibody_esm.data.other_columns import nearly_numbers, other_columns
 from antibody_esm.data.provenance import Provenance
@@ -41,7 +42,28 @@ if TYPE_CHECKING:
 _SHOWN = 10
 
 
-def read_dataset(
+class TableWithGaps(NamedTuple):
+    """Antibodies of a table, and their label."""
+
+    data: Dataset
+    """Every antibody that is read, without the label."""
+    name: str
+    """Name of the label."""
+    label: NDArray[np.float64] | None
+    """Labels ``(n,)``, in which NaN is a missing value; None without labels, and for several of them."""
+
+
+def read_dataset(source: "str | Path | pd.DataFrame", *, labelled: bool = True, **options: Any) -> Dataset:
+    """Read labelled antibodies; see `antibody_esm.load_dataset` and `read_with_gaps` for the options.
+
+    If `labelled`, antibodies without a label are left out; otherwise labels are read only if the table has one for
+    every antibody.
+    """
+    data, name, values = read_with_gaps(source, labelled=labelled, **options)
+    return data if values is None else _labelled(data, name, values, labelled=labelled)
+
+
+def read_with_gaps(
     source: "str | Path | pd.DataFrame",
     *,
     id: str | None = None,  # noqa: A002  the name of the column, as in the data set
@@ -59,12 +81,14 @@ def read_dataset(
     drop: bool = False,
     layout: str | None = None,
     species: Sequence[str] | None = None,
-) -> Dataset:
-    """Read labelled antibodies; see `antibody_esm.load_dataset` for the parameters.
+    audited: bool = False,
+    both_domains: bool = False,
+) -> TableWithGaps:
+    """Read all antibodies and their labels, if any; see `antibody_esm.load_dataset` for the parameters.
 
-    If `required`, every antibody must have the chain that is embedded. If `labelled`, antibodies without a label are
-    left out; otherwise labels are read only if the table has one for every antibody. If `drop`, rows that the layout
-    refuses are left out.
+    If `required`, every antibody must have the chain that is embedded. If `labelled`, there must be labels. If `drop`,
+    rows that the layout refuses are left out. If `audited`, the chain beside the one that is read is recognised too,
+    and so are labels of which some are missing. If `both_domains`, a record of FASTA without ``|`` holds both chains.
     """
     several = label is not None and not isinstance(label, str)
     names: tuple[str, ...] = (label or "label",) if label is None or isinstance(label, str) else tuple(label)
@@ -76,18 +100,19 @@ def read_dataset(
     path = None if not isinstance(source, str | Path) else _expanded(source)
     is_fasta_file = path is not None and is_fasta(path)
     if path is not None and is_fasta_file:
-        frame, recognised = _read_fasta(path, labels, id or "id", names, labelled=labelled)
+        frame, recognised = read_fasta(path, labels, id or "id", names, labelled=labelled)
         if chain is None and all(BETWEEN in sequence for sequence in frame["sequence"]):
             chain = "paired"
-        frame = _with_chains(frame, chain or "heavy", path, required=required)
+        frame = _with_chains(frame, chain or "heavy", path, required=required, whole=both_domains)
         id = None  # noqa: A001  now the frame's own
     elif labels is not None:
         raise DatasetError("labels= is for FASTA files; name the column of a table with label=", path)
     else:
         rows_of: Any = source if path is None else path
         columns_passed = Columns(id, heavy, light, single, layout)
-        table = one_table(rows_of, columns_passed, chain=chain, species=species or SPECIES)
-        if several or (not labelled and not table.recognised.is_complete(table.frame, "label")):
+        chains_there: Chain | None = "paired" if audited and chain is None else chain
+        table = one_table(rows_of, columns_passed, chain=chains_there, species=species or SPECIES)
+        if several or not (labelled or table.recognised.are_labels(table.frame, gaps=audited)):
             table = table._replace(recognised=table.recognised.without("label"))
         table, chain = with_single_chains(table, chain)
         id, heavy, light, single, _ = table.recognised.columns  # noqa: A001  as recognised
@@ -124,6 +149,7 @@ def read_dataset(
     optional = not labelled and (single is None or is_fasta_file) and names[0] not in frame.columns
     if labelled and not several and names[0] not in frame.columns:
         recognised.refuse_unclear("label")
+        _refuse_unnamed(frame, single, {heavy, light, id, groups, fold, *columns}, path)
     label_columns = {} if optional else {name: named_column(frame, name, path) for name in names}
     _refuse_repeats(ids, id_column, rows)
     measured = _numbers(label_columns, rows)
@@ -136,7 +162,7 @@ def read_dataset(
             warnings.warn(
                 f"column {name!r}: {nearly.numbers:,} of {nearly.cells:,} cells are numbers, "
                 f"{rows.places([nearly.row])[nearly.row]} is {nearly.cell!r}; it is read as categories",
-                stacklevel=3,
+                stacklevel=4,
             )
     folds = {} if fold_column is None else {"fold": _folds(fold_column, rows)}
     data = Dataset(
@@ -154,9 +180,7 @@ def read_dataset(
         directions=directions(higher_is_better, names),
         file=None if refused else path,
     )
-    if several or not measured:
-        return data
-    return _labelled(data, names[0], measured[names[0]], labelled=labelled)
+    return TableWithGaps(data, names[0], None if several or not measured else measured[names[0]])
 
 
 def _labelled(data: Dataset, name: str, values: NDArray[np.float64], *, labelled: bool) -> Dataset:
@@ -172,6 +196,27 @@ def _labelled(data: Dataset, name: str, values: NDArray[np.float64], *, labelled
         warnings.warn(f"{missing:,} of {len(data):,} antibodies have no {name!r}; labels are not read", stacklevel=4)
         return data
     return data.with_label(name, values)
+
+
+def _refuse_unnamed(frame: "pd.DataFrame", label: str | None, taken: set[str | None], path: Path | None) -> None:
+    """Raise a DatasetError if no label is named, with the columns that may hold it; return if none may."""
+    if label is not None:
+        return
+    there = [name for name in frame.columns if isinstance(name, str) and name not in taken]
+    numbers = [name for name in there if may_be_labels(frame, name)]
+    if numbers:
+        several = ", ".join(map(repr, numbers[:_SHOWN])) + (", ..." if len(numbers) > _SHOWN else "")
+        how = (
+            f"fit(table, {numbers[0]!r}), or label={numbers[0]!r} of load_dataset"
+            if path is None
+            else f"label={numbers[0]!r} (antibody-train: data.label=...)"
+        )
+        raise DatasetError(
+            f"there is no column 'label'. Columns of numbers, which may be labels: {several}; name the label by {how}. "
+            f"{columns_there(frame, path)}",
+            path,
+            column="label",
+        )
 
 
 class _Rows:
@@ -198,30 +243,7 @@ class _Rows:
         )
 
 
-def _read_fasta(
-    path: Path, labels: Any, id_column: str, names: tuple[str, ...], *, labelled: bool
-) -> "tuple[pd.DataFrame, Recognised]":
-    """Return the records of a FASTA file as a table with ids, sequences and labels."""
-    import pandas as pd
-
-    frame = pd.concat([pd.DataFrame(columns=["id", "sequence"]), *read_frames(path)], ignore_index=True)
-    taken = {"id", "sequence", "heavy", "light"} & set(names)
-    if taken:
-        raise DatasetError(f"a label of a FASTA file cannot be named {taken.pop()!r}", path)
-    if labels is not None:
-        if isinstance(labels, Mapping) and len(names) > 1:
-            raise DatasetError("several labels need labels= to be a table with a column for each", path)
-        for name in names:
-            frame[name] = _labels_of(frame["id"], labels, id_column, name, path)
-    elif "TARGET" in frame.columns:
-        frame, recognised = table_of(frame, labelled=True, source=str(path))
-        return frame.assign(**dict.fromkeys(names[:1], frame["TARGET"])), recognised
-    elif labelled:
-        raise DatasetError("a FASTA file has no labels; pass labels=, a table or a mapping from id to label", path)
-    return frame, Recognised(PLAIN, Columns())
-
-
-def _with_chains(frame: "pd.DataFrame", chain: Chain, path: Path, *, required: bool) -> "pd.DataFrame":
+def _with_chains(frame: "pd.DataFrame", chain: Chain, path: Path, *, required: bool, whole: bool) -> "pd.DataFrame":
     """Return the records of a FASTA file with a column for each chain that is read."""
     if chain not in ("both", "paired"):
         return frame.rename(columns={"sequence": chain})
@@ -230,31 +252,12 @@ def _with_chains(frame: "pd.DataFrame", chain: Chain, path: Path, *, required: b
     if required and single:
         raise _Rows(path, _texts(frame["id"])).error(
             f"{len(single)} records hold one chain, but chain={chain!r} reads two; write each as HEAVY{BETWEEN}LIGHT, "
-            "pass a table with columns heavy and light, or name a fragment of both if a record holds both domains",
+            "pass a table with columns heavy and light, or name a fragment of both if a record holds both domains; "
+            "drop=True (data.drop=true) leaves the others out",
             single,
             sequences,
         )
-    return frame.assign(**divided(sequences, whole=not required))
-
-
-def _labels_of(ids: "pd.Series[Any]", labels: Any, id_column: str, label_column: str, path: Path) -> list[Any]:
-    """Return a label for each id, from a mapping or a table; a missing label is None."""
-    import pandas as pd
-
-    if not isinstance(labels, Mapping):
-        where = None if isinstance(labels, pd.DataFrame) else Path(labels).expanduser()
-        table = labels if where is None else read_table(where)
-        names = [str(name) for name in named_column(table, id_column, where)]
-        if len(set(names)) != len(names):
-            raise DatasetError("an id occurs twice, so its label is ambiguous", where, column=id_column)
-        labels = dict(zip(names, named_column(table, label_column, where), strict=True))
-    by_id = {str(name): value for name, value in labels.items()}
-    unknown = sorted(by_id.keys() - set(ids))
-    if unknown:
-        whole = any(" " in name for name in ids) and not any(" " in name for name in by_id)
-        why = "; the ids are whole headers, since first words are not unique" if whole else ""
-        raise DatasetError(f"{len(unknown)} ids with labels are not in the file, first {unknown[0]!r}{why}", path)
-    return [by_id.get(name) for name in ids]
+    return frame.assign(**divided(sequences, whole=whole))
 
 
 def _sequences(
@@ -278,11 +281,10 @@ def _sequences(
         wrong.sort(key=lambda offence: offence[0])
         where = rows.places(row for row, _ in wrong)
         shown = [f"{where[row]}{reason}" for row, reason in wrong[:_SHOWN]]
-        hint = (
-            ".\n  drop=True leaves out the rows that cannot be read"
-            if any(isinstance(cell, Unknown) for cell in cells)
-            else ""
-        )
+        refused = any(isinstance(cell, Unknown) for cell in cells)
+        absent = ["that cannot be read"] if refused else []
+        absent += [f"without a {chain} chain"] if required and len(present) < len(cells) else []
+        hint = f".\n  drop=True (data.drop=true) leaves out the rows {' and those '.join(absent)}" if absent else ""
         raise DatasetError(
             f"column {column.name!r} has cells that are not sequences of the 20 amino acids and X:\n  "
             + listed(shown, len(wrong), "\n  ")
@@ -347,7 +349,7 @@ def _numbers(columns: "Mapping[str, pd.Series[Any]]", rows: _Rows) -> dict[str, 
         wrong.sort(key=lambda cell: cell[0])
         where = rows.places(row for row, _ in wrong)
         shown = {(row, name): repr(cells[name][row]) for row, name in wrong if row in where}
-        advice = advice_on([cells[name][row] for row, name in wrong], {row for row, _ in wrong})
+        advice = advice_on([cells[name][row] for row, name in wrong], {row for row, _ in wrong}, wrong[0][1])
         many = len(columns) > 1
         if len(wrong) == 1:
             (((row, name), value),) = shown.items()

@@ -51,7 +51,11 @@ class Labelled(ABC):
         values = np.unique(label)
         if set(values) - {0.0, 1.0}:
             shown = ", ".join(f"{value:g}" for value in values[:5]) + (", ..." if len(values) > 5 else "")
-            raise DatasetError(f"a classifier needs the labels 0 and 1; the labels are {shown}", column="label")
+            raise DatasetError(
+                f"a classifier needs the labels 0 and 1; the labels are {shown}. For numbers take a regressor, such as "
+                "classifier='ridge'; for classes make a column of 0 and 1 by a threshold",
+                column="label",
+            )
         if len(values) < 2:
             raise DatasetError(f"a classifier needs both classes; every label is {values[0]:g}", column="label")
         return label.astype(np.int64)

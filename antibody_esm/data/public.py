@@ -102,7 +102,7 @@ def load_dataset(
         fragment VHH. A model that is trained on the data uses the same species.
     drop
         Leave out antibodies that lack a chain, a part of the fragment, or a number of `columns`, instead of raising an
-        error.
+        error. A label that is text, such as ``n.d.``, and letters that are no amino acids stay errors.
     columns
         Names of columns that a model reads beside the sequences: numbers, or categories such as an isotype; see
         `Dataset.columns`. All other columns of numbers are measurements; other columns of text are not kept.
@@ -194,6 +194,7 @@ def load_dataset(
             higher_is_better=higher_is_better,
             labels=labels,
             required=fragment is None and not drop,
+            both_domains=fragment is not None,
             drop=drop,
             layout=layout,
             species=species or (NANOBODY_SPECIES if fragment == "VHH" else None),

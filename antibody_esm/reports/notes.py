@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from antibody_esm.data.audit import duplicates, repeats
 from antibody_esm.data.column_reading import columns_read
 from antibody_esm.data.dataset import Dataset
+from antibody_esm.data.duplicates import duplicates, repeats
 from antibody_esm.evaluation.baselines import BASELINES
 from antibody_esm.evaluation.effective_size import sample
 from antibody_esm.evaluation.interval import compact
