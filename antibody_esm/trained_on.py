@@ -42,6 +42,8 @@ class Recalibration:
     """Number of antibodies that are training antibodies of the model; None if that is unknown."""
     sequences: frozenset[str] | None = field(default=None, compare=False, repr=False)
     """`sequence_digest` of each antibody; None in a model that was saved without its training antibodies."""
+    origin: str = ""
+    """Repository and commit on the hub of the model that was recalibrated; empty for one that was fitted here."""
 
     @property
     def repeated(self) -> int:
@@ -69,24 +71,26 @@ class Recalibration:
         ):
             raise TypeError("the recalibration has fields of other types")
         fixed, shared, sequences = facts.get("fixed", {}), facts.get("shared"), facts.get("sequences")
+        origin = facts.get("origin", "")
         if not (
             isinstance(fixed, dict)
             and all(isinstance(value, str | float | None) for value in fixed.values())
             and isinstance(shared, int | None)
             and isinstance(sequences, list | None)
-            and all(isinstance(text, str) for text in sequences or ())
+            and all(isinstance(text, str) for text in (origin, *(sequences or ())))
         ):
             raise TypeError("the recalibration has fields of other types")
         curve = facts["curve"]
         read = Unknown(curve) if isinstance(curve, str) else RecalibrationCurve.from_dict(curve)
         digests = None if sequences is None else frozenset(sequences)
-        return cls(*texts, facts["antibodies"], *numbers, threshold, positives, label, read, fixed, shared, digests)
+        again = threshold, positives, label, read, fixed, shared, digests, origin
+        return cls(*texts, facts["antibodies"], *numbers, *again)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields of a manifest."""
         facts = {each.name: getattr(self, each.name) for each in fields(self)}
         curve = str(self.curve) if isinstance(self.curve, Unknown) else self.curve.to_dict()
-        facts |= {"fixed": dict(self.fixed) or None, "curve": curve}
+        facts |= {"fixed": dict(self.fixed) or None, "curve": curve, "origin": self.origin or None}
         facts["sequences"] = None if self.sequences is None else sorted(self.sequences)
         return {name: fact for name, fact in facts.items() if fact is not None}
 
@@ -96,7 +100,8 @@ class Recalibration:
         fixed = ", ".join(f"{name}={_fixed(value)}" for name, value in sorted(self.fixed.items()))
         fixed = f", with {fixed} for all" if fixed else ""
         shared = f", {self.shared:,} of them training antibodies of the model" if self.shared else ""
-        return f"recalibrated on {_counted(self.antibodies)}{positives} of {self.source}{label}{fixed}{shared}"
+        origin = f" from {self.origin} of the Hugging Face hub" if self.origin else ""
+        return f"recalibrated{origin} on {_counted(self.antibodies)}{positives} of {self.source}{label}{fixed}{shared}"
 
 
 def sequence_digest(sequence: str) -> str:
