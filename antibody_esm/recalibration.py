@@ -79,8 +79,8 @@ class Recalibrates(ModelInput):
         Returns
         -------
         A model that can be saved. Its manifest, reports and score tables name the antibodies, the commit of a model
-        from the hub, and the values of columns that were fixed; other values later give a warning. It has no conformal sets, because out-of-fold scores are of
-        the assay of the training.
+        from the hub, and the values of columns that were fixed; other values later give a warning. It has no conformal
+        sets, because out-of-fold scores are of the assay of the training.
 
         A warning counts antibodies that are training antibodies of the model, and those that repeat a sequence.
 

@@ -83,8 +83,8 @@ class Recalibration:
         curve = facts["curve"]
         read = Unknown(curve) if isinstance(curve, str) else RecalibrationCurve.from_dict(curve)
         digests = None if sequences is None else frozenset(sequences)
-        again = threshold, positives, label, read, fixed, shared, digests, origin
-        return cls(*texts, facts["antibodies"], *numbers, *again)
+        scaled = cls(*texts, facts["antibodies"], *numbers, threshold, positives, label, read, fixed, shared, digests)
+        return replace(scaled, origin=origin)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields of a manifest."""
@@ -148,7 +148,8 @@ class TrainedOn:
     """True if high labels are better, False if low ones are; None if that is not known."""
     tuned: Mapping[str, Any] | None = field(default=None, hash=False)
     """Choice of a tuned pipeline: ``spec`` (`TuneSpec`), ``choice`` by key, ``scores`` of the candidates that were
-    tried on ``folds`` folds of the training antibodies. None if nothing was tuned."""
+    tried on ``folds`` folds of the training antibodies. A retrained model has the choice of the model before, and
+    ``antibodies``, the number that it was made on. None if nothing was tuned."""
     recalibration: Recalibration | None = None
     """Antibodies of another assay that the model was recalibrated on; None if it is as it was trained."""
     licence: str = ""
@@ -202,13 +203,28 @@ class TrainedOn:
         notes = []
         if self.tuned is not None:
             names = ", ".join(f"{key}={_worded(value)}" for key, value in self.tuned.get("choice", {}).items())
-            notes.append(f"The pipeline was tuned on its training antibodies, on which the choice is {names}.")
+            notes.append(self._choice(names))
         if self.finetuned is not None:
             epochs, rows = self.finetuned["epochs"], self.finetuned["rows"]
             how = FineTuneSpec.model_validate_json(json.dumps(self.finetuned["spec"])).words
             kept = f"the weights are those of epoch {epochs}" if epochs else "no epoch was better than the frozen model"
             notes.append(f"The language model was fine-tuned on {_counted(rows)} by {how}; {kept}.")
         return tuple(notes)
+
+    def _choice(self, names: str) -> str:
+        """Return the note on a choice: it was made on the training antibodies, or on those before a retraining."""
+        before = (self.tuned or {}).get("antibodies")
+        if before is None:
+            return f"The pipeline was tuned on its training antibodies, on which the choice is {names}."
+        return (
+            f"The pipeline was tuned before it was retrained: the choice {names} was made on the {_counted(before)} of "
+            f"the model before, and kept for these {self.antibodies:,}, on whose cross-validation it is optimistic."
+        )
+
+    @property
+    def kept_choice(self) -> Mapping[str, Any] | None:
+        """The record of the choice for a model that is retrained with it; None if nothing was tuned."""
+        return None if self.tuned is None else {"antibodies": self.antibodies, **self.tuned}
 
     @classmethod
     def from_dict(cls, facts: Any) -> "TrainedOn":
@@ -233,6 +249,8 @@ class TrainedOn:
             raise TypeError("the label must be a text, and higher_is_better true or false")
         if not isinstance(tuned, dict | None) or not isinstance((tuned or {}).get("choice", {}), dict):
             raise TypeError("the choice of a tuned pipeline must be an object")
+        if not isinstance((tuned or {}).get("antibodies", 0), int):
+            raise TypeError("the number of antibodies that a choice was made on must be an integer")
         finetuned = facts.get("finetuned")
         if finetuned is not None:
             _check_finetuned(finetuned)
