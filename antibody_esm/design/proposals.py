@@ -1,6 +1,7 @@
 """A batch of variants to order: table, FASTA, text and picture."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -52,7 +53,8 @@ class Proposals:
         Columns: ``rank`` from 1; ``id``; ``sequence``, or ``heavy`` and ``light``; ``parent``; ``mutations`` by IMGT
         position and ``mutations_linear`` by index in the chain from 1, separated by commas; ``prediction`` with the
         ends ``low`` and ``high`` of its interval, see `Predictor.score_table` (a classifier's is the calibrated
-        probability, and ``probability`` that of `predict_proba`); ``plausibility``, the sum over the substitutions of
+        probability, and ``probability`` that of `predict_proba`; without an interval, as for a recalibrated model, both
+        are that of `predict_proba`); ``plausibility``, the sum over the substitutions of
         the language model's log-odds; ``liabilities``, the number of medium and high ones; ``substitutions`` from the
         parent; ``charge``, the net charge of what the model reads; ``distance``, the fewest edits from a measured
         antibody; ``pareto``, True on the Pareto front of the objectives; ``reason``.
@@ -128,12 +130,15 @@ class Proposals:
 
         shown = self.table.head(rows)
         regressor = "probability" not in self.table
-        columns = {
+        sure = "low" in self.table
+        columns: dict[str, Iterable[str]] = {
             "rank": shown["rank"].astype(str),
             "mutations": shown["mutations"],
-            "value" if regressor else "calibrated": shown["prediction"].map("{:.3g}".format),
-            "interval": [f"{low:.3g} to {high:.3g}" for low, high in zip(shown["low"], shown["high"], strict=True)],
+            "value" if regressor else "calibrated" if sure else "probability": shown["prediction"].map("{:.3g}".format),
         }
+        if sure:
+            ends = zip(shown["low"], shown["high"], strict=True)
+            columns["interval"] = [f"{low:.3g} to {high:.3g}" for low, high in ends]
         if "plausibility" in self.table:
             columns["plausibility"] = shown["plausibility"].map("{:+.1f}".format)
         if "liabilities" in self.table:
