@@ -17,8 +17,8 @@ class Divides(Protocol):
         """Unit of each row, ``(n,)``; None if each row is its own."""
         ...
 
-    def again(self, spec: SplitSpec) -> "Divides":
-        """Return another split of the same rows, which keeps the same units together."""
+    def again(self, spec: SplitSpec, setting: str | None = None) -> "Divides":
+        """Return another split of the same rows, which keeps the same units together; see `Division.again`."""
         ...
 
     def part(self, rows: Any) -> "Divides":

@@ -33,6 +33,7 @@ class Recalibrates(ModelInput):
     data: TrainedOn
     training: Dataset | None
     ledger: Ledger
+    origin: str
 
     def fitted(self) -> FittedModel:
         """Return the model in the form in which it is saved."""
@@ -77,9 +78,9 @@ class Recalibrates(ModelInput):
 
         Returns
         -------
-        A model that can be saved. Its manifest, reports and score tables name the antibodies, and the values of columns
-        that were fixed; other values later give a warning. It has no conformal sets, because out-of-fold scores are of
-        the assay of the training.
+        A model that can be saved. Its manifest, reports and score tables name the antibodies, the commit of a model
+        from the hub, and the values of columns that were fixed; other values later give a warning. It has no conformal
+        sets, because out-of-fold scores are of the assay of the training.
 
         A warning counts antibodies that are training antibodies of the model, and those that repeat a sequence.
 
@@ -130,6 +131,7 @@ class Recalibrates(ModelInput):
             self.reading.columns.fixed_values,
             self._shared(read),
             frozenset(map(sequence_digest, read.sequences)),
+            self._origin,
         )
         for note in _notes(facts):
             warnings.warn(note, UserWarning, stacklevel=2)
@@ -140,6 +142,7 @@ class Recalibrates(ModelInput):
             data=replace(model.data, recalibration=facts),
             training=model.training._replace(uncertainty=_UNCERTAINTY),
             saved_digest=None,
+            origin="",  # the model at that commit gives other numbers
         )
         return self._of(again, store=self.store, extractor=self.extractor, ledger=self.ledger.copy())
 
@@ -162,6 +165,12 @@ class Recalibrates(ModelInput):
             f"{number:,} of {len(codes):,} antibodies have other values of {', '.join(sorted(facts.fixed))} than the "
             f"recalibration: the model was {facts}."
         )
+
+    @property
+    def _origin(self) -> str:
+        """Repository and commit of the model that is recalibrated, also if it was recalibrated here before."""
+        before = self.recalibration
+        return self.origin or ("" if before is None else before.origin)
 
     def _shared(self, data: Dataset) -> int | None:
         """Return the number of antibodies that are training antibodies; None if these are unknown."""

@@ -372,7 +372,7 @@ def _fitted(training: Dataset, predictor: Predictor) -> Predictor:
             UserWarning,
             stacklevel=3,
         )
-    return again if predictor.data.tuned is None else _like(again, tuned=predictor.data.tuned)
+    return again if predictor.data.tuned is None else _like(again, tuned=predictor.data.kept_choice)
 
 
 def _like(predictor: Predictor, *, tuned: Any) -> Predictor:

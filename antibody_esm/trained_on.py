@@ -42,6 +42,8 @@ class Recalibration:
     """Number of antibodies that are training antibodies of the model; None if that is unknown."""
     sequences: frozenset[str] | None = field(default=None, compare=False, repr=False)
     """`sequence_digest` of each antibody; None in a model that was saved without its training antibodies."""
+    origin: str = ""
+    """Repository and commit on the hub of the model that was recalibrated; empty for one that was fitted here."""
 
     @property
     def repeated(self) -> int:
@@ -69,24 +71,26 @@ class Recalibration:
         ):
             raise TypeError("the recalibration has fields of other types")
         fixed, shared, sequences = facts.get("fixed", {}), facts.get("shared"), facts.get("sequences")
+        origin = facts.get("origin", "")
         if not (
             isinstance(fixed, dict)
             and all(isinstance(value, str | float | None) for value in fixed.values())
             and isinstance(shared, int | None)
             and isinstance(sequences, list | None)
-            and all(isinstance(text, str) for text in sequences or ())
+            and all(isinstance(text, str) for text in (origin, *(sequences or ())))
         ):
             raise TypeError("the recalibration has fields of other types")
         curve = facts["curve"]
         read = Unknown(curve) if isinstance(curve, str) else RecalibrationCurve.from_dict(curve)
         digests = None if sequences is None else frozenset(sequences)
-        return cls(*texts, facts["antibodies"], *numbers, threshold, positives, label, read, fixed, shared, digests)
+        scaled = cls(*texts, facts["antibodies"], *numbers, threshold, positives, label, read, fixed, shared, digests)
+        return replace(scaled, origin=origin)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields of a manifest."""
         facts = {each.name: getattr(self, each.name) for each in fields(self)}
         curve = str(self.curve) if isinstance(self.curve, Unknown) else self.curve.to_dict()
-        facts |= {"fixed": dict(self.fixed) or None, "curve": curve}
+        facts |= {"fixed": dict(self.fixed) or None, "curve": curve, "origin": self.origin or None}
         facts["sequences"] = None if self.sequences is None else sorted(self.sequences)
         return {name: fact for name, fact in facts.items() if fact is not None}
 
@@ -96,7 +100,8 @@ class Recalibration:
         fixed = ", ".join(f"{name}={_fixed(value)}" for name, value in sorted(self.fixed.items()))
         fixed = f", with {fixed} for all" if fixed else ""
         shared = f", {self.shared:,} of them training antibodies of the model" if self.shared else ""
-        return f"recalibrated on {_counted(self.antibodies)}{positives} of {self.source}{label}{fixed}{shared}"
+        origin = f" from {self.origin} of the Hugging Face hub" if self.origin else ""
+        return f"recalibrated{origin} on {_counted(self.antibodies)}{positives} of {self.source}{label}{fixed}{shared}"
 
 
 def sequence_digest(sequence: str) -> str:
@@ -143,7 +148,8 @@ class TrainedOn:
     """True if high labels are better, False if low ones are; None if that is not known."""
     tuned: Mapping[str, Any] | None = field(default=None, hash=False)
     """Choice of a tuned pipeline: ``spec`` (`TuneSpec`), ``choice`` by key, ``scores`` of the candidates that were
-    tried on ``folds`` folds of the training antibodies. None if nothing was tuned."""
+    tried on ``folds`` folds of the training antibodies. A retrained model has the choice of the model before, and
+    ``antibodies``, the number that it was made on. None if nothing was tuned."""
     recalibration: Recalibration | None = None
     """Antibodies of another assay that the model was recalibrated on; None if it is as it was trained."""
     licence: str = ""
@@ -197,13 +203,29 @@ class TrainedOn:
         notes = []
         if self.tuned is not None:
             names = ", ".join(f"{key}={_worded(value)}" for key, value in self.tuned.get("choice", {}).items())
-            notes.append(f"The pipeline was tuned on its training antibodies, on which the choice is {names}.")
+            notes.append(self._choice(names))
         if self.finetuned is not None:
             epochs, rows = self.finetuned["epochs"], self.finetuned["rows"]
             how = FineTuneSpec.model_validate_json(json.dumps(self.finetuned["spec"])).words
             kept = f"the weights are those of epoch {epochs}" if epochs else "no epoch was better than the frozen model"
             notes.append(f"The language model was fine-tuned on {_counted(rows)} by {how}; {kept}.")
         return tuple(notes)
+
+    def _choice(self, names: str) -> str:
+        """Return the note on a choice: it was made on the training antibodies, or on those before a retraining."""
+        before = (self.tuned or {}).get("antibodies")
+        if before is None:
+            return f"The pipeline was tuned on its training antibodies, on which the choice is {names}."
+        return (
+            f"The pipeline was tuned before it was retrained: the choice {names} was made on the {_counted(before)} of "
+            f"the model before, and kept for these {self.antibodies:,}. Their cross-validation is optimistic, as the "
+            "choice knows some of them."
+        )
+
+    @property
+    def kept_choice(self) -> Mapping[str, Any] | None:
+        """The record of the choice for a model that is retrained with it; None if nothing was tuned."""
+        return None if self.tuned is None else {"antibodies": self.antibodies, **self.tuned}
 
     @classmethod
     def from_dict(cls, facts: Any) -> "TrainedOn":
@@ -228,6 +250,8 @@ class TrainedOn:
             raise TypeError("the label must be a text, and higher_is_better true or false")
         if not isinstance(tuned, dict | None) or not isinstance((tuned or {}).get("choice", {}), dict):
             raise TypeError("the choice of a tuned pipeline must be an object")
+        if not isinstance((tuned or {}).get("antibodies", 0), int):
+            raise TypeError("the number of antibodies that a choice was made on must be an integer")
         finetuned = facts.get("finetuned")
         if finetuned is not None:
             _check_finetuned(finetuned)

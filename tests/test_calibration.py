@@ -18,7 +18,17 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from antibody_esm import Dataset, DecisionSpec, DescriptorSpec, Predictor, SplitSpec, StoreError, Trainer, TrainSpec
+from antibody_esm import (
+    Dataset,
+    DatasetError,
+    DecisionSpec,
+    DescriptorSpec,
+    Predictor,
+    SplitSpec,
+    StoreError,
+    Trainer,
+    TrainSpec,
+)
 from antibody_esm.classifiers import build
 from antibody_esm.data.dataset import Provenance
 from antibody_esm.evaluation.calibration import CalibratedClassifier
@@ -28,7 +38,7 @@ from antibody_esm.evaluation.splits import Division
 from antibody_esm.evaluation.test_set_log import Ledger, Opening
 from antibody_esm.evaluation.thresholds import ASSAY_THRESHOLDS
 from antibody_esm.rising import RisingSigmoid
-from antibody_esm.specs import LinearSVMSpec, RidgeSpec
+from antibody_esm.specs import LinearSVMSpec, RidgeSpec, SplitBy
 from effort import examples
 from peers import one_thread
 
@@ -140,6 +150,28 @@ def test_a_threshold_is_the_best_out_of_fold_and_not_the_best_on_the_training_ro
     assert at(fitted.threshold_) == max(at(cut) for cut in [*held_out, 0.5])
     said = fitted.predict_proba(X)[:, 1]
     assert np.array_equal(fitted.predict(X), (said >= fitted.threshold_).astype(int))
+
+
+@pytest.mark.parametrize("by", ["antibody", "group"])
+def test_too_few_rows_for_the_folds_of_a_decision_name_its_setting(by: SplitBy) -> None:
+    """The message named split.folds, which were fewer than the folds that it stated."""
+    data = replace(DATA, groups=[f"g{row % 6}" for row in range(90)])
+    if by == "antibody":
+        label = np.asarray(data.label)
+        data = data.subset([*np.flatnonzero(label)[:5], *np.flatnonzero(label == 0)])
+    decision = DecisionSpec(threshold="balanced_accuracy")
+    trainer = Trainer(NUMBERED, "logreg", SplitSpec(by=by, folds=3), decision=decision)
+    with pytest.raises(DatasetError, match="5 folds need at least 5") as error:
+        trainer.cross_validate(data)
+    assert "among the training antibodies. Set decision.folds lower" in str(error.value)
+    assert "split.folds" not in str(error.value)
+    with pytest.raises(DatasetError, match=r"class \d has \d\. Set split.folds lower"):
+        Trainer(NUMBERED, "logreg", SplitSpec(by=by, folds=10)).cross_validate(data)
+
+
+def test_two_folds_cannot_be_fewer() -> None:
+    with pytest.raises(DatasetError, match=r"class 1 has 1$"):
+        Division(SplitSpec(folds=2)).folds(np.array([0, 0, 0, 1]))
 
 
 def test_a_fixed_threshold_costs_no_folds_and_wins() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from huggingface_hub import constants
 
-from antibody_esm import Dataset, Panel, Predictor, RuntimeSpec, SplitSpec, StoreError, Trainer
+from antibody_esm import Dataset, Panel, Predictor, RuntimeSpec, SplitSpec, StoreError, Trainer, retrain
 from antibody_esm.cards.markdown import prose
 from antibody_esm.model_files import PANEL, manifest_digest
 from antibody_esm.plm.adapters import NAME as ADAPTER
@@ -135,6 +135,30 @@ def test_a_model_from_the_hub_predicts_the_same_and_names_its_commit(
     assert commit in (folder / "README.md").read_text()
     assert loaded.with_columns({}).origin == loaded.origin
     assert hub.repositories[NAME].files(commit) is not None
+
+
+def test_a_recalibrated_model_is_not_that_of_the_commit_it_was_recalibrated_from(hub: Hub, tmp_path: Path) -> None:
+    commit = model().push_to_hub(NAME)
+    loaded = Predictor.from_hub(NAME, commit)
+    few = Dataset([f"b{row}" for row in range(12)], mutants(HEAVY, 12, 25), label=[0, 1] * 6)
+    words = f"recalibrated from {NAME} at {commit} of the Hugging Face hub on 12 antibodies"
+    adapted = loaded.recalibrate(few)
+    folder = adapted.save(tmp_path / "model")
+    for each in (adapted, adapted.recalibrate(few), Predictor.load(folder)):
+        assert each.origin == ""
+        assert str(each.recalibration).startswith(words)
+        notes = each.evaluate(DATA).notes
+        assert [note[: len(words) + 14] for note in notes if NAME in note] == [f"The model was {words}"]
+    card = (folder / "README.md").read_text()
+    assert prose(words) in card
+    assert "| from |" not in card
+    assert loaded.origin == f"{NAME} at {commit}"
+    pushed = Predictor.from_hub("our-lab/adapted", adapted.push_to_hub("our-lab/adapted"))
+    assert pushed.origin.startswith("our-lab/adapted at ")
+    assert str(pushed.recalibration).startswith(words)
+    assert str(pushed.recalibrate(few).recalibration).startswith(f"recalibrated from {pushed.origin} of")
+    whole = Predictor.from_hub(NAME, model().push_to_hub(NAME, training=True))
+    assert retrain(whole, [few]).predictor.origin == ""
 
 
 @pytest.mark.parametrize("method", ["lora", "head"])

@@ -343,6 +343,32 @@ def test_antibodies_of_a_recalibration_are_not_proposed(predictor: Predictor) ->
     assert not set(propose(again, HEAVY, 6, 1, positions="CDR1").table["sequence"]) & set(best)
 
 
+@pytest.mark.parametrize("kind", ["recalibrated", "not computed", "regressor"])
+def test_a_model_without_intervals_has_none_in_table_and_text(kind: str, predictor: Predictor) -> None:
+    """The text had the interval ``nan to nan``, beside a probability that it named calibrated."""
+    if kind == "recalibrated":
+        others = [each.replace("A", "G") + "S" for each in HEAVIES[:20]]
+        model = predictor.recalibrate(Dataset([f"r{i}" for i in range(20)], others, label=[0, 1] * 10))
+    else:
+        label = CHARGE + 0.5 if kind == "regressor" else CLASSES
+        head = RidgeSpec(alpha=1.0) if kind == "regressor" else LogisticRegressionSpec(standardize=True)
+        data = Dataset([f"a{i}" for i in range(60)], HEAVIES, label=label)
+        model = Trainer(DESCRIPTORS, head).fit(data, uncertainty=False)
+    better = False if kind == "regressor" else None
+    proposals = propose(model, HEAVY, 3, 1, positions="CDR1", higher_is_better=better)
+    table, text = proposals.to_frame(), str(proposals)
+    assert len(table)
+    assert not {"low", "high"} & set(table)
+    assert "nan" not in text
+    assert "calibrated " not in text.replace("recalibrated", "")
+    assert "no interval: " in text
+    if kind != "regressor":
+        assert table["prediction"].tolist() == table["probability"].tolist()
+        expected = model.predict_proba(table["sequence"].tolist())[:, 1]
+        np.testing.assert_allclose(table["prediction"], expected, rtol=1e-12)
+    assert {"low", "high"} <= set(propose(predictor, HEAVY, 3, 1, positions="CDR1").table)
+
+
 def test_a_distance_needs_the_training_antibodies(predictor: Predictor, tmp_path: Path) -> None:
     predictor.save(tmp_path / "model", training=False)
     model = Predictor.load(tmp_path / "model")

@@ -430,6 +430,7 @@ def test_a_manifest_or_classifier_that_was_changed_is_refused(tmp_path: Path) ->
         ("antibodies", "9"),
         ("curve", {"scores": {}}),
         ("threshold", "x"),
+        ("origin", 3),
         ("slope", 0.25),
     ):
         broken = json.loads(json.dumps(manifest))

@@ -221,9 +221,27 @@ def test_facts_of_the_model_outlive_a_round(tmp_path: Path) -> None:
     again = retrain(Predictor.load(tmp_path / "model"), [part(60, 80), part(80, 100)]).predictor
     assert again.data.licence == "CC BY-NC 4.0"
     assert again.spec.classifier == model.spec.classifier
-    assert again.data.notes == model.data.notes != ()
     again.save(tmp_path / "next")
     assert Predictor.load(tmp_path / "next").data == again.data
+
+
+def test_the_choice_of_a_tuned_model_is_one_of_the_antibodies_that_it_was_made_on(tmp_path: Path) -> None:
+    model = Trainer(DESCRIPTORS, STANDARDIZED, tune={"classifier.C": [0.1, 1.0]}).fit(part(0, 60))
+    assert retrain(model, []).predictor.data.notes == model.data.notes
+    assert "tuned on its training antibodies" in " ".join(model.data.notes)
+    once = retrain(model, [part(60, 80)]).predictor
+    once.save(tmp_path / "model")
+    again = retrain(Predictor.load(tmp_path / "model"), [part(80, 100)]).predictor
+    again.save(tmp_path / "model")
+    choice = (model.data.tuned or {})["choice"]["classifier.C"]
+    for each, number in ((once, 80), (again, 100), (Predictor.load(tmp_path / "model"), 100)):
+        assert each.data.notes == (
+            f"The pipeline was tuned before it was retrained: the choice classifier.C={choice} was made on the 60 "
+            f"antibodies of the model before, and kept for these {number}. Their cross-validation is optimistic, as "
+            "the choice knows some of them.",
+        )
+        assert each.data.notes[0] in each.evaluate(part(60, 80)).notes
+    assert "was made on the 60 antibodies" in (tmp_path / "model/README.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -147,8 +147,9 @@ def test_relatives_and_duplicates_stay_together_and_both_classes_are_in_every_fo
     clusters = cluster(sequences, identity)
     fewest = min(len(set(clusters[label == value].tolist())) for value in (0, 1))
     if fewest < n_folds:
-        with pytest.raises(DatasetError, match="Set split.folds lower"):
+        with pytest.raises(DatasetError, match=f"{n_folds} folds need at least {n_folds} identity clusters") as error:
             list(splitter.split(sequences, label))
+        assert ("Set split.folds lower" in str(error.value)) == (n_folds > 2)
         return
     made = list(splitter.split(sequences, label))
     fold = np.full(len(sequences), -1)

@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from antibody_esm import Benchmark, Dataset, SplitSpec, Trainer, load_dataset
+from antibody_esm.errors import DatasetError
 from antibody_esm.evaluation.cross_validation import CrossValidation
 from antibody_esm.evaluation.ungraded import Ungraded
 from chains import HEAVY, mutants
@@ -74,6 +75,26 @@ def test_a_relative_decides_the_fold_by_identity() -> None:
     assert np.array_equal(again.score, found.score)
 
 
+def test_none_is_predicted_without_the_groups_or_folds_of_the_split() -> None:
+    """Such a split was refused, though the labelled antibodies have what it needs."""
+    number = np.arange(N) % 4
+    data = replace(DATA, measurements={"ligands": COUNT[:N], "fold": number})
+    others = DATA.ungraded
+    assert others is not None
+    report = Trainer(CHARGES, "logreg", SplitSpec(by="fold")).cross_validate(data)
+    assert report.ungraded is None
+    assert list(report.graded) == [N]
+    assert "between the classes" not in str(report)
+    folds = replace(others, measurements={"ligands": COUNT[N:], "fold": np.arange(M) % 4})
+    both = Trainer(CHARGES, "logreg", SplitSpec(by="fold")).cross_validate(replace(data, ungraded=folds))
+    assert both.ungraded is not None
+    assert both.ungraded.fold is not None
+    assert both.ungraded.fold.tolist() == [row % 4 for row in range(M)]
+    without = replace(DATA, ungraded=replace(others, groups=None))
+    grid = Trainer(CHARGES, "logreg", SplitSpec(folds=4, by="group")).cross_validate(without)
+    assert list(grid.graded) == [N]
+
+
 def test_a_test_and_a_grid_have_the_correlation_too(tmp_path: Path) -> None:
     predictor = Trainer(CHARGES, "logreg").fit(DATA, uncertainty=False)
     report = predictor.evaluate(DATA)
@@ -99,6 +120,55 @@ def test_they_are_read_as_the_labelled_are_and_left_out_of_the_digest() -> None:
     without = replace(DATA, ungraded=None)
     assert list(Trainer(CHARGES, "logreg", SplitSpec(folds=4)).cross_validate(without).graded) == [N]
     assert not Trainer(CHARGES, "ridge", SplitSpec(folds=4)).cross_validate(DATA).graded
+
+
+@pytest.mark.parametrize("change", ["with_label", "some", "replace", "flipped"])
+def test_other_labels_have_no_grade_and_no_antibodies_between_the_classes(change: str) -> None:
+    other = (np.arange(N) % 2).astype(float)
+    data = {
+        "with_label": lambda: DATA.with_label("charged", other),
+        "some": lambda: DATA.with_label("charged", np.where(np.arange(N) < 5, np.nan, other)),
+        "replace": lambda: replace(DATA, label=other),
+        "flipped": lambda: replace(DATA, label=1 - np.asarray(DATA.label)),
+    }[change]()
+    assert (data.grade, data.ungraded, data.graded) == (None, None, None)
+    report = Trainer(CHARGES, "logreg", SplitSpec(folds=4)).cross_validate(data)
+    assert not report.graded
+    assert "ligands" not in str(report)
+
+
+def test_the_same_labels_keep_their_grade() -> None:
+    named = DATA.with_label("polyreactivity", np.asarray(DATA.label))
+    assert (named.grade, len(named.ungraded or ())) == ("ligands", M)
+    assert DATA.subset(range(5, 30)).grade == "ligands"
+    assert DATA.subset(range(5, 30)).with_label("x", np.arange(25.0)).grade is None
+    values = replace(DATA, label=COUNT[:N])
+    assert values.grade is None
+    assert replace(values, grade="ligands").grade == "ligands"
+    unlabelled = replace(DATA, label=None)
+    assert (unlabelled.grade, unlabelled.digest) == ("ligands", replace(unlabelled, measurements={}).digest)
+    assert unlabelled.with_label("x", np.arange(N) % 2).grade is None
+
+
+def test_labels_lose_their_grade_with_its_measurement() -> None:
+    data = replace(DATA, measurements={}, ungraded=None)
+    assert data.grade is None
+    assert "ligands" not in str(Trainer(CHARGES, "logreg", SplitSpec(folds=4)).cross_validate(data))
+    assert replace(DATA, measurements={}).ungraded is None
+    assert replace(DATA, grade=None).ungraded is None
+
+
+def test_a_grade_that_is_no_measurement_is_refused() -> None:
+    with pytest.raises(DatasetError, match="the grade 'ligand' is no measurement; these are: ligands"):
+        replace(DATA, grade="ligand", ungraded=None)
+    with pytest.raises(DatasetError, match="the antibodies in ungraded have no measurement 'ligands'"):
+        replace(DATA, ungraded=Dataset(["b"], [HEAVY]))
+
+
+def test_a_label_among_several_has_no_grade() -> None:
+    measured = {"ligands": COUNT[:N], "other": np.arange(N) % 2}
+    several = replace(DATA, label=None, measurements=measured, targets=("ligands", "other"), ungraded=None)
+    assert [several.target(name).grade for name in several.targets] == [None, None]
 
 
 DIGESTS = {

@@ -130,12 +130,12 @@ def audit(
     other: Audited | None,
     identities: Sequence[float],
     numbering: bool,
-    label: NDArray[np.float64] | None = None,
+    labels: Sequence[float] | NDArray[np.float64] | None = None,
     every_chain: bool = False,
 ) -> Audit:
     """Return the findings on a data set, with its overlap with another; see `Dataset.audit`."""
-    if label is None and data.label is not None:
-        label = np.asarray(data.label, np.float64)
+    labels = data.label if labels is None else labels
+    label = None if labels is None else np.asarray(labels, np.float64)
     if other is not None and not data.reading.same_part(other.reading):
         raise DatasetError(
             f"one data set holds {data.reading} sequences, the other {other.reading} sequences; "

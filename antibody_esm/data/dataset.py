@@ -22,6 +22,8 @@ from antibody_esm.data.columns import (
     normal_measurement,
     plain,
 )
+from antibody_esm.data.grades import between_classes, grade_of
+from antibody_esm.data.label_rules import RuledLabels
 from antibody_esm.data.labels import Labelled
 from antibody_esm.data.parts import FRAGMENTS, unknown_fragment
 from antibody_esm.data.provenance import Provenance
@@ -85,7 +87,7 @@ class Dataset(Selectable, Summarised, Labelled, Reproducible):
     ------
     DatasetError
         If lengths differ, ids repeat, labels are missing or not numbers, or the chain has no such fragment; if a target
-        is no measurement, or there is a label beside targets.
+        or the grade is no measurement, or there is a label beside targets.
     SequenceError
         If a sequence is not made of amino acids and X.
 
@@ -123,9 +125,12 @@ class Dataset(Selectable, Summarised, Labelled, Reproducible):
     """Names of the table's columns of text that were not read."""
     grade: str | None = field(default=None, kw_only=True)
     """Measurement of which the labels are a coarse form, such as the number of ligands that an antibody binds. It
-    follows from the files in the provenance, and is not part of the digest."""
+    follows from the files in the provenance, and is not part of the digest. Other labels have no grade."""
     ungraded: "Dataset | None" = field(default=None, kw_only=True)
-    """Antibodies between the classes: they have the grade, and no label. No model is trained on them."""
+    """Antibodies between the classes: they have the grade, and no label. No model is trained on them. None if the
+    labels have no grade."""
+    graded: RuledLabels | None = field(default=None, kw_only=True)
+    """Labels that `grade` is the grade of, which the data set sets."""
 
     def __post_init__(self) -> None:
         put = object.__setattr__  # frozen for everyone else
@@ -146,9 +151,6 @@ class Dataset(Selectable, Summarised, Labelled, Reproducible):
             self, "measurements", {name: normal_measurement(name, values) for name, values in self.measurements.items()}
         )
         put(self, "columns", {str(name): normal_column(values) for name, values in self.columns.items()})
-        if self.ungraded is not None:
-            alike = replace(self.ungraded, chain=self.chain, fragment=self.fragment, species=self.species)
-            put(self, "ungraded", alike)
         put(self, "targets", tuple(self.targets))
         put(self, "directions", dict(self.directions))
         self.check_targets()
@@ -162,6 +164,10 @@ class Dataset(Selectable, Summarised, Labelled, Reproducible):
             raise DatasetError(
                 f"the id of {where} occurs in an earlier row; ids must be distinct", row=row, column="id"
             )
+        grade, labels = grade_of(self.grade, self.graded, self.measurements, self.ids, label)
+        put(self, "grade", grade)
+        put(self, "graded", labels)
+        put(self, "ungraded", between_classes(self, self.ungraded))
 
     @property
     def digest(self) -> str:
@@ -221,11 +227,13 @@ class Dataset(Selectable, Summarised, Labelled, Reproducible):
         measurements = dict(self.measurements)
         values = measurements.pop(name)
         directions = {other: side for other, side in self.directions.items() if other == name}
-        plain = replace(self, targets=(), measurements=measurements, directions=directions)
+        plain = replace(self, targets=(), measurements=measurements, directions=directions, grade=None)
         return stepped(self, plain.with_label(name, values), "target", name)
 
     def with_label(self, name: str, values: "NDArray[np.float64] | Sequence[float] | pd.Series[Any]") -> "Dataset":
         """Return the antibodies that have a value, with these values as their label of this name; see `target`.
+
+        With other labels than before, the data have neither the rule nor the grade of the labels before.
 
         Parameters
         ----------
@@ -239,8 +247,9 @@ class Dataset(Selectable, Summarised, Labelled, Reproducible):
         measured = ~np.isnan(numbers)
         if not measured.any():
             raise DatasetError(f"no antibody has a {name}: every value is missing", self.file, column=name)
+        grade = None if self.label is None else self.grade  # of other labels, which the constructor finds
         if measured.all():
-            return replace(self, label=numbers, label_name=name)
+            return replace(self, label=numbers, label_name=name, grade=grade)
         dropped = {self.ids[row]: f"no {name}" for row in np.flatnonzero(~measured).tolist()}
         provenance = replace(
             self.provenance,
@@ -248,7 +257,7 @@ class Dataset(Selectable, Summarised, Labelled, Reproducible):
             dropped=self.provenance.dropped | dropped,
         )
         kept = self.subset(measured)
-        return replace(kept, label=numbers[measured], label_name=name, provenance=provenance)
+        return replace(kept, label=numbers[measured], label_name=name, provenance=provenance, grade=grade)
 
     def cut(
         self,
@@ -362,16 +371,13 @@ class Dataset(Selectable, Summarised, Labelled, Reproducible):
             Thresholds of identity for near-duplicates. The second largest, or the only one, is the threshold for
             overlap. Identity compares `identity_sequences`.
         numbering
-            True numbers the chains, to detect truncated domains and chains in the wrong column. The first time, it
-            takes about 10 ms a sequence.
+            True numbers the chains, about 10 ms each, to detect truncated domains and chains in the wrong column.
         label
             ``(n,)`` labels that are checked, in which NaN is a missing value; None takes those of the data.
         every_chain
-            True also checks the chains that the data hold and do not read. Duplicates are those of the text that is
-            read.
+            True also checks the chains that the data hold and do not read, but not for duplicates.
         """
-        labels = None if label is None else np.asarray(label, np.float64)
-        return audit(self, other, identities, numbering, labels, every_chain)
+        return audit(self, other, identities, numbering, label, every_chain)
 
     def to_frame(self) -> "pd.DataFrame":
         """Return a DataFrame: id, and heavy, light, label, groups, measurements and columns that have values.

@@ -20,6 +20,7 @@ from antibody_esm.explain.residue_shares import members
 from antibody_esm.features.sources import load
 from antibody_esm.predictor import Predictor
 from antibody_esm.specs import AnyExtractorSpec
+from antibody_esm.unknown import Unknown
 
 if TYPE_CHECKING:
     from antibody_esm.data.antibodies import Antibodies
@@ -199,6 +200,8 @@ def _absent(assessor: Assessor, measured: MeasuredTexts) -> dict[str, str]:
         absent["liabilities"] = "no variable domain is recognised"
     if measured.unknown:
         absent["distance"] = measured.unknown
+    if isinstance(assessor.predictor.uncertainty, Unknown):
+        absent["interval"] = str(assessor.predictor.uncertainty)
     return absent
 
 

@@ -51,13 +51,12 @@ class OrderSheet:
         }
         columns |= _chains(batch.antibodies)
         columns |= self._named(batch)
+        ends = () if "interval" in self._absent else ("low", "high")
         if model.spec.is_regression:
-            columns |= {name: scores[name].to_numpy() for name in ("prediction", "low", "high")}
+            columns |= {name: scores[name].to_numpy() for name in ("prediction", *ends)}
         else:
-            calibrated = scores["calibrated"].to_numpy()
-            sure = not np.isnan(calibrated).any()
-            columns["prediction"] = calibrated if sure else batch.score
-            columns |= {name: scores[f"calibrated_{name}"].to_numpy() for name in ("low", "high")}
+            columns["prediction"] = scores["calibrated"].to_numpy() if ends else batch.score
+            columns |= {name: scores[f"calibrated_{name}"].to_numpy() for name in ends}
             columns["probability"] = batch.score
         columns |= self._objectives(batch)
         columns["pareto"] = front

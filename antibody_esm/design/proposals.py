@@ -55,7 +55,8 @@ class Proposals:
         Columns: ``rank`` from 1; ``id``; ``sequence``, or ``heavy`` and ``light``; ``parent``; ``mutations`` by IMGT
         position and ``mutations_linear`` by index in the chain from 1, separated by commas; ``prediction`` with the
         ends ``low`` and ``high`` of its interval, see `Predictor.score_table` (a classifier's is the calibrated
-        probability, and ``probability`` that of `predict_proba`); ``plausibility``, the sum over the substitutions of
+        probability, and ``probability`` that of `predict_proba`; without an interval, as for a recalibrated model, both
+        are that of `predict_proba`); ``plausibility``, the sum over the substitutions of
         the language model's log-odds; ``liabilities``, the number of medium and high ones; ``substitutions`` from the
         parent; ``charge``, the net charge of what the model reads; ``distance``, the fewest edits from a measured
         antibody; ``pareto``, True on the Pareto front of the objectives; ``reason``.
@@ -137,9 +138,12 @@ class Proposals:
         columns["mutations"] = [text.replace(",", ", ") for text in shown["mutations"]]  # lines break there
         if not regressor:
             columns["probability"] = shown["probability"].map("{:.3f}".format)
-        columns["value" if regressor else "calibrated"] = [
-            f"{row.prediction:.3g} [{row.low:.3g}, {row.high:.3g}]" for row in shown.itertuples()
-        ]
+        if "low" in self.table:
+            columns["value" if regressor else "calibrated"] = [
+                f"{row.prediction:.3g} [{row.low:.3g}, {row.high:.3g}]" for row in shown.itertuples()
+            ]
+        elif regressor:
+            columns["value"] = shown["prediction"].map("{:.3g}".format)
         if "plausibility" in self.table:
             columns["plausibility"] = shown["plausibility"].map("{:+.1f}".format)
         if "liabilities" in self.table:

@@ -19,6 +19,9 @@ from antibody_esm.evaluation.nested import best_threshold
 from antibody_esm.evaluation.splits import Division
 from antibody_esm.specs import OF_THE_DATA, DecisionSpec, SplitBy, SplitSpec
 
+_FOLDS = "decision.folds"
+"""Field with the number of folds, for messages."""
+
 __getattr__ = moved(__name__, "antibody_esm.evaluation.thresholds")
 
 
@@ -160,7 +163,9 @@ class CalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             split = SplitSpec(by=self.by)
         else:
             split = SplitSpec(folds=self.folds, by=self.by, identity=self.identity)
-        return Division(split) if outer is None or self.by == "antibody" else outer.again(split)
+        if outer is None or self.by == "antibody":
+            return Division(split, setting=_FOLDS)
+        return outer.again(split, _FOLDS)
 
     def _method(self) -> str:
         """Return the name of the method whose outputs are calibrated."""

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 _NAMES = {"antibody": "antibodies", "identity": "identity clusters", "group": "groups"}
+_OUTER = "split.folds"
+"""Field with the number of folds of a split that is not made within training antibodies."""
+_FEWEST = 2
+"""Folds, of which there cannot be fewer."""
 _FOLD = "fold"
 """Name of the measurement with the predefined fold of each antibody."""
 
@@ -31,6 +35,8 @@ class Division:
     unit
         ``(n,)`` names or numbers, equal in rows that stay together; None if `by` is ``antibody``, since each row is
         its own unit then.
+    setting
+        Field with the number of folds, for messages.
 
     Raises
     ------
@@ -45,12 +51,13 @@ class Division:
     [0, 1, 0]
     """
 
-    def __init__(self, spec: SplitSpec, unit: NDArray[Any] | None = None) -> None:
+    def __init__(self, spec: SplitSpec, unit: NDArray[Any] | None = None, setting: str = _OUTER) -> None:
         if (unit is None) != (spec.by == "antibody"):
             rule = "takes no units" if spec.by == "antibody" else "needs the unit of each row, see Division.of"
             raise ValueError(f"a split by {spec.by} {rule}")
         self.spec = spec
         self.unit = unit
+        self.setting = setting
 
     @classmethod
     def of(cls, spec: SplitSpec, data: "Dataset") -> "Division":
@@ -75,10 +82,10 @@ class Division:
 
     def part(self, rows: NDArray[np.int64]) -> "Division":
         """Return the division of some of the rows, such as the training rows of a fold, which keep their units."""
-        return Division(self.spec, None if self.unit is None else self.unit[rows])
+        return Division(self.spec, None if self.unit is None else self.unit[rows], self.setting)
 
-    def again(self, spec: SplitSpec) -> "Division":
-        """Return another split of the same rows, which keeps the same units together.
+    def again(self, spec: SplitSpec, setting: str | None = None) -> "Division":
+        """Return another split of the same rows, which keeps the same units together; `setting` None is the same.
 
         Raises
         ------
@@ -91,7 +98,7 @@ class Division:
                 for each in (self.spec, spec)
             )
             raise ValueError(f"inner folds keep the same rows together as outer folds: both {mine}, not {other}")
-        return Division(spec, self.unit)
+        return Division(spec, self.unit, setting or self.setting)
 
     def folds(self, label: NDArray[Any], *, continuous: bool = False) -> list[Fold]:
         """Return the indices of training and test rows of every fold; each row is tested once in every repeat.
@@ -115,12 +122,11 @@ class Division:
             scored; if the data are of one family or fold only, or a class is missing without one of them; if classes
             are to be tested one antibody at a time.
         """
-        spec, unit = self.spec, self.unit
+        spec, unit, setting = self.spec, self.unit, self.setting
         classes = strata(label) if continuous else label
         if unit is None:
-            return [
-                fold for i in range(spec.repeats) for fold in _stratified(spec, classes, _seed(spec, i), continuous)
-            ]
+            _refuse_few(spec, np.bincount(classes, minlength=2), continuous, setting)
+            return [fold for i in range(spec.repeats) for fold in _stratified(spec, classes, _seed(spec, i))]
         if spec.by == "leave_one_out" and not continuous:
             raise DatasetError(
                 "split.by=leave_one_out is for continuous labels: one antibody has no ROC AUC, and that of "
@@ -131,7 +137,7 @@ class Division:
         if spec.by in OF_THE_DATA:
             return _of_the_data(spec, label, names, number, continuous)
         counts = np.stack([np.bincount(number[classes == value], minlength=len(names)) for value in (0, 1)], axis=1)
-        _refuse_few(spec, (counts > 0).sum(axis=0), continuous)
+        _refuse_few(spec, (counts > 0).sum(axis=0), continuous, setting)
         repeats = [spread(counts, spec.folds, _seed(spec, repeat))[number] for repeat in range(spec.repeats)]
         return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for fold in repeats for i in range(spec.folds)]
 
@@ -297,32 +303,38 @@ def _seed(spec: SplitSpec, repeat: int) -> int | None:
     return int(np.random.SeedSequence((spec.random_state, repeat)).generate_state(1)[0])
 
 
-def _refuse_few(spec: SplitSpec, counts: NDArray[np.int64], continuous: bool) -> None:
+def _refuse_few(spec: SplitSpec, counts: NDArray[np.int64], continuous: bool, setting: str) -> None:
     """Raise a DatasetError if a class has too few antibodies or units, ``(2,)``, to fill the folds."""
     if counts.min() >= spec.folds:
         return
     where = _NAMES[spec.by]
+    outer = setting == _OUTER
+    within = "" if outer else " among the training antibodies"
+    advice = [f"{setting} lower"] if spec.folds > _FEWEST else []
     if continuous:
         side = ("at or below", "above")[int(counts.argmin())]
         kept = "" if spec.by == "antibody" else f" in different {where}"
-        raise DatasetError(
+        text = (
             f"{spec.folds} folds need at least {spec.folds} values on either side of the median{kept}; "
-            f"{counts.min()} are {side} it. Set split.folds lower, or use split.by=leave_one_out",
-            column="label",
+            f"{counts.min()}{within} are {side} it"
         )
-    needed = f"{where} of" if spec.by == "antibody" else f"{where} with antibodies of"
-    better = " or split.identity higher" if spec.by == "identity" and spec.identity < 1 else ""
-    raise DatasetError(
-        f"{spec.folds} folds need at least {spec.folds} {needed} each class; "
-        f"class {counts.argmin()} has {counts.min()}. Set split.folds lower{better}",
-        column="label",
-    )
+        other = "use split.by=leave_one_out" if outer else ""
+    else:
+        needed = f"{where} of" if spec.by == "antibody" else f"{where} with antibodies of"
+        text = (
+            f"{spec.folds} folds need at least {spec.folds} {needed} each class; "
+            f"class {counts.argmin()} has {counts.min()}{within}"
+        )
+        other = ""
+        advice += ["split.identity higher"] if spec.by == "identity" and spec.identity < 1 else []
+    steps = [*([f"Set {' or '.join(advice)}"] if advice else []), *([other] if other else [])]
+    more = ", or ".join(steps)
+    raise DatasetError(f"{text}{'. ' if more else ''}{more[:1].upper()}{more[1:]}", column="label")
 
 
-def _stratified(spec: SplitSpec, label: NDArray[np.int64], seed: int | None, continuous: bool) -> list[Fold]:
+def _stratified(spec: SplitSpec, label: NDArray[np.int64], seed: int | None) -> list[Fold]:
     from sklearn.model_selection import StratifiedKFold
 
-    _refuse_few(spec, np.bincount(label, minlength=2), continuous)
     splitter = StratifiedKFold(spec.folds, shuffle=spec.shuffle, random_state=seed)
     return list(splitter.split(np.zeros(len(label)), label))
 

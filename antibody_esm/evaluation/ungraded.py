@@ -4,7 +4,8 @@ Rule: an antibody belongs to the fold of its relatives. By group, family or pred
 name; by identity, the fold of the most similar labelled antibody, if that is at or above the threshold. Antibodies
 without a relative, and all of them if each antibody is its own unit, go to the folds in turn. The model of a fold was
 trained without that fold. So each antibody of a data set, labelled or not, is predicted by one model that was not
-trained on it, nor on its nearest relatives if the split keeps these together.
+trained on it, nor on its nearest relatives if the split keeps these together. If the split needs groups or predefined
+folds that the other antibodies lack, none is predicted.
 """
 
 from dataclasses import dataclass
@@ -15,9 +16,13 @@ from numpy.typing import NDArray
 
 from antibody_esm.data.dataset import Dataset
 from antibody_esm.data.identity import identities
+from antibody_esm.errors import DatasetError
 from antibody_esm.evaluation.cross_validation import CrossValidation
 from antibody_esm.evaluation.splits import Division
 from antibody_esm.specs import SplitSpec
+
+_NAMED = ("group", "family", "fold")
+"""Splits by a name or number in the data."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +38,8 @@ class Ungraded:
     def of_folds(cls, data: Dataset, split: SplitSpec, validation: CrossValidation) -> "Ungraded | None":
         """Return the prediction of each antibody by the model of its fold, in the first repeat; None if there is none.
 
+        There is none either if the antibodies lack the groups or folds of the split.
+
         Parameters
         ----------
         data
@@ -40,7 +47,7 @@ class Ungraded:
         split, validation
             Split and cross-validation of the labelled antibodies.
         """
-        if data.ungraded is None or validation.others is None:
+        if data.ungraded is None or validation.others is None or not _has_units(data.ungraded, split):
             return None
         scores = validation.others[: len(validation.others) // validation.repeats]
         own = _folds(data, data.ungraded, split, validation.fold.reshape(len(data), -1)[:, 0], len(scores))
@@ -59,6 +66,17 @@ class Ungraded:
         return cls(np.array(fields["score"], np.float64), None if fold is None else np.array(fold, np.int64))
 
 
+def _has_units(others: Dataset, split: SplitSpec) -> bool:
+    """Return False if the split needs groups or predefined folds that other antibodies lack."""
+    if split.by not in _NAMED:
+        return True
+    try:
+        Division.of(split, others)
+    except DatasetError:
+        return False
+    return True
+
+
 def _folds(
     data: Dataset, others: Dataset, split: SplitSpec, fold: NDArray[np.int64], n_folds: int
 ) -> NDArray[np.int64]:
@@ -69,7 +87,7 @@ def _folds(
         for rows, same in identities(others.identity_sequences, sequences):
             related = same.max(axis=1) >= split.identity
             own[rows] = np.where(related, fold[same.argmax(axis=1)], own[rows])
-    elif split.by in ("group", "family", "fold"):
+    elif split.by in _NAMED:
         mine, theirs = (Division.of(split, each).unit for each in (data, others))
         assert mine is not None  # noqa: S101  such a split has units
         assert theirs is not None  # noqa: S101
