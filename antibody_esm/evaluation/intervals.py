@@ -141,7 +141,7 @@ def sampling_width(area: float, positives: int, negatives: int) -> float:
     Examples
     --------
     >>> round(sampling_width(0.5, 28, 20), 2)
-    0.34
+    0.33
     """
     both, squared = positives * negatives, area**2
     above = (positives - 1) * (area / (2 - area) - squared) + (negatives - 1) * (2 * squared / (1 + area) - squared)
