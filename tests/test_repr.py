@@ -46,7 +46,7 @@ from reporting import CHARGES, antibodies
 ROOT = Path(antibody_esm.__file__).parent
 WORDS = {"reports/names.py", "evaluation/interval.py"}
 """Modules that turn fields into words."""
-FIELDS = {"heads_of", "is_cross_validation", "is_regression", "metric", "pipeline"}
+FIELDS = {"heads_of", "is_cross_validation", "is_regression", "metric", "pipeline", "recalibration", "trained"}
 """Properties and functions of reports and specs that read fields only."""
 LIBRARIES = ("sklearn", "xgboost", "torch", "transformers", "scipy", "joblib")
 
