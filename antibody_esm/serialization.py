@@ -4,6 +4,7 @@ import io
 import json
 import re
 import sys
+import warnings
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -97,6 +98,14 @@ def loads(
         estimator = skops.loads(content, trusted=sorted({*TRUSTED, *further}))
         check_recalibrated(estimator)
         trained = as_trained(estimator)
+        slope = getattr(getattr(trained, "calibrator_", None), "a_", 0.0)
+        if isinstance(slope, float) and slope > 0:  # it is 1 / (1 + exp(a * output + b))
+            warnings.warn(
+                f"{path}: the calibration falls where the classifier's outputs rise, so this model of an earlier "
+                "version ranks antibodies in reverse; train it again",
+                UserWarning,
+                stacklevel=5,
+            )
         regressors = {is_regressor(trained), is_regressor(estimator)}
         if not isinstance(trained, kinds) or regressors != {regression}:
             raise StoreError(f"not a pipeline of a {'regressor' if regression else 'classifier'}", path)

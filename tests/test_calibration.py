@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from sklearn.base import clone
-from sklearn.calibration import CalibratedClassifierCV
+from sklearn.calibration import CalibratedClassifierCV, _SigmoidCalibration
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -38,7 +38,9 @@ from antibody_esm.evaluation.splits import Division
 from antibody_esm.evaluation.test_set_log import Ledger, Opening
 from antibody_esm.evaluation.thresholds import ASSAY_THRESHOLDS
 from antibody_esm.rising import RisingSigmoid
-from antibody_esm.specs import LinearSVMSpec, RidgeSpec, SplitBy
+from antibody_esm.serialization import loads
+from antibody_esm.specs import LinearSVMSpec, LogisticRegressionSpec, RidgeSpec, SplitBy
+from antibody_esm.trusted_types import skops_io
 from effort import examples
 from peers import one_thread
 
@@ -136,6 +138,13 @@ def test_a_flat_calibration_is_told_in_the_report_and_survives_a_save(
     assert of_test.startswith("Every antibody has")
     again = Predictor.load(predictor.save(tmp_path / "model"))
     assert np.array_equal(again.predict_proba(data), predictor.predict_proba(data))
+
+
+def test_a_model_that_was_saved_with_a_falling_calibration_warns(tmp_path: Path) -> None:
+    fitted = CalibratedClassifier(build(LogisticRegressionSpec(), 8), calibration="sigmoid").fit(X, Y)
+    fitted.calibrator_ = _SigmoidCalibration().fit(-X[:, 0], Y)  # as scikit-learn has it
+    with pytest.warns(UserWarning, match="falls where the classifier's outputs rise"):
+        loads(skops_io().dumps(fitted), tmp_path / "classifier.skops", regression=False)
 
 
 def test_a_threshold_is_the_best_out_of_fold_and_not_the_best_on_the_training_rows() -> None:
