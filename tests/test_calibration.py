@@ -136,6 +136,10 @@ def test_a_flat_calibration_is_told_in_the_report_and_survives_a_save(
     assert len(set(predictor.predict_proba(data)[:, 1])) == 1
     [of_test] = [note for note in predictor.evaluate(DATA).to_dict()["notes"] if "the same probability" in note]
     assert of_test.startswith("Every antibody has")
+    assert not predictor.scan(SEQUENCES[0]).table["change"].any(), "no mutant is better than another"
+    with pytest.warns(UserWarning, match="30 of 30 antibodies of the recalibration are training antibodies"):
+        adapted = predictor.recalibrate(TEST)
+    assert len(set(adapted.predict_proba(data)[:, 1])) == 1
     again = Predictor.load(predictor.save(tmp_path / "model"))
     assert np.array_equal(again.predict_proba(data), predictor.predict_proba(data))
 
